@@ -1,0 +1,49 @@
+"""Access: whose credentials a call carries. Server and caller in, borrower of a session out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ClientTransport, Credentials
+from mcp_gateway.sessions.pool import Borrower
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Finds credentials. `strategies` holds the servers that have one."""
+
+    strategies: Mapping[str, AuthStrategy]
+    client_transports: Mapping[str, ClientTransport]
+
+    async def borrower(self, spec: ServerSpec, caller: Caller) -> Borrower:
+        """Return for whom to open or reuse a session.
+
+        Raises:
+            AuthError: the server wants credentials that the caller did not bring, or
+                the caller brought some that cannot be used.
+
+        """
+        client = caller.client if spec.stateful else None
+        if not self.client_transports[spec.name].carries_credentials:
+            self._refuse_override(spec, caller, "its transport carries no headers; leave auth_header out")
+            return Borrower(spec, client=client)
+        if not spec.overridable:
+            self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
+        return Borrower(spec, await self._credentials(spec, caller), client)
+
+    async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
+        strategy = self.strategies.get(spec.name)
+        if strategy is None:
+            return Credentials.of({"Authorization": caller.override}) if caller.override else Credentials()
+        try:
+            return await strategy.credentials(caller)
+        except AuthError as error:
+            if spec.auth_optional:
+                return Credentials()
+            raise AuthError(f"server {spec.name!r}: {error}") from None
+
+    def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
+        if caller.override is not None:
+            raise AuthError(f"server {spec.name!r}: {reason}")

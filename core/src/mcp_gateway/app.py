@@ -1,0 +1,83 @@
+"""The composition root: the one place where everything is opened, in order, and closed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from mcp_gateway.access import Access
+from mcp_gateway.config.servers import ServerFile
+from mcp_gateway.config.settings import Settings
+from mcp_gateway.definitions import Definitions
+from mcp_gateway.discovery import Discovery
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.registry import Registry
+from mcp_gateway.search import Search
+from mcp_gateway.sessions.peer import NotifyFn
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.surface.server import GatewayServer
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An open gateway, and the MCP server in front of it."""
+
+    gateway: Gateway
+    server: GatewayServer
+
+
+@asynccontextmanager
+async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Running]:
+    """Open the plugins, then the gateway, and begin to discover; close all in reverse."""
+    environment = settings.environment
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        storage = await enter(settings.storage.open())
+        rankers = {name: await enter(bound.open()) for name, bound in settings.rankers.items()}
+        strategies = {spec.name: await enter(spec.auth.open()) for spec in servers.specs if spec.auth}
+        client_transports = {spec.name: await enter(spec.client_transport.open()) for spec in servers.specs}
+        async with anyio.create_task_group() as tasks:
+            registry = Registry.of(servers.specs, servers.disabled)
+            access = Access(strategies, client_transports)
+            pool = Pool(tasks, client_transports, environment.idle_timeout, lambda server: notified(server))
+            discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
+
+            def notified(server: str) -> NotifyFn:
+                return lambda method, _params: discovery.notified(server, method)
+
+            gateway = Gateway(registry, discovery, Search(rankers, environment.ranker), access, pool)
+            server = GatewayServer(gateway, tasks)
+            discovery.start()
+            try:
+                yield Running(gateway, server)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await pool.close()
+                tasks.cancel_scope.cancel()
+
+
+async def serve(settings: Settings, servers: ServerFile) -> None:
+    """Run the gateway until its client leaves or a signal ends it."""
+    async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        async with running(settings, servers) as opened:
+            await transport.serve(opened.server, ready=lambda where: log.info("ready", where=where))
+        tasks.cancel_scope.cancel()
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    """Turn SIGINT and SIGTERM into one cancellation, so that everything closes in order."""
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                log.info("stopping", signal=signal.Signals(number).name)
+                scope.cancel()
+    except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
+        await anyio.sleep_forever()

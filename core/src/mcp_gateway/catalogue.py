@@ -1,0 +1,107 @@
+"""The catalogue: all tools of all servers, as they defined them; one immutable snapshot, swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from mcp_gateway.names import full_name, split_name
+from mcp_gateway.plugin import Document, Parameter
+
+Definition = Mapping[str, Any]
+"""A tool's definition: the JSON object that its server sent, with all of its fields."""
+
+
+@dataclass(frozen=True)
+class ServerTools:
+    """The tools of one server at one moment, and what the server said of itself.
+
+    `fetched` is when, in seconds since the epoch. `about` is the server's own
+    description: its `instructions`, or its title.
+    """
+
+    server: str
+    definitions: tuple[Definition, ...] = ()
+    about: str = ""
+    fetched: float = 0.0
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Definition]:
+        """The definitions by the server's own names for them."""
+        return {definition["name"]: definition for definition in self.definitions}
+
+    @cached_property
+    def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
+        """Which arguments of which tool a modern server wants as `Mcp-Param-*` headers, too."""
+        from mcp.shared.inbound import x_mcp_header_map
+
+        found = {name: x_mcp_header_map(definition.get("inputSchema")) for name, definition in self.by_name.items()}
+        return {name: paths for name, paths in found.items() if paths}
+
+    @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """The tools as rankers see them."""
+        return tuple(as_document(self.server, definition) for definition in self.by_name.values())
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What every server offers, by server, in the order of the configuration."""
+
+    servers: Mapping[str, ServerTools] = field(default_factory=dict)
+
+    def with_tools(self, tools: ServerTools, order: Sequence[str]) -> Catalogue:
+        """Return a catalogue in which `tools` replace those of the same server."""
+        found = {**self.servers, tools.server: tools}
+        return Catalogue({name: found[name] for name in order if name in found})
+
+    def find(self, name: str) -> Definition | None:
+        """Return the definition of the tool whose full name is `name`, if there is one."""
+        parts = split_name(name)
+        if parts is None or parts[0] not in self.servers:
+            return None
+        return self.servers[parts[0]].by_name.get(parts[1])
+
+    def full_names(self) -> Iterator[str]:
+        """Iterate over every tool's full name."""
+        for server, tools in self.servers.items():
+            for name in tools.by_name:
+                yield full_name(server, name)
+
+    def documents(self) -> list[Document]:
+        """Return every tool as rankers see it."""
+        return [document for tools in self.servers.values() for document in tools.documents]
+
+
+def as_document(server: str, definition: Definition) -> Document:
+    """Read what can be searched out of a definition; what is not as MCP has it is left out."""
+    name = definition["name"]
+    annotations = definition.get("annotations")
+    title = definition.get("title") or (annotations.get("title") if isinstance(annotations, dict) else None)
+    return Document(
+        id=full_name(server, name),
+        server=server,
+        name=name,
+        title=_text(title),
+        description=_text(definition.get("description")),
+        parameters=tuple(_parameters(definition.get("inputSchema"))),
+    )
+
+
+def _parameters(schema: object) -> Iterator[Parameter]:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    for name, value in properties.items() if isinstance(properties, dict) else ():
+        yield Parameter(name=name, text=" ".join(_texts(value)))
+
+
+def _texts(schema: object) -> Iterator[str]:
+    if isinstance(schema, dict):
+        yield _text(schema.get("description"))
+        enum = schema.get("enum")
+        yield from (item for item in (enum if isinstance(enum, list) else ()) if isinstance(item, str))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

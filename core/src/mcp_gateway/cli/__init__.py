@@ -1,0 +1,1 @@
+"""The command line: serving, looking at the configuration, and doing what a model would do."""

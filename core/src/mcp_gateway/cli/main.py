@@ -1,0 +1,92 @@
+"""The entry point: parses the command line, runs a command, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.version import NAME, VERSION
+
+_EPILOG = """\
+Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
+Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments.command or "serve", arguments)
+    except GatewayError as error:
+        for line in str(error).splitlines():
+            print(f"{NAME}: {line}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output has gone: `... tools | head`
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(command: str, arguments: argparse.Namespace) -> int:
+    """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
+    reading = Reading.of(arguments)
+    match command:
+        case "plugins":
+            from mcp_gateway.cli.plugins import show_plugins
+
+            return show_plugins(reading, as_json=arguments.json)
+        case "check":
+            from mcp_gateway.cli.check import check
+
+            return check(reading, as_json=arguments.json)
+        case "schema":
+            from mcp_gateway.cli.schema import show_schema
+
+            return show_schema(reading)
+        case "serve":
+            from mcp_gateway.cli.serving import serve
+
+            return serve(reading)
+        case _:
+            from mcp_gateway.cli.using import use
+
+            return use(reading, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="One MCP endpoint in front of many MCP servers, with search over all of their tools.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
+    parser.add_argument("--config", metavar="FILE", help="the file of servers (SERVER_CONFIG_PATH)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    serve = commands.add_parser("serve", help="serve clients (the default)")
+    serve.add_argument("--transport", help="stdio, http or a plugin's (GATEWAY_TRANSPORT)")
+    serve.add_argument("--host", help="the address to listen at (GATEWAY_HOST)")
+    serve.add_argument("--port", help="the port to listen at (GATEWAY_PORT)")
+    tools = _with_json(commands.add_parser("tools", help="list the tools of all servers"))
+    tools.add_argument("--server", metavar="NAME", help="of this server only")
+    search = _with_json(commands.add_parser("search", help="find tools, as a model would"))
+    search.add_argument("query", help="what to look for")
+    search.add_argument("--ranker", metavar="NAME", help="how to rank: bm25, regex or a plugin's")
+    search.add_argument("--max", type=int, default=5, metavar="N", help="how many to show (default 5)")
+    call = _with_json(commands.add_parser("call", help="call a tool, as a model would"))
+    call.add_argument("tool", help="the full name, server__tool")
+    call.add_argument("arguments", nargs="?", default="{}", help="a JSON object, or - to read it from standard input")
+    _with_json(commands.add_parser("check", help="say whether the configuration is right"))
+    _with_json(commands.add_parser("plugins", help="list what is installed, selected and broken"))
+    commands.add_parser("schema", help="print the JSON Schema of the file of servers")
+    return parser
+
+
+def _with_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser

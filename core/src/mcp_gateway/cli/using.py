@@ -1,0 +1,187 @@
+"""`tools`, `search` and `call`: what a model would do, through the gateway's own front door."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from mcp.client import Transport
+from mcp.shared.exceptions import MCPError
+from mcp.shared.memory import create_client_server_memory_streams
+
+from mcp_gateway.app import Running, running
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.logs import configure_logging
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.sessions.peer import Json, Peer, connected
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A client of a gateway in this process."""
+
+    running: Running
+    peer: Peer
+    patience: float
+
+    async def call(self, tool: str, arguments: Json) -> Json:
+        """Call a tool of the gateway; return the result as it is."""
+        try:
+            return await self.peer.request("tools/call", {"name": tool, "arguments": arguments})
+        except MCPError as error:
+            text = f"{error.error.message} (the server's error {error.error.code})"
+            return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
+
+    async def settled(self) -> None:
+        """Wait until every server has answered, or not."""
+        await self.running.gateway.discovery.settled(self.patience)
+
+
+def use(reading: Reading, arguments: Namespace) -> int:
+    """Run one of the three commands."""
+    environment = reading.environment
+    if "log_level" not in environment.model_fields_set:
+        environment = environment.model_copy(update={"log_level": "error"})
+    configure_logging(environment)
+    return anyio.run(_use, reading, arguments)
+
+
+async def _use(reading: Reading, arguments: Namespace) -> int:
+    async with _visiting(reading) as visit:
+        match arguments.command:
+            case "tools":
+                return await _tools(visit, arguments)
+            case "search":
+                return await _search(visit, arguments)
+            case _:
+                return await _call(visit, arguments)
+
+
+@asynccontextmanager
+async def _visiting(reading: Reading) -> AsyncIterator[Visit]:
+    patience = max((spec.timeout for spec in reading.servers.specs), default=0.0)
+    async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
+        async with create_client_server_memory_streams() as (ours, theirs):
+            tasks.start_soon(opened.server.run, *theirs, opened.server.create_initialization_options())
+            async with connected(_opened(ours)) as (peer, _):
+                await peer.negotiate()
+                yield Visit(opened, peer, patience)
+        tasks.cancel_scope.cancel()
+
+
+def _opened(streams: Any) -> Transport:
+    @asynccontextmanager
+    async def open_streams() -> AsyncIterator[Any]:
+        yield streams
+
+    return open_streams()
+
+
+async def _tools(visit: Visit, arguments: Namespace) -> int:
+    registry = visit.running.gateway.registry
+    names = [arguments.server] if arguments.server else list(registry.specs)
+    answers: dict[str, Json] = {}
+
+    async def ask(name: str) -> None:
+        answers[name] = (await visit.call("discover_tools", {"server_name": name}))["structuredContent"]
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(ask, name)
+    notes = [] if arguments.server else registry.notes()
+    if arguments.json:
+        found = [tool for name in names for tool in answers[name].get("tools", [])]
+        print(json.dumps({"tools": found, "servers": notes}, ensure_ascii=False))
+    else:
+        for name in names:
+            _print_server(name, answers[name])
+        _print_notes([note for note in notes if note.partition(":")[0] not in answers])
+        _print_notes(["no servers are configured"] if not names and not notes else [])
+    return 0 if all(answer["success"] for answer in answers.values()) else 1
+
+
+async def _search(visit: Visit, arguments: Namespace) -> int:
+    await visit.settled()
+    wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
+    answer = (await visit.call("tool_search", wanted))["structuredContent"]
+    if arguments.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    elif answer["success"]:
+        for tool in answer["tools"]:
+            _print_tool(tool)
+        print(f"{len(answer['tools'])} of {answer['total_matches']} matching tools ({answer['search_type']})")
+        _print_notes(answer["servers"])
+    else:
+        _complain(answer["error"])
+    return 0 if answer["success"] else 1
+
+
+async def _call(visit: Visit, arguments: Namespace) -> int:
+    result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": _arguments(arguments)})
+    if arguments.json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        _print_result(result)
+    return 1 if result.get("isError") else 0
+
+
+def _arguments(arguments: Namespace) -> Json:
+    text = sys.stdin.read() if arguments.arguments == "-" else arguments.arguments
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"the arguments are not JSON: {error.msg} at character {error.pos}") from None
+    if not isinstance(value, dict):
+        raise ConfigError('the arguments must be a JSON object, such as {"timezone": "UTC"}')
+    return value
+
+
+def _print_server(name: str, answer: Json) -> None:
+    if not answer["success"]:
+        _complain(answer["error"])
+        return
+    print(f"{name} ({answer['tool_count']} tools)")
+    for tool in answer["tools"]:
+        _print_tool(tool)
+
+
+def _print_tool(tool: Json) -> None:
+    summary = " ".join(tool["description"].split())
+    required = ", ".join(_parameters(tool["input_schema"]))
+    print(f"  {tool['tool_name']}({required})\n      {summary[:160]}")
+
+
+def _parameters(schema: Any) -> list[str]:
+    """Return the arguments' names; those that are not required with a question mark."""
+    if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
+        return []
+    required = schema.get("required") or []
+    return [name if name in required else f"{name}?" for name in schema["properties"]]
+
+
+def _print_result(result: Json) -> None:
+    for block in result.get("content") or []:
+        is_text = isinstance(block, dict) and block.get("type") == "text"
+        text = block["text"] if is_text else json.dumps(block, ensure_ascii=False)
+        print(text, file=sys.stderr if result.get("isError") else sys.stdout)
+    if not result.get("content") and "structuredContent" in result:
+        print(json.dumps(result["structuredContent"], ensure_ascii=False, indent=2))
+
+
+def _print_notes(notes: list[str]) -> None:
+    for note in notes:
+        print(f"note: {note}")
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _error(error: MCPError) -> Json:
+    return {"code": error.error.code, "message": error.error.message, "data": error.error.data}

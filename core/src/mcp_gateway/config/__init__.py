@@ -1,0 +1,1 @@
+"""Reading the configuration: text in, settled values with their plugins chosen out."""

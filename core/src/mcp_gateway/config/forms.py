@@ -1,0 +1,150 @@
+"""The forms that a server file may have: this gateway's own, Claude Desktop's and Cursor's, and VS Code's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp_gateway.config.problems import did_you_mean
+from mcp_gateway.names import tamed
+from mcp_gateway.plugin import ConfigError
+
+_TRANSPORTS = {
+    "stdio": "stdio",
+    "local": "stdio",
+    "http": "http",
+    "streamable-http": "http",
+    "streamablehttp": "http",
+    "streamable_http": "http",
+    "remote": "http",
+}
+_CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
+_MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """One server as the file describes it, in the keys of the native form, not yet checked.
+
+    In a client's form (`foreign`) keys that nobody reads are the client's own, and only a warning.
+    """
+
+    where: str
+    keys: Mapping[str, Any]
+    foreign: bool
+    warnings: tuple[str, ...] = field(default=())
+
+
+def read_entries(path: Path) -> list[RawEntry]:
+    """Read the file, in whichever form it is.
+
+    Raises:
+        ConfigError: it cannot be read, is not JSON, or has none of the forms.
+
+    """
+    document = _parsed(path)
+    if not isinstance(document, dict):
+        raise ConfigError(f'{path}: it must hold a JSON object, such as {{"servers": []}}')
+    native = document.get("servers")
+    foreign = [document[key] for key in ("servers", "mcpServers") if isinstance(document.get(key), dict)]
+    if not isinstance(native, list) and not foreign:
+        raise ConfigError(f'{path}: it has no servers: write {{"servers": [...]}} or {{"mcpServers": {{...}}}}')
+    entries: list[RawEntry] = []
+    if isinstance(native, list):
+        _refuse_strangers(path, document)
+        entries += [_native(path, number, item) for number, item in enumerate(native)]
+    for mapping in foreign:
+        entries += [_foreign(path, name, item) for name, item in mapping.items()]
+    return entries
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; set SERVER_CONFIG_PATH to the file of servers") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: it cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return json.loads(text, object_pairs_hook=_no_duplicates)
+    except json.JSONDecodeError as error:
+        return _with_comments(text, f"{path}: line {error.lineno}, column {error.colno}: {error.msg}")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _with_comments(text: str, problem: str) -> Any:
+    """Read JSON as editors write it, with comments and trailing commas; `problem` is what plain JSON said."""
+    import json5
+
+    try:
+        return json5.loads(text, allow_duplicate_keys=False)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{problem} (the file is not JSON)") from None
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise ConfigError(f"the key {key!r} stands twice in one object; remove or rename one")
+        seen[key] = value
+    return seen
+
+
+def _refuse_strangers(path: Path, document: Mapping[str, Any]) -> None:
+    known = ("version", "servers", "mcpServers", "$schema")
+    for key in document:
+        if key not in known:
+            raise ConfigError(f"{path}: nobody reads the key {key!r}{did_you_mean(key, known)}")
+
+
+def _native(path: Path, number: int, item: Any) -> RawEntry:
+    if not isinstance(item, dict):
+        raise ConfigError(f"{path}: servers.{number}: it must be an object")
+    name = item.get("name")
+    where = f"{path}: server {name!r}" if isinstance(name, str) else f"{path}: servers.{number}"
+    return RawEntry(where, _with_transport(_without_nulls(item)), foreign=False)
+
+
+def _foreign(path: Path, name: str, item: Any) -> RawEntry:
+    if not isinstance(item, dict):
+        raise ConfigError(f"{path}: server {name!r}: it must be an object")
+    keys = _without_nulls(item)
+    keys["name"] = tamed(name)
+    warnings = [] if keys["name"] == name else [f"it is called {keys['name']!r} here"]
+    for spelling in _CLIENT_URL_KEYS:
+        if spelling in keys:
+            keys["url"] = keys.pop(spelling)
+    if isinstance(keys.get("headers"), dict):
+        keys.setdefault("auth_headers", keys.pop("headers"))
+        if keys["auth_headers"]:
+            keys.setdefault("auth_type", "static")
+        else:
+            del keys["auth_headers"]
+    if isinstance(keys.get("disabled"), bool):
+        keys.setdefault("enabled", not keys.pop("disabled"))
+    if isinstance(keys.get("timeout"), int | float) and keys["timeout"] >= _MILLISECONDS:
+        keys["timeout"] /= _MILLISECONDS
+        warnings.append(f"its timeout is taken as milliseconds: {keys['timeout']:g} s")
+    return RawEntry(f"{path}: server {name!r}", _with_transport(keys), foreign=True, warnings=tuple(warnings))
+
+
+def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None}
+
+
+def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:
+    """Settle `transport`: any spelling of it or of `type`, or what `command` and `url` suggest."""
+    said = keys.pop("type", None) if "transport" not in keys else keys.get("transport")
+    keys.pop("type", None)
+    if isinstance(said, str):
+        keys["transport"] = _TRANSPORTS.get(said.lower(), said)
+    elif said is not None:
+        keys["transport"] = said
+    else:
+        keys["transport"] = "stdio" if "command" in keys else "http"
+    return keys

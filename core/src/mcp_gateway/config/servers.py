@@ -1,0 +1,215 @@
+"""server_config.json: which servers stand behind the gateway, with their plugins chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mcp_gateway.config.forms import RawEntry, read_entries
+from mcp_gateway.config.problems import did_you_mean, in_words
+from mcp_gateway.config.settings import ConnectionMode, Environment
+from mcp_gateway.config.variables import Unset, expand
+from mcp_gateway.names import is_server_name
+from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Provider
+from mcp_gateway.providers import Providers
+
+
+class ServerEntry(BaseModel):
+    """The keys that the core reads; the rest belongs to the entry's plugins."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    name: str = Field(description="The server's name: the first part of server__tool")
+    transport: str = Field("http", description="How the gateway reaches the server")
+    auth_type: str = Field("none", description="Which credentials go to the server: none, or an auth plugin's name")
+    description: str = Field("", description="What the server is for, in one line; the model reads it")
+    connection_mode: ConnectionMode | None = Field(
+        None, description="stateless: clients share a session; stateful: each client has its own"
+    )
+    auto_discover: bool = Field(True, description="Ask for the tools at start-up")
+    enabled: bool = Field(True, description="false: leave the server out")
+    expose_tools: bool = Field(False, description="List the tools natively, as server__tool")
+    timeout: float | None = Field(None, gt=0, description="Seconds to wait for this server")
+    max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
+
+    @field_validator("name")
+    @classmethod
+    def _unambiguous(cls, name: str) -> str:
+        if not is_server_name(name):
+            raise ValueError("use letters, digits, '.', '-' and single '_', starting with a letter or digit")
+        return name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServerSpec:
+    """A server, with its plugins chosen and their options settled.
+
+    `auth` is None where no credentials are wanted; with `auth_optional` a caller who
+    brought none goes without. `fingerprint` changes with where the entry leads.
+    """
+
+    name: str
+    description: str
+    client_transport: Bound[ClientTransport]
+    auth: Bound[AuthStrategy] | None
+    auth_optional: bool
+    overridable: bool
+    stateful: bool
+    auto_discover: bool
+    expose_tools: bool
+    timeout: float
+    max_retries: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledServer:
+    """A server that cannot be used as configured, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFile:
+    """What the file comes to."""
+
+    specs: tuple[ServerSpec, ...] = ()
+    disabled: tuple[DisabledServer, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read_servers(environment: Environment, environ: Mapping[str, str], providers: Providers) -> ServerFile:
+    """Read the server file and settle every enabled entry.
+
+    A default file that does not exist is a warning: the gateway then has no servers.
+
+    Raises:
+        ConfigError: something is wrong; the message has a line for each problem,
+            naming file, server and key.
+
+    """
+    path = environment.server_config
+    if "server_config" not in environment.model_fields_set and not path.exists():
+        return ServerFile(warnings=(f"{path}: there is no such file, so there are no servers",))
+    reading = _Reading(environment, environ, providers)
+    for entry in read_entries(path):
+        reading.add(entry)
+    if reading.problems:
+        raise ConfigError("\n".join(reading.problems))
+    return ServerFile(tuple(reading.specs), tuple(reading.disabled), tuple(reading.warnings))
+
+
+class _Reading:
+    """One pass over the entries, collecting what is good and what is not."""
+
+    def __init__(self, environment: Environment, environ: Mapping[str, str], providers: Providers) -> None:
+        self._environment = environment
+        self._environ = environ
+        self._providers = providers
+        self._seen: set[str] = set()
+        self.specs: list[ServerSpec] = []
+        self.disabled: list[DisabledServer] = []
+        self.warnings: list[str] = []
+        self.problems: list[str] = []
+
+    def add(self, raw: RawEntry) -> None:
+        """Settle one entry, or say why not."""
+        self.warnings += [f"{raw.where}: {warning}" for warning in raw.warnings]
+        try:
+            self._settle(raw)
+        except ValidationError as error:
+            self.problems.append(f"{raw.where}: {in_words(error)}")
+        except ConfigError as error:
+            self.problems.append(f"{raw.where}: {error}")
+
+    def _settle(self, raw: RawEntry) -> None:
+        name = raw.keys.get("name")
+        if raw.keys.get("enabled") is False:
+            return
+        try:
+            keys: dict[str, Any] = expand(dict(raw.keys), self._environ)
+        except Unset as error:
+            self.warnings.append(f"{raw.where}: disabled: {error}")
+            self.disabled.append(DisabledServer(str(name), str(error)))
+            return
+        entry = ServerEntry.model_validate(keys)
+        if not entry.enabled:
+            return
+        if entry.name in self._seen:
+            raise ConfigError("another server has the same name; rename one")
+        self._seen.add(entry.name)
+        self._bind(raw, entry, keys)
+
+    def _bind(self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any]) -> None:
+        transport = self._providers.client_transports[entry.transport]
+        auth, optional = self._auth(entry, keys)
+        readers = [transport, *([auth] if auth else [])]
+        self._check_strangers(raw, entry, keys, readers)
+        environment = self._environment
+        self.specs.append(
+            ServerSpec(
+                name=entry.name,
+                description=" ".join(entry.description.split()),
+                client_transport=transport.bind(keys),
+                auth=auth.bind(keys) if auth else None,
+                auth_optional=optional,
+                overridable=environment.auth_mode != "static",
+                stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
+                auto_discover=entry.auto_discover,
+                expose_tools=entry.expose_tools,
+                timeout=entry.timeout or environment.timeout,
+                max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
+                fingerprint=_fingerprint(keys),
+            )
+        )
+
+    def _auth(self, entry: ServerEntry, keys: Mapping[str, Any]) -> tuple[Provider[Any, AuthStrategy] | None, bool]:
+        """Choose the auth plugin; `GATEWAY_AUTH_MODE` may overrule the entry."""
+        strategies, mode = self._providers.auth_strategies, self._environment.auth_mode
+        wanted = entry.auth_type.lower()
+        if mode == "static" and wanted == "forward":
+            wanted = "static" if keys.get("auth_headers") else "none"
+        if mode == "forward" and wanted == "none" and "url" in keys:
+            return strategies["forward"], True
+        return (None if wanted == "none" else strategies[wanted]), False
+
+    def _check_strangers(
+        self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any], readers: Iterable[Provider[Any, Any]]
+    ) -> None:
+        """Refuse keys that nobody reads; in a client's form, warn."""
+        known = set(ServerEntry.model_fields).union(*(reader.options.keys() for reader in readers))
+        for key in keys:
+            if key in known or key.startswith("x-"):
+                continue
+            if raw.foreign:
+                self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}")
+            elif not (owners := self._owners(key)):
+                raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known)}")
+            elif not self._left_over(key, entry):
+                raise ConfigError(f"the key {key!r} is read only with {' or '.join(owners)}; set that, or remove it")
+
+    def _owners(self, key: str) -> list[str]:
+        """Return the settings with which some plugin would read `key`."""
+        shelves = (("transport", self._providers.client_transports), ("auth_type", self._providers.auth_strategies))
+        return [
+            f'"{setting}": "{name}"'
+            for setting, shelf in shelves
+            for name, provider in sorted(shelf.providers.items())
+            if key in provider.options.keys()  # noqa: SIM118  # a method of Options, not a mapping's
+        ]
+
+    def _left_over(self, key: str, entry: ServerEntry) -> bool:
+        """Whether `key` is harmless: a choice of auth that GATEWAY_AUTH_MODE overruled, or no choice at all."""
+        overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
+        return overruled or key == "auth_header_name"
+
+
+def _fingerprint(keys: Mapping[str, Any]) -> str:
+    """Hash where an entry leads, so that a stored tool list is not taken for that of another server."""
+    leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
+    return sha256("\0".join(leads).encode()).hexdigest()[:12]

@@ -1,0 +1,145 @@
+"""Environment variables: how the gateway itself runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from mcp_gateway.config.problems import did_you_mean, in_words
+from mcp_gateway.loading import Choice
+from mcp_gateway.plugin import Bound, ConfigError, Options, Ranker, ServerTransport, StorageBackend
+from mcp_gateway.providers import Providers
+
+ConnectionMode = Literal["stateless", "stateful"]
+AuthMode = Literal["auto", "static", "forward"]
+LogFormat = Literal["auto", "console", "json"]
+
+_in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
+Lower = Annotated[str, _in_lower_case]
+
+
+class Environment(Options):
+    """The environment variables that the core reads; the others belong to plugins."""
+
+    server_config: Path = Field(
+        Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
+    )
+    server_transport: Lower = Field("stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway")
+    storage: Lower = Field("memory", alias="STORAGE_BACKEND", description="Where tool definitions are kept")
+    ranker: Lower = Field("bm25", alias="GATEWAY_RANKER", description="How tool_search ranks by default")
+    auth_mode: Annotated[AuthMode, _in_lower_case] = Field(
+        "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
+    )
+    tool_ttl: float = Field(
+        300.0, gt=0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
+    )
+    connection_mode: Annotated[ConnectionMode, _in_lower_case] = Field(
+        "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
+    )
+    timeout: float = Field(
+        30.0, gt=0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server"
+    )
+    max_retries: int = Field(
+        3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
+    )
+    idle_timeout: float = Field(
+        1800.0, gt=0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
+        "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
+    )
+    log_format: Annotated[LogFormat, _in_lower_case] = Field(
+        "auto", alias="GATEWAY_LOG_FORMAT", description="json, console, or auto: console on a terminal"
+    )
+    plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
+    disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the gateway runs, with its plugins chosen and their options settled."""
+
+    environment: Environment
+    server_transport: Bound[ServerTransport]
+    storage: Bound[StorageBackend]
+    rankers: Mapping[str, Bound[Ranker]]
+
+
+def read_environ(start: Path | None = None) -> dict[str, str]:
+    """Return this process's environment over that of the `.env` file in `start` (the working directory).
+
+    A variable that is set but empty counts as not set.
+
+    Raises:
+        ConfigError: the file cannot be read.
+
+    """
+    from dotenv import dotenv_values
+
+    path = (start or Path.cwd()) / ".env"
+    try:
+        written = dotenv_values(path) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: it cannot be read: {error}") from None
+    return {name: value for name, value in {**written, **os.environ}.items() if value}
+
+
+def plugin_choice(environ: Mapping[str, str]) -> Choice:
+    """Return which plugins may load."""
+    environment = read_environment(environ)
+    return Choice(only=_listed(environment.plugins), disabled=_listed(environment.disabled_plugins))
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Return what the core reads.
+
+    Raises:
+        ConfigError: a variable is wrong; the message names it.
+
+    """
+    try:
+        return Environment.model_validate(environ)
+    except ValidationError as error:
+        raise ConfigError(f"environment: {in_words(error)}") from None
+
+
+def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
+    """Settle everything that the environment decides.
+
+    Raises:
+        ConfigError: a variable is wrong, or names a plugin that is not there.
+
+    """
+    environment = read_environment(environ)
+    try:
+        server_transport = providers.server_transports[environment.server_transport].bind(environ)
+        storage = providers.storage_backends[environment.storage].bind(environ)
+        rankers = {name: provider.bind(environ) for name, provider in providers.rankers.providers.items()}
+        _ = providers.rankers[environment.ranker]
+    except ValidationError as error:
+        raise ConfigError(f"environment: {in_words(error)}") from None
+    except ConfigError as error:
+        raise type(error)(f"environment: {error}") from None
+    return Settings(environment, server_transport, storage, rankers)
+
+
+def stray_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
+    """Say which variables look like the gateway's own but are read by nobody."""
+    known = set(Environment.keys())
+    for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
+        for provider in shelf.providers.values():
+            known |= provider.options.keys()
+    return [
+        f"environment: nobody reads {name}{did_you_mean(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
+    ]
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())

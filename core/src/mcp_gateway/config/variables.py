@@ -1,0 +1,44 @@
+"""Variables in configuration strings: `${VAR}`, `${VAR:-default}` and `${env:VAR}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<body>[^}]*)\}")
+_BODY = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+
+
+class Unset(Exception):
+    """A variable has no value and no default, or is of a kind that only an editor can fill in."""
+
+
+def expand(value: Any, environ: Mapping[str, str]) -> Any:
+    """Expand every string in `value`, however deep. `$${` stands for a literal `${`.
+
+    Raises:
+        Unset: a variable cannot be expanded; the message names it.
+
+    """
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: _expanded(match, environ), value)
+    if isinstance(value, list):
+        return [expand(item, environ) for item in value]
+    if isinstance(value, dict):
+        return {key: expand(item, environ) for key, item in value.items()}
+    return value
+
+
+def _expanded(match: re.Match[str], environ: Mapping[str, str]) -> str:
+    if match["escaped"]:
+        return "${"
+    body = _BODY.fullmatch(match["body"])
+    if body is None:
+        raise Unset(f"${{{match['body']}}} is not a variable that the gateway can expand; write ${{NAME}}")
+    found = environ.get(body["name"])
+    if found is not None and (found or body["default"] is None):
+        return found
+    if body["default"] is None:
+        raise Unset(f"the environment variable {body['name']} is not set")
+    return str(body["default"])

@@ -1,0 +1,79 @@
+"""Tool definitions in the storage backend: one key a server, shared by every gateway that uses the same storage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import structlog
+
+from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import StorageBackend, StorageError
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "mcp-gateway:1:tools:"
+"""Begins every key; the number is the version of the values' form."""
+
+STORAGE_SECONDS = 5.0
+"""How long the gateway waits for the storage backend before it goes on without."""
+
+
+@dataclass(slots=True)
+class Definitions:
+    """Remembers tool definitions for `ttl` seconds. Storage that fails is a warning, never an error."""
+
+    storage: StorageBackend
+    ttl: float
+    _failing: bool = field(default=False)
+
+    async def load(self, spec: ServerSpec) -> ServerTools | None:
+        """Return what is remembered of a server, if it is not older than the TTL."""
+        try:
+            with anyio.fail_after(STORAGE_SECONDS):
+                value = await self.storage.get(_key(spec))
+        except (StorageError, TimeoutError) as error:
+            self._failed(error)
+            return None
+        self._works()
+        return None if value is None else _parsed(spec.name, value)
+
+    async def save(self, spec: ServerSpec, tools: ServerTools) -> None:
+        """Remember a server's tools: one key, so that a reader never sees half of them."""
+        kept = {"fetched": tools.fetched, "about": tools.about, "definitions": list(tools.definitions)}
+        try:
+            with anyio.fail_after(STORAGE_SECONDS):
+                await self.storage.set(_key(spec), json.dumps(kept).encode(), ttl=self.ttl)
+        except (StorageError, TimeoutError) as error:
+            self._failed(error)
+        else:
+            self._works()
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            reason = str(error) or f"no answer within {STORAGE_SECONDS:g} s"
+            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=reason)
+        self._failing = True
+
+    def _works(self) -> None:
+        if self._failing:
+            log.info("storage works again")
+        self._failing = False
+
+
+def _key(spec: ServerSpec) -> str:
+    return f"{PREFIX}{spec.name}:{spec.fingerprint}"
+
+
+def _parsed(server: str, value: bytes) -> ServerTools | None:
+    """Read a stored value; one that is not of this form is as good as none."""
+    try:
+        kept: Any = json.loads(value)
+        definitions = tuple(item for item in kept["definitions"] if isinstance(item["name"], str))
+        return ServerTools(server, definitions, about=str(kept["about"]), fetched=float(kept["fetched"]))
+    except (ValueError, TypeError, KeyError):
+        log.warning("stored definitions cannot be read; asking the server", server=server)
+        return None

@@ -1,0 +1,190 @@
+"""Discovery: asking servers for their tools, at start-up, when definitions grow old, and when they change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.access import Access
+from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.definitions import Definitions
+from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
+from mcp_gateway.registry import Registry, State
+from mcp_gateway.sessions.peer import Json, Peer
+from mcp_gateway.sessions.pool import Borrower, Pool, Touch
+
+log = structlog.get_logger(__name__)
+
+_LIST_CHANGED = "notifications/tools/list_changed"
+_METHOD_NOT_FOUND = -32601
+_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """A discovery under way. `began` is on the event loop's clock."""
+
+    began: float
+    done: anyio.Event = field(default_factory=anyio.Event)
+    again: bool = False
+
+
+@dataclass(slots=True)
+class _Pause:
+    """How long a server that failed is left alone: longer after each failure."""
+
+    seconds: float
+    until: float
+
+
+@dataclass(slots=True)
+class Discovery:
+    """Keeps the registry up to date. Runs in the background; one server never waits for another."""
+
+    registry: Registry
+    access: Access
+    pool: Pool
+    definitions: Definitions
+    tasks: TaskGroup
+    _runs: dict[str, _Run] = field(default_factory=dict)
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin to discover every server that has `auto_discover`."""
+        for spec in self.registry.specs.values():
+            if spec.auto_discover:
+                self._begin(spec, ANONYMOUS)
+
+    def notified(self, server: str, method: str) -> None:
+        """Take note that a server announced something; if its tools changed, ask again."""
+        if method != _LIST_CHANGED:
+            return
+        if run := self._runs.get(server):
+            run.again = True
+        else:
+            self._begin(self.registry.specs[server], ANONYMOUS, ask=True)
+
+    def freshen(self, caller: Caller) -> None:
+        """Begin to discover what has grown old, what failed a while ago, and what `caller` has the credentials for."""
+        for spec in self.registry.specs.values():
+            if spec.name not in self._runs and self._is_due(spec, caller):
+                self._begin(spec, caller)
+
+    async def settled(self, seconds: float) -> None:
+        """Wait for the discoveries that began less than `seconds` ago, until they are that old."""
+        for run in list(self._runs.values()):
+            with anyio.move_on_after(run.began + seconds - anyio.current_time()):
+                await run.done.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether any discovery is under way."""
+        return bool(self._runs)
+
+    async def discover(self, spec: ServerSpec, caller: Caller) -> ServerTools:
+        """Ask a server for its tools now, and put them into registry and storage.
+
+        Raises:
+            AuthError: there are no credentials for it, or it refused them.
+            ServerUnavailable: it cannot be reached, or did not answer as a server should.
+
+        """
+        try:
+            tools = await self._ask(spec, await self.access.borrower(spec, caller))
+        except AuthError as error:
+            if spec.name not in self.registry.catalogue.servers:
+                self._failed(spec, State.WAITING, error)
+            raise
+        except ServerUnavailable as error:
+            self._failed(spec, State.DOWN, error)
+            raise
+        self._pauses.pop(spec.name, None)
+        self.registry.put(tools)
+        await self.definitions.save(spec, tools)
+        return tools
+
+    async def _ask(self, spec: ServerSpec, borrower: Borrower) -> ServerTools:
+        try:
+            hello, definitions = await self.pool.lend(borrower, _ask)
+        except MCPError as error:
+            raise ServerUnavailable(
+                f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
+            ) from error
+        return ServerTools(spec.name, tuple(definitions), about=_about(hello), fetched=time.time())
+
+    def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
+        match self.registry.statuses[spec.name].state:
+            case State.READY:
+                fetched = self.registry.catalogue.servers[spec.name].fetched
+                return time.time() - fetched >= self.definitions.ttl
+            case State.DOWN:
+                return anyio.current_time() >= self._pauses[spec.name].until
+            case State.WAITING:
+                return bool(caller.headers) or caller.override is not None
+        return False
+
+    def _begin(self, spec: ServerSpec, caller: Caller, *, ask: bool = False) -> None:
+        self._runs[spec.name] = run = _Run(anyio.current_time())
+        if spec.name not in self.registry.catalogue.servers:
+            self.registry.mark(spec.name, State.STARTING)
+        self.tasks.start_soon(self._run, spec, caller, run, ask)
+
+    async def _run(self, spec: ServerSpec, caller: Caller, run: _Run, ask: bool) -> None:  # noqa: FBT001  # start_soon takes no keywords
+        """Discover in the background: from storage if it is fresh there, else from the server."""
+        try:
+            await self._refresh(spec, caller, ask=ask)
+            while run.again:
+                run.again = False
+                await self._refresh(spec, caller, ask=True)
+        finally:
+            del self._runs[spec.name]
+            run.done.set()
+
+    async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
+        stored = None if ask else await self.definitions.load(spec)
+        if stored is not None and time.time() - stored.fetched < self.definitions.ttl:
+            self.registry.put(stored)
+            log.info("definitions found in storage", server=spec.name, tools=len(stored.definitions))
+            return
+        with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
+            tools = await self.discover(spec, caller)
+            log.info("discovered", server=spec.name, tools=len(tools.definitions))
+
+    def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
+        before = self._pauses.get(spec.name)
+        seconds = min(before.seconds * 2, _LONGEST_PAUSE) if before else _FIRST_PAUSE
+        self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
+        self.registry.mark(spec.name, state, str(error))
+        log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
+
+
+async def _ask(peer: Peer, touch: Touch) -> tuple[Json, list[Json]]:
+    """Return what the server said of itself, and its tools; a server without tools has none."""
+    capabilities = peer.hello.get("capabilities")
+    try:
+        return peer.hello, await peer.list_tools(touch)
+    except MCPError as error:
+        if error.code == _METHOD_NOT_FOUND and not (isinstance(capabilities, dict) and "tools" in capabilities):
+            return peer.hello, []
+        raise
+
+
+def _about(hello: Mapping[str, Any]) -> str:
+    """Return the server's own description of itself: its instructions, or its title."""
+    meta, info = hello.get("_meta"), hello.get("serverInfo")
+    if info is None and isinstance(meta, dict):
+        info = meta.get("io.modelcontextprotocol/serverInfo")
+    described = info if isinstance(info, dict) else {}
+    for said in (described.get("description"), hello.get("instructions"), described.get("title")):
+        if isinstance(said, str) and said.strip():
+            return " ".join(said.split())
+    return ""

@@ -1,0 +1,62 @@
+"""Logging: one line an event on standard error, as JSON or for people, never on standard output."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from mcp_gateway.config.settings import Environment
+
+_OURS = "mcp_gateway"
+
+
+def configure_logging(environment: Environment) -> None:
+    """Send structlog's and the standard library's events to standard error in one form.
+
+    The gateway and its plugins log from the level that is set; other libraries from
+    WARNING, and without tracebacks: they would print requests, and so secrets.
+    """
+    level = logging.getLevelNamesMapping()[environment.log_level.upper()]
+    as_json = environment.log_format == "json" or (environment.log_format == "auto" and not sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=0)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    for name in (_OURS, *_plugin_loggers()):
+        logging.getLogger(name).setLevel(level)
+
+
+def _plugin_loggers() -> list[str]:
+    """Return the names under which plugin modules log: those of the modules that are loaded."""
+    return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
+
+
+def _without_traceback(_logger: Any, _method: str, event: Any) -> Any:
+    event.pop("exc_info", None)
+    return event

@@ -1,0 +1,76 @@
+"""The errors that the gateway and its plugins raise on purpose.
+
+* GatewayError
+  x ConfigError
+    + PluginError
+  x QueryError
+  x AuthError
+  x ServerUnavailable
+    + ServerTimeout
+  x StorageError
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Base of every error that is raised on purpose.
+
+    The message is shown to people and models: it names the thing, says what there
+    is and what to do, and never holds a secret. `code` is its stable short name.
+    """
+
+    code: ClassVar[str] = "error"
+
+
+class ConfigError(GatewayError):
+    """The configuration cannot be used; the message says which key, and why."""
+
+    code = "invalid_configuration"
+
+
+class PluginError(ConfigError):
+    """The configuration names a plugin that is missing, broken or ambiguous."""
+
+    code = "plugin_missing"
+
+
+class QueryError(GatewayError):
+    """A ranker cannot make sense of the query that it was given."""
+
+    code = "invalid_pattern"
+
+
+class AuthError(GatewayError):
+    """There are no credentials for this call, or the server refused them."""
+
+    code = "unauthorized"
+
+
+class ServerUnavailable(GatewayError):
+    """A downstream server cannot be reached, or went away.
+
+    `lasting` means that trying again at once is pointless: a command that does not
+    exist, say, rather than a connection that was refused.
+    """
+
+    code = "server_unavailable"
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        """Say what happened; `lasting` if an immediate retry cannot help."""
+        super().__init__(message)
+        self.lasting = lasting
+
+
+class ServerTimeout(ServerUnavailable):
+    """A downstream server gave no answer in time."""
+
+    code = "timeout"
+
+
+class StorageError(GatewayError):
+    """A storage backend failed."""
+
+    code = "storage_unavailable"

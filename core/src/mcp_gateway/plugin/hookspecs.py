@@ -1,0 +1,55 @@
+"""The five hooks. Each is called once, at start-up, and never on the path of a call.
+
+Hooks are plain functions: they describe, and touch no network, file or event loop.
+What they yield builds objects whose methods are async.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from mcp_gateway.plugin.protocols import AuthStrategy, ClientTransport, Ranker, ServerTransport, StorageBackend
+    from mcp_gateway.plugin.provider import Provider
+
+PROJECT = "mcp_gateway"
+"""The pluggy project, the entry-point group, and the prefix of every hook."""
+
+API_VERSION = 1
+"""The version of this API. A plugin module says `GATEWAY_API = 1`, and is not loaded by another version."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def mcp_gateway_client_transports() -> Iterable[Provider[Any, ClientTransport]]:
+    """Offer ways to reach a downstream server, selected by its `transport` key."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_server_transports() -> Iterable[Provider[Any, ServerTransport]]:
+    """Offer ways to serve clients, selected by `GATEWAY_TRANSPORT`."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_auth_strategies() -> Iterable[Provider[Any, AuthStrategy]]:
+    """Offer ways to authenticate downstream, selected by a server's `auth_type` key."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_rankers() -> Iterable[Provider[Any, Ranker]]:
+    """Offer ways to search, selected by `GATEWAY_RANKER` or by the `ranker` of one search."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_storage_backends() -> Iterable[Provider[Any, StorageBackend]]:
+    """Offer places to keep tool definitions, selected by `STORAGE_BACKEND`."""
+    raise NotImplementedError

@@ -1,0 +1,111 @@
+"""What a plugin's products must be able to do. Structural: there is nothing to inherit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from mcp.client import Transport
+    from mcp.server import Server
+
+    from mcp_gateway.plugin.values import Caller, Credentials, Document, Hits, Query
+
+
+@runtime_checkable
+class ClientTransport(Protocol):
+    """Reaches one downstream server."""
+
+    @property
+    def carries_credentials(self) -> bool:
+        """Whether credentials make a difference; if not, all callers share one session."""
+        ...
+
+    def connect(self, credentials: Credentials) -> Transport:
+        """Return an unopened transport of the MCP SDK; every session opens one of its own.
+
+        Entering it may raise `ServerUnavailable` or any other exception: the gateway
+        says which server it was. A request that cannot be delivered is best answered
+        with a JSON-RPC error whose code is a `TransportFault`.
+        """
+        ...
+
+
+@runtime_checkable
+class ServerTransport(Protocol):
+    """Offers the gateway to clients."""
+
+    async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
+        """Serve until the client leaves or the task is cancelled.
+
+        Call `ready` once, when clients can connect, with a line for people that says where.
+
+        Raises:
+            ConfigError: it cannot start: the port is taken, say.
+
+        """
+        ...
+
+
+@runtime_checkable
+class AuthStrategy(Protocol):
+    """Decides which credentials a call carries downstream."""
+
+    async def credentials(self, caller: Caller) -> Credentials:
+        """Return this caller's credentials; equal callers must get equal credentials.
+
+        Raises:
+            AuthError: the caller brought none and the strategy has none.
+
+        """
+        ...
+
+
+@runtime_checkable
+class RankerIndex(Protocol):
+    """An immutable index over the documents that it was built from."""
+
+    async def search(self, query: Query) -> Hits:
+        """Return the best hits, best first, ties by id; documents that do not match are left out.
+
+        Raises:
+            QueryError: the query is malformed for this ranker.
+
+        """
+        ...
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Builds indexes."""
+
+    async def build(self, documents: Sequence[Document]) -> RankerIndex:
+        """Index `documents`, which may be empty. Earlier indexes stay valid.
+
+        CPU work of more than 10 ms belongs in a thread (`anyio.to_thread.run_sync`).
+        """
+        ...
+
+
+@runtime_checkable
+class StorageBackend(Protocol):
+    """A flat map of bytes with optional expiry. Keys are text, values are opaque.
+
+    Every method may raise `StorageError`, and gives up within a few seconds.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, or None if there is none or it has expired."""
+        ...
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """Set `key`, replacing value and expiry; `ttl` is in seconds, None keeps it for good."""
+        ...
+
+    async def delete(self, key: str) -> bool:
+        """Forget `key`; say whether it was there."""
+        ...
+
+    def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Iterate over every live key that starts with `prefix`, each once, in no set order."""
+        ...

@@ -1,0 +1,65 @@
+"""A provider is a plugin's offer: a name, the options it reads, and how to build the product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of a provider's options. Frozen; keys of other owners are ignored.
+
+    A field reads the key that its alias names: an environment variable for server
+    transports, rankers and storage backends, a key of the server's entry for client
+    transports and auth strategies. Wrap secrets in `pydantic.SecretStr`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def keys(cls) -> frozenset[str]:
+        """Return the configuration keys that this model reads."""
+        return frozenset(info.alias or name for name, info in cls.model_fields.items())
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+ProductT = TypeVar("ProductT")
+ProductT_co = TypeVar("ProductT_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Bound(Generic[ProductT_co]):
+    """A provider with its options settled: nothing left to do but `async with bound.open() as product`."""
+
+    name: str
+    open: Callable[[], AbstractAsyncContextManager[ProductT_co]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider(Generic[OptionsT, ProductT]):
+    """What a hook yields.
+
+    `name` is what the configuration says to select it, `summary` one line for people.
+    `build` takes validated options and returns an async context manager of the
+    product: what it opens lives as long as the gateway and is closed with it.
+    Import heavy libraries inside `build`, not in the hook's module.
+    """
+
+    name: str
+    summary: str
+    options: type[OptionsT]
+    build: Callable[[OptionsT], AbstractAsyncContextManager[ProductT]]
+
+    def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
+        """Validate `source` into options.
+
+        Raises:
+            pydantic.ValidationError: the options are wrong.
+
+        """
+        options = self.options.model_validate(source)
+        return Bound(self.name, lambda: self.build(options))

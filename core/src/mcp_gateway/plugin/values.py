@@ -1,0 +1,107 @@
+"""Plain values that cross the border between the core and its plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who is asking: the headers of the client's request, and the call's own override.
+
+    Header names are lower case. Over stdio there are no headers. `override` is the
+    `auth_header` argument of `call_remote_tool`. Neither is ever printed. `client` is
+    an opaque name for the client's connection, or None for the gateway itself.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    override: str | None = field(default=None, repr=False)
+    client: str | None = None
+
+
+ANONYMOUS = Caller()
+"""A caller that brought nothing, such as the gateway itself at start-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Headers to send downstream. Calls with equal credentials may share one session."""
+
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Credentials:
+        """Make credentials of `headers`; their order does not matter."""
+        return cls(tuple(sorted(headers.items())))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, as a new dictionary."""
+        return dict(self.pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One property of a tool's input schema: its name, and its description and enum values as text."""
+
+    name: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One tool as a ranker sees it. `id` is its full name, `server__tool`; missing text is empty."""
+
+    id: str
+    server: str
+    name: str
+    title: str = ""
+    description: str = ""
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What is searched for.
+
+    `text` is what the model wrote, at most 200 characters; `limit` is how many hits
+    to return at the most, 1 or more.
+    """
+
+    text: str
+    limit: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A document's id and its score: finite, higher is better, comparable within one search only."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """The answer to a query: the best hits, best first, and how many documents match in all."""
+
+    hits: tuple[Hit, ...] = ()
+    total: int = 0
+
+
+class TransportFault(IntEnum):
+    """The JSON-RPC error codes by which a client transport reports failures of its own.
+
+    A transport answers a request that it could not deliver with a JSON-RPC error of
+    one of these codes, so that one failed request does not end the session. The error's
+    `message` says what happened; `data` may hold `{"status": HTTP status,
+    "retryAfter": seconds}`. They lie outside the range that JSON-RPC reserves.
+    """
+
+    UNREACHABLE = -31001
+    """The request did not reach the server, or the server failed without an answer of its own."""
+    UNAUTHORIZED = -31002
+    """The server refused the credentials (HTTP 401 or 403)."""
+    SESSION_LOST = -31003
+    """The server does not know this session any more (HTTP 404); the request was not carried out."""

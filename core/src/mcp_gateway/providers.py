@@ -1,0 +1,141 @@
+"""What the plugins offer: providers by kind and name, each name owned by exactly one plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from mcp_gateway.loading import Fault, Loaded, Origin
+from mcp_gateway.plugin import (
+    AuthStrategy,
+    ClientTransport,
+    PluginError,
+    Provider,
+    Ranker,
+    ServerTransport,
+    StorageBackend,
+)
+
+ProductT = TypeVar("ProductT")
+
+EVERYTHING = "pip install mcp-orchestration-gateway"
+"""What installs the core with all default plugins."""
+
+_RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[ProductT]):
+    """The providers of one kind, by name. `distribution` begins the names of its published plugins."""
+
+    kind: str
+    distribution: str
+    providers: Mapping[str, Provider[Any, ProductT]]
+    origins: Mapping[str, Origin]
+    faults: tuple[Fault, ...] = ()
+
+    def __getitem__(self, name: str) -> Provider[Any, ProductT]:
+        """Return the provider called `name`.
+
+        Raises:
+            PluginError: there is none; the message says what there is, what is
+                broken, and what to install.
+
+        """
+        try:
+            return self.providers[name]
+        except KeyError:
+            raise PluginError(self.absence(name)) from None
+
+    def absence(self, name: str) -> str:
+        """Say in one line that there is no `name`, what there is, and what to do."""
+        words = [f"no {self.kind} is called {name!r}; installed: {', '.join(sorted(self.providers)) or 'none'}"]
+        if close := get_close_matches(name.lower(), self.providers, n=1):
+            words.append(f"did you mean {close[0]!r}?")
+        else:
+            words.append(f"try: {pip_line(self.distribution, name)}")
+        words += [f"this plugin failed to load: {fault}" for fault in self.faults]
+        return "; ".join(words)
+
+
+def pip_line(distribution: str, name: str) -> str:
+    """Return the command that installs the published plugin of that name."""
+    package = f"{distribution}-{name}"
+    return f"pip install {_RENAMED.get(package, package)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Everything on offer. Built once; after it, pluggy is not needed any more."""
+
+    client_transports: Shelf[ClientTransport]
+    server_transports: Shelf[ServerTransport]
+    auth_strategies: Shelf[AuthStrategy]
+    rankers: Shelf[Ranker]
+    storage_backends: Shelf[StorageBackend]
+
+    @property
+    def shelves(self) -> tuple[Shelf[Any], ...]:
+        """All five, in the order in which they are listed to people."""
+        return (
+            self.server_transports,
+            self.client_transports,
+            self.auth_strategies,
+            self.rankers,
+            self.storage_backends,
+        )
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Every fault once, whichever shelf it is on."""
+        return tuple({str(fault): fault for shelf in self.shelves for fault in shelf.faults}.values())
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Providers:
+        """Ask every hook once.
+
+        Raises:
+            PluginError: two plugins offer the same name.
+
+        """
+        hook = loaded.manager.hook
+        transport, prefix = "mcp-gateway-transport", "mcp-gateway"
+        return cls(
+            client_transports=_shelf("client transport", transport, hook.mcp_gateway_client_transports, loaded),
+            server_transports=_shelf("server transport", transport, hook.mcp_gateway_server_transports, loaded),
+            auth_strategies=_shelf("auth strategy", f"{prefix}-auth", hook.mcp_gateway_auth_strategies, loaded),
+            rankers=_shelf("ranker", f"{prefix}-ranker", hook.mcp_gateway_rankers, loaded),
+            storage_backends=_shelf("storage backend", f"{prefix}-storage", hook.mcp_gateway_storage_backends, loaded),
+        )
+
+
+def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any]:
+    """Ask each implementation by itself, so that an answer keeps its author."""
+    providers: dict[str, Provider[Any, Any]] = {}
+    origins: dict[str, Origin] = {}
+    faults = list(loaded.faults)
+    for implementation in hook.get_hookimpls():
+        origin = loaded.origins[implementation.plugin_name]
+        try:
+            offered = list(_checked(implementation.function()))
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: the fault is recorded, and shown
+            faults.append(Fault(origin, error))
+            continue
+        for provider in offered:
+            if rival := origins.get(provider.name):
+                raise PluginError(
+                    f"{kind} {provider.name!r} is offered by both {rival} and {origin}; uninstall one, "
+                    f"or set GATEWAY_DISABLED_PLUGINS={origin.plugin}"
+                )
+            providers[provider.name] = provider
+            origins[provider.name] = origin
+    return Shelf(kind, distribution, providers, origins, tuple(faults))
+
+
+def _checked(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:
+    for item in answer:
+        if not isinstance(item, Provider):
+            raise PluginError(f"its hook must yield Provider objects, not {type(item).__name__}")
+        yield item

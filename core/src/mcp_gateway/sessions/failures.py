@@ -1,0 +1,64 @@
+"""Failures of a session in words: what went wrong with which server, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.plugin import AuthError, GatewayError, ServerUnavailable, TransportFault
+
+
+class SessionLost(ServerUnavailable):
+    """The session ended before the request was carried out: a new session may repeat it."""
+
+
+def as_failure(server: str, error: BaseException) -> GatewayError:
+    """Turn what ended or prevented a session into an error that names the server.
+
+    Transports may add notes to the exceptions that pass through them, such as the last
+    lines that a process wrote to its standard error; they are kept.
+    """
+    leaf = _leaf(error)
+    notes = "".join(f"; {note}" for note in _notes(error))
+    if isinstance(leaf, MCPError):
+        return of_answer(server, leaf, notes) or ServerUnavailable(
+            f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
+        )
+    if isinstance(leaf, ServerUnavailable):
+        return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", lasting=leaf.lasting)
+    if isinstance(leaf, GatewayError):
+        return type(leaf)(f"server {server!r}: {leaf}{notes}")
+    said = f"{type(leaf).__name__}: {leaf}".rstrip(": ")
+    return ServerUnavailable(f"server {server!r} is not available: {said}{notes}")
+
+
+def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
+    """Turn an answer that the transport made in the server's place into an error; None if it is the server's own."""
+    match error.code:
+        case types.CONNECTION_CLOSED:
+            return ServerUnavailable(f"server {server!r} closed the connection{notes or '; try again'}")
+        case TransportFault.UNREACHABLE:
+            return ServerUnavailable(f"server {server!r} cannot be reached: {error.message}{notes}")
+        case TransportFault.UNAUTHORIZED:
+            return AuthError(
+                f"server {server!r} refused the credentials: {error.message}; "
+                f"check its auth_headers, or pass auth_header with the call{notes}"
+            )
+        case TransportFault.SESSION_LOST:
+            return SessionLost(f"server {server!r} has lost the session: {error.message}{notes}")
+    return None
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """Return the first real error inside nested exception groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _notes(error: BaseException) -> Iterator[str]:
+    yield from getattr(error, "__notes__", ())
+    if isinstance(error, BaseExceptionGroup):
+        yield from _notes(error.exceptions[0])

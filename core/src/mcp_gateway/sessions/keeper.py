@@ -1,0 +1,126 @@
+"""A keeper: the one task that opens a session, holds it until it is over, and closes it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from mcp_gateway.plugin import ClientTransport, Credentials, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.sessions.failures import as_failure
+from mcp_gateway.sessions.peer import NotifyFn, Peer, connected
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 10.0
+"""How long closing a session may take."""
+
+_FIRST_PAUSE = 0.25
+
+
+class _Died(Exception):
+    """The connection ended by itself."""
+
+
+@dataclass(slots=True, eq=False)
+class Keeper:
+    """Holds one session. Its cancel scopes are left by the task that entered them: only `keep` does either.
+
+    `idle` is how many seconds it may go unused, or infinity. `on_over` is called once when it can no
+    longer be lent, `gone` is set when it is closed, and `error` says why, if it failed.
+    """
+
+    server: str
+    client_transport: ClientTransport
+    credentials: Credentials = field(repr=False)
+    timeout: float
+    max_retries: int
+    idle: float
+    on_notify: NotifyFn
+    on_over: Callable[[Keeper], None]
+    peer: Peer | None = None
+    error: GatewayError | None = None
+    users: int = 0
+    used: float = 0.0
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)
+    _over: anyio.Event = field(default_factory=anyio.Event)
+    _stopping: bool = False
+    _lendable: bool = True
+    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def stop(self) -> None:
+        """End the session, within `CLOSE_SECONDS`."""
+        self._stopping = True
+        self._over.set()
+        self._scope.deadline = anyio.current_time() + CLOSE_SECONDS
+
+    async def keep(self) -> None:
+        """Open the session, trying again if that may help; hold it; close it."""
+        deadline = anyio.current_time() + self.timeout
+        try:
+            for attempt in range(self.max_retries + 1):
+                self.error = await self._hold(deadline)
+                pause = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
+                if self._is_final(self.error) or anyio.current_time() + pause >= deadline:
+                    break
+                log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
+                await anyio.sleep(pause)
+        finally:
+            self._end_lending()
+            self.settled.set()
+            self.gone.set()
+
+    def _is_final(self, error: GatewayError | None) -> bool:
+        """Whether there is no use in another attempt: it was open, it is to stop, or it cannot work."""
+        temporary = isinstance(error, ServerUnavailable) and not error.lasting
+        return self.settled.is_set() or self._stopping or not temporary
+
+    async def _hold(self, deadline: float) -> GatewayError | None:
+        """Hold one session from its opening to its end; return what ended it, if that was a failure."""
+        self._scope = anyio.CancelScope(deadline=deadline)
+        try:
+            with self._scope:
+                async with connected(self.client_transport.connect(self.credentials), self.on_notify) as (peer, closed):
+                    await peer.negotiate()
+                    self._open(peer, closed)
+                    await self._until_over()
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
+            return None if self._stopping else as_failure(self.server, error)
+        if self._scope.cancelled_caught and not self.settled.is_set():
+            return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
+        return None
+
+    def _open(self, peer: Peer, closed: anyio.Event) -> None:
+        self._over = closed
+        if self._stopping:
+            self._over.set()
+        else:
+            self._scope.deadline = math.inf
+        self.peer, self.used = peer, anyio.current_time()
+        self.settled.set()
+        log.debug("session opened", server=self.server, version=peer.version)
+
+    def _end_lending(self) -> None:
+        if not self._lendable:
+            return
+        self._lendable = False
+        self.peer = None
+        self.on_over(self)
+
+    async def _until_over(self) -> None:
+        """Wait for the end: told to stop, unused for too long, or the connection closed."""
+        while not self._over.is_set():
+            with anyio.move_on_after(self.used + self.idle - anyio.current_time()):
+                await self._over.wait()
+            if not self.users and anyio.current_time() - self.used >= self.idle:
+                self.stop()
+            elif self.users:
+                self.used = anyio.current_time()
+        self._end_lending()
+        if not self._stopping:
+            raise _Died("it closed the connection")

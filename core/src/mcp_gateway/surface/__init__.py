@@ -1,0 +1,1 @@
+"""The gateway as an MCP server: what clients see of it."""

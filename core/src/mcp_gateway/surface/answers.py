@@ -1,0 +1,61 @@
+"""Answers of the gateway's own tools, as results of `tools/call`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mcp_gateway.catalogue import Definition, ServerTools
+from mcp_gateway.names import full_name
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.search import Found
+
+Json = dict[str, Any]
+
+
+def search_answer(query: str, found: Found, notes: Sequence[str]) -> Json:
+    """Answer `tool_search`."""
+    tools = [_described(hit.id, definition) for hit in found.hits.hits if (definition := found.catalogue.find(hit.id))]
+    return _result(
+        {
+            "success": True,
+            "tool_references": [{"type": "tool_reference", "tool_name": tool["tool_name"]} for tool in tools],
+            "tools": tools,
+            "total_matches": found.hits.total,
+            "query": query,
+            "search_type": found.ranker,
+            "servers": list(notes),
+        }
+    )
+
+
+def discover_answer(tools: ServerTools) -> Json:
+    """Answer `discover_tools`."""
+    described = [_described(full_name(tools.server, name), item) for name, item in tools.by_name.items()]
+    return _result(
+        {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
+    )
+
+
+def failure(error: GatewayError, code: str | None = None) -> Json:
+    """Answer that something failed, in words that a model can act on."""
+    return {
+        **_result({"success": False, "error_code": code or error.code, "error": str(error)}),
+        "isError": True,
+    }
+
+
+def _described(name: str, definition: Definition) -> Json:
+    schema = definition.get("inputSchema")
+    description = definition.get("description")
+    return {
+        "type": "tool_reference",
+        "tool_name": name,
+        "description": description if isinstance(description, str) else "",
+        "input_schema": schema if isinstance(schema, dict | bool) else {"type": "object"},
+    }
+
+
+def _result(value: Mapping[str, Any]) -> Json:
+    return {"content": [{"type": "text", "text": json.dumps(value, ensure_ascii=False)}], "structuredContent": value}

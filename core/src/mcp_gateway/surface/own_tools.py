@@ -1,0 +1,209 @@
+"""The gateway's own three tools, as clients see them: all that a model knows before its first search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from mcp_gateway.config.servers import ServerSpec
+
+Json = dict[str, Any]
+
+MAX_QUERY = 200
+MAX_RESULTS = 10
+_MAX_DESCRIBED = 1500
+
+
+def _object(value: object) -> object:
+    """Take an object that a model wrote as a JSON string, as some do."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+class Arguments(BaseModel):
+    """Arguments of an own tool; unknown ones are an error, so that a model notices its mistake."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class SearchArguments(Arguments):
+    """Arguments of `tool_search`."""
+
+    query: str = Field(
+        description="What you want to do, in a few plain words; or a regular expression if use_regex is true. "
+        f"At most {MAX_QUERY} characters."
+    )
+    max_results: int = Field(3, description=f"How many tools to return, 1 to {MAX_RESULTS}.")
+    use_regex: bool = Field(
+        False,  # noqa: FBT003  # a field's default
+        description="Treat query as a regular expression over names, descriptions and arguments.",
+    )
+    ranker: str | None = Field(None, description="A ranker by name, instead of the default one. Rarely needed.")
+
+
+class DiscoverArguments(Arguments):
+    """Arguments of `discover_tools`."""
+
+    server_name: str = Field(description="The server, as named in this gateway's instructions.")
+
+
+class CallArguments(Arguments):
+    """Arguments of `call_remote_tool`."""
+
+    tool_name: str = Field(description="The tool's full name, server__tool, as tool_search returned it.")
+    arguments: Annotated[Json | None, BeforeValidator(_object)] = Field(
+        None, description="The tool's arguments, as its input_schema describes them."
+    )
+    auth_header: str | None = Field(
+        None, description="An Authorization header for this one call, instead of the configured credentials."
+    )
+
+
+_REFERENCE: Json = {
+    "type": "object",
+    "properties": {"type": {"const": "tool_reference"}, "tool_name": {"type": "string"}},
+    "required": ["type", "tool_name"],
+}
+_TOOL: Json = {
+    "type": "object",
+    "properties": {
+        **_REFERENCE["properties"],
+        "description": {"type": "string"},
+        "input_schema": {"type": ["object", "boolean"]},
+    },
+    "required": ["type", "tool_name", "description", "input_schema"],
+}
+_FAILURE: Json = {"success": {"type": "boolean"}, "error_code": {"type": "string"}, "error": {"type": "string"}}
+_SEARCH_OUTPUT: Json = {
+    "type": "object",
+    "properties": {
+        **_FAILURE,
+        "tool_references": {"type": "array", "items": _REFERENCE},
+        "tools": {"type": "array", "items": _TOOL},
+        "total_matches": {"type": "integer", "description": "How many tools match, not how many are returned."},
+        "query": {"type": "string"},
+        "search_type": {"type": "string"},
+        "servers": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "A line for each server whose tools may be missing, and why.",
+        },
+    },
+    "required": ["success"],
+}
+_DISCOVER_OUTPUT: Json = {
+    "type": "object",
+    "properties": {
+        **_FAILURE,
+        "server_name": {"type": "string"},
+        "tool_count": {"type": "integer"},
+        "tools": {"type": "array", "items": _TOOL},
+    },
+    "required": ["success"],
+}
+
+
+def own_tools(specs: Iterable[ServerSpec]) -> list[Json]:
+    """Return the definitions of the gateway's own tools, which name the servers inside."""
+    inside = _inside(specs)
+    return [
+        {
+            "name": "tool_search",
+            "title": "Search tools",
+            "description": f"Find tools by what they do. {inside} Their tools are not listed here: whenever a task may "
+            "need one of these servers, search first, in a few plain words such as 'create github issue'. The answer "
+            "holds each tool's full name, description and input_schema. Then call the tool with call_remote_tool.",
+            "inputSchema": _schema(SearchArguments),
+            "outputSchema": _SEARCH_OUTPUT,
+            "annotations": {"title": "Search tools", "readOnlyHint": True, "openWorldHint": False},
+        },
+        {
+            "name": "discover_tools",
+            "title": "List a server's tools",
+            "description": "Ask one server for its tools again and return all of them with their schemas. The answer "
+            "can be long: prefer tool_search, unless a server is said to be not ready, or its tools have changed.",
+            "inputSchema": _schema(DiscoverArguments),
+            "outputSchema": _DISCOVER_OUTPUT,
+            "annotations": {
+                "title": "List a server's tools",
+                "readOnlyHint": True,
+                "idempotentHint": True,
+                "openWorldHint": True,
+            },
+        },
+        {
+            "name": "call_remote_tool",
+            "title": "Call a tool",
+            "description": "Call a tool that tool_search has found, by its full name server__tool, with arguments that "
+            "fit its input_schema. The result is the tool's own.",
+            "inputSchema": _schema(CallArguments),
+            "annotations": {
+                "title": "Call a tool",
+                "readOnlyHint": False,
+                "destructiveHint": True,
+                "openWorldHint": True,
+            },
+        },
+    ]
+
+
+def instructions(specs: Iterable[ServerSpec], about: dict[str, str]) -> str:
+    """Return what a client is told of the gateway: which servers there are, and what they are for."""
+    lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
+    if not lines:
+        return "This gateway has no servers configured yet; list them in its server_config.json."
+    return "\n".join(
+        [
+            "This gateway gives access to the tools of the servers below without listing them all.",
+            "Find tools with tool_search, then call them by their full name with call_remote_tool.",
+            *_cut(lines, _MAX_DESCRIBED * 4),
+        ]
+    )
+
+
+def _inside(specs: Iterable[ServerSpec]) -> str:
+    named = [f"{spec.name} ({spec.description})" if spec.description else spec.name for spec in specs]
+    if not named:
+        return "No servers are configured yet."
+    return f"Servers inside: {', '.join(_cut(named, _MAX_DESCRIBED))}."
+
+
+def _line(name: str, about: str) -> str:
+    return f"- {name}: {_clipped(about)}" if about else f"- {name}"
+
+
+def _clipped(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def _cut(parts: list[str], most: int) -> list[str]:
+    """Keep the first parts that fit into `most` characters, and count the others."""
+    kept: list[str] = []
+    for part in parts:
+        if sum(map(len, kept)) + len(part) > most:
+            return [*kept, f"and {len(parts) - len(kept)} more"]
+        kept.append(part)
+    return kept
+
+
+def _schema(model: type[Arguments]) -> Json:
+    """Return the arguments' JSON Schema, without pydantic's titles."""
+    schema = model.model_json_schema()
+    properties = {name: _untitled(value) for name, value in schema["properties"].items()}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": schema.get("required", []),
+        "additionalProperties": False,
+    }
+
+
+def _untitled(schema: Json) -> Json:
+    return {key: value for key, value in schema.items() if key != "title"}

@@ -1,0 +1,143 @@
+"""Listing and calling: the gateway's own tools, and all those behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import mcp_types as types
+import structlog
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from mcp_gateway.config.problems import in_words
+from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway, MalformedName, UnknownServer, UnknownTool
+from mcp_gateway.plugin import Caller, GatewayError, Query
+from mcp_gateway.sessions.peer import ProgressFn
+from mcp_gateway.surface.answers import discover_answer, failure, search_answer
+from mcp_gateway.surface.clients import with_override
+from mcp_gateway.surface.eras import Json, as_params, wants_progress
+from mcp_gateway.surface.own_tools import (
+    MAX_QUERY,
+    MAX_RESULTS,
+    Arguments,
+    CallArguments,
+    DiscoverArguments,
+    SearchArguments,
+)
+
+ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+
+log = structlog.get_logger(__name__)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class InvalidArguments(GatewayError):
+    """The arguments of an own tool are not as its schema says."""
+
+    code = "invalid_arguments"
+
+
+class Failed(GatewayError):
+    """A plugin raised what it should not have raised."""
+
+    code = "unavailable"
+
+
+class QueryTooLong(GatewayError):
+    """A search query has too many characters."""
+
+    code = "query_too_long"
+
+
+class Tools:
+    """Answers `tools/list` and `tools/call` in raw JSON."""
+
+    def __init__(self, gateway: Gateway, own: list[Json]) -> None:
+        """Answer for `gateway`, with `own` as the definitions of its own tools."""
+        self._gateway = gateway
+        self._own = own
+        self._own_schemas: dict[str, Json] = {tool["name"]: tool["inputSchema"] for tool in own}
+
+    def input_schema(self, name: str) -> Mapping[str, Any] | None:
+        """Return the input schema of a tool by the name it has here, if it is known."""
+        if name in self._own_schemas:
+            return self._own_schemas[name]
+        definition = self._gateway.definition(name)
+        schema = definition.get("inputSchema") if definition else None
+        return schema if isinstance(schema, dict) else None
+
+    async def list(self, caller: Caller) -> Json:
+        """Return the gateway's own tools, and those of servers with `expose_tools`, definitions whole.
+
+        The list is the same for all callers and does not change because of a search.
+        """
+        if any(spec.expose_tools for spec in self._gateway.registry.specs.values()):
+            self._gateway.discovery.freshen(caller)
+            await self._gateway.discovery.settled(SETTLE_EMPTY_SECONDS)
+        exposed = [{**definition, "name": name} for name, definition in self._gateway.exposed()]
+        return {"tools": [*self._own, *exposed], "ttlMs": 0, "cacheScope": "private"}
+
+    async def call(self, params: Mapping[str, Any], caller: Caller, report: ProgressFn) -> Json:
+        """Answer `tools/call`.
+
+        Raises:
+            MCPError: there is no such tool, or the server answered with an error, passed on as it is.
+
+        """
+        name, arguments = str(params.get("name")), params.get("arguments") or {}
+        on_progress = report if wants_progress(params) else None
+        try:
+            match name:
+                case "tool_search":
+                    return await self._search(arguments, caller)
+                case "discover_tools":
+                    wanted = _parsed(DiscoverArguments, name, arguments)
+                    return discover_answer(await self._gateway.discover(wanted.server_name, caller))
+                case "call_remote_tool":
+                    return await self._call_remote(params, arguments, caller, on_progress)
+                case _:
+                    return await self._call_directly(name, params, caller, on_progress)
+        except GatewayError as error:
+            return failure(error)
+        except MCPError:
+            raise
+        except Exception:
+            log.exception("a plugin failed", tool=name)
+            return failure(Failed("a plugin of the gateway failed; the gateway's log says why"))
+
+    async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:
+        wanted = _parsed(SearchArguments, "tool_search", arguments)
+        if len(wanted.query) > MAX_QUERY:
+            raise QueryTooLong(f"the query has {len(wanted.query)} characters; use at most {MAX_QUERY}")
+        ranker = wanted.ranker or ("regex" if wanted.use_regex else None)
+        query = Query(text=wanted.query, limit=max(1, min(MAX_RESULTS, wanted.max_results)))
+        found = await self._gateway.search(query, caller, ranker)
+        return search_answer(wanted.query, found, self._gateway.registry.notes())
+
+    async def _call_remote(
+        self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, on_progress: ProgressFn | None
+    ) -> Json:
+        wanted = _parsed(CallArguments, "call_remote_tool", arguments)
+        if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
+            raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
+        passed_on = {**as_params(params), "arguments": wanted.arguments or {}}
+        asking = with_override(caller, wanted.auth_header)
+        return await self._gateway.call(wanted.tool_name, passed_on, asking, on_progress)
+
+    async def _call_directly(
+        self, name: str, params: Mapping[str, Any], caller: Caller, on_progress: ProgressFn | None
+    ) -> Json:
+        try:
+            return await self._gateway.call(name, as_params(params), caller, on_progress)
+        except (MalformedName, UnknownServer, UnknownTool) as error:
+            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
+
+
+def _parsed(model: type[ArgumentsT], tool: str, arguments: Mapping[str, Any]) -> ArgumentsT:
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        raise InvalidArguments(f"{tool}: {in_words(error)}") from None

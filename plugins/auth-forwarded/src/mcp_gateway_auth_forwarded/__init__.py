@@ -1,0 +1,51 @@
+"""Auth: pass the caller's own header on, to this server only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
+
+GATEWAY_API = 1
+
+
+class ForwardOptions(Options):
+    """Which of the caller's headers is passed on."""
+
+    header_name: str = Field(
+        "Authorization", alias="auth_header_name", description="The caller's header that is passed on"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardAuth:
+    """Takes one header of each caller."""
+
+    header_name: str
+
+    async def credentials(self, caller: Caller) -> Credentials:
+        """Return the caller's header; the `auth_header` of the call wins over that of the request."""
+        brought = {name.lower(): value for name, value in caller.headers.items()}.get(self.header_name.lower())
+        value = caller.override if caller.override is not None else brought
+        if not value:
+            raise AuthError(
+                f"it wants the caller's own {self.header_name} header, and there is none; "
+                "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool"
+            )
+        return Credentials.of({self.header_name: value})
+
+
+@asynccontextmanager
+async def forward_auth(options: ForwardOptions) -> AsyncIterator[AuthStrategy]:
+    """Settle which header it is."""
+    yield ForwardAuth(options.header_name)
+
+
+@hookimpl
+def mcp_gateway_auth_strategies() -> Iterator[Provider[ForwardOptions, AuthStrategy]]:
+    """Offer `forward`."""
+    yield Provider(name="forward", summary="pass the caller's header on", options=ForwardOptions, build=forward_auth)

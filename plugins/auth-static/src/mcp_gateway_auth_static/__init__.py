@@ -1,0 +1,60 @@
+"""Auth: the same saved headers for every caller."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from mcp_gateway.plugin import AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
+
+GATEWAY_API = 1
+
+
+def _one_line(value: SecretStr) -> SecretStr:
+    if any(character < " " or character == "\x7f" for character in value.get_secret_value()):
+        raise ValueError("a header's value must not have control characters in it, such as a line break at its end")
+    return value
+
+
+class StaticOptions(Options):
+    """The headers to send, and the one that an `auth_header` of a call replaces."""
+
+    headers: dict[
+        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")], Annotated[SecretStr, AfterValidator(_one_line)]
+    ] = Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
+    header_name: str = Field(
+        "Authorization", alias="auth_header_name", description="The header that auth_header of one call replaces"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StaticAuth:
+    """Saved credentials."""
+
+    saved: Credentials
+    header_name: str
+
+    async def credentials(self, caller: Caller) -> Credentials:
+        """Return the saved headers, with the call's own in place of one of them."""
+        if caller.override is None:
+            return self.saved
+        name = self.header_name.lower()
+        others = {key: value for key, value in self.saved.pairs if key.lower() != name}
+        return Credentials.of({**others, self.header_name: caller.override})
+
+
+@asynccontextmanager
+async def static_auth(options: StaticOptions) -> AsyncIterator[AuthStrategy]:
+    """Settle the headers."""
+    headers = {name: value.get_secret_value() for name, value in options.headers.items()}
+    yield StaticAuth(Credentials.of(headers), options.header_name)
+
+
+@hookimpl
+def mcp_gateway_auth_strategies() -> Iterator[Provider[StaticOptions, AuthStrategy]]:
+    """Offer `static`."""
+    yield Provider(name="static", summary="send saved headers", options=StaticOptions, build=static_auth)

@@ -1,0 +1,59 @@
+"""Storage: a dictionary in this process, gone when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from mcp_gateway.plugin import Options, Provider, StorageBackend, hookimpl
+
+GATEWAY_API = 1
+
+
+@dataclass(slots=True)
+class MemoryStorage:
+    """Values by key, each with the time of the monotonic clock at which it expires."""
+
+    _items: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, if it is there."""
+        item = self._live(key)
+        return item and item[0]
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """Set `key`."""
+        self._items[key] = (value, None if ttl is None else time.monotonic() + ttl)
+
+    async def delete(self, key: str) -> bool:
+        """Forget `key`."""
+        found = self._live(key) is not None
+        self._items.pop(key, None)
+        return found
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Iterate over the live keys."""
+        for key in list(self._items):
+            if key.startswith(prefix) and self._live(key) is not None:
+                yield key
+
+    def _live(self, key: str) -> tuple[bytes, float | None] | None:
+        item = self._items.get(key)
+        if item is not None and item[1] is not None and item[1] <= time.monotonic():
+            del self._items[key]
+            return None
+        return item
+
+
+@asynccontextmanager
+async def memory_storage(_: Options) -> AsyncIterator[StorageBackend]:
+    """Open an empty storage."""
+    yield MemoryStorage()
+
+
+@hookimpl
+def mcp_gateway_storage_backends() -> Iterator[Provider[Options, StorageBackend]]:
+    """Offer `memory`."""
+    yield Provider(name="memory", summary="in this process only", options=Options, build=memory_storage)

@@ -1,0 +1,24 @@
+"""Storage: Redis, shared by every gateway that points at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+
+from mcp_gateway.plugin import Provider, StorageBackend, hookimpl
+from mcp_gateway_storage_redis.options import RedisOptions
+
+GATEWAY_API = 1
+
+
+def redis_storage(options: RedisOptions) -> AbstractAsyncContextManager[StorageBackend]:
+    """Connect at the first use: a Redis that is away does not keep the gateway from starting."""
+    from mcp_gateway_storage_redis.storage import open_redis  # redis-py is slow to import
+
+    return open_redis(options)
+
+
+@hookimpl
+def mcp_gateway_storage_backends() -> Iterator[Provider[RedisOptions, StorageBackend]]:
+    """Offer `redis`."""
+    yield Provider(name="redis", summary="a Redis server, shared", options=RedisOptions, build=redis_storage)

@@ -1,0 +1,73 @@
+"""The storage itself, over redis-py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from mcp_gateway.plugin import StorageBackend, StorageError
+from mcp_gateway_storage_redis.options import RedisOptions
+
+SECONDS = 2.0
+"""How long connecting to Redis, and each answer of it, may take."""
+
+_USERINFO = re.compile(r"//[^@/\s]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStorage:
+    """Values under their keys, as they are."""
+
+    client: Redis
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, if it is there."""
+        with _translated():
+            value: bytes | None = await self.client.get(key)
+        return value
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """Set `key`; Redis itself forgets it after `ttl` seconds."""
+        with _translated():
+            await self.client.set(key, value, px=None if ttl is None else max(1, round(ttl * 1000)))
+
+    async def delete(self, key: str) -> bool:
+        """Forget `key`."""
+        with _translated():
+            return bool(await self.client.delete(key))
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Iterate over the live keys; SCAN may repeat one, so they are collected first."""
+        with _translated():
+            found = {key async for key in self.client.scan_iter(match=f"{_literal(prefix)}*", count=1000)}
+        for key in found:
+            yield key.decode()
+
+
+@asynccontextmanager
+async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
+    """Make a client; it connects when it is first used, and again when it has lost the connection."""
+    url = options.url.get_secret_value()
+    timeouts = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
+    async with Redis.from_url(url, retry=Retry(NoBackoff(), 1), **timeouts) as client:
+        yield RedisStorage(client)
+
+
+def _literal(prefix: str) -> str:
+    """Take away the meaning that Redis's patterns give to some characters."""
+    return "".join(f"\\{character}" if character in "*?[]^-\\" else character for character in prefix)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise StorageError(f"redis: {_USERINFO.sub('//', str(error)) or type(error).__name__}") from error

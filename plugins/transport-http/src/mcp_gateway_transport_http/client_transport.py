@@ -1,0 +1,60 @@
+"""Towards a server: an HTTP client for each session, with that session's credentials."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+
+import httpx2
+from mcp.client import Transport
+from mcp.client._transport import TransportStreams
+from mcp.client.streamable_http import streamable_http_client
+
+from mcp_gateway.plugin import ClientTransport, Credentials
+from mcp_gateway_transport_http.faults import FaultTellingClient
+from mcp_gateway_transport_http.options import HttpOptions
+
+_TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
+"""Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
+
+_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+
+_MAX_EVENT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class HttpClientTransport:
+    """Opens HTTP sessions with one server."""
+
+    url: str
+
+    @property
+    def carries_credentials(self) -> bool:
+        """Credentials are sent as headers."""
+        return True
+
+    def connect(self, credentials: Credentials) -> Transport:
+        """Return the streams of a session that sends `credentials` with every request."""
+        return _session(self.url, credentials.headers)
+
+
+@asynccontextmanager
+async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
+    """Settle where the server is; nothing is connected yet."""
+    yield HttpClientTransport(str(options.url))
+
+
+@asynccontextmanager
+async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
+    client = FaultTellingClient(headers=headers, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
+    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=_MAX_EVENT_BYTES) as streams:
+        yield streams
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Load the certificates once: it takes longer than everything else about a client."""
+    return httpx2.create_ssl_context()

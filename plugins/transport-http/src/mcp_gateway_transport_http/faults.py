@@ -1,0 +1,85 @@
+"""Failures of HTTP as JSON-RPC errors, so that one failed request ends neither the session nor the others."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+
+from mcp_gateway.plugin import TransportFault
+
+_SESSION = "mcp-session-id"
+
+
+class FaultTellingClient(httpx2.AsyncClient):
+    """Answers a request that failed in the server's place.
+
+    The SDK's transport takes an exception of one request for the end of the session, and
+    tells nobody the status of a refusal.
+    """
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send; what fails becomes a response that says why, to a POST at least."""
+        try:
+            response = await super().send(request, **options)
+        except httpx2.TransportError as error:
+            if request.method != "POST":
+                raise
+            return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error))
+        if request.method != "POST" or response.is_success or response.is_redirect:
+            return response
+        return await _explained(request, response)
+
+
+async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Keep an error that the server wrote as JSON-RPC, unless the status says more than it."""
+    status, said = response.status_code, _status_line(response.status_code)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        fault = TransportFault.UNAUTHORIZED
+    elif status == HTTPStatus.NOT_FOUND and _SESSION in request.headers:
+        fault = TransportFault.SESSION_LOST
+    elif await _is_rpc_error(response):
+        return response
+    else:
+        fault = TransportFault.UNREACHABLE
+    retry_after = response.headers.get("retry-after")
+    await response.aclose()
+    return _answer(request, status, fault, said, retry_after)
+
+
+async def _is_rpc_error(response: httpx2.Response) -> bool:
+    if not response.headers.get("content-type", "").lower().startswith("application/json"):
+        return False
+    try:
+        body = json.loads(await response.aread())
+    except (ValueError, httpx2.StreamError, httpx2.TransportError):
+        return False
+    return isinstance(body, dict) and isinstance(body.get("error"), dict) and "code" in body["error"]
+
+
+def _answer(
+    request: httpx2.Request, status: int, fault: TransportFault, message: str, retry_after: str | None = None
+) -> httpx2.Response:
+    data = {"status": status, **({"retryAfter": retry_after} if retry_after else {})}
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": int(fault), "message": message, "data": data}}
+    return httpx2.Response(status, json=body, request=request)
+
+
+def _in_words(error: httpx2.TransportError) -> str:
+    kinds = {
+        httpx2.ConnectTimeout: "connecting took too long",
+        httpx2.ConnectError: "it refuses connections, or its address does not exist",
+        httpx2.RemoteProtocolError: "it closed the connection without an answer",
+        httpx2.ReadError: "the connection broke",
+    }
+    said = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
+    return f"{said} ({error})" if str(error) else said
+
+
+def _status_line(status: int) -> str:
+    try:
+        return f"HTTP {status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"HTTP {status}"

@@ -1,0 +1,127 @@
+"""The gate: who may speak to the gateway over HTTP.
+
+Without a token only this machine may, called by a name of this machine, so that neither
+the network nor a web page that a browser here has loaded gets in. With a token everyone
+who has it may.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_gateway_transport_http.options import ListenOptions
+
+TOKEN_HEADER = "x-mcp-gateway-token"  # noqa: S105  # a header's name
+"""Where a client may send the gateway's token if its `Authorization` is meant for the servers behind."""
+
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_INVALID_REQUEST = -32600
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in."""
+
+    status: int
+    reason: str
+
+
+class Gate:
+    """Lets requests through to `app`, without the gateway's own token, or refuses them."""
+
+    def __init__(self, app: ASGIApp, options: ListenOptions) -> None:
+        """Stand in front of `app`."""
+        self._app = app
+        self._token = options.token.get_secret_value().encode() if options.token else None
+        self._hosts = frozenset((*_LOCAL_NAMES, *(host.lower() for host in options.allowed_hosts)))
+        self._any_host = self._token is not None and not options.allowed_hosts
+        self._origins = frozenset(options.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope, headers)
+        if refusal is None:
+            return await self._app({**scope, "headers": self._without_token(scope)}, receive, send)
+        more = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else None  # noqa: PLR2004
+        error = {"code": _INVALID_REQUEST, "message": refusal.reason}
+        response = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
+        return await response(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
+        if self._token is None and not is_loopback(scope):
+            return Refusal(
+                403,
+                "This gateway serves only its own machine; set GATEWAY_AUTH_TOKEN, and send that token as "
+                "'Authorization: Bearer TOKEN', to use it from elsewhere.",
+            )
+        if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
+            return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
+        origin = headers.get("origin")
+        if origin is not None and not self.is_friendly(origin):
+            return Refusal(403, "Web pages of this Origin may not use the gateway; see GATEWAY_CORS_ORIGINS.")
+        if self._token is not None and not self._has_token(headers):
+            return Refusal(401, "This gateway wants its token: send 'Authorization: Bearer TOKEN'.")
+        return None
+
+    def is_friendly(self, origin: str) -> bool:
+        """Whether web pages of `origin` may use the gateway: those of this machine, and those that were named."""
+        if origin in self._origins or "*" in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+            return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
+        except ValueError:
+            return False
+
+    def _has_token(self, headers: Headers) -> bool:
+        """Whether one of the two headers holds the token; both are compared in constant time."""
+        sent = [_bearer(value) for value in headers.getlist("authorization")] + headers.getlist(TOKEN_HEADER)
+        return any([self._is_token(value) for value in sent])  # noqa: C419  # a list: no early end
+
+    def _is_token(self, value: str) -> bool:
+        return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
+
+    def _without_token(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """Take the gateway's own token out of the headers, so that it can never be forwarded."""
+        return [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
+
+    def _holds_token(self, name: bytes, value: bytes) -> bool:
+        if name.lower() == TOKEN_HEADER.encode():
+            return True
+        return name.lower() == b"authorization" and self._is_token(_bearer(value.decode("latin-1")))
+
+
+def is_loopback(scope: Scope) -> bool:
+    """Whether a request comes from this machine."""
+    client = scope.get("client")
+    if not client:
+        return False
+    try:
+        address = ipaddress.ip_address(client[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def _bearer(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _host(value: str) -> str:
+    """Return the name in a Host header, without the port."""
+    try:
+        return urlsplit(f"//{value}").hostname or ""
+    except ValueError:
+        return ""

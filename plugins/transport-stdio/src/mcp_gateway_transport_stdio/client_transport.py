@@ -1,0 +1,106 @@
+"""Towards a server: start a child process and talk to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp.client import Transport
+from mcp.client._transport import TransportStreams
+from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
+
+from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
+from mcp_gateway_transport_stdio.options import StdioOptions
+from mcp_gateway_transport_stdio.stderr import captured_stderr
+
+_HARMLESS = (
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+)
+"""What a child gets of the gateway's environment beside the SDK's own list (PATH, HOME and the like)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StdioClientTransport:
+    """Starts a process for every session."""
+
+    options: StdioOptions
+
+    @property
+    def carries_credentials(self) -> bool:
+        """Standard streams carry no headers, so all callers share a process."""
+        return False
+
+    def connect(self, credentials: Credentials) -> Transport:  # noqa: ARG002  # there is nowhere to put them
+        """Return the streams of a process that is started when they are entered."""
+        return _session(self.options)
+
+
+@asynccontextmanager
+async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientTransport]:
+    """Settle what to start; nothing runs yet."""
+    yield StdioClientTransport(options)
+
+
+@asynccontextmanager
+async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
+    environment = _environment(options)
+    parameters = StdioServerParameters(
+        command=_found(options.program, environment.get("PATH")),
+        args=options.args,
+        env=environment,
+        cwd=_directory(options.cwd),
+        encoding_error_handler="replace",
+    )
+    with captured_stderr(Path(options.program).name) as stderr:
+        try:
+            async with stdio_client(parameters, errlog=stderr.file) as streams:
+                yield streams
+        except OSError as error:
+            raise ServerUnavailable(f"{options.program!r} cannot be started: {error.strerror}", lasting=True) from error
+        except Exception as error:
+            if said := stderr.last_lines():
+                error.add_note(f"it last wrote to standard error: {said}")
+            raise
+
+
+def _environment(options: StdioOptions) -> dict[str, str]:
+    harmless = {name: os.environ[name] for name in _HARMLESS if name in os.environ}
+    return {**get_default_environment(), **harmless, **options.env}
+
+
+def _found(program: str, path: str | None) -> str:
+    """Find a program on the child's PATH, or beside the Python that runs the gateway.
+
+    The second makes servers work that were installed into the gateway's own
+    virtual environment, which a desktop client does not activate.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(program, path=path) or shutil.which(program, path=beside)
+    if found is None:
+        raise ServerUnavailable(
+            f"its command {program!r} is not found; install it, or write its full path into the configuration",
+            lasting=True,
+        )
+    return found
+
+
+def _directory(cwd: Path | None) -> Path | None:
+    if cwd is not None and not cwd.is_dir():
+        raise ServerUnavailable("its cwd is not a directory", lasting=True)
+    return cwd

@@ -1,0 +1,32 @@
+"""What the stdio transport reads from a server's entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from mcp_gateway.plugin import Options
+
+
+class StdioOptions(Options):
+    """How to start a server. Arguments and environment may hold secrets, so they are never printed."""
+
+    command: str = Field("", description="The program to start")
+    args: list[str] = Field(default_factory=list, repr=False, description="Its arguments")
+    env: dict[str, str] = Field(
+        default_factory=dict, repr=False, description="Environment variables, over a minimal environment"
+    )
+    cwd: Path | None = Field(None, description="The directory to start it in")
+    url: str = Field("", repr=False, description="The program to start, if there is no command")
+
+    @model_validator(mode="after")
+    def _has_a_command(self) -> StdioOptions:
+        if not self.program:
+            raise ValueError('command: a stdio server needs the program to start, such as "command": "uvx"')
+        return self
+
+    @property
+    def program(self) -> str:
+        """The program to start."""
+        return self.command or self.url

@@ -1,0 +1,51 @@
+"""What a child process writes to its standard error: logged, and the last lines kept to explain a failure."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+log = logging.getLogger(__name__)
+
+_LINES = 5
+_LINE_CHARACTERS = 400
+_LAST_WORDS_SECONDS = 0.3
+
+
+@dataclass(slots=True)
+class Stderr:
+    """The writing end for the child, and the last lines that came out of it."""
+
+    file: TextIO
+    reader: threading.Thread
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES))
+
+    def last_lines(self) -> str:
+        """Return the last lines as one."""
+        self.reader.join(_LAST_WORDS_SECONDS)
+        return " | ".join(self.lines)
+
+
+@contextmanager
+def captured_stderr(name: str) -> Iterator[Stderr]:
+    """Give a child a standard error of its own; a thread reads it until every writer has gone."""
+    readable, writable = os.pipe()
+    lines: deque[str] = deque(maxlen=_LINES)
+    reader = threading.Thread(target=_read, args=(readable, name, lines), name=f"stderr of {name}", daemon=True)
+    reader.start()
+    with os.fdopen(writable, "w", encoding="utf-8") as file:
+        yield Stderr(file, reader, lines)
+
+
+def _read(descriptor: int, name: str, lines: deque[str]) -> None:
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline=None) as stream:
+        while line := stream.readline(_LINE_CHARACTERS):
+            if text := line.strip():
+                lines.append(text)
+                log.debug("%s: %s", name, text)
