@@ -18,7 +18,6 @@ from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.registry import Registry
 from mcp_gateway.search import Search
-from mcp_gateway.sessions.peer import NotifyFn
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.surface.server import GatewayServer
 
@@ -46,12 +45,9 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
         async with anyio.create_task_group() as tasks:
             registry = Registry.of(servers.specs, servers.disabled)
             access = Access(strategies, client_transports)
-            pool = Pool(tasks, client_transports, environment.idle_timeout, lambda server: notified(server))
+            pool = Pool(tasks, client_transports, environment.idle_timeout)
             discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
-
-            def notified(server: str) -> NotifyFn:
-                return lambda method, _params: discovery.notified(server, method)
-
+            pool.on_notify.append(discovery.notified)
             gateway = Gateway(registry, discovery, Search(rankers, environment.ranker), access, pool)
             server = GatewayServer(gateway, tasks)
             discovery.start()

@@ -30,9 +30,9 @@ class ServerEntry(BaseModel):
     connection_mode: ConnectionMode | None = Field(
         None, description="stateless: clients share a session; stateful: each client has its own"
     )
-    auto_discover: bool = Field(True, description="Ask for the tools at start-up")
-    enabled: bool = Field(True, description="false: leave the server out")
-    expose_tools: bool = Field(False, description="List the tools natively, as server__tool")
+    auto_discover: bool = Field(default=True, description="Ask for the tools at start-up")
+    enabled: bool = Field(default=True, description="false: leave the server out")
+    expose_tools: bool = Field(default=False, description="List the tools natively, as server__tool")
     timeout: float | None = Field(None, gt=0, description="Seconds to wait for this server")
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
@@ -148,7 +148,7 @@ class _Reading:
     def _bind(self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any]) -> None:
         transport = self._providers.client_transports[entry.transport]
         auth, optional = self._auth(entry, keys)
-        readers = [transport, *([auth] if auth else [])]
+        readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_strangers(raw, entry, keys, readers)
         environment = self._environment
         self.specs.append(

@@ -6,7 +6,7 @@ fields that they do not know.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ import mcp_types as types
 import structlog
 from anyio.abc import TaskStatus
 from mcp.client import Transport
-from mcp.shared.dispatcher import CallOptions, DispatchContext
+from mcp.shared.dispatcher import CallOptions, DispatchContext, ProgressFnT
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 Json = dict[str, Any]
 Mirrored = Mapping[tuple[str, ...], str]
-ProgressFn = Callable[[float, float | None, str | None], Awaitable[None]]
+ProgressFn = ProgressFnT
 NotifyFn = Callable[[str, Mapping[str, Any] | None], None]
 
 PROBE_SECONDS = 2.0
@@ -70,7 +70,9 @@ class Peer:
             MCPError: the server answered with an error, or the connection closed.
 
         """
-        options: CallOptions = {} if on_progress is None else {"on_progress": on_progress}
+        options: CallOptions = {}
+        if on_progress is not None:
+            options["on_progress"] = on_progress
         if self.modern:
             return await self._enveloped(method, params, options, mirrored)
         options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}

@@ -17,7 +17,7 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.failures import SessionLost, of_answer
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
-from mcp_gateway.sessions.peer import NotifyFn, Peer
+from mcp_gateway.sessions.peer import Peer
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +42,12 @@ class Borrower:
 
 @dataclass(slots=True)
 class Pool:
-    """Every open session, each in a keeper's task."""
+    """Every open session, each in a keeper's task. `on_notify` hears which server announced what."""
 
     tasks: TaskGroup
     client_transports: Mapping[str, ClientTransport]
     idle_timeout: float
-    on_notify: Callable[[str], NotifyFn]
+    on_notify: list[Callable[[str, str], None]] = field(default_factory=list)
     _keepers: dict[Borrower, Keeper] = field(default_factory=dict)
     _kept: set[Keeper] = field(default_factory=set)
 
@@ -128,7 +128,7 @@ class Pool:
             timeout=spec.timeout,
             max_retries=spec.max_retries,
             idle=self.idle_timeout if own else math.inf,
-            on_notify=self.on_notify(spec.name),
+            on_notify=lambda method, _params: self._notified(spec.name, method),
             on_over=lambda over: self._retire(borrower, over),
         )
         self._keepers[borrower] = keeper
@@ -141,6 +141,10 @@ class Pool:
             await keeper.keep()
         finally:
             self._kept.discard(keeper)
+
+    def _notified(self, server: str, method: str) -> None:
+        for tell in self.on_notify:
+            tell(server, method)
 
     def _make_room(self, server: str) -> None:
         theirs = [(b, k) for b, k in self._keepers.items() if b.spec.name == server]

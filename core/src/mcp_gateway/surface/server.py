@@ -63,21 +63,21 @@ class GatewayServer(Server[Any]):
         options = notification_options or NotificationOptions(tools_changed=True)
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
-    async def _raw(self, context: Context, call_next: CallNext) -> HandlerResult:
+    async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Let the SDK check a request; give the client the raw answer that the handler left, if it left one."""
-        if context.request_id is None:
-            if context.method == "notifications/initialized":
-                self._clients.joined(context)
-            return await call_next(context)
+        if ctx.request_id is None:
+            if ctx.method == "notifications/initialized":
+                self._clients.joined(ctx)
+            return await call_next(ctx)
         answers: list[Json] = []
         token = _answer.set(answers)
         try:
-            typed = await call_next(context)
+            typed = await call_next(ctx)
         finally:
             _answer.reset(token)
-        return as_result(answers[0], modern=is_modern(context)) if answers else typed
+        return as_result(answers[0], modern=is_modern(ctx)) if answers else typed
 
-    async def _list_tools(self, context: Context, _: types.PaginatedRequestParams) -> types.ListToolsResult:
+    async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         with structlog.contextvars.bound_contextvars(request_id=context.request_id):
             _answer.get().append(await self._tools.list(caller_of(context)))
         return types.ListToolsResult(tools=[])

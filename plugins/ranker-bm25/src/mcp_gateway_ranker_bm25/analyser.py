@@ -13,9 +13,13 @@ _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
-STOP_WORDS = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "by", "can", "could", "do", "does", "for", "from", "have", "help", "how", "i", "if", "in", "into", "is", "it", "its", "just", "like", "me", "my", "need", "of", "on", "or", "please", "so", "some", "that", "the", "their", "them", "then", "there", "these", "this", "to", "tool", "tools", "us", "use", "using", "want", "was", "we", "what", "when", "where", "which", "will", "with", "would", "you", "your"]
-)
+_CONVERSATION = """
+a an and are as at be by can could do does for from have help how i if in into is it its just like me my need of on or
+please so some that the their them then there these this to tool tools us use using want was we what when where which
+will with would you your
+"""
+
+STOP_WORDS = frozenset(_CONVERSATION.split())
 """Words of conversation. Verbs such as get, list and find are kept: tools are named by them."""
 
 

@@ -30,8 +30,8 @@ class RedisStorage:
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
         with _translated():
-            value: bytes | None = await self.client.get(key)
-        return value
+            value = await self.client.get(key)
+        return value.encode() if isinstance(value, str) else value
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`; Redis itself forgets it after `ttl` seconds."""
@@ -55,8 +55,8 @@ class RedisStorage:
 async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
     """Make a client; it connects when it is first used, and again when it has lost the connection."""
     url = options.url.get_secret_value()
-    timeouts = {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
-    async with Redis.from_url(url, retry=Retry(NoBackoff(), 1), **timeouts) as client:
+    retry = Retry(NoBackoff(), 1)
+    async with Redis.from_url(url, retry=retry, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
         yield RedisStorage(client)
 
 

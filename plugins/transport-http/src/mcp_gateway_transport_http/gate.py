@@ -79,9 +79,9 @@ class Gate:
             return True
         try:
             parts = urlsplit(origin)
-            return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
         except ValueError:
             return False
+        return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
 
     def _has_token(self, headers: Headers) -> bool:
         """Whether one of the two headers holds the token; both are compared in constant time."""
