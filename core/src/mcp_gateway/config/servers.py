@@ -15,7 +15,7 @@ from mcp_gateway.config.settings import ConnectionMode, Environment
 from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Provider
-from mcp_gateway.providers import Providers
+from mcp_gateway.providers import Providers, Shelf
 
 
 class ServerEntry(BaseModel):
@@ -195,7 +195,10 @@ class _Reading:
 
     def _owners(self, key: str) -> list[str]:
         """Return the settings with which some plugin would read `key`."""
-        shelves = (("transport", self._providers.client_transports), ("auth_type", self._providers.auth_strategies))
+        shelves: tuple[tuple[str, Shelf[Any]], ...] = (
+            ("transport", self._providers.client_transports),
+            ("auth_type", self._providers.auth_strategies),
+        )
         return [
             f'"{setting}": "{name}"'
             for setting, shelf in shelves
