@@ -130,8 +130,8 @@ class Gateway:
     def _no_such_tool(self, server: str, tool: str, tools: ServerTools) -> str:
         near = [full_name(server, name) for name in nearest(tool, tools.by_name)]
         near = near or nearest(full_name(server, tool), self.registry.catalogue.full_names())
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-        return f"server {server!r} has no tool {tool!r}{hint}; find its tools with tool_search"
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        return f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search."
 
 
 def _meant(name: str, known: Mapping[str, Any] | Any) -> str:

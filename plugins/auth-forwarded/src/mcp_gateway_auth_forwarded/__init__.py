@@ -36,6 +36,11 @@ class ForwardAuth:
                 f"it wants the caller's own {self.header_name} header, and there is none; "
                 "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool"
             )
+        if any(character < " " or character == "\x7f" for character in value):
+            raise AuthError(
+                f"the {self.header_name} header, or auth_header, must not have control characters in it, "
+                "such as a line break at its end"
+            )
         return Credentials.of({self.header_name: value})
 
 

@@ -9,13 +9,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from mcp_gateway.plugin import AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
+from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
 
 GATEWAY_API = 1
 
 
+def _is_one_line(value: str) -> bool:
+    return not any(character < " " or character == "\x7f" for character in value)
+
+
 def _one_line(value: SecretStr) -> SecretStr:
-    if any(character < " " or character == "\x7f" for character in value.get_secret_value()):
+    if not _is_one_line(value.get_secret_value()):
         raise ValueError("a header's value must not have control characters in it, such as a line break at its end")
     return value
 
@@ -42,6 +46,8 @@ class StaticAuth:
         """Return the saved headers, with the call's own in place of one of them."""
         if caller.override is None:
             return self.saved
+        if not _is_one_line(caller.override):
+            raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
         name = self.header_name.lower()
         others = {key: value for key, value in self.saved.pairs if key.lower() != name}
         return Credentials.of({**others, self.header_name: caller.override})

@@ -78,6 +78,8 @@ def _compiled(text: str) -> Any:
     options.max_mem = _MAX_PROGRAM_BYTES
     try:
         return re2.compile(text, options)
+    except UnicodeEncodeError:
+        raise QueryError("not a regular expression: there is half of a character (a lone surrogate) in it") from None
     except re2.error as error:
         said = error.args[0] if error.args else error
         reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -17,6 +17,9 @@ from mcp_gateway_storage_redis.options import RedisOptions
 
 SECONDS = 2.0
 """How long connecting to Redis, and each answer of it, may take."""
+
+CONNECTIONS = 32
+"""How many connections there are at the most; who finds none free waits for one, up to `SECONDS`."""
 
 _USERINFO = re.compile(r"//[^@/\s]*@")
 
@@ -56,7 +59,15 @@ async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
     """Make a client; it connects when it is first used, and again when it has lost the connection."""
     url = options.url.get_secret_value()
     retry = Retry(NoBackoff(), 1)
-    async with Redis.from_url(url, retry=retry, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
+    pool = BlockingConnectionPool.from_url(
+        url,
+        retry=retry,
+        max_connections=CONNECTIONS,
+        timeout=SECONDS,
+        socket_timeout=SECONDS,
+        socket_connect_timeout=SECONDS,
+    )
+    async with Redis.from_pool(pool) as client:
         yield RedisStorage(client)
 
 

@@ -11,14 +11,14 @@ from mcp_gateway_transport_http.options import HttpOptions, ListenOptions
 GATEWAY_API = 1
 
 
-def client_transport(options: HttpOptions) -> AbstractAsyncContextManager[ClientTransport]:
+def open_client_transport(options: HttpOptions) -> AbstractAsyncContextManager[ClientTransport]:
     """Reach a server by its URL."""
     from mcp_gateway_transport_http.client_transport import http_client_transport  # the MCP SDK is slow to import
 
     return http_client_transport(options)
 
 
-def server_transport(options: ListenOptions) -> AbstractAsyncContextManager[ServerTransport]:
+def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager[ServerTransport]:
     """Serve at an address."""
     from mcp_gateway_transport_http.server_transport import http_server_transport
 
@@ -28,10 +28,10 @@ def server_transport(options: ListenOptions) -> AbstractAsyncContextManager[Serv
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[HttpOptions, ClientTransport]]:
     """Offer `http` for servers."""
-    yield Provider(name="http", summary="reach a URL", options=HttpOptions, build=client_transport)
+    yield Provider(name="http", summary="reach a URL", options=HttpOptions, build=open_client_transport)
 
 
 @hookimpl
 def mcp_gateway_server_transports() -> Iterator[Provider[ListenOptions, ServerTransport]]:
     """Offer `http` for clients."""
-    yield Provider(name="http", summary="serve many clients at /mcp", options=ListenOptions, build=server_transport)
+    yield Provider(name="http", summary="serve many clients at /mcp", options=ListenOptions, build=open_server_transport)

@@ -11,14 +11,14 @@ from mcp_gateway_transport_stdio.options import StdioOptions
 GATEWAY_API = 1
 
 
-def client_transport(options: StdioOptions) -> AbstractAsyncContextManager[ClientTransport]:
+def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[ClientTransport]:
     """Reach a server by starting it."""
     from mcp_gateway_transport_stdio.client_transport import stdio_client_transport  # the MCP SDK is slow to import
 
     return stdio_client_transport(options)
 
 
-def server_transport(_: Options) -> AbstractAsyncContextManager[ServerTransport]:
+def open_server_transport(_: Options) -> AbstractAsyncContextManager[ServerTransport]:
     """Serve whoever started this process."""
     from mcp_gateway_transport_stdio.server_transport import stdio_server_transport
 
@@ -28,10 +28,10 @@ def server_transport(_: Options) -> AbstractAsyncContextManager[ServerTransport]
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTransport]]:
     """Offer `stdio` for servers."""
-    yield Provider(name="stdio", summary="start a child process", options=StdioOptions, build=client_transport)
+    yield Provider(name="stdio", summary="start a child process", options=StdioOptions, build=open_client_transport)
 
 
 @hookimpl
 def mcp_gateway_server_transports() -> Iterator[Provider[Options, ServerTransport]]:
     """Offer `stdio` for clients."""
-    yield Provider(name="stdio", summary="serve one client", options=Options, build=server_transport)
+    yield Provider(name="stdio", summary="serve one client", options=Options, build=open_server_transport)

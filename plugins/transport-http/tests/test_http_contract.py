@@ -1,0 +1,24 @@
+from collections.abc import Mapping
+
+import pytest
+from mcp.client import Transport
+from mcp.client.streamable_http import streamable_http_client
+from mcp_gateway_transport_http import mcp_gateway_client_transports, mcp_gateway_server_transports
+
+from mcp_gateway_testkit import ClientTransportContract, ServerTransportContract
+
+
+class TestHttpClient(ClientTransportContract):
+    (provider,) = mcp_gateway_client_transports()
+
+    @pytest.fixture
+    def configuration(self, reference_url: str) -> Mapping[str, object]:
+        return {"url": f"{reference_url}?key=s3cr3t"}
+
+
+class TestHttpServer(ServerTransportContract):
+    (provider,) = mcp_gateway_server_transports()
+    source = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "0"}
+
+    def reach(self, where: str) -> Transport:
+        return streamable_http_client(where)

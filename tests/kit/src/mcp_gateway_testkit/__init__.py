@@ -1,0 +1,22 @@
+"""Contracts for plugins: subclass the one of your kind, say what to test, and pytest does the rest."""
+
+from mcp_gateway_testkit.auth import AuthContract
+from mcp_gateway_testkit.client_transport import ClientTransportContract
+from mcp_gateway_testkit.contract import Contract
+from mcp_gateway_testkit.ranker import RankerContract
+from mcp_gateway_testkit.reference import reference_server
+from mcp_gateway_testkit.server_transport import ServerTransportContract
+from mcp_gateway_testkit.storage import StorageContract
+from mcp_gateway_testkit.wire import Session, session
+
+__all__ = [
+    "AuthContract",
+    "ClientTransportContract",
+    "Contract",
+    "RankerContract",
+    "ServerTransportContract",
+    "Session",
+    "StorageContract",
+    "reference_server",
+    "session",
+]

@@ -1,0 +1,166 @@
+"""What all contracts share: how a plugin is named, described, found, opened, and kept quiet."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytest
+from pydantic import ValidationError
+
+from mcp_gateway.plugin import API_VERSION, PROJECT, Options, Provider
+
+ProductT = TypeVar("ProductT")
+
+SECRET = "s3cr3t"
+"""Put this into every value of `source` that is secret: the contract looks for it in all that is printed."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+_SECRET_NAME = re.compile(r"(?i)(password|secret|token|api_?key)$")
+_HEAVY = ("httpx2", "mcp", "numpy", "redis", "uvicorn")
+
+
+@pytest.mark.anyio
+class Contract(Generic[ProductT]):
+    """Subclass the contract of a kind, set `provider`, and perhaps `source`; add nothing else.
+
+    `provider` is what the plugin's hook yields. `source` is the configuration that it is
+    opened with: environment variables or keys of a server's entry, as `Options` explains.
+    Where it is known only at run time, a free port say, override the fixture
+    `configuration` instead. Tests run under anyio, on asyncio, as the gateway does.
+    """
+
+    hook: ClassVar[str]
+    """The hook that offers this kind. Set by the contract."""
+
+    entry_prefix: ClassVar[str]
+    """What the names of this kind's entry points begin with. Set by the contract."""
+
+    provider: ClassVar[Provider[Any, Any]]
+    source: ClassVar[Mapping[str, object]] = {}
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Choose asyncio."""
+        return "asyncio"
+
+    @pytest.fixture
+    def configuration(self) -> Mapping[str, object]:
+        """Return the configuration that the plugin is opened with."""
+        return self.source
+
+    @pytest.fixture
+    async def subject(self, configuration: Mapping[str, object]) -> AsyncIterator[ProductT]:
+        """Open the plugin's product."""
+        async with self.provider.bind(configuration).open() as product:
+            yield product
+
+    def test_no_promise_is_overridden(self) -> None:
+        """A subclass may fail a promise openly, with xfail and a reason; it may not rewrite one."""
+        base = next(kind for kind in type(self).__mro__ if kind.__module__.startswith(f"{__package__}."))
+        for name in (name for name in dir(base) if name.startswith("test_")):
+            mine = getattr(type(self), name)
+            marks = getattr(mine, "pytestmark", ())
+            excused = any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
+            assert mine is getattr(base, name) or excused, f"{name} is overridden; mark it xfail, with a reason"
+
+    def test_the_provider_has_a_plain_name_and_a_summary_of_one_line(self) -> None:
+        """Both are shown by `mcp-orchestration-gateway plugins`; people write the name into configurations."""
+        assert _NAME.fullmatch(self.provider.name), "lower-case letters, digits, - and _ only"
+        assert self.provider.summary.strip()
+        assert "\n" not in self.provider.summary
+
+    def test_an_installed_entry_point_offers_the_provider(self) -> None:
+        """Installing the package is all that a user has to do."""
+        assert self._origins(), (
+            f"no installed entry point of the group {PROJECT!r} offers {self.provider.name!r} by its hook {self.hook}; "
+            "is the package installed, and does its pyproject.toml have the entry point?"
+        )
+
+    def test_the_entry_point_is_named_after_its_kind(self) -> None:
+        """`GATEWAY_PLUGINS` and `GATEWAY_DISABLED_PLUGINS` go by these names."""
+        assert [point.name for _, point in self._origins() if point.name.startswith(f"{self.entry_prefix}-")]
+
+    def test_the_module_says_for_which_api_it_was_written(self) -> None:
+        """Without `GATEWAY_API` a plugin is not loaded."""
+        for _, point in self._origins():
+            assert getattr(point.load(), "GATEWAY_API", None) == API_VERSION
+
+    def test_the_package_pins_the_core_from_both_sides(self) -> None:
+        """The API may change with the core's major version: `mcp-gateway-core>=1.0,<2`."""
+        for distribution, _ in self._origins():
+            pins = [line for line in distribution.requires or () if line.startswith("mcp-gateway-core")]
+            assert any(">" in pin and "<" in pin for pin in pins), f"{distribution.name} requires {pins}"
+
+    def test_listing_it_loads_nothing_heavy(self) -> None:
+        """Import the SDK and other large libraries inside `build`: every start of the gateway imports every plugin."""
+        for _, point in self._origins():
+            code = f"import sys, {point.module}; print(*(name for name in {_HEAVY} if name in sys.modules))"
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+            assert not done.stdout.split(), f"importing {point.module} imports {done.stdout.strip()}"
+
+    def test_the_options_are_frozen_options(self) -> None:
+        """They derive from `mcp_gateway.plugin.Options`."""
+        assert issubclass(self.provider.options, Options)
+        assert self.provider.options.model_config.get("frozen")
+
+    def test_every_option_is_described_in_a_json_schema(self) -> None:
+        """Editors and `mcp-orchestration-gateway schema` show it."""
+        schema = self.provider.options.model_json_schema()
+        assert schema["type"] == "object"
+        bare = [name for name, option in schema.get("properties", {}).items() if not option.get("description")]
+        assert not bare, f"Field(description=...) is missing: {bare}"
+
+    def test_options_that_sound_secret_are_secret(self) -> None:
+        """`pydantic.SecretStr` keeps them out of logs and error messages."""
+        for name, option in self.provider.options.model_json_schema().get("properties", {}).items():
+            text = "'string'" in repr(option)
+            assert not (text and _SECRET_NAME.search(name)) or "'password'" in repr(option), f"{name}: use SecretStr"
+
+    def test_what_is_secret_in_the_configuration_is_never_printed(self, configuration: Mapping[str, object]) -> None:
+        """Neither by the options, nor by what is bound, nor by the complaint about another, wrong key."""
+        options = self.provider.options.model_validate(configuration)
+        printed = [options, self.provider, self.provider.bind(configuration)]
+        for key in configuration:
+            try:
+                self.provider.bind({**configuration, key: object()})
+            except ValidationError as error:
+                printed.append(error)
+        assert not [thing for thing in printed if SECRET in f"{thing!r}{thing!s}"]
+
+    async def test_it_can_be_opened_again(self, configuration: Mapping[str, object]) -> None:
+        """Once closed, and beside another one."""
+        bound = self.provider.bind(configuration)
+        async with bound.open() as first, bound.open() as second:
+            assert first is not None
+            assert second is not None
+        async with bound.open() as third:
+            assert third is not None
+
+    async def test_its_hook_offers_the_same_once_it_was_opened(self, configuration: Mapping[str, object]) -> None:
+        """A function in a package's `__init__` vanishes when a module of the same name is imported."""
+        async with self.provider.bind(configuration).open():
+            for _, point in self._origins():
+                for provider in getattr(point.load(), self.hook)():
+                    assert callable(provider.build), f"{provider.name}: build is {provider.build}"
+
+    def _origins(self) -> list[tuple[Distribution, EntryPoint]]:
+        return [(distribution, point) for distribution, point in _entry_points() if self._is_offered_by(point)]
+
+    def _is_offered_by(self, point: EntryPoint) -> bool:
+        hook: Callable[[], Iterable[Provider[Any, Any]]] = getattr(point.load(), self.hook, tuple)
+        mine = (self.provider.name, self.provider.options)
+        return any((provider.name, provider.options) == mine for provider in hook())
+
+
+def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
+    seen: set[EntryPoint] = set()
+    for distribution in distributions():
+        for point in distribution.entry_points.select(group=PROJECT):
+            if point not in seen:
+                seen.add(point)
+                yield distribution, point

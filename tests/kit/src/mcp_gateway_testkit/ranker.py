@@ -1,0 +1,187 @@
+"""What the gateway expects of a ranker."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import anyio
+import pytest
+
+from mcp_gateway.plugin import Document, Hits, Parameter, Query, QueryError, Ranker, RankerIndex
+from mcp_gateway_testkit.contract import Contract
+
+SECONDS = 60
+"""How long a test may take on a slow machine before it counts as hanging."""
+
+DOCUMENTS = (
+    Document(
+        id="a__add",
+        server="a",
+        name="add",
+        title="Adder",
+        description="Add two numbers",
+        parameters=(Parameter(name="left", text="a summand"), Parameter(name="right")),
+    ),
+    Document(
+        id="w__getWeather",
+        server="w",
+        name="getWeather",
+        description="Current weather for a city",
+        parameters=(Parameter(name="city", text="Berlin Paris Tokyo"),),
+    ),
+    Document(id="w__forecast", server="w", name="forecast"),
+)
+
+SCRIPTS = {
+    "天気": Document(id="s__ja", server="s", name="tenki", description="東京の天気を調べる"),
+    "погода": Document(id="s__ru", server="s", name="pogoda", description="Какая завтра погода"),
+    "größe": Document(id="s__de", server="s", name="messen", description="Die Größe einer Datei"),
+    "rocket": Document(id="s__en", server="s", name="launch", description="🚀 rocket 👩‍🚀 launch"),
+}
+
+ODD_QUERIES = (
+    *("", " ", "\t\n", "\x00", "\ud83d", "!!!", "?", "...", "--", "^$"),
+    *("(", "[", "*", "\\", "a{", "()", "((((" * 50, "%s %d {} {0}", "'; DROP TABLE tools; --"),
+    *("AND OR NOT", "name:weather", "a" * 200, "x " * 100, "é" * 200, "天" * 200, "🚀👩‍🚀"),
+)
+"""What a model may write, too: nothing, only punctuation, half a character, much of one thing."""
+
+
+def twins(count: int) -> list[Document]:
+    """Make documents that differ in nothing but their ids, in no order."""
+    found = [Document(id=f"s__{number:04}", server="s", name="twin", description="alike") for number in range(count)]
+    random.Random(7).shuffle(found)
+    return found
+
+
+async def found(index: RankerIndex, text: str, limit: int = 10) -> list[str]:
+    """Return the ids of the hits."""
+    return [hit.id for hit in (await index.search(Query(text=text, limit=limit))).hits]
+
+
+class RankerContract(Contract[Ranker]):
+    """Promises of a ranker and of its indexes."""
+
+    hook = "mcp_gateway_rankers"
+    entry_prefix = "ranker"
+
+    async def test_it_does_what_a_ranker_does(self, subject: Ranker) -> None:
+        """It builds indexes, and these can be searched."""
+        assert isinstance(subject, Ranker)
+        index = await subject.build(DOCUMENTS)
+        assert isinstance(index, RankerIndex)
+        assert isinstance(await index.search(Query(text="weather")), Hits)
+
+    async def test_an_empty_catalogue_finds_nothing(self, subject: Ranker) -> None:
+        """There may be no server yet."""
+        assert await (await subject.build([])).search(Query(text="weather")) == Hits()
+
+    async def test_one_tool_alone_can_be_found(self, subject: Ranker) -> None:
+        """Statistics over one document are no excuse."""
+        assert await found(await subject.build(DOCUMENTS[:1]), "add") == ["a__add"]
+
+    async def test_two_tools_can_be_told_apart(self, subject: Ranker) -> None:
+        """Nor are those over two."""
+        index = await subject.build(DOCUMENTS[:2])
+        assert await found(index, "weather") == ["w__getWeather"]
+        assert await found(index, "numbers") == ["a__add"]
+
+    async def test_a_tool_is_found_by_its_name_alone(self, subject: Ranker) -> None:
+        """Many tools have no description."""
+        index = await subject.build(DOCUMENTS)
+        for document in DOCUMENTS:
+            assert (await found(index, document.name))[:1] == [document.id]
+
+    async def test_what_does_not_match_is_left_out(self, subject: Ranker) -> None:
+        """An answer that is not there costs a model nothing."""
+        assert await (await subject.build(DOCUMENTS)).search(Query(text="zebra")) == Hits()
+
+    @pytest.mark.parametrize("limit", [1, 4, 9, 100])
+    async def test_limit_is_kept_and_total_counts_all_matches(self, subject: Ranker, limit: int) -> None:
+        """`total` says how many match, not how many are returned."""
+        index = await subject.build([*twins(9), *DOCUMENTS])
+        answer = await index.search(Query(text="twin", limit=limit))
+        assert len(answer.hits) == min(limit, 9)
+        assert answer.total == 9
+
+    async def test_ties_are_broken_by_id(self, subject: Ranker) -> None:
+        """So that an answer is the same each time."""
+        index = await subject.build(twins(20))
+        assert await found(index, "twin", 20) == sorted(document.id for document in twins(20))
+        assert await found(index, "twin", 3) == ["s__0000", "s__0001", "s__0002"]
+
+    async def test_the_same_question_gets_the_same_answer(self, subject: Ranker) -> None:
+        """Of one index twice, of two indexes, and in whatever order the tools come."""
+        documents = [*DOCUMENTS, *SCRIPTS.values()]
+        index, again, backwards = [await subject.build(order) for order in (documents, documents, documents[::-1])]
+        for text in ("weather", "add", "rocket", "forecast"):
+            query = Query(text=text)
+            answer = await index.search(query)
+            assert answer == await index.search(query) == await again.search(query)
+            assert await found(backwards, text) == [hit.id for hit in answer.hits]
+
+    async def test_scores_are_finite_and_fall(self, subject: Ranker) -> None:
+        """Ids are those of the documents, and each is there once."""
+        index = await subject.build([*DOCUMENTS, *twins(5)])
+        for text in ("weather", "add", "twin", "forecast"):
+            hits = (await index.search(Query(text=text, limit=100))).hits
+            assert all(isinstance(hit.score, float) and math.isfinite(hit.score) for hit in hits)
+            assert [(-hit.score, hit.id) for hit in hits] == sorted((-hit.score, hit.id) for hit in hits)
+            assert len({hit.id for hit in hits}) == len(hits)
+
+    @pytest.mark.parametrize("text", SCRIPTS)
+    async def test_every_script_is_searched(self, subject: Ranker, text: str) -> None:
+        """Chinese, Cyrillic, umlauts, and words between emoji."""
+        index = await subject.build([*DOCUMENTS, *SCRIPTS.values()])
+        assert SCRIPTS[text].id in await found(index, text)
+
+    @pytest.mark.parametrize("text", ODD_QUERIES, ids=ascii)
+    async def test_no_query_breaks_it(self, subject: Ranker, text: str) -> None:
+        """A model writes them: anything is answered, or refused with a QueryError."""
+        index = await subject.build([*DOCUMENTS, *SCRIPTS.values()])
+        with anyio.fail_after(SECONDS):
+            try:
+                answer = await index.search(Query(text=text, limit=3))
+            except QueryError:
+                return
+        assert len(answer.hits) <= min(3, answer.total)
+
+    async def test_two_thousand_tools_are_searched(self, subject: Ranker) -> None:
+        """The one that is meant comes first."""
+        many = [
+            Document(id=f"s__do_{number}", server="s", name=f"do_{number}", description="common " * (number % 50))
+            for number in range(2000)
+        ]
+        with anyio.fail_after(SECONDS):
+            index = await subject.build([*many, *DOCUMENTS])
+            assert (await found(index, "weather"))[:1] == ["w__getWeather"]
+
+    async def test_an_older_index_outlives_a_newer_one(self, subject: Ranker) -> None:
+        """Searches under way end in the catalogue in which they began."""
+        old = await subject.build(DOCUMENTS)
+        new = await subject.build(twins(3))
+        assert await found(old, "weather") == ["w__getWeather"]
+        assert await found(new, "weather") == []
+
+    async def test_an_index_does_not_change_with_the_list_it_was_built_from(self, subject: Ranker) -> None:
+        """It is immutable."""
+        documents = list(DOCUMENTS)
+        index = await subject.build(documents)
+        documents.clear()
+        assert await found(index, "weather") == ["w__getWeather"]
+
+    async def test_searches_go_on_while_an_index_is_built(self, subject: Ranker) -> None:
+        """They may come from many callers at once."""
+        index = await subject.build(DOCUMENTS)
+        answers: list[list[str]] = []
+
+        async def search() -> None:
+            answers.append(await found(index, "weather"))
+
+        with anyio.fail_after(SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(subject.build, twins(500))
+                for _ in range(20):
+                    tasks.start_soon(search)
+        assert answers == [["w__getWeather"]] * 20

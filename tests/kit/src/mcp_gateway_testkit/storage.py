@@ -1,0 +1,152 @@
+"""What the gateway expects of a storage backend."""
+
+from __future__ import annotations
+
+import uuid
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from mcp_gateway.plugin import StorageBackend
+from mcp_gateway_testkit.contract import Contract
+
+TTL = 0.05
+"""Seconds that a key lives where it must expire."""
+
+MARGIN = 0.1
+"""How many seconds later it must be gone."""
+
+ODD_KEYS = ("with space", "a:b/c", "ключ", "鍵", "🔑", "line\nbreak", "%s{}$x", "k" * 200)
+
+
+async def listed(storage: StorageBackend, prefix: str) -> list[str]:
+    """Return the keys under `prefix`, sorted."""
+    return sorted([key async for key in storage.keys(prefix)])
+
+
+class StorageContract(Contract[StorageBackend]):
+    """Promises of a flat map of bytes. Every test works under a prefix of its own, so a shared server will do."""
+
+    hook = "mcp_gateway_storage_backends"
+    entry_prefix = "storage"
+
+    @pytest.fixture
+    def at(self) -> str:
+        """Make a prefix that nobody else uses."""
+        return f"testkit:{uuid.uuid4()}:"
+
+    async def test_it_does_what_a_storage_backend_does(self, subject: StorageBackend) -> None:
+        """It has all methods of the protocol."""
+        assert isinstance(subject, StorageBackend)
+
+    async def test_a_missing_key_reads_as_none(self, subject: StorageBackend, at: str) -> None:
+        """It is no error."""
+        assert await subject.get(f"{at}a") is None
+
+    async def test_what_is_set_is_got_back_byte_for_byte(self, subject: StorageBackend, at: str) -> None:
+        """Values are opaque, and come back as bytes."""
+        await subject.set(f"{at}a", bytes(range(256)))
+        got = await subject.get(f"{at}a")
+        assert type(got) is bytes
+        assert got == bytes(range(256))
+
+    async def test_an_empty_value_is_not_a_missing_one(self, subject: StorageBackend, at: str) -> None:
+        """A server may have no tools."""
+        await subject.set(f"{at}a", b"")
+        assert await subject.get(f"{at}a") == b""
+        assert await listed(subject, at) == [f"{at}a"]
+        assert await subject.delete(f"{at}a") is True
+
+    async def test_large_values_are_kept(self, subject: StorageBackend, at: str) -> None:
+        """Thousands of tool definitions are some megabytes."""
+        value = b"tool" * (1 << 20)
+        await subject.set(f"{at}a", value)
+        assert await subject.get(f"{at}a") == value
+
+    @pytest.mark.parametrize("key", ODD_KEYS)
+    async def test_any_text_is_a_key(self, subject: StorageBackend, at: str, key: str) -> None:
+        """Keys hold names that people gave."""
+        await subject.set(at + key, b"1")
+        assert await subject.get(at + key) == b"1"
+        assert await listed(subject, at + key) == [at + key]
+        assert await subject.delete(at + key) is True
+
+    async def test_a_key_expires(self, subject: StorageBackend, at: str) -> None:
+        """It is neither read, nor listed, nor deleted any more."""
+        await subject.set(f"{at}a", b"1", ttl=TTL)
+        assert await subject.get(f"{at}a") == b"1"
+        await anyio.sleep(TTL + MARGIN)
+        assert await listed(subject, at) == []
+        assert await subject.get(f"{at}a") is None
+        assert await subject.delete(f"{at}a") is False
+
+    async def test_setting_again_replaces_value_and_expiry(self, subject: StorageBackend, at: str) -> None:
+        """Without a ttl for good, and with one from now on."""
+        await subject.set(f"{at}kept", b"1", ttl=TTL)
+        await subject.set(f"{at}kept", b"2")
+        await subject.set(f"{at}lost", b"1")
+        await subject.set(f"{at}lost", b"2", ttl=TTL)
+        await anyio.sleep(TTL + MARGIN)
+        assert await subject.get(f"{at}kept") == b"2"
+        assert await subject.get(f"{at}lost") is None
+
+    async def test_very_short_and_very_long_lives_are_allowed(self, subject: StorageBackend, at: str) -> None:
+        """A ttl is any positive number of seconds."""
+        await subject.set(f"{at}short", b"1", ttl=0.0001)
+        await subject.set(f"{at}long", b"1", ttl=10 * 365 * 86400)
+        assert await subject.get(f"{at}long") == b"1"
+
+    async def test_delete_says_whether_there_was_something(self, subject: StorageBackend, at: str) -> None:
+        """And leaves other keys alone."""
+        await subject.set(f"{at}a", b"1")
+        await subject.set(f"{at}ab", b"1")
+        assert await subject.delete(f"{at}a") is True
+        assert await subject.delete(f"{at}a") is False
+        assert await listed(subject, at) == [f"{at}ab"]
+
+    async def test_keys_takes_its_prefix_literally(self, subject: StorageBackend, at: str) -> None:
+        """Stars and brackets are only characters."""
+        names = ("a*:1", "ab:1", "a?:1", "a[b]:1", "a\\:1", "a%:1", "a_:1", "b")
+        for name in names:
+            await subject.set(at + name, b"")
+        for name in names:
+            assert await listed(subject, at + name[:-1]) == (
+                [at + name] if name != "b" else sorted(at + n for n in names)
+            )
+
+    async def test_every_key_is_listed_once(self, subject: StorageBackend, at: str) -> None:
+        """Whether there are many, or all are asked for."""
+        expected = sorted(f"{at}{number}" for number in range(500))
+        async with anyio.create_task_group() as tasks:
+            for key in expected:
+                tasks.start_soon(subject.set, key, b"1")
+        assert await listed(subject, at) == expected
+        assert [key for key in await listed(subject, "") if key.startswith(at)] == expected
+
+    async def test_writing_while_listing_is_allowed(self, subject: StorageBackend, at: str) -> None:
+        """A listing is used to clear up."""
+        for number in range(20):
+            await subject.set(f"{at}{number}", b"")
+        async for key in subject.keys(at):
+            await subject.delete(key)
+        assert await listed(subject, at) == []
+
+    async def test_writers_at_the_same_time_do_not_mix(self, subject: StorageBackend, at: str) -> None:
+        """One of them wins, whole."""
+        values = [bytes([number]) * 10_000 for number in range(20)]
+        async with anyio.create_task_group() as tasks:
+            for value in values:
+                tasks.start_soon(subject.set, f"{at}a", value)
+        assert await subject.get(f"{at}a") in values
+
+    async def test_it_survives_callers_that_go_away(self, subject: StorageBackend, at: str) -> None:
+        """An answer that nobody waits for is not given to the next one."""
+        await subject.set(f"{at}a", b"a")
+        await subject.set(f"{at}b", b"b")
+        for _ in range(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(subject.get, f"{at}a")
+                await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+            assert await subject.get(f"{at}b") == b"b"
