@@ -34,4 +34,6 @@ def mcp_gateway_client_transports() -> Iterator[Provider[HttpOptions, ClientTran
 @hookimpl
 def mcp_gateway_server_transports() -> Iterator[Provider[ListenOptions, ServerTransport]]:
     """Offer `http` for clients."""
-    yield Provider(name="http", summary="serve many clients at /mcp", options=ListenOptions, build=open_server_transport)
+    yield Provider(
+        name="http", summary="serve many clients at /mcp", options=ListenOptions, build=open_server_transport
+    )
