@@ -1,4 +1,5 @@
 from mcp_gateway_ranker_bm25 import mcp_gateway_rankers
+
 from mcp_gateway_testkit import RankerContract
 
 

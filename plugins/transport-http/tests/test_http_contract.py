@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from typing import ClassVar
 
 import pytest
 from mcp.client import Transport
@@ -18,7 +19,11 @@ class TestHttpClient(ClientTransportContract):
 
 class TestHttpServer(ServerTransportContract):
     (provider,) = mcp_gateway_server_transports()
-    source = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "0"}
+    source: ClassVar[Mapping[str, object]] = {
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": "0",
+        "GATEWAY_SHUTDOWN_GRACE": "0",
+    }
 
     def reach(self, where: str) -> Transport:
         return streamable_http_client(where)
