@@ -17,7 +17,10 @@ class ForwardOptions(Options):
     """Which of the caller's headers is passed on."""
 
     header_name: str = Field(
-        "Authorization", alias="auth_header_name", description="The caller's header that is passed on"
+        "Authorization",
+        alias="auth_header_name",
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        description="The caller's header that is passed on",
     )
 
 

@@ -24,13 +24,22 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+def _once(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("a header is there twice, in two spellings; case makes no difference in HTTP")
+    return headers
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+
+
 class StaticOptions(Options):
     """The headers to send, and the one that an `auth_header` of a call replaces."""
 
-    headers: dict[
-        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")], Annotated[SecretStr, AfterValidator(_one_line)]
-    ] = Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
-    header_name: str = Field(
+    headers: Annotated[dict[HeaderName, Annotated[SecretStr, AfterValidator(_one_line)]], AfterValidator(_once)] = (
+        Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
+    )
+    header_name: HeaderName = Field(
         "Authorization", alias="auth_header_name", description="The header that auth_header of one call replaces"
     )
 
