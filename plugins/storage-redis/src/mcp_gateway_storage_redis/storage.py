@@ -33,8 +33,7 @@ class RedisStorage:
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
         with _translated():
-            value = await self.client.get(key)
-        return value.encode() if isinstance(value, str) else value
+            return await self.client.get(key)
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`; Redis itself forgets it after `ttl` seconds."""
@@ -67,6 +66,7 @@ async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
         socket_timeout=SECONDS,
         socket_connect_timeout=SECONDS,
     )
+    pool.connection_kwargs["decode_responses"] = False  # values are bytes, whatever the URL says
     async with Redis.from_pool(pool) as client:
         yield RedisStorage(client)
 
