@@ -1,0 +1,85 @@
+import pytest
+from mcp_gateway_ranker_regex import mcp_gateway_rankers
+
+from mcp_gateway.plugin import Document, Hits, Parameter, Query, QueryError
+
+(PROVIDER,) = mcp_gateway_rankers()
+
+DOCUMENTS = [
+    Document(
+        id="git__commit",
+        server="git",
+        name="commit",
+        description="Record changes",
+        parameters=(Parameter(name="message", text="What the issue was"),),
+    ),
+    Document(id="jira__create_issue", server="jira", name="create_issue", description="Create a ticket"),
+    Document(id="jira__comment", server="jira", name="comment", description="Comment on an issue"),
+]
+
+
+async def search(pattern: str, limit: int = 10, documents: list[Document] = DOCUMENTS) -> Hits:
+    async with PROVIDER.bind({}).open() as ranker:
+        return await (await ranker.build(documents)).search(Query(text=pattern, limit=limit))
+
+
+async def ids(pattern: str) -> list[str]:
+    return [hit.id for hit in (await search(pattern)).hits]
+
+
+async def test_names_rank_before_descriptions_and_these_before_arguments():
+    assert await ids("issue") == ["jira__create_issue", "jira__comment", "git__commit"]
+
+
+@pytest.mark.parametrize("pattern", ["issue", "ISSUE", "Is+Ue", "(?i)iSSUE"])
+async def test_case_makes_no_difference(pattern):
+    assert len(await ids(pattern)) == 3
+
+
+async def test_case_matters_again_where_the_pattern_says_so():
+    assert await ids("(?-i)Comment") == ["jira__comment"]
+
+
+@pytest.mark.parametrize(
+    "pattern, expected",
+    [
+        ("^jira__", ["jira__comment", "jira__create_issue"]),
+        (r"\bcreate_\w+", ["jira__create_issue"]),
+        ("commit|comment", ["jira__comment", "git__commit"]),
+        ("message", ["git__commit"]),
+        (r"c.+t", ["jira__comment", "jira__create_issue", "git__commit"]),
+        (r"(?P<verb>create|delete)_issue", ["jira__create_issue"]),
+    ],
+)
+async def test_patterns_are_found_anywhere(pattern, expected):
+    assert sorted(await ids(pattern)) == sorted(expected)
+
+
+async def test_total_counts_all_matches():
+    answer = await search("issue", limit=1)
+    assert len(answer.hits) == 1
+    assert answer.total == 3
+
+
+@pytest.mark.parametrize("pattern", [r"(?<=create_)issue", r"(?=x)", r"(a)\1", "(", "[z-a]", "a{99999}", "*"])
+async def test_what_cannot_be_matched_in_linear_time_or_at_all_is_refused_with_advice(pattern):
+    with pytest.raises(QueryError, match="look-around.*use_regex false"):
+        await ids(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(.*)*x", "(a*)*b", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+async def test_patterns_that_explode_elsewhere_return_here(pattern):
+    text = "a" * 50_000 + "!"
+    documents = [Document(id=f"s__t{number}", server="s", name="t", description=text) for number in range(5)]
+    assert isinstance(await search(pattern, documents=documents), Hits)
+
+
+async def test_an_empty_pattern_matches_every_tool():
+    assert (await search("")).total == 3
+
+
+async def test_large_catalogues_are_searched_as_small_ones_are():
+    many = [Document(id=f"s__t{number:05}", server="s", name=f"t{number:05}") for number in range(2500)]
+    answer = await search("t0000", limit=3, documents=many)
+    assert [hit.id for hit in answer.hits] == ["s__t00000", "s__t00001", "s__t00002"]
+    assert answer.total == 10
