@@ -16,8 +16,10 @@ from mcp_gateway.config.settings import Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry
 from mcp_gateway.search import Search
+from mcp_gateway.sessions.failures import leaf_of
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.surface.server import GatewayServer
 
@@ -60,12 +62,21 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
 
 
 async def serve(settings: Settings, servers: ServerFile) -> None:
-    """Run the gateway until its client leaves or a signal ends it."""
-    async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-        async with running(settings, servers) as opened:
-            await transport.serve(opened.server, ready=lambda where: log.info("ready", where=where))
-        tasks.cancel_scope.cancel()
+    """Run the gateway until its client leaves or a signal ends it.
+
+    Raises:
+        ConfigError: it cannot serve as configured.
+
+    """
+    try:
+        async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
+            tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+            async with running(settings, servers) as opened:
+                await transport.serve(opened.server, ready=lambda where: log.info("ready", where=where))
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        leaf = leaf_of(group)
+        raise leaf if isinstance(leaf, GatewayError) else group from None
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

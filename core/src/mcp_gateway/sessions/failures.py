@@ -10,6 +10,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.plugin import AuthError, GatewayError, ServerUnavailable, TransportFault
 
 
+class SessionClosed(ServerUnavailable):
+    """The connection closed under the borrower; whether the request was carried out, nobody knows."""
+
+
 class SessionLost(ServerUnavailable):
     """The session ended before the request was carried out: a new session may repeat it."""
 
@@ -20,7 +24,7 @@ def as_failure(server: str, error: BaseException) -> GatewayError:
     Transports may add notes to the exceptions that pass through them, such as the last
     lines that a process wrote to its standard error; they are kept.
     """
-    leaf = _leaf(error)
+    leaf = leaf_of(error)
     notes = "".join(f"; {note}" for note in _notes(error))
     if isinstance(leaf, MCPError):
         return of_answer(server, leaf, notes) or ServerUnavailable(
@@ -38,7 +42,7 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
     """Turn an answer that the transport made in the server's place into an error; None if it is the server's own."""
     match error.code:
         case types.CONNECTION_CLOSED:
-            return ServerUnavailable(f"server {server!r} closed the connection{notes or '; try again'}")
+            return SessionClosed(f"server {server!r} closed the connection{notes or '; try again'}")
         case TransportFault.UNREACHABLE:
             return ServerUnavailable(f"server {server!r} cannot be reached: {error.message}{notes}")
         case TransportFault.UNAUTHORIZED:
@@ -51,7 +55,7 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
     return None
 
 
-def _leaf(error: BaseException) -> BaseException:
+def leaf_of(error: BaseException) -> BaseException:
     """Return the first real error inside nested exception groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

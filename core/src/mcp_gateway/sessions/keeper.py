@@ -22,10 +22,6 @@ CLOSE_SECONDS = 10.0
 _FIRST_PAUSE = 0.25
 
 
-class _Died(Exception):
-    """The connection ended by itself."""
-
-
 @dataclass(slots=True, eq=False)
 class Keeper:
     """Holds one session. Its cancel scopes are left by the task that entered them: only `keep` does either.
@@ -66,7 +62,11 @@ class Keeper:
             for attempt in range(self.max_retries + 1):
                 self.error = await self._hold(deadline)
                 pause = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
-                if self._is_final(self.error) or anyio.current_time() + pause >= deadline:
+                if (
+                    attempt == self.max_retries
+                    or self._is_final(self.error)
+                    or anyio.current_time() + pause >= deadline
+                ):
                     break
                 log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
                 await anyio.sleep(pause)
@@ -123,4 +123,4 @@ class Keeper:
                 self.used = anyio.current_time()
         self._end_lending()
         if not self._stopping:
-            raise _Died("it closed the connection")
+            raise ServerUnavailable("it closed the connection")

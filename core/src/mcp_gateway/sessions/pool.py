@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerTimeout, ServerUnavailable
-from mcp_gateway.sessions.failures import SessionLost, of_answer
+from mcp_gateway.sessions.failures import SessionClosed, SessionLost, of_answer
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
 from mcp_gateway.sessions.peer import Peer
 
@@ -177,7 +177,7 @@ async def _opened(keeper: Keeper) -> Peer:
 
 async def _last_words(keeper: Keeper, failure: Exception) -> Exception:
     """Return what the keeper knows of its session's end, which is more than the caller saw."""
-    if isinstance(failure, ServerUnavailable) and keeper.peer is None:
+    if isinstance(failure, SessionClosed):
         with anyio.move_on_after(_LAST_WORDS_SECONDS):
             await keeper.gone.wait()
         return keeper.error or failure

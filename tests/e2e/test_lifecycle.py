@@ -1,0 +1,144 @@
+"""Start-up is immediate, one bad server harms nobody, and nothing is left behind at the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import GATEWAY, PATIENCE, Workshop, is_alive, lines_of, plain_entry, until
+from wire import HttpClient, PipeClient
+
+
+def child_of(log: Path) -> int:
+    return int(until(lambda: lines_of(log, "start"), "the server starts")[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_a_signal_ends_the_gateway_and_its_children(
+    workshop: Workshop, tmp_path: Path, number: int, transport: str
+) -> None:
+    log = tmp_path / "log"
+    config = workshop.config(plain_entry("plain", log))
+    if transport == "stdio":
+        gateway = workshop.start([GATEWAY], workshop.environment(config))
+    else:
+        gateway = workshop.listening(config)
+    child = child_of(log)
+    gateway.wait_for("discovered")
+    assert gateway.end(number) == 0
+    assert not is_alive(child)
+
+
+def test_the_end_of_standard_input_ends_the_gateway_and_its_children(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain", log))))
+    child = child_of(log)
+    assert gateway.popen.stdin is not None
+    gateway.popen.stdin.close()
+    assert gateway.popen.wait(PATIENCE) == 0
+    assert not is_alive(child)
+
+
+def test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "pid"
+    stubborn = f"import os, time; open({str(log)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    entry = {"name": "stubborn", "command": sys.executable, "args": ["-c", stubborn]}
+    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(entry)))
+    child = int(until(lambda: log.exists() and log.read_text(), "the child starts"))
+    assert gateway.end() == 0
+    assert not is_alive(child)
+
+
+def test_both_ways_to_start_it_speak_mcp(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("plain"))
+    for command in ([GATEWAY], [sys.executable, "-m", "mcp_gateway.main"], [sys.executable, "-m", "mcp_gateway"]):
+        client = PipeClient(workshop.start(command, workshop.environment(config)), modern=False)
+        assert client.call("plain__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+
+
+def test_bad_servers_neither_delay_nor_stop_the_others(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    bad = [
+        {"name": "missing", "command": "no-such-command-anywhere"},
+        {"name": "refusing", "url": "http://127.0.0.1:9/mcp"},
+        {"name": "dying", "command": sys.executable, "args": ["-c", "import sys; sys.exit('no key given')"]},
+        plain_entry("hanging", None, "--start-delay", "600"),
+        {"name": "babbling", "command": sys.executable, "args": ["-c", "print('hello\\n{}\\n[1]'); input()"]},
+    ]
+    config = workshop.config(*bad, plain_entry("good", log))
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+    assert client.call("good__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+    found = client.call("tool_search", {"query": "echo arguments"})["result"]["structuredContent"]
+    assert found["tools"][0]["tool_name"] == "good__echo"
+    notes = {note.partition(":")[0]: note for note in found["servers"]}
+    assert "hanging: still starting" in notes["hanging"]
+    assert "'no-such-command-anywhere' is not found; install it" in notes["missing"]
+
+    def said(server: str, words: str) -> bool:
+        answer = client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]
+        return any(note.startswith(f"{server}: down") and words in note for note in answer["servers"])
+
+    until(lambda: said("dying", "no key given"), "the last words of a dying server are told")
+    until(lambda: said("refusing", "it refuses connections"), "a refused connection is told")
+
+
+def test_the_handshake_does_not_wait_for_servers(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    config = workshop.config(plain_entry("sleeper", log, "--start-delay", "600"))
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=False)
+    tools = [tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]]
+    assert tools == ["tool_search", "discover_tools", "call_remote_tool"]
+    assert not lines_of(log, "start")
+
+
+def test_on_a_terminal_it_says_how_to_use_it(workshop: Workshop) -> None:
+    controller, terminal = pty.openpty()
+    config = workshop.config()
+    process = subprocess.Popen(
+        [GATEWAY], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=workshop.environment(config)
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline().decode()
+    process.terminate()
+    process.communicate(timeout=PATIENCE)
+    os.close(controller)
+    os.close(terminal)
+    assert "waiting for an MCP client" in line
+    assert "mcp-orchestration-gateway search" in line
+
+
+def test_a_port_that_is_taken_is_one_line(workshop: Workshop) -> None:
+    gateway = workshop.listening(workshop.config())
+    port = gateway.url.split(":")[2].removesuffix("/mcp")
+    second = workshop.run(
+        config=workshop.config(), GATEWAY_TRANSPORT="http", GATEWAY_HOST="127.0.0.1", GATEWAY_PORT=port
+    )
+    assert second.returncode == 1
+    assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_garbage_on_standard_input_is_survived(workshop: Workshop) -> None:
+    process = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain"))))
+    assert process.popen.stdin is not None
+    process.popen.stdin.write('not json\n{"jsonrpc": "2.0"}\n[]\n\n{"id": 1}\n')
+    client: Any = PipeClient(process, modern=False)
+    assert client.call("plain__echo")["result"]["structuredContent"]["arguments"] == {}
+
+
+def test_garbage_over_http_is_refused_and_survived(workshop: Workshop) -> None:
+    import httpx2
+
+    gateway = workshop.listening(workshop.config(plain_entry("plain")))
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    for body in (b"", b"nonsense", b"[]", b"{}", b"\xff\xfe", b'{"jsonrpc":"2.0","id":1,"method":5}', b"[" * 100_000):
+        assert 400 <= httpx2.post(gateway.url, content=body, headers=headers).status_code < 500
+    assert httpx2.post(gateway.url, content=b" " * (5 << 20), headers=headers).status_code == 413
+    assert HttpClient(gateway.url, modern=True).call("plain__echo")["result"]

@@ -1,0 +1,86 @@
+"""Nothing is re-modelled: what a server sends is what the client gets, in both eras and over all transports."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import GATEWAY, PLAIN, Workshop, plain_entry
+
+sys.path.insert(0, str(PLAIN.parent))
+from plain import ODD_RESULT, ODD_TOOL
+from wire import HttpClient, PipeClient
+
+SERVERS = ["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop, Path]]:
+    """Four servers behind one gateway: both transports, both eras."""
+    with ExitStack() as stack:
+        workshop = Workshop(tmp_path_factory.mktemp("lossless"), stack)
+        entries = [
+            plain_entry(f"stdio-{era}", None, "--era", era, expose_tools=True) for era in ("handshake", "modern")
+        ]
+        for era in ("handshake", "modern"):
+            url, _ = workshop.plain_http("--era", era)
+            entries.append({"name": f"http-{era}", "transport": "http", "url": url, "expose_tools": True})
+        yield workshop, workshop.config(*entries)
+
+
+@pytest.fixture(scope="module", params=["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"])
+def client(request: pytest.FixtureRequest, config: tuple[Workshop, Path]) -> Any:
+    transport, _, era = request.param.partition("-")
+    workshop, path = config
+    if transport == "stdio":
+        return PipeClient(workshop.start([GATEWAY], workshop.environment(path)), era == "modern")
+    return HttpClient(workshop.listening(path).url, era == "modern")
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_result_with_fields_that_no_sdk_knows_arrives_whole(client: Any, server: str) -> None:
+    for name, arguments in (
+        (f"{server}__odd", {}),
+        ("call_remote_tool", {"tool_name": f"{server}__odd", "arguments": {}}),
+    ):
+        result = client.call(name, arguments)["result"]
+        envelope = {key: result.pop(key) for key in ("resultType",) if client.modern}
+        result["_meta"].pop("io.modelcontextprotocol/serverInfo", None)
+        assert json.dumps(result) == json.dumps({**ODD_RESULT, "_meta": {"vendor/x": None}})
+        assert envelope in ({}, {"resultType": "complete"})
+
+
+def test_a_definition_arrives_character_for_character(client: Any, server: str) -> None:
+    tools = {tool["name"]: tool for tool in client.ask("tools/list", {})["result"]["tools"]}
+    assert json.dumps(tools[f"{server}__odd"]) == json.dumps({**ODD_TOOL, "name": f"{server}__odd"})
+    found = client.call("tool_search", {"query": "odd", "max_results": 10})["result"]["structuredContent"]
+    schemas = {tool["tool_name"]: tool["input_schema"] for tool in found["tools"]}
+    assert json.dumps(schemas[f"{server}__odd"]) == json.dumps(ODD_TOOL["inputSchema"])
+
+
+def test_arguments_and_foreign_meta_reach_the_server_as_they_were_sent(client: Any, server: str) -> None:
+    arguments = {"z": [1.0, 2**70, None], "a": {"é": True}, "text": "1.0"}
+    meta = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "vendor/m": {"k": None}}
+    answer = client.call(f"{server}__echo", arguments, _meta=meta)["result"]["structuredContent"]
+    assert json.dumps(answer["arguments"]) == json.dumps(arguments)
+    received = {key: value for key, value in answer["params"]["_meta"].items() if key in meta}
+    assert received == meta
+
+
+def test_an_error_of_the_server_is_passed_on(client: Any, server: str) -> None:
+    for name, arguments in ((f"{server}__fail", {}), ("call_remote_tool", {"tool_name": f"{server}__fail"})):
+        assert client.call(name, arguments)["error"] == {"code": -31999, "message": "custom", "data": {"why": None}}
+
+
+def test_all_pages_of_a_list_are_read(client: Any, server: str) -> None:
+    found = client.call("discover_tools", {"server_name": server})["result"]["structuredContent"]
+    assert found["tool_count"] == 8
