@@ -33,7 +33,8 @@ class RedisStorage:
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
         with _translated():
-            return await self.client.get(key)
+            value = await self.client.get(key)
+        return value.encode() if isinstance(value, str) else value
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`; Redis itself forgets it after `ttl` seconds."""
