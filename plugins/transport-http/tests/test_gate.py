@@ -1,0 +1,183 @@
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from mcp_gateway_transport_http.gate import Gate
+from mcp_gateway_transport_http.options import ListenOptions
+
+TOKEN = "the-gateways-own"
+TOKENED = {"GATEWAY_AUTH_TOKEN": TOKEN}
+Pairs = list[tuple[str, str]]
+
+
+@dataclass
+class Visit:
+    """What became of a request: the status, the words, and the headers that the application got, if it got it."""
+
+    status: int = 0
+    body: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    passed: list[tuple[str, str]] | None = None
+
+    @property
+    def words(self) -> str:
+        return self.body["error"]["message"]
+
+
+async def visit(*sent: tuple[str, str], client: tuple[str, int] | None = ("127.0.0.1", 5), **options: str) -> Visit:
+    """Send a request with `sent` headers to a gate; `host` is that of this machine unless it is among them."""
+    result = Visit()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        result.passed = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            result.status = message["status"]
+            result.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            result.body = json.loads(message["body"])
+
+    host = [] if any(name == "host" for name, _ in sent) else [("host", "127.0.0.1:8080")]
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*host, *sent]]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers, "client": client}
+    await Gate(app, ListenOptions.model_validate(options))(scope, None, send)  # type: ignore[arg-type]
+    return result
+
+
+LOOPBACK = [("127.0.0.1", 1), ("127.8.8.8", 1), ("::1", 1), ("::ffff:127.0.0.1", 1)]
+STRANGERS = [
+    ("192.168.1.9", 1),
+    ("8.8.8.8", 1),
+    ("fe80::1", 1),
+    ("::ffff:10.0.0.1", 1),
+    ("0.0.0.0", 1),
+    ("testclient", 1),
+    None,
+]
+
+
+@pytest.mark.parametrize("client", LOOPBACK, ids=str)
+async def test_this_machine_may_come_in_without_a_token(client):
+    assert (await visit(client=client)).status == 200
+
+
+@pytest.mark.parametrize("client", STRANGERS, ids=str)
+async def test_other_machines_may_not_and_are_told_what_to_do(client):
+    result = await visit(client=client)
+    assert (result.status, result.passed) == (403, None)
+    assert "GATEWAY_AUTH_TOKEN" in result.words
+
+
+async def test_an_address_in_a_header_is_not_believed():
+    sent = [("x-forwarded-for", "127.0.0.1"), ("forwarded", "for=127.0.0.1"), ("x-real-ip", "127.0.0.1")]
+    assert (await visit(*sent, client=("8.8.8.8", 1))).status == 403
+
+
+@pytest.mark.parametrize("client", [*LOOPBACK, *STRANGERS], ids=str)
+async def test_with_a_token_set_everyone_needs_it(client):
+    assert (await visit(client=client, **TOKENED)).status == 401
+    assert (await visit(("authorization", f"Bearer {TOKEN}"), client=client, **TOKENED)).status == 200
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", TOKEN, f"Bearer {TOKEN}x", "Bearer ", f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", "Bearer tökén"],
+    ids=ascii,
+)
+async def test_a_wrong_token_is_none(value):
+    result = await visit(("authorization", value), **TOKENED)
+    assert (result.status, result.passed) == (401, None)
+    assert result.headers["www-authenticate"] == "Bearer"
+    assert TOKEN not in json.dumps(result.body)
+
+
+@pytest.mark.parametrize("value", [f"bearer {TOKEN}", f"BEARER   {TOKEN}", f"Bearer {TOKEN} "])
+async def test_the_scheme_is_read_as_http_says(value):
+    assert (await visit(("authorization", value), **TOKENED)).status == 200
+
+
+async def test_the_gateways_token_is_not_passed_on():
+    result = await visit(("authorization", f"Bearer {TOKEN}"), ("x-other", "stays"), **TOKENED)
+    assert result.passed == [("host", "127.0.0.1:8080"), ("x-other", "stays")]
+
+
+async def test_a_token_in_its_own_header_leaves_authorization_to_the_servers():
+    result = await visit(("authorization", "Bearer downstream"), ("x-mcp-gateway-token", TOKEN), **TOKENED)
+    assert result.passed == [("host", "127.0.0.1:8080"), ("authorization", "Bearer downstream")]
+
+
+async def test_the_token_is_not_passed_on_when_it_is_sent_in_both_headers():
+    sent = [("Authorization", f"Bearer {TOKEN}"), ("X-MCP-Gateway-Token", TOKEN)]
+    result = await visit(*[(name.lower(), value) for name, value in sent], **TOKENED)
+    assert TOKEN not in str(result.passed)
+
+
+async def test_a_wrong_token_in_its_own_header_is_not_let_in_nor_passed_on():
+    assert (await visit(("x-mcp-gateway-token", "wrong"), **TOKENED)).status == 401
+    result = await visit(("authorization", f"Bearer {TOKEN}"), ("x-mcp-gateway-token", "wrong"), **TOKENED)
+    assert "x-mcp-gateway-token" not in dict(result.passed or [])
+
+
+async def test_a_caller_without_token_keeps_its_authorization_where_none_is_set():
+    result = await visit(("authorization", "Bearer downstream"))
+    assert dict(result.passed or [])["authorization"] == "Bearer downstream"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080"])
+async def test_names_of_this_machine_are_known(host):
+    assert (await visit(("host", host))).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "", "[::1", "localhost@evil"]
+)
+async def test_a_host_that_was_rebound_to_this_machine_is_refused(host):
+    result = await visit(("host", host))
+    assert (result.status, result.passed) == (421, None)
+    assert "GATEWAY_ALLOWED_HOSTS" in result.words
+
+
+async def test_a_name_can_be_allowed():
+    assert (await visit(("host", "gate.example:443"), GATEWAY_ALLOWED_HOSTS="gate.example, other")).status == 200
+
+
+async def test_with_a_token_any_host_will_do_unless_names_were_given():
+    bearer = ("authorization", f"Bearer {TOKEN}")
+    assert (await visit(("host", "gate.example"), bearer, **TOKENED)).status == 200
+    assert (await visit(("host", "gate.example"), bearer, **TOKENED, GATEWAY_ALLOWED_HOSTS="other")).status == 421
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:5"])
+async def test_web_pages_of_this_machine_are_friends(origin):
+    assert (await visit(("origin", origin))).status == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "", "http://localhost.evil.example", "file://localhost", "http://[::1"]
+)
+async def test_other_web_pages_are_refused_even_with_the_token(origin):
+    assert (await visit(("origin", origin))).status == 403
+    result = await visit(("origin", origin), ("authorization", f"Bearer {TOKEN}"), **TOKENED)
+    assert (result.status, result.passed) == (403, None)
+    assert "GATEWAY_CORS_ORIGINS" in result.words
+
+
+async def test_an_origin_can_be_allowed():
+    origins = "https://app.example, https://other.example"
+    assert (await visit(("origin", "https://app.example"), GATEWAY_CORS_ORIGINS=origins)).status == 200
+    assert (await visit(("origin", "https://app.example.evil"), GATEWAY_CORS_ORIGINS=origins)).status == 403
+    assert (await visit(("origin", "https://any.example"), GATEWAY_CORS_ORIGINS="*")).status == 200
+
+
+async def test_what_is_no_http_request_passes():
+    seen = []
+
+    async def app(scope: Any, *_: Any) -> None:
+        seen.append(scope["type"])
+
+    await Gate(app, ListenOptions())({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    assert seen == ["lifespan"]

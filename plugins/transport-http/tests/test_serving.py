@@ -1,0 +1,122 @@
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import httpx2
+import pytest
+from mcp_gateway_transport_http import mcp_gateway_server_transports
+from pydantic import ValidationError
+
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway_testkit import reference_server
+
+(PROVIDER,) = mcp_gateway_server_transports()
+HERE = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "0"}
+
+
+@asynccontextmanager
+async def serving(**options: str) -> AsyncIterator[httpx2.AsyncClient]:
+    """Serve the reference server; yield a client of it."""
+    told: list[str] = []
+    opened = anyio.Event()
+
+    def ready(where: str) -> None:
+        told.append(where)
+        opened.set()
+
+    async with PROVIDER.bind({**HERE, **options}).open() as transport, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: transport.serve(reference_server(), ready=ready))
+        with anyio.fail_after(30):
+            await opened.wait()
+        async with httpx2.AsyncClient(base_url=told[0].removesuffix("/mcp")) as client:
+            yield client
+        tasks.cancel_scope.cancel()
+
+
+async def test_its_health_can_be_asked():
+    async with serving() as client:
+        answer = await client.get("/health")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+        assert "server" not in answer.headers
+
+
+async def test_health_is_behind_the_gate_too():
+    async with serving(GATEWAY_AUTH_TOKEN="the-gateways-own") as client:
+        assert (await client.get("/health")).status_code == 401
+        assert (await client.get("/health", headers={"x-mcp-gateway-token": "the-gateways-own"})).status_code == 200
+
+
+def preflight(origin: str) -> dict[str, str]:
+    return {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type, mcp-session-id, x-mcp-gateway-token",
+    }
+
+
+async def test_web_pages_of_this_machine_may_ask():
+    async with serving() as client:
+        answer = await client.options("/mcp", headers=preflight("http://localhost:6274"))
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+
+
+async def test_foreign_web_pages_may_not():
+    async with serving() as client:
+        answer = await client.options("/mcp", headers=preflight("https://evil.example"))
+        assert answer.status_code == 400
+        assert "access-control-allow-origin" not in answer.headers
+        refused = await client.post("/mcp", json={}, headers={"origin": "https://evil.example"})
+        assert refused.status_code == 403
+        assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_origins_that_were_named_may():
+    async with serving(GATEWAY_CORS_ORIGINS="https://app.example") as client:
+        answer = await client.options("/mcp", headers=preflight("https://app.example"))
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+
+
+async def test_a_request_that_is_too_long_is_refused():
+    async with serving(GATEWAY_MAX_REQUEST_BYTES="1000") as client:
+        headers = {"accept": "application/json, text/event-stream"}
+        answer = await client.post("/mcp", json={"x": "y" * 2000}, headers=headers)
+    assert answer.status_code == 413
+
+
+async def test_a_port_in_use_is_a_configuration_error_that_names_the_keys():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        async with PROVIDER.bind({**HERE, "GATEWAY_PORT": port}).open() as transport:
+            with pytest.raises(ConfigError, match=f"127.0.0.1:{port}.*GATEWAY_PORT"):
+                await transport.serve(reference_server(), ready=print)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no.such.host.invalid", "203.0.113.7"])
+async def test_an_address_that_is_not_ours_is_a_configuration_error(host):
+    async with PROVIDER.bind({**HERE, "GATEWAY_HOST": host}).open() as transport:
+        with pytest.raises(ConfigError, match="cannot listen"):
+            await transport.serve(reference_server(), ready=print)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"GATEWAY_PORT": "70000"},
+        {"GATEWAY_PORT": "x"},
+        {"GATEWAY_AUTH_TOKEN": "s3cr3t"},
+        {"GATEWAY_SHUTDOWN_GRACE": "-1"},
+    ],
+    ids=str,
+)
+def test_wrong_options_are_refused_without_showing_them(wrong):
+    with pytest.raises(ValidationError) as caught:
+        PROVIDER.bind(wrong)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_by_default_it_listens_everywhere_with_the_gate_shut():
+    options = PROVIDER.options.model_validate({})
+    assert (options.host, options.port, options.token, options.cors_origins) == ("0.0.0.0", 8080, None, ())

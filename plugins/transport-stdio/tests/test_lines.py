@@ -1,0 +1,130 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp_gateway_transport_stdio.server_transport import CancellableLines
+
+SECONDS = 30
+LONG = "ü" * 100_000
+
+
+async def lines_of(descriptor: int) -> list[str]:
+    with anyio.fail_after(SECONDS):
+        return [line async for line in CancellableLines(descriptor)]
+
+
+def piped(text: bytes) -> int:
+    """Return the reading end of a pipe that holds `text` and has no writer any more."""
+    reading, writing = os.pipe()
+    os.write(writing, text)
+    os.close(writing)
+    return reading
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (b"", []),
+        (b"one\ntwo\n", ["one", "two"]),
+        (b"one\ntwo", ["one", "two"]),
+        (b"\n\n", ["", ""]),
+        (b"crlf\r\n", ["crlf\r"]),
+        (b"nul\x00 \xe2\x80\xa8 inside\n", ["nul\x00 \u2028 inside"]),
+        (b"broken \xff\n", ["broken \ufffd"]),
+    ],
+)
+async def test_a_pipe_is_read_line_by_line(text, expected):
+    reading = piped(text)
+    assert await lines_of(reading) == expected
+    os.close(reading)
+
+
+async def test_lines_that_come_in_pieces_are_put_together():
+    reading, writing = os.pipe()
+    text = f"{LONG}\nshort\n".encode()
+    read: list[str] = []
+    with anyio.fail_after(SECONDS):
+        async with anyio.create_task_group() as tasks:
+
+            async def read_all() -> None:
+                read.extend(await lines_of(reading))
+
+            tasks.start_soon(read_all)
+            for at in range(0, len(text), 4001):
+                await anyio.wait_writable(writing)
+                os.write(writing, text[at : at + 4001])
+                await anyio.lowlevel.checkpoint()
+            os.close(writing)
+    os.close(reading)
+    assert read == [LONG, "short"]
+
+
+async def test_a_plain_file_is_read_too(tmp_path: Path):
+    path = tmp_path / "input"
+    path.write_text(f"one\n{LONG}\nlast", encoding="utf-8")
+    descriptor = os.open(path, os.O_RDONLY)
+    assert await lines_of(descriptor) == ["one", LONG, "last"]
+    os.close(descriptor)
+
+
+async def test_a_reader_that_waits_can_be_cancelled():
+    reading, writing = os.pipe()
+    with anyio.fail_after(SECONDS):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lines_of, reading)
+            await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+    os.write(writing, b"for the next one\n")
+    os.close(writing)
+    assert await lines_of(reading) == ["for the next one"]
+    os.close(reading)
+
+
+SERVE = """
+import anyio, signal, sys
+from mcp_gateway_transport_stdio import mcp_gateway_server_transports
+from mcp_gateway_testkit import reference_server
+
+async def main():
+    (provider,) = mcp_gateway_server_transports()
+    async with provider.bind({}).open() as transport, anyio.create_task_group() as tasks:
+        async def stop():
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                print("listening", file=sys.stderr, flush=True)
+                async for _ in signals:
+                    tasks.cancel_scope.cancel()
+        tasks.start_soon(stop)
+        await transport.serve(reference_server(), ready=lambda where: print(where, file=sys.stderr, flush=True))
+        tasks.cancel_scope.cancel()
+    print("ended in peace", file=sys.stderr)
+
+anyio.run(main)
+"""
+
+
+@pytest.fixture
+def gateway():
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = {process.stderr.readline().strip(), process.stderr.readline().strip()}
+        assert said == {"listening", "standard input and output"}
+        yield process
+        process.kill()
+
+
+def test_serving_ends_when_the_client_closes_its_end(gateway):
+    _, said = gateway.communicate(timeout=SECONDS)
+    assert "ended in peace" in said
+    assert gateway.returncode == 0
+
+
+def test_serving_ends_when_it_is_cancelled_while_the_client_stays(gateway):
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.wait(SECONDS) == 0
+    assert "ended in peace" in gateway.stderr.read()
