@@ -33,7 +33,7 @@ async def test_an_override_goes_out_under_the_chosen_name():
 
 @pytest.mark.parametrize("caller", [ANONYMOUS, Caller(headers={"authorization": ""}), Caller(override="")], ids=str)
 async def test_without_a_header_it_says_which_one_is_wanted(caller):
-    with pytest.raises(AuthError, match="X-Api-Key.*auth_header"):
+    with pytest.raises(AuthError, match=r"X-Api-Key.*auth_header"):
         await headers(caller, auth_header_name="X-Api-Key")
 
 

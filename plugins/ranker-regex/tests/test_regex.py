@@ -63,7 +63,7 @@ async def test_total_counts_all_matches():
 
 @pytest.mark.parametrize("pattern", [r"(?<=create_)issue", r"(?=x)", r"(a)\1", "(", "[z-a]", "a{99999}", "*"])
 async def test_what_cannot_be_matched_in_linear_time_or_at_all_is_refused_with_advice(pattern):
-    with pytest.raises(QueryError, match="look-around.*use_regex false"):
+    with pytest.raises(QueryError, match=r"look-around.*use_regex false"):
         await ids(pattern)
 
 
