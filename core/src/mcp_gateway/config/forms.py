@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ _TRANSPORTS = {
 }
 _CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
 _MILLISECONDS = 1000
+_PLACE = re.compile(r"<string>:(?P<line>\d+) (?P<said>.*) at column (?P<column>\d+)", re.DOTALL)
+"""How json5 says where it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +72,32 @@ def _parsed(path: Path) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: it cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates)
-    except json.JSONDecodeError as error:
-        return _with_comments(text, f"{path}: line {error.lineno}, column {error.colno}: {error.msg}")
+        return _json(text)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: it is nested too deeply") from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_no_duplicates)
+    except json.JSONDecodeError as error:
+        return _with_comments(text, f"line {error.lineno}, column {error.colno}: {error.msg}")
 
 
 def _with_comments(text: str, problem: str) -> Any:
-    """Read JSON as editors write it, with comments and trailing commas; `problem` is what plain JSON said."""
+    """Read JSON as editors write it, with comments and trailing commas.
+
+    `problem` is what plain JSON said. It may be about a comment, so the other reader's place is the better one.
+    """
     import json5
 
     try:
-        return json5.loads(text, allow_duplicate_keys=False)
-    except (ValueError, RecursionError):
+        return json5.loads(text, object_pairs_hook=_no_duplicates)
+    except ValueError as error:
+        if found := _PLACE.fullmatch(str(error)):
+            problem = f"line {found['line']}, column {found['column']}: {' '.join(found['said'].split())}"
         raise ConfigError(f"{problem} (the file is not JSON)") from None
 
 
