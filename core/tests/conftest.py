@@ -20,7 +20,11 @@ def anyio_backend():
 def _nothing_from_outside(monkeypatch, tmp_path):
     """Hide the variables and the files of whoever runs the tests."""
     for name in list(os.environ):
-        if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) or name in {"STORAGE_BACKEND", "SERVER_CONFIG_PATH", "REDIS_URL"}:
+        if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) or name in {
+            "STORAGE_BACKEND",
+            "SERVER_CONFIG_PATH",
+            "REDIS_URL",
+        }:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

@@ -281,7 +281,9 @@ class WordIndex:
         words = query.text.lower().split()
         if "(" in words:
             raise QueryError("the parenthesis is not closed")
-        scores = {name: sum(len(re.findall(re.escape(word), held)) for word in words) for name, held in self.texts.items()}
+        scores = {
+            name: sum(len(re.findall(re.escape(word), held)) for word in words) for name, held in self.texts.items()
+        }
         best = sorted((name for name in scores if scores[name]), key=lambda name: (-scores[name], name))
         hits = tuple(Hit(id=name, score=float(scores[name])) for name in best[: query.limit])
         return Hits(hits=hits, total=len(best))
@@ -393,7 +395,9 @@ async def ask(peer: Peer, name: str, arguments: Json | None = None, **params: An
     return await peer.request("tools/call", {"name": name, "arguments": arguments or {}, **params})
 
 
-def distribute(folder: Path, name: str, version: str = "1.0.0", *, modules: Mapping[str, str], **entry_points: str) -> None:
+def distribute(
+    folder: Path, name: str, version: str = "1.0.0", *, modules: Mapping[str, str], **entry_points: str
+) -> None:
     """Install a distribution into `folder`, which must be on `sys.path`; `_` in an entry's name stands for `-`."""
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()

@@ -51,7 +51,9 @@ async def test_a_malformed_name_brings_the_nearest_full_names(gateway):
 
 async def test_an_unknown_server_brings_the_nearest_and_all_there_are(gateway):
     async with gateway({"github": Remote(), "time": Remote()}) as opened:
-        with pytest.raises(UnknownServer, match=r"no server is called 'gitbuh'; did you mean 'github'\? servers: github, time"):
+        with pytest.raises(
+            UnknownServer, match=r"no server is called 'gitbuh'; did you mean 'github'\? servers: github, time"
+        ):
             await opened.gateway.call("gitbuh__x", {}, ANONYMOUS)
 
 

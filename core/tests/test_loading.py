@@ -61,7 +61,9 @@ def test_a_plugin_that_implements_a_hook_that_does_not_exist_is_a_fault_and_is_t
     loaded = load("ranker-unknown", "ranker-zealous")
     assert "mcp_gateway_rankerz" in the_fault(loaded)
     assert list(loaded.origins) == ["ranker-zealous"]
-    assert [found.plugin_name for found in loaded.manager.hook.mcp_gateway_rankers.get_hookimpls()] == ["ranker-zealous"]
+    assert [found.plugin_name for found in loaded.manager.hook.mcp_gateway_rankers.get_hookimpls()] == [
+        "ranker-zealous"
+    ]
 
 
 def test_a_plugin_that_does_not_say_its_api_is_a_fault_that_tells_what_to_add(install):

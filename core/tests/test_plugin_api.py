@@ -80,7 +80,9 @@ def test_the_plugin_api_is_as_it_is_written_down():
 
 
 def test_every_name_that_a_plugin_may_import_explains_itself():
-    unexplained = [name for name in plugin.__all__ if inspect.isclass(getattr(plugin, name)) and not getattr(plugin, name).__doc__]
+    unexplained = [
+        name for name in plugin.__all__ if inspect.isclass(getattr(plugin, name)) and not getattr(plugin, name).__doc__
+    ]
     assert unexplained == []
 
 
@@ -91,7 +93,9 @@ def test_what_a_plugin_imports_loads_nothing_heavy(module):
 
 def test_listing_the_plugins_does_without_the_sdk_and_the_event_loop():
     command = "from mcp_gateway.cli.main import main; main(['plugins'])"
-    assert _loaded_by(command) & {"mcp", "mcp_types", "anyio", "structlog", "numpy", "redis", "httpx2", "uvicorn"} == set()
+    assert (
+        _loaded_by(command) & {"mcp", "mcp_types", "anyio", "structlog", "numpy", "redis", "httpx2", "uvicorn"} == set()
+    )
 
 
 def test_checking_the_configuration_does_without_the_sdk_too():
