@@ -1,0 +1,95 @@
+"""The command line does what a model would do, through the gateway."""
+
+from __future__ import annotations
+
+import json
+
+from support import Workshop, plain_entry
+
+
+def test_tools_lists_them_with_their_arguments(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("one"), plain_entry("two"))
+    shown = workshop.run("tools", config=config)
+    assert shown.returncode == 0, shown.stderr
+    assert "one (8 tools)" in shown.stdout
+    assert "one__odd(thing?, any?)" in shown.stdout
+    only = json.loads(workshop.run("tools", "--server", "two", "--json", config=config).stdout)
+    assert {tool["tool_name"].split("__")[0] for tool in only["tools"]} == {"two"}
+
+
+def test_search_finds_with_any_ranker(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("one"), {"name": "gone", "command": "no-such-command-anywhere"})
+    found = workshop.run("search", "return the arguments", config=config)
+    assert found.returncode == 0
+    assert "one__echo" in found.stdout
+    assert "note: gone: down" in found.stdout
+    answer = json.loads(workshop.run("search", "ec.o$", "--ranker", "regex", "--json", config=config).stdout)
+    assert [tool["tool_name"] for tool in answer["tools"]] == ["one__echo"]
+    wrong = workshop.run("search", "(", "--ranker", "regex", config=config)
+    assert wrong.returncode == 1
+    assert "not a regular expression" in wrong.stderr
+
+
+def test_call_prints_the_result_and_tells_failure_by_its_exit_code(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("one"))
+    slow = workshop.run("call", "one__slow", '{"seconds": 0.01}', config=config)
+    assert (slow.returncode, slow.stdout) == (0, "slow done\n")
+    echoed = json.loads(workshop.run("call", "one__echo", '{"n": 1.0}', "--json", config=config).stdout)
+    assert echoed["structuredContent"]["arguments"] == {"n": 1.0}
+    wrong = workshop.run("call", "one__nope", config=config)
+    assert wrong.returncode == 1
+    assert "no tool 'nope'" in wrong.stderr
+    failed = workshop.run("call", "one__fail", config=config)
+    assert (failed.returncode, "custom (the server's error -31999)" in failed.stderr) == (1, True)
+    unreadable = workshop.run("call", "one__echo", "{n: 1}", config=config)
+    assert "the arguments are not JSON" in unreadable.stderr
+
+
+def test_a_wrong_configuration_is_one_line_for_each_problem(workshop: Workshop) -> None:
+    config = workshop.config(
+        {"name": "a", "url": "ftp://S3CRET"},
+        {"name": "b", "command": "x", "transprot": "stdio"},
+        {"name": "c", "transport": "carrier-pigeon", "url": "http://h/"},
+    )
+    for arguments in ((), ("search", "x"), ("check",)):
+        result = workshop.run(*arguments, config=config)
+        assert result.returncode == 1
+        told = result.stdout + result.stderr
+        assert f"{config}: server 'a': url:" in told
+        assert "server 'b': nobody reads the key 'transprot'; did you mean 'transport'?" in told
+        assert "try: pip install mcp-gateway-transport-carrier-pigeon" in told
+        assert "S3CRET" not in told
+        assert "Traceback" not in told
+
+
+def test_an_unset_variable_disables_one_server_with_a_named_reason(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("good"), plain_entry("bad", env={"KEY": "${NOT_SET_ANYWHERE}"}))
+    checked = workshop.run("check", config=config)
+    assert checked.returncode == 1
+    assert "server 'bad': disabled: the environment variable NOT_SET_ANYWHERE is not set" in checked.stdout
+    found = workshop.run("search", "echo", config=config)
+    assert "good__echo" in found.stdout
+    assert "note: bad: disabled: the environment variable NOT_SET_ANYWHERE is not set" in found.stdout
+    called = workshop.run("call", "bad__echo", config=config)
+    assert "server 'bad' is disabled: the environment variable NOT_SET_ANYWHERE is not set" in called.stderr
+
+
+def test_a_dot_env_file_is_read(workshop: Workshop) -> None:
+    (workshop.folder / ".env").write_text("FROM_FILE=1\nGATEWAY_RANKER=regex\n", encoding="utf-8")
+    config = workshop.config(plain_entry("plain", env={"KEY": "${env:FROM_FILE}"}))
+    answer = json.loads(workshop.run("search", "echo", "--json", config=config).stdout)
+    assert answer["search_type"] == "regex"
+    assert answer["tools"][0]["tool_name"] == "plain__echo"
+
+
+def test_the_files_of_other_clients_are_read_as_they_are(workshop: Workshop) -> None:
+    entry = plain_entry("ignored")
+    mapping = {"My Server!": {"command": entry["command"], "args": entry["args"], "alwaysAllow": ["x"]}}
+    for text in (
+        json.dumps({"mcpServers": mapping, "globalShortcut": ""}),
+        '// comment\n{"inputs": [], "servers": ' + json.dumps(mapping)[:-1] + ",},}",
+    ):
+        path = workshop.folder / "client.json"
+        path.write_text(text, encoding="utf-8")
+        found = workshop.run("search", "echo", "--json", config=path)
+        assert json.loads(found.stdout)["tools"][0]["tool_name"] == "My-Server__echo", found.stderr

@@ -1,0 +1,77 @@
+"""Tools that are listed natively, tools that are found, and what happens when they change."""
+
+from __future__ import annotations
+
+from support import GATEWAY, Workshop, plain_entry, until
+from wire import HttpClient, PipeClient
+
+OWN = ["tool_search", "discover_tools", "call_remote_tool"]
+
+
+def names(client: HttpClient | PipeClient) -> list[str]:
+    return [tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]]
+
+
+def test_only_servers_with_expose_tools_are_listed(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("shown", expose_tools=True), plain_entry("hidden"))
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    listed = names(client)
+    assert listed[:3] == OWN
+    assert "shown__echo" in listed
+    assert not [name for name in listed if name.startswith("hidden__")]
+    assert client.call("hidden__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+
+
+def test_a_search_does_not_change_the_list(workshop: Workshop) -> None:
+    client = HttpClient(workshop.listening(workshop.config(plain_entry("hidden"))).url, modern=True)
+    before = client.ask("tools/list", {})["result"]
+    client.call("tool_search", {"query": "echo"})
+    assert client.ask("tools/list", {})["result"] == before
+
+
+def test_a_change_is_announced_and_found_without_asking(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("shown", expose_tools=True))
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=False)
+    assert "shown__grown" not in names(client)
+    client.call("shown__grow")
+
+    def announced() -> bool:
+        found = client.call("tool_search", {"query": "zebra crossing"})["result"]["structuredContent"]
+        heard = [message["method"] for message in client.heard]
+        return bool(found["tools"]) and "notifications/tools/list_changed" in heard
+
+    until(announced, "the client hears of the new tool")
+    assert "shown__grown" in names(client)
+
+
+def test_a_server_that_does_not_discover_by_itself_waits_until_it_is_asked(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("lazy", auto_discover=False), plain_entry("off", enabled=False))
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    found = client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]
+    assert found["tools"] == []
+    assert found["servers"] == ["lazy: its tools have not been asked for; call discover_tools with server_name 'lazy'"]
+    assert client.call("lazy__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+    assert client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]["total_matches"] >= 1
+
+
+def test_a_client_learns_which_servers_are_inside(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("plain", description="Makes waffles"), plain_entry("other"))
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+    hello = client.ask("server/discover", {})["result"]
+    assert "plain: Makes waffles" in hello["instructions"]
+    search = client.ask("tools/list", {})["result"]["tools"][0]
+    assert "plain (Makes waffles), other" in search["description"]
+    until(
+        lambda: "- other: A plain server" in client.ask("server/discover", {})["result"]["instructions"],
+        "what a server says of itself is passed on",
+    )
+
+
+def test_a_child_gets_a_minimal_environment(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
+    client = HttpClient(
+        workshop.listening(config, FROM_OUTSIDE="1", REDIS_URL="redis://:pw@h", OTHER_SECRET="2").url, modern=True
+    )
+    seen = client.call("plain__environment")["result"]["structuredContent"]["names"]
+    assert {"MINE", "PATH"} <= set(seen)
+    assert not {"FROM_OUTSIDE", "REDIS_URL", "OTHER_SECRET", "SERVER_CONFIG_PATH", "GATEWAY_TRANSPORT"} & set(seen)
