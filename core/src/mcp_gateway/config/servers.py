@@ -33,7 +33,7 @@ class ServerEntry(BaseModel):
     auto_discover: bool = Field(default=True, description="Ask for the tools at start-up")
     enabled: bool = Field(default=True, description="false: leave the server out")
     expose_tools: bool = Field(default=False, description="List the tools natively, as server__tool")
-    timeout: float | None = Field(None, gt=0, description="Seconds to wait for this server")
+    timeout: float | None = Field(None, gt=0, allow_inf_nan=False, description="Seconds to wait for this server")
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
     @field_validator("name")

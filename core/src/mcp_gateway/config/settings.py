@@ -36,19 +36,31 @@ class Environment(Options):
         "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
     )
     tool_ttl: float = Field(
-        300.0, gt=0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        alias="MCP_GATEWAY_TOOL_CACHE_TTL",
+        description="Seconds until definitions are asked for again",
     )
     connection_mode: Annotated[ConnectionMode, _in_lower_case] = Field(
         "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
     )
     timeout: float = Field(
-        30.0, gt=0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server"
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        alias="MCP_GATEWAY_CONNECTION_TIMEOUT",
+        description="Seconds to wait for a server",
     )
     max_retries: int = Field(
         3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
     )
     idle_timeout: float = Field(
-        1800.0, gt=0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
+        1800.0,
+        gt=0,
+        allow_inf_nan=False,
+        alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT",
+        description="Seconds until a caller's own session ends",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
         "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
