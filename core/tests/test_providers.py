@@ -22,7 +22,7 @@ def half():
 
 def of_hooks(**hooks):
     """Make providers of a plugin whose hooks are these functions."""
-    made = plugin(**dict.fromkeys(hooks, []))
+    made = plugin(**{kind: [] for kind in hooks})
     for kind, function in hooks.items():
         marked = getattr(made, f"mcp_gateway_{kind}")
         function.mcp_gateway_impl = marked.mcp_gateway_impl
@@ -125,7 +125,7 @@ def test_a_fault_is_told_where_something_is_missing_and_nowhere_else():
         )
     )
     assert providers.rankers["fine"].name == "fine"
-    with pytest.raises(PluginError, match="this plugin failed to load: mine .this process -.: its hook must yield"):
+    with pytest.raises(PluginError, match=r"this plugin failed to load: mine .this process -.: its hook must yield"):
         providers.rankers["dense"]
 
 

@@ -1,0 +1,152 @@
+"""Environment variables: each has its default, does what it says, and is named where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcp_gateway.config.settings import (
+    Environment,
+    plugin_choice,
+    read_environ,
+    read_environment,
+    read_settings,
+    stray_variables,
+)
+from mcp_gateway.plugin import ConfigError, PluginError
+
+from .house import everything, providers_of
+
+DEFAULTS = {
+    "SERVER_CONFIG_PATH": ("server_config", Path("server_config.json"), "x.json", Path("x.json")),
+    "GATEWAY_TRANSPORT": ("server_transport", "stdio", " HTTP ", "http"),
+    "STORAGE_BACKEND": ("storage", "memory", "Redis", "redis"),
+    "GATEWAY_RANKER": ("ranker", "bm25", "regex", "regex"),
+    "GATEWAY_AUTH_MODE": ("auth_mode", "auto", "Static", "static"),
+    "MCP_GATEWAY_TOOL_CACHE_TTL": ("tool_ttl", 300.0, "60", 60.0),
+    "MCP_GATEWAY_DEFAULT_CONNECTION_MODE": ("connection_mode", "stateless", "STATEFUL", "stateful"),
+    "MCP_GATEWAY_CONNECTION_TIMEOUT": ("timeout", 30.0, "0.5", 0.5),
+    "MCP_GATEWAY_MAX_RETRIES": ("max_retries", 3, "0", 0),
+    "MCP_GATEWAY_SESSION_IDLE_TIMEOUT": ("idle_timeout", 1800.0, "9", 9.0),
+    "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
+    "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),
+    "GATEWAY_PLUGINS": ("plugins", "", "a,b", "a,b"),
+    "GATEWAY_DISABLED_PLUGINS": ("disabled_plugins", "", "c", "c"),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_variable_has_its_default_and_does_what_it_says(name):
+    field, default, written, value = DEFAULTS[name]
+    assert getattr(read_environment({}), field) == default
+    assert getattr(read_environment({name: written}), field) == value
+
+
+def test_no_variable_is_without_a_test():
+    assert Environment.keys() == DEFAULTS.keys()
+
+
+def test_every_variable_is_described():
+    assert [name for name, info in Environment.model_fields.items() if not info.description] == []
+
+
+@pytest.mark.parametrize(
+    "name, written",
+    [
+        ("GATEWAY_AUTH_MODE", "open"),
+        ("MCP_GATEWAY_TOOL_CACHE_TTL", "0"),
+        ("MCP_GATEWAY_TOOL_CACHE_TTL", "long"),
+        ("MCP_GATEWAY_DEFAULT_CONNECTION_MODE", "sticky"),
+        ("MCP_GATEWAY_CONNECTION_TIMEOUT", "-1"),
+        ("MCP_GATEWAY_MAX_RETRIES", "1.5"),
+        ("MCP_GATEWAY_MAX_RETRIES", "101"),
+        ("MCP_GATEWAY_SESSION_IDLE_TIMEOUT", "0"),
+        ("GATEWAY_LOG_LEVEL", "loud"),
+        ("GATEWAY_LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_its_variable(name, written):
+    with pytest.raises(ConfigError, match=f"^environment: {name}: "):
+        read_environment({name: written})
+
+
+@pytest.mark.parametrize(
+    "name", ["MCP_GATEWAY_TOOL_CACHE_TTL", "MCP_GATEWAY_CONNECTION_TIMEOUT", "MCP_GATEWAY_SESSION_IDLE_TIMEOUT"]
+)
+@pytest.mark.parametrize("written", ["nan", "inf", "-inf"])
+def test_a_number_of_seconds_is_a_real_one(name, written):
+    with pytest.raises(ConfigError, match=name):
+        read_environment({name: written})
+
+
+def test_all_wrong_variables_are_named_at_once():
+    with pytest.raises(ConfigError, match=r"MCP_GATEWAY_TOOL_CACHE_TTL.*; GATEWAY_LOG_LEVEL"):
+        read_environment({"GATEWAY_LOG_LEVEL": "loud", "MCP_GATEWAY_TOOL_CACHE_TTL": "x"})
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("GATEWAY_TRANSPORT", "server transport"), ("STORAGE_BACKEND", "storage backend"), ("GATEWAY_RANKER", "ranker")],
+)
+def test_a_plugin_that_is_not_there_is_told_with_what_there_is(name, kind):
+    with pytest.raises(PluginError, match=f"^environment: no {kind} is called 'zebra'; installed: "):
+        read_settings({name: "zebra"}, providers_of(everything()))
+
+
+def test_a_wrong_option_of_the_plugin_that_is_chosen_is_named():
+    with pytest.raises(ConfigError, match=r"^environment: GATEWAY_PORT: Input should be less than or equal to 65535"):
+        read_settings({"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": "70000"}, providers_of(everything()))
+
+
+def test_a_wrong_option_of_a_plugin_that_is_not_chosen_is_no_matter():
+    settings = read_settings({"GATEWAY_PORT": "70000"}, providers_of(everything()))
+    assert (settings.server_transport.name, settings.storage.name) == ("stdio", "memory")
+
+
+def test_every_ranker_is_settled_since_one_search_may_ask_for_any():
+    assert sorted(read_settings({}, providers_of(everything())).rankers) == ["bm25", "regex"]
+
+
+def test_which_plugins_load_is_a_list_with_commas():
+    choice = plugin_choice({"GATEWAY_PLUGINS": " a, b,,", "GATEWAY_DISABLED_PLUGINS": "c"})
+    assert (choice.only, choice.disabled) == ({"a", "b"}, {"c"})
+    assert plugin_choice({}).admits("anything")
+
+
+def test_the_file_env_is_read_and_the_real_environment_wins(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("GATEWAY_RANKER=regex\nGATEWAY_LOG_LEVEL='debug' # loud\n", encoding="utf-8")
+    monkeypatch.setenv("GATEWAY_RANKER", "bm25")
+    environ = read_environ()
+    assert (environ["GATEWAY_RANKER"], environ["GATEWAY_LOG_LEVEL"]) == ("bm25", "debug")
+
+
+def test_a_variable_that_is_empty_counts_as_not_set(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("MCP_GATEWAY_MAX_RETRIES=\nA_NAME_ALONE\n", encoding="utf-8")
+    monkeypatch.setenv("GATEWAY_RANKER", "")
+    environ = read_environ(tmp_path)
+    assert not {"GATEWAY_RANKER", "MCP_GATEWAY_MAX_RETRIES", "A_NAME_ALONE"} & environ.keys()
+    assert read_environment(environ).ranker == "bm25"
+
+
+def test_a_variable_that_is_empty_takes_back_that_of_the_file(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("GATEWAY_RANKER=regex\n", encoding="utf-8")
+    monkeypatch.setenv("GATEWAY_RANKER", "")
+    assert "GATEWAY_RANKER" not in read_environ(tmp_path)
+
+
+def test_a_file_env_that_is_no_text_is_named(tmp_path):
+    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
+    with pytest.raises(ConfigError, match=r"\.env: it cannot be read"):
+        read_environ(tmp_path)
+
+
+def test_a_variable_that_nobody_reads_is_told_with_the_nearest():
+    strays = stray_variables(
+        {"GATEWAY_RANKR": "x", "GATEWAY_SOMETHING_ELSE_ALTOGETHER": "x", "GATEWAY_PORT": "80", "PATH": "x"},
+        providers_of(everything()),
+    )
+    assert strays == [
+        "environment: nobody reads GATEWAY_RANKR; did you mean 'GATEWAY_RANKER'?",
+        "environment: nobody reads GATEWAY_SOMETHING_ELSE_ALTOGETHER",
+    ]
