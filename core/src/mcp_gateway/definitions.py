@@ -74,6 +74,6 @@ def _parsed(server: str, value: bytes) -> ServerTools | None:
         kept: Any = json.loads(value)
         definitions = tuple(item for item in kept["definitions"] if isinstance(item["name"], str))
         return ServerTools(server, definitions, about=str(kept["about"]), fetched=float(kept["fetched"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         log.warning("stored definitions cannot be read; asking the server", server=server)
         return None
