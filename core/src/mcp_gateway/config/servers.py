@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mcp_gateway.config.forms import RawEntry, read_entries
 from mcp_gateway.config.problems import did_you_mean, in_words
-from mcp_gateway.config.settings import ConnectionMode, Environment
+from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds
 from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Provider
@@ -33,7 +33,7 @@ class ServerEntry(BaseModel):
     auto_discover: bool = Field(default=True, description="Ask for the tools at start-up")
     enabled: bool = Field(default=True, description="false: leave the server out")
     expose_tools: bool = Field(default=False, description="List the tools natively, as server__tool")
-    timeout: float | None = Field(None, gt=0, allow_inf_nan=False, description="Seconds to wait for this server")
+    timeout: Seconds | None = Field(None, description="Seconds to wait for this server")
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
     @field_validator("name")

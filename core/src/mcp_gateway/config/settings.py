@@ -21,6 +21,7 @@ LogFormat = Literal["auto", "console", "json"]
 
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 Lower = Annotated[str, _in_lower_case]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Environment(Options):
@@ -35,32 +36,18 @@ class Environment(Options):
     auth_mode: Annotated[AuthMode, _in_lower_case] = Field(
         "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
     )
-    tool_ttl: float = Field(
-        300.0,
-        gt=0,
-        allow_inf_nan=False,
-        alias="MCP_GATEWAY_TOOL_CACHE_TTL",
-        description="Seconds until definitions are asked for again",
+    tool_ttl: Seconds = Field(
+        300.0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
     )
     connection_mode: Annotated[ConnectionMode, _in_lower_case] = Field(
         "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
     )
-    timeout: float = Field(
-        30.0,
-        gt=0,
-        allow_inf_nan=False,
-        alias="MCP_GATEWAY_CONNECTION_TIMEOUT",
-        description="Seconds to wait for a server",
-    )
+    timeout: Seconds = Field(30.0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server")
     max_retries: int = Field(
         3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
     )
-    idle_timeout: float = Field(
-        1800.0,
-        gt=0,
-        allow_inf_nan=False,
-        alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT",
-        description="Seconds until a caller's own session ends",
+    idle_timeout: Seconds = Field(
+        1800.0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
         "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
