@@ -368,7 +368,7 @@ def read(folder: Path, written: Any, providers: Providers | None = None, **envir
 async def gateway(
     folder: Path, remotes: Mapping[str, Any], environ: Mapping[str, str] | None = None, **parts: Any
 ) -> AsyncIterator[Running]:
-    """Open a gateway over servers in memory. `parts` are plugins by kind, or further keys of the server of that name."""
+    """Open a gateway over servers in memory. `parts` are products by kind, or more keys of the server of that name."""
     entries = [{"transport": "memory", "timeout": PATIENCE, **parts.get(name, {}), "name": name} for name in remotes]
     providers = providers_of(everything(remotes, **parts))
     servers = read(folder, {"servers": entries}, providers, **(environ or {}))

@@ -1,0 +1,123 @@
+"""Names and the catalogue: how tools are called, and what can be searched in odd definitions."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_gateway.catalogue import Catalogue, ServerTools, as_document
+from mcp_gateway.names import full_name, is_server_name, nearest, split_name, tamed
+from mcp_gateway.plugin import Parameter
+
+from .house import tool
+
+
+@pytest.mark.parametrize(
+    "name, parts",
+    [
+        ("a__b", ("a", "b")),
+        ("a__b__c", ("a", "b__c")),
+        ("a____b", ("a", "__b")),
+        ("a-1.x__b/c d", ("a-1.x", "b/c d")),
+        ("a_b", None),
+        ("__b", None),
+        ("a__", None),
+        ("__", None),
+        ("", None),
+    ],
+)
+def test_a_full_name_splits_at_the_first_separator(name, parts):
+    assert split_name(name) == parts
+    if parts:
+        assert full_name(*parts) == name
+
+
+@pytest.mark.parametrize("name", ["a", "A1", "a_b", "a-b.c", "a_b_c", "1"])
+def test_a_server_name_has_no_separator_in_it(name):
+    assert is_server_name(name)
+    assert tamed(name) == name
+    assert split_name(full_name(name, "_t")) == (name, "_t")
+
+
+@pytest.mark.parametrize("name", ["my server", "a__b", "_a_", "ä", "…", "a/b@c", "", "-x-", ".", "a___b", "a _ b"])
+def test_a_name_of_another_program_is_tamed_into_a_server_name(name):
+    assert is_server_name(tamed(name))
+    assert tamed(tamed(name)) == tamed(name)
+
+
+def test_near_names_come_nearest_first_in_their_own_case():
+    assert nearest("create_isue", ["Create_Issue", "create_issues", "delete"]) == ["Create_Issue", "create_issues"]
+    assert nearest("x", ["create_issue"]) == []
+
+
+def catalogue(**tools):
+    found = Catalogue()
+    for server, names in tools.items():
+        found = found.with_tools(ServerTools(server, tuple(tool(name) for name in names)), list(tools))
+    return found
+
+
+def test_a_tool_is_found_by_its_full_name():
+    found = catalogue(a=["x", "y__z"], b=["x"])
+    assert found.find("a__y__z")["name"] == "y__z"
+    assert [found.find(name) for name in ("a__z", "c__x", "x", "")] == [None] * 4
+    assert list(found.full_names()) == ["a__x", "a__y__z", "b__x"]
+
+
+def test_servers_keep_the_order_of_the_configuration_whoever_answers_first():
+    late = Catalogue().with_tools(ServerTools("b"), ["a", "b"]).with_tools(ServerTools("a"), ["a", "b"])
+    assert list(late.servers) == ["a", "b"]
+
+
+def test_a_new_list_replaces_that_of_its_server_only_and_the_old_catalogue_stays():
+    before = catalogue(a=["x"], b=["y"])
+    after = before.with_tools(ServerTools("a", (tool("z"),)), ["a", "b"])
+    assert list(after.full_names()) == ["a__z", "b__y"]
+    assert list(before.full_names()) == ["a__x", "b__y"]
+    assert after.servers["b"] is before.servers["b"]
+
+
+def test_of_two_tools_with_one_name_the_last_counts():
+    tools = ServerTools("a", (tool("x", "first"), tool("x", "second")))
+    assert [document.description for document in tools.documents] == ["second"]
+
+
+def test_a_document_holds_what_can_be_searched():
+    schema = {
+        "type": "object",
+        "properties": {
+            "repo": {"type": "string", "description": "owner/name"},
+            "state": {"enum": ["open", "closed", 3, None], "description": "which"},
+            "any": True,
+        },
+    }
+    document = as_document(
+        "git", {"name": "issues", "title": "Issues", "description": "List them", "inputSchema": schema}
+    )
+    assert (document.id, document.server, document.name) == ("git__issues", "git", "issues")
+    assert (document.title, document.description) == ("Issues", "List them")
+    assert document.parameters == (
+        Parameter(name="repo", text="owner/name"),
+        Parameter(name="state", text="which open closed"),
+        Parameter(name="any"),
+    )
+
+
+def test_the_title_may_stand_in_the_annotations():
+    assert as_document("a", {"name": "x", "annotations": {"title": "Old"}}).title == "Old"
+    assert as_document("a", {"name": "x", "title": "New", "annotations": {"title": "Old"}}).title == "New"
+
+
+@pytest.mark.parametrize("odd", [None, 3, "text", [], {"properties": None}, {"properties": []}, True, {"enum": 3}])
+def test_what_is_not_as_mcp_has_it_is_left_out(odd):
+    definition = {"name": "x", "title": odd, "description": odd, "annotations": odd, "inputSchema": odd}
+    document = as_document("a", definition)
+    assert document.parameters == ()
+    assert document.title == document.description == (odd if isinstance(odd, str) else "")
+    nested = as_document("a", {"name": "x", "inputSchema": {"properties": {"p": odd}}})
+    assert nested.parameters == (Parameter(name="p"),)
+
+
+def test_arguments_that_a_modern_server_wants_as_headers_are_known_by_tool():
+    schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+    tools = ServerTools("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
+    assert tools.mirrored == {"x": {("region",): "Region"}}

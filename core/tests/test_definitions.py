@@ -1,0 +1,112 @@
+"""Definitions in storage: shared while it works, and only a warning when it does not."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+import structlog
+
+from mcp_gateway import definitions
+from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.definitions import PREFIX, Definitions
+from mcp_gateway.plugin import StorageError
+
+from .house import Shelf, spec, tool
+
+TOOLS = ServerTools("alpha", (tool("x", n=2**70, odd=None),), about="what it is", fetched=1000.0)
+
+
+class Broken(Shelf):
+    """A storage backend that fails as long as `failing`."""
+
+    failing = True
+
+    async def get(self, key):
+        if self.failing:
+            raise StorageError("connection refused")
+        return await super().get(key)
+
+    async def set(self, key, value, *, ttl=None):
+        if self.failing:
+            raise StorageError("connection refused")
+        await super().set(key, value, ttl=ttl)
+
+
+class Silent(Shelf):
+    async def get(self, key):
+        await anyio.sleep_forever()
+
+    async def set(self, key, value, *, ttl=None):
+        await anyio.sleep_forever()
+
+
+def test_the_waits_are_bounded():
+    assert 0 < definitions.STORAGE_SECONDS <= 10
+
+
+async def test_what_is_saved_is_loaded_with_every_field():
+    kept = Definitions(Shelf(), ttl=300)
+    await kept.save(spec(), TOOLS)
+    assert await kept.load(spec()) == TOOLS
+
+
+async def test_a_server_has_one_key_with_the_seconds_it_may_live():
+    shelf = Shelf()
+    await Definitions(shelf, ttl=12.5).save(spec(), TOOLS)
+    assert shelf.ttls == {f"{PREFIX}alpha:f00": 12.5}
+
+
+async def test_a_server_that_leads_elsewhere_now_does_not_get_the_tools_of_before():
+    kept = Definitions(Shelf(), ttl=300)
+    await kept.save(spec(), TOOLS)
+    assert await kept.load(spec(fingerprint="other")) is None
+    assert await kept.load(spec("beta")) is None
+
+
+async def test_no_secret_of_the_configuration_is_stored(read):
+    secret = "s3cr3t-Marker"
+    entry = {"name": "alpha", "url": f"http://x/?key={secret}", "auth_type": "static", "auth_headers": {"X": secret}}
+    shelf = Shelf()
+    await Definitions(shelf, ttl=300).save(read({"servers": [entry]}).specs[0], TOOLS)
+    assert secret not in f"{shelf.values} {shelf.ttls}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"\xff\xfe", b"{", b"null", b"3", b"[]", b"{}", b'{"definitions": 3, "about": "", "fetched": 1}']
+    + [
+        json.dumps({"about": "", "fetched": 1, "definitions": items}).encode()
+        for items in ([3], [{}], [None], {"a": 1}, ["x"])
+    ]
+    + [b'{"definitions": [], "about": "", "fetched": "soon"}', b"[" * 100_000],
+)
+async def test_a_value_that_is_not_of_our_form_is_as_good_as_none(value):
+    shelf = Shelf()
+    shelf.values[f"{PREFIX}alpha:f00"] = value
+    assert await Definitions(shelf, ttl=300).load(spec()) is None
+
+
+async def test_storage_that_fails_is_a_warning_once_and_good_news_once():
+    shelf = Broken()
+    kept = Definitions(shelf, ttl=300)
+    with structlog.testing.capture_logs() as logs:
+        await kept.save(spec(), TOOLS)
+        assert await kept.load(spec()) is None
+        shelf.failing = False
+        await kept.save(spec(), TOOLS)
+        assert await kept.load(spec()) == TOOLS
+    assert [(entry["log_level"], entry.get("reason")) for entry in logs] == [
+        ("warning", "connection refused"),
+        ("info", None),
+    ]
+
+
+async def test_storage_that_is_silent_is_given_up_after_a_while(monkeypatch):
+    monkeypatch.setattr(definitions, "STORAGE_SECONDS", 0.02)
+    kept = Definitions(Silent(), ttl=300)
+    with structlog.testing.capture_logs() as logs, anyio.fail_after(5):
+        assert await kept.load(spec()) is None
+        await kept.save(spec(), TOOLS)
+    assert [entry["reason"] for entry in logs] == ["no answer within 0.02 s"]

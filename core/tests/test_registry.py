@@ -1,0 +1,82 @@
+"""The registry: what is known of every server, and what a search says of those that are not ready."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.config.servers import DisabledServer
+from mcp_gateway.registry import Registry, State
+
+from .house import spec, tool
+
+
+@pytest.fixture
+def registry():
+    return Registry.of((spec("a"), spec("b")), (DisabledServer("c", "the environment variable C is not set"),))
+
+
+def note(registry, server):
+    return next((note for note in registry.notes() if note.startswith(f"{server}: ")), None)
+
+
+def test_a_server_that_nobody_has_asked_says_how_to_ask_it(registry):
+    assert note(registry, "a") == ("a: its tools have not been asked for; call discover_tools with server_name 'a'")
+
+
+def test_a_disabled_server_says_why(registry):
+    assert note(registry, "c") == "c: disabled: the environment variable C is not set"
+
+
+@pytest.mark.parametrize(
+    "state, reason, said",
+    [
+        (State.STARTING, "", "a: still starting; search again in a moment"),
+        (State.WAITING, "it wants a header", "a: needs credentials: it wants a header"),
+        (State.DOWN, "no route", "a: down: no route"),
+    ],
+)
+def test_a_server_that_is_not_ready_says_why(registry, state, reason, said):
+    registry.mark("a", state, reason)
+    assert note(registry, "a") == said
+
+
+def test_a_server_that_is_ready_says_nothing(registry):
+    registry.put(ServerTools("a", (tool("x"),)))
+    assert note(registry, "a") is None
+
+
+def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(registry):
+    registry.put(ServerTools("a", (tool("x"),)))
+    registry.mark("a", State.DOWN, "no route")
+    assert note(registry, "a") == "a: down, its tools may fail: no route"
+    assert registry.catalogue.find("a__x")
+
+
+def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
+    heard = []
+    registry.on_change.append(heard.append)
+    registry.put(ServerTools("a", (tool("x"),), fetched=1.0))
+    registry.put(ServerTools("a", (tool("x"),), fetched=2.0))
+    registry.mark("a", State.DOWN, "no route")
+    assert len(heard) == 1
+    registry.put(ServerTools("a", (tool("x", "new words"),), fetched=3.0))
+    registry.put(ServerTools("a", (tool("x", "new words"),), about="new", fetched=3.0))
+    assert len(heard) == 3
+    assert heard[-1] is registry.catalogue
+
+
+def test_a_first_empty_list_is_news_too(registry):
+    heard = []
+    registry.on_change.append(heard.append)
+    registry.put(ServerTools("a"))
+    assert len(heard) == 1
+
+
+def test_a_state_that_does_not_change_keeps_its_time(registry):
+    registry.mark("a", State.DOWN, "no route")
+    before = registry.statuses["a"]
+    registry.mark("a", State.DOWN, "no route")
+    assert registry.statuses["a"] is before
+    registry.mark("a", State.DOWN, "another reason")
+    assert registry.statuses["a"] is not before
