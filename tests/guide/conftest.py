@@ -1,0 +1,11 @@
+"""Fixtures of the guide tests."""
+
+from __future__ import annotations
+
+import pytest
+from clones import Clone, fresh_clone
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return fresh_clone(tmp_path_factory.mktemp("clone"))

@@ -1,0 +1,119 @@
+"""README.md is true: its commands work in a fresh clone, and its tables name what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+from clones import ROOT, Clone, commands_in
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN, SERVE, TEST, SHARE = commands_in("README.md")
+
+_VARIABLES = """
+import json
+from mcp_gateway.config.settings import Environment
+from mcp_gateway.loading import load_plugins
+from mcp_gateway.providers import Providers
+found = Providers.of(load_plugins())
+shelves = (found.server_transports, found.storage_backends, found.rankers)
+models = [Environment, *(p.options for shelf in shelves for p in shelf.providers.values())]
+print(json.dumps(sorted({key for model in models for key in model.keys()})))
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(clone: Clone) -> tuple[Clone, str]:
+    """Run the first command; return what it printed, too."""
+    return clone, clone.run(RUN).stdout
+
+
+def test_the_first_command_shows_what_the_page_says(installed: tuple[Clone, str]) -> None:
+    shown = re.search(r"^```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    assert installed[1] == shown[1]
+
+
+def test_the_next_command_calls_a_tool(installed: tuple[Clone, str]) -> None:
+    command = re.search(r"Call one: `([^`]+)`", README)
+    assert command is not None
+    assert json.loads(installed[0].run(command[1]).stdout)["timezone"] == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize("command", [SERVE, SHARE])
+def test_the_commands_that_serve_do_so(installed: tuple[Clone, str], command: str) -> None:
+    clone = installed[0]
+    command = re.sub(r"GATEWAY_PORT=\d+", "GATEWAY_PORT=0", command)
+    environment = clone.environment(GATEWAY_PORT="0", GATEWAY_LOG_FORMAT="json")
+    serving = subprocess.Popen(
+        ["bash", "-c", f"exec env {command}"], cwd=clone.folder, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert serving.stderr is not None
+    try:
+        events = (json.loads(line) for line in serving.stderr)
+        ready = next(event for event in events if event["event"] == "ready")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/mcp", ready["where"])
+    finally:
+        serving.terminate()
+        serving.communicate(timeout=60)
+
+
+def test_every_variable_that_is_read_is_in_the_table_and_no_other(installed: tuple[Clone, str]) -> None:
+    read = json.loads(installed[0].run(f".venv/bin/python -c '{_VARIABLES}'").stdout)
+    table = README.partition("### Environment")[2].partition("## The three tools")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(read)
+
+
+def test_every_key_of_a_server_is_in_the_table(installed: tuple[Clone, str]) -> None:
+    schema = json.loads(installed[0].run(".venv/bin/mcp-orchestration-gateway schema").stdout)
+    table = README.partition("### Servers")[2].partition("### Environment")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert named == set(schema["$defs"]["server"]["properties"])
+
+
+def test_every_command_is_in_the_table(installed: tuple[Clone, str]) -> None:
+    said = installed[0].run(".venv/bin/mcp-gateway --help").stdout
+    table = README.partition("## Command line")[2].partition("## Run several")[0]
+    for name in ("serve", "tools", "search", "call", "check", "plugins", "schema"):
+        assert f"| `{name}" in table
+        assert re.search(rf"^ +{name} ", said, re.MULTILINE)
+
+
+def test_the_sample_configuration_is_right(installed: tuple[Clone, str]) -> None:
+    assert "all is well: 2 servers" in installed[0].run(".venv/bin/mcp-orchestration-gateway check").stdout
+
+
+def test_ci_runs_the_test_command_of_the_page() -> None:
+    assert TEST in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_core_alone_starts_and_says_what_to_install(clone: Clone) -> None:
+    clone.run("python3 -m venv alone && alone/bin/pip install -q ./core")
+    said = clone.run("alone/bin/mcp-orchestration-gateway plugins").stdout
+    assert said == "no plugins are installed; for the default ones: pip install mcp-orchestration-gateway\n"
+    served = clone.run("! alone/bin/mcp-orchestration-gateway < /dev/null").stderr
+    assert "no server transport is called 'stdio'; installed: none" in served
+    assert "pip install mcp-gateway-transport-stdio" in served
+
+
+def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:
+    declared: dict[str, set[str]] = {}
+    for path in [ROOT / "core", *(ROOT / "plugins").iterdir(), ROOT / "tests" / "kit"]:
+        if (path / "pyproject.toml").exists():
+            project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+            for requirement in project["dependencies"]:
+                name, version = re.fullmatch(r"([\w.-]+)(?:\[.*\])?>=([\w.]+).*", requirement).groups()  # type: ignore[union-attr]
+                if not name.startswith("mcp-gateway-"):
+                    declared.setdefault(name, set()).add(version)
+    tested = dict(line.split("==") for line in (ROOT / "tests" / "lowest.txt").read_text().splitlines() if "==" in line)
+
+    def full(version: str) -> list[str]:
+        return [*version.split("."), "0", "0"][:3]
+
+    assert {name: [full(version) for version in versions] for name, versions in declared.items()} == {
+        name: [full(version)] for name, version in tested.items()
+    }
