@@ -101,7 +101,7 @@ class Keeper:
             self._over.set()
         else:
             self._scope.deadline = math.inf
-        self.peer, self.used = peer, anyio.current_time()
+        self.peer, self.error, self.used = peer, None, anyio.current_time()
         self.settled.set()
         log.debug("session opened", server=self.server, version=peer.version)
 

@@ -119,7 +119,8 @@ class Peer:
             hello = await self._enveloped("server/discover", {}, {"cancel_on_abandon": False})
         except MCPError:
             return refused.set()
-        if LATEST_MODERN_VERSION not in (hello.get("supportedVersions") or ()):
+        versions = hello.get("supportedVersions")
+        if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
             return refused.set()
         self.version, self.hello = LATEST_MODERN_VERSION, hello
         return done.cancel()
