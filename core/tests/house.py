@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -176,7 +177,8 @@ async def wire(answers: Mapping[str, Any]) -> AsyncIterator[Any]:
             await anyio.sleep_forever()
         if isinstance(answer, Exception):
             raise answer
-        return answer(params) if callable(answer) else answer
+        said = answer(params) if callable(answer) else answer
+        return await said if isawaitable(said) else said
 
     async def noted(_: Any, __: str, ___: Any) -> None:
         """Take a notification."""

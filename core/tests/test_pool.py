@@ -1,0 +1,286 @@
+"""The pool: who shares a session, when one ends, and how it is opened anew."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable, TransportFault
+from mcp_gateway.sessions import pool as module
+from mcp_gateway.sessions.pool import Borrower, Pool
+
+from .house import Remote, spec, text, tool, until
+
+ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Authorization": "bob"})
+
+
+@asynccontextmanager
+async def pool_of(remote, idle=60.0):
+    """Open a pool over one server called alpha."""
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            pool = Pool(tasks, {"alpha": remote}, idle)
+            try:
+                yield pool
+            finally:
+                await pool.close()
+                tasks.cancel_scope.cancel()
+
+
+async def peer(peer, _):
+    return peer
+
+
+async def call(peer, _, name="x"):
+    return await peer.request("tools/call", {"name": name})
+
+
+@pytest.fixture
+def alpha():
+    return Remote(tool("x"), credentials=True)
+
+
+# -- who shares
+
+
+async def test_equal_credentials_share_a_session_and_others_never_do(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        first = await pool.lend(Borrower(one, ALICE), peer)
+        assert await pool.lend(Borrower(one, Credentials.of({"Authorization": "alice"})), peer) is first
+        assert await pool.lend(Borrower(one, BOB), peer) is not first
+    assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
+
+
+async def test_a_client_of_a_stateful_server_has_a_session_of_its_own(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        mine = await pool.lend(Borrower(one, client="me"), peer)
+        assert await pool.lend(Borrower(one, client="me"), peer) is mine
+        assert await pool.lend(Borrower(one, client="you"), peer) is not mine
+    assert len(alpha.opened) == 2
+
+
+async def test_a_client_that_leaves_takes_its_sessions_with_it(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        for client in ("me", "you"):
+            await pool.lend(Borrower(one, client=client), peer)
+        pool.forget_client("me")
+        await until(lambda: alpha.open == 1)
+        await pool.lend(Borrower(one, client="you"), peer)
+    assert len(alpha.opened) == 2
+
+
+async def test_many_at_once_open_one_session(alpha):
+    one, peers = spec(), []
+    async with pool_of(alpha) as pool:
+
+        async def borrow():
+            peers.append(await pool.lend(Borrower(one), peer))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(borrow)
+    assert len(alpha.opened) == 1
+    assert len(set(map(id, peers))) == 1
+
+
+async def test_many_at_once_all_learn_why_there_is_no_session(alpha):
+    alpha.refusal = OSError("no route")
+    one, errors = spec(), []
+    async with pool_of(alpha) as pool:
+
+        async def borrow():
+            with pytest.raises(ServerUnavailable, match="OSError: no route"):
+                await pool.lend(Borrower(one), peer)
+            errors.append(1)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(borrow)
+    assert len(errors) == 5
+    assert len(alpha.opened) == 1
+
+
+async def test_a_borrower_that_gives_up_does_not_end_the_opening_for_the_others(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.lend, Borrower(one), peer)
+            await until(lambda: alpha.opened)
+            tasks.cancel_scope.cancel()
+        await pool.lend(Borrower(one), peer)
+    assert len(alpha.opened) == 1
+
+
+# -- when it ends
+
+
+async def test_a_session_that_died_is_opened_anew_at_the_next_use(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        first = await pool.lend(Borrower(one), peer)
+        await alpha.die()
+        await until(lambda: not pool._keepers)
+        assert await pool.lend(Borrower(one), peer) is not first
+    assert len(alpha.opened) == 2
+
+
+async def test_a_session_that_dies_under_its_borrower_is_an_error_that_names_the_server(alpha):
+    async def die(_):
+        await alpha.die()
+        await anyio.sleep_forever()
+
+    alpha.answers["x"] = die
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerUnavailable, match="server 'alpha' .*closed the connection"):
+            await pool.lend(Borrower(spec()), call)
+
+
+async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_is_made_again(alpha):
+    answers = [MCPError(TransportFault.SESSION_LOST, "404"), text("done")]
+
+    async def answer(_):
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    alpha.answers["x"] = answer
+    async with pool_of(alpha) as pool:
+        assert (await pool.lend(Borrower(spec()), call))["content"] == text("done")["content"]
+    assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+
+
+async def test_a_session_that_is_lost_twice_is_an_error(alpha):
+    alpha.answers["x"] = MCPError(TransportFault.SESSION_LOST, "404")
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerUnavailable, match="server 'alpha' has lost the session: 404"):
+            await pool.lend(Borrower(spec()), call)
+    assert len(alpha.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "code, error, said",
+    [
+        (TransportFault.UNREACHABLE, ServerUnavailable, "server 'alpha' cannot be reached: boom"),
+        (TransportFault.UNAUTHORIZED, AuthError, "server 'alpha' refused the credentials: boom"),
+        (-32050, MCPError, "boom"),
+    ],
+)
+async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(alpha, code, error, said):
+    alpha.answers["x"] = MCPError(code, "boom")
+    async with pool_of(alpha) as pool:
+        with pytest.raises(error, match=said):
+            await pool.lend(Borrower(spec()), call)
+    assert len(alpha.calls) == 1
+
+
+async def test_a_server_that_is_silent_is_named_with_the_setting_to_raise(alpha):
+    async def silent(_):
+        await anyio.sleep_forever()
+
+    alpha.answers["x"] = silent
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerTimeout, match=r"server 'alpha' gave no answer within 0.05 s; raise its \"timeout\""):
+            await pool.lend(Borrower(spec(timeout=0.05)), call)
+
+
+async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
+    one = spec(timeout=0.5)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, touch):
+            began = anyio.current_time()
+            while anyio.current_time() - began < 0.8:
+                touch()
+                await anyio.lowlevel.checkpoint()
+            return "done"
+
+        assert await pool.lend(Borrower(one), use) == "done"
+
+
+async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
+    async with pool_of(alpha, idle=0.05) as pool:
+        await pool.lend(Borrower(spec(), ALICE), peer)
+        [keeper] = pool._kept
+        await keeper.gone.wait()
+        assert (alpha.open, pool._keepers) == (0, {})
+
+
+async def test_a_shared_session_stays_however_long_it_is_unused(alpha):
+    one = spec()
+    async with pool_of(alpha, idle=0.01) as pool:
+        await pool.lend(Borrower(one), peer)
+        await pool.lend(Borrower(one, ALICE), peer)
+        await until(lambda: alpha.open == 1)
+        await pool.lend(Borrower(one), peer)
+    assert alpha.opened == [{}, {"Authorization": "alice"}]
+
+
+async def test_a_session_that_is_in_use_is_not_idle(alpha):
+    may_go = anyio.Event()
+
+    async def wait(_):
+        await may_go.wait()
+        return text("done")
+
+    alpha.answers["x"] = wait
+    one, others = spec(), spec("alpha")
+    async with pool_of(alpha, idle=0.02) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.lend, Borrower(one, ALICE), call)
+        await until(lambda: alpha.calls)
+        await pool.lend(Borrower(others, BOB), peer)
+        await until(lambda: alpha.open == 1)  # the unused one went, though it came later
+        may_go.set()
+    assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
+
+
+async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SESSIONS", 2)
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        for client in ("a", "b", "a", "c"):
+            await pool.lend(Borrower(one, client=client), peer)
+        assert {borrower.client for borrower in pool._keepers} == {"a", "c"}
+        await until(lambda: alpha.open == 2)
+
+
+async def test_there_is_no_room_while_all_sessions_are_in_use(alpha, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SESSIONS", 1)
+    one, may_go = spec(stateful=True), anyio.Event()
+
+    async def hold(*_):
+        await may_go.wait()
+
+    async with pool_of(alpha) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.lend, Borrower(one, client="a"), hold)
+        await until(lambda: alpha.open)
+        with pytest.raises(ServerUnavailable, match="server 'alpha': all of its 1 sessions are in use; try again"):
+            await pool.lend(Borrower(one, client="b"), peer)
+        may_go.set()
+
+
+async def test_closing_ends_every_session(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        for client in ("a", "b", "c"):
+            await pool.lend(Borrower(one, client=client), peer)
+        assert alpha.open == 3
+        await pool.close()
+        assert (alpha.open, pool._kept) == (0, set())
+
+
+async def test_what_a_server_announces_is_told_with_its_name():
+    alpha, heard = Remote(tool("x"), handshake=True), []
+    async with pool_of(alpha) as pool:
+        pool.on_notify.append(lambda server, method: heard.append((server, method)))
+        await pool.lend(Borrower(spec()), peer)
+        await alpha.announce()
+        await until(lambda: heard)
+    assert heard == [("alpha", "notifications/tools/list_changed")]
