@@ -121,7 +121,9 @@ class Contract(Generic[ProductT]):
             text = "'string'" in repr(option)
             assert not (text and _SECRET_NAME.search(name)) or "'password'" in repr(option), f"{name}: use SecretStr"
 
-    def test_what_is_secret_in_the_configuration_is_never_printed(self, configuration: Mapping[str, object]) -> None:
+    async def test_what_is_secret_in_the_configuration_is_never_printed(
+        self, configuration: Mapping[str, object]
+    ) -> None:
         """Neither by the options, nor by what is bound, nor by the complaint about another, wrong key."""
         options = self.provider.options.model_validate(configuration)
         printed = [options, self.provider, self.provider.bind(configuration)]

@@ -1,0 +1,146 @@
+"""The contracts must catch what they promise to catch."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from mcp_gateway.plugin import Document, Hit, Hits, Options, Provider, Query
+from mcp_gateway_testkit import RankerContract, StorageContract
+
+
+class Careless(Options):
+    """Options as they should not be."""
+
+    api_key: str = Field("", alias="API_KEY")
+
+
+@asynccontextmanager
+async def nothing(_: Options) -> AsyncIterator[Any]:
+    yield None
+
+
+PROVIDER: Provider[Any, Any] = Provider(name="careless", summary="careless", options=Careless, build=nothing)
+
+
+class Ours(RankerContract):
+    provider = PROVIDER
+    source = {"API_KEY": "s3cr3t"}  # noqa: RUF012  # as people write it
+
+
+def test_a_promise_that_is_rewritten_is_noticed():
+    class Cheating(Ours):
+        async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
+            pass
+
+    with pytest.raises(AssertionError, match="test_ties_are_broken_by_id is overridden"):
+        Cheating().test_no_promise_is_overridden()
+
+
+def test_a_promise_may_be_failed_openly():
+    class Honest(Ours):
+        @pytest.mark.xfail(reason="it ranks by vectors")
+        async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
+            pass
+
+    Honest().test_no_promise_is_overridden()
+    Ours().test_no_promise_is_overridden()
+
+
+def test_xfail_without_a_reason_is_no_excuse():
+    class Silent(Ours):
+        @pytest.mark.xfail
+        async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
+            pass
+
+    with pytest.raises(AssertionError):
+        Silent().test_no_promise_is_overridden()
+
+
+def test_a_plugin_that_is_not_installed_is_noticed():
+    with pytest.raises(AssertionError, match="entry point"):
+        Ours().test_an_installed_entry_point_offers_the_provider()
+
+
+def test_a_secret_in_plain_text_is_noticed():
+    with pytest.raises(AssertionError, match="SecretStr"):
+        Ours().test_options_that_sound_secret_are_secret()
+
+
+def test_an_option_without_description_is_noticed():
+    with pytest.raises(AssertionError, match="API_KEY"):
+        Ours().test_every_option_is_described_in_a_json_schema()
+
+
+async def test_options_that_print_a_secret_are_noticed():
+    with pytest.raises(AssertionError):
+        await Ours().test_what_is_secret_in_the_configuration_is_never_printed(Ours.source)
+
+
+@pytest.mark.parametrize("name", ["Two Words", "", "ä", "-x"])
+def test_a_name_that_is_hard_to_write_is_noticed(name):
+    class Odd(Ours):
+        provider = replace(PROVIDER, name=name)
+
+    with pytest.raises(AssertionError):
+        Odd().test_the_provider_has_a_plain_name_and_a_summary_of_one_line()
+
+
+class HitsAsTotal:
+    """A ranker that counts its hits instead of the matches, and never says no."""
+
+    async def build(self, documents: Any) -> Any:
+        self.documents: list[Document] = list(documents)
+        return self
+
+    async def search(self, query: Query) -> Hits:
+        hits = tuple(Hit(id=document.id, score=1.0) for document in self.documents[: query.limit])
+        return Hits(hits=hits, total=len(hits))
+
+
+async def test_a_ranker_that_breaks_promises_is_noticed():
+    with pytest.raises(AssertionError):
+        await Ours().test_limit_is_kept_and_total_counts_all_matches(HitsAsTotal(), 1)
+    with pytest.raises(AssertionError):
+        await Ours().test_ties_are_broken_by_id(HitsAsTotal())
+    with pytest.raises(AssertionError):
+        await Ours().test_what_does_not_match_is_left_out(HitsAsTotal())
+    with pytest.raises(AssertionError):
+        await Ours().test_an_older_index_outlives_a_newer_one(HitsAsTotal())
+
+
+class Forgetful:
+    """A storage that never expires, and takes an empty value for none."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        return self.items.get(key) or None
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        self.items[key] = value
+
+    async def delete(self, key: str) -> bool:
+        return bool(self.items.pop(key, None))
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        for key in self.items:
+            yield key
+
+
+async def test_a_storage_that_breaks_promises_is_noticed():
+    contract = StorageContract()
+    for promise in (
+        contract.test_a_key_expires,
+        contract.test_an_empty_value_is_not_a_missing_one,
+        contract.test_setting_again_replaces_value_and_expiry,
+        contract.test_keys_takes_its_prefix_literally,
+    ):
+        with pytest.raises(AssertionError):
+            await promise(Forgetful(), "at:")
+    with pytest.raises(RuntimeError):
+        await contract.test_writing_while_listing_is_allowed(Forgetful(), "at:")
