@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ClientTransport, Credentials
+from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ClientTransport, Credentials, ServerUnavailable
 from mcp_gateway.sessions.pool import Borrower
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Access:
         Raises:
             AuthError: the server wants credentials that the caller did not bring, or
                 the caller brought some that cannot be used.
+            ServerUnavailable: its auth plugin could not get them.
 
         """
         client = caller.client if spec.stateful else None
@@ -43,6 +48,12 @@ class Access:
             if spec.auth_optional:
                 return Credentials()
             raise AuthError(f"server {spec.name!r}: {error}") from None
+        except ServerUnavailable as error:
+            raise ServerUnavailable(f"server {spec.name!r}: {error}", lasting=error.lasting) from None
+        except Exception as error:
+            log.exception("an auth plugin failed", server=spec.name)
+            reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
+            raise ServerUnavailable(f"server {spec.name!r}: {reason}", lasting=True) from None
 
     def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
         if caller.override is not None:

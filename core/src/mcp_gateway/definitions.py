@@ -35,7 +35,7 @@ class Definitions:
         try:
             with anyio.fail_after(STORAGE_SECONDS):
                 value = await self.storage.get(_key(spec))
-        except (StorageError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
             self._failed(error)
             return None
         self._works()
@@ -47,21 +47,27 @@ class Definitions:
         try:
             with anyio.fail_after(STORAGE_SECONDS):
                 await self.storage.set(_key(spec), json.dumps(kept).encode(), ttl=self.ttl)
-        except (StorageError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
             self._failed(error)
         else:
             self._works()
 
     def _failed(self, error: Exception) -> None:
         if not self._failing:
-            reason = str(error) or f"no answer within {STORAGE_SECONDS:g} s"
-            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=reason)
+            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=_reason(error))
         self._failing = True
 
     def _works(self) -> None:
         if self._failing:
             log.info("storage works again")
         self._failing = False
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong; the words of an error that is not ours may hold a secret."""
+    if isinstance(error, StorageError):
+        return str(error)
+    return f"no answer within {STORAGE_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def _key(spec: ServerSpec) -> str:
