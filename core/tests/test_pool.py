@@ -137,7 +137,7 @@ async def test_a_session_that_dies_under_its_borrower_is_an_error_that_names_the
 
     alpha.answers["x"] = die
     async with pool_of(alpha) as pool:
-        with pytest.raises(ServerUnavailable, match="server 'alpha' .*closed the connection"):
+        with pytest.raises(ServerUnavailable, match=r"server 'alpha' .*closed the connection"):
             await pool.lend(Borrower(spec()), call)
 
 

@@ -1,0 +1,93 @@
+"""Access: whose credentials a call carries, and when it carries none."""
+
+from __future__ import annotations
+
+import pytest
+import structlog
+
+from mcp_gateway.access import Access
+from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, ServerUnavailable
+
+from .house import Forward, Remote, Saved, Static, spec
+
+ME = Caller(headers={"authorization": "Bearer me"}, client="c1")
+OVERRIDE = Caller(headers={"authorization": "Bearer me"}, override="Bearer once", client="c1")
+
+SAVED = Static(Saved.model_validate({"auth_headers": {"X-Key": "k"}}))
+
+
+def access(strategy=None, *, credentials=True):
+    strategies = {"alpha": strategy} if strategy else {}
+    return Access(strategies, {"alpha": Remote(credentials=credentials)})
+
+
+async def headers(found, caller, **changes):
+    return (await found.borrower(spec(**changes), caller)).credentials.headers
+
+
+async def test_without_a_strategy_nothing_is_sent_whatever_the_caller_brought():
+    assert await headers(access(), ME) == {}
+
+
+async def test_without_a_strategy_the_calls_own_header_is_sent():
+    assert await headers(access(), OVERRIDE) == {"Authorization": "Bearer once"}
+
+
+async def test_saved_headers_are_sent_for_every_caller():
+    assert await headers(access(SAVED), ME) == await headers(access(SAVED), ANONYMOUS) == {"X-Key": "k"}
+
+
+async def test_the_callers_header_is_forwarded_where_that_is_configured():
+    assert await headers(access(Forward()), ME) == {"Authorization": "Bearer me"}
+    assert await headers(access(Forward()), OVERRIDE) == {"Authorization": "Bearer once"}
+
+
+async def test_a_caller_without_credentials_is_refused_and_the_server_is_named():
+    with pytest.raises(AuthError, match="server 'alpha': it wants the caller's own Authorization header"):
+        await headers(access(Forward()), ANONYMOUS)
+
+
+async def test_a_caller_without_credentials_goes_without_where_they_are_optional():
+    assert await headers(access(Forward()), ANONYMOUS, auth_optional=True) == {}
+    assert await headers(access(Forward()), ME, auth_optional=True) == {"Authorization": "Bearer me"}
+
+
+async def test_a_transport_without_headers_shares_one_session_among_all_callers():
+    found = access(Forward(), credentials=False)
+    assert (await found.borrower(spec(), ME)).credentials.pairs == ()
+    with pytest.raises(AuthError, match="server 'alpha': its transport carries no headers; leave auth_header out"):
+        await found.borrower(spec(), OVERRIDE)
+
+
+async def test_where_nothing_is_forwarded_a_call_cannot_bring_its_own_header():
+    with pytest.raises(AuthError, match="GATEWAY_AUTH_MODE=static forwards nothing"):
+        await headers(access(SAVED), OVERRIDE, overridable=False)
+    assert await headers(access(SAVED), ME, overridable=False) == {"X-Key": "k"}
+
+
+async def test_a_client_has_a_session_of_its_own_only_where_the_server_is_stateful():
+    found, shared, own = access(), spec(), spec(stateful=True)
+    assert (await found.borrower(shared, ME)).client is None
+    assert (await found.borrower(own, ME)).client == "c1"
+    assert (await access(credentials=False).borrower(own, ME)).client == "c1"
+
+
+class Failing:
+    def __init__(self, error):
+        self._error = error
+
+    async def credentials(self, _):
+        raise self._error
+
+
+async def test_a_strategy_that_cannot_reach_its_authority_says_so_for_the_server():
+    with pytest.raises(ServerUnavailable, match="server 'alpha': the token endpoint is away") as caught:
+        await headers(access(Failing(ServerUnavailable("the token endpoint is away", lasting=True))), ME)
+    assert caught.value.lasting
+
+
+async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_has():
+    with structlog.testing.capture_logs() as logs, pytest.raises(ServerUnavailable) as caught:
+        await headers(access(Failing(RuntimeError("s3cr3t"))), ME)
+    assert str(caught.value) == "server 'alpha': its auth plugin failed (RuntimeError); the gateway's log says why"
+    assert [entry["event"] for entry in logs] == ["an auth plugin failed"]
