@@ -1,0 +1,183 @@
+"""What a model sees of searching and discovering, through a real connection in both eras."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+from mcp import Client
+from mcp.client._memory import InMemoryTransport
+
+from mcp_gateway.surface.own_tools import own_tools
+
+from .house import Remote, Words, ask, client, text, tool
+
+SCHEMA = {"type": "object", "properties": {"repo": {"type": "string"}}, "required": ["repo"]}
+
+eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+
+
+def git():
+    return Remote(_issue(), tool("close_issue", "Close an issue"))
+
+
+def _issue():
+    return {"name": "create_issue", "description": "Create an issue", "inputSchema": SCHEMA}
+
+
+def output_schema(name):
+    return next(own["outputSchema"] for own in own_tools([]) if own["name"] == name)
+
+
+@eras
+async def test_a_search_answers_with_references_and_definitions(gateway, modern):
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as visitor:
+        result = await ask(visitor, "tool_search", {"query": "create issue"})
+    answer = result["structuredContent"]
+    assert answer == {
+        "success": True,
+        "tool_references": [
+            {"type": "tool_reference", "tool_name": "git__create_issue"},
+            {"type": "tool_reference", "tool_name": "git__close_issue"},
+        ],
+        "tools": [
+            {
+                "type": "tool_reference",
+                "tool_name": "git__create_issue",
+                "description": "Create an issue",
+                "input_schema": SCHEMA,
+            },
+            {
+                "type": "tool_reference",
+                "tool_name": "git__close_issue",
+                "description": "Close an issue",
+                "input_schema": {"type": "object"},
+            },
+        ],
+        "total_matches": 2,
+        "query": "create issue",
+        "search_type": "bm25",
+        "servers": [],
+    }
+    assert json.loads(result["content"][0]["text"]) == answer
+    assert "isError" not in result
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto", "2026-07-28"], ids=["handshake", "negotiated", "modern"])
+async def test_the_sdks_own_client_can_search_and_call(gateway, mode):
+    alpha = Remote(tool("echo", "Say it back"))
+    alpha.answers["echo"] = text("hello")
+    async with gateway({"alpha": alpha}) as opened:
+        async with Client(InMemoryTransport(opened.server), mode=mode) as visitor:
+            listed = await visitor.list_tools()
+            assert [item.name for item in listed.tools] == ["tool_search", "discover_tools", "call_remote_tool"]
+            found = await visitor.call_tool("tool_search", {"query": "echo"})
+            assert found.structured_content["tools"][0]["tool_name"] == "alpha__echo"
+            called = await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__echo", "arguments": {}})
+            assert called.content[0].text == "hello"
+            assert (await visitor.call_tool("alpha__echo", {})).content[0].text == "hello"
+
+
+@pytest.mark.parametrize("wanted, limit", [(None, 3), (1, 1), (10, 10), (99, 10), (0, 1), (-5, 1)])
+async def test_how_many_are_returned_is_kept_within_bounds(gateway, wanted, limit):
+    words = Words()
+    async with gateway({"a": Remote(*(tool(f"x{n}") for n in range(20)))}, ranker=words) as opened:
+        async with client(opened) as visitor:
+            more = {} if wanted is None else {"max_results": wanted}
+            answer = (await ask(visitor, "tool_search", {"query": "x", **more}))["structuredContent"]
+    assert (len(answer["tools"]), answer["total_matches"], words.seen[0].limit) == (limit, 20, limit)
+
+
+async def test_a_search_may_ask_for_another_ranker_or_for_a_regular_expression(gateway):
+    async with gateway({"git": git()}) as opened, client(opened) as visitor:
+        for more in ({"ranker": "regex"}, {"use_regex": True}):
+            answer = (await ask(visitor, "tool_search", {"query": "close", **more}))["structuredContent"]
+            assert (answer["search_type"], answer["total_matches"]) == ("regex", 1)
+        answer = await ask(visitor, "tool_search", {"query": "x", "ranker": "bm25", "use_regex": True})
+        assert answer["structuredContent"]["search_type"] == "bm25"
+
+
+@eras
+@pytest.mark.parametrize(
+    "arguments, code, said",
+    [
+        ({"query": "x" * 201}, "query_too_long", "the query has 201 characters; use at most 200"),
+        ({}, "invalid_arguments", "tool_search: query: Field required"),
+        ({"query": "x", "limit": 1}, "invalid_arguments", "limit"),
+        ({"query": "x", "max_results": "many"}, "invalid_arguments", "max_results"),
+        ({"query": "x", "ranker": "bm52"}, "unknown_ranker", "did you mean 'bm25'?"),
+        ({"query": "(", "use_regex": True}, "invalid_pattern", "the parenthesis is not closed"),
+    ],
+)
+async def test_a_search_that_cannot_be_made_says_why_with_a_code(gateway, modern, arguments, code, said):
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as visitor:
+        result = await ask(visitor, "tool_search", arguments)
+    answer = result["structuredContent"]
+    assert (result["isError"], answer["success"], answer["error_code"]) == (True, False, code)
+    assert said in answer["error"]
+    assert json.loads(result["content"][0]["text"]) == answer
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
+async def test_a_query_of_the_greatest_length_is_searched(gateway):
+    async with gateway({"git": git()}) as opened, client(opened) as visitor:
+        assert (await ask(visitor, "tool_search", {"query": "x" * 200}))["structuredContent"]["success"]
+
+
+async def test_a_search_says_which_servers_tools_may_be_missing(gateway):
+    broken = Remote()
+    broken.refusal = OSError("no route")
+    keys = {"broken": {"max_retries": 0}, "off": {"description": "${NOT_THERE}"}}
+    async with gateway({"git": git(), "broken": broken, "off": Remote()}, **keys) as opened, client(opened) as visitor:
+        answer = (await ask(visitor, "tool_search", {"query": "issue"}))["structuredContent"]
+    assert answer["total_matches"] == 2
+    assert answer["servers"] == [
+        "broken: down: server 'broken' is not available: OSError: no route",
+        "off: disabled: the environment variable NOT_THERE is not set",
+    ]
+
+
+@eras
+async def test_discovering_asks_the_server_again_and_lists_all_of_it(gateway, modern):
+    alpha = git()
+    async with gateway({"git": alpha}) as opened, client(opened, modern=modern) as visitor:
+        await ask(visitor, "discover_tools", {"server_name": "git"})
+        alpha.tools = [_issue()]
+        answer = (await ask(visitor, "discover_tools", {"server_name": "git"}))["structuredContent"]
+    assert (answer["success"], answer["server_name"], answer["tool_count"]) == (True, "git", 1)
+    assert answer["tools"][0]["tool_name"] == "git__create_issue"
+    assert answer["tools"][0]["input_schema"] == SCHEMA
+    Draft202012Validator(output_schema("discover_tools")).validate(answer)
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [({"server_name": "gti"}, "unknown_server"), ({}, "invalid_arguments"), ({"server_name": 3}, "invalid_arguments")],
+)
+async def test_discovering_what_is_not_there_is_an_error_with_a_code(gateway, arguments, code):
+    async with gateway({"git": git()}) as opened, client(opened) as visitor:
+        result = await ask(visitor, "discover_tools", arguments)
+    assert (result["isError"], result["structuredContent"]["error_code"]) == (True, code)
+
+
+async def test_discovering_a_server_that_is_down_is_an_error_with_a_code(gateway):
+    alpha = Remote()
+    alpha.refusal = OSError("no route")
+    async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened, client(opened) as visitor:
+        result = await ask(visitor, "discover_tools", {"server_name": "alpha"})
+    assert result["structuredContent"]["error_code"] == "server_unavailable"
+
+
+async def test_a_ranker_that_breaks_is_told_without_its_words_which_may_hold_a_secret(gateway):
+    class Broken(Words):
+        async def build(self, documents):
+            raise RuntimeError("s3cr3t-Marker")
+
+    async with gateway({"git": git()}, ranker=Broken()) as opened, client(opened) as visitor:
+        with anyio.fail_after(20):
+            result = await ask(visitor, "tool_search", {"query": "x"})
+    assert (result["isError"], result["structuredContent"]["error_code"]) == (True, "unavailable")
+    assert "s3cr3t" not in json.dumps(result)
