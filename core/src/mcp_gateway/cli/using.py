@@ -53,6 +53,7 @@ def use(reading: Reading, arguments: Namespace) -> int:
 
 
 async def _use(reading: Reading, arguments: Namespace) -> int:
+    given = _arguments(arguments) if arguments.command == "call" else {}
     async with _visiting(reading) as visit:
         match arguments.command:
             case "tools":
@@ -60,7 +61,7 @@ async def _use(reading: Reading, arguments: Namespace) -> int:
             case "search":
                 return await _search(visit, arguments)
             case _:
-                return await _call(visit, arguments)
+                return await _call(visit, arguments, given)
 
 
 @asynccontextmanager
@@ -122,8 +123,8 @@ async def _search(visit: Visit, arguments: Namespace) -> int:
     return 0 if answer["success"] else 1
 
 
-async def _call(visit: Visit, arguments: Namespace) -> int:
-    result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": _arguments(arguments)})
+async def _call(visit: Visit, arguments: Namespace, given: Json) -> int:
+    result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": given})
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False))
     else:
