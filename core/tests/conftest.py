@@ -7,6 +7,7 @@ import sys
 from functools import partial
 
 import pytest
+import structlog
 
 from . import house
 
@@ -14,6 +15,12 @@ from . import house
 @pytest.fixture(scope="session")
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _silent_log():
+    """Keep the log off standard output; `structlog.testing.capture_logs` still sees it."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
 
 
 @pytest.fixture(autouse=True)

@@ -82,15 +82,14 @@ async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gat
 
 async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
     alpha = Remote(tool("x"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened:
-        async with Client(InMemoryTransport(opened.server)) as visitor:
-            await visitor.list_tools()
-            async with visitor.listen(tools_list_changed=True) as news:
-                alpha.tools = [tool("y")]
-                await opened.gateway.discover("alpha", ANONYMOUS)
-                with anyio.fail_after(5):
-                    assert isinstance(await anext(aiter(news)), ToolsListChanged)
-            assert (await visitor.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(opened.server)) as visitor:
+        await visitor.list_tools()
+        async with visitor.listen(tools_list_changed=True) as news:
+            alpha.tools = [tool("y")]
+            await opened.gateway.discover("alpha", ANONYMOUS)
+            with anyio.fail_after(5):
+                assert isinstance(await anext(aiter(news)), ToolsListChanged)
+        assert (await visitor.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
 
 
 async def test_nobody_hears_of_tools_that_are_not_listed(gateway):

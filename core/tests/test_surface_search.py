@@ -70,15 +70,14 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
 async def test_the_sdks_own_client_can_search_and_call(gateway, mode):
     alpha = Remote(tool("echo", "Say it back"))
     alpha.answers["echo"] = text("hello")
-    async with gateway({"alpha": alpha}) as opened:
-        async with Client(InMemoryTransport(opened.server), mode=mode) as visitor:
-            listed = await visitor.list_tools()
-            assert [item.name for item in listed.tools] == ["tool_search", "discover_tools", "call_remote_tool"]
-            found = await visitor.call_tool("tool_search", {"query": "echo"})
-            assert found.structured_content["tools"][0]["tool_name"] == "alpha__echo"
-            called = await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__echo", "arguments": {}})
-            assert called.content[0].text == "hello"
-            assert (await visitor.call_tool("alpha__echo", {})).content[0].text == "hello"
+    async with gateway({"alpha": alpha}) as opened, Client(InMemoryTransport(opened.server), mode=mode) as visitor:
+        listed = await visitor.list_tools()
+        assert [item.name for item in listed.tools] == ["tool_search", "discover_tools", "call_remote_tool"]
+        found = await visitor.call_tool("tool_search", {"query": "echo"})
+        assert found.structured_content["tools"][0]["tool_name"] == "alpha__echo"
+        called = await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__echo", "arguments": {}})
+        assert called.content[0].text == "hello"
+        assert (await visitor.call_tool("alpha__echo", {})).content[0].text == "hello"
 
 
 @pytest.mark.parametrize("wanted, limit", [(None, 3), (1, 1), (10, 10), (99, 10), (0, 1), (-5, 1)])

@@ -1,0 +1,311 @@
+"""The command line: what each command prints, for people and for programs, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from mcp_gateway.cli.main import main
+from mcp_gateway.version import VERSION
+
+from .house import Remote, everything, text, tool
+
+EVERYTHING = everything()
+"""The plugin that these tests install."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    """Leave logging alone: it is set up once a process."""
+    monkeypatch.setattr("mcp_gateway.cli.using.configure_logging", lambda _: None)
+
+
+@pytest.fixture
+def remote():
+    """Return the server in memory that the plugin's transport leads to."""
+    return Remote(tool("echo", "Say it back"))
+
+
+@pytest.fixture
+def plugins(install, remote, monkeypatch):
+    """Install one plugin with everything in it, and keep out all others."""
+    monkeypatch.setattr(sys.modules[__name__], "EVERYTHING", everything({"alpha": remote}))
+    install("house-of-tests", "1.2.3", everything=f"{__name__}:EVERYTHING")
+    monkeypatch.setenv("GATEWAY_PLUGINS", "everything")
+
+
+@pytest.fixture
+def no_plugins(monkeypatch):
+    monkeypatch.setenv("GATEWAY_PLUGINS", "no plugin has this name")
+
+
+@pytest.fixture
+def servers(tmp_path, monkeypatch, plugins):
+    def written(*entries):
+        (tmp_path / "server_config.json").write_text(json.dumps({"servers": list(entries)}), encoding="utf-8")
+
+    return written
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return exit code, standard output and standard error."""
+
+    def ran(*arguments):
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return ran
+
+
+# -- check
+
+
+def test_a_right_configuration_is_well(run, servers):
+    servers({"name": "a", "command": "x"}, {"name": "b", "url": "http://x"})
+    assert run("check") == (0, "all is well: 2 servers: a, b\n", "")
+
+
+def test_a_right_configuration_is_well_for_programs_too(run, servers):
+    servers({"name": "a", "command": "x"})
+    code, out, _ = run("check", "--json")
+    assert (code, json.loads(out)) == (0, {"ok": True, "problems": [], "warnings": [], "servers": ["a"]})
+
+
+def test_everything_that_is_wrong_is_told_at_once(run, servers, monkeypatch):
+    servers({"name": "a", "comand": "x"}, {"name": "b", "url": "${NOT_THERE}"}, {"name": "c", "transport": "pigeon"})
+    monkeypatch.setenv("GATEWAY_RANKER", "bm52")
+    code, out, _ = run("check", "--json")
+    found = json.loads(out)
+    assert (code, found["ok"]) == (1, False)
+    assert len(found["problems"]) == 3
+    assert "did you mean 'bm25'?" in found["problems"][0]
+    assert "server 'a': nobody reads the key 'comand'" in "".join(found["problems"])
+    assert "no client transport is called 'pigeon'" in found["problems"][-1]
+
+
+def test_a_server_that_is_disabled_for_want_of_a_variable_is_wrong(run, servers):
+    servers({"name": "a", "command": "x"}, {"name": "b", "command": "${NOT_THERE}"})
+    code, out, _ = run("check")
+    assert code == 1
+    assert "wrong: server_config.json: server 'b': disabled: the environment variable NOT_THERE is not set" in out
+
+
+def test_a_variable_that_nobody_reads_is_a_warning_only(run, servers, monkeypatch):
+    servers({"name": "a", "command": "x"})
+    monkeypatch.setenv("GATEWAY_RANKR", "bm25")
+    code, out, _ = run("check")
+    assert code == 0
+    assert "warning: environment: nobody reads GATEWAY_RANKR; did you mean 'GATEWAY_RANKER'?" in out
+
+
+def test_the_file_may_be_given_on_the_command_line(run, plugins, tmp_path):
+    (tmp_path / "other.json").write_text('{"servers": 3}', encoding="utf-8")
+    code, out, _ = run("--config", str(tmp_path / "other.json"), "check")
+    assert code == 1
+    assert "other.json: it has no servers" in out
+
+
+# -- plugins
+
+
+def test_what_is_installed_is_listed_and_what_is_selected_marked(run, servers):
+    servers({"name": "a", "url": "http://x", "auth_type": "static", "auth_headers": {"X": "y"}})
+    code, out, _ = run("plugins")
+    assert code == 0
+    rows = [line for line in out.splitlines() if "house-of-tests 1.2.3" in line]
+    assert len(rows) == 11
+    assert [line.split("house-of-tests")[0].split() for line in rows if line.startswith("* ")] == [
+        ["*", "server", "transport", "stdio"],
+        ["*", "client", "transport", "http"],
+        ["*", "auth", "strategy", "static"],
+        ["*", "ranker", "bm25"],
+        ["*", "storage", "backend", "memory"],
+    ]
+
+
+def test_what_is_installed_is_listed_for_programs_too(run, servers):
+    servers({"name": "a", "url": "http://x"})
+    code, out, _ = run("plugins", "--json")
+    found = json.loads(out)
+    assert (code, found["api_version"], found["broken"]) == (0, 1, [])
+    selected = {(item["kind"], item["name"]) for item in found["installed"] if item["selected"]}
+    assert selected == {
+        ("server transport", "stdio"),
+        ("client transport", "http"),
+        ("ranker", "bm25"),
+        ("storage backend", "memory"),
+    }
+    assert found["installed"][0].keys() == {
+        "kind",
+        "name",
+        "summary",
+        "selected",
+        "plugin",
+        "distribution",
+        "version",
+    }
+
+
+def test_a_broken_plugin_is_listed_with_its_reason(run, plugins, install, monkeypatch):
+    install("acme", "0.1", modules={"acme_broken": "import no_such_library"}, ranker_acme="acme_broken")
+    monkeypatch.setenv("GATEWAY_PLUGINS", "everything,ranker-acme")
+    code, out, _ = run("plugins")
+    assert code == 1
+    assert "! broken: ranker-acme (acme 0.1): ModuleNotFoundError: No module named 'no_such_library'" in out
+
+
+def test_a_plugin_that_is_left_out_is_listed_as_such(run, plugins, monkeypatch):
+    monkeypatch.setenv("GATEWAY_DISABLED_PLUGINS", "everything")
+    code, out, _ = run("plugins")
+    assert code == 0
+    assert "- left out: everything (house-of-tests 1.2.3)" in out
+
+
+def test_an_installation_without_plugins_says_how_to_get_some(run, no_plugins):
+    code, out, _ = run("plugins")
+    assert code == 0
+    assert "no plugins are installed; for the default ones: pip install mcp-orchestration-gateway" in out
+
+
+# -- schema
+
+
+def schema_of(run):
+    code, out, _ = run("schema")
+    schema = json.loads(out)
+    Draft202012Validator.check_schema(schema)
+    assert code == 0
+    return Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"servers": []},
+        {"version": "1.0", "servers": [{"name": "a", "command": "x", "args": ["y"], "env": {"K": "v"}}]},
+        {"servers": [{"name": "a", "transport": "http", "url": "https://x", "expose_tools": True, "timeout": 3}]},
+        {"servers": [{"name": "a", "url": "http://x", "auth_type": "static", "auth_headers": {"X": "y"}}]},
+        {"mcpServers": {"a": {"command": "x", "alwaysAllow": []}}},
+        {"servers": {"a": {"type": "stdio", "command": "x"}}},
+    ],
+)
+def test_the_schema_takes_what_the_gateway_takes(run, plugins, sample):
+    schema_of(run).validate(sample)
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {},
+        {"servers": 3},
+        {"servers": [{"command": "x"}]},
+        {"servers": [{"name": "a", "comand": "x"}]},
+        {"servers": [{"name": "a", "transport": "stdio"}]},
+        {"servers": [{"name": "a", "transport": "http"}]},
+        {"servers": [{"name": "a", "url": "http://x", "auth_type": "static"}]},
+        {"servers": [{"name": "a", "command": "x", "timeout": 0}]},
+        {"servers": [{"name": "a", "command": "x", "connection_mode": "sticky"}]},
+    ],
+)
+def test_the_schema_refuses_what_the_gateway_refuses(run, plugins, sample):
+    assert not schema_of(run).is_valid(sample)
+
+
+# -- serve, and the command line itself
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve",)])
+def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no_plugins, arguments):
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "mcp-orchestration-gateway: environment: no server transport is called 'stdio'; installed: none; "
+        "try: pip install mcp-gateway-transport-stdio"
+    ]
+
+
+def test_a_transport_on_the_command_line_wins_over_the_environment(run, plugins, monkeypatch):
+    monkeypatch.setenv("GATEWAY_TRANSPORT", "http")
+    assert "is called 'pigeon'" in run("serve", "--transport", "pigeon")[2]
+
+
+def test_every_problem_has_a_line_of_its_own_on_standard_error(run, servers):
+    servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
+    code, out, err = run("serve")
+    assert (code, out) == (1, "")
+    assert [line.startswith("mcp-orchestration-gateway: ") for line in err.splitlines()] == [True, True]
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("--nonsense",), ("search",), ("search", "x", "--max", "many")])
+def test_a_wrong_command_line_has_an_exit_code_of_its_own(run, arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+
+
+def test_the_version_is_that_of_the_distribution(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"mcp-orchestration-gateway {VERSION}\n"
+
+
+# -- tools, search and call
+
+
+@pytest.fixture
+def alpha(servers, remote):
+    servers({"name": "alpha", "transport": "memory", "max_retries": 0})
+    return remote
+
+
+def test_the_tools_of_all_servers_are_listed(run, alpha):
+    code, out, _ = run("tools")
+    assert code == 0
+    assert out.splitlines() == ["alpha (1 tools)", "  alpha__echo()", "      Say it back"]
+    code, out, _ = run("tools", "--json", "--server", "alpha")
+    assert json.loads(out)["tools"][0]["tool_name"] == "alpha__echo"
+
+
+def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
+    code, _, err = run("tools", "--server", "alhpa")
+    assert code == 1
+    assert "did you mean 'alpha'?" in err
+    alpha.refusal = OSError("no route")
+    code, _, err = run("tools")
+    assert code == 1
+    assert "server 'alpha' is not available: OSError: no route" in err
+
+
+def test_a_search_finds_what_a_model_would_find(run, alpha):
+    code, out, _ = run("search", "say")
+    assert code == 0
+    assert "1 of 1 matching tools (bm25)" in out
+    code, out, err = run("search", "say", "--ranker", "bm52")
+    assert code == 1
+    assert "did you mean 'bm25'?" in err
+
+
+def test_a_call_prints_the_tools_own_answer(run, alpha):
+    alpha.answers["echo"] = text("hello")
+    assert run("call", "alpha__echo", '{"say": 1}') == (0, "hello\n", "")
+    assert alpha.calls[-1]["arguments"] == {"say": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("alpha__nothing",), "has no tool 'nothing'"),
+        (("alpha__echo", "{"), "the arguments are not JSON"),
+        (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
+    ],
+)
+def test_a_call_that_fails_says_why(run, alpha, arguments, said):
+    code, out, err = run("call", *arguments)
+    assert (code, out) == (1, "")
+    assert said in err
