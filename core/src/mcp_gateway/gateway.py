@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from mcp_gateway.access import Access
 from mcp_gateway.catalogue import Definition, ServerTools
@@ -17,6 +19,8 @@ from mcp_gateway.registry import Registry, State
 from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.peer import Json, Peer, ProgressFn
 from mcp_gateway.sessions.pool import Pool, Touch
+
+log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS = 3.0
 """How long a search waits for servers that have just begun to start."""
@@ -83,7 +87,7 @@ class Gateway:
             progress = on_progress and _touching(touch, on_progress)
             return await peer.request("tools/call", {**params, "name": tool}, on_progress=progress, mirrored=mirrored)
 
-        return await self.pool.lend(borrower, send)
+        return await _logged(name, self.pool.lend(borrower, send))
 
     def definition(self, name: str) -> Definition | None:
         """Return the definition of a tool that is known by its full name."""
@@ -137,6 +141,18 @@ class Gateway:
 def _meant(name: str, known: Mapping[str, Any] | Any) -> str:
     near = nearest(name, known)
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+
+
+async def _logged(name: str, called: Awaitable[Json]) -> Json:
+    """Log what became of a call: failures for all to see, the others for those who want to see them."""
+    began, failed = time.perf_counter(), True
+    try:
+        result = await called
+        failed = result.get("isError") is True
+        return result
+    finally:
+        tell = log.info if failed else log.debug
+        tell("call failed" if failed else "called", tool=name, seconds=round(time.perf_counter() - began, 3))
 
 
 def _touching(touch: Touch, on_progress: ProgressFn) -> ProgressFn:

@@ -6,6 +6,8 @@ What it is to answer is put in its place as raw JSON, since its models drop fiel
 
 from __future__ import annotations
 
+import uuid
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -78,12 +80,12 @@ class GatewayServer(Server[Any]):
         return as_result(answers[0], modern=is_modern(ctx)) if answers else typed
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+        with _named_request():
             _answer.get().append(await self._tools.list(caller_of(context)))
         return types.ListToolsResult(tools=[])
 
     async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:
-        with structlog.contextvars.bound_contextvars(request_id=context.request_id):
+        with _named_request():
             called = self._tools.call(context.params or {}, caller_of(context), context.session.report_progress)
             _answer.get().append(await called)
         return types.CallToolResult(content=[])
@@ -103,3 +105,8 @@ class GatewayServer(Server[Any]):
     async def _tell_tools_changed(self) -> None:
         await self._bus.publish(ToolsListChanged())
         await self._clients.tell_tools_changed()
+
+
+def _named_request() -> AbstractContextManager[Any]:
+    """Give a request an id that stands in every log line of it; the clients' own ids are not unique."""
+    return structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12])
