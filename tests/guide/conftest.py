@@ -8,4 +8,4 @@ from clones import Clone, fresh_clone
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    return fresh_clone(tmp_path_factory.mktemp("clone"))
+    return fresh_clone(tmp_path_factory.mktemp("home") / "clone")
