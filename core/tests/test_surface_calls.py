@@ -34,6 +34,10 @@ async def listed(visitor):
     return (await visitor.request("tools/list", {}))["tools"]
 
 
+def sdk_client(opened, mode="auto"):
+    return Client(InMemoryTransport(opened.server), mode=mode)
+
+
 # -- listing
 
 
@@ -54,13 +58,38 @@ async def test_the_list_does_not_change_because_of_a_search_or_a_call(gateway, m
 
 @eras
 async def test_exposed_tools_are_listed_too_with_their_whole_definitions(gateway, modern):
-    odd = tool("x", "An odd one", vendor={"n": None, "big": 2**70}, outputSchema={"type": "array"})
+    odd = tool("x", "An odd one", vendor={"n": None, "big": 2**70}, outputSchema={"type": "object", "x": None})
     remotes = {"alpha": Remote(odd), "beta": Remote(tool("hidden"))}
     async with gateway(remotes, **EXPOSED) as opened, client(opened, modern=modern) as visitor:
         tools = await listed(visitor)
     assert [item["name"] for item in tools] == [*OWN, "alpha__x"]
     assert tools[-1] == {**odd, "name": "alpha__x"}
     assert list(tools[-1]) == list(odd)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"inputSchema": None},
+        {"inputSchema": {}},
+        {"inputSchema": True},
+        {"outputSchema": True},
+        {"outputSchema": {"type": "array"}},
+        {"title": 3},
+        {"description": []},
+        {"annotations": []},
+        {"_meta": 3},
+    ],
+    ids=str,
+)
+async def test_one_odd_definition_does_not_cost_a_client_the_whole_list(gateway, mode, odd):
+    alpha = Remote({**tool("odd"), **odd}, tool("fine"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, sdk_client(opened, mode) as visitor:
+        names = [item.name for item in (await visitor.list_tools()).tools]
+        assert (await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__odd"})).content[0].text == "done"
+    assert [name for name in names if name != "alpha__odd"] == [*OWN, "alpha__fine"]
+    assert ("alpha__odd" in names) is ("inputSchema" not in odd)
 
 
 async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
@@ -104,9 +133,9 @@ async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
 
 @eras
 async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
-    async with gateway({"alpha": Remote()}, alpha={"description": "tells the time"}) as opened:
-        async with client(opened, modern=modern) as visitor:
-            assert "- alpha: tells the time" in visitor.hello["instructions"]
+    about = {"description": "tells the time"}
+    async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as visitor:
+        assert "- alpha: tells the time" in visitor.hello["instructions"]
 
 
 # -- calling

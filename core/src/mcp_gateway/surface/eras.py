@@ -31,6 +31,33 @@ def as_result(result: Mapping[str, Any], *, modern: bool) -> Json:
     return plain
 
 
+def as_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None:
+    """Shape a tool's definition for a client's list: a field that clients cannot read is taken off.
+
+    None if nothing can be done: a client that cannot read one definition throws the whole list away.
+    """
+    if not _is_object_schema(definition.get("inputSchema")):
+        return None
+    return {key: value for key, value in definition.items() if _is_readable(key, value, modern=modern)}
+
+
+def _is_readable(key: str, value: Any, *, modern: bool) -> bool:
+    if value is None:
+        return True
+    match key:
+        case "title" | "description":
+            return isinstance(value, str)
+        case "annotations" | "_meta":
+            return isinstance(value, dict)
+        case "outputSchema":
+            return isinstance(value, dict) if modern else _is_object_schema(value)
+    return True
+
+
+def _is_object_schema(schema: Any) -> bool:
+    return isinstance(schema, dict) and schema.get("type") == "object"
+
+
 def as_params(params: Mapping[str, Any]) -> Json:
     """Shape a client's params for a server: without what concerns the client's own connection."""
     meta = {key: value for key, value in _passed_on(params.get("_meta")).items() if key != "progressToken"}

@@ -81,7 +81,7 @@ class GatewayServer(Server[Any]):
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         with _named_request():
-            _answer.get().append(await self._tools.list(caller_of(context)))
+            _answer.get().append(await self._tools.list(caller_of(context), modern=is_modern(context)))
         return types.ListToolsResult(tools=[])
 
     async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:

@@ -17,7 +17,7 @@ from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.sessions.peer import ProgressFn
 from mcp_gateway.surface.answers import discover_answer, failure, search_answer
 from mcp_gateway.surface.clients import with_override
-from mcp_gateway.surface.eras import Json, as_params, wants_progress
+from mcp_gateway.surface.eras import Json, as_definition, as_params, wants_progress
 from mcp_gateway.surface.own_tools import (
     MAX_QUERY,
     MAX_RESULTS,
@@ -69,15 +69,16 @@ class Tools:
         schema = definition.get("inputSchema") if definition else None
         return schema if isinstance(schema, dict) else None
 
-    async def list(self, caller: Caller) -> Json:
+    async def list(self, caller: Caller, *, modern: bool) -> Json:
         """Return the gateway's own tools, and those of servers with `expose_tools`, definitions whole.
 
-        The list is the same for all callers and does not change because of a search.
+        The list is the same for all callers of an era and does not change because of a search.
         """
         if any(spec.expose_tools for spec in self._gateway.registry.specs.values()):
             self._gateway.discovery.freshen(caller)
             await self._gateway.discovery.settled(SETTLE_EMPTY_SECONDS)
-        exposed = [{**definition, "name": name} for name, definition in self._gateway.exposed()]
+        found = [(name, as_definition(definition, modern=modern)) for name, definition in self._gateway.exposed()]
+        exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
         return {"tools": [*self._own, *exposed], "ttlMs": 0, "cacheScope": "private"}
 
     async def call(self, params: Mapping[str, Any], caller: Caller, report: ProgressFn) -> Json:
