@@ -223,10 +223,10 @@ def test_the_schema_refuses_what_the_gateway_refuses(run, plugins, sample):
 def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no_plugins, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
-    assert err.splitlines() == [
+    assert err == (
         "mcp-orchestration-gateway: environment: no server transport is called 'stdio'; installed: none; "
-        "try: pip install mcp-gateway-transport-stdio"
-    ]
+        "try: pip install mcp-gateway-transport-stdio\n"
+    )
 
 
 def test_a_transport_on_the_command_line_wins_over_the_environment(run, plugins, monkeypatch):

@@ -82,11 +82,10 @@ async def test_the_sdks_own_client_can_search_and_call(gateway, mode):
 
 @pytest.mark.parametrize("wanted, limit", [(None, 3), (1, 1), (10, 10), (99, 10), (0, 1), (-5, 1)])
 async def test_how_many_are_returned_is_kept_within_bounds(gateway, wanted, limit):
-    words = Words()
-    async with gateway({"a": Remote(*(tool(f"x{n}") for n in range(20)))}, ranker=words) as opened:
-        async with client(opened) as visitor:
-            more = {} if wanted is None else {"max_results": wanted}
-            answer = (await ask(visitor, "tool_search", {"query": "x", **more}))["structuredContent"]
+    words, many = Words(), Remote(*(tool(f"x{number}") for number in range(20)))
+    more = {} if wanted is None else {"max_results": wanted}
+    async with gateway({"a": many}, ranker=words) as opened, client(opened) as visitor:
+        answer = (await ask(visitor, "tool_search", {"query": "x", **more}))["structuredContent"]
     assert (len(answer["tools"]), answer["total_matches"], words.seen[0].limit) == (limit, 20, limit)
 
 
