@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import partial
@@ -9,7 +10,10 @@ from functools import partial
 import pytest
 import structlog
 
-from . import house
+from mcp_gateway.cli.main import main
+
+from . import house, plugins
+from .remotes import Remote, tool
 
 
 @pytest.fixture(scope="session")
@@ -17,10 +21,13 @@ def anyio_backend():
     return "asyncio"
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _silent_log():
     """Keep the log off standard output; `structlog.testing.capture_logs` still sees it."""
+    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +63,47 @@ def install(tmp_path, monkeypatch):
     def installed(name, version="1.0.0", *, modules=None, **entry_points):
         for module in modules or {}:
             monkeypatch.delitem(sys.modules, module, raising=False)
-        house.distribute(folder, name, version, modules=modules or {}, **entry_points)
+        plugins.distribute(folder, name, version, modules=modules or {}, **entry_points)
 
     yield installed
     for path in folder.glob("*.py"):
         sys.modules.pop(path.stem, None)
+
+
+# -- the command line
+
+
+@pytest.fixture
+def remote():
+    """Return the server in memory that the transport of the installed plugin leads to."""
+    return Remote(tool("echo", "Say it back"))
+
+
+@pytest.fixture
+def installed(install, remote, monkeypatch):
+    """Install one plugin with everything in it, and keep out all others."""
+    monkeypatch.setattr(plugins, "INSTALLED", plugins.everything({"alpha": remote}))
+    install("house-of-tests", "1.2.3", everything=f"{plugins.__name__}:INSTALLED")
+    monkeypatch.setenv("GATEWAY_PLUGINS", "everything")
+
+
+@pytest.fixture
+def servers(tmp_path, installed):
+    """Write the server file."""
+
+    def written(*entries):
+        (tmp_path / "server_config.json").write_text(json.dumps({"servers": list(entries)}), encoding="utf-8")
+
+    return written
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return exit code, standard output and standard error."""
+
+    def ran(*arguments):
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return ran

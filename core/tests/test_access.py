@@ -8,7 +8,9 @@ import structlog
 from mcp_gateway.access import Access
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, ServerUnavailable
 
-from .house import Forward, Remote, Saved, Static, spec
+from .house import spec
+from .plugins import Forward, Saved, Static
+from .remotes import Remote
 
 ME = Caller(headers={"authorization": "Bearer me"}, client="c1")
 OVERRIDE = Caller(headers={"authorization": "Bearer me"}, override="Bearer once", client="c1")

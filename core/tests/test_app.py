@@ -14,8 +14,9 @@ from mcp_gateway.app import running, serve
 from mcp_gateway.config.settings import read_settings
 from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
-from .house import Named, Remote, Saved, Shelf, Static, Words, plugin, provider, providers_of, tool, until
 from .house import read as read_file
+from .plugins import Named, Saved, Shelf, Static, Words, plugin, provider, providers_of
+from .remotes import Remote, tool, until
 
 
 def recording(order, name, product, options=None):

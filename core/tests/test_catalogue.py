@@ -8,7 +8,7 @@ from mcp_gateway.catalogue import Catalogue, ServerTools, as_document
 from mcp_gateway.names import full_name, is_server_name, nearest, split_name, tamed
 from mcp_gateway.plugin import Parameter
 
-from .house import tool
+from .remotes import tool
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -11,55 +10,10 @@ from jsonschema import Draft202012Validator
 from mcp_gateway.cli.main import main
 from mcp_gateway.version import VERSION
 
-from .house import Remote, everything, text, tool
-
-EVERYTHING = everything()
-"""The plugin that these tests install."""
-
-
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch):
-    """Leave logging alone: it is set up once a process."""
-    monkeypatch.setattr("mcp_gateway.cli.using.configure_logging", lambda _: None)
-
-
-@pytest.fixture
-def remote():
-    """Return the server in memory that the plugin's transport leads to."""
-    return Remote(tool("echo", "Say it back"))
-
-
-@pytest.fixture
-def plugins(install, remote, monkeypatch):
-    """Install one plugin with everything in it, and keep out all others."""
-    monkeypatch.setattr(sys.modules[__name__], "EVERYTHING", everything({"alpha": remote}))
-    install("house-of-tests", "1.2.3", everything=f"{__name__}:EVERYTHING")
-    monkeypatch.setenv("GATEWAY_PLUGINS", "everything")
-
 
 @pytest.fixture
 def no_plugins(monkeypatch):
     monkeypatch.setenv("GATEWAY_PLUGINS", "no plugin has this name")
-
-
-@pytest.fixture
-def servers(tmp_path, monkeypatch, plugins):
-    def written(*entries):
-        (tmp_path / "server_config.json").write_text(json.dumps({"servers": list(entries)}), encoding="utf-8")
-
-    return written
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; return exit code, standard output and standard error."""
-
-    def ran(*arguments):
-        code = main(arguments)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return ran
 
 
 # -- check
@@ -103,7 +57,7 @@ def test_a_variable_that_nobody_reads_is_a_warning_only(run, servers, monkeypatc
     assert "warning: environment: nobody reads GATEWAY_RANKR; did you mean 'GATEWAY_RANKER'?" in out
 
 
-def test_the_file_may_be_given_on_the_command_line(run, plugins, tmp_path):
+def test_the_file_may_be_given_on_the_command_line(run, installed, tmp_path):
     (tmp_path / "other.json").write_text('{"servers": 3}', encoding="utf-8")
     code, out, _ = run("--config", str(tmp_path / "other.json"), "check")
     assert code == 1
@@ -151,7 +105,7 @@ def test_what_is_installed_is_listed_for_programs_too(run, servers):
     }
 
 
-def test_a_broken_plugin_is_listed_with_its_reason(run, plugins, install, monkeypatch):
+def test_a_broken_plugin_is_listed_with_its_reason(run, installed, install, monkeypatch):
     install("acme", "0.1", modules={"acme_broken": "import no_such_library"}, ranker_acme="acme_broken")
     monkeypatch.setenv("GATEWAY_PLUGINS", "everything,ranker-acme")
     code, out, _ = run("plugins")
@@ -159,7 +113,7 @@ def test_a_broken_plugin_is_listed_with_its_reason(run, plugins, install, monkey
     assert "! broken: ranker-acme (acme 0.1): ModuleNotFoundError: No module named 'no_such_library'" in out
 
 
-def test_a_plugin_that_is_left_out_is_listed_as_such(run, plugins, monkeypatch):
+def test_a_plugin_that_is_left_out_is_listed_as_such(run, installed, monkeypatch):
     monkeypatch.setenv("GATEWAY_DISABLED_PLUGINS", "everything")
     code, out, _ = run("plugins")
     assert code == 0
@@ -194,7 +148,7 @@ def schema_of(run):
         {"servers": {"a": {"type": "stdio", "command": "x"}}},
     ],
 )
-def test_the_schema_takes_what_the_gateway_takes(run, plugins, sample):
+def test_the_schema_takes_what_the_gateway_takes(run, installed, sample):
     schema_of(run).validate(sample)
 
 
@@ -212,7 +166,7 @@ def test_the_schema_takes_what_the_gateway_takes(run, plugins, sample):
         {"servers": [{"name": "a", "command": "x", "connection_mode": "sticky"}]},
     ],
 )
-def test_the_schema_refuses_what_the_gateway_refuses(run, plugins, sample):
+def test_the_schema_refuses_what_the_gateway_refuses(run, installed, sample):
     assert not schema_of(run).is_valid(sample)
 
 
@@ -229,7 +183,7 @@ def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no
     )
 
 
-def test_a_transport_on_the_command_line_wins_over_the_environment(run, plugins, monkeypatch):
+def test_a_transport_on_the_command_line_wins_over_the_environment(run, installed, monkeypatch):
     monkeypatch.setenv("GATEWAY_TRANSPORT", "http")
     assert "is called 'pigeon'" in run("serve", "--transport", "pigeon")[2]
 
@@ -253,59 +207,3 @@ def test_the_version_is_that_of_the_distribution(capsys):
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"mcp-orchestration-gateway {VERSION}\n"
-
-
-# -- tools, search and call
-
-
-@pytest.fixture
-def alpha(servers, remote):
-    servers({"name": "alpha", "transport": "memory", "max_retries": 0})
-    return remote
-
-
-def test_the_tools_of_all_servers_are_listed(run, alpha):
-    code, out, _ = run("tools")
-    assert code == 0
-    assert out.splitlines() == ["alpha (1 tools)", "  alpha__echo()", "      Say it back"]
-    code, out, _ = run("tools", "--json", "--server", "alpha")
-    assert json.loads(out)["tools"][0]["tool_name"] == "alpha__echo"
-
-
-def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
-    code, _, err = run("tools", "--server", "alhpa")
-    assert code == 1
-    assert "did you mean 'alpha'?" in err
-    alpha.refusal = OSError("no route")
-    code, _, err = run("tools")
-    assert code == 1
-    assert "server 'alpha' is not available: OSError: no route" in err
-
-
-def test_a_search_finds_what_a_model_would_find(run, alpha):
-    code, out, _ = run("search", "say")
-    assert code == 0
-    assert "1 of 1 matching tools (bm25)" in out
-    code, out, err = run("search", "say", "--ranker", "bm52")
-    assert code == 1
-    assert "did you mean 'bm25'?" in err
-
-
-def test_a_call_prints_the_tools_own_answer(run, alpha):
-    alpha.answers["echo"] = text("hello")
-    assert run("call", "alpha__echo", '{"say": 1}') == (0, "hello\n", "")
-    assert alpha.calls[-1]["arguments"] == {"say": 1}
-
-
-@pytest.mark.parametrize(
-    "arguments, said",
-    [
-        (("alpha__nothing",), "has no tool 'nothing'"),
-        (("alpha__echo", "{"), "the arguments are not JSON"),
-        (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
-    ],
-)
-def test_a_call_that_fails_says_why(run, alpha, arguments, said):
-    code, out, err = run("call", *arguments)
-    assert (code, out) == (1, "")
-    assert said in err

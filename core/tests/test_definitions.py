@@ -13,7 +13,9 @@ from mcp_gateway.catalogue import ServerTools
 from mcp_gateway.definitions import PREFIX, Definitions
 from mcp_gateway.plugin import StorageError
 
-from .house import Shelf, spec, tool
+from .house import spec
+from .plugins import Shelf
+from .remotes import tool
 
 TOOLS = ServerTools("alpha", (tool("x", n=2**70, odd=None),), about="what it is", fetched=1000.0)
 

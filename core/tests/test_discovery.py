@@ -13,7 +13,8 @@ from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.registry import State
 
-from .house import Remote, Shelf, tool, until
+from .plugins import Forward, Shelf
+from .remotes import Line, Remote, tool, until
 
 
 def state(opened, name="alpha"):
@@ -60,11 +61,22 @@ async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway
 
 
 async def test_a_server_without_tools_has_none(gateway):
-    alpha = Remote()
-    alpha._server._request_handlers = dict(alpha._server._request_handlers)
-    async with gateway({"alpha": alpha}) as opened:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "a", "version": "1"}}
+    async with gateway({"alpha": Line({"initialize": hello})}) as opened:
         await settled(opened)
         assert (state(opened), names(opened)) == (State.READY, [])
+
+
+async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gateway):
+    hello = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {"tools": {}},
+        "serverInfo": {"name": "a", "version": "1"},
+    }
+    async with gateway({"alpha": Line({"initialize": hello})}) as opened:
+        await settled(opened)
+        assert state(opened) is State.DOWN
+        assert "did not list its tools: Method not found" in opened.gateway.registry.statuses["alpha"].reason
 
 
 async def test_what_a_server_says_of_itself_is_kept(gateway):
@@ -229,7 +241,7 @@ async def test_an_auth_plugin_that_fails_in_an_unheard_of_way_stops_no_other_ser
     async def fail(*_):
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("core.tests.house.Forward.credentials", fail)
+    monkeypatch.setattr(Forward, "credentials", fail)
     remotes = {"alpha": Remote(tool("x"), credentials=True), "beta": Remote(tool("y"))}
     async with gateway(remotes, alpha={"auth_type": "forward"}) as opened:
         await settled(opened)

@@ -7,7 +7,7 @@ import pytest
 from mcp_gateway.gateway import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable
 
-from .house import Remote, text, tool
+from .remotes import Remote, text, tool
 
 
 async def test_a_call_returns_what_the_server_answered_with_every_field_it_has(gateway):

@@ -13,7 +13,7 @@ from mcp_gateway.sessions import keeper as module
 from mcp_gateway.sessions.failures import as_failure
 from mcp_gateway.sessions.keeper import Keeper
 
-from .house import Remote, tool, wire
+from .remotes import Line, Remote, tool
 
 
 @pytest.fixture(autouse=True)
@@ -47,18 +47,6 @@ class Refusing(Remote):
     def connect(self, credentials):
         self.refusal = self._errors.pop() if self._errors else None
         return super().connect(credentials)
-
-
-class Line:
-    """A client transport to a server that gives these answers."""
-
-    carries_credentials = False
-
-    def __init__(self, answers):
-        self._answers = answers
-
-    def connect(self, _):
-        return wire(self._answers)
 
 
 async def test_a_connection_is_tried_again_as_often_as_the_configuration_says():

@@ -7,7 +7,7 @@ import pytest
 from mcp_gateway.loading import Choice, load_plugins
 from mcp_gateway.plugin import PluginError
 
-from .house import NOTHING_INSTALLED, plugin
+from .plugins import NOTHING_INSTALLED, plugin
 
 GOOD = """
 from mcp_gateway.plugin import hookimpl

@@ -10,7 +10,7 @@ from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions import peer as module
 from mcp_gateway.sessions.peer import connected
 
-from .house import Remote, text, tool, wire
+from .remotes import Remote, text, tool, wire
 
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 

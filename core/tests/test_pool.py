@@ -12,7 +12,8 @@ from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnav
 from mcp_gateway.sessions import pool as module
 from mcp_gateway.sessions.pool import Borrower, Pool
 
-from .house import Remote, spec, text, tool, until
+from .house import spec
+from .remotes import Remote, text, tool, until
 
 ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Authorization": "bob"})
 

@@ -8,7 +8,7 @@ from mcp_gateway.loading import Choice, load_plugins
 from mcp_gateway.plugin import PluginError
 from mcp_gateway.providers import EVERYTHING, Providers
 
-from .house import NOTHING_INSTALLED, everything, plugin, provider, providers_of
+from .plugins import NOTHING_INSTALLED, everything, plugin, provider, providers_of
 
 
 def raising():

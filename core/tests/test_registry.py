@@ -8,7 +8,8 @@ from mcp_gateway.catalogue import ServerTools
 from mcp_gateway.config.servers import DisabledServer
 from mcp_gateway.registry import Registry, State
 
-from .house import spec, tool
+from .house import spec
+from .remotes import tool
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from mcp_gateway.catalogue import Catalogue, ServerTools
 from mcp_gateway.plugin import Query, QueryError
 from mcp_gateway.search import Search, UnknownRanker
 
-from .house import Words, tool, until
+from .plugins import Words
+from .remotes import tool, until
 
 
 def catalogue(*names):

@@ -10,7 +10,8 @@ from mcp_gateway.config.settings import read_environment, read_settings, stray_v
 from mcp_gateway.plugin import Caller, ConfigError, Credentials
 from mcp_gateway.sessions.pool import Borrower
 
-from .house import everything, providers_of, spec
+from .house import spec
+from .plugins import everything, providers_of
 
 SECRET = "s3cr3t-Marker"
 

@@ -180,7 +180,7 @@ def test_a_default_file_that_does_not_exist_is_a_warning_and_another_an_error(tm
     from mcp_gateway.config.servers import read_servers
     from mcp_gateway.config.settings import read_environment
 
-    from .house import everything, providers_of
+    from .plugins import everything, providers_of
 
     providers = providers_of(everything())
     found = read_servers(read_environment({}), {}, providers)

@@ -16,7 +16,7 @@ from mcp_gateway.config.settings import (
 )
 from mcp_gateway.plugin import ConfigError, PluginError
 
-from .house import everything, providers_of
+from .plugins import everything, providers_of
 
 DEFAULTS = {
     "SERVER_CONFIG_PATH": ("server_config", Path("server_config.json"), "x.json", Path("x.json")),

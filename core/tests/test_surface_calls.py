@@ -13,7 +13,8 @@ from mcp.shared.subscriptions import ToolsListChanged
 
 from mcp_gateway.plugin import ANONYMOUS
 
-from .house import Remote, ask, client, text, tool, until
+from .house import ask, client
+from .remotes import Remote, text, tool, until
 
 eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 downstream = pytest.mark.parametrize("handshake", [True, False], ids=["to handshake", "to modern"])

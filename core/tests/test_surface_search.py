@@ -12,7 +12,9 @@ from mcp.client._memory import InMemoryTransport
 
 from mcp_gateway.surface.own_tools import own_tools
 
-from .house import Remote, Words, ask, client, text, tool
+from .house import ask, client
+from .plugins import Words
+from .remotes import Remote, text, tool
 
 SCHEMA = {"type": "object", "properties": {"repo": {"type": "string"}}, "required": ["repo"]}
 

@@ -1,0 +1,169 @@
+"""Servers behind the gateway: real ones of the SDK, in memory, and ones that answer what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from mcp.server import Server
+from mcp.server.runner import serve_loop
+from mcp.shared.exceptions import MCPError
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.memory import create_client_server_memory_streams
+from mcp.types import CallToolResult, ListToolsResult
+
+from mcp_gateway.plugin import Credentials
+
+Json = dict[str, Any]
+
+PATIENCE = 5.0
+"""How many seconds a test waits for what should happen at once."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the other tasks run until `condition` holds."""
+    with anyio.fail_after(PATIENCE):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+def tool(name: str, description: str = "", **more: Any) -> Json:
+    return {"name": name, "description": description, "inputSchema": {"type": "object"}, **more}
+
+
+def text(said: str) -> Json:
+    return {"content": [{"type": "text", "text": said}]}
+
+
+class Remote:
+    """A downstream MCP server in memory, for both eras or the old one; and the client transport that leads to it.
+
+    `answers` says what a tool answers: a result, an error to raise, or an async function of the params.
+    """
+
+    def __init__(self, *tools: Json, handshake: bool = False, credentials: bool = False, **options: Any) -> None:
+        self.tools = list(tools)
+        self.handshake = handshake
+        self.carries_credentials = credentials
+        self.answers: dict[str, Any] = {}
+        self.refusal: Exception | None = None
+        self.listing = anyio.Event()
+        self.may_list: anyio.Event | None = None
+        self.page_size = 1000
+        self.opened: list[dict[str, str]] = []
+        self.open = 0
+        self.listed = 0
+        self.calls: list[Json] = []
+        self._lines: list[Any] = []
+        self._sessions: list[Any] = []
+        self._server: Server[Any] = Server(
+            "remote", version="1", on_list_tools=_unused_list, on_call_tool=_unused_call, **options
+        )
+        self._server.get_tool_input_schema = lambda _: None
+        self._server.middleware[:] = [self._raw]
+
+    @asynccontextmanager
+    async def connect(self, credentials: Credentials) -> AsyncIterator[Any]:
+        self.opened.append(credentials.headers)
+        if self.refusal is not None:
+            raise self.refusal
+        async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._serve, theirs)
+            self._lines.append(theirs)
+            self.open += 1
+            try:
+                yield ours
+            finally:
+                self.open -= 1
+                self._lines.remove(theirs)
+                tasks.cancel_scope.cancel()
+
+    async def die(self) -> None:
+        """Close every connection, as a process does that ends."""
+        for read, write in list(self._lines):
+            await read.aclose()
+            await write.aclose()
+
+    async def announce(self) -> None:
+        """Tell the clients of the handshake era that the tools have changed."""
+        for session in self._sessions:
+            await session.send_tool_list_changed()
+
+    async def _serve(self, streams: Any) -> None:
+        options = self._server.create_initialization_options()
+        if self.handshake:
+            await serve_loop(self._server, *streams, lifespan_state=None, init_options=options)
+        else:
+            await self._server.run(*streams, options)
+
+    async def _raw(self, ctx: Any, call_next: Any) -> Any:
+        if ctx.method == "notifications/initialized":
+            self._sessions.append(ctx.session)
+        if ctx.method == "tools/list":
+            return await self._list((ctx.params or {}).get("cursor"))
+        if ctx.method == "tools/call":
+            self.calls.append(dict(ctx.params))
+            return await self._call(ctx)
+        return await call_next(ctx)
+
+    async def _list(self, cursor: str | None) -> Json:
+        self.listed += 1
+        self.listing.set()
+        if self.may_list is not None:
+            await self.may_list.wait()
+        first = int(cursor or 0)
+        following = first + self.page_size
+        more = {"nextCursor": str(following)} if following < len(self.tools) else {}
+        return {"tools": self.tools[first:following], **more}
+
+    async def _call(self, ctx: Any) -> Json:
+        answer = self.answers.get(ctx.params["name"], text("done"))
+        if isinstance(answer, Exception):
+            raise answer
+        return await answer(ctx) if callable(answer) else answer
+
+
+async def _unused_list(_: Any, __: Any) -> ListToolsResult:
+    return ListToolsResult(tools=[])
+
+
+async def _unused_call(_: Any, __: Any) -> CallToolResult:
+    return CallToolResult(content=[])
+
+
+@asynccontextmanager
+async def wire(answers: Mapping[str, Any]) -> AsyncIterator[Any]:
+    """Open a transport to a server that answers only the methods in `answers`, and is silent to those with `...`."""
+
+    async def answered(_: Any, method: str, params: Any) -> Json:
+        answer = answers.get(method, MCPError(-32601, f"Method not found: {method}"))
+        if answer is ...:
+            await anyio.sleep_forever()
+        if isinstance(answer, Exception):
+            raise answer
+        said = answer(params) if callable(answer) else answer
+        return await said if isawaitable(said) else said
+
+    async def noted(_: Any, __: str, ___: Any) -> None:
+        """Take a notification."""
+
+    async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as tasks:
+        await tasks.start(JSONRPCDispatcher(*theirs).run, answered, noted)
+        yield ours
+        tasks.cancel_scope.cancel()
+
+
+class Line:
+    """A client transport to a server that gives these answers, and to no other method."""
+
+    carries_credentials = False
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self._answers = answers
+
+    def connect(self, _: Credentials) -> Any:
+        return wire(self._answers)

@@ -1,0 +1,68 @@
+"""`tools`, `search` and `call` on the command line: what a model would do."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .remotes import text
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    """Leave logging alone: it is set up once a process."""
+    monkeypatch.setattr("mcp_gateway.cli.using.configure_logging", lambda _: None)
+
+
+@pytest.fixture
+def alpha(servers, remote):
+    servers({"name": "alpha", "transport": "memory", "max_retries": 0})
+    return remote
+
+
+def test_the_tools_of_all_servers_are_listed(run, alpha):
+    code, out, _ = run("tools")
+    assert code == 0
+    assert out.splitlines() == ["alpha (1 tools)", "  alpha__echo()", "      Say it back"]
+    code, out, _ = run("tools", "--json", "--server", "alpha")
+    assert json.loads(out)["tools"][0]["tool_name"] == "alpha__echo"
+
+
+def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
+    code, _, err = run("tools", "--server", "alhpa")
+    assert code == 1
+    assert "did you mean 'alpha'?" in err
+    alpha.refusal = OSError("no route")
+    code, _, err = run("tools")
+    assert code == 1
+    assert "server 'alpha' is not available: OSError: no route" in err
+
+
+def test_a_search_finds_what_a_model_would_find(run, alpha):
+    code, out, _ = run("search", "say")
+    assert code == 0
+    assert "1 of 1 matching tools (bm25)" in out
+    code, out, err = run("search", "say", "--ranker", "bm52")
+    assert code == 1
+    assert "did you mean 'bm25'?" in err
+
+
+def test_a_call_prints_the_tools_own_answer(run, alpha):
+    alpha.answers["echo"] = text("hello")
+    assert run("call", "alpha__echo", '{"say": 1}') == (0, "hello\n", "")
+    assert alpha.calls[-1]["arguments"] == {"say": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("alpha__nothing",), "has no tool 'nothing'"),
+        (("alpha__echo", "{"), "the arguments are not JSON"),
+        (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
+    ],
+)
+def test_a_call_that_fails_says_why(run, alpha, arguments, said):
+    code, out, err = run("call", *arguments)
+    assert (code, out) == (1, "")
+    assert said in err
