@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from mcp_gateway.access import Access
 from mcp_gateway.config.servers import ServerFile
@@ -20,7 +21,7 @@ from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
-from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.surface.server import GatewayServer
 
 log = structlog.get_logger(__name__)
@@ -44,21 +45,26 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
         rankers = {name: await enter(bound.open()) for name, bound in settings.rankers.items()}
         strategies = {spec.name: await enter(spec.auth.open()) for spec in servers.specs if spec.auth}
         client_transports = {spec.name: await enter(spec.client_transport.open()) for spec in servers.specs}
-        async with anyio.create_task_group() as tasks:
-            registry = Registry.of(servers.specs, servers.disabled)
-            access = Access(strategies, client_transports)
-            pool = Pool(tasks, client_transports, environment.idle_timeout)
-            discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
-            pool.on_notify.append(discovery.notified)
-            gateway = Gateway(registry, discovery, Search(rankers, environment.ranker), access, pool)
-            server = GatewayServer(gateway, tasks)
-            discovery.start()
-            try:
-                yield Running(gateway, server)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await pool.close()
-                tasks.cancel_scope.cancel()
+        pool = await enter(open_pool(client_transports, environment.idle_timeout))
+        tasks = await enter(_background())
+        registry = Registry.of(servers.specs, servers.disabled)
+        access = Access(strategies, client_transports)
+        discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
+        pool.on_notify.append(discovery.notified)
+        gateway = Gateway(registry, discovery, Search(rankers, environment.ranker), access, pool)
+        server = GatewayServer(gateway, tasks)
+        discovery.start()
+        yield Running(gateway, server)
+
+
+@asynccontextmanager
+async def _background() -> AsyncIterator[TaskGroup]:
+    """Run tasks that end when the gateway does, before its sessions are closed."""
+    async with anyio.create_task_group() as tasks:
+        try:
+            yield tasks
+        finally:
+            tasks.cancel_scope.cancel()
 
 
 async def serve(settings: Settings, servers: ServerFile) -> None:

@@ -168,6 +168,19 @@ class Pool:
             del self._keepers[borrower]
 
 
+@asynccontextmanager
+async def open_pool(client_transports: Mapping[str, ClientTransport], idle_timeout: float) -> AsyncIterator[Pool]:
+    """Open an empty pool; at the end close all of its sessions in order."""
+    async with anyio.create_task_group() as tasks:
+        pool = Pool(tasks, client_transports, idle_timeout)
+        try:
+            yield pool
+        finally:
+            with anyio.CancelScope(shield=True):
+                await pool.close()
+            tasks.cancel_scope.cancel()
+
+
 async def _opened(keeper: Keeper) -> Peer:
     await keeper.settled.wait()
     if keeper.peer is None:
