@@ -23,10 +23,12 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Too
 from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.surface.clients import Clients, Context, caller_of, is_modern
-from mcp_gateway.surface.eras import Json, as_result
+from mcp_gateway.surface.eras import Json, as_definition, as_result
 from mcp_gateway.surface.own_tools import instructions, own_tools
 from mcp_gateway.surface.tools import Tools
 from mcp_gateway.version import NAME, VERSION
+
+log = structlog.get_logger(__name__)
 
 _answer: ContextVar[list[Json]] = ContextVar("answer")
 
@@ -100,7 +102,15 @@ class GatewayServer(Server[Any]):
         exposed = self._gateway.exposed()
         if exposed != self._exposed:
             self._exposed = exposed
+            self._warn_of_unlistable()
             self._tasks.start_soon(self._tell_tools_changed)
+
+    def _warn_of_unlistable(self) -> None:
+        names = [name for name, definition in self._exposed if as_definition(definition, modern=True) is None]
+        if names:
+            log.warning(
+                "tools without a proper inputSchema are not listed natively, only found and called", tools=names
+            )
 
     async def _tell_tools_changed(self) -> None:
         await self._bus.publish(ToolsListChanged())
