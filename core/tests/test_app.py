@@ -16,7 +16,7 @@ from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
 from .house import read as read_file
 from .plugins import Named, Saved, Shelf, Static, Words, plugin, provider, providers_of
-from .remotes import Remote, tool, until
+from .remotes import Line, Remote, tool, until
 
 
 def recording(order, name, product, options=None):
@@ -80,6 +80,19 @@ async def test_every_session_is_closed_before_the_plugins_are(tmp_path):
         await until(lambda: alpha.open)
         await alpha.listing.wait()
     assert at_close == [0]
+
+
+async def test_a_server_that_is_still_silent_does_not_hold_up_the_end(gateway):
+    began = anyio.Event()
+
+    def greeted(_):
+        began.set()
+        return anyio.sleep_forever()
+
+    async with gateway({"alpha": Line({"server/discover": greeted, "initialize": ...})}):
+        await began.wait()
+        ending = anyio.current_time()
+    assert anyio.current_time() - ending < 3
 
 
 async def test_a_plugin_that_cannot_be_opened_ends_the_start_with_its_own_error(tmp_path):

@@ -99,16 +99,37 @@ async def test_a_server_that_refuses_to_open_a_session_is_quoted():
         assert str(keeper.error) == "server 'alpha' refused to open a session: licence expired (-32500)"
 
 
-async def test_it_can_be_told_to_stop_before_it_is_open(monkeypatch):
-    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
+async def test_it_stops_at_once_while_it_is_not_open_yet():
     keeper = keeper_of(Line({"server/discover": ..., "initialize": ...}), timeout=60, max_retries=3)
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keeper.keep)
-            await anyio.wait_all_tasks_blocked()
-            keeper.stop()
-    assert keeper.gone.is_set()
-    assert keeper.settled.is_set()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper.keep)
+        await anyio.wait_all_tasks_blocked()
+        keeper.stop()
+        with anyio.fail_after(1):
+            await keeper.gone.wait()
+    assert (keeper.settled.is_set(), keeper.peer, keeper.error) == (True, None, None)
+
+
+async def test_it_stops_at_once_between_two_attempts(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE", 30.0)
+    alpha = Refusing(OSError("refused"), times=9)
+    keeper = keeper_of(alpha, timeout=600, max_retries=3)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper.keep)
+        await anyio.wait_all_tasks_blocked()
+        keeper.stop()
+        with anyio.fail_after(1):
+            await keeper.gone.wait()
+    assert len(alpha.opened) == 1
+
+
+async def test_it_stops_at_once_before_it_has_begun():
+    alpha = Remote(tool("x"))
+    keeper = keeper_of(alpha)
+    keeper.stop()
+    with anyio.fail_after(1):
+        await keeper.keep()
+    assert (keeper.gone.is_set(), keeper.peer) == (True, None)
 
 
 async def test_a_transport_that_hangs_when_it_is_closed_is_left(monkeypatch):

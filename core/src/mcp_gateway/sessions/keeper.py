@@ -50,16 +50,18 @@ class Keeper:
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def stop(self) -> None:
-        """End the session, within `CLOSE_SECONDS`."""
+        """End the session within `CLOSE_SECONDS`; at once if it is not open yet."""
         self._stopping = True
         self._over.set()
-        self._scope.deadline = anyio.current_time() + CLOSE_SECONDS
+        self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
 
     async def keep(self) -> None:
         """Open the session, trying again if that may help; hold it; close it."""
         deadline = anyio.current_time() + self.timeout
         try:
             for attempt in range(self.max_retries + 1):
+                if self._stopping:
+                    break
                 self.error = await self._hold(deadline)
                 pause = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
                 if (
@@ -69,7 +71,8 @@ class Keeper:
                 ):
                     break
                 log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
-                await anyio.sleep(pause)
+                with anyio.move_on_after(pause):
+                    await self._over.wait()
         finally:
             self._end_lending()
             self.settled.set()
@@ -91,7 +94,7 @@ class Keeper:
                     await self._until_over()
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
             return None if self._stopping else as_failure(self.server, error)
-        if self._scope.cancelled_caught and not self.settled.is_set():
+        if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
             return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
         return None
 
