@@ -177,10 +177,12 @@ def test_the_schema_refuses_what_the_gateway_refuses(run, installed, sample):
 def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no_plugins, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
-    assert err == (
-        "mcp-orchestration-gateway: environment: no server transport is called 'stdio'; installed: none; "
-        "try: pip install mcp-gateway-transport-stdio\n"
-    )
+    assert [line.removeprefix("mcp-orchestration-gateway: environment: no ") for line in err.splitlines()] == [
+        "server transport is called 'stdio'; installed: none; try: pip install mcp-gateway-transport-stdio",
+        "storage backend is called 'memory'; installed: none; try: pip install mcp-gateway-storage-memory",
+        "ranker is called 'bm25'; installed: none; try: pip install mcp-gateway-ranker-bm25",
+        "plugins are installed at all; the default ones come with: pip install mcp-orchestration-gateway",
+    ]
 
 
 def test_a_transport_on_the_command_line_wins_over_the_environment(run, installed, monkeypatch):

@@ -135,9 +135,17 @@ def test_an_entry_must_have_a_name(problem):
 
 def test_two_servers_of_one_name_are_refused(problem):
     assert "server 'alpha': another server has the same name" in problem(command(), command())
-    assert "server 'my server': another server has the same name" in problem(
-        ("my-server", {"command": "x"}), ("my server", {"command": "x"}), foreign=True
-    )
+
+
+def test_in_a_clients_form_what_is_wrong_disables_one_server_only(read):
+    servers = {"my-server": {"command": "x"}, "my server": {"command": "x"}, "old": {"type": "sse", "url": "http://h"}}
+    found = read({"mcpServers": servers})
+    assert [spec.name for spec in found.specs] == ["my-server"]
+    assert [(off.name, off.reason.partition(";")[0]) for off in found.disabled] == [
+        ("my-server", "another server has the same name"),
+        ("old", "no client transport is called 'sse'"),
+    ]
+    assert "server 'my server': disabled: another server has the same name" in found.warnings[1]
 
 
 def test_every_problem_has_a_line_of_its_own(problem):

@@ -46,7 +46,8 @@ class Registry:
     def of(cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...]) -> Registry:
         """Begin with servers that nobody has asked yet."""
         statuses = {spec.name: Status(State.IDLE, "its tools have not been asked for") for spec in specs}
-        statuses |= {server.name: Status(State.DISABLED, server.reason) for server in disabled}
+        for server in disabled:
+            statuses.setdefault(server.name, Status(State.DISABLED, server.reason))
         return cls({spec.name: spec for spec in specs}, statuses=statuses)
 
     def put(self, tools: ServerTools) -> None:

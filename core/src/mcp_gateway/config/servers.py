@@ -123,19 +123,28 @@ class _Reading:
         try:
             self._settle(raw)
         except ValidationError as error:
-            self.problems.append(f"{raw.where}: {in_words(error)}")
+            self._refuse(raw, in_words(error))
         except ConfigError as error:
-            self.problems.append(f"{raw.where}: {error}")
+            self._refuse(raw, str(error))
+
+    def _refuse(self, raw: RawEntry, reason: str) -> None:
+        """Take an entry for wrong; in another program's file it must not keep the other servers from running."""
+        if raw.foreign:
+            self._disable(raw, reason)
+        else:
+            self.problems.append(f"{raw.where}: {reason}")
+
+    def _disable(self, raw: RawEntry, reason: str) -> None:
+        self.warnings.append(f"{raw.where}: disabled: {reason}")
+        self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason))
 
     def _settle(self, raw: RawEntry) -> None:
-        name = raw.keys.get("name")
         if raw.keys.get("enabled") is False:
-            return
+            return  # even if it has variables that are not set
         try:
             keys: dict[str, Any] = expand(dict(raw.keys), self._environ)
         except Unset as error:
-            self.warnings.append(f"{raw.where}: disabled: {error}")
-            self.disabled.append(DisabledServer(str(name), str(error)))
+            self._disable(raw, str(error))
             return
         entry = ServerEntry.model_validate(keys)
         if not entry.enabled:

@@ -6,14 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.problems import did_you_mean, in_words
 from mcp_gateway.loading import Choice
-from mcp_gateway.plugin import Bound, ConfigError, Options, Ranker, ServerTransport, StorageBackend
-from mcp_gateway.providers import Providers
+from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
+from mcp_gateway.providers import EVERYTHING, Providers, Shelf
 
 ConnectionMode = Literal["stateless", "stateful"]
 AuthMode = Literal["auto", "static", "forward"]
@@ -115,16 +115,24 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
 
     """
     environment = read_environment(environ)
+    chosen: tuple[tuple[Shelf[Any], str], ...] = (
+        (providers.server_transports, environment.server_transport),
+        (providers.storage_backends, environment.storage),
+        (providers.rankers, environment.ranker),
+    )
+    if missing := [shelf.absence(name) for shelf, name in chosen if name not in shelf.providers]:
+        if not any(shelf.providers for shelf in providers.shelves):
+            missing.append(f"no plugins are installed at all; the default ones come with: {EVERYTHING}")
+        raise PluginError("\n".join(f"environment: {line}" for line in missing))
     try:
-        server_transport = providers.server_transports[environment.server_transport].bind(environ)
-        storage = providers.storage_backends[environment.storage].bind(environ)
-        rankers = {name: provider.bind(environ) for name, provider in providers.rankers.providers.items()}
-        _ = providers.rankers[environment.ranker]
+        return Settings(
+            environment,
+            providers.server_transports[environment.server_transport].bind(environ),
+            providers.storage_backends[environment.storage].bind(environ),
+            {name: provider.bind(environ) for name, provider in providers.rankers.providers.items()},
+        )
     except ValidationError as error:
         raise ConfigError(f"environment: {in_words(error)}") from None
-    except ConfigError as error:
-        raise type(error)(f"environment: {error}") from None
-    return Settings(environment, server_transport, storage, rankers)
 
 
 def stray_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:

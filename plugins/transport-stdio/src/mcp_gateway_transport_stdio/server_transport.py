@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,11 @@ from mcp.server.stdio import stdio_server
 
 from mcp_gateway.plugin import ServerTransport
 
+log = logging.getLogger(__name__)
+
 _CHUNK = 65536
+_MAX_LINE = 64 << 20
+"""The longest message that is read; a client that sends a longer one is cut off."""
 
 _ON_A_TERMINAL = (
     "waiting for an MCP client on standard input, and this is a terminal: put this command into your client's "
@@ -57,13 +62,19 @@ class CancellableLines:
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines, the last one even without its end."""
         parts: list[bytes] = []
+        size = 0
         while chunk := await self._read():
             *lines, rest = chunk.split(b"\n")
             for line in lines:
                 yield b"".join([*parts, line]).decode("utf-8", "replace")
                 parts.clear()
+                size = 0
             if rest:
                 parts.append(rest)
+                size += len(rest)
+            if size > _MAX_LINE:
+                log.error("the client sent a message of more than %d bytes; the gateway ends", _MAX_LINE)
+                return
         if parts:
             yield b"".join(parts).decode("utf-8", "replace")
 
