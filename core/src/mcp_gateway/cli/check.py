@@ -17,7 +17,7 @@ def check(reading: Reading, *, as_json: bool) -> int:
         try:
             step(reading, problems, warnings, servers)
         except ConfigError as error:
-            problems += str(error).splitlines()
+            problems += [line for line in str(error).splitlines() if line not in problems]
     if as_json:
         found = {"ok": not problems, "problems": problems, "warnings": warnings, "servers": servers}
         print(json.dumps(found))

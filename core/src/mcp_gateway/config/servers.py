@@ -198,7 +198,7 @@ class _Reading:
             if raw.foreign:
                 self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}")
             elif not (owners := self._owners(key)):
-                raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known)}")
+                raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known | self._all_keys())}")
             elif not self._left_over(key, entry):
                 raise ConfigError(f"the key {key!r} is read only with {' or '.join(owners)}; set that, or remove it")
 
@@ -214,6 +214,12 @@ class _Reading:
             for name, provider in sorted(shelf.providers.items())
             if key in provider.options.keys()  # noqa: SIM118  # a method of Options, not a mapping's
         ]
+
+    def _all_keys(self) -> set[str]:
+        """Return every key that some plugin would read."""
+        shelves: tuple[Shelf[Any], ...] = (self._providers.client_transports, self._providers.auth_strategies)
+        providers = [provider for shelf in shelves for provider in shelf.providers.values()]
+        return set().union(*(provider.options.keys() for provider in providers))
 
     def _left_over(self, key: str, entry: ServerEntry) -> bool:
         """Whether `key` is harmless: a choice of auth that GATEWAY_AUTH_MODE overruled, or no choice at all."""
