@@ -73,13 +73,19 @@ def test_what_is_installed_is_listed_and_what_is_selected_marked(run, servers):
     assert code == 0
     rows = [line for line in out.splitlines() if "house-of-tests 1.2.3" in line]
     assert len(rows) == 11
-    assert [line.split("house-of-tests")[0].split() for line in rows if line.startswith("* ")] == [
+    assert [line.split("(house-of-tests")[0].split()[:-1] for line in rows if line.startswith("* ")] == [
         ["*", "server", "transport", "stdio"],
         ["*", "client", "transport", "http"],
         ["*", "auth", "strategy", "static"],
         ["*", "ranker", "bm25"],
         ["*", "storage", "backend", "memory"],
     ]
+
+
+def test_a_plugin_to_disable_that_is_not_installed_is_a_warning(run, servers, monkeypatch):
+    servers({"name": "a", "url": "http://x"})
+    monkeypatch.setenv("GATEWAY_DISABLED_PLUGINS", "ranker-bm52")
+    assert "warning: environment: no plugin is called 'ranker-bm52'; installed: " in run("check")[1]
 
 
 def test_what_is_installed_is_listed_for_programs_too(run, servers):

@@ -51,6 +51,11 @@ class Loaded:
     faults: tuple[Fault, ...] = ()
     left_out: tuple[Origin, ...] = ()
 
+    @property
+    def broken(self) -> tuple[Origin, ...]:
+        """Where the plugins came from that do not work."""
+        return tuple(fault.origin for fault in self.faults)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -64,8 +64,8 @@ def _origin(origin: Origin) -> dict[str, str]:
 def _print(installed: list[dict[str, Any]], broken: list[dict[str, Any]], left_out: list[dict[str, str]]) -> None:
     for item in installed:
         mark = "*" if item["selected"] else " "
-        source = f"{item['distribution']} {item['version']}"
-        print(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<38} {item['summary']}")
+        source = f"{item['plugin']} ({item['distribution']} {item['version']})"
+        print(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<52} {item['summary']}")
     for item in broken:
         print(f"! broken: {item['plugin']} ({item['distribution']} {item['version']}): {item['reason']}")
     for origin in left_out:

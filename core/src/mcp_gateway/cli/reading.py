@@ -68,4 +68,13 @@ class Reading:
     @property
     def warnings(self) -> list[str]:
         """What is strange, but no error."""
-        return [*self.servers.warnings, *stray_variables(self.environ, self.providers)]
+        return [*self.servers.warnings, *stray_variables(self.environ, self.providers), *self._strange_plugins()]
+
+    def _strange_plugins(self) -> list[str]:
+        """Say which plugins are to be chosen or disabled that are not installed."""
+        choice, loaded = plugin_choice(self.environ), self.loaded
+        installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
+        return [
+            f"environment: no plugin is called {name!r}; installed: {', '.join(sorted(installed)) or 'none'}"
+            for name in sorted({*choice.only, *choice.disabled} - installed)
+        ]
