@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcp_gateway.catalogue import Catalogue, ServerTools, as_document
-from mcp_gateway.names import full_name, is_server_name, nearest, split_name, tamed
+from mcp_gateway.names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
 from mcp_gateway.plugin import Parameter
 
 from .remotes import tool
@@ -17,7 +17,7 @@ from .remotes import tool
         ("a__b", ("a", "b")),
         ("a__b__c", ("a", "b__c")),
         ("a____b", ("a", "__b")),
-        ("a-1.x__b/c d", ("a-1.x", "b/c d")),
+        ("a-1.x__b.c-d", ("a-1.x", "b.c-d")),
         ("a_b", None),
         ("__b", None),
         ("a__", None),
@@ -29,6 +29,46 @@ def test_a_full_name_splits_at_the_first_separator(name, parts):
     assert split_name(name) == parts
     if parts:
         assert full_name(*parts) == name
+
+
+@pytest.mark.parametrize(
+    "server, tool, short",
+    [
+        ("a", "b/c d", "a__b_c_d_e94aa0"),
+        ("a", "日本", "a____f441de"),
+        ("server", "t" * 60, f"server__{'t' * 49}_e0e8f1"),
+        ("s" * 70, "tool", f"{'s' * 57}_74327b"),
+    ],
+)
+def test_a_name_that_clients_refuse_has_a_short_form_that_never_changes(server, tool, short):
+    assert full_name(server, tool) == short
+    assert len(short) <= MAX_NAME
+
+
+def test_names_that_differ_only_in_what_is_cut_off_stay_apart():
+    names = [full_name("server", f"{'t' * 60}{number}") for number in range(1000)]
+    assert len(set(names)) == 1000
+
+
+def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
+    long, odd = "t" * 90, "b/c d"
+    found = Catalogue({"a": ServerTools("a", (definition(long), definition(odd)))})
+    for own in (long, odd):
+        for name in (full_name("a", own), f"a__{own}"):
+            assert found.find(name) == definition(own)
+            assert found.server_of(name) == "a"
+    assert list(found.full_names()) == [full_name("a", long), full_name("a", odd)]
+
+
+def test_a_short_form_leads_to_its_server_even_if_that_name_is_cut():
+    cut = "s" * 70
+    found = Catalogue({cut: ServerTools(cut, (definition("tool"),))})
+    assert found.server_of(full_name(cut, "tool")) == cut
+    assert found.find(full_name(cut, "tool")) == definition("tool")
+
+
+def definition(name):
+    return {"name": name, "inputSchema": {"type": "object"}}
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "a_b", "a-b.c", "a_b_c", "1"])

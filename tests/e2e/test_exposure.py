@@ -67,6 +67,20 @@ def test_a_client_learns_which_servers_are_inside(workshop: Workshop) -> None:
     )
 
 
+def test_a_tool_with_a_name_that_clients_refuse_is_called_by_a_short_one(workshop: Workshop) -> None:
+    name = "read/" + "very-" * 20 + "long"
+    config = workshop.config(plain_entry("plain", None, "--tool", name, expose_tools=True))
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    found = client.call("tool_search", {"query": "very long"})["result"]["structuredContent"]["tools"][0]
+    short = found["tool_name"]
+    assert len(short) == 64
+    assert short in names(client)
+    for called in (short, f"plain__{name}"):
+        assert client.call(called)["result"]["structuredContent"] == {"called": name}
+        remote = client.call("call_remote_tool", {"tool_name": called})["result"]
+        assert remote["structuredContent"] == {"called": name}
+
+
 def test_a_child_gets_a_minimal_environment(workshop: Workshop) -> None:
     config = workshop.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
     client = HttpClient(

@@ -33,6 +33,18 @@ class ServerTools:
         return {definition["name"]: definition for definition in self.definitions}
 
     @cached_property
+    def own_names(self) -> Mapping[str, str]:
+        """The server's own names of its tools, by the names that they have in the gateway."""
+        return {full_name(self.server, name): name for name in self.by_name}
+
+    def own_name(self, name: str) -> str | None:
+        """Return the server's own name of a tool that was called `name`: its full name, or its short form."""
+        parts = split_name(name)
+        if parts is not None and parts[0] == self.server and parts[1] in self.by_name:
+            return parts[1]
+        return self.own_names.get(name)
+
+    @cached_property
     def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
         """Which arguments of which tool a modern server wants as `Mcp-Param-*` headers, too."""
         from mcp.shared.inbound import x_mcp_header_map
@@ -58,17 +70,33 @@ class Catalogue:
         return Catalogue({name: found[name] for name in order if name in found})
 
     def find(self, name: str) -> Definition | None:
-        """Return the definition of the tool whose full name is `name`, if there is one."""
+        """Return the definition of the tool that is called `name` in the gateway, if there is one."""
+        server = self.server_of(name)
+        tools = self.servers.get(server) if server else None
+        own = tools and tools.own_name(name)
+        return tools.by_name[own] if tools and own else None
+
+    def server_of(self, name: str) -> str | None:
+        """Return the server that a tool's name leads to, known or not; None if it is no such name."""
+        if name in self._shortened:
+            return self._shortened[name]
         parts = split_name(name)
-        if parts is None or parts[0] not in self.servers:
-            return None
-        return self.servers[parts[0]].by_name.get(parts[1])
+        return parts and parts[0]
+
+    @cached_property
+    def _shortened(self) -> Mapping[str, str]:
+        """The servers of the tools whose names are short forms, in which the server's name may be cut."""
+        return {
+            name: server
+            for server, tools in self.servers.items()
+            for name, own in tools.own_names.items()
+            if split_name(name) != (server, own)
+        }
 
     def full_names(self) -> Iterator[str]:
         """Iterate over every tool's full name."""
-        for server, tools in self.servers.items():
-            for name in tools.by_name:
-                yield full_name(server, name)
+        for tools in self.servers.values():
+            yield from tools.own_names
 
     def documents(self) -> list[Document]:
         """Return every tool as rankers see it."""

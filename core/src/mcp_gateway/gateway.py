@@ -13,7 +13,7 @@ from mcp_gateway.access import Access
 from mcp_gateway.catalogue import Definition, ServerTools
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
-from mcp_gateway.names import SEPARATOR, full_name, nearest, split_name
+from mcp_gateway.names import SEPARATOR, full_name, nearest
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.registry import Registry, State
 from mcp_gateway.search import Found, Search
@@ -74,14 +74,14 @@ class Gateway:
         return found
 
     async def call(self, name: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
-        """Call a tool by its full name and return what the server answered, untouched.
+        """Call a tool by the name that it has here, and return what the server answered, untouched.
 
         `params` are those of `tools/call`, but for the name.
         """
-        spec, tool = self._split(name)
-        known = await self._known(spec, tool, caller)
+        spec = self._spec_of(name)
+        tools, tool = await self._known(spec, name, caller)
         borrower = await self.access.borrower(spec, caller)
-        mirrored = known.mirrored.get(tool)
+        mirrored = tools.mirrored.get(tool)
 
         async def send(peer: Peer, touch: Touch) -> Json:
             progress = on_progress and _touching(touch, on_progress)
@@ -97,20 +97,22 @@ class Gateway:
         """Return full name and definition of every tool that is listed natively."""
         catalogue = self.registry.catalogue
         return [
-            (full_name(server, name), definition)
+            (name, tools.by_name[own])
             for server, tools in catalogue.servers.items()
             if self.registry.specs[server].expose_tools
-            for name, definition in tools.by_name.items()
+            for name, own in tools.own_names.items()
         ]
 
-    async def _known(self, spec: ServerSpec, tool: str, caller: Caller) -> ServerTools:
-        """Return the server's tools, which hold `tool`; ask the server again if they do not."""
+    async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[ServerTools, str]:
+        """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
         tools = self.registry.catalogue.servers.get(spec.name)
-        if tools is None or (tool not in tools.by_name and time.time() - tools.fetched > _RECHECK_SECONDS):
+        tool = tools.own_name(name) if tools else None
+        if tools is None or (tool is None and time.time() - tools.fetched > _RECHECK_SECONDS):
             tools = await self.discovery.discover(spec, caller)
-        if tool not in tools.by_name:
-            raise UnknownTool(self._no_such_tool(spec.name, tool, tools))
-        return tools
+            tool = tools.own_name(name)
+        if tool is None:
+            raise UnknownTool(self._no_such_tool(spec.name, name, tools))
+        return tools, tool
 
     def _spec(self, name: str) -> ServerSpec:
         if name in self.registry.specs:
@@ -121,19 +123,20 @@ class Gateway:
         known = ", ".join(self.registry.specs) or "none"
         raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
 
-    def _split(self, name: str) -> tuple[ServerSpec, str]:
-        parts = split_name(name)
-        if parts is None:
+    def _spec_of(self, name: str) -> ServerSpec:
+        server = self.registry.catalogue.server_of(name)
+        if server is None:
             hint = _meant(name, self.registry.catalogue.full_names())
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
                 f"{hint}find names with tool_search"
             )
-        return self._spec(parts[0]), parts[1]
+        return self._spec(server)
 
-    def _no_such_tool(self, server: str, tool: str, tools: ServerTools) -> str:
-        near = [full_name(server, name) for name in nearest(tool, tools.by_name)]
-        near = near or nearest(full_name(server, tool), self.registry.catalogue.full_names())
+    def _no_such_tool(self, server: str, name: str, tools: ServerTools) -> str:
+        tool = name.removeprefix(f"{server}{SEPARATOR}")
+        near = [full_name(server, own) for own in nearest(tool, tools.by_name)]
+        near = near or nearest(name, self.registry.catalogue.full_names())
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         return f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search."
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from hashlib import sha256
 
 SEPARATOR = "__"
+MAX_NAME = 64
+HASH_LENGTH = 6
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
+_ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
+_NEAR = 60.0
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def full_name(server: str, tool: str) -> str:
-    """Join a server's name and its tool's name: `server__tool`."""
-    return f"{server}{SEPARATOR}{tool}"
+    """Join a server's name and its tool's name: `server__tool`.
+
+    A name that many clients refuse, of more than 64 characters or with other ones than
+    letters, digits, `_`, `-` and `.`, gets a short form that ends with a hash of the whole.
+    It depends on nothing but the two names, so it is the same after every start.
+    """
+    whole = f"{server}{SEPARATOR}{tool}"
+    if _ACCEPTED.fullmatch(whole):
+        return whole
+    plain = _FOREIGN.sub("_", whole)[: MAX_NAME - HASH_LENGTH - 1]
+    return f"{plain}_{sha256(whole.encode()).hexdigest()[:HASH_LENGTH]}"
 
 
 def split_name(name: str) -> tuple[str, str] | None:
@@ -36,5 +49,9 @@ def tamed(name: str) -> str:
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """Return up to `count` of the `known` names that look like `name`, nearest first."""
-    by_folded = {candidate.lower(): candidate for candidate in known}
-    return [by_folded[near] for near in get_close_matches(name.lower(), by_folded, n=count, cutoff=0.5)]
+    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalogue
+
+    found = process.extract(
+        name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_NEAR
+    )
+    return [candidate for candidate, *_ in found]

@@ -1,6 +1,6 @@
 """An MCP server of nothing but the standard library, so that no SDK can lose a field on the way out.
 
-plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions]
+plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions] [--tool NAME]
 
 It writes a line to FILE for everything that the tests want to know: its start, each request, each notification.
 """
@@ -65,7 +65,8 @@ class Server:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.modern = arguments.era == "modern"
         self.log_path = arguments.log
-        self.tools = list(TOOLS)
+        self.more = arguments.tool
+        self.tools = [*TOOLS, *({"name": name, "inputSchema": SIMPLE} for name in self.more)]
         self.cancelled: set[Any] = set()
         self.log("start", os.getpid())
 
@@ -129,6 +130,8 @@ class Server:
                 self.tools.append({"name": "grown", "description": "Zebra crossing", "inputSchema": SIMPLE})
                 send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
                 return {"content": []}
+        if name in self.more:
+            return {"content": [], "structuredContent": {"called": name}}
         raise Error({"code": -32602, "message": f"Unknown tool: {name}"})
 
     def slow(self, arguments: dict[str, Any], params: dict[str, Any], send: Any, id_: Any) -> Any:
@@ -232,6 +235,7 @@ def main() -> None:
     parser.add_argument("--log")
     parser.add_argument("--start-delay", type=float, default=0.0)
     parser.add_argument("--sessions", action="store_true")
+    parser.add_argument("--tool", action="append", default=[])
     arguments = parser.parse_args()
     time.sleep(arguments.start_delay)
     server = Server(arguments)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_gateway.catalogue import Definition, ServerTools
-from mcp_gateway.names import full_name
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.search import Found
 
@@ -32,7 +31,7 @@ def search_answer(query: str, found: Found, notes: Sequence[str]) -> Json:
 
 def discover_answer(tools: ServerTools) -> Json:
     """Answer `discover_tools`."""
-    described = [_described(full_name(tools.server, name), item) for name, item in tools.by_name.items()]
+    described = [_described(name, tools.by_name[own]) for name, own in tools.own_names.items()]
     return _result(
         {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
     )
