@@ -33,7 +33,7 @@ def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
         "overridable": True,
         "stateful": False,
         "auto_discover": True,
-        "expose_tools": False,
+        "exposed": frozenset({"prompts", "resources", "templates"}),
         "timeout": PATIENCE,
         "max_retries": 0,
         "fingerprint": "f00",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.catalogue import Catalogue, ServerTools, as_document
+from mcp_gateway.catalogue import Catalogue, Offer, as_document
 from mcp_gateway.names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
 from mcp_gateway.plugin import Parameter
 
@@ -52,7 +52,7 @@ def test_names_that_differ_only_in_what_is_cut_off_stay_apart():
 
 def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
     long, odd = "t" * 90, "b/c d"
-    found = Catalogue({"a": ServerTools("a", (definition(long), definition(odd)))})
+    found = Catalogue({"a": Offer("a", (definition(long), definition(odd)))})
     for own in (long, odd):
         for name in (full_name("a", own), f"a__{own}"):
             assert found.find(name) == definition(own)
@@ -62,7 +62,7 @@ def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
 
 def test_a_short_form_leads_to_its_server_even_if_that_name_is_cut():
     cut = "s" * 70
-    found = Catalogue({cut: ServerTools(cut, (definition("tool"),))})
+    found = Catalogue({cut: Offer(cut, (definition("tool"),))})
     assert found.server_of(full_name(cut, "tool")) == cut
     assert found.find(full_name(cut, "tool")) == definition("tool")
 
@@ -92,7 +92,7 @@ def test_near_names_come_nearest_first_in_their_own_case():
 def catalogue(**tools):
     found = Catalogue()
     for server, names in tools.items():
-        found = found.with_tools(ServerTools(server, tuple(tool(name) for name in names)), list(tools))
+        found = found.with_offer(Offer(server, tuple(tool(name) for name in names)), list(tools))
     return found
 
 
@@ -104,20 +104,20 @@ def test_a_tool_is_found_by_its_full_name():
 
 
 def test_servers_keep_the_order_of_the_configuration_whoever_answers_first():
-    late = Catalogue().with_tools(ServerTools("b"), ["a", "b"]).with_tools(ServerTools("a"), ["a", "b"])
+    late = Catalogue().with_offer(Offer("b"), ["a", "b"]).with_offer(Offer("a"), ["a", "b"])
     assert list(late.servers) == ["a", "b"]
 
 
 def test_a_new_list_replaces_that_of_its_server_only_and_the_old_catalogue_stays():
     before = catalogue(a=["x"], b=["y"])
-    after = before.with_tools(ServerTools("a", (tool("z"),)), ["a", "b"])
+    after = before.with_offer(Offer("a", (tool("z"),)), ["a", "b"])
     assert list(after.full_names()) == ["a__z", "b__y"]
     assert list(before.full_names()) == ["a__x", "b__y"]
     assert after.servers["b"] is before.servers["b"]
 
 
 def test_of_two_tools_with_one_name_the_last_counts():
-    tools = ServerTools("a", (tool("x", "first"), tool("x", "second")))
+    tools = Offer("a", (tool("x", "first"), tool("x", "second")))
     assert [document.description for document in tools.documents] == ["second"]
 
 
@@ -159,5 +159,5 @@ def test_what_is_not_as_mcp_has_it_is_left_out(odd):
 
 def test_arguments_that_a_modern_server_wants_as_headers_are_known_by_tool():
     schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
-    tools = ServerTools("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
+    tools = Offer("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
     assert tools.mirrored == {"x": {("region",): "Region"}}

@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from mcp_gateway import definitions
-from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.definitions import PREFIX, Definitions
 from mcp_gateway.plugin import StorageError
 
@@ -17,7 +17,7 @@ from .house import spec
 from .plugins import Shelf
 from .remotes import tool
 
-TOOLS = ServerTools("alpha", (tool("x", n=2**70, odd=None),), about="what it is", fetched=1000.0)
+TOOLS = Offer("alpha", (tool("x", n=2**70, odd=None),), about="what it is", fetched=1000.0)
 
 
 class Broken(Shelf):

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from mcp_gateway import discovery as module
-from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.registry import State
@@ -56,7 +56,7 @@ async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway
         await settled(opened)
         assert (state(opened), alpha.opened) == (State.IDLE, [])
         found = await opened.gateway.discover("alpha", ANONYMOUS)
-        assert [definition["name"] for definition in found.definitions] == ["x"]
+        assert [definition["name"] for definition in found.tools] == ["x"]
         assert state(opened) is State.READY
 
 
@@ -185,7 +185,7 @@ async def test_definitions_that_are_too_old_are_not_taken(gateway):
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         spec = opened.gateway.registry.specs["alpha"]
         await settled(opened)
-        stale = ServerTools("alpha", (tool("stale"),), fetched=time.time() - 301)
+        stale = Offer("alpha", (tool("stale"),), fetched=time.time() - 301)
         await Definitions(shelf, 300).save(spec, stale)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await settled(opened)

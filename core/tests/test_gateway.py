@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.gateway import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable
+from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
 
 from .remotes import Remote, text, tool
 

@@ -6,6 +6,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
+from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions import peer as module
 from mcp_gateway.sessions.peer import connected
@@ -125,7 +126,7 @@ async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
     touched = []
     async with connected(remote.connect(Credentials())) as (peer, _):
         await peer.negotiate()
-        assert await peer.list_tools(lambda: touched.append(1)) == remote.tools
+        assert await peer.list(TOOLS, lambda: touched.append(1)) == remote.tools
     assert len(touched) == remote.listed == 3
 
 
@@ -134,14 +135,14 @@ async def test_a_list_that_never_ends_is_cut(monkeypatch):
     endless = {"tools": [tool("x")], "nextCursor": "again"}
     async with connected(wire({"initialize": OLD_HELLO, "tools/list": endless})) as (peer, _):
         await peer.negotiate()
-        assert len(await peer.list_tools(lambda: None)) == 5
+        assert len(await peer.list(TOOLS, lambda: None)) == 5
 
 
 @pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
 async def test_what_is_no_definition_is_left_out(tools):
     async with connected(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as (peer, _):
         await peer.negotiate()
-        assert await peer.list_tools(lambda: None) == []
+        assert await peer.list(TOOLS, lambda: None) == []
 
 
 async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out():
@@ -149,7 +150,7 @@ async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out
     remote = Remote(tool("good"), {**tool("bad"), "inputSchema": bad})
     async with connected(remote.connect(Credentials())) as (peer, _):
         await peer.negotiate()
-        assert [found["name"] for found in await peer.list_tools(lambda: None)] == ["good"]
+        assert [found["name"] for found in await peer.list(TOOLS, lambda: None)] == ["good"]
 
 
 async def test_a_request_of_the_servers_is_refused_but_for_ping():

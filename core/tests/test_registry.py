@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import DisabledServer
 from mcp_gateway.registry import Registry, State
 
@@ -43,12 +43,12 @@ def test_a_server_that_is_not_ready_says_why(registry, state, reason, said):
 
 
 def test_a_server_that_is_ready_says_nothing(registry):
-    registry.put(ServerTools("a", (tool("x"),)))
+    registry.put(Offer("a", (tool("x"),)))
     assert note(registry, "a") is None
 
 
 def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(registry):
-    registry.put(ServerTools("a", (tool("x"),)))
+    registry.put(Offer("a", (tool("x"),)))
     registry.mark("a", State.DOWN, "no route")
     assert note(registry, "a") == "a: down, its tools may fail: no route"
     assert registry.catalogue.find("a__x")
@@ -57,12 +57,12 @@ def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(reg
 def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
     heard = []
     registry.on_change.append(heard.append)
-    registry.put(ServerTools("a", (tool("x"),), fetched=1.0))
-    registry.put(ServerTools("a", (tool("x"),), fetched=2.0))
+    registry.put(Offer("a", (tool("x"),), fetched=1.0))
+    registry.put(Offer("a", (tool("x"),), fetched=2.0))
     registry.mark("a", State.DOWN, "no route")
     assert len(heard) == 1
-    registry.put(ServerTools("a", (tool("x", "new words"),), fetched=3.0))
-    registry.put(ServerTools("a", (tool("x", "new words"),), about="new", fetched=3.0))
+    registry.put(Offer("a", (tool("x", "new words"),), fetched=3.0))
+    registry.put(Offer("a", (tool("x", "new words"),), about="new", fetched=3.0))
     assert len(heard) == 3
     assert heard[-1] is registry.catalogue
 
@@ -70,7 +70,7 @@ def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
 def test_a_first_empty_list_is_news_too(registry):
     heard = []
     registry.on_change.append(heard.append)
-    registry.put(ServerTools("a"))
+    registry.put(Offer("a"))
     assert len(heard) == 1
 
 

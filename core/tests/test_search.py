@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import pytest
 
-from mcp_gateway.catalogue import Catalogue, ServerTools
+from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.plugin import Query, QueryError
 from mcp_gateway.search import Search, UnknownRanker
 
@@ -14,7 +16,7 @@ from .remotes import tool, until
 
 
 def catalogue(*names):
-    return Catalogue().with_tools(ServerTools("a", tuple(tool(name) for name in names)), ["a"])
+    return Catalogue().with_offer(Offer("a", tuple(tool(name) for name in names)), ["a"])
 
 
 @pytest.fixture
@@ -40,7 +42,11 @@ async def test_the_index_is_built_anew_for_a_new_catalogue_only(search, words):
     for _ in range(3):
         await search.find(tools, Query(text="read"))
     assert words.built == 1
-    found = await search.find(catalogue("read", "spread"), Query(text="read"))
+    same = tools.with_offer(replace(tools.servers["a"], fetched=1.0), ["a"])
+    await search.find(same, Query(text="read"))
+    assert words.built == 1, "nothing has changed but the time"
+    changed = same.with_offer(Offer("b", (tool("spread"),)), ["a", "b"])
+    found = await search.find(changed, Query(text="read"))
     assert (words.built, found.hits.total) == (2, 2)
 
 

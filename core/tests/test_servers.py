@@ -40,7 +40,8 @@ def remote(**keys):
 def test_an_entry_comes_to_a_settled_server(one):
     spec = one()
     assert (spec.name, spec.client_transport.name, spec.auth, spec.description) == ("alpha", "stdio", None, "")
-    assert (spec.stateful, spec.auto_discover, spec.expose_tools) == (False, True, False)
+    assert (spec.stateful, spec.auto_discover) == (False, True)
+    assert spec.exposed == {"prompts", "resources", "templates"}
     assert (spec.timeout, spec.max_retries) == (30.0, 3)
 
 

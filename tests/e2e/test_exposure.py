@@ -81,6 +81,32 @@ def test_a_tool_with_a_name_that_clients_refuse_is_called_by_a_short_one(worksho
         assert remote["structuredContent"] == {"called": name}
 
 
+def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(workshop: Workshop) -> None:
+    config = workshop.config(
+        plain_entry("shown", None, "--place", "shown"),
+        plain_entry("kept", None, "--place", "kept", expose_prompts=False, expose_resources=False),
+    )
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    assert [prompt["name"] for prompt in client.ask("prompts/list", {})["result"]["prompts"]] == ["shown__greet"]
+    assert [item["uri"] for item in client.ask("resources/list", {})["result"]["resources"]] == ["plain://shown/a"]
+    refused = client.ask("prompts/get", {"name": "kept__greet"})["error"]
+    assert (refused["code"], refused["data"]) == (-32602, {"error_code": "unknown_prompt"})
+    assert "did you mean 'shown__greet'?" in refused["message"]
+    unread = client.ask("resources/read", {"uri": "plain://kept/a"})["error"]
+    assert (unread["code"], unread["data"]) == (-32602, {"error_code": "unknown_resource"})
+    old = HttpClient(client.url, modern=False).ask("resources/read", {"uri": "plain://kept/a"})["error"]
+    assert (old["code"], old["data"]) == (-32002, {"error_code": "unknown_resource"})
+
+
+def test_a_resource_of_two_servers_is_an_error_that_names_them(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("one"), plain_entry("two"))
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    assert len(client.ask("resources/list", {})["result"]["resources"]) == 2
+    for uri in ("plain://plain/a", "plain://plain/items/1"):
+        refused = client.ask("resources/read", {"uri": uri})["error"]
+        assert "belongs to several servers: one, two" in refused["message"]
+
+
 def test_a_child_gets_a_minimal_environment(workshop: Workshop) -> None:
     config = workshop.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
     client = HttpClient(

@@ -13,7 +13,7 @@ import pytest
 from support import GATEWAY, PLAIN, Workshop, plain_entry
 
 sys.path.insert(0, str(PLAIN.parent))
-from plain import ODD_RESULT, ODD_TOOL
+from plain import ODD_MESSAGES, ODD_PROMPT, ODD_RESULT, ODD_TOOL, odd_contents, odd_resource, odd_template
 from wire import HttpClient, PipeClient
 
 SERVERS = ["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"]
@@ -25,10 +25,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop,
     with ExitStack() as stack:
         workshop = Workshop(tmp_path_factory.mktemp("lossless"), stack)
         entries = [
-            plain_entry(f"stdio-{era}", None, "--era", era, expose_tools=True) for era in ("handshake", "modern")
+            plain_entry(f"stdio-{era}", None, "--era", era, "--place", f"stdio-{era}", expose_tools=True)
+            for era in ("handshake", "modern")
         ]
         for era in ("handshake", "modern"):
-            url, _ = workshop.plain_http("--era", era)
+            url, _ = workshop.plain_http("--era", era, "--place", f"http-{era}")
             entries.append({"name": f"http-{era}", "transport": "http", "url": url, "expose_tools": True})
         yield workshop, workshop.config(*entries)
 
@@ -84,3 +85,40 @@ def test_an_error_of_the_server_is_passed_on(client: Any, server: str) -> None:
 def test_all_pages_of_a_list_are_read(client: Any, server: str) -> None:
     found = client.call("discover_tools", {"server_name": server})["result"]["structuredContent"]
     assert found["tool_count"] == 8
+
+
+def test_prompts_arrive_whole(client: Any, server: str) -> None:
+    prompts = {prompt["name"]: prompt for prompt in client.ask("prompts/list", {})["result"]["prompts"]}
+    assert json.dumps(prompts[f"{server}__greet"]) == json.dumps({**ODD_PROMPT, "name": f"{server}__greet"})
+    arguments = {"who": "é"}
+    got = without_envelope(client.ask("prompts/get", {"name": f"{server}__greet", "arguments": arguments})["result"])
+    assert json.dumps(got) == json.dumps({**ODD_MESSAGES, "echo": arguments})
+
+
+def test_resources_arrive_whole(client: Any, server: str) -> None:
+    listed = client.ask("resources/list", {})["result"]["resources"]
+    assert json.dumps(odd_resource(server)) in map(json.dumps, listed)
+    templates = client.ask("resources/templates/list", {})["result"]["resourceTemplates"]
+    assert json.dumps(odd_template(server)) in map(json.dumps, templates)
+    for uri in (f"plain://{server}/a", f"plain://{server}/items/7"):
+        assert json.dumps(without_envelope(client.ask("resources/read", {"uri": uri})["result"])) == json.dumps(
+            odd_contents(uri)
+        )
+
+
+def test_completions_are_asked_of_the_server_that_the_reference_belongs_to(client: Any, server: str) -> None:
+    for reference, own in (
+        ({"type": "ref/prompt", "name": f"{server}__greet"}, {"type": "ref/prompt", "name": "greet"}),
+        ({"type": "ref/resource", "uri": f"plain://{server}/items/{{id}}"},) * 2,
+    ):
+        asked = {"ref": reference, "argument": {"name": "who", "value": "o"}}
+        result = client.ask("completion/complete", asked)["result"]
+        assert json.dumps(result["completion"]) == json.dumps({"values": ["one"], "total": 1, "vendorField": None})
+        assert result["echo"] == own
+
+
+def without_envelope(result: dict[str, Any]) -> dict[str, Any]:
+    """Take off what the modern era puts on every result."""
+    plain = {key: value for key, value in result.items() if key not in ("resultType", "ttlMs", "cacheScope", "_meta")}
+    meta = {key: value for key, value in result.get("_meta", {}).items() if "modelcontextprotocol" not in key}
+    return {**plain, **({"_meta": meta} if meta else {})}

@@ -105,8 +105,8 @@ class HttpClient:
             return self._send(message, {})
         message["params"] = enveloped(params)
         routing = {"mcp-protocol-version": MODERN, "mcp-method": method}
-        if "name" in params:
-            routing["mcp-name"] = params["name"]
+        if name := params.get("name", params.get("uri")):
+            routing["mcp-name"] = name
         return self._send(message, routing)
 
     def ask(self, method: str, params: Json) -> Json:

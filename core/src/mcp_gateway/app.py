@@ -19,6 +19,7 @@ from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry
+from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
 from mcp_gateway.sessions.pool import open_pool
@@ -51,7 +52,7 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
         access = Access(strategies, client_transports)
         discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
         pool.on_notify.append(discovery.notified)
-        gateway = Gateway(registry, discovery, Search(rankers, environment.ranker), access, pool)
+        gateway = Gateway(registry, Routing(registry), discovery, Search(rankers, environment.ranker), access, pool)
         server = GatewayServer(gateway, tasks)
         discovery.start()
         yield Running(gateway, server)

@@ -1,41 +1,52 @@
-"""The catalogue: all tools of all servers, as they defined them; one immutable snapshot, swapped whole."""
+"""The catalogue: all that the servers offer, as they defined it; one immutable snapshot, swapped whole."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.names import full_name, split_name
 from mcp_gateway.plugin import Document, Parameter
 
+if TYPE_CHECKING:
+    from mcp.shared.uri_template import UriTemplate
+
 Definition = Mapping[str, Any]
-"""A tool's definition: the JSON object that its server sent, with all of its fields."""
+"""What a server said of a tool, prompt, resource or template: a JSON object, with all of its fields."""
 
 
 @dataclass(frozen=True)
-class ServerTools:
-    """The tools of one server at one moment, and what the server said of itself.
+class Offer:
+    """What one server offers at one moment, and what it said of itself.
 
     `fetched` is when, in seconds since the epoch. `about` is the server's own
     description: its `instructions`, or its title.
     """
 
     server: str
-    definitions: tuple[Definition, ...] = ()
+    tools: tuple[Definition, ...] = ()
+    prompts: tuple[Definition, ...] = ()
+    resources: tuple[Definition, ...] = ()
+    templates: tuple[Definition, ...] = ()
     about: str = ""
-    fetched: float = 0.0
+    fetched: float = field(default=0.0, compare=False)
 
     @cached_property
     def by_name(self) -> Mapping[str, Definition]:
-        """The definitions by the server's own names for them."""
-        return {definition["name"]: definition for definition in self.definitions}
+        """The tools by the server's own names for them."""
+        return {definition["name"]: definition for definition in self.tools}
 
     @cached_property
     def own_names(self) -> Mapping[str, str]:
         """The server's own names of its tools, by the names that they have in the gateway."""
         return {full_name(self.server, name): name for name in self.by_name}
+
+    @cached_property
+    def prompts_by_name(self) -> Mapping[str, Definition]:
+        """The prompts by the names that they have in the gateway."""
+        return {full_name(self.server, definition["name"]): definition for definition in self.prompts}
 
     def own_name(self, name: str) -> str | None:
         """Return the server's own name of a tool that was called `name`: its full name, or its short form."""
@@ -43,6 +54,20 @@ class ServerTools:
         if parts is not None and parts[0] == self.server and parts[1] in self.by_name:
             return parts[1]
         return self.own_names.get(name)
+
+    def lists(self, uri: str) -> bool:
+        """Whether the server listed this very resource."""
+        return uri in self._uris
+
+    def has_template(self, uri: str) -> bool:
+        """Whether the server listed a template that is `uri`, or that makes it."""
+        return any(
+            template["uriTemplate"] == uri or _makes(template["uriTemplate"], uri) for template in self.templates
+        )
+
+    @cached_property
+    def _uris(self) -> frozenset[str]:
+        return frozenset(definition["uri"] for definition in self.resources)
 
     @cached_property
     def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
@@ -60,14 +85,19 @@ class ServerTools:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What every server offers, by server, in the order of the configuration."""
+    """What every server offers, by server, in the order of the configuration.
 
-    servers: Mapping[str, ServerTools] = field(default_factory=dict)
+    Snapshots of equal `revision` offer the same: then only the time has moved on.
+    """
 
-    def with_tools(self, tools: ServerTools, order: Sequence[str]) -> Catalogue:
-        """Return a catalogue in which `tools` replace those of the same server."""
-        found = {**self.servers, tools.server: tools}
-        return Catalogue({name: found[name] for name in order if name in found})
+    servers: Mapping[str, Offer] = field(default_factory=dict)
+    revision: int = 0
+
+    def with_offer(self, offer: Offer, order: Sequence[str]) -> Catalogue:
+        """Return a catalogue in which `offer` replaces that of the same server."""
+        changed = self.servers.get(offer.server) != offer
+        found = {**self.servers, offer.server: offer}
+        return Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
 
     def find(self, name: str) -> Definition | None:
         """Return the definition of the tool that is called `name` in the gateway, if there is one."""
@@ -133,3 +163,19 @@ def _texts(schema: object) -> Iterator[str]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _template(text: str) -> UriTemplate | None:
+    from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
+
+    try:
+        return UriTemplate.parse(text)
+    except InvalidUriTemplate:
+        return None
+
+
+def _makes(template: str, uri: str) -> bool:
+    """Whether a URI template (RFC 6570) can expand to `uri`."""
+    parsed = _template(template)
+    return parsed is not None and parsed.match(uri) is not None

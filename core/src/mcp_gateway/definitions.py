@@ -1,4 +1,4 @@
-"""Tool definitions in the storage backend: one key a server, shared by every gateway that uses the same storage."""
+"""Definitions in the storage backend: one key a server, shared by every gateway that uses the same storage."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import anyio
 import structlog
 
-from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.kinds import KINDS
 from mcp_gateway.plugin import StorageBackend, StorageError
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "mcp-gateway:1:tools:"
+PREFIX = "mcp-gateway:2:offer:"
 """Begins every key; the number is the version of the values' form."""
 
 STORAGE_SECONDS = 5.0
@@ -24,13 +25,13 @@ STORAGE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Definitions:
-    """Remembers tool definitions for `ttl` seconds. Storage that fails is a warning, never an error."""
+    """Remembers what servers offer for `ttl` seconds. Storage that fails is a warning, never an error."""
 
     storage: StorageBackend
     ttl: float
     _failing: bool = field(default=False)
 
-    async def load(self, spec: ServerSpec) -> ServerTools | None:
+    async def load(self, spec: ServerSpec) -> Offer | None:
         """Return what is remembered of a server, if it is not older than the TTL."""
         try:
             with anyio.fail_after(STORAGE_SECONDS):
@@ -41,9 +42,10 @@ class Definitions:
         self._works()
         return None if value is None else _parsed(spec.name, value)
 
-    async def save(self, spec: ServerSpec, tools: ServerTools) -> None:
-        """Remember a server's tools: one key, so that a reader never sees half of them."""
-        kept = {"fetched": tools.fetched, "about": tools.about, "definitions": list(tools.definitions)}
+    async def save(self, spec: ServerSpec, offer: Offer) -> None:
+        """Remember what a server offers: one key, so that a reader never sees half of it."""
+        kept = {"fetched": offer.fetched, "about": offer.about}
+        kept |= {kind.name: getattr(offer, kind.name) for kind in KINDS}
         try:
             with anyio.fail_after(STORAGE_SECONDS):
                 await self.storage.set(_key(spec), json.dumps(kept).encode(), ttl=self.ttl)
@@ -74,12 +76,12 @@ def _key(spec: ServerSpec) -> str:
     return f"{PREFIX}{spec.name}:{spec.fingerprint}"
 
 
-def _parsed(server: str, value: bytes) -> ServerTools | None:
+def _parsed(server: str, value: bytes) -> Offer | None:
     """Read a stored value; one that is not of this form is as good as none."""
     try:
         kept: Any = json.loads(value)
-        definitions = tuple(item for item in kept["definitions"] if isinstance(item["name"], str))
-        return ServerTools(server, definitions, about=str(kept["about"]), fetched=float(kept["fetched"]))
+        offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
+        return Offer(server, **offered, about=str(kept["about"]), fetched=float(kept["fetched"]))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         log.warning("stored definitions cannot be read; asking the server", server=server)
         return None

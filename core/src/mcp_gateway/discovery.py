@@ -1,4 +1,4 @@
-"""Discovery: asking servers for their tools, at start-up, when definitions grow old, and when they change."""
+"""Discovery: asking servers for what they offer, at start-up, when definitions grow old, and when they change."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import mcp_types as types
 import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.access import Access
-from mcp_gateway.catalogue import ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Definitions
+from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry, State
+from mcp_gateway.sessions.failures import of_answer
 from mcp_gateway.sessions.peer import Json, Peer
 from mcp_gateway.sessions.pool import Borrower, Pool, Touch
 
 log = structlog.get_logger(__name__)
 
-_LIST_CHANGED = "notifications/tools/list_changed"
-_METHOD_NOT_FOUND = -32601
+_LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
 
@@ -65,8 +67,8 @@ class Discovery:
                 self._begin(spec, ANONYMOUS)
 
     def notified(self, server: str, method: str) -> None:
-        """Take note that a server announced something; if its tools changed, ask again."""
-        if method != _LIST_CHANGED:
+        """Take note that a server announced something; if what it offers changed, ask again."""
+        if method not in _LIST_CHANGED:
             return
         if run := self._runs.get(server):
             run.again = True
@@ -90,8 +92,8 @@ class Discovery:
         """Whether any discovery is under way."""
         return bool(self._runs)
 
-    async def discover(self, spec: ServerSpec, caller: Caller) -> ServerTools:
-        """Ask a server for its tools now, and put them into registry and storage.
+    async def discover(self, spec: ServerSpec, caller: Caller) -> Offer:
+        """Ask a server for what it offers now, and put that into registry and storage.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
@@ -99,7 +101,7 @@ class Discovery:
 
         """
         try:
-            tools = await self._ask(spec, await self.access.borrower(spec, caller))
+            offer = await self._ask(spec, await self.access.borrower(spec, caller))
         except AuthError as error:
             if spec.name not in self.registry.catalogue.servers:
                 self._failed(spec, State.WAITING, error)
@@ -108,18 +110,18 @@ class Discovery:
             self._failed(spec, State.DOWN, error)
             raise
         self._pauses.pop(spec.name, None)
-        self.registry.put(tools)
-        await self.definitions.save(spec, tools)
-        return tools
+        self.registry.put(offer)
+        await self.definitions.save(spec, offer)
+        return offer
 
-    async def _ask(self, spec: ServerSpec, borrower: Borrower) -> ServerTools:
+    async def _ask(self, spec: ServerSpec, borrower: Borrower) -> Offer:
         try:
-            hello, definitions = await self.pool.lend(borrower, _ask)
+            hello, offered = await self.pool.lend(borrower, _ask)
         except MCPError as error:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
             ) from error
-        return ServerTools(spec.name, tuple(definitions), about=_about(hello), fetched=time.time())
+        return Offer(spec.name, **offered, about=_about(hello), fetched=time.time())
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.statuses[spec.name].state:
@@ -153,11 +155,11 @@ class Discovery:
         stored = None if ask else await self.definitions.load(spec)
         if stored is not None and time.time() - stored.fetched < self.definitions.ttl:
             self.registry.put(stored)
-            log.info("definitions found in storage", server=spec.name, tools=len(stored.definitions))
+            log.info("definitions found in storage", server=spec.name, tools=len(stored.tools))
             return
         with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
-            tools = await self.discover(spec, caller)
-            log.info("discovered", server=spec.name, tools=len(tools.definitions))
+            offer = await self.discover(spec, caller)
+            log.info("discovered", server=spec.name, tools=len(offer.tools))
 
     def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         before = self._pauses.get(spec.name)
@@ -167,15 +169,28 @@ class Discovery:
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
 
 
-async def _ask(peer: Peer, touch: Touch) -> tuple[Json, list[Json]]:
-    """Return what the server said of itself, and its tools; a server without tools has none."""
-    capabilities = peer.hello.get("capabilities")
+async def _ask(peer: Peer, touch: Touch) -> tuple[Json, dict[str, tuple[Json, ...]]]:
+    """Return what the server said of itself, and what it offers of each kind."""
+    return peer.hello, {kind.name: tuple(await _listed(peer, kind, touch)) for kind in KINDS}
+
+
+async def _listed(peer: Peer, kind: Kind, touch: Touch) -> list[Json]:
+    """Ask for one kind: always for tools, for the others if the server says that it has them.
+
+    That it cannot list the others is no reason to do without its tools.
+    """
+    declared = peer.declares(kind.capability)
+    if not declared and kind is not TOOLS:
+        return []
     try:
-        return peer.hello, await peer.list_tools(touch)
+        return await peer.list(kind, touch)
     except MCPError as error:
-        if error.code == _METHOD_NOT_FOUND and not (isinstance(capabilities, dict) and "tools" in capabilities):
-            return peer.hello, []
-        raise
+        if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
+            return []
+        if kind is TOOLS or of_answer("", error) is not None:
+            raise
+        log.warning("a server does not list what it declares", method=kind.method, reason=error.error.message)
+        return []
 
 
 def _about(hello: Mapping[str, Any]) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 
 from mcp_gateway.access import Access
-from mcp_gateway.catalogue import Definition, ServerTools
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
-from mcp_gateway.names import SEPARATOR, full_name, nearest
-from mcp_gateway.plugin import Caller, GatewayError, Query
-from mcp_gateway.registry import Registry, State
+from mcp_gateway.plugin import Caller, Query
+from mcp_gateway.registry import Registry
+from mcp_gateway.routing import Routing
 from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.peer import Json, Peer, ProgressFn
 from mcp_gateway.sessions.pool import Pool, Touch
@@ -31,22 +30,13 @@ SETTLE_EMPTY_SECONDS = 10.0
 _RECHECK_SECONDS = 2.0
 
 
-class MalformedName(GatewayError):
-    """It is not of the form server__tool."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent to a server. `mirrored` says which arguments go into headers, too."""
 
-    code = "malformed_name"
-
-
-class UnknownServer(GatewayError):
-    """No server of that name is configured."""
-
-    code = "unknown_server"
-
-
-class UnknownTool(GatewayError):
-    """The server has no tool of that name."""
-
-    code = "unknown_tool"
+    method: str
+    params: Json
+    mirrored: Mapping[tuple[str, ...], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +44,15 @@ class Gateway:
     """What the gateway does, in three straight lines."""
 
     registry: Registry
+    routing: Routing
     discovery: Discovery
     finder: Search
     access: Access
     pool: Pool
 
-    async def discover(self, server: str, caller: Caller) -> ServerTools:
+    async def discover(self, server: str, caller: Caller) -> Offer:
         """Ask a server for its tools now, and remember them."""
-        return await self.discovery.discover(self._spec(server), caller)
+        return await self.discovery.discover(self.routing.server(server), caller)
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> Found:
         """Find the tools that fit a query."""
@@ -78,32 +69,46 @@ class Gateway:
 
         `params` are those of `tools/call`, but for the name.
         """
-        spec = self._spec_of(name)
-        tools, tool = await self._known(spec, name, caller)
+        spec = self.routing.tool_server(name)
+        offer, tool = await self._known(spec, name, caller)
+        request = Request("tools/call", {**params, "name": tool}, offer.mirrored.get(tool))
+        return await _logged(name, self._send(spec, request, caller, on_progress))
+
+    async def get_prompt(self, name: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
+        """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
+        spec, definition = self.routing.prompt(name)
+        request = Request("prompts/get", {**params, "name": definition["name"]})
+        return await self._send(spec, request, caller, on_progress)
+
+    async def read(self, uri: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
+        """Read a resource from the server that listed it, or whose template makes it."""
+        request = Request("resources/read", {**params, "uri": uri})
+        return await self._send(self.routing.resource_server(uri), request, caller, on_progress)
+
+    async def complete(self, params: Json, caller: Caller) -> Json:
+        """Complete an argument of a prompt or of a resource template."""
+        reference = params.get("ref")
+        described = dict(reference) if isinstance(reference, dict) else {}
+        if described.get("type") == "ref/prompt":
+            spec, definition = self.routing.prompt(str(described.get("name")))
+            described["name"] = definition["name"]
+        else:
+            spec = self.routing.resource_server(str(described.get("uri")))
+        return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
+
+    async def _send(
+        self, spec: ServerSpec, request: Request, caller: Caller, on_progress: ProgressFn | None = None
+    ) -> Json:
+        """Send a request to a server with the caller's credentials; return its answer."""
         borrower = await self.access.borrower(spec, caller)
-        mirrored = tools.mirrored.get(tool)
 
         async def send(peer: Peer, touch: Touch) -> Json:
             progress = on_progress and _touching(touch, on_progress)
-            return await peer.request("tools/call", {**params, "name": tool}, on_progress=progress, mirrored=mirrored)
+            return await peer.request(request.method, request.params, on_progress=progress, mirrored=request.mirrored)
 
-        return await _logged(name, self.pool.lend(borrower, send))
+        return await self.pool.lend(borrower, send)
 
-    def definition(self, name: str) -> Definition | None:
-        """Return the definition of a tool that is known by its full name."""
-        return self.registry.catalogue.find(name)
-
-    def exposed(self) -> list[tuple[str, Definition]]:
-        """Return full name and definition of every tool that is listed natively."""
-        catalogue = self.registry.catalogue
-        return [
-            (name, tools.by_name[own])
-            for server, tools in catalogue.servers.items()
-            if self.registry.specs[server].expose_tools
-            for name, own in tools.own_names.items()
-        ]
-
-    async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[ServerTools, str]:
+    async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[Offer, str]:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
         tools = self.registry.catalogue.servers.get(spec.name)
         tool = tools.own_name(name) if tools else None
@@ -111,39 +116,8 @@ class Gateway:
             tools = await self.discovery.discover(spec, caller)
             tool = tools.own_name(name)
         if tool is None:
-            raise UnknownTool(self._no_such_tool(spec.name, name, tools))
+            raise self.routing.no_such_tool(name, tools)
         return tools, tool
-
-    def _spec(self, name: str) -> ServerSpec:
-        if name in self.registry.specs:
-            return self.registry.specs[name]
-        status = self.registry.statuses.get(name)
-        if status is not None and status.state is State.DISABLED:
-            raise UnknownServer(f"server {name!r} is disabled: {status.reason}")
-        known = ", ".join(self.registry.specs) or "none"
-        raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
-
-    def _spec_of(self, name: str) -> ServerSpec:
-        server = self.registry.catalogue.server_of(name)
-        if server is None:
-            hint = _meant(name, self.registry.catalogue.full_names())
-            raise MalformedName(
-                f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
-                f"{hint}find names with tool_search"
-            )
-        return self._spec(server)
-
-    def _no_such_tool(self, server: str, name: str, tools: ServerTools) -> str:
-        tool = name.removeprefix(f"{server}{SEPARATOR}")
-        near = [full_name(server, own) for own in nearest(tool, tools.by_name)]
-        near = near or nearest(name, self.registry.catalogue.full_names())
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-        return f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search."
-
-
-def _meant(name: str, known: Mapping[str, Any] | Any) -> str:
-    near = nearest(name, known)
-    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
 
 
 async def _logged(name: str, called: Awaitable[Json]) -> Json:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mcp_gateway.catalogue import Catalogue, ServerTools
+from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import DisabledServer, ServerSpec
 
 
@@ -50,12 +50,12 @@ class Registry:
             statuses.setdefault(server.name, Status(State.DISABLED, server.reason))
         return cls({spec.name: spec for spec in specs}, statuses=statuses)
 
-    def put(self, tools: ServerTools) -> None:
-        """Take over a server's tools, and tell those who want to know if they changed."""
-        before = self.catalogue.servers.get(tools.server)
-        self.catalogue = self.catalogue.with_tools(tools, list(self.specs))
-        self.mark(tools.server, State.READY)
-        if before is None or before.definitions != tools.definitions or before.about != tools.about:
+    def put(self, offer: Offer) -> None:
+        """Take over what a server offers, and tell those who want to know if it changed."""
+        before = self.catalogue.servers.get(offer.server)
+        self.catalogue = self.catalogue.with_offer(offer, list(self.specs))
+        self.mark(offer.server, State.READY)
+        if before != offer:
             for tell in self.on_change:
                 tell(self.catalogue)
 

@@ -61,7 +61,7 @@ class Search:
         ranker = self._ranker(name)
         async with self._building.setdefault(name, anyio.Lock()):
             built = self._built.get(name)
-            if built is None or built.catalogue is not catalogue:
+            if built is None or built.catalogue.revision != catalogue.revision:
                 built = self._built[name] = _Built(catalogue, await ranker.build(catalogue.documents()))
             return built
 

@@ -1,6 +1,7 @@
 """An MCP server of nothing but the standard library, so that no SDK can lose a field on the way out.
 
 plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions] [--tool NAME]
+         [--place NAME]
 
 It writes a line to FILE for everything that the tests want to know: its start, each request, each notification.
 """
@@ -46,7 +47,34 @@ ODD_TOOL = {
     "_meta": {"vendor/tool": 2**65},
     "vendorField": None,
 }
+ODD_PROMPT = {
+    "name": "greet",
+    "title": "Greet",
+    "arguments": [{"name": "who", "required": True, "xHint": 1.0}],
+    "icons": [{"src": "data:image/png;base64,AAAA"}],
+    "vendorField": None,
+    "_meta": {"vendor/prompt": 2**65},
+}
+ODD_MESSAGES = {
+    "description": None,
+    "messages": [{"role": "user", "content": {"type": "hologram", "data": [1.0, None]}, "xUnknown": {"b": 1, "a": 2}}],
+    "vendorTop": 2**70,
+}
 SIMPLE = {"type": "object"}
+
+
+def odd_resource(place: str) -> dict[str, Any]:
+    return {"uri": f"plain://{place}/a", "name": "a", "size": 2**60, "vendorField": {"z": None, "a": 1.0}}
+
+
+def odd_template(place: str) -> dict[str, Any]:
+    return {"uriTemplate": f"plain://{place}/items/{{id}}", "name": "items", "vendorField": [None]}
+
+
+def odd_contents(uri: str) -> dict[str, Any]:
+    return {"contents": [{"uri": uri, "text": "a", "vendorField": 2**66, "xNull": None}], "vendorTop": {"f": 1.0}}
+
+
 TOOLS = [
     ODD_TOOL,
     {"name": "echo", "description": "Returns its arguments", "inputSchema": SIMPLE},
@@ -65,6 +93,7 @@ class Server:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.modern = arguments.era == "modern"
         self.log_path = arguments.log
+        self.place = arguments.place
         self.more = arguments.tool
         self.tools = [*TOOLS, *({"name": name, "inputSchema": SIMPLE} for name in self.more)]
         self.cancelled: set[Any] = set()
@@ -90,14 +119,17 @@ class Server:
             result = {"resultType": "complete", **result}
         return {"jsonrpc": "2.0", "id": message["id"], "result": result}
 
-    def result(self, method: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any) -> Any:
+    def result(  # noqa: C901, PLR0911  # one answer a method
+        self, method: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any
+    ) -> Any:
         match method:
             case "initialize" if not self.modern:
                 info = {"name": "plain", "version": "1", "title": "A plain server"}
-                capabilities = {"tools": {"listChanged": True}}
+                capabilities = {"tools": {"listChanged": True}, "prompts": {}, "resources": {}, "completions": {}}
                 return {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info}
             case "server/discover" if self.modern:
-                return {"supportedVersions": [MODERN], "capabilities": {"tools": {}}, "instructions": "A plain server"}
+                capabilities = {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
+                return {"supportedVersions": [MODERN], "capabilities": capabilities, "instructions": "A plain server"}
             case "ping":
                 return {}
             case "tools/list":
@@ -106,6 +138,18 @@ class Server:
                 return {**page, "nextCursor": str(at + 5)} if at + 5 < len(self.tools) else page
             case "tools/call":
                 return self.call(params["name"], params, headers, send, id_)
+            case "prompts/list":
+                return {"prompts": [ODD_PROMPT]}
+            case "prompts/get" if params["name"] == "greet":
+                return {**ODD_MESSAGES, "echo": params.get("arguments")}
+            case "resources/list":
+                return {"resources": [odd_resource(self.place)]}
+            case "resources/templates/list":
+                return {"resourceTemplates": [odd_template(self.place)]}
+            case "resources/read":
+                return odd_contents(params["uri"])
+            case "completion/complete":
+                return {"completion": {"values": ["one"], "total": 1, "vendorField": None}, "echo": params["ref"]}
         raise Error({"code": -32601, "message": "Method not found"})
 
     def call(  # noqa: PLR0911  # one answer a tool
@@ -238,6 +282,7 @@ def main() -> None:
     parser.add_argument("--start-delay", type=float, default=0.0)
     parser.add_argument("--sessions", action="store_true")
     parser.add_argument("--tool", action="append", default=[])
+    parser.add_argument("--place", default="plain")
     arguments = parser.parse_args()
     time.sleep(arguments.start_delay)
     server = Server(arguments)

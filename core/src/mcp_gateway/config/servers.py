@@ -33,6 +33,8 @@ class ServerEntry(BaseModel):
     auto_discover: bool = Field(default=True, description="Ask for the tools at start-up")
     enabled: bool = Field(default=True, description="false: leave the server out")
     expose_tools: bool = Field(default=False, description="List the tools natively, as server__tool")
+    expose_prompts: bool = Field(default=True, description="List the prompts, as server__prompt")
+    expose_resources: bool = Field(default=True, description="List the resources and their templates")
     timeout: Seconds | None = Field(None, description="Seconds to wait for this server")
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
@@ -48,6 +50,7 @@ class ServerEntry(BaseModel):
 class ServerSpec:
     """A server, with its plugins chosen and their options settled.
 
+    `exposed` names the kinds that clients see natively: tools, prompts, resources, templates.
     `auth` is None where no credentials are wanted; with `auth_optional` a caller who
     brought none goes without. `fingerprint` changes with where the entry leads.
     """
@@ -60,7 +63,7 @@ class ServerSpec:
     overridable: bool
     stateful: bool
     auto_discover: bool
-    expose_tools: bool
+    exposed: frozenset[str]
     timeout: float
     max_retries: int
     fingerprint: str
@@ -170,7 +173,7 @@ class _Reading:
                 overridable=environment.auth_mode != "static",
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
                 auto_discover=entry.auto_discover,
-                expose_tools=entry.expose_tools,
+                exposed=_exposed(entry),
                 timeout=entry.timeout or environment.timeout,
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=_fingerprint(keys),
@@ -231,3 +234,10 @@ def _fingerprint(keys: Mapping[str, Any]) -> str:
     """Hash where an entry leads, so that a stored tool list is not taken for that of another server."""
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
+
+
+def _exposed(entry: ServerEntry) -> frozenset[str]:
+    tools = {"tools"} if entry.expose_tools else set()
+    prompts = {"prompts"} if entry.expose_prompts else set()
+    resources = {"resources", "templates"} if entry.expose_resources else set()
+    return frozenset(tools | prompts | resources)

@@ -30,6 +30,7 @@ from mcp.shared.inbound import (
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
+from mcp_gateway.kinds import TOOLS, Kind
 from mcp_gateway.version import IMPLEMENTATION
 
 log = structlog.get_logger(__name__)
@@ -78,19 +79,24 @@ class Peer:
         options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}
         return await self.dispatcher.send_raw_request(method, params, options)
 
-    async def list_tools(self, touch: Callable[[], None]) -> list[Json]:
-        """Return all pages of `tools/list`: the definitions that have a name. `touch` is called after each page."""
+    def declares(self, capability: str) -> bool:
+        """Whether the server said that it has a capability."""
+        capabilities = self.hello.get("capabilities")
+        return isinstance(capabilities, dict) and capability in capabilities
+
+    async def list(self, kind: Kind, touch: Callable[[], None]) -> list[Json]:
+        """Return all pages of a list, as far as they are definitions. `touch` is called after each page."""
         found: list[Json] = []
         cursor: str | None = None
         for _ in range(MAX_PAGES):
-            page = await self.request("tools/list", {} if cursor is None else {"cursor": cursor})
+            page = await self.request(kind.method, {} if cursor is None else {"cursor": cursor})
             touch()
-            tools = page.get("tools")
-            found += [tool for tool in tools if _is_definition(tool)] if isinstance(tools, list) else []
+            items = page.get(kind.field)
+            found += filter(kind.admits, items if isinstance(items, list) else [])
             cursor = page.get("nextCursor")
             if not cursor:
                 break
-        return _with_valid_headers(found) if self.modern else found
+        return _with_valid_headers(found) if self.modern and kind is TOOLS else found
 
     async def negotiate(self) -> None:
         """Find out the server's era and greet it.
@@ -203,10 +209,6 @@ async def _refused(_context: DispatchContext[Any], method: str, _params: Mapping
 
 async def _ignored(_context: DispatchContext[Any], _method: str, _params: Mapping[str, Any] | None) -> None:
     """Take a notification that `notified` has consumed already."""
-
-
-def _is_definition(tool: object) -> bool:
-    return isinstance(tool, dict) and isinstance(tool.get("name"), str) and bool(tool["name"])
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:

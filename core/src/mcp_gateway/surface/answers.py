@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mcp_gateway.catalogue import Definition, ServerTools
+from mcp_gateway.catalogue import Definition, Offer
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.search import Found
 
@@ -29,7 +29,7 @@ def search_answer(query: str, found: Found, notes: Sequence[str]) -> Json:
     )
 
 
-def discover_answer(tools: ServerTools) -> Json:
+def discover_answer(tools: Offer) -> Json:
     """Answer `discover_tools`."""
     described = [_described(name, tools.by_name[own]) for name, own in tools.own_names.items()]
     return _result(

@@ -65,10 +65,16 @@ class Clients:
         self._sessions[connection] = context.session
         connection.exit_stack.callback(self._left, connection)
 
-    async def tell_tools_changed(self) -> None:
-        """Tell every client that the list of tools has changed."""
+    async def tell_changed(self, name: str) -> None:
+        """Tell every client that a list has changed: of `tools`, `prompts` or `resources`."""
         for session in list(self._sessions.values()):
-            await session.send_tool_list_changed()
+            match name:
+                case "tools":
+                    await session.send_tool_list_changed()
+                case "prompts":
+                    await session.send_prompt_list_changed()
+                case "resources":
+                    await session.send_resource_list_changed()
 
     def _left(self, connection: Connection) -> None:
         self._sessions.pop(connection, None)

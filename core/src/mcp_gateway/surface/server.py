@@ -7,7 +7,7 @@ What it is to answer is put in its place as raw JSON, since its models drop fiel
 from __future__ import annotations
 
 import uuid
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,11 +18,20 @@ from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.models import InitializationOptions
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ServerEvent,
+    ToolsListChanged,
+)
 
-from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.catalogue import Catalogue, Definition
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
 from mcp_gateway.surface.clients import Clients, Context, caller_of, is_modern
+from mcp_gateway.surface.content import Content
 from mcp_gateway.surface.eras import Json, as_definition, as_result
 from mcp_gateway.surface.own_tools import instructions, own_tools
 from mcp_gateway.surface.tools import Tools
@@ -40,10 +49,11 @@ class GatewayServer(Server[Any]):
         """Stand in front of `gateway`."""
         self._gateway = gateway
         self._tools = Tools(gateway, own_tools(gateway.registry.specs.values()))
+        self._content = Content(gateway)
         self._tasks = tasks
         self._bus = InMemorySubscriptionBus()
         self._clients = Clients(on_gone=gateway.pool.forget_client)
-        self._exposed = gateway.exposed()
+        self._exposed = self._listed()
         super().__init__(
             NAME,
             version=VERSION,
@@ -51,6 +61,12 @@ class GatewayServer(Server[Any]):
             instructions=self._instructions(gateway.registry.catalogue),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_templates,
+            on_read_resource=self._read_resource,
+            on_completion=self._complete,
             on_subscriptions_listen=ListenHandler(self._bus),
             get_tool_input_schema=self._tools.input_schema,
         )
@@ -63,8 +79,10 @@ class GatewayServer(Server[Any]):
         experimental_capabilities: dict[str, dict[str, Any]] | None = None,
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
-        """Say in every handshake that the list of tools may change; the SDK's HTTP transport has no option for it."""
-        options = notification_options or NotificationOptions(tools_changed=True)
+        """Say in every handshake that the lists may change; the SDK's HTTP transport has no option for it."""
+        options = notification_options or NotificationOptions(
+            tools_changed=True, prompts_changed=True, resources_changed=True
+        )
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
@@ -82,15 +100,43 @@ class GatewayServer(Server[Any]):
         return as_result(answers[0], modern=is_modern(ctx)) if answers else typed
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        with _named_request():
-            _answer.get().append(await self._tools.list(caller_of(context), modern=is_modern(context)))
+        await _leave(self._tools.list(caller_of(context), modern=is_modern(context)))
         return types.ListToolsResult(tools=[])
 
     async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:
-        with _named_request():
-            called = self._tools.call(context.params or {}, caller_of(context), context.session.report_progress)
-            _answer.get().append(await called)
+        await _leave(self._tools.call(context.params or {}, caller_of(context), context.session.report_progress))
         return types.CallToolResult(content=[])
+
+    async def _list_prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        await _leave(self._content.list(PROMPTS, caller_of(context)))
+        return types.ListPromptsResult(prompts=[])
+
+    async def _get_prompt(self, context: Context, _: types.GetPromptRequestParams) -> types.GetPromptResult:
+        await _leave(
+            self._content.get_prompt(context.params or {}, caller_of(context), context.session.report_progress)
+        )
+        return types.GetPromptResult(messages=[])
+
+    async def _list_resources(
+        self, context: Context, _: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        await _leave(self._content.list(RESOURCES, caller_of(context)))
+        return types.ListResourcesResult(resources=[])
+
+    async def _list_templates(
+        self, context: Context, _: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        await _leave(self._content.list(TEMPLATES, caller_of(context)))
+        return types.ListResourceTemplatesResult(resource_templates=[])
+
+    async def _read_resource(self, context: Context, _: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        report, modern = context.session.report_progress, is_modern(context)
+        await _leave(self._content.read(context.params or {}, caller_of(context), report, modern=modern))
+        return types.ReadResourceResult(contents=[])
+
+    async def _complete(self, context: Context, _: types.CompleteRequestParams) -> types.CompleteResult:
+        await _leave(self._content.complete(context.params or {}, caller_of(context)))
+        return types.CompleteResult(completion=types.Completion(values=[]))
 
     def _instructions(self, catalogue: Catalogue) -> str:
         about = {name: tools.about for name, tools in catalogue.servers.items()}
@@ -99,24 +145,37 @@ class GatewayServer(Server[Any]):
     def _changed(self, catalogue: Catalogue) -> None:
         """Follow a new catalogue: describe its servers; tell clients if what is listed natively has changed."""
         self.instructions = self._instructions(catalogue)
-        exposed = self._gateway.exposed()
-        if exposed != self._exposed:
-            self._exposed = exposed
+        listed = self._listed()
+        changed = [kind for kind in KINDS if listed[kind] != self._exposed[kind]]
+        self._exposed = listed
+        if TOOLS in changed:
             self._warn_of_unlistable()
-            self._tasks.start_soon(self._tell_tools_changed)
+        if changed:
+            self._tasks.start_soon(self._tell, frozenset(kind.capability for kind in changed))
+
+    def _listed(self) -> dict[Kind, list[tuple[str, Definition]]]:
+        return {kind: self._gateway.routing.exposed(kind) for kind in KINDS}
 
     def _warn_of_unlistable(self) -> None:
-        names = [name for name, definition in self._exposed if as_definition(definition, modern=True) is None]
+        names = [name for name, definition in self._exposed[TOOLS] if as_definition(definition, modern=True) is None]
         if names:
             log.warning(
                 "tools without a proper inputSchema are not listed natively, only found and called", tools=names
             )
 
-    async def _tell_tools_changed(self) -> None:
-        await self._bus.publish(ToolsListChanged())
-        await self._clients.tell_tools_changed()
+    async def _tell(self, changed: frozenset[str]) -> None:
+        """Tell clients of both eras which lists have changed."""
+        events: dict[str, ServerEvent] = {
+            "tools": ToolsListChanged(),
+            "prompts": PromptsListChanged(),
+            "resources": ResourcesListChanged(),
+        }
+        for name in sorted(changed):
+            await self._bus.publish(events[name])
+            await self._clients.tell_changed(name)
 
 
-def _named_request() -> AbstractContextManager[Any]:
-    """Give a request an id that stands in every log line of it; the clients' own ids are not unique."""
-    return structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12])
+async def _leave(answer: Awaitable[Json]) -> None:
+    """Leave an answer for the client, under an id that stands in every log line of its request."""
+    with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
+        _answer.get().append(await answer)

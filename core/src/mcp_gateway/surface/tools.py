@@ -12,8 +12,10 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from mcp_gateway.config.problems import in_words
-from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway, MalformedName, UnknownServer, UnknownTool
+from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
+from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
+from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.sessions.peer import ProgressFn
 from mcp_gateway.surface.answers import discover_answer, failure, search_answer
 from mcp_gateway.surface.clients import with_override
@@ -65,7 +67,7 @@ class Tools:
         """Return the input schema of a tool by the name it has here, if it is known."""
         if name in self._own_schemas:
             return self._own_schemas[name]
-        definition = self._gateway.definition(name)
+        definition = self._gateway.routing.definition(name)
         schema = definition.get("inputSchema") if definition else None
         return schema if isinstance(schema, dict) else None
 
@@ -74,10 +76,13 @@ class Tools:
 
         The list is the same for all callers of an era and does not change because of a search.
         """
-        if any(spec.expose_tools for spec in self._gateway.registry.specs.values()):
+        if any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values()):
             self._gateway.discovery.freshen(caller)
             await self._gateway.discovery.settled(SETTLE_EMPTY_SECONDS)
-        found = [(name, as_definition(definition, modern=modern)) for name, definition in self._gateway.exposed()]
+        found = [
+            (name, as_definition(definition, modern=modern))
+            for name, definition in self._gateway.routing.exposed(TOOLS)
+        ]
         exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
         return {"tools": [*self._own, *exposed], "ttlMs": 0, "cacheScope": "private"}
 

@@ -1,0 +1,133 @@
+"""Routing: which server a name or a URI leads to, and what clients see of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mcp_gateway.catalogue import Definition, Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.kinds import PROMPTS, RESOURCES, TOOLS, Kind
+from mcp_gateway.names import SEPARATOR, full_name, nearest
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.registry import Registry, State
+
+
+class MalformedName(GatewayError):
+    """It is not of the form server__tool."""
+
+    code = "malformed_name"
+
+
+class UnknownServer(GatewayError):
+    """No server of that name is configured."""
+
+    code = "unknown_server"
+
+
+class UnknownTool(GatewayError):
+    """The server has no tool of that name."""
+
+    code = "unknown_tool"
+
+
+class UnknownPrompt(GatewayError):
+    """No server has a prompt of that name."""
+
+    code = "unknown_prompt"
+
+
+class UnknownResource(GatewayError):
+    """No server lists a resource of that URI, or a template that makes it."""
+
+    code = "unknown_resource"
+
+
+class AmbiguousResource(GatewayError):
+    """Several servers have a resource of that URI."""
+
+    code = "ambiguous_resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Finds servers. Every error that it raises lists what is near."""
+
+    registry: Registry
+
+    def definition(self, name: str) -> Definition | None:
+        """Return the definition of a tool that is known by its full name."""
+        return self.registry.catalogue.find(name)
+
+    def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
+        """Return name and definition of all that is listed natively of a kind; only tools and prompts are renamed."""
+        offers = [
+            offer for name, offer in self.registry.catalogue.servers.items() if kind.name in self._exposed_by(name)
+        ]
+        if kind is TOOLS:
+            return [(name, offer.by_name[own]) for offer in offers for name, own in offer.own_names.items()]
+        if kind is PROMPTS:
+            return [item for offer in offers for item in offer.prompts_by_name.items()]
+        return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
+
+    def _exposed_by(self, server: str) -> frozenset[str]:
+        return self.registry.specs[server].exposed
+
+    def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
+        """Return the server of a prompt, and the definition in which it has the server's own name."""
+        for server, offer in self.registry.catalogue.servers.items():
+            if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
+                return self.registry.specs[server], offer.prompts_by_name[name]
+        known = [listed for listed, _ in self.exposed(PROMPTS)]
+        raise UnknownPrompt(f"no prompt is called {name!r}; {_meant(name, known)}prompts/list has them all")
+
+    def resource_server(self, uri: str) -> ServerSpec:
+        """Return the server that listed a resource, or else the one whose template makes it."""
+        servers = self.registry.catalogue.servers.items()
+        offers = {name: offer for name, offer in servers if RESOURCES.name in self._exposed_by(name)}
+        owners = [name for name, offer in offers.items() if offer.lists(uri)]
+        owners = owners or [name for name, offer in offers.items() if offer.has_template(uri)]
+        if len(owners) == 1:
+            return self.registry.specs[owners[0]]
+        if owners:
+            raise AmbiguousResource(
+                f"the resource {uri!r} belongs to several servers: {', '.join(owners)}; "
+                'set "expose_resources": false for all but one of them'
+            )
+        near = _meant(uri, [listed for listed, _ in self.exposed(RESOURCES)])
+        raise UnknownResource(f"no server lists the resource {uri!r} or a template for it; {near}see resources/list")
+
+    def server(self, name: str) -> ServerSpec:
+        """Return a server by its name."""
+        if name in self.registry.specs:
+            return self.registry.specs[name]
+        status = self.registry.statuses.get(name)
+        if status is not None and status.state is State.DISABLED:
+            raise UnknownServer(f"server {name!r} is disabled: {status.reason}")
+        known = ", ".join(self.registry.specs) or "none"
+        raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
+
+    def tool_server(self, name: str) -> ServerSpec:
+        """Return the server that a tool's name leads to, whether or not it has such a tool."""
+        server = self.registry.catalogue.server_of(name)
+        if server is None:
+            hint = _meant(name, self.registry.catalogue.full_names())
+            raise MalformedName(
+                f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
+                f"{hint}find names with tool_search"
+            )
+        return self.server(server)
+
+    def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:
+        """Return the error that a server does not have the tool called `name`."""
+        server = offer.server
+        tool = name.removeprefix(f"{server}{SEPARATOR}")
+        near = [full_name(server, own) for own in nearest(tool, offer.by_name)]
+        near = near or nearest(name, self.registry.catalogue.full_names())
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
