@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support import GATEWAY, Workshop, plain_entry, until
 from wire import HttpClient, PipeClient
 
@@ -29,8 +30,9 @@ def test_a_search_does_not_change_the_list(workshop: Workshop) -> None:
     assert client.ask("tools/list", {})["result"] == before
 
 
-def test_a_change_is_announced_and_found_without_asking(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("shown", expose_tools=True))
+@pytest.mark.parametrize("era", ["handshake", "modern"])
+def test_a_change_is_announced_and_found_without_asking(workshop: Workshop, era: str) -> None:
+    config = workshop.config(plain_entry("shown", None, "--era", era, expose_tools=True))
     client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=False)
     assert "shown__grown" not in names(client)
     client.call("shown__grow")
@@ -42,6 +44,16 @@ def test_a_change_is_announced_and_found_without_asking(workshop: Workshop) -> N
 
     until(announced, "the client hears of the new tool")
     assert "shown__grown" in names(client)
+
+
+def test_a_change_is_announced_through_two_gateways(workshop: Workshop) -> None:
+    inner = workshop.listening(workshop.config(plain_entry("plain", expose_tools=True)))
+    outer = workshop.config({"name": "inner", "url": inner.url, "expose_tools": True})
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(outer)), modern=False)
+    assert "inner__plain__grown" not in names(client)
+    client.call("inner__plain__grow")
+    until(lambda: "inner__plain__grown" in names(client), "the outer gateway hears of the new tool")
+    assert "notifications/tools/list_changed" in [message.get("method") for message in client.heard]
 
 
 def test_a_server_that_does_not_discover_by_itself_waits_until_it_is_asked(workshop: Workshop) -> None:

@@ -94,6 +94,8 @@ class Server:
         self.modern = arguments.era == "modern"
         self.log_path = arguments.log
         self.place = arguments.place
+        self.listens = arguments.transport == "stdio"
+        self.subscription: Any = None
         self.more = arguments.tool
         self.tools = [*TOOLS, *({"name": name, "inputSchema": SIMPLE} for name in self.more)]
         self.cancelled: set[Any] = set()
@@ -128,10 +130,19 @@ class Server:
                 capabilities = {"tools": {"listChanged": True}, "prompts": {}, "resources": {}, "completions": {}}
                 return {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info}
             case "server/discover" if self.modern:
-                capabilities = {"tools": {}, "prompts": {}, "resources": {}, "completions": {}}
+                listens = {"listChanged": True} if self.listens else {}
+                capabilities = {"tools": listens, "prompts": {}, "resources": {}, "completions": {}}
                 return {"supportedVersions": [MODERN], "capabilities": capabilities, "instructions": "A plain server"}
             case "ping":
                 return {}
+            case "subscriptions/listen" if self.modern and self.listens:
+                self.subscription = id_
+                meta = {
+                    "_meta": {"io.modelcontextprotocol/subscriptionId": id_},
+                    "notifications": params["notifications"],
+                }
+                send({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": meta})
+                threading.Event().wait()
             case "tools/list":
                 at = int(params.get("cursor", 0))
                 page = {"tools": self.tools[at : at + 5]}
@@ -152,7 +163,7 @@ class Server:
                 return {"completion": {"values": ["one"], "total": 1, "vendorField": None}, "echo": params["ref"]}
         raise Error({"code": -32601, "message": "Method not found"})
 
-    def call(  # noqa: PLR0911  # one answer a tool
+    def call(  # noqa: C901, PLR0911  # one answer a tool
         self, name: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any
     ) -> Any:
         arguments = params.get("arguments") or {}
@@ -174,7 +185,12 @@ class Server:
                 raise Error({"code": -31999, "message": "custom", "data": {"why": None}})
             case "grow":
                 self.tools.append({"name": "grown", "description": "Zebra crossing", "inputSchema": SIMPLE})
-                send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+                meta = {"_meta": {"io.modelcontextprotocol/subscriptionId": self.subscription}}
+                changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+                if not self.modern:
+                    send(changed)
+                elif self.subscription is not None:
+                    send({**changed, "params": meta})
                 return {"content": []}
         if name in self.more:
             return {"content": [], "structuredContent": {"called": name}}

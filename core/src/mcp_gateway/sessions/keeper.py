@@ -91,7 +91,10 @@ class Keeper:
                 async with connected(self.client_transport.connect(self.credentials), self.on_notify) as (peer, closed):
                     await peer.negotiate()
                     self._open(peer, closed)
-                    await self._until_over()
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(peer.listen)
+                        await self._until_over()
+                        tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
             return None if self._stopping else as_failure(self.server, error)
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:

@@ -43,6 +43,11 @@ NotifyFn = Callable[[str, Mapping[str, Any] | None], None]
 PROBE_SECONDS = 2.0
 """How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
 
+RELISTEN_SECONDS = 5.0
+"""How long to wait before a subscription that a server has ended is asked for again."""
+
+_LISTS = ("tools", "prompts", "resources")
+
 MAX_PAGES = 1000
 """How many pages a list may have; a server that never ends its list is broken."""
 
@@ -97,6 +102,24 @@ class Peer:
             if not cursor:
                 break
         return _with_valid_headers(found) if self.modern and kind is TOOLS else found
+
+    async def listen(self) -> None:
+        """Ask a modern server to announce changes of its lists, as long as the session lives.
+
+        Servers of the handshake era announce them without being asked. The announcements
+        arrive as notifications; the request itself is answered when the server ends it.
+        """
+        capabilities = self.hello.get("capabilities")
+        declared = capabilities if isinstance(capabilities, dict) else {}
+        wanted = {f"{name}ListChanged": True for name in _LISTS if _announces(declared.get(name))}
+        while self.modern and wanted:
+            try:
+                await self._enveloped("subscriptions/listen", {"notifications": wanted}, {"cancel_on_abandon": False})
+            except MCPError as error:
+                if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
+                    return
+                log.info("the server ended a subscription; asking again", reason=error.error.message)
+            await anyio.sleep(RELISTEN_SECONDS)
 
     async def negotiate(self) -> None:
         """Find out the server's era and greet it.
@@ -218,3 +241,7 @@ def _with_valid_headers(tools: list[Json]) -> list[Json]:
         dropped = [tool["name"] for tool in tools if tool not in valid]
         log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
     return valid
+
+
+def _announces(capability: object) -> bool:
+    return isinstance(capability, dict) and capability.get("listChanged") is True
