@@ -16,12 +16,12 @@ MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 INFO = {"name": "wire", "version": "1"}
 
 
-def enveloped(params: Json) -> Json:
+def enveloped(params: Json, capabilities: Json | None = None) -> Json:
     """Put the modern era's envelope on."""
     reserved = "io.modelcontextprotocol/"
     envelope = {
         f"{reserved}protocolVersion": MODERN,
-        f"{reserved}clientCapabilities": {},
+        f"{reserved}clientCapabilities": capabilities or {},
         f"{reserved}clientInfo": INFO,
     }
     return {**params, "_meta": {**params.get("_meta", {}), **envelope}}
@@ -82,12 +82,13 @@ class HttpClient:
     url: str
     modern: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    capabilities: Json = field(default_factory=dict)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _session: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.modern:
-            hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
+            hello = {"protocolVersion": HANDSHAKE, "capabilities": self.capabilities, "clientInfo": INFO}
             response = self.post("initialize", hello)
             self._session = {"mcp-session-id": response.headers["mcp-session-id"], "mcp-protocol-version": HANDSHAKE}
             self._send({"jsonrpc": "2.0", "method": "notifications/initialized"}, {})
@@ -103,7 +104,7 @@ class HttpClient:
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         if not self.modern:
             return self._send(message, {})
-        message["params"] = enveloped(params)
+        message["params"] = enveloped(params, self.capabilities)
         routing = {"mcp-protocol-version": MODERN, "mcp-method": method}
         if name := params.get("name", params.get("uri")):
             routing["mcp-name"] = name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -12,6 +12,7 @@ from mcp_gateway.access import Access
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
+from mcp_gateway.interaction import MAX_ROUNDS, Interaction, NotAnswered, answers, asks_back
 from mcp_gateway.plugin import Caller, Query
 from mcp_gateway.registry import Registry
 from mcp_gateway.routing import Routing
@@ -29,6 +30,9 @@ SETTLE_EMPTY_SECONDS = 10.0
 
 _RECHECK_SECONDS = 2.0
 
+ALONE = Interaction()
+"""A client that takes and gives nothing meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -37,6 +41,25 @@ class Request:
     method: str
     params: Json
     mirrored: Mapping[tuple[str, ...], str] | None = None
+
+    def again(self, answered: Json) -> Request:
+        """Return the same request with answers to what the server asked."""
+        asked = {key: value for key, value in self.params.items() if key not in ("inputResponses", "requestState")}
+        return replace(self, params={**asked, **answered})
+
+    def sender(self, interaction: Interaction) -> Callable[[Peer, Touch], Awaitable[Json]]:
+        """Return what sends it by a session."""
+
+        async def send(peer: Peer, touch: Touch) -> Json:
+            return await peer.request(
+                self.method,
+                self.params,
+                on_progress=interaction.on_progress and _touching(touch, interaction.on_progress),
+                capabilities=interaction.capabilities,
+                mirrored=self.mirrored,
+            )
+
+        return send
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +87,7 @@ class Gateway:
             found = await self.finder.find(self.registry.catalogue, query, ranker)
         return found
 
-    async def call(self, name: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
+    async def call(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Call a tool by the name that it has here, and return what the server answered, untouched.
 
         `params` are those of `tools/call`, but for the name.
@@ -72,18 +95,18 @@ class Gateway:
         spec = self.routing.tool_server(name)
         offer, tool = await self._known(spec, name, caller)
         request = Request("tools/call", {**params, "name": tool}, offer.mirrored.get(tool))
-        return await _logged(name, self._send(spec, request, caller, on_progress))
+        return await _logged(name, self._send(spec, request, caller, interaction))
 
-    async def get_prompt(self, name: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
+    async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
         spec, definition = self.routing.prompt(name)
         request = Request("prompts/get", {**params, "name": definition["name"]})
-        return await self._send(spec, request, caller, on_progress)
+        return await self._send(spec, request, caller, interaction)
 
-    async def read(self, uri: str, params: Json, caller: Caller, on_progress: ProgressFn | None = None) -> Json:
+    async def read(self, uri: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Read a resource from the server that listed it, or whose template makes it."""
         request = Request("resources/read", {**params, "uri": uri})
-        return await self._send(self.routing.resource_server(uri), request, caller, on_progress)
+        return await self._send(self.routing.resource_server(uri), request, caller, interaction)
 
     async def complete(self, params: Json, caller: Caller) -> Json:
         """Complete an argument of a prompt or of a resource template."""
@@ -96,17 +119,19 @@ class Gateway:
             spec = self.routing.resource_server(str(described.get("uri")))
         return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
 
-    async def _send(
-        self, spec: ServerSpec, request: Request, caller: Caller, on_progress: ProgressFn | None = None
-    ) -> Json:
-        """Send a request to a server with the caller's credentials; return its answer."""
+    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
+        """Send a request to a server with the caller's credentials; return its answer.
+
+        A modern server may ask back. A client of its era gets that as the answer; one of the
+        handshake era is asked, and the request is sent again with what it said.
+        """
         borrower = await self.access.borrower(spec, caller)
-
-        async def send(peer: Peer, touch: Touch) -> Json:
-            progress = on_progress and _touching(touch, on_progress)
-            return await peer.request(request.method, request.params, on_progress=progress, mirrored=request.mirrored)
-
-        return await self.pool.lend(borrower, send)
+        for _ in range(MAX_ROUNDS):
+            result = await self.pool.lend(borrower, request.sender(interaction))
+            if interaction.ask is None or not asks_back(result):
+                return result
+            request = request.again(await answers(spec.name, result, interaction, interaction.ask))
+        raise NotAnswered(f"server {spec.name!r} asked back {MAX_ROUNDS} times without coming to a result")
 
     async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[Offer, str]:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""

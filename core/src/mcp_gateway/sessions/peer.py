@@ -66,11 +66,19 @@ class Peer:
         return self.version == LATEST_MODERN_VERSION
 
     async def request(
-        self, method: str, params: Json, *, on_progress: ProgressFn | None = None, mirrored: Mirrored | None = None
+        self,
+        method: str,
+        params: Json,
+        *,
+        on_progress: ProgressFn | None = None,
+        capabilities: Json | None = None,
+        mirrored: Mirrored | None = None,
     ) -> Json:
         """Send a request; return the result exactly as the server sent it.
 
-        `mirrored` says which arguments a modern server wants as `Mcp-Param-*` headers, too.
+        `capabilities` are those of the client for whom it is; a server of the handshake era
+        was offered none. `mirrored` says which arguments a modern server wants as
+        `Mcp-Param-*` headers, too.
 
         Raises:
             MCPError: the server answered with an error, or the connection closed.
@@ -80,7 +88,7 @@ class Peer:
         if on_progress is not None:
             options["on_progress"] = on_progress
         if self.modern:
-            return await self._enveloped(method, params, options, mirrored)
+            return await self._enveloped(method, params, options, capabilities, mirrored)
         options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}
         return await self.dispatcher.send_raw_request(method, params, options)
 
@@ -177,14 +185,19 @@ class Peer:
         self.version, self.hello = version, hello
 
     async def _enveloped(
-        self, method: str, params: Json, options: CallOptions, mirrored: Mirrored | None = None
+        self,
+        method: str,
+        params: Json,
+        options: CallOptions,
+        capabilities: Json | None = None,
+        mirrored: Mirrored | None = None,
     ) -> Json:
         """Send a request of the modern era: its envelope in `_meta`, its routing in headers."""
         meta = {
             **(params.get("_meta") or {}),
             types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
             types.CLIENT_INFO_META_KEY: IMPLEMENTATION,
-            types.CLIENT_CAPABILITIES_META_KEY: {},
+            types.CLIENT_CAPABILITIES_META_KEY: capabilities or {},
         }
         options["headers"] = _routing_headers(method, params, mirrored)
         return await self.dispatcher.send_raw_request(method, {**params, "_meta": meta}, options)

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.connection import Connection
 from mcp.server.session import ServerSession
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from mcp_gateway.interaction import Interaction
 from mcp_gateway.plugin import Caller
+from mcp_gateway.surface.eras import Json, wants_progress
 
 Context = ServerRequestContext[Any, Any]
 
@@ -28,6 +31,23 @@ def caller_of(context: Context) -> Caller:
     """
     headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
     return Caller(headers=headers, client=_client(context, headers))
+
+
+def interaction_of(context: Context) -> Interaction:
+    """Return what the client can take and give while this request is under way."""
+    params = context.params or {}
+    on_progress = context.session.report_progress if wants_progress(params) else None
+    if is_modern(context):
+        declared = params.get("_meta", {}).get(types.CLIENT_CAPABILITIES_META_KEY)
+        return Interaction(on_progress, declared if isinstance(declared, dict) else {})
+    declared = context.session.client_capabilities
+    capabilities = declared.model_dump(mode="json", by_alias=True, exclude_none=True) if declared else {}
+    channel = context.session._request_outbound  # noqa: SLF001  # the only way to ask on the stream of this request
+
+    async def ask(method: str, params: Json) -> Json:
+        return await channel.send_raw_request(method, params)
+
+    return Interaction(on_progress, capabilities, ask)
 
 
 def with_override(caller: Caller, override: str | None) -> Caller:

@@ -10,11 +10,11 @@ import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
+from mcp_gateway.interaction import Interaction
 from mcp_gateway.kinds import PROMPTS, Kind
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.routing import AmbiguousResource, UnknownPrompt, UnknownResource
-from mcp_gateway.sessions.peer import ProgressFn
-from mcp_gateway.surface.eras import Json, as_params, wants_progress
+from mcp_gateway.surface.eras import Json, as_params
 
 RESOURCE_NOT_FOUND = -32002
 """What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
@@ -37,16 +37,14 @@ class Content:
         items = [{**definition, "name": name} for name, definition in listed] if kind is PROMPTS else _whole(listed)
         return {kind.field: items, "ttlMs": 0, "cacheScope": "private"}
 
-    async def get_prompt(self, params: Mapping[str, Any], caller: Caller, report: ProgressFn) -> Json:
+    async def get_prompt(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `prompts/get`."""
-        on_progress = report if wants_progress(params) else None
-        got = self._gateway.get_prompt(str(params.get("name")), as_params(params), caller, on_progress)
+        got = self._gateway.get_prompt(str(params.get("name")), as_params(params), caller, interaction)
         return await _answered(got)
 
-    async def read(self, params: Mapping[str, Any], caller: Caller, report: ProgressFn, *, modern: bool) -> Json:
+    async def read(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction, *, modern: bool) -> Json:
         """Answer `resources/read`. Each era has a code of its own for a resource that does not exist."""
-        on_progress = report if wants_progress(params) else None
-        read = self._gateway.read(str(params.get("uri")), as_params(params), caller, on_progress)
+        read = self._gateway.read(str(params.get("uri")), as_params(params), caller, interaction)
         try:
             return {"ttlMs": 0, "cacheScope": "private", **await _answered(read)}
         except MCPError as error:

@@ -30,7 +30,7 @@ from mcp.server.subscriptions import (
 from mcp_gateway.catalogue import Catalogue, Definition
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
-from mcp_gateway.surface.clients import Clients, Context, caller_of, is_modern
+from mcp_gateway.surface.clients import Clients, Context, caller_of, interaction_of, is_modern
 from mcp_gateway.surface.content import Content
 from mcp_gateway.surface.eras import Json, as_definition, as_result
 from mcp_gateway.surface.own_tools import instructions, own_tools
@@ -104,7 +104,7 @@ class GatewayServer(Server[Any]):
         return types.ListToolsResult(tools=[])
 
     async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:
-        await _leave(self._tools.call(context.params or {}, caller_of(context), context.session.report_progress))
+        await _leave(self._tools.call(context.params or {}, caller_of(context), interaction_of(context)))
         return types.CallToolResult(content=[])
 
     async def _list_prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
@@ -112,9 +112,7 @@ class GatewayServer(Server[Any]):
         return types.ListPromptsResult(prompts=[])
 
     async def _get_prompt(self, context: Context, _: types.GetPromptRequestParams) -> types.GetPromptResult:
-        await _leave(
-            self._content.get_prompt(context.params or {}, caller_of(context), context.session.report_progress)
-        )
+        await _leave(self._content.get_prompt(context.params or {}, caller_of(context), interaction_of(context)))
         return types.GetPromptResult(messages=[])
 
     async def _list_resources(
@@ -130,8 +128,8 @@ class GatewayServer(Server[Any]):
         return types.ListResourceTemplatesResult(resource_templates=[])
 
     async def _read_resource(self, context: Context, _: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        report, modern = context.session.report_progress, is_modern(context)
-        await _leave(self._content.read(context.params or {}, caller_of(context), report, modern=modern))
+        interaction, modern = interaction_of(context), is_modern(context)
+        await _leave(self._content.read(context.params or {}, caller_of(context), interaction, modern=modern))
         return types.ReadResourceResult(contents=[])
 
     async def _complete(self, context: Context, _: types.CompleteRequestParams) -> types.CompleteResult:

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from mcp_gateway.config.problems import in_words
 from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
+from mcp_gateway.interaction import Interaction
 from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
-from mcp_gateway.sessions.peer import ProgressFn
 from mcp_gateway.surface.answers import discover_answer, failure, search_answer
 from mcp_gateway.surface.clients import with_override
-from mcp_gateway.surface.eras import Json, as_definition, as_params, wants_progress
+from mcp_gateway.surface.eras import Json, as_definition, as_params
 from mcp_gateway.surface.own_tools import (
     MAX_QUERY,
     MAX_RESULTS,
@@ -86,7 +86,7 @@ class Tools:
         exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
         return {"tools": [*self._own, *exposed], "ttlMs": 0, "cacheScope": "private"}
 
-    async def call(self, params: Mapping[str, Any], caller: Caller, report: ProgressFn) -> Json:
+    async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `tools/call`.
 
         Raises:
@@ -94,7 +94,6 @@ class Tools:
 
         """
         name, arguments = str(params.get("name")), params.get("arguments") or {}
-        on_progress = report if wants_progress(params) else None
         try:
             match name:
                 case "tool_search":
@@ -103,9 +102,9 @@ class Tools:
                     wanted = _parsed(DiscoverArguments, name, arguments)
                     return discover_answer(await self._gateway.discover(wanted.server_name, caller))
                 case "call_remote_tool":
-                    return await self._call_remote(params, arguments, caller, on_progress)
+                    return await self._call_remote(params, arguments, caller, interaction)
                 case _:
-                    return await self._call_directly(name, params, caller, on_progress)
+                    return await self._call_directly(name, params, caller, interaction)
         except GatewayError as error:
             return failure(error)
         except MCPError:
@@ -124,20 +123,20 @@ class Tools:
         return search_answer(wanted.query, found, self._gateway.registry.notes())
 
     async def _call_remote(
-        self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, on_progress: ProgressFn | None
+        self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, interaction: Interaction
     ) -> Json:
         wanted = _parsed(CallArguments, "call_remote_tool", arguments)
         if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
         passed_on = {**as_params(params), "arguments": wanted.arguments or {}}
         asking = with_override(caller, wanted.auth_header)
-        return await self._gateway.call(wanted.tool_name, passed_on, asking, on_progress)
+        return await self._gateway.call(wanted.tool_name, passed_on, asking, interaction)
 
     async def _call_directly(
-        self, name: str, params: Mapping[str, Any], caller: Caller, on_progress: ProgressFn | None
+        self, name: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction
     ) -> Json:
         try:
-            return await self._gateway.call(name, as_params(params), caller, on_progress)
+            return await self._gateway.call(name, as_params(params), caller, interaction)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
 
