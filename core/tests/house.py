@@ -26,6 +26,7 @@ def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
     """Make a settled server, as the configuration would."""
     settled: Json = {
         "name": name,
+        "namespace": name,
         "description": "",
         "client_transport": Bound("memory", None),
         "auth": None,

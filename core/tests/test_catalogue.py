@@ -56,15 +56,26 @@ def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
     for own in (long, odd):
         for name in (full_name("a", own), f"a__{own}"):
             assert found.find(name) == definition(own)
-            assert found.server_of(name) == "a"
+            assert found.owner(name) == "a"
     assert list(found.full_names()) == [full_name("a", long), full_name("a", odd)]
 
 
 def test_a_short_form_leads_to_its_server_even_if_that_name_is_cut():
     cut = "s" * 70
     found = Catalogue({cut: Offer(cut, (definition("tool"),))})
-    assert found.server_of(full_name(cut, "tool")) == cut
+    assert found.owner(full_name(cut, "tool")) == cut
     assert found.find(full_name(cut, "tool")) == definition("tool")
+
+
+def test_a_namespace_stands_in_place_of_the_servers_name():
+    other = Offer("a", (definition("x"),), prompts=({"name": "p"},), namespace="work")
+    bare = Offer("b", (definition("y"), definition("z" * 90)), namespace=None)
+    found = Catalogue({"a": other, "b": bare})
+    assert list(found.full_names()) == ["work__x", "y", "z" * 90]
+    assert (found.owner("work__x"), found.owner("y"), found.owner("z" * 90)) == ("a", "b", "b")
+    assert (found.owner("a__x"), found.owner("b__y")) == (None, None)
+    assert list(other.prompts_by_name) == ["work__p"]
+    assert [document.id for document in found.documents()] == ["work__x", "y", "z" * 90]
 
 
 def definition(name):

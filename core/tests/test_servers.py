@@ -138,6 +138,22 @@ def test_two_servers_of_one_name_are_refused(problem):
     assert "server 'alpha': another server has the same name" in problem(command(), command())
 
 
+def test_a_namespace_is_the_servers_name_unless_it_says_otherwise(one):
+    assert one().namespace == "alpha"
+    assert one(namespace="work").namespace == "work"
+    assert one(namespace=None).namespace is None
+
+
+def test_two_servers_of_one_namespace_are_refused_and_both_named(problem):
+    assert "server 'b': namespace: both have the namespace 'alpha', this server and 'alpha'" in problem(
+        command(), command(name="b", namespace="alpha")
+    )
+    assert "server 'b': namespace: neither has a namespace, this server and 'alpha'" in problem(
+        command(namespace=None), command(name="b", namespace=None)
+    )
+    assert "server 'alpha': namespace: use letters" in problem(command(namespace="a__b"))
+
+
 def test_in_a_clients_form_what_is_wrong_disables_one_server_only(read):
     servers = {"my-server": {"command": "x"}, "my server": {"command": "x"}, "old": {"type": "sse", "url": "http://h"}}
     found = read({"mcpServers": servers})

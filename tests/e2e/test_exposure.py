@@ -119,6 +119,21 @@ def test_a_resource_of_two_servers_is_an_error_that_names_them(workshop: Worksho
         assert "belongs to several servers: one, two" in refused["message"]
 
 
+def test_a_server_without_a_namespace_is_called_as_if_the_gateway_were_not_there(workshop: Workshop) -> None:
+    config = workshop.config(
+        plain_entry("bare", None, "--place", "bare", namespace=None, expose_tools=True),
+        plain_entry("other", None, "--place", "other", namespace="work"),
+    )
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    assert {"odd", "echo"} <= set(names(client))
+    prompts = [prompt["name"] for prompt in client.ask("prompts/list", {})["result"]["prompts"]]
+    assert prompts == ["greet", "work__greet"]
+    for name in ("echo", "work__echo"):
+        assert client.call(name, {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+    refused = client.call("ecko")["error"]
+    assert (refused["code"], "did you mean 'echo'" in refused["message"]) == (-32602, True)
+
+
 def test_a_child_gets_a_minimal_environment(workshop: Workshop) -> None:
     config = workshop.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
     client = HttpClient(

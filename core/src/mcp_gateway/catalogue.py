@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from mcp_gateway.names import full_name, split_name
+from mcp_gateway.names import SEPARATOR, full_name, split_name
 from mcp_gateway.plugin import Document, Parameter
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class Offer:
     """What one server offers at one moment, and what it said of itself.
 
     `fetched` is when, in seconds since the epoch. `about` is the server's own
-    description: its `instructions`, or its title.
+    description: its `instructions`, or its title. `namespace` begins the names of its
+    tools and prompts; None if nothing does, and empty if the server's name does.
     """
 
     server: str
@@ -32,6 +33,15 @@ class Offer:
     templates: tuple[Definition, ...] = ()
     about: str = ""
     fetched: float = field(default=0.0, compare=False)
+    namespace: str | None = field(default="", compare=False)
+
+    def full_name(self, own: str) -> str:
+        """Return what a tool or prompt of this server is called in the gateway."""
+        return full_name(self._prefix, own)
+
+    @property
+    def _prefix(self) -> str | None:
+        return self.server if self.namespace == "" else self.namespace
 
     @cached_property
     def by_name(self) -> Mapping[str, Definition]:
@@ -41,17 +51,17 @@ class Offer:
     @cached_property
     def own_names(self) -> Mapping[str, str]:
         """The server's own names of its tools, by the names that they have in the gateway."""
-        return {full_name(self.server, name): name for name in self.by_name}
+        return {self.full_name(name): name for name in self.by_name}
 
     @cached_property
     def prompts_by_name(self) -> Mapping[str, Definition]:
         """The prompts by the names that they have in the gateway."""
-        return {full_name(self.server, definition["name"]): definition for definition in self.prompts}
+        return {self.full_name(definition["name"]): definition for definition in self.prompts}
 
     def own_name(self, name: str) -> str | None:
         """Return the server's own name of a tool that was called `name`: its full name, or its short form."""
         parts = split_name(name)
-        if parts is not None and parts[0] == self.server and parts[1] in self.by_name:
+        if parts is not None and parts[0] == self._prefix and parts[1] in self.by_name:
             return parts[1]
         return self.own_names.get(name)
 
@@ -80,7 +90,9 @@ class Offer:
     @cached_property
     def documents(self) -> tuple[Document, ...]:
         """The tools as rankers see them."""
-        return tuple(as_document(self.server, definition) for definition in self.by_name.values())
+        return tuple(
+            as_document(self.server, definition, self.full_name(name)) for name, definition in self.by_name.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -101,26 +113,31 @@ class Catalogue:
 
     def find(self, name: str) -> Definition | None:
         """Return the definition of the tool that is called `name` in the gateway, if there is one."""
-        server = self.server_of(name)
-        tools = self.servers.get(server) if server else None
-        own = tools and tools.own_name(name)
-        return tools.by_name[own] if tools and own else None
+        owner = self.owner(name)
+        own = self.servers[owner].own_name(name) if owner else None
+        return self.servers[owner].by_name[own] if owner and own else None
 
-    def server_of(self, name: str) -> str | None:
-        """Return the server that a tool's name leads to, known or not; None if it is no such name."""
-        if name in self._shortened:
-            return self._shortened[name]
+    def owner(self, name: str) -> str | None:
+        """Return the server that has the tool that is called `name` in the gateway."""
         parts = split_name(name)
-        return parts and parts[0]
+        if parts is not None and parts[0] in self._namespaces:
+            server = self._namespaces[parts[0]]
+            if self.servers[server].own_name(name) is not None:
+                return server
+        return self._irregular.get(name)
 
     @cached_property
-    def _shortened(self) -> Mapping[str, str]:
-        """The servers of the tools whose names are short forms, in which the server's name may be cut."""
+    def _namespaces(self) -> Mapping[str, str]:
+        return {offer.full_name("").removesuffix(SEPARATOR): server for server, offer in self.servers.items()}
+
+    @cached_property
+    def _irregular(self) -> Mapping[str, str]:
+        """The servers of the tools whose names do not begin with a whole namespace: short forms, and bare names."""
         return {
             name: server
-            for server, tools in self.servers.items()
-            for name, own in tools.own_names.items()
-            if split_name(name) != (server, own)
+            for server, offer in self.servers.items()
+            for name in offer.own_names
+            if offer.namespace is None or (split_name(name) or ("",))[0] not in self._namespaces
         }
 
     def full_names(self) -> Iterator[str]:
@@ -133,15 +150,14 @@ class Catalogue:
         return [document for tools in self.servers.values() for document in tools.documents]
 
 
-def as_document(server: str, definition: Definition) -> Document:
+def as_document(server: str, definition: Definition, name: str | None = None) -> Document:
     """Read what can be searched out of a definition; what is not as MCP has it is left out."""
-    name = definition["name"]
     annotations = definition.get("annotations")
     title = definition.get("title") or (annotations.get("title") if isinstance(annotations, dict) else None)
     return Document(
-        id=full_name(server, name),
+        id=name or full_name(server, definition["name"]),
         server=server,
-        name=name,
+        name=definition["name"],
         title=_text(title),
         description=_text(definition.get("description")),
         parameters=tuple(_parameters(definition.get("inputSchema"))),

@@ -40,7 +40,7 @@ class Definitions:
             self._failed(error)
             return None
         self._works()
-        return None if value is None else _parsed(spec.name, value)
+        return None if value is None else _parsed(spec, value)
 
     async def save(self, spec: ServerSpec, offer: Offer) -> None:
         """Remember what a server offers: one key, so that a reader never sees half of it."""
@@ -76,12 +76,13 @@ def _key(spec: ServerSpec) -> str:
     return f"{PREFIX}{spec.name}:{spec.fingerprint}"
 
 
-def _parsed(server: str, value: bytes) -> Offer | None:
+def _parsed(spec: ServerSpec, value: bytes) -> Offer | None:
     """Read a stored value; one that is not of this form is as good as none."""
     try:
         kept: Any = json.loads(value)
         offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
-        return Offer(server, **offered, about=str(kept["about"]), fetched=float(kept["fetched"]))
+        about, fetched = str(kept["about"]), float(kept["fetched"])
+        return Offer(spec.name, **offered, about=about, fetched=fetched, namespace=spec.namespace)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        log.warning("stored definitions cannot be read; asking the server", server=server)
+        log.warning("stored definitions cannot be read; asking the server", server=spec.name)
         return None

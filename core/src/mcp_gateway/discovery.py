@@ -121,7 +121,7 @@ class Discovery:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
             ) from error
-        return Offer(spec.name, **offered, about=_about(hello), fetched=time.time())
+        return Offer(spec.name, **offered, about=_about(hello), fetched=time.time(), namespace=spec.namespace)
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.statuses[spec.name].state:

@@ -16,14 +16,18 @@ _NEAR = 60.0
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def full_name(server: str, tool: str) -> str:
-    """Join a server's name and its tool's name: `server__tool`.
+def full_name(namespace: str | None, tool: str) -> str:
+    """Join a server's namespace, which is its name unless it says otherwise, and its tool's name: `server__tool`.
+
+    Without a namespace the tool's name stays as it is.
 
     A name that many clients refuse, of more than 64 characters or with other ones than
     letters, digits, `_`, `-` and `.`, gets a short form that ends with a hash of the whole.
     It depends on nothing but the two names, so it is the same after every start.
     """
-    whole = f"{server}{SEPARATOR}{tool}"
+    if namespace is None:
+        return tool
+    whole = f"{namespace}{SEPARATOR}{tool}"
     if _ACCEPTED.fullmatch(whole):
         return whole
     plain = _FOREIGN.sub("_", whole)[: MAX_NAME - HASH_LENGTH - 1]

@@ -52,10 +52,10 @@ class Registry:
 
     def put(self, offer: Offer) -> None:
         """Take over what a server offers, and tell those who want to know if it changed."""
-        before = self.catalogue.servers.get(offer.server)
+        before = self.catalogue.revision
         self.catalogue = self.catalogue.with_offer(offer, list(self.specs))
         self.mark(offer.server, State.READY)
-        if before != offer:
+        if self.catalogue.revision != before:
             for tell in self.on_change:
                 tell(self.catalogue)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mcp_gateway.catalogue import Definition, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import PROMPTS, RESOURCES, TOOLS, Kind
-from mcp_gateway.names import SEPARATOR, full_name, nearest
+from mcp_gateway.names import SEPARATOR, nearest, split_name
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry, State
 
@@ -109,7 +109,7 @@ class Routing:
 
     def tool_server(self, name: str) -> ServerSpec:
         """Return the server that a tool's name leads to, whether or not it has such a tool."""
-        server = self.registry.catalogue.server_of(name)
+        server = self.registry.catalogue.owner(name) or self._namesake(name)
         if server is None:
             hint = _meant(name, self.registry.catalogue.full_names())
             raise MalformedName(
@@ -118,11 +118,19 @@ class Routing:
             )
         return self.server(server)
 
+    def _namesake(self, name: str) -> str | None:
+        """Return the server whose namespace begins a name, known or not; or the one server that has none."""
+        parts = split_name(name)
+        specs = self.registry.specs.values()
+        if parts is not None:
+            return next((spec.name for spec in specs if spec.namespace == parts[0]), parts[0])
+        return next((spec.name for spec in specs if spec.namespace is None), None)
+
     def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:
         """Return the error that a server does not have the tool called `name`."""
         server = offer.server
-        tool = name.removeprefix(f"{server}{SEPARATOR}")
-        near = [full_name(server, own) for own in nearest(tool, offer.by_name)]
+        tool = name.removeprefix(offer.full_name(""))
+        near = [offer.full_name(own) for own in nearest(tool, offer.by_name)]
         near = near or nearest(name, self.registry.catalogue.full_names())
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")

@@ -149,7 +149,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
 
 
 def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in item.items() if value is not None}
+    return {key: value for key, value in item.items() if value is not None or key == "namespace"}
 
 
 def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class ServerEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     name: str = Field(description="The server's name: the first part of server__tool")
+    namespace: str | None = Field(
+        "", description="What begins the names of its tools and prompts, instead of the server's name; null: nothing"
+    )
     transport: str = Field("http", description="How the gateway reaches the server")
     auth_type: str = Field("none", description="Which credentials go to the server: none, or an auth plugin's name")
     description: str = Field("", description="What the server is for, in one line; the model reads it")
@@ -38,10 +41,10 @@ class ServerEntry(BaseModel):
     timeout: Seconds | None = Field(None, description="Seconds to wait for this server")
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
-    @field_validator("name")
+    @field_validator("name", "namespace")
     @classmethod
-    def _unambiguous(cls, name: str) -> str:
-        if not is_server_name(name):
+    def _unambiguous(cls, name: str | None) -> str | None:
+        if name is not None and not is_server_name(name):
             raise ValueError("use letters, digits, '.', '-' and single '_', starting with a letter or digit")
         return name
 
@@ -56,6 +59,7 @@ class ServerSpec:
     """
 
     name: str
+    namespace: str | None
     description: str
     client_transport: Bound[ClientTransport]
     auth: Bound[AuthStrategy] | None
@@ -154,8 +158,15 @@ class _Reading:
             return
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
+        self._check_namespace(entry)
         self._seen.add(entry.name)
         self._bind(raw, entry, keys)
+
+    def _check_namespace(self, entry: ServerEntry) -> None:
+        namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
+        if rival := next((spec.name for spec in self.specs if spec.namespace == namespace), None):
+            shared = "neither has a namespace" if namespace is None else f"both have the namespace {namespace!r}"
+            raise ConfigError(f"namespace: {shared}, this server and {rival!r}; give one of them another")
 
     def _bind(self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any]) -> None:
         transport = self._providers.client_transports[entry.transport]
@@ -166,6 +177,7 @@ class _Reading:
         self.specs.append(
             ServerSpec(
                 name=entry.name,
+                namespace=entry.namespace if "namespace" in entry.model_fields_set else entry.name,
                 description=" ".join(entry.description.split()),
                 client_transport=transport.bind(keys),
                 auth=auth.bind(keys) if auth else None,
