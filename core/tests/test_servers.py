@@ -258,3 +258,26 @@ async def test_saved_headers_are_sent_as_they_are_written(read):
     spec = read({"servers": [remote(auth_type="static", auth_headers={"X-Key": "${KEY}"})]}, KEY="k3y").specs[0]
     async with spec.auth.open() as strategy:
         assert (await strategy.credentials(ANONYMOUS)).headers == {"X-Key": "k3y"}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"auth_type": "Bearer S3CRET"},
+        {"transport": "S3CRET with spaces"},
+    ],
+)
+def test_what_is_no_name_at_all_may_be_a_secret_and_is_not_repeated(problem, keys):
+    said = problem({**remote(), **keys})
+    assert "server 'alpha': " in said
+    assert "S3CRET" not in said
+
+
+def test_the_connection_mode_is_read_in_any_case(one):
+    assert one(connection_mode="Stateful").stateful
+
+
+def test_a_number_of_seconds_has_an_end(read, problem):
+    assert "timeout: Input should be less than or equal to 1000000000" in problem(command(timeout=10**10))
+    found = read({"mcpServers": {"alpha": {"command": "x", "timeout": 10**400}}})
+    assert "timeout: Input should be" in found.disabled[0].reason

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -17,7 +18,7 @@ from mcp_gateway.config.settings import Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin import Bound, GatewayError, PluginError
 from mcp_gateway.registry import Registry
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
@@ -26,6 +27,8 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.surface.server import GatewayServer
 
 log = structlog.get_logger(__name__)
+
+ProductT = TypeVar("ProductT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,10 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
     environment = settings.environment
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        storage = await enter(settings.storage.open())
-        rankers = {name: await enter(bound.open()) for name, bound in settings.rankers.items()}
-        strategies = {spec.name: await enter(spec.auth.open()) for spec in servers.specs if spec.auth}
-        client_transports = {spec.name: await enter(spec.client_transport.open()) for spec in servers.specs}
+        storage = await enter(_opened(settings.storage))
+        rankers = {name: await enter(_opened(bound)) for name, bound in settings.rankers.items()}
+        strategies = {spec.name: await enter(_opened(spec.auth)) for spec in servers.specs if spec.auth}
+        client_transports = {spec.name: await enter(_opened(spec.client_transport)) for spec in servers.specs}
         pool = await enter(open_pool(client_transports, environment.idle_timeout))
         tasks = await enter(_background())
         registry = Registry.of(servers.specs, servers.disabled)
@@ -56,6 +59,19 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
         server = GatewayServer(gateway, tasks)
         discovery.start()
         yield Running(gateway, server)
+
+
+@asynccontextmanager
+async def _opened(bound: Bound[ProductT]) -> AsyncIterator[ProductT]:
+    """Open a plugin's product; say which plugin it was if that fails, but not in the plugin's words."""
+    async with AsyncExitStack() as stack:
+        try:
+            product = await stack.enter_async_context(bound.open())
+        except GatewayError:
+            raise
+        except Exception as error:
+            raise PluginError(f"the plugin that offers {bound.name!r} does not open: {type(error).__name__}") from error
+        yield product
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,6 +23,9 @@ ProductT = TypeVar("ProductT")
 
 EVERYTHING = "pip install mcp-orchestration-gateway"
 """What installs the core with all default plugins."""
+
+_NAME = re.compile(r"[\w.-]{1,40}")
+"""What a name may look like; anything else may be a secret in the wrong place, and is not repeated."""
 
 _RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
 
@@ -51,7 +55,10 @@ class Shelf(Generic[ProductT]):
 
     def absence(self, name: str) -> str:
         """Say in one line that there is no `name`, what there is, and what to do."""
-        words = [f"no {self.kind} is called {name!r}; installed: {', '.join(sorted(self.providers)) or 'none'}"]
+        installed = ", ".join(sorted(self.providers)) or "none"
+        if not _NAME.fullmatch(name):
+            return f"that is no name of a {self.kind}; installed: {installed}"
+        words = [f"no {self.kind} is called {name!r}; installed: {installed}"]
         if close := get_close_matches(name.lower(), self.providers, n=1):
             words.append(f"did you mean {close[0]!r}?")
         else:

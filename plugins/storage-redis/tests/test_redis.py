@@ -8,7 +8,7 @@ from mcp_gateway_storage_redis import mcp_gateway_storage_backends
 from mcp_gateway_storage_redis.storage import _literal
 from pydantic import ValidationError
 
-from mcp_gateway.plugin import StorageError
+from mcp_gateway.plugin import ConfigError, StorageError
 
 (PROVIDER,) = mcp_gateway_storage_backends()
 QUICKLY = 20
@@ -126,3 +126,17 @@ def test_the_default_is_a_redis_on_this_machine():
 
 def test_the_characters_of_redis_patterns_are_escaped():
     assert _literal("a*?[b]^-\\") == r"a\*\?\[b\]\^\-\\"
+
+
+@pytest.mark.parametrize("url", ["redis://:s3cr3t@localhost:abc/0", "redis://:s3cr3t@[::1", "redis://h:99999/0"])
+def test_a_url_that_cannot_be_read_is_refused_without_showing_it(url):
+    with pytest.raises(ValidationError, match="it is no URL that can be read") as caught:
+        PROVIDER.bind({"REDIS_URL": url})
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_an_option_in_the_url_that_makes_no_sense_is_an_error_that_names_the_variable():
+    with pytest.raises(ConfigError, match="REDIS_URL: it cannot be used") as caught:
+        async with at("redis://localhost/0?socket_timeout=s3cr3t"):
+            pass
+    assert "s3cr3t" not in str(caught.value)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from mcp_gateway_transport_http.gate import Gate
 from mcp_gateway_transport_http.options import ListenOptions
+from pydantic import ValidationError
 
 TOKEN = "the-gateways-own"
 TOKENED = {"GATEWAY_AUTH_TOKEN": TOKEN}
@@ -181,3 +182,10 @@ async def test_what_is_no_http_request_passes():
 
     await Gate(app, ListenOptions())({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
     assert seen == ["lifespan"]
+
+
+@pytest.mark.parametrize("token", ["short", "token with spaces", "t\u00f6ken-of-some-length", "line\nbreak-in-it"])
+def test_a_token_that_no_client_could_send_is_refused(token):
+    with pytest.raises(ValidationError, match="use at least 8 printable ASCII characters") as caught:
+        ListenOptions.model_validate({"GATEWAY_AUTH_TOKEN": token})
+    assert token not in str(caught.value)

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
+from mcp_gateway_transport_stdio.options import StdioOptions
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import Credentials, ServerUnavailable
@@ -187,3 +188,8 @@ def test_wrong_options_are_refused_without_showing_them(wrong):
     with pytest.raises(ValidationError) as caught:
         PROVIDER.bind({"command": "uvx", **wrong})
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_number_in_the_environment_is_taken_as_text():
+    options = StdioOptions.model_validate({"command": "x", "env": {"PORT": 8080, "RATE": 1.5}})
+    assert options.env == {"PORT": "8080", "RATE": "1.5"}

@@ -24,6 +24,9 @@ _TRANSPORTS = {
 }
 _CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
 _MILLISECONDS = 1000
+MAX_SECONDS = 10**9
+"""More than any time that a configuration can mean."""
+
 _PLACE = re.compile(r"<string>:(?P<line>\d+) (?P<said>.*) at column (?P<column>\d+)", re.DOTALL)
 """How json5 says where it stopped."""
 
@@ -142,7 +145,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
             del keys["auth_headers"]
     if isinstance(keys.get("disabled"), bool):
         keys.setdefault("enabled", not keys.pop("disabled"))
-    if isinstance(keys.get("timeout"), int | float) and keys["timeout"] >= _MILLISECONDS:
+    if isinstance(keys.get("timeout"), int | float) and _MILLISECONDS <= keys["timeout"] <= _MILLISECONDS * MAX_SECONDS:
         keys["timeout"] /= _MILLISECONDS
         warnings.append(f"its timeout is taken as milliseconds: {keys['timeout']:g} s")
     return RawEntry(f"{path}: server {name!r}", _with_transport(keys), foreign=True, warnings=tuple(warnings))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 from pydantic import ValidationError
 
+_KEY = re.compile(r"[\w$.-]{1,64}|\[key\]")
+
 
 def in_words(error: ValidationError) -> str:
     """Say what is wrong with which key: `port: Input should be less than or equal to 65535`."""
-    return "; ".join(
-        f"{_path(problem['loc'])}: {_message(problem['msg'])}"
-        for problem in error.errors(include_input=False, include_url=False)
-    )
+    problems = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{_path(problem['loc'])}{_message(problem['msg'])}" for problem in problems)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -23,7 +24,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location)) or "value"
+    """Return the key's path. A key that is none, but a value in the wrong place, may be a secret."""
+    parts = (str(part) if _KEY.fullmatch(str(part)) else "(a key that is not shown)" for part in location)
+    return "".join(f"{part}." for part in parts).removesuffix(".") + (": " if location else "")
 
 
 def _message(message: str) -> str:

@@ -10,18 +10,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from mcp_gateway.config.forms import MAX_SECONDS
 from mcp_gateway.config.problems import did_you_mean, in_words
 from mcp_gateway.loading import Choice
 from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
 from mcp_gateway.providers import EVERYTHING, Providers, Shelf
 
-ConnectionMode = Literal["stateless", "stateful"]
 AuthMode = Literal["auto", "static", "forward"]
 LogFormat = Literal["auto", "console", "json"]
 
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 Lower = Annotated[str, _in_lower_case]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class Environment(Options):
@@ -39,7 +40,7 @@ class Environment(Options):
     tool_ttl: Seconds = Field(
         300.0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
     )
-    connection_mode: Annotated[ConnectionMode, _in_lower_case] = Field(
+    connection_mode: ConnectionMode = Field(
         "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
     )
     timeout: Seconds = Field(30.0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server")

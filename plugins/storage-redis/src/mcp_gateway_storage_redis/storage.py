@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from mcp_gateway.plugin import StorageBackend, StorageError
+from mcp_gateway.plugin import ConfigError, StorageBackend, StorageError
 from mcp_gateway_storage_redis.options import RedisOptions
 
 SECONDS = 2.0
@@ -57,16 +57,17 @@ class RedisStorage:
 @asynccontextmanager
 async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
     """Make a client; it connects when it is first used, and again when it has lost the connection."""
-    url = options.url.get_secret_value()
-    retry = Retry(NoBackoff(), 1)
-    pool = BlockingConnectionPool.from_url(
-        url,
-        retry=retry,
-        max_connections=CONNECTIONS,
-        timeout=SECONDS,
-        socket_timeout=SECONDS,
-        socket_connect_timeout=SECONDS,
-    )
+    try:
+        pool = BlockingConnectionPool.from_url(
+            options.url.get_secret_value(),
+            retry=Retry(NoBackoff(), 1),
+            max_connections=CONNECTIONS,
+            timeout=SECONDS,
+            socket_timeout=SECONDS,
+            socket_connect_timeout=SECONDS,
+        )
+    except ValueError as error:
+        raise ConfigError(f"environment: REDIS_URL: it cannot be used: {error}") from None
     pool.connection_kwargs["decode_responses"] = False  # values are bytes, whatever the URL says
     async with Redis.from_pool(pool) as client:
         yield RedisStorage(client)

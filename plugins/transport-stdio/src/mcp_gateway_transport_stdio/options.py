@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mcp_gateway.plugin import Options
+
+
+def _number_as_text(value: object) -> object:
+    """Take `"PORT": 8080` for `"PORT": "8080"`, as other programs do."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class StdioOptions(Options):
@@ -14,7 +20,7 @@ class StdioOptions(Options):
 
     command: str = Field("", description="The program to start")
     args: list[str] = Field(default_factory=list, repr=False, description="Its arguments")
-    env: dict[str, str] = Field(
+    env: dict[str, Annotated[str, BeforeValidator(_number_as_text)]] = Field(
         default_factory=dict, repr=False, description="Environment variables, over a minimal environment"
     )
     cwd: Path | None = Field(None, description="The directory to start it in")
