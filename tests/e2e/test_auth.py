@@ -80,6 +80,13 @@ def test_a_call_can_bring_credentials_of_its_own(workshop: Workshop, servers: li
     assert injected["structuredContent"]["error_code"] == "invalid_arguments"
 
 
+def test_a_header_that_is_not_ascii_is_sent_as_it_came(workshop: Workshop, servers: list[Json]) -> None:
+    gateway = workshop.listening(workshop.config(*servers))
+    client = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer é".encode()})  # type: ignore[dict-item]
+    assert seen_by(client, "forward")["authorization"].encode("latin-1").decode() == "Bearer é"
+    assert seen_by(client, "open", auth_header="Bearer ☃")["authorization"].encode("latin-1").decode() == "Bearer ☃"
+
+
 def test_auth_mode_static_forwards_nothing(workshop: Workshop, servers: list[Json]) -> None:
     gateway = workshop.listening(workshop.config(*servers), GATEWAY_AUTH_MODE="static")
     client = HttpClient(gateway.url, modern=True, headers=CALLER)

@@ -14,7 +14,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from programs import Programs
-from support import BIN, GATEWAY, Json, Workshop
+from support import BIN, GATEWAY, Json, Process, Workshop, free_port
+from wire import HttpClient
 
 pytestmark = pytest.mark.anyio
 
@@ -117,17 +118,31 @@ def test_the_inspector_lists_searches_and_calls(
     inspect("--method", "tools/call", "--tool-name", "call_remote_tool", "--tool-args-json", unknown, code=5)
 
 
-async def test_a_server_from_npm_over_http_and_a_gateway_behind_a_gateway(
-    workshop: Workshop, programs: Programs
-) -> None:
-    from support import free_port
-
-    port = free_port()
+def start_everything(workshop: Workshop, programs: Programs, port: int) -> Process:
     process = workshop.start(
         [programs.node, programs.script("server-everything"), "streamableHttp"],
         {"PORT": str(port), "PATH": str(Path(sys.executable).parent)},
     )
     process.errors.until(lambda line: "listening" in line)
+    return process
+
+
+def test_a_server_from_npm_that_was_restarted_is_used_again(workshop: Workshop, programs: Programs) -> None:
+    port = free_port()
+    first = start_everything(workshop, programs, port)
+    config = workshop.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp"})
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    assert client.call("everything__echo", {"message": "one"})["result"]["content"][0]["text"] == "Echo: one"
+    first.end()
+    start_everything(workshop, programs, port)
+    assert client.call("everything__echo", {"message": "two"})["result"]["content"][0]["text"] == "Echo: two"
+
+
+async def test_a_server_from_npm_over_http_and_a_gateway_behind_a_gateway(
+    workshop: Workshop, programs: Programs
+) -> None:
+    port = free_port()
+    start_everything(workshop, programs, port)
     inner = workshop.listening(
         workshop.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp", "expose_tools": True})
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from support import GATEWAY, Workshop, plain_entry, until
+from support import GATEWAY, Workshop, lines_of, plain_entry, until
 from wire import HttpClient, PipeClient
 
 OWN = ["tool_search", "discover_tools", "call_remote_tool"]
@@ -44,6 +46,22 @@ def test_a_change_is_announced_and_found_without_asking(workshop: Workshop, era:
 
     until(announced, "the client hears of the new tool")
     assert "shown__grown" in names(client)
+
+
+def test_a_server_that_announces_a_change_whenever_it_is_asked_is_asked_ever_more_rarely(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    config = workshop.config(plain_entry("restless", log, "--restless"))
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+
+    def asked() -> int:
+        return len(lines_of(log, "tools/list"))
+
+    until(lambda: asked() >= 6, "the server is asked three times, two pages each")
+    begun = asked()
+    assert client.call("restless__slow", {"seconds": 3})["result"]["content"]
+    assert asked() - begun <= 10, "in three seconds there is time for thousands"
 
 
 def test_a_change_is_announced_through_two_gateways(workshop: Workshop) -> None:

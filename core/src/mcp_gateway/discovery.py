@@ -30,6 +30,11 @@ log = structlog.get_logger(__name__)
 _LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
+QUIET_SECONDS = 0.1
+"""How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
+
+_LONGEST_QUIET = 60.0
+
 
 @dataclass(slots=True)
 class _Run:
@@ -42,7 +47,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _Pause:
-    """How long a server that failed is left alone: longer after each failure."""
+    """How long a server is left alone, longer each time that this is no help; and until when that counts as again."""
 
     seconds: float
     until: float
@@ -59,6 +64,7 @@ class Discovery:
     tasks: TaskGroup
     _runs: dict[str, _Run] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _quiet: dict[str, _Pause] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin to discover every server that has `auto_discover`."""
@@ -143,13 +149,24 @@ class Discovery:
     async def _run(self, spec: ServerSpec, caller: Caller, run: _Run, ask: bool) -> None:  # noqa: FBT001  # start_soon takes no keywords
         """Discover in the background: from storage if it is fresh there, else from the server."""
         try:
+            if ask:
+                await self._until_quiet(spec)
             await self._refresh(spec, caller, ask=ask)
             while run.again:
+                await self._until_quiet(spec)
                 run.again = False
                 await self._refresh(spec, caller, ask=True)
         finally:
             del self._runs[spec.name]
             run.done.set()
+
+    async def _until_quiet(self, spec: ServerSpec) -> None:
+        """Let a server finish announcing changes; one that announces a change whenever it is asked is asked rarely."""
+        before, now = self._quiet.get(spec.name), anyio.current_time()
+        ceaseless = before is not None and now < before.until
+        seconds = min(before.seconds * 2, _LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
+        self._quiet[spec.name] = _Pause(seconds, now + seconds * 4 + 1)
+        await anyio.sleep(seconds)
 
     async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
         stored = None if ask else await self.definitions.load(spec)

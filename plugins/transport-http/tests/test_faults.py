@@ -49,6 +49,19 @@ async def test_404_within_a_session_is_its_end(serve):
     assert (await fault(url, mcp_session_id="abc"))["code"] == TransportFault.SESSION_LOST
 
 
+@pytest.mark.parametrize("said", ["Bad Request: No valid session ID provided", "Session not found"])
+async def test_400_that_speaks_of_the_session_is_its_end_too(serve, said):
+    url = serve(answering(lambda: JSONResponse({"jsonrpc": "2.0", "error": {"code": -32000, "message": said}}, 400)))
+    assert (await fault(url, mcp_session_id="abc"))["code"] == TransportFault.SESSION_LOST
+    assert (await fault(url))["code"] == -32000
+
+
+async def test_an_error_whose_envelope_is_sloppy_is_passed_on(serve):
+    error = {"code": -32000, "message": "Over the limit"}
+    url = serve(answering(lambda: JSONResponse({"error": error}, 400)))
+    assert await fault(url) == error
+
+
 async def test_404_without_a_session_is_a_wrong_address(serve):
     url = serve(answering(lambda: PlainTextResponse("no such page", 404)))
     error = await fault(url)

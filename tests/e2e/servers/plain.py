@@ -1,7 +1,7 @@
 """An MCP server of nothing but the standard library, so that no SDK can lose a field on the way out.
 
 plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions] [--tool NAME]
-         [--place NAME]
+         [--place NAME] [--restless]
 
 It writes a line to FILE for everything that the tests want to know: its start, each request, each notification.
 """
@@ -94,6 +94,7 @@ class Server:
         self.modern = arguments.era == "modern"
         self.log_path = arguments.log
         self.place = arguments.place
+        self.restless = arguments.restless
         self.listens = arguments.transport == "stdio"
         self.subscription: Any = None
         self.more = arguments.tool
@@ -121,7 +122,7 @@ class Server:
             result = {"resultType": "complete", **result}
         return {"jsonrpc": "2.0", "id": message["id"], "result": result}
 
-    def result(  # noqa: C901, PLR0911  # one answer a method
+    def result(  # noqa: C901, PLR0911, PLR0912  # one answer a method
         self, method: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any
     ) -> Any:
         match method:
@@ -144,6 +145,8 @@ class Server:
                 send({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": meta})
                 threading.Event().wait()
             case "tools/list":
+                if self.restless:
+                    send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
                 at = int(params.get("cursor", 0))
                 page = {"tools": self.tools[at : at + 5]}
                 return {**page, "nextCursor": str(at + 5)} if at + 5 < len(self.tools) else page
@@ -299,6 +302,7 @@ def main() -> None:
     parser.add_argument("--sessions", action="store_true")
     parser.add_argument("--tool", action="append", default=[])
     parser.add_argument("--place", default="plain")
+    parser.add_argument("--restless", action="store_true")
     arguments = parser.parse_args()
     time.sleep(arguments.start_delay)
     server = Server(arguments)

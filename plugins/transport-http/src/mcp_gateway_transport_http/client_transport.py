@@ -49,9 +49,18 @@ async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTra
 
 @asynccontextmanager
 async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
-    client = FaultTellingClient(headers=headers, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
+    encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
+    client = FaultTellingClient(headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
     async with client, streamable_http_client(url, http_client=client, max_sse_event_size=_MAX_EVENT_BYTES) as streams:
         yield streams
+
+
+def _encoded(value: str) -> bytes:
+    """Return a header's value as bytes: one that was forwarded as the bytes that came, others as UTF-8."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode()
 
 
 @cache

@@ -35,28 +35,41 @@ class FaultTellingClient(httpx2.AsyncClient):
 
 async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """Keep an error that the server wrote as JSON-RPC, unless the status says more than it."""
-    status, said = response.status_code, _status_line(response.status_code)
+    status, answered = response.status_code, await _rpc_error(response)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         fault = TransportFault.UNAUTHORIZED
-    elif status == HTTPStatus.NOT_FOUND and _SESSION in request.headers:
+    elif _SESSION in request.headers and _is_lost_session(status, answered):
         fault = TransportFault.SESSION_LOST
-    elif await _is_rpc_error(response):
-        return response
+    elif answered is not None:
+        return httpx2.Response(status, json=answered, request=request)
     else:
         fault = TransportFault.UNREACHABLE
     retry_after = response.headers.get("retry-after")
     await response.aclose()
-    return _answer(request, status, fault, said, retry_after)
+    return _answer(request, status, fault, _status_line(status), retry_after)
 
 
-async def _is_rpc_error(response: httpx2.Response) -> bool:
+def _is_lost_session(status: int, answered: dict[str, Any] | None) -> bool:
+    """Whether the server does not know the session: 404 as MCP has it, or 400 and words, as older servers do."""
+    if status == HTTPStatus.NOT_FOUND:
+        return True
+    return (
+        status == HTTPStatus.BAD_REQUEST and answered is not None and "session" in answered["error"]["message"].lower()
+    )
+
+
+async def _rpc_error(response: httpx2.Response) -> dict[str, Any] | None:
+    """Return the JSON-RPC error response that a response holds, if any, with what its envelope lacks."""
     if not response.headers.get("content-type", "").lower().startswith("application/json"):
-        return False
+        return None
     try:
         body = json.loads(await response.aread())
-    except (ValueError, httpx2.StreamError, httpx2.TransportError):
-        return False
-    return isinstance(body, dict) and isinstance(body.get("error"), dict) and "code" in body["error"]
+    except (ValueError, RecursionError, httpx2.StreamError, httpx2.TransportError):
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("code"), int):
+        return None
+    return {"jsonrpc": "2.0", "id": None, **body} if isinstance(error.get("message"), str) else None
 
 
 def _answer(
