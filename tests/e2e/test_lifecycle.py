@@ -114,6 +114,30 @@ def test_on_a_terminal_it_says_how_to_use_it(workshop: Workshop) -> None:
     assert "mcp-orchestration-gateway search" in line
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_standard_stream_is_one_line(workshop: Workshop, closed: str) -> None:
+    command = ["bash", "-c", f"exec {GATEWAY} {'' if closed == '<&-' else '</dev/null'} {closed}"]
+    done = subprocess.run(
+        command,
+        env=workshop.environment(workshop.config()),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "standard input or output is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_standard_error_is_no_reason_to_fail(workshop: Workshop) -> None:
+    process = workshop.start(
+        ["bash", "-c", f"exec {GATEWAY} 2>&-"], workshop.environment(workshop.config(plain_entry("plain")))
+    )
+    client = PipeClient(process, modern=True)
+    assert client.call("plain__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
+
+
 def test_a_port_that_is_taken_is_one_line(workshop: Workshop) -> None:
     gateway = workshop.listening(workshop.config())
     port = gateway.url.split(":")[2].removesuffix("/mcp")

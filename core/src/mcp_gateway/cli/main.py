@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.plugin import GatewayError
@@ -18,6 +20,8 @@ Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 th
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
+    if sys.stderr is None:  # closed by whoever started us: there is nobody to tell
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it stays open to the end
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments.command or "serve", arguments)

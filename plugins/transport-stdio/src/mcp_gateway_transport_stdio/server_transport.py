@@ -14,7 +14,7 @@ import anyio.to_thread
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
-from mcp_gateway.plugin import ServerTransport
+from mcp_gateway.plugin import ConfigError, ServerTransport
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,12 @@ class StdioServerTransport:
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve over the process's standard input and output."""
-        if sys.stdin is not None and sys.stdin.isatty():
+        if sys.stdin is None or sys.stdout is None:
+            raise ConfigError(
+                "standard input or output is closed: let an MCP client start the gateway, "
+                "or serve over HTTP with GATEWAY_TRANSPORT=http"
+            )
+        if sys.stdin.isatty():
             print(_ON_A_TERMINAL, file=sys.stderr)
         with _standard_input() as descriptor:
             lines = cast("anyio.AsyncFile[str]", CancellableLines(descriptor))
