@@ -16,6 +16,7 @@ from mcp_gateway.config.servers import ServerFile, ServerSpec, read_servers
 from mcp_gateway.config.settings import read_environment, read_settings
 from mcp_gateway.plugin import Bound
 from mcp_gateway.providers import Providers
+from mcp_gateway.sessions.greeting import _initialize, negotiate
 from mcp_gateway.sessions.peer import Peer, connected
 
 from .plugins import everything, providers_of
@@ -71,8 +72,8 @@ async def client(opened: Running, *, modern: bool = True, heard: list[str] | Non
         if heard is not None:
             heard.append(method)
 
-    async with connected(InMemoryTransport(opened.server), notified) as (peer, _):
-        await (peer.negotiate() if modern else peer._initialize())
+    async with connected(InMemoryTransport(opened.server), on_announced=notified) as peer:
+        await (negotiate(peer) if modern else _initialize(peer))
         yield peer
 
 

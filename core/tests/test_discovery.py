@@ -12,7 +12,9 @@ from mcp_gateway.catalogue import Offer
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.registry import State
+from mcp_gateway.sessions.sharing import Borrower
 
+from .house import spec
 from .plugins import Forward, Shelf
 from .remotes import Line, Remote, tool, until
 
@@ -120,7 +122,7 @@ async def test_other_news_change_nothing(gateway):
     alpha = Remote(tool("x"), handshake=True)
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)
-        opened.gateway.discovery.notified("alpha", "notifications/message")
+        opened.gateway.discovery.announced(Borrower(spec("alpha")), "notifications/resources/updated", {})
         assert not opened.gateway.discovery.running
 
 

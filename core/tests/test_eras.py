@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.surface.eras import as_params, as_result, wants_progress
+from mcp_gateway.surface.eras import as_params, as_result
 
 SERVER = "io.modelcontextprotocol/serverInfo"
 
@@ -77,11 +77,3 @@ def test_params_go_on_without_what_concerns_the_clients_own_connection():
         "_meta": {"traceparent": "00-1"},
     }
     assert as_params({"name": "x", "_meta": {"progressToken": 7}}) == {"name": "x"}
-
-
-@pytest.mark.parametrize(
-    "params, wants",
-    [({}, False), ({"_meta": None}, False), ({"_meta": {}}, False), ({"_meta": {"progressToken": 0}}, True)],
-)
-def test_a_client_that_gives_a_token_wants_to_hear_of_progress(params, wants):
-    assert wants_progress(params) is wants

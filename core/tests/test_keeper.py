@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import keeper as module
+from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import as_failure
 from mcp_gateway.sessions.keeper import Keeper
 
@@ -22,7 +23,16 @@ def _short_pause(monkeypatch):
 
 
 def keeper_of(transport, **changes):
-    settled = {"timeout": 5.0, "max_retries": 0, "idle": 60.0, "on_notify": lambda *_: None, "on_over": lambda _: None}
+    settled = {
+        "timeout": 5.0,
+        "max_retries": 0,
+        "idle": 60.0,
+        "attended": False,
+        "audience": Audience(),
+        "on_announced": lambda *_: None,
+        "on_open": lambda _: None,
+        "on_over": lambda _: None,
+    }
     return Keeper(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 
 

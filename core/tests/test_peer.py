@@ -8,7 +8,8 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Credentials
-from mcp_gateway.sessions import peer as module
+from mcp_gateway.sessions import greeting as module
+from mcp_gateway.sessions.greeting import negotiate
 from mcp_gateway.sessions.peer import connected
 
 from .remotes import Remote, text, tool, wire
@@ -27,25 +28,25 @@ def _short_probe(monkeypatch):
 async def greeted(answers):
     """Negotiate with a server that gives these answers; return what is known of it."""
     with anyio.fail_after(5):
-        async with connected(wire(answers)) as (peer, _):
-            await peer.negotiate()
+        async with connected(wire(answers)) as peer:
+            await negotiate(peer)
             return peer
 
 
 async def refused(answers):
     """Negotiate in vain; return the error."""
     with anyio.fail_after(5):
-        async with connected(wire(answers)) as (peer, _):
+        async with connected(wire(answers)) as peer:
             with pytest.raises(MCPError) as caught:
-                await peer.negotiate()
+                await negotiate(peer)
             return str(caught.value)
 
 
 @pytest.mark.parametrize("handshake", [False, True])
 async def test_a_server_of_the_sdk_is_taken_in_the_newest_era_it_has(handshake):
     with anyio.fail_after(5):
-        async with connected(Remote(handshake=handshake).connect(Credentials())) as (peer, _):
-            await peer.negotiate()
+        async with connected(Remote(handshake=handshake).connect(Credentials())) as peer:
+            await negotiate(peer)
             assert (peer.version, peer.modern) == ((HANDSHAKE, False) if handshake else (MODERN, True))
             assert "tools" in peer.hello["capabilities"]
 
@@ -108,8 +109,8 @@ async def test_an_old_server_gets_the_params_as_they_are_and_a_modern_one_an_env
         return text("done")
 
     for hello in ({"initialize": OLD_HELLO}, {"server/discover": NEW_HELLO}):
-        async with connected(wire({**hello, "tools/call": answer})) as (peer, _):
-            await peer.negotiate()
+        async with connected(wire({**hello, "tools/call": answer})) as peer:
+            await negotiate(peer)
             await peer.request("tools/call", {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}})
     old, new = seen
     assert old == {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}}
@@ -124,33 +125,32 @@ async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
     remote = Remote(*(tool(f"t{number}", odd=None) for number in range(7)), handshake=handshake)
     remote.page_size = 3
     touched = []
-    async with connected(remote.connect(Credentials())) as (peer, _):
-        await peer.negotiate()
-        assert await peer.list(TOOLS, lambda: touched.append(1)) == remote.tools
+    async with connected(remote.connect(Credentials())) as peer:
+        await negotiate(peer)
+        assert (await peer.list(TOOLS, lambda: touched.append(1))).items == remote.tools
     assert len(touched) == remote.listed == 3
 
 
-async def test_a_list_that_never_ends_is_cut(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PAGES", 5)
+async def test_a_list_that_comes_back_to_where_it_was_is_cut():
     endless = {"tools": [tool("x")], "nextCursor": "again"}
-    async with connected(wire({"initialize": OLD_HELLO, "tools/list": endless})) as (peer, _):
-        await peer.negotiate()
-        assert len(await peer.list(TOOLS, lambda: None)) == 5
+    async with connected(wire({"initialize": OLD_HELLO, "tools/list": endless})) as peer:
+        await negotiate(peer)
+        assert len((await peer.list(TOOLS, lambda: None)).items) == 2
 
 
 @pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
 async def test_what_is_no_definition_is_left_out(tools):
-    async with connected(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as (peer, _):
-        await peer.negotiate()
-        assert await peer.list(TOOLS, lambda: None) == []
+    async with connected(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as peer:
+        await negotiate(peer)
+        assert (await peer.list(TOOLS, lambda: None)).items == []
 
 
 async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out():
     bad = {"type": "object", "properties": {"a": {"type": "object", "x-mcp-header": "A"}}}
     remote = Remote(tool("good"), {**tool("bad"), "inputSchema": bad})
-    async with connected(remote.connect(Credentials())) as (peer, _):
-        await peer.negotiate()
-        assert [found["name"] for found in await peer.list(TOOLS, lambda: None)] == ["good"]
+    async with connected(remote.connect(Credentials())) as peer:
+        await negotiate(peer)
+        assert [found["name"] for found in (await peer.list(TOOLS, lambda: None)).items] == ["good"]
 
 
 async def test_a_request_of_the_servers_is_refused_but_for_ping():
@@ -158,14 +158,17 @@ async def test_a_request_of_the_servers_is_refused_but_for_ping():
 
     async def ask(ctx):
         asked.append(await ctx.session.send_ping())
-        with pytest.warns(MCPDeprecationWarning), pytest.raises(MCPError, match="Method not found: roots/list"):
+        with (
+            pytest.warns(MCPDeprecationWarning),
+            pytest.raises(MCPError, match="did not declare that it can answer roots/list"),
+        ):
             await ctx.session.list_roots()
         return text("done")
 
     remote = Remote(tool("ask"), handshake=True)
     remote.answers["ask"] = ask
-    async with connected(remote.connect(Credentials())) as (peer, _):
-        await peer.negotiate()
+    async with connected(remote.connect(Credentials())) as peer:
+        await negotiate(peer)
         assert await peer.request("tools/call", {"name": "ask"}) == text("done")
     assert len(asked) == 1
 
@@ -173,7 +176,7 @@ async def test_a_request_of_the_servers_is_refused_but_for_ping():
 async def test_a_connection_that_closes_says_so():
     remote = Remote()
     with anyio.fail_after(5):
-        async with connected(remote.connect(Credentials())) as (peer, closed):
-            await peer.negotiate()
+        async with connected(remote.connect(Credentials())) as peer:
+            await negotiate(peer)
             await remote.die()
-            await closed.wait()
+            await peer.closed.wait()

@@ -10,7 +10,8 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable, TransportFault
 from mcp_gateway.sessions import pool as module
-from mcp_gateway.sessions.pool import Borrower, Pool
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
 
 from .house import spec
 from .remotes import Remote, text, tool, until
@@ -126,7 +127,7 @@ async def test_a_session_that_died_is_opened_anew_at_the_next_use(alpha):
     async with pool_of(alpha) as pool:
         first = await pool.lend(Borrower(one), peer)
         await alpha.die()
-        await until(lambda: not pool._keepers)
+        await until(lambda: not pool._shared.keepers)
         assert await pool.lend(Borrower(one), peer) is not first
     assert len(alpha.opened) == 2
 
@@ -196,10 +197,10 @@ async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
     async with pool_of(alpha) as pool:
         await pool.lend(Borrower(one), peer)
 
-        async def use(_, touch):
+        async def use(_, patience):
             began = anyio.current_time()
             while anyio.current_time() - began < 0.8:
-                touch()
+                patience.touch()
                 await anyio.lowlevel.checkpoint()
             return "done"
 
@@ -211,7 +212,7 @@ async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
         await pool.lend(Borrower(spec(), ALICE), peer)
         [keeper] = pool._kept
         await keeper.gone.wait()
-        assert (alpha.open, pool._keepers) == (0, {})
+        assert (alpha.open, pool._shared.keepers) == (0, {})
 
 
 async def test_a_shared_session_stays_however_long_it_is_unused(alpha):
@@ -248,7 +249,7 @@ async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha, monkey
     async with pool_of(alpha) as pool:
         for client in ("a", "b", "a", "c"):
             await pool.lend(Borrower(one, client=client), peer)
-        assert {borrower.client for borrower in pool._keepers} == {"a", "c"}
+        assert {borrower.client for borrower in pool._shared.keepers} == {"a", "c"}
         await until(lambda: alpha.open == 2)
 
 
@@ -280,7 +281,7 @@ async def test_closing_ends_every_session(alpha):
 async def test_what_a_server_announces_is_told_with_its_name():
     alpha, heard = Remote(tool("x"), handshake=True), []
     async with pool_of(alpha) as pool:
-        pool.on_notify.append(lambda server, method: heard.append((server, method)))
+        pool.on_announced.append(lambda key, method, _: heard.append((key.spec.name, method)))
         await pool.lend(Borrower(spec()), peer)
         await alpha.announce()
         await until(lambda: heard)

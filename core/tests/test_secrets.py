@@ -8,7 +8,7 @@ import pytest
 
 from mcp_gateway.config.settings import read_environment, read_settings, stray_variables
 from mcp_gateway.plugin import Caller, ConfigError, Credentials
-from mcp_gateway.sessions.pool import Borrower
+from mcp_gateway.sessions.sharing import Borrower
 
 from .house import spec
 from .plugins import everything, providers_of

@@ -11,7 +11,9 @@ from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 
+from mcp_gateway.interaction import Interaction
 from mcp_gateway.plugin import ANONYMOUS
+from mcp_gateway.sessions.exchange import Exchange
 
 from .house import ask, client
 from .remotes import Remote, text, tool, until
@@ -232,12 +234,12 @@ async def test_progress_of_the_server_reaches_the_client_who_asked_for_it(gatewa
     alpha, heard = Remote(tool("x"), handshake=handshake), []
     alpha.answers["x"] = work
 
-    async def progressed(*step):
-        heard.append(step)
+    async def notified(_, step):
+        heard.append((step["progress"], step["total"], step["message"]))
 
+    watching = Exchange(interaction=Interaction(notified, wants_progress=True))
     async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
-        await visitor.request("tools/call", {"name": "alpha__x"}, on_progress=progressed)
-        await until(lambda: len(heard) == 2)
+        await visitor.request("tools/call", {"name": "alpha__x"}, exchange=watching)
     assert heard == [(1, 2, "step 1"), (2, 2, "step 2")]
 
 

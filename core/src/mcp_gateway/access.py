@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.interaction import frozen
 from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ClientTransport, Credentials, ServerUnavailable
-from mcp_gateway.sessions.pool import Borrower
+from mcp_gateway.sessions.sharing import Borrower
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +34,11 @@ class Access:
         client = caller.client if spec.stateful else None
         if not self.client_transports[spec.name].carries_credentials:
             self._refuse_override(spec, caller, "its transport carries no headers; leave auth_header out")
-            return Borrower(spec, client=client)
+            return Borrower(spec, Credentials(), client, frozen(caller.capabilities), caller.client)
         if not spec.overridable:
             self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
-        return Borrower(spec, await self._credentials(spec, caller), client)
+        credentials = await self._credentials(spec, caller)
+        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
 
     async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
         strategy = self.strategies.get(spec.name)

@@ -13,18 +13,22 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.access import Access
+from mcp_gateway.bridging import Bridge
 from mcp_gateway.config.servers import ServerFile
 from mcp_gateway.config.settings import Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.plugin import Bound, GatewayError, PluginError
+from mcp_gateway.parking import Parking
+from mcp_gateway.plugin import Bound, GatewayError, OneClient, PluginError
 from mcp_gateway.registry import Registry
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
 from mcp_gateway.sessions.pool import open_pool
+from mcp_gateway.subscriptions import Subscriptions
 from mcp_gateway.surface.server import GatewayServer
+from mcp_gateway.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +44,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Running]:
-    """Open the plugins, then the gateway, and begin to discover; close all in reverse."""
+async def running(settings: Settings, servers: ServerFile, *, one_client: bool = False) -> AsyncIterator[Running]:
+    """Open the plugins, then the gateway, and begin to discover; close all in reverse.
+
+    With `one_client`, servers are first told what the only client can do.
+    """
     environment = settings.environment
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -54,10 +61,15 @@ async def running(settings: Settings, servers: ServerFile) -> AsyncIterator[Runn
         registry = Registry.of(servers.specs, servers.disabled)
         access = Access(strategies, client_transports)
         discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
-        pool.on_notify.append(discovery.notified)
-        gateway = Gateway(registry, Routing(registry), discovery, Search(rankers, environment.ranker), access, pool)
+        subscriptions = Subscriptions(tasks, pool)
+        pool.on_announced += [discovery.announced, subscriptions.announced]
+        bridge = Bridge(pool, Parking(tasks))
+        search = Search(rankers, environment.ranker)
+        gateway = Gateway(
+            registry, Routing(registry), discovery, search, access, bridge, subscriptions, Tasks(registry), pool
+        )
         server = GatewayServer(gateway, tasks)
-        discovery.start()
+        discovery.start(after_greeting=one_client)
         yield Running(gateway, server)
 
 
@@ -94,7 +106,8 @@ async def serve(settings: Settings, servers: ServerFile) -> None:
     try:
         async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-            async with running(settings, servers) as opened:
+            one_client = isinstance(transport, OneClient) and transport.one_client
+            async with running(settings, servers, one_client=one_client) as opened:
                 await transport.serve(opened.server, ready=lambda where: log.info("ready", where=where))
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

@@ -17,12 +17,22 @@ Definition = Mapping[str, Any]
 """What a server said of a tool, prompt, resource or template: a JSON object, with all of its fields."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a server said of how long (milliseconds) and for whom ("public" or "private") its list may be kept."""
+
+    ttl_ms: int
+    scope: str
+
+
 @dataclass(frozen=True)
 class Offer:
     """What one server offers at one moment, and what it said of itself.
 
     `fetched` is when, in seconds since the epoch. `about` is the server's own
-    description: its `instructions`, or its title. `namespace` begins the names of its
+    description: its `instructions`, or its title; `hello` is all that it said of itself
+    when it was greeted, and `told` what it was told that clients can do. `hints` say for
+    each kind by its name how long the list is good. `namespace` begins the names of its
     tools and prompts; None if nothing does, and empty if the server's name does.
     """
 
@@ -32,12 +42,26 @@ class Offer:
     resources: tuple[Definition, ...] = ()
     templates: tuple[Definition, ...] = ()
     about: str = ""
+    hello: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    told: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    hints: Mapping[str, Hint] = field(default_factory=dict, compare=False)
     fetched: float = field(default=0.0, compare=False)
     namespace: str | None = field(default="", compare=False)
 
     def full_name(self, own: str) -> str:
         """Return what a tool or prompt of this server is called in the gateway."""
         return full_name(self._prefix, own)
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the server declared that it can do."""
+        declared = self.hello.get("capabilities")
+        return declared if isinstance(declared, dict) else {}
+
+    @property
+    def modern(self) -> bool:
+        """Whether the server is of the modern era, as far as it said."""
+        return "supportedVersions" in self.hello
 
     @property
     def _prefix(self) -> str | None:

@@ -9,14 +9,14 @@ from typing import Any
 import anyio
 import structlog
 
-from mcp_gateway.catalogue import Offer
+from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import KINDS
 from mcp_gateway.plugin import StorageBackend, StorageError
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "mcp-gateway:2:offer:"
+PREFIX = "mcp-gateway:3:offer:"
 """Begins every key; the number is the version of the values' form."""
 
 STORAGE_SECONDS = 5.0
@@ -44,7 +44,14 @@ class Definitions:
 
     async def save(self, spec: ServerSpec, offer: Offer) -> None:
         """Remember what a server offers: one key, so that a reader never sees half of it."""
-        kept = {"fetched": offer.fetched, "about": offer.about}
+        hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
+        kept = {
+            "fetched": offer.fetched,
+            "about": offer.about,
+            "hello": offer.hello,
+            "told": offer.told,
+            "hints": hints,
+        }
         kept |= {kind.name: getattr(offer, kind.name) for kind in KINDS}
         try:
             with anyio.fail_after(STORAGE_SECONDS):
@@ -81,8 +88,16 @@ def _parsed(spec: ServerSpec, value: bytes) -> Offer | None:
     try:
         kept: Any = json.loads(value)
         offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
-        about, fetched = str(kept["about"]), float(kept["fetched"])
-        return Offer(spec.name, **offered, about=about, fetched=fetched, namespace=spec.namespace)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return Offer(
+            spec.name,
+            **offered,
+            about=str(kept["about"]),
+            hello=dict(kept["hello"]),
+            told=dict(kept["told"]),
+            hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
+            fetched=float(kept["fetched"]),
+            namespace=spec.namespace,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         log.warning("stored definitions cannot be read; asking the server", server=spec.name)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -15,20 +15,26 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.access import Access
-from mcp_gateway.catalogue import Offer
+from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Definitions
+from mcp_gateway.interaction import Json, widens
 from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry, State
 from mcp_gateway.sessions.failures import of_answer
-from mcp_gateway.sessions.peer import Json, Peer
-from mcp_gateway.sessions.pool import Borrower, Pool, Touch
+from mcp_gateway.sessions.patience import Patience
+from mcp_gateway.sessions.peer import Page, Peer
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
 
 log = structlog.get_logger(__name__)
 
 _LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+
+GREETING_SECONDS = 1.0
+"""How long the only client may take to greet before servers are asked without knowing what it can do."""
 
 QUIET_SECONDS = 0.1
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
@@ -55,34 +61,61 @@ class _Pause:
 
 @dataclass(slots=True)
 class Discovery:
-    """Keeps the registry up to date. Runs in the background; one server never waits for another."""
+    """Keeps the registry up to date. Runs in the background; one server never waits for another.
+
+    Some servers offer more to clients that can do more. They are asked as `host`, the most
+    capable client so far.
+    """
 
     registry: Registry
     access: Access
     pool: Pool
     definitions: Definitions
     tasks: TaskGroup
+    host: Caller = ANONYMOUS
+    waiting: bool = False
     _runs: dict[str, _Run] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _quiet: dict[str, _Pause] = field(default_factory=dict)
 
-    def start(self) -> None:
-        """Begin to discover every server that has `auto_discover`."""
+    def start(self, *, after_greeting: bool = False) -> None:
+        """Begin to discover every server that has `auto_discover`; or do so once the only client has greeted."""
+        self.waiting = True
+        if after_greeting:
+            self.tasks.start_soon(self._start_later)
+        else:
+            self._start()
+
+    def greeted(self, caller: Caller) -> None:
+        """Take note of what a client can do."""
+        if widens(caller.capabilities, self.host.capabilities):
+            self.host = Caller(client=caller.client, capabilities=caller.capabilities)
+        self._start()
+
+    async def _start_later(self) -> None:
+        await anyio.sleep(GREETING_SECONDS)
+        self._start()
+
+    def _start(self) -> None:
+        if not self.waiting:
+            return
+        self.waiting = False
         for spec in self.registry.specs.values():
             if spec.auto_discover:
-                self._begin(spec, ANONYMOUS)
+                self._begin(spec, self.host)
 
-    def notified(self, server: str, method: str) -> None:
+    def announced(self, key: Borrower, method: str, _params: Json) -> None:
         """Take note that a server announced something; if what it offers changed, ask again."""
         if method not in _LIST_CHANGED:
             return
-        if run := self._runs.get(server):
+        if run := self._runs.get(key.spec.name):
             run.again = True
         else:
-            self._begin(self.registry.specs[server], ANONYMOUS, ask=True)
+            self._begin(self.registry.specs[key.spec.name], self.host, ask=True)
 
     def freshen(self, caller: Caller) -> None:
         """Begin to discover what has grown old, what failed a while ago, and what `caller` has the credentials for."""
+        self.greeted(caller)
         for spec in self.registry.specs.values():
             if spec.name not in self._runs and self._is_due(spec, caller):
                 self._begin(spec, caller)
@@ -106,8 +139,9 @@ class Discovery:
             ServerUnavailable: it cannot be reached, or did not answer as a server should.
 
         """
+        asker = self._asker(spec, caller)
         try:
-            offer = await self._ask(spec, await self.access.borrower(spec, caller))
+            offer = await self._ask(spec, await self.access.borrower(spec, asker), asker)
         except AuthError as error:
             if spec.name not in self.registry.catalogue.servers:
                 self._failed(spec, State.WAITING, error)
@@ -120,20 +154,36 @@ class Discovery:
         await self.definitions.save(spec, offer)
         return offer
 
-    async def _ask(self, spec: ServerSpec, borrower: Borrower) -> Offer:
+    def _asker(self, spec: ServerSpec, caller: Caller) -> Caller:
+        """Return as whom to ask a server: with the caller's credentials, and the most that any client can do."""
+        if spec.stateful or not widens(self.host.capabilities, caller.capabilities):
+            return caller
+        return replace(caller, client=None, capabilities=self.host.capabilities)
+
+    async def _ask(self, spec: ServerSpec, borrower: Borrower, asker: Caller) -> Offer:
         try:
-            hello, offered = await self.pool.lend(borrower, _ask)
+            hello, pages = await self.pool.lend(borrower, _ask)
         except MCPError as error:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
             ) from error
-        return Offer(spec.name, **offered, about=_about(hello), fetched=time.time(), namespace=spec.namespace)
+        return Offer(
+            spec.name,
+            **{name: tuple(page.items) for name, page in pages.items()},
+            about=_about(hello),
+            hello=hello,
+            told=asker.capabilities,
+            hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
+            fetched=time.time(),
+            namespace=spec.namespace,
+        )
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.statuses[spec.name].state:
             case State.READY:
-                fetched = self.registry.catalogue.servers[spec.name].fetched
-                return time.time() - fetched >= self.definitions.ttl
+                offer = self.registry.catalogue.servers[spec.name]
+                hears_more = not offer.modern and widens(caller.capabilities, offer.told)
+                return hears_more or time.time() - offer.fetched >= self.definitions.ttl
             case State.DOWN:
                 return anyio.current_time() >= self._pauses[spec.name].until
             case State.WAITING:
@@ -186,28 +236,28 @@ class Discovery:
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
 
 
-async def _ask(peer: Peer, touch: Touch) -> tuple[Json, dict[str, tuple[Json, ...]]]:
+async def _ask(peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
     """Return what the server said of itself, and what it offers of each kind."""
-    return peer.hello, {kind.name: tuple(await _listed(peer, kind, touch)) for kind in KINDS}
+    return peer.hello, {kind.name: await _listed(peer, kind, patience) for kind in KINDS}
 
 
-async def _listed(peer: Peer, kind: Kind, touch: Touch) -> list[Json]:
+async def _listed(peer: Peer, kind: Kind, patience: Patience) -> Page:
     """Ask for one kind: always for tools, for the others if the server says that it has them.
 
     That it cannot list the others is no reason to do without its tools.
     """
     declared = peer.declares(kind.capability)
     if not declared and kind is not TOOLS:
-        return []
+        return Page([])
     try:
-        return await peer.list(kind, touch)
+        return await peer.list(kind, patience.touch)
     except MCPError as error:
         if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
-            return []
+            return Page([])
         if kind is TOOLS or of_answer("", error) is not None:
             raise
         log.warning("a server does not list what it declares", method=kind.method, reason=error.error.message)
-        return []
+        return Page([])
 
 
 def _about(hello: Mapping[str, Any]) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable
+from dataclasses import dataclass
 
 import structlog
 
 from mcp_gateway.access import Access
+from mcp_gateway.bridging import Bridge
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
-from mcp_gateway.interaction import MAX_ROUNDS, Interaction, NotAnswered, answers, asks_back
-from mcp_gateway.plugin import Caller, Query
+from mcp_gateway.interaction import ALONE, Interaction, Json
+from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.registry import Registry
+from mcp_gateway.request import Request
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Found, Search
-from mcp_gateway.sessions.peer import Json, Peer, ProgressFn
-from mcp_gateway.sessions.pool import Pool, Touch
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.subscriptions import Subscriptions, UpdatedFn
+from mcp_gateway.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -30,36 +33,11 @@ SETTLE_EMPTY_SECONDS = 10.0
 
 _RECHECK_SECONDS = 2.0
 
-ALONE = Interaction()
-"""A client that takes and gives nothing meanwhile."""
 
+class UnknownMethod(GatewayError):
+    """A request is of a kind that no server here takes."""
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is sent to a server. `mirrored` says which arguments go into headers, too."""
-
-    method: str
-    params: Json
-    mirrored: Mapping[tuple[str, ...], str] | None = None
-
-    def again(self, answered: Json) -> Request:
-        """Return the same request with answers to what the server asked."""
-        asked = {key: value for key, value in self.params.items() if key not in ("inputResponses", "requestState")}
-        return replace(self, params={**asked, **answered})
-
-    def sender(self, interaction: Interaction) -> Callable[[Peer, Touch], Awaitable[Json]]:
-        """Return what sends it by a session."""
-
-        async def send(peer: Peer, touch: Touch) -> Json:
-            return await peer.request(
-                self.method,
-                self.params,
-                on_progress=interaction.on_progress and _touching(touch, interaction.on_progress),
-                capabilities=interaction.capabilities,
-                mirrored=self.mirrored,
-            )
-
-        return send
+    code = "unknown_method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +49,9 @@ class Gateway:
     discovery: Discovery
     finder: Search
     access: Access
+    bridge: Bridge
+    subscriptions: Subscriptions
+    tasks: Tasks
     pool: Pool
 
     async def discover(self, server: str, caller: Caller) -> Offer:
@@ -108,6 +89,11 @@ class Gateway:
         request = Request("resources/read", {**params, "uri": uri})
         return await self._send(self.routing.resource_server(uri), request, caller, interaction)
 
+    async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
+        """Have `updated` called when a resource changes, until the subscriber takes that back or is forgotten."""
+        borrower = await self.access.borrower(self.routing.resource_server(uri), caller)
+        await self.subscriptions.add(subscriber, borrower, uri, updated)
+
     async def complete(self, params: Json, caller: Caller) -> Json:
         """Complete an argument of a prompt or of a resource template."""
         reference = params.get("ref")
@@ -119,19 +105,27 @@ class Gateway:
             spec = self.routing.resource_server(str(described.get("uri")))
         return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
 
-    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
-        """Send a request to a server with the caller's credentials; return its answer.
+    async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
+        """Send a request of a kind that the gateway has no part in: about a task, or to the only server.
 
-        A modern server may ask back. A client of its era gets that as the answer; one of the
-        handshake era is asked, and the request is sent again with what it said.
+        Raises:
+            UnknownMethod: there is no server that it could be for.
+
         """
+        request = Request(method, params)
+        if (spec := self.routing.transparent) is not None:
+            return await self._send(spec, request, caller, interaction)
+        if method.startswith("tasks/"):
+            return await self.tasks.forward(request, lambda server: self._send(server, request, caller, interaction))
+        raise UnknownMethod(f"no server here takes {method!r}")
+
+    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
+        """Send a request to a server with the caller's credentials; return its answer."""
         borrower = await self.access.borrower(spec, caller)
-        for _ in range(MAX_ROUNDS):
-            result = await self.pool.lend(borrower, request.sender(interaction))
-            if interaction.ask is None or not asks_back(result):
-                return result
-            request = request.again(await answers(spec.name, result, interaction, interaction.ask))
-        raise NotAnswered(f"server {spec.name!r} asked back {MAX_ROUNDS} times without coming to a result")
+        result = await self.bridge.carry(borrower, request, caller, interaction)
+        if request.method == "tools/call":
+            self.tasks.note(spec.name, result)
+        return result
 
     async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[Offer, str]:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
@@ -155,11 +149,3 @@ async def _logged(name: str, called: Awaitable[Json]) -> Json:
     finally:
         tell = log.info if failed else log.debug
         tell("call failed" if failed else "called", tool=name, seconds=round(time.perf_counter() - began, 3))
-
-
-def _touching(touch: Touch, on_progress: ProgressFn) -> ProgressFn:
-    async def progressed(progress: float, total: float | None, message: str | None) -> None:
-        touch()
-        await on_progress(progress, total, message)
-
-    return progressed

@@ -1,68 +1,89 @@
-"""What passes between a client and a server while a request is under way: progress, questions and answers."""
+"""What a client can take and give while servers work for it: notifications, questions and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.plugin import GatewayError
-from mcp_gateway.sessions.peer import Json, ProgressFn
+Json = dict[str, Any]
+
+NotifyFn = Callable[[str, Json], Awaitable[None]]
+"""Sends a client a notification, method and params, if the client wants it."""
 
 AskFn = Callable[[str, Json], Awaitable[Json]]
 """Sends a client a request, method and params; returns its result as it is."""
 
-MAX_ROUNDS = 20
-"""How often a server may ask back before its request is given up."""
-
-_CAPABILITIES = {
+CAPABILITIES: Mapping[str, str] = {
     "elicitation/create": "elicitation",
     "sampling/createMessage": "sampling",
     "roots/list": "roots",
 }
+"""What a client must have declared to be asked each question."""
 
 
-class NotAnswered(GatewayError):
-    """A server asks the client something that the client cannot answer."""
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+"""How severe a message can be, least severe first (RFC 5424)."""
 
-    code = "input_required"
+
+async def _nobody(_method: str, _params: Json) -> None:
+    """Take a notification that nobody wants."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What a client can take and give while its request is under way.
+    """A way to a client: beside one request of its, or beside none.
 
-    `capabilities` are those that it declared; a server is offered these and no others. `ask`
-    reaches a client of the handshake era. One of the modern era is not asked: it gets the
-    server's questions as the result, and sends its request again with the answers.
+    `ask` is None if the client cannot be asked there, as in the modern era.
+    `wants_progress` says whether it asked to hear of the request's progress, and
+    `log_level` the least severe messages that it asked for, if it did.
     """
 
-    on_progress: ProgressFn | None = None
-    capabilities: Json = field(default_factory=dict)
+    notify: NotifyFn = _nobody
     ask: AskFn | None = None
+    wants_progress: bool = False
+    log_level: str | None = None
 
 
-def asks_back(result: Mapping[str, Any]) -> bool:
-    """Whether a result is no result yet, but questions of a modern server."""
-    return result.get("resultType") == "input_required"
+ALONE = Interaction()
+"""A client that takes and gives nothing meanwhile."""
 
 
-async def answers(server: str, result: Mapping[str, Any], interaction: Interaction, ask: AskFn) -> Json:
-    """Put a modern server's questions to a handshake-era client; return what to add to the request.
+def can_answer(capabilities: Mapping[str, Any], method: str, params: Mapping[str, Any]) -> bool:
+    """Whether a client that declared `capabilities` can be asked this."""
+    needed = CAPABILITIES.get(method)
+    declared = capabilities.get(needed) if needed else None
+    if params.get("mode") == "url":
+        return isinstance(declared, dict) and "url" in declared
+    return declared is not None
 
-    Raises:
-        NotAnswered: the client did not declare that it can answer such a question.
-        MCPError: the client answered with an error.
 
-    """
-    requests = result.get("inputRequests")
-    given: Json = {}
-    for key, request in requests.items() if isinstance(requests, dict) else ():
-        method, params = str(request.get("method")), dict(request.get("params") or {})
-        if _CAPABILITIES.get(method) not in interaction.capabilities:
-            raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
-        if params.get("mode") == "url":
-            params.setdefault("elicitationId", f"{server}-{key}")  # the handshake era wants one, the modern has none
-        given[key] = {"resultType": "complete", **await ask(method, params)}
-    again: Json = {"inputResponses": given} if given else {}
-    return {**again, "requestState": result["requestState"]} if "requestState" in result else again
+def is_severe(params: Mapping[str, Any], least: str) -> bool:
+    """Whether a message is as severe as wanted; one of no known severity is."""
+    level = params.get("level")
+    return level not in LEVELS or LEVELS.index(str(level)) >= LEVELS.index(least)
+
+
+def frozen(capabilities: Mapping[str, Any]) -> str:
+    """Write capabilities so that equal ones are equal texts; none are the empty text."""
+    return json.dumps(capabilities, sort_keys=True, separators=(",", ":")) if capabilities else ""
+
+
+def thawed(capabilities: str) -> Json:
+    """Return the capabilities that `frozen` wrote."""
+    found: Json = json.loads(capabilities) if capabilities else {}
+    return found
+
+
+def widens(capabilities: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether the first have all that the others have, and more."""
+    mine, theirs = set(_paths(capabilities)), set(_paths(others))
+    return mine > theirs
+
+
+def _paths(value: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
+    for key, inner in value.items():
+        yield (*above, key)
+        if isinstance(inner, Mapping):
+            yield from _paths(inner, *above, key)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from mcp_gateway.catalogue import Definition, Offer
 from mcp_gateway.config.servers import ServerSpec
@@ -55,20 +57,40 @@ class Routing:
 
     registry: Registry
 
+    @property
+    def transparent(self) -> ServerSpec | None:
+        """The server that clients see as if there were no gateway: the only one, with no namespace, all exposed."""
+        specs = list(self.registry.specs.values())
+        alone = len(specs) == 1 and specs[0].namespace is None and TOOLS.name in specs[0].exposed
+        return specs[0] if alone else None
+
+    def hint(self, kind: Kind) -> dict[str, Any]:
+        """Return how long, in milliseconds from now, and for whom clients may keep the list of a kind."""
+        offers = self._exposing(kind)
+        hints = [offer.hints.get(kind.name) for offer in offers]
+        if not hints or not all(hints):
+            return {"ttlMs": 0, "cacheScope": "private"}
+        age = max(time.time() - offer.fetched for offer in offers)
+        ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
+        public = all(hint.scope == "public" for hint in hints if hint)
+        return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
+
     def definition(self, name: str) -> Definition | None:
         """Return the definition of a tool that is known by its full name."""
         return self.registry.catalogue.find(name)
 
     def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
         """Return name and definition of all that is listed natively of a kind; only tools and prompts are renamed."""
-        offers = [
-            offer for name, offer in self.registry.catalogue.servers.items() if kind.name in self._exposed_by(name)
-        ]
+        offers = self._exposing(kind)
         if kind is TOOLS:
             return [(name, offer.by_name[own]) for offer in offers for name, own in offer.own_names.items()]
         if kind is PROMPTS:
             return [item for offer in offers for item in offer.prompts_by_name.items()]
         return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
+
+    def _exposing(self, kind: Kind) -> list[Offer]:
+        servers = self.registry.catalogue.servers.items()
+        return [offer for name, offer in servers if kind.name in self._exposed_by(name)]
 
     def _exposed_by(self, server: str) -> frozenset[str]:
         return self.registry.specs[server].exposed

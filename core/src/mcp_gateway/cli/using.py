@@ -17,9 +17,11 @@ from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import Running, running
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.interaction import Json
 from mcp_gateway.logs import configure_logging
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.sessions.peer import Json, Peer, connected
+from mcp_gateway.sessions.greeting import negotiate
+from mcp_gateway.sessions.peer import Peer, connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ async def _visiting(reading: Reading) -> AsyncIterator[Visit]:
     async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(opened.server.run, *theirs, opened.server.create_initialization_options())
-            async with connected(_opened(ours)) as (peer, _):
-                await peer.negotiate()
+            async with connected(_opened(ours)) as peer:
+                await negotiate(peer)
                 yield Visit(opened, peer, patience)
         tasks.cancel_scope.cancel()
 

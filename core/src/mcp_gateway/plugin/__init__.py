@@ -14,6 +14,7 @@ from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.protocols import (
     AuthStrategy,
     ClientTransport,
+    OneClient,
     Ranker,
     RankerIndex,
     ServerTransport,
@@ -47,6 +48,7 @@ __all__ = [
     "GatewayError",
     "Hit",
     "Hits",
+    "OneClient",
     "Options",
     "Parameter",
     "PluginError",

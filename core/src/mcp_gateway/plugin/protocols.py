@@ -48,6 +48,20 @@ class ServerTransport(Protocol):
 
 
 @runtime_checkable
+class OneClient(Protocol):
+    """What a server transport may be besides: one that serves a single client, which greets at once.
+
+    The gateway then waits a moment for the client before it greets the servers, so that
+    they hear what it can do.
+    """
+
+    @property
+    def one_client(self) -> bool:
+        """Whether it serves a single client for all of its life."""
+        ...
+
+
+@runtime_checkable
 class AuthStrategy(Protocol):
     """Decides which credentials a call carries downstream."""
 

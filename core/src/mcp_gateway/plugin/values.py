@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,12 +14,14 @@ class Caller:
 
     Header names are lower case. Over stdio there are no headers. `override` is the
     `auth_header` argument of `call_remote_tool`. Neither is ever printed. `client` is
-    an opaque name for the client's connection, or None for the gateway itself.
+    an opaque name for the client's connection, or None for the gateway itself, and
+    `capabilities` is what it declared that it can do (MCP's `ClientCapabilities`).
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     override: str | None = field(default=None, repr=False)
     client: str | None = None
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
 ANONYMOUS = Caller()

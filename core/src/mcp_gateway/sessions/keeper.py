@@ -11,8 +11,11 @@ import anyio
 import structlog
 
 from mcp_gateway.plugin import ClientTransport, Credentials, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import as_failure
-from mcp_gateway.sessions.peer import NotifyFn, Peer, connected
+from mcp_gateway.sessions.greeting import negotiate
+from mcp_gateway.sessions.peer import LISTS, AnnouncedFn, Peer, connected
+from mcp_gateway.sessions.watching import listen
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +29,9 @@ _FIRST_PAUSE = 0.25
 class Keeper:
     """Holds one session. Its cancel scopes are left by the task that entered them: only `keep` does either.
 
-    `idle` is how many seconds it may go unused, or infinity. `on_over` is called once when it can no
-    longer be lent, `gone` is set when it is closed, and `error` says why, if it failed.
+    `idle` is how many seconds it may go unused, or infinity; with `attended`, only once its clients have
+    left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `gone` is set when
+    it is closed, and `error` says why, if it failed.
     """
 
     server: str
@@ -36,7 +40,10 @@ class Keeper:
     timeout: float
     max_retries: int
     idle: float
-    on_notify: NotifyFn
+    attended: bool
+    audience: Audience
+    on_announced: AnnouncedFn
+    on_open: Callable[[Peer], None]
     on_over: Callable[[Keeper], None]
     peer: Peer | None = None
     error: GatewayError | None = None
@@ -88,11 +95,12 @@ class Keeper:
         self._scope = anyio.CancelScope(deadline=deadline)
         try:
             with self._scope:
-                async with connected(self.client_transport.connect(self.credentials), self.on_notify) as (peer, closed):
-                    await peer.negotiate()
-                    self._open(peer, closed)
+                transport = self.client_transport.connect(self.credentials)
+                async with connected(transport, self.audience, self.on_announced) as peer:
+                    await negotiate(peer)
+                    self._open(peer)
                     async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(peer.listen)
+                        tasks.start_soon(listen, peer, self._missed)
                         await self._until_over()
                         tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
@@ -101,13 +109,19 @@ class Keeper:
             return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
         return None
 
-    def _open(self, peer: Peer, closed: anyio.Event) -> None:
-        self._over = closed
+    def _missed(self) -> None:
+        """Take every list for changed: announcements may have been lost."""
+        for name in LISTS:
+            self.on_announced(f"notifications/{name}/list_changed", {})
+
+    def _open(self, peer: Peer) -> None:
+        self._over = peer.closed
         if self._stopping:
             self._over.set()
         else:
             self._scope.deadline = math.inf
         self.peer, self.error, self.used = peer, None, anyio.current_time()
+        self.on_open(peer)
         self.settled.set()
         log.debug("session opened", server=self.server, version=peer.version)
 
@@ -123,10 +137,10 @@ class Keeper:
         while not self._over.is_set():
             with anyio.move_on_after(self.used + self.idle - anyio.current_time()):
                 await self._over.wait()
-            if not self.users and anyio.current_time() - self.used >= self.idle:
-                self.stop()
-            elif self.users:
+            if self.users or (self.attended and self.audience.attended):
                 self.used = anyio.current_time()
+            elif anyio.current_time() - self.used >= self.idle:
+                self.stop()
         self._end_lending()
         if not self._stopping:
             raise ServerUnavailable("it closed the connection")

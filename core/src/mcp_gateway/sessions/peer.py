@@ -6,9 +6,10 @@ fields that they do not know.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import anyio
@@ -16,7 +17,7 @@ import mcp_types as types
 import structlog
 from anyio.abc import TaskStatus
 from mcp.client import Transport
-from mcp.shared.dispatcher import CallOptions, DispatchContext, ProgressFnT
+from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
@@ -28,37 +29,61 @@ from mcp.shared.inbound import (
     mcp_param_headers,
 )
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp_types.version import LATEST_MODERN_VERSION
 
+from mcp_gateway.interaction import LEVELS, Json
 from mcp_gateway.kinds import TOOLS, Kind
+from mcp_gateway.sessions.audience import Audience
+from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.version import IMPLEMENTATION
 
 log = structlog.get_logger(__name__)
 
-Json = dict[str, Any]
 Mirrored = Mapping[tuple[str, ...], str]
-ProgressFn = ProgressFnT
-NotifyFn = Callable[[str, Mapping[str, Any] | None], None]
+AnnouncedFn = Callable[[str, Json], None]
+"""Hears what a server announces to nobody in particular: method and params."""
 
-PROBE_SECONDS = 2.0
-"""How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
+LISTS = ("tools", "prompts", "resources")
+"""What servers announce changes of."""
 
-RELISTEN_SECONDS = 5.0
-"""How long to wait before a subscription that a server has ended is asked for again."""
+_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
-_LISTS = ("tools", "prompts", "resources")
+_ANNOUNCEMENTS = frozenset(
+    {"notifications/resources/updated", *(f"notifications/{name}/list_changed" for name in LISTS)}
+)
+_ENDS_A_REQUEST = "notifications/cancelled"
+"""The dispatcher has acted on it; it concerns nobody else."""
 
 MAX_PAGES = 1000
 """How many pages a list may have; a server that never ends its list is broken."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server listed of a kind, from all pages, and what it said of how long and for whom to keep it."""
+
+    items: list[Json]
+    ttl_ms: int | None = None
+    scope: str | None = None
+
+
 @dataclass(slots=True)
 class Peer:
-    """A server at the other end of a transport. Made by `connected`."""
+    """A server at the other end of a transport. Made by `connected`.
+
+    `closed` says when the connection is over. `ids` are those of requests. `subscriptions`
+    hear, by the request's id, what a modern server will announce.
+    """
 
     dispatcher: JSONRPCDispatcher
+    audience: Audience = field(default_factory=Audience)
+    closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
     hello: Json = field(default_factory=dict)
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
+    subscriptions: dict[int, Callable[[Json], None]] = field(default_factory=dict)
+    _level: str | None = None
 
     @property
     def modern(self) -> bool:
@@ -70,134 +95,119 @@ class Peer:
         method: str,
         params: Json,
         *,
-        on_progress: ProgressFn | None = None,
-        capabilities: Json | None = None,
+        exchange: Exchange | None = None,
+        capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
         """Send a request; return the result exactly as the server sent it.
 
         `capabilities` are those of the client for whom it is; a server of the handshake era
-        was offered none. `mirrored` says which arguments a modern server wants as
+        heard them at the handshake. `mirrored` says which arguments a modern server wants as
         `Mcp-Param-*` headers, too.
 
         Raises:
             MCPError: the server answered with an error, or the connection closed.
 
         """
-        options: CallOptions = {}
-        if on_progress is not None:
-            options["on_progress"] = on_progress
-        if self.modern:
-            return await self._enveloped(method, params, options, capabilities, mirrored)
-        options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}
-        return await self.dispatcher.send_raw_request(method, params, options)
+        request_id = next(self.ids)
+        options: CallOptions = {"request_id": request_id}
+        if exchange is None:
+            return await self._sent(method, params, options, capabilities, mirrored)
+        reserved: Json = {}
+        if exchange.interaction.wants_progress:
+            reserved["progressToken"] = request_id
+        if self.modern and exchange.interaction.log_level is not None:
+            reserved[types.LOG_LEVEL_META_KEY] = exchange.interaction.log_level
+        if reserved:
+            params = {**params, "_meta": {**(params.get("_meta") or {}), **reserved}}
+        async with self.audience.during(request_id, exchange):
+            await self.want_messages(exchange.interaction.log_level)
+            return await self._sent(method, params, options, capabilities, mirrored)
+
+    async def want_messages(self, level: str | None, *, fewer: bool = False) -> None:
+        """Ask a handshake-era server for messages of this severity and above; for less than before only if `fewer`."""
+        if level is None or level == self._level or self.modern or not self.declares("logging"):
+            return
+        if self._level is not None and not fewer and LEVELS.index(level) > LEVELS.index(self._level):
+            return
+        self._level = level
+        try:
+            await self.request("logging/setLevel", {"level": level})
+        except MCPError as error:
+            if error.code == types.CONNECTION_CLOSED:
+                raise
+            log.info("a server does not take a log level", level=level, reason=error.error.message)
+
+    async def tell(self, method: str, params: Json | None = None) -> None:
+        """Send a handshake-era server a notification; the modern era has none."""
+        if not self.modern:
+            await self.dispatcher.notify(method, params, {"headers": {MCP_PROTOCOL_VERSION_HEADER: self.version}})
 
     def declares(self, capability: str) -> bool:
         """Whether the server said that it has a capability."""
-        capabilities = self.hello.get("capabilities")
-        return isinstance(capabilities, dict) and capability in capabilities
+        return capability in self.declared
 
-    async def list(self, kind: Kind, touch: Callable[[], None]) -> list[Json]:
+    @property
+    def declared(self) -> Json:
+        """The capabilities that the server declared."""
+        capabilities = self.hello.get("capabilities")
+        return capabilities if isinstance(capabilities, dict) else {}
+
+    async def list(self, kind: Kind, touch: Callable[[], None]) -> Page:
         """Return all pages of a list, as far as they are definitions. `touch` is called after each page."""
         found: list[Json] = []
-        cursor: str | None = None
-        for _ in range(MAX_PAGES):
-            page = await self.request(kind.method, {} if cursor is None else {"cursor": cursor})
+        page: Json = {}
+        cursors: set[str] = set()
+        while len(cursors) < MAX_PAGES:
+            page = await self.request(kind.method, {"cursor": page["nextCursor"]} if page else {})
             touch()
-            items = page.get(kind.field)
+            items, cursor = page.get(kind.field), page.get("nextCursor")
             found += filter(kind.admits, items if isinstance(items, list) else [])
-            cursor = page.get("nextCursor")
-            if not cursor:
+            if not isinstance(cursor, str) or not cursor or cursor in cursors:
                 break
-        return _with_valid_headers(found) if self.modern and kind is TOOLS else found
-
-    async def listen(self) -> None:
-        """Ask a modern server to announce changes of its lists, as long as the session lives.
-
-        Servers of the handshake era announce them without being asked. The announcements
-        arrive as notifications; the request itself is answered when the server ends it.
-        """
-        capabilities = self.hello.get("capabilities")
-        declared = capabilities if isinstance(capabilities, dict) else {}
-        wanted = {f"{name}ListChanged": True for name in _LISTS if _announces(declared.get(name))}
-        while self.modern and wanted:
-            try:
-                await self._enveloped("subscriptions/listen", {"notifications": wanted}, {"cancel_on_abandon": False})
-            except MCPError as error:
-                if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
-                    return
-                log.info("the server ended a subscription; asking again", reason=error.error.message)
-            await anyio.sleep(RELISTEN_SECONDS)
-
-    async def negotiate(self) -> None:
-        """Find out the server's era and greet it.
-
-        A server of the handshake era answers `server/discover` with an error, or not at
-        all: after `PROBE_SECONDS` of silence both greetings are under way, and the first
-        good answer wins. So neither an old nor a slow server is mistaken.
-
-        Raises:
-            MCPError: the server accepted neither greeting.
-
-        """
-        failure: MCPError | None = None
-        async with anyio.create_task_group() as tasks:
-            refused = anyio.Event()
-            tasks.start_soon(self._discover, tasks.cancel_scope, refused)
-            with anyio.move_on_after(PROBE_SECONDS):
-                await refused.wait()
-            failure = await self._initialize_beside(refused)
-            tasks.cancel_scope.cancel()
-        if not self.version and failure is not None:
-            raise failure
-
-    async def _discover(self, done: anyio.CancelScope, refused: anyio.Event) -> None:
-        try:
-            hello = await self._enveloped("server/discover", {}, {"cancel_on_abandon": False})
-        except MCPError:
-            return refused.set()
-        versions = hello.get("supportedVersions")
-        if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
-            return refused.set()
-        self.version, self.hello = LATEST_MODERN_VERSION, hello
-        return done.cancel()
-
-    async def _initialize_beside(self, refused: anyio.Event) -> MCPError | None:
-        """Shake hands; if that fails, wait for `server/discover`, which cancels this if it succeeds."""
-        try:
-            await self._initialize()
-        except MCPError as error:
-            await refused.wait()
-            return error
-        return None
-
-    async def _initialize(self) -> None:
-        hello = await self.dispatcher.send_raw_request(
-            "initialize",
-            {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": {}, "clientInfo": IMPLEMENTATION},
-            {"cancel_on_abandon": False},
+            cursors.add(cursor)
+        items = _with_valid_headers(found) if self.modern and kind is TOOLS else found
+        ttl, scope = page.get("ttlMs"), page.get("cacheScope")
+        return Page(
+            items, ttl if isinstance(ttl, int) and ttl >= 0 else None, scope if isinstance(scope, str) else None
         )
-        version = hello.get("protocolVersion")
-        if version not in HANDSHAKE_PROTOCOL_VERSIONS:
-            raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
-        headers = {MCP_PROTOCOL_VERSION_HEADER: version}
-        await self.dispatcher.notify("notifications/initialized", None, {"headers": headers})
-        self.version, self.hello = version, hello
 
-    async def _enveloped(
+    def acknowledged(self, params: Json) -> None:
+        """Take note of what a modern server will announce on a subscription."""
+        meta = params.get("_meta")
+        subscription = meta.get(SUBSCRIPTION_ID_META_KEY) if isinstance(meta, dict) else None
+        honoured = params.get("notifications")
+        if isinstance(subscription, int) and (heard := self.subscriptions.get(subscription)) is not None:
+            heard(honoured if isinstance(honoured, dict) else {})
+
+    async def _sent(
         self,
         method: str,
         params: Json,
         options: CallOptions,
-        capabilities: Json | None = None,
+        capabilities: Mapping[str, Any] | None,
+        mirrored: Mirrored | None,
+    ) -> Json:
+        if self.modern:
+            return await self.enveloped(method, params, options, capabilities, mirrored)
+        options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}
+        return await self.dispatcher.send_raw_request(method, params, options)
+
+    async def enveloped(
+        self,
+        method: str,
+        params: Json,
+        options: CallOptions | None = None,
+        capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
         """Send a request of the modern era: its envelope in `_meta`, its routing in headers."""
+        options = options or {}
         meta = {
             **(params.get("_meta") or {}),
             types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
             types.CLIENT_INFO_META_KEY: IMPLEMENTATION,
-            types.CLIENT_CAPABILITIES_META_KEY: capabilities or {},
+            types.CLIENT_CAPABILITIES_META_KEY: dict(capabilities or {}),
         }
         options["headers"] = _routing_headers(method, params, mirrored)
         return await self.dispatcher.send_raw_request(method, {**params, "_meta": meta}, options)
@@ -205,7 +215,7 @@ class Peer:
 
 def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
     headers = {MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION, MCP_METHOD_HEADER: method}
-    name = params.get(NAME_BEARING_METHODS.get(method, ""))
+    name = params.get("taskId" if method.startswith("tasks/") else NAME_BEARING_METHODS.get(method, ""))
     if isinstance(name, str):
         headers[MCP_NAME_HEADER] = encode_header_value(name)
     if mirrored:
@@ -214,37 +224,31 @@ def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> di
 
 
 @asynccontextmanager
-async def connected(transport: Transport, on_notify: NotifyFn | None = None) -> AsyncIterator[tuple[Peer, anyio.Event]]:
-    """Open `transport`; yield a peer that has not negotiated yet, and an event that says that it closed."""
-    closed = anyio.Event()
+async def connected(
+    transport: Transport, audience: Audience | None = None, on_announced: AnnouncedFn | None = None
+) -> AsyncIterator[Peer]:
+    """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
     async with transport as (read, write), anyio.create_task_group() as tasks:
         dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(read, write)
+        peer = Peer(dispatcher, audience or Audience())
 
-        def notified(method: str, params: Mapping[str, Any] | None) -> bool:
-            if on_notify is not None:
-                on_notify(method, params)
-            return True
+        def announced(method: str, params: Mapping[str, Any] | None) -> bool:
+            """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""
+            if method == _ACKNOWLEDGED:
+                peer.acknowledged(dict(params or {}))
+            elif method in _ANNOUNCEMENTS and on_announced is not None:
+                on_announced(method, dict(params or {}))
+            return method in _ANNOUNCEMENTS or method in (_ACKNOWLEDGED, _ENDS_A_REQUEST)
 
         async def run(*, task_status: TaskStatus[None]) -> None:
             try:
-                await dispatcher.run(_refused, _ignored, notified, task_status=task_status)
+                await dispatcher.run(peer.audience.asked, peer.audience.notified, announced, task_status=task_status)
             finally:
-                closed.set()
+                peer.closed.set()
 
         await tasks.start(run)
-        yield Peer(dispatcher), closed
+        yield peer
         tasks.cancel_scope.cancel()
-
-
-async def _refused(_context: DispatchContext[Any], method: str, _params: Mapping[str, Any] | None) -> Json:
-    """Answer a request of the server's: it was offered no capability, so there is only `ping`."""
-    if method == "ping":
-        return {}
-    raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
-
-
-async def _ignored(_context: DispatchContext[Any], _method: str, _params: Mapping[str, Any] | None) -> None:
-    """Take a notification that `notified` has consumed already."""
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:
@@ -254,7 +258,3 @@ def _with_valid_headers(tools: list[Json]) -> list[Json]:
         dropped = [tool["name"] for tool in tools if tool not in valid]
         log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
     return valid
-
-
-def _announces(capability: object) -> bool:
-    return isinstance(capability, dict) and capability.get("listChanged") is True

@@ -13,17 +13,19 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import ClientTransport, Credentials, ServerTimeout, ServerUnavailable
+from mcp_gateway.interaction import Interaction, Json, thawed
+from mcp_gateway.plugin import ClientTransport, ServerTimeout, ServerUnavailable
+from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import SessionClosed, SessionLost, of_answer
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
+from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sessions.sharing import Borrower, Sharing
 
 log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
-Touch = Callable[[], None]
-"""What a borrower calls when the server shows that it is still at work: the wait begins anew."""
+UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
 
 MAX_SESSIONS = 100
 """How many sessions one server may have; beyond it the longest unused one is closed."""
@@ -31,27 +33,23 @@ MAX_SESSIONS = 100
 _LAST_WORDS_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Borrower:
-    """For whom a session is: one server, these credentials, and one client if sessions are not shared."""
-
-    spec: ServerSpec
-    credentials: Credentials = field(default_factory=Credentials)
-    client: str | None = None
-
-
 @dataclass(slots=True)
 class Pool:
-    """Every open session, each in a keeper's task. `on_notify` hears which server announced what."""
+    """Every open session, each in a keeper's task.
+
+    `on_announced` hears what servers announce; `way_to` finds the way to a client beside
+    its requests.
+    """
 
     tasks: TaskGroup
     client_transports: Mapping[str, ClientTransport]
     idle_timeout: float
-    on_notify: list[Callable[[str, str], None]] = field(default_factory=list)
-    _keepers: dict[Borrower, Keeper] = field(default_factory=dict)
+    on_announced: list[Callable[[Borrower, str, Json], None]] = field(default_factory=list)
+    way_to: Callable[[str], Interaction | None] = lambda _: None
+    _shared: Sharing = field(default_factory=Sharing)
     _kept: set[Keeper] = field(default_factory=set)
 
-    async def lend(self, borrower: Borrower, use: Callable[[Peer, Touch], Awaitable[ResultT]]) -> ResultT:
+    async def lend(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
         """Let `use` work with the borrower's session, which is opened if need be.
 
         A session that the server has forgotten is replaced, and `use` runs again: its
@@ -70,36 +68,59 @@ class Pool:
             log.info("session lost; opening another", server=borrower.spec.name, reason=str(lost))
             return await self._lend_once(borrower, use)
 
+    async def is_modern(self, borrower: Borrower) -> bool:
+        """Whether the server is of the modern era; a session is opened to find out, if need be."""
+        known = self._shared.modern.get(borrower.spec.name)
+        return await self.lend(borrower, _era) if known is None else known
+
+    async def key(self, borrower: Borrower) -> Borrower:
+        """Return a borrower that is equal for all with whom this one shares a session."""
+        await self.is_modern(borrower)
+        return self._shared.key(borrower)
+
     def forget_client(self, client: str) -> None:
         """End the sessions that were opened for one client only."""
-        for borrower in [borrower for borrower in self._keepers if borrower.client == client]:
+        for borrower in [borrower for borrower in self._shared.keepers if borrower.client == client]:
             self._drop(borrower)
+        for keeper in self._shared.keepers.values():
+            keeper.audience.clients.discard(client)
+
+    async def want_messages(self, client: str, level: str) -> None:
+        """Tell the servers whose sessions a client has used how severe a message must be for it."""
+        for keeper in self._used_by(client):
+            if keeper.peer is not None:
+                await keeper.peer.want_messages(level, fewer=len(keeper.audience.clients) == 1)
+
+    async def tell(self, client: str, method: str) -> None:
+        """Notify the servers that know of a client, on those sessions that nobody else has used."""
+        for keeper in self._used_by(client):
+            if keeper.peer is not None and len(keeper.audience.clients) == 1:
+                await keeper.peer.tell(method)
+
+    def _used_by(self, client: str) -> list[Keeper]:
+        return [keeper for keeper in self._shared.keepers.values() if client in keeper.audience.clients]
 
     async def close(self) -> None:
         """End every session in order, and wait until all are closed."""
-        for borrower in list(self._keepers):
+        for borrower in list(self._shared.keepers):
             self._drop(borrower)
         with anyio.move_on_after(CLOSE_SECONDS):
             for keeper in list(self._kept):
                 await keeper.gone.wait()
 
-    async def _lend_once(self, borrower: Borrower, use: Callable[[Peer, Touch], Awaitable[ResultT]]) -> ResultT:
+    async def _lend_once(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
         server, timeout = borrower.spec.name, borrower.spec.timeout
         async with self._borrowed(borrower) as keeper:
-            peer = await _opened(keeper)
-            with anyio.CancelScope(deadline=anyio.current_time() + timeout) as waiting:
-
-                def touch() -> None:
-                    waiting.deadline = anyio.current_time() + timeout
-
+            peer, patience = await _opened(keeper), Patience(timeout)
+            with patience.waiting():
                 try:
-                    return await use(peer, touch)
+                    return await use(peer, patience)
                 except MCPError as error:
                     failure = of_answer(server, error)
                     if failure is None:
                         raise
                     if isinstance(failure, SessionLost):
-                        self._drop(borrower, keeper)
+                        self._drop_keeper(keeper)
                     raise await _last_words(keeper, failure) from error
         raise ServerTimeout(
             f"server {server!r} gave no answer within {timeout:g} s; "
@@ -109,31 +130,51 @@ class Pool:
     @asynccontextmanager
     async def _borrowed(self, borrower: Borrower) -> AsyncIterator[Keeper]:
         """Count a user of the session in and out."""
-        keeper = self._keepers.get(borrower) or self._new(borrower)
+        key = self._shared.key(borrower)
+        keeper = self._shared.keepers.get(key) or self._new(key)
+        if borrower.behalf is not None:
+            keeper.audience.clients.add(borrower.behalf)
         keeper.users += 1
         try:
             yield keeper
         finally:
             keeper.users -= 1
             keeper.used = anyio.current_time()
+            self._end_superseded(borrower)
 
-    def _new(self, borrower: Borrower) -> Keeper:
-        self._make_room(borrower.spec.name)
-        spec, transport = borrower.spec, self.client_transports[borrower.spec.name]
-        own = borrower.client is not None or borrower.credentials.pairs
+    def _new(self, key: Borrower) -> Keeper:
+        self._make_room(key.spec.name)
+        spec = key.spec
+        own = key.client is not None or bool(key.credentials.pairs)
         keeper = Keeper(
             server=spec.name,
-            client_transport=transport,
-            credentials=borrower.credentials,
+            client_transport=self.client_transports[spec.name],
+            credentials=key.credentials,
             timeout=spec.timeout,
             max_retries=spec.max_retries,
-            idle=self.idle_timeout if own else math.inf,
-            on_notify=lambda method, _params: self._notified(spec.name, method),
-            on_over=lambda over: self._retire(borrower, over),
+            idle=self.idle_timeout if own or key.capabilities else math.inf,
+            attended=not key.credentials.pairs and not spec.stateful,
+            audience=Audience(thawed(key.capabilities), self._way_to),
+            on_announced=lambda method, params: self._announced(self._shared.key_of(keeper) or key, method, params),
+            on_open=lambda peer: self._opened(keeper, peer),
+            on_over=self._retire,
         )
-        self._keepers[borrower] = keeper
+        keeper.audience.on_asked = lambda: self._shared.asked(keeper)
+        self._shared.keepers[key] = keeper
         self.tasks.start_soon(self._keep, keeper)
         return keeper
+
+    def _way_to(self, client: str) -> Interaction | None:
+        return self.way_to(client)
+
+    def _opened(self, keeper: Keeper, peer: Peer) -> None:
+        self._shared.opened(keeper, modern=peer.modern)
+        if (key := self._shared.key_of(keeper)) is not None:
+            self._end_superseded(key)
+
+    def _end_superseded(self, borrower: Borrower) -> None:
+        if (key := self._shared.superseded(borrower)) is not None:
+            self._drop(key)
 
     async def _keep(self, keeper: Keeper) -> None:
         self._kept.add(keeper)
@@ -142,12 +183,12 @@ class Pool:
         finally:
             self._kept.discard(keeper)
 
-    def _notified(self, server: str, method: str) -> None:
-        for tell in self.on_notify:
-            tell(server, method)
+    def _announced(self, key: Borrower, method: str, params: Json) -> None:
+        for tell in self.on_announced:
+            tell(key, method, params)
 
     def _make_room(self, server: str) -> None:
-        theirs = [(b, k) for b, k in self._keepers.items() if b.spec.name == server]
+        theirs = [(b, k) for b, k in self._shared.keepers.items() if b.spec.name == server]
         if len(theirs) < MAX_SESSIONS:
             return
         unused = [(keeper.used, borrower) for borrower, keeper in theirs if not keeper.users]
@@ -155,17 +196,19 @@ class Pool:
             raise ServerUnavailable(f"server {server!r}: all of its {MAX_SESSIONS} sessions are in use; try again")
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
-    def _drop(self, borrower: Borrower, keeper: Keeper | None = None) -> None:
-        """Stop lending a session and end it; with `keeper`, only if it is that one."""
-        found = self._keepers.get(borrower)
-        if found is not None and keeper in (None, found):
-            del self._keepers[borrower]
-            found.stop()
+    def _drop(self, key: Borrower) -> None:
+        """Stop lending a session and end it."""
+        if (keeper := self._shared.keepers.pop(key, None)) is not None:
+            keeper.stop()
 
-    def _retire(self, borrower: Borrower, keeper: Keeper) -> None:
+    def _drop_keeper(self, keeper: Keeper) -> None:
+        if (key := self._shared.key_of(keeper)) is not None:
+            self._drop(key)
+
+    def _retire(self, keeper: Keeper) -> None:
         """Stop lending a session that is over."""
-        if self._keepers.get(borrower) is keeper:
-            del self._keepers[borrower]
+        if (key := self._shared.key_of(keeper)) is not None:
+            del self._shared.keepers[key]
 
 
 @asynccontextmanager
@@ -179,6 +222,10 @@ async def open_pool(client_transports: Mapping[str, ClientTransport], idle_timeo
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()
+
+
+async def _era(peer: Peer, _patience: Patience) -> bool:
+    return peer.modern
 
 
 async def _opened(keeper: Keeper) -> Peer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,15 +12,16 @@ import mcp_types as types
 from mcp.server import ServerRequestContext
 from mcp.server.connection import Connection
 from mcp.server.session import ServerSession
+from mcp.shared.dispatcher import DispatchContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from mcp_gateway.interaction import Interaction
+from mcp_gateway.interaction import ALONE, LEVELS, Interaction, Json, is_severe
 from mcp_gateway.plugin import Caller
-from mcp_gateway.surface.eras import Json, wants_progress
 
 Context = ServerRequestContext[Any, Any]
 
-_NAME = "mcp_gateway.client"
+_NAME, _CAPABILITIES, _LEVEL = "mcp_gateway.client", "mcp_gateway.capabilities", "mcp_gateway.level"
+_PIPE = "pipe"
 
 
 def caller_of(context: Context) -> Caller:
@@ -30,29 +31,43 @@ def caller_of(context: Context) -> Caller:
     connections, it is whoever has the same `Authorization`, or the other end of the pipe.
     """
     headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
-    return Caller(headers=headers, client=_client(context, headers))
+    return Caller(headers=headers, client=_client(context, headers), capabilities=_capabilities(context))
 
 
 def interaction_of(context: Context) -> Interaction:
     """Return what the client can take and give while this request is under way."""
-    params = context.params or {}
-    on_progress = context.session.report_progress if wants_progress(params) else None
-    if is_modern(context):
-        declared = params.get("_meta", {}).get(types.CLIENT_CAPABILITIES_META_KEY)
-        return Interaction(on_progress, declared if isinstance(declared, dict) else {})
-    declared = context.session.client_capabilities
-    capabilities = declared.model_dump(mode="json", by_alias=True, exclude_none=True) if declared else {}
-    channel = context.session._request_outbound  # noqa: SLF001  # the only way to ask on the stream of this request
+    meta = (context.params or {}).get("_meta") or {}
+    token, modern = meta.get("progressToken"), is_modern(context)
+    state = _connection(context.session).state
+    channel = _beside(context)
+
+    async def notify(method: str, params: Json) -> None:
+        level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL, LEVELS[0])
+        match method:
+            case "notifications/progress" if token is not None:
+                await channel.notify(method, {**params, "progressToken": token})
+            case "notifications/message" if level in LEVELS and is_severe(params, level):
+                await channel.notify(method, params)
+            case "notifications/progress" | "notifications/message":
+                pass
+            case _ if not modern:
+                await channel.notify(method, params)
 
     async def ask(method: str, params: Json) -> Json:
         return await channel.send_raw_request(method, params)
 
-    return Interaction(on_progress, capabilities, ask)
+    level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL)
+    return Interaction(notify, None if modern else ask, token is not None, level if level in LEVELS else None)
+
+
+async def send_beside(context: Context, method: str, params: Json) -> None:
+    """Send a notification beside a request that is under way."""
+    await _beside(context).notify(method, params)
 
 
 def with_override(caller: Caller, override: str | None) -> Caller:
     """Return the same caller with an `auth_header` of the call's own."""
-    return Caller(headers=caller.headers, override=override, client=caller.client)
+    return replace(caller, override=override)
 
 
 def is_modern(context: Context) -> bool:
@@ -64,39 +79,73 @@ def _client(context: Context, headers: dict[str, str]) -> str:
     if not is_modern(context):
         return str(_connection(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
     if context.request is None:
-        return "pipe"
+        return _PIPE
     return sha256(headers.get("authorization", "").encode()).hexdigest()
+
+
+def _capabilities(context: Context) -> Json:
+    if is_modern(context):
+        declared = (context.params or {}).get("_meta", {}).get(types.CLIENT_CAPABILITIES_META_KEY)
+    else:
+        declared = _connection(context.session).state.get(_CAPABILITIES)
+    return declared if isinstance(declared, dict) else {}
 
 
 def _connection(session: ServerSession) -> Connection:
     return session._connection  # noqa: SLF001  # the SDK's only way to a connection's state and end
 
 
+def _beside(context: Context) -> DispatchContext[Any]:
+    return context.session._request_outbound  # noqa: SLF001  # the only way onto the stream of this very request
+
+
 @dataclass(slots=True)
 class Clients:
-    """The connections of handshake-era clients. `on_gone` hears the name of each that ends."""
+    """The clients that are connected. `on_gone` hears the name of each handshake-era client that leaves."""
 
     on_gone: Callable[[str], None]
-    _sessions: dict[Connection, ServerSession] = field(default_factory=dict)
+    _connections: dict[str, Connection] = field(default_factory=dict)
+    _piped: bool = False
 
-    def joined(self, context: Context) -> None:
-        """Take note of a client that has finished its handshake."""
+    def greeted(self, context: Context) -> None:
+        """Take note of a client that has sent `initialize`, and of what it can do."""
         connection = _connection(context.session)
-        self._sessions[connection] = context.session
-        connection.exit_stack.callback(self._left, connection)
+        connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
+        client = _client(context, {})
+        if client not in self._connections:
+            self._connections[client] = connection
+            connection.exit_stack.callback(self._left, client)
 
-    async def tell_changed(self, name: str) -> None:
-        """Tell every client that a list has changed: of `tools`, `prompts` or `resources`."""
-        for session in list(self._sessions.values()):
-            match name:
-                case "tools":
-                    await session.send_tool_list_changed()
-                case "prompts":
-                    await session.send_prompt_list_changed()
-                case "resources":
-                    await session.send_resource_list_changed()
+    def spoke(self, context: Context) -> None:
+        """Take note of a modern client at the other end of the pipe, which has no handshake."""
+        self._piped = self._piped or (context.request is None and is_modern(context))
 
-    def _left(self, connection: Connection) -> None:
-        self._sessions.pop(connection, None)
-        if name := connection.state.get(_NAME):
-            self.on_gone(str(name))
+    def want_messages(self, context: Context, level: str) -> None:
+        """Take note of how severe a message must be for a handshake-era client."""
+        _connection(context.session).state[_LEVEL] = level
+
+    def way_to(self, client: str) -> Interaction | None:
+        """Return the way to a connected client beside its requests."""
+        connection = self._connections.get(client)
+        if connection is None:
+            return ALONE if self._piped and client == _PIPE else None
+
+        async def notify(method: str, params: Json) -> None:
+            if method != "notifications/message" or is_severe(params, connection.state.get(_LEVEL, LEVELS[0])):
+                await connection.notify(method, params)
+
+        async def ask(method: str, params: Json) -> Json:
+            await connection.initialized.wait()
+            return await connection.send_raw_request(method, params)
+
+        return Interaction(notify, ask)
+
+    async def tell(self, method: str) -> None:
+        """Send a notification to every handshake-era client that is ready for one."""
+        for connection in list(self._connections.values()):
+            if connection.initialized.is_set():
+                await connection.notify(method, None)
+
+    def _left(self, client: str) -> None:
+        self._connections.pop(client, None)
+        self.on_gone(client)

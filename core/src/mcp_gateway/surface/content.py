@@ -9,15 +9,13 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
-from mcp_gateway.interaction import Interaction
+from mcp_gateway.gateway import SETTLE_SECONDS, Gateway, UnknownMethod
+from mcp_gateway.interaction import Interaction, Json
 from mcp_gateway.kinds import PROMPTS, Kind
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.routing import AmbiguousResource, UnknownPrompt, UnknownResource
-from mcp_gateway.surface.eras import Json, as_params
-
-RESOURCE_NOT_FOUND = -32002
-"""What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
+from mcp_gateway.subscriptions import UpdatedFn
+from mcp_gateway.surface.eras import RESOURCE_NOT_FOUND, as_params
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +33,7 @@ class Content:
         await self._gateway.discovery.settled(SETTLE_SECONDS)
         listed = self._gateway.routing.exposed(kind)
         items = [{**definition, "name": name} for name, definition in listed] if kind is PROMPTS else _whole(listed)
-        return {kind.field: items, "ttlMs": 0, "cacheScope": "private"}
+        return {kind.field: items, **self._gateway.routing.hint(kind)}
 
     async def get_prompt(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `prompts/get`."""
@@ -46,13 +44,25 @@ class Content:
         """Answer `resources/read`. Each era has a code of its own for a resource that does not exist."""
         read = self._gateway.read(str(params.get("uri")), as_params(params), caller, interaction)
         try:
-            return {"ttlMs": 0, "cacheScope": "private", **await _answered(read)}
+            return _cacheable(await _answered(read))
         except MCPError as error:
-            of_ours = isinstance(error.error.data, dict) and error.error.data.get("error_code") == UnknownResource.code
-            if not of_ours and error.code != RESOURCE_NOT_FOUND:
+            ours = isinstance(error.error.data, dict) and error.error.data.get("error_code") == UnknownResource.code
+            if modern or not ours:
                 raise
-            code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
-            raise MCPError(code, error.error.message, error.error.data) from None
+            raise MCPError(RESOURCE_NOT_FOUND, error.error.message, error.error.data) from None
+
+    async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
+        """Answer `resources/subscribe`."""
+
+        async def subscribed() -> Json:
+            await self._gateway.subscribe(subscriber, uri, caller, updated)
+            return {}
+
+        return await _answered(subscribed())
+
+    async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
+        """Answer a request of a kind that the gateway has no part in."""
+        return await _answered(self._gateway.forward(method, as_params(params), caller, interaction))
 
     async def complete(self, params: Mapping[str, Any], caller: Caller) -> Json:
         """Answer `completion/complete`."""
@@ -63,10 +73,19 @@ def _whole(listed: list[tuple[str, Mapping[str, Any]]]) -> list[Json]:
     return [dict(definition) for _, definition in listed]
 
 
+def _cacheable(result: Json) -> Json:
+    """Return what was read with a hint of how long it may be kept, if it is a result, and the server gave none."""
+    if result.get("resultType", "complete") != "complete":
+        return result
+    return {"ttlMs": 0, "cacheScope": "private", **result}
+
+
 async def _answered(request: Awaitable[Json]) -> Json:
     """Wait for an answer; a failure of the gateway becomes an error that names it."""
     try:
         return await request
+    except UnknownMethod as error:
+        raise MCPError(types.METHOD_NOT_FOUND, str(error), {"error_code": error.code}) from None
     except (UnknownPrompt, UnknownResource, AmbiguousResource) as error:
         raise MCPError(types.INVALID_PARAMS, str(error), {"error_code": error.code}) from None
     except GatewayError as error:

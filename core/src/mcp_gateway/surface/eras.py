@@ -6,22 +6,38 @@ from collections.abc import Mapping
 from typing import Any
 
 import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 
+from mcp_gateway.interaction import Json
 from mcp_gateway.version import IMPLEMENTATION
 
-Json = dict[str, Any]
+_OF_ONE_CONNECTION = frozenset(
+    {
+        types.PROTOCOL_VERSION_META_KEY,
+        types.CLIENT_INFO_META_KEY,
+        types.CLIENT_CAPABILITIES_META_KEY,
+        types.LOG_LEVEL_META_KEY,
+        types.SERVER_INFO_META_KEY,
+        SUBSCRIPTION_ID_META_KEY,
+    }
+)
+"""The `_meta` keys that concern one connection only and are never passed on."""
 
-RESERVED = "io.modelcontextprotocol/"
-"""Begins the `_meta` keys that concern one connection only and are never passed on."""
+_HOP_BY_HOP = frozenset({types.HEADER_MISMATCH, types.UNSUPPORTED_PROTOCOL_VERSION})
+"""Errors about the connection between gateway and server, which mean nothing to a client."""
+
+RESOURCE_NOT_FOUND = -32002
+"""What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
 
 _ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 
 
-def as_result(result: Mapping[str, Any], *, modern: bool) -> Json:
+def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
     """Shape a result for a client: the modern era's envelope is put on, or taken off."""
     meta = _passed_on(result.get("_meta"))
     if modern:
-        stamped = {**meta, types.SERVER_INFO_META_KEY: IMPLEMENTATION}
+        stamped = {**meta, types.SERVER_INFO_META_KEY: server_info}
         return {"resultType": "complete", **result, "_meta": stamped}
     plain = {key: value for key, value in result.items() if key not in _ENVELOPE}
     if meta:
@@ -65,11 +81,19 @@ def as_params(params: Mapping[str, Any]) -> Json:
     return {**plain, "_meta": meta} if meta else plain
 
 
-def wants_progress(params: Mapping[str, Any]) -> bool:
-    """Whether the client asked to hear of the call's progress."""
-    meta = params.get("_meta")
-    return isinstance(meta, Mapping) and meta.get("progressToken") is not None
+def as_error(error: MCPError, *, modern: bool) -> MCPError:
+    """Shape an error of a server's for a client: some codes mean something in one era only."""
+    code = error.code
+    if modern and code == RESOURCE_NOT_FOUND:
+        code = types.INVALID_PARAMS
+    elif not modern and code == types.MISSING_REQUIRED_CLIENT_CAPABILITY:
+        code = types.INVALID_REQUEST
+    elif code in _HOP_BY_HOP:
+        code = types.INTERNAL_ERROR
+    return error if code == error.code else MCPError(code, error.error.message, error.error.data)
 
 
 def _passed_on(meta: Any) -> Json:
-    return {key: value for key, value in meta.items() if not key.startswith(RESERVED)} if isinstance(meta, dict) else {}
+    if not isinstance(meta, dict):
+        return {}
+    return {key: value for key, value in meta.items() if key not in _OF_ONE_CONNECTION}

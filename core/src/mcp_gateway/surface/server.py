@@ -18,21 +18,18 @@ from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.models import InitializationOptions
-from mcp.server.subscriptions import (
-    InMemorySubscriptionBus,
-    ListenHandler,
-    PromptsListChanged,
-    ResourcesListChanged,
-    ServerEvent,
-    ToolsListChanged,
-)
+from mcp.shared.exceptions import MCPError
+from mcp_types.methods import SPEC_CLIENT_METHODS
 
 from mcp_gateway.catalogue import Catalogue, Definition
-from mcp_gateway.gateway import Gateway
+from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
+from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
 from mcp_gateway.surface.clients import Clients, Context, caller_of, interaction_of, is_modern
 from mcp_gateway.surface.content import Content
-from mcp_gateway.surface.eras import Json, as_definition, as_result
+from mcp_gateway.surface.eras import as_definition, as_error, as_result
+from mcp_gateway.surface.hello import described, server_info
+from mcp_gateway.surface.listening import Listening
 from mcp_gateway.surface.own_tools import instructions, own_tools
 from mcp_gateway.surface.tools import Tools
 from mcp_gateway.version import NAME, VERSION
@@ -51,8 +48,8 @@ class GatewayServer(Server[Any]):
         self._tools = Tools(gateway, own_tools(gateway.registry.specs.values()))
         self._content = Content(gateway)
         self._tasks = tasks
-        self._bus = InMemorySubscriptionBus()
-        self._clients = Clients(on_gone=gateway.pool.forget_client)
+        self._listening = Listening(gateway, self._content)
+        self._clients = Clients(on_gone=self._gone)
         self._exposed = self._listed()
         super().__init__(
             NAME,
@@ -67,11 +64,17 @@ class GatewayServer(Server[Any]):
             on_list_resource_templates=self._list_templates,
             on_read_resource=self._read_resource,
             on_completion=self._complete,
-            on_subscriptions_listen=ListenHandler(self._bus),
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=self._listening,
             get_tool_input_schema=self._tools.input_schema,
         )
+        # Deprecated in the modern era, but not gone from the handshake era.
+        self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
+        self.add_notification_handler("notifications/roots/list_changed", types.NotificationParams, self._roots_changed)
         self.middleware[:] = [self._raw]
         gateway.registry.on_change.append(self._changed)
+        gateway.pool.way_to = self._clients.way_to
 
     def create_initialization_options(
         self,
@@ -88,16 +91,42 @@ class GatewayServer(Server[Any]):
     async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Let the SDK check a request; give the client the raw answer that the handler left, if it left one."""
         if ctx.request_id is None:
-            if ctx.method == "notifications/initialized":
-                self._clients.joined(ctx)
             return await call_next(ctx)
+        modern = is_modern(ctx)
+        if ctx.method in ("initialize", "server/discover"):
+            return await self._greet(ctx, call_next, modern=modern)
+        if self._gateway.discovery.waiting:
+            self._gateway.discovery.greeted(caller_of(ctx))
+        self._clients.spoke(ctx)
         answers: list[Json] = []
         token = _answer.set(answers)
         try:
-            typed = await call_next(ctx)
+            typed = await (call_next(ctx) if ctx.method in SPEC_CLIENT_METHODS else self._forward(ctx))
+        except MCPError as error:
+            raise as_error(error, modern=modern) from None
         finally:
             _answer.reset(token)
-        return as_result(answers[0], modern=is_modern(ctx)) if answers else typed
+        if not answers:
+            return typed
+        return as_result(answers[0], modern=modern, server_info=server_info(self._gateway))
+
+    async def _greet(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
+        """Answer a greeting, after the servers have heard what the client can do."""
+        hello = await call_next(ctx)
+        if not isinstance(hello, dict):
+            return hello
+        if not modern:
+            self._clients.greeted(ctx)
+        self._clients.spoke(ctx)
+        self._gateway.discovery.greeted(caller_of(ctx))
+        if self._gateway.routing.transparent is not None:
+            await self._gateway.discovery.settled(SETTLE_SECONDS)
+        hello = described(self._gateway, hello, modern=modern)
+        return as_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
+
+    async def _forward(self, ctx: Context) -> None:
+        """Answer a request that the specification does not know, or knew once: it may concern a server."""
+        await _leave(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), interaction_of(ctx)))
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         await _leave(self._tools.list(caller_of(context), modern=is_modern(context)))
@@ -136,6 +165,35 @@ class GatewayServer(Server[Any]):
         await _leave(self._content.complete(context.params or {}, caller_of(context)))
         return types.CompleteResult(completion=types.Completion(values=[]))
 
+    async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        caller, uri = caller_of(context), str((context.params or {}).get("uri", params.uri))
+        client = str(caller.client)
+
+        async def updated(told: Json) -> None:
+            if (way := self._clients.way_to(client)) is not None:
+                await way.notify("notifications/resources/updated", told)
+
+        await self._content.subscribe(client, uri, caller, updated)
+        return types.EmptyResult()
+
+    async def _unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
+        uri = str((context.params or {}).get("uri", params.uri))
+        self._gateway.subscriptions.remove(str(caller_of(context).client), uri)
+        return types.EmptyResult()
+
+    async def _set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
+        self._clients.want_messages(context, params.level)
+        await self._gateway.pool.want_messages(str(caller_of(context).client), params.level)
+        return types.EmptyResult()
+
+    async def _roots_changed(self, context: Context, _: types.NotificationParams | None) -> None:
+        await self._gateway.pool.tell(str(caller_of(context).client), "notifications/roots/list_changed")
+
+    def _gone(self, client: str) -> None:
+        """Forget a client that has left."""
+        self._gateway.subscriptions.forget(client)
+        self._gateway.pool.forget_client(client)
+
     def _instructions(self, catalogue: Catalogue) -> str:
         about = {name: tools.about for name, tools in catalogue.servers.items()}
         return instructions(self._gateway.registry.specs.values(), about)
@@ -163,14 +221,9 @@ class GatewayServer(Server[Any]):
 
     async def _tell(self, changed: frozenset[str]) -> None:
         """Tell clients of both eras which lists have changed."""
-        events: dict[str, ServerEvent] = {
-            "tools": ToolsListChanged(),
-            "prompts": PromptsListChanged(),
-            "resources": ResourcesListChanged(),
-        }
         for name in sorted(changed):
-            await self._bus.publish(events[name])
-            await self._clients.tell_changed(name)
+            self._listening.announce(name)
+            await self._clients.tell(f"notifications/{name}/list_changed")
 
 
 async def _leave(answer: Awaitable[Json]) -> None:

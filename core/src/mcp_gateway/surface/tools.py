@@ -13,13 +13,13 @@ from pydantic import ValidationError
 
 from mcp_gateway.config.problems import in_words
 from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
-from mcp_gateway.interaction import Interaction
+from mcp_gateway.interaction import Interaction, Json
 from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.surface.answers import discover_answer, failure, search_answer
 from mcp_gateway.surface.clients import with_override
-from mcp_gateway.surface.eras import Json, as_definition, as_params
+from mcp_gateway.surface.eras import as_definition, as_params
 from mcp_gateway.surface.own_tools import (
     MAX_QUERY,
     MAX_RESULTS,
@@ -61,7 +61,9 @@ class Tools:
         """Answer for `gateway`, with `own` as the definitions of its own tools."""
         self._gateway = gateway
         self._own = own
-        self._own_schemas: dict[str, Json] = {tool["name"]: tool["inputSchema"] for tool in own}
+        if gateway.routing.transparent is not None:
+            self._own = []
+        self._own_schemas: dict[str, Json] = {tool["name"]: tool["inputSchema"] for tool in self._own}
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return the input schema of a tool by the name it has here, if it is known."""
@@ -84,7 +86,7 @@ class Tools:
             for name, definition in self._gateway.routing.exposed(TOOLS)
         ]
         exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
-        return {"tools": [*self._own, *exposed], "ttlMs": 0, "cacheScope": "private"}
+        return {"tools": [*self._own, *exposed], **self._gateway.routing.hint(TOOLS)}
 
     async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `tools/call`.
@@ -95,7 +97,7 @@ class Tools:
         """
         name, arguments = str(params.get("name")), params.get("arguments") or {}
         try:
-            match name:
+            match name if name in self._own_schemas else None:
                 case "tool_search":
                     return await self._search(arguments, caller)
                 case "discover_tools":

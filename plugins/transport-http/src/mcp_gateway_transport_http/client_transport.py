@@ -11,18 +11,16 @@ from functools import cache
 import httpx2
 from mcp.client import Transport
 from mcp.client._transport import TransportStreams
-from mcp.client.streamable_http import streamable_http_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials
 from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.options import HttpOptions
+from mcp_gateway_transport_http.streams import tagged_streams
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
 
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-
-_MAX_EVENT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTra
 async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
     encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
     client = FaultTellingClient(headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
-    async with client, streamable_http_client(url, http_client=client, max_sse_event_size=_MAX_EVENT_BYTES) as streams:
+    async with client, tagged_streams(url, client) as streams:
         yield streams
 
 

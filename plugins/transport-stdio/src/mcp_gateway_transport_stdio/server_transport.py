@@ -31,6 +31,11 @@ _ON_A_TERMINAL = (
 class StdioServerTransport:
     """Serves one client, until it closes its end."""
 
+    @property
+    def one_client(self) -> bool:
+        """The client that started the process is the only one."""
+        return True
+
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve over the process's standard input and output."""
         if sys.stdin is None or sys.stdout is None:

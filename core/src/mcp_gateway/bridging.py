@@ -1,0 +1,143 @@
+"""Bridging: where the two eras ask clients in different ways, what one does becomes what the other understands.
+
+A modern server answers a request with questions, and a client of its era sends the request again
+with the answers. A server of the handshake era sends requests of its own while it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.interaction import AskFn, Interaction, Json, can_answer
+from mcp_gateway.parking import Parking
+from mcp_gateway.plugin import Caller, GatewayError
+from mcp_gateway.request import Request
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
+
+MAX_ROUNDS = 20
+"""How often a modern server may ask back before its request is given up."""
+
+_ASK_SECONDS = 600.0
+_PAUSE_SECONDS = 0.1
+
+
+class NotAnswered(GatewayError):
+    """A server asks the client something that the client cannot answer, or did not."""
+
+    code = "input_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Carries requests to servers, and what is asked meanwhile to clients."""
+
+    pool: Pool
+    parking: Parking
+
+    async def carry(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        """Send a request of either era's client to a server of either era; return the server's answer.
+
+        Raises:
+            GatewayError: the server cannot be reached, or the client could not answer it.
+            MCPError: the server answered with an error.
+
+        """
+        if interaction.ask is not None:
+            return await self._asking(borrower, request, caller, interaction, interaction.ask)
+        if await self.pool.is_modern(borrower):
+            return await self._send(borrower, request, caller, interaction)
+        return await self._parking(borrower, request, caller, interaction)
+
+    async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        return await self.pool.lend(borrower, request.sender(caller, interaction))
+
+    async def _asking(
+        self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn
+    ) -> Json:
+        """Carry a handshake-era client's request: a modern server's questions are put to it."""
+        server = borrower.spec.name
+        for _ in range(MAX_ROUNDS):
+            result = await self._send(borrower, request, caller, interaction)
+            if result.get("resultType") != "input_required":
+                return result
+            request = request.again(await _answers(server, result, caller.capabilities, ask))
+        raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
+
+    async def _parking(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        """Carry a modern client's request to a handshake-era server, whose questions become the result."""
+        owner = (borrower, caller.client, request.digest)
+        state, given = request.params.get("requestState"), request.params.get("inputResponses")
+        try:
+            if state is not None:
+                return await self.parking.resume(owner, state, given, interaction)
+            _refuse_declined(borrower.spec.name, given)
+            if not caller.capabilities:
+                return await self._send(borrower, request.bare, caller, interaction)
+            return await self.parking.begin(
+                owner, lambda client: self._send(borrower, request.bare, caller, client), interaction
+            )
+        except MCPError as error:
+            if error.code != types.URL_ELICITATION_REQUIRED:
+                raise
+            return _url_questions(error, caller.capabilities)
+
+
+async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
+    """Put a modern server's questions to a handshake-era client; return what to add to the request.
+
+    Raises:
+        NotAnswered: the client did not declare that it can answer such a question, or took too long.
+        MCPError: the client answered with an error.
+
+    """
+    requests = result.get("inputRequests")
+    given: Json = {}
+    for key, request in requests.items() if isinstance(requests, dict) else ():
+        method, params = str(request.get("method")), dict(request.get("params") or {})
+        if not can_answer(capabilities, method, params):
+            raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
+        if params.get("mode") == "url":
+            params.setdefault("elicitationId", f"{server}-{key}")  # the handshake era wants one, the modern has none
+        with anyio.move_on_after(_ASK_SECONDS):
+            given[key] = {"resultType": "complete", **await ask(method, params)}
+        if key not in given:
+            raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
+    if not given:
+        await anyio.sleep(_PAUSE_SECONDS)  # the server wants nothing but to be asked again
+    again: Json = {"inputResponses": given} if given else {}
+    return {**again, "requestState": result["requestState"]} if "requestState" in result else again
+
+
+def _url_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
+    """Return the error by which handshake-era servers ask for visits to URLs as what it is in the modern era."""
+    data = error.error.data
+    wanted = data.get("elicitations") if isinstance(data, dict) else None
+    if not isinstance(wanted, list) or not wanted:
+        raise MCPError(types.INTERNAL_ERROR, error.error.message, data)
+    if not can_answer(capabilities, "elicitation/create", {"mode": "url"}):
+        required: Json = {"requiredCapabilities": {"elicitation": {"url": {}}}}
+        raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, error.error.message, required)
+    asked = [
+        {"mode": "url", **{key: value for key, value in item.items() if key != "elicitationId"}} for item in wanted
+    ]
+    return {
+        "resultType": "input_required",
+        "inputRequests": {
+            f"elicitation-{number}": {"method": "elicitation/create", "params": params}
+            for number, params in enumerate(asked, 1)
+        },
+    }
+
+
+def _refuse_declined(server: str, given: object) -> None:
+    """Do not call again after a user has refused to visit a URL."""
+    answers = given.values() if isinstance(given, dict) else ()
+    if any(isinstance(answer, dict) and answer.get("action") in ("decline", "cancel") for answer in answers):
+        raise NotAnswered(f"the user did not agree to what server {server!r} asks for")

@@ -1,0 +1,119 @@
+"""The audience of a session: the clients for whom it works, and which of them a message of the server's is for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import mcp_types as types
+import structlog
+from mcp.shared.dispatcher import DispatchContext
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+
+from mcp_gateway.interaction import Interaction, Json, can_answer
+from mcp_gateway.sessions.exchange import Exchange, put
+
+log = structlog.get_logger(__name__)
+
+Context = DispatchContext[Any]
+
+_ASK_BESIDE_SECONDS = 30.0
+"""How long a client may take to answer what has to do with no request of its."""
+
+
+def _nowhere(_client: str) -> Interaction | None:
+    return None
+
+
+def _ignored() -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class Audience:
+    """Who uses a session.
+
+    A transport may say to which request a message of the server's belongs; streams of a
+    process say nothing. Then it is for the one client that has a request under way, or
+    for the one that has used the session at all; if there are several, it is for nobody.
+    `capabilities` is what the server was told that the clients can do. `way_to` finds the
+    way to a client beside its requests. `on_asked` hears that the server asks back.
+    """
+
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    way_to: Callable[[str], Interaction | None] = _nowhere
+    on_asked: Callable[[], None] = _ignored
+    clients: set[str] = field(default_factory=set)
+    _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
+    _questions: set[anyio.CancelScope] = field(default_factory=set)
+
+    @property
+    def attended(self) -> bool:
+        """Whether a client that is still connected has used the session."""
+        return any(self.way_to(client) is not None for client in self.clients)
+
+    @asynccontextmanager
+    async def during(self, request_id: str | int, exchange: Exchange) -> AsyncIterator[None]:
+        """Have an exchange under way inside."""
+        self._exchanges[request_id] = exchange
+        try:
+            async with exchange.running():
+                yield
+        finally:
+            del self._exchanges[request_id]
+
+    async def notified(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
+        """Pass a notification of the server's on to the client that it is for."""
+        told = dict(params or {})
+        exchange = self._reported(told) if method == "notifications/progress" else self._exchange(context)
+        if exchange is not None:
+            await exchange.notified(method, told)
+        elif method != "notifications/progress" and (way := self._only_client()) is not None:
+            await way.notify(method, told)
+        else:
+            log.debug("a notification is for no client in particular", method=method)
+
+    async def asked(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
+        """Put a question of the server's to the client that it is for.
+
+        Raises:
+            MCPError: none of the clients can be asked, or the answer was an error.
+
+        """
+        if method == "ping":
+            return {}
+        question = dict(params or {})
+        if not can_answer(self.capabilities, method, question):
+            raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
+        self.on_asked()
+        if (exchange := self._exchange(context)) is not None:
+            return await exchange.asked(method, question)
+        if (way := self._only_client()) is not None:
+            return await put(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
+        raise MCPError(
+            types.INVALID_REQUEST, f"{method} belongs to no request under way, or it cannot be told to which client's"
+        )
+
+    def _reported(self, params: Json) -> Exchange | None:
+        """Return the exchange whose progress is reported: its request's id was the token."""
+        token = params.get("progressToken")
+        if isinstance(token, str) and token.isdecimal():
+            token = int(token)
+        return self._exchanges.get(token) if isinstance(token, int) else None
+
+    def _exchange(self, context: Context) -> Exchange | None:
+        metadata = context.message_metadata
+        if isinstance(metadata, ServerMessageMetadata) and metadata.related_request_id is not None:
+            return self._exchanges.get(metadata.related_request_id)
+        under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
+        return under_way[-1] if len({exchange.client for exchange in under_way}) == 1 else None
+
+    def _only_client(self) -> Interaction | None:
+        """Return the way to the only client that has used the session; none while others' requests are under way."""
+        if len(self.clients) != 1:
+            return None
+        return self.way_to(next(iter(self.clients)))

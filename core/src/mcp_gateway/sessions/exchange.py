@@ -1,0 +1,80 @@
+"""An exchange: one request under way on a session, and what passes between its client and the server meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.interaction import ALONE, Interaction, Json
+from mcp_gateway.sessions.patience import Patience
+
+ASK_SECONDS = 600.0
+"""How long a client may take to answer a question: people have to think."""
+
+_DELIVERY_SECONDS = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A client's request, from its sending to its answer. `client` is who sent it, None for the gateway itself."""
+
+    client: str | None = None
+    interaction: Interaction = ALONE
+    patience: Patience = field(default_factory=lambda: Patience(ASK_SECONDS))
+    _questions: set[anyio.CancelScope] = field(default_factory=set)
+    _deliveries: int = 0
+    _delivered: anyio.Event = field(default_factory=anyio.Event)
+
+    async def notified(self, method: str, params: Json) -> None:
+        """Pass a notification of the server's on to the client."""
+        self.patience.touch()
+        self._deliveries += 1
+        try:
+            await self.interaction.notify(method, params)
+        finally:
+            self._deliveries -= 1
+            if not self._deliveries:
+                self._delivered.set()
+                self._delivered = anyio.Event()
+
+    async def asked(self, method: str, params: Json) -> Json:
+        """Put a question of the server's to the client.
+
+        Raises:
+            MCPError: the client cannot be asked, answered with an error, or did not answer in time.
+
+        """
+        with self.patience.suspended():
+            return await put(self.interaction, method, params, ASK_SECONDS, self._questions)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Be under way inside: an answer never overtakes a notification, and no question outlives its request."""
+        try:
+            yield
+            if self._deliveries:
+                with anyio.move_on_after(_DELIVERY_SECONDS):
+                    await self._delivered.wait()
+        finally:
+            for question in self._questions:
+                question.cancel()
+
+
+async def put(
+    interaction: Interaction, method: str, params: Json, seconds: float, open_questions: set[anyio.CancelScope]
+) -> Json:
+    """Ask a client, and wait for its answer for so many seconds, or until the question is taken back."""
+    if interaction.ask is None:
+        raise MCPError(types.INVALID_REQUEST, f"the client cannot be asked for {method} at this moment")
+    with anyio.CancelScope(deadline=anyio.current_time() + seconds) as question:
+        open_questions.add(question)
+        try:
+            return await interaction.ask(method, params)
+        finally:
+            open_questions.discard(question)
+    raise MCPError(types.INVALID_REQUEST, f"the client did not answer {method} in time, or gave up its request")

@@ -1,0 +1,77 @@
+"""Greeting a server: finding out its era, and telling it who we are."""
+
+from __future__ import annotations
+
+import anyio
+import mcp_types as types
+from mcp.shared.dispatcher import CallOptions
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
+
+from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.version import IMPLEMENTATION
+
+PROBE_SECONDS = 2.0
+"""How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
+
+
+async def negotiate(peer: Peer) -> None:
+    """Find out the server's era and greet it.
+
+    A server of the handshake era answers `server/discover` with an error, or not at
+    all: after `PROBE_SECONDS` of silence both greetings are under way, and the first
+    good answer wins. So neither an old nor a slow server is mistaken.
+
+    Raises:
+        MCPError: the server accepted neither greeting.
+
+    """
+    failure: MCPError | None = None
+    async with anyio.create_task_group() as tasks:
+        refused = anyio.Event()
+        tasks.start_soon(_discover, peer, tasks.cancel_scope, refused)
+        with anyio.move_on_after(PROBE_SECONDS):
+            await refused.wait()
+        failure = await _initialize_beside(peer, refused)
+        tasks.cancel_scope.cancel()
+    if not peer.version and failure is not None:
+        raise failure
+
+
+async def _discover(peer: Peer, done: anyio.CancelScope, refused: anyio.Event) -> None:
+    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(peer.ids)}
+    try:
+        hello = await peer.enveloped("server/discover", {}, options, peer.audience.capabilities)
+    except MCPError:
+        return refused.set()
+    versions = hello.get("supportedVersions")
+    if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
+        return refused.set()
+    peer.version, peer.hello = LATEST_MODERN_VERSION, hello
+    return done.cancel()
+
+
+async def _initialize_beside(peer: Peer, refused: anyio.Event) -> MCPError | None:
+    """Shake hands; if that fails, wait for `server/discover`, which cancels this if it succeeds."""
+    try:
+        await _initialize(peer)
+    except MCPError as error:
+        await refused.wait()
+        return error
+    return None
+
+
+async def _initialize(peer: Peer) -> None:
+    capabilities = dict(peer.audience.capabilities)
+    hello = await peer.dispatcher.send_raw_request(
+        "initialize",
+        {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
+        {"cancel_on_abandon": False, "request_id": next(peer.ids)},
+    )
+    version = hello.get("protocolVersion")
+    if version not in HANDSHAKE_PROTOCOL_VERSIONS:
+        raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
+    headers = {MCP_PROTOCOL_VERSION_HEADER: version}
+    await peer.dispatcher.notify("notifications/initialized", None, {"headers": headers})
+    peer.version, peer.hello = version, hello

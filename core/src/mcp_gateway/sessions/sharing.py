@@ -1,0 +1,94 @@
+"""Sharing: who gets which session, and who none but one of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import Credentials
+from mcp_gateway.sessions.keeper import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class Borrower:
+    """For whom a session is: one server, these credentials, and one client if sessions are not shared.
+
+    `capabilities` are those that a handshake-era server is told of, as `frozen` writes
+    them. `behalf` is the client that sends the request, whether or not the session is its
+    own; None is the gateway itself.
+    """
+
+    spec: ServerSpec
+    credentials: Credentials = field(default_factory=Credentials)
+    client: str | None = None
+    capabilities: str = ""
+    behalf: str | None = field(default=None, compare=False)
+
+
+@dataclass(slots=True)
+class Sharing:
+    """The sessions, by what those who share one have in common.
+
+    A server of the handshake era hears once a session what its clients can do, so clients
+    that can do different things do not share one. And once a server has asked a client
+    something, every client gets a session of its own, for the next question will be for
+    one of them, too. `modern` says which servers are known to be of which era.
+    """
+
+    keepers: dict[Borrower, Keeper] = field(default_factory=dict)
+    modern: dict[str, bool] = field(default_factory=dict)
+    _asking: set[str] = field(default_factory=set)
+
+    def key(self, borrower: Borrower) -> Borrower:
+        """Return under which key the borrower's session is kept: who shares one depends on the server."""
+        server = borrower.spec.name
+        if self.modern.get(server):
+            return replace(borrower, capabilities="")
+        if borrower.behalf is None and borrower.client is None:
+            return self._any_open(borrower) or borrower
+        if server in self._asking and borrower.capabilities:
+            return replace(borrower, client=borrower.behalf)
+        return borrower
+
+    def _any_open(self, borrower: Borrower) -> Borrower | None:
+        """Return any open session with the same server and credentials that is as capable, for the gateway itself."""
+        alike = [key for key in self.keepers if _alike(key, borrower) and not (key.client and key.spec.stateful)]
+        as_capable = [key for key in alike if key.capabilities == borrower.capabilities]
+        if borrower in as_capable:
+            return borrower
+        return next(iter(as_capable or ([] if borrower.capabilities else alike)), None)
+
+    def key_of(self, keeper: Keeper) -> Borrower | None:
+        """Return under which key a session is kept."""
+        return next((key for key, kept in self.keepers.items() if kept is keeper), None)
+
+    def opened(self, keeper: Keeper, *, modern: bool) -> None:
+        """Take note of a server's era; a modern one hears capabilities with each request, so its session is for all."""
+        self.modern[keeper.server] = modern
+        key = self.key_of(keeper)
+        if modern and key is not None and key.capabilities:
+            self._rekey(key, replace(key, capabilities=""))
+
+    def asked(self, keeper: Keeper) -> None:
+        """Take note that a server asks back; the session belongs to the client that has used it, if it is only one."""
+        self._asking.add(keeper.server)
+        key = self.key_of(keeper)
+        if key is not None and key.client is None and len(keeper.audience.clients) == 1:
+            self._rekey(key, replace(key, client=next(iter(keeper.audience.clients))))
+
+    def superseded(self, borrower: Borrower) -> Borrower | None:
+        """Return the key of the session that only the gateway itself has used, once there is one that clients use."""
+        plain = Borrower(borrower.spec, borrower.credentials)
+        keeper = self.keepers.get(plain)
+        if keeper is None or keeper.users or keeper.audience.clients or borrower.spec.stateful:
+            return None
+        others = (kept for key, kept in self.keepers.items() if key != plain and _alike(key, plain))
+        return plain if any(kept.peer is not None for kept in others) else None
+
+    def _rekey(self, key: Borrower, new: Borrower) -> None:
+        if new not in self.keepers:
+            self.keepers[new] = self.keepers.pop(key)
+
+
+def _alike(key: Borrower, other: Borrower) -> bool:
+    return (key.spec, key.credentials) == (other.spec, other.credentials)

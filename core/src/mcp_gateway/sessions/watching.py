@@ -1,0 +1,99 @@
+"""Having servers announce what changes: their lists, and single resources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import anyio
+import mcp_types as types
+import structlog
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.interaction import Json
+from mcp_gateway.sessions.peer import LISTS, Peer
+
+log = structlog.get_logger(__name__)
+
+RELISTEN_SECONDS = 5.0
+"""How long to wait before a subscription that a server has ended is asked for again."""
+
+_UNSUBSCRIBE_SECONDS = 2.0
+
+
+async def listen(peer: Peer, on_again: Callable[[], None]) -> None:
+    """Ask a modern server to announce changes of its lists, as long as the session lives.
+
+    Servers of the handshake era announce them without being asked. The announcements
+    arrive as notifications; the request itself is answered when the server ends it.
+    `on_again` is called when it was asked again: changes may have been missed.
+    """
+    wanted = {f"{name}ListChanged": True for name in LISTS if _has(peer.declared.get(name), "listChanged")}
+    while peer.modern and wanted:
+        try:
+            await _subscribed(peer, wanted, lambda _: None)
+        except MCPError as error:
+            if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
+                return
+            log.info("the server ended a subscription; asking again", reason=error.error.message)
+        await anyio.sleep(RELISTEN_SECONDS)
+        on_again()
+
+
+async def watch(peer: Peer, uri: str, started: Callable[[], None]) -> None:
+    """Have the server announce changes of a resource until cancelled; `started` is called when it does.
+
+    Raises:
+        MCPError: the server does not announce such changes, or has stopped, or the connection closed.
+
+    """
+    if peer.modern:
+        await _watch_by_listening(peer, uri, started)
+    elif not _has(peer.declared.get("resources"), "subscribe"):
+        raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of resources")
+    else:
+        await peer.request("resources/subscribe", {"uri": uri})
+        started()
+        await _until_closed(peer, uri)
+    raise MCPError(types.CONNECTION_CLOSED, "the server ended the subscription")
+
+
+async def _watch_by_listening(peer: Peer, uri: str, started: Callable[[], None]) -> None:
+    refused = False
+    with anyio.CancelScope() as scope:
+
+        def acknowledged(honoured: Json) -> None:
+            nonlocal refused
+            if uri in (honoured.get("resourceSubscriptions") or ()):
+                started()
+            else:
+                refused = True
+                scope.cancel()
+
+        await _subscribed(peer, {"resourceSubscriptions": [uri]}, acknowledged)
+    if refused:
+        raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of this resource")
+
+
+async def _subscribed(peer: Peer, wanted: Json, acknowledged: Callable[[Json], None]) -> None:
+    """Be subscribed until the server ends it; `acknowledged` hears what the server will announce."""
+    request_id = next(peer.ids)
+    peer.subscriptions[request_id] = acknowledged
+    try:
+        await peer.enveloped("subscriptions/listen", {"notifications": wanted}, {"request_id": request_id})
+    finally:
+        del peer.subscriptions[request_id]
+
+
+async def _until_closed(peer: Peer, uri: str) -> None:
+    """Wait for the end of the connection; take the subscription back if the wait ends before."""
+    try:
+        await peer.closed.wait()
+    finally:
+        if not peer.closed.is_set():
+            with anyio.move_on_after(_UNSUBSCRIBE_SECONDS, shield=True), suppress(MCPError):
+                await peer.request("resources/unsubscribe", {"uri": uri})
+
+
+def _has(capability: object, flag: str) -> bool:
+    return isinstance(capability, dict) and capability.get(flag) is True

@@ -1,0 +1,148 @@
+"""Subscriptions: who wants to hear when which resource changes. A server is asked once for all who share a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import mcp_types as types
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.interaction import Json
+from mcp_gateway.plugin import GatewayError, ServerUnavailable
+from mcp_gateway.sessions.patience import Patience
+from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.sessions.watching import watch
+
+log = structlog.get_logger(__name__)
+
+UpdatedFn = Callable[[Json], Coroutine[Any, Any, None]]
+"""Tells a subscriber that a resource was updated: the notification's params."""
+
+MAX_SUBSCRIPTIONS = 1000
+"""How many resources one client may subscribe to."""
+
+_UPDATED = "notifications/resources/updated"
+_AGAIN_SECONDS = 5.0
+
+Key = tuple[Borrower, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """A subscription with a server, and those who wanted it. `scope` ends it."""
+
+    subscribers: dict[str, UpdatedFn] = field(default_factory=dict)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Subscriptions:
+    """Keeps subscriptions alive, over lost sessions, too, as long as somebody wants them."""
+
+    tasks: TaskGroup
+    pool: Pool
+    _watches: dict[Key, _Watch] = field(default_factory=dict)
+
+    async def add(self, subscriber: str, borrower: Borrower, uri: str, updated: UpdatedFn) -> None:
+        """Have `updated` called when the resource changes, until `remove` or `forget`.
+
+        Raises:
+            GatewayError: the server cannot be reached.
+            MCPError: the server does not announce changes of this resource.
+
+        """
+        if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
+            raise MCPError(types.INVALID_REQUEST, f"a client may subscribe to {MAX_SUBSCRIPTIONS} resources at most")
+        key = (await self.pool.key(borrower), uri)
+        watched = self._watches.get(key)
+        if watched is None:
+            watched = self._watches[key] = _Watch()
+            self.tasks.start_soon(self._keep, key, watched)
+        watched.subscribers[subscriber] = updated
+        try:
+            await watched.settled.wait()
+        except BaseException:
+            self._leave(key, subscriber)
+            raise
+        if watched.error is not None:
+            raise watched.error
+
+    def remove(self, subscriber: str, uri: str) -> None:
+        """Take one subscription back."""
+        for key in [key for key in self._watches if key[1] == uri]:
+            self._leave(key, subscriber)
+
+    def forget(self, subscriber: str) -> None:
+        """Take all subscriptions of one who has gone back."""
+        for key in list(self._watches):
+            self._leave(key, subscriber)
+
+    def announced(self, key: Borrower, method: str, params: Json) -> None:
+        """Tell the subscribers that a server announced a change of a resource, or of a part of one."""
+        if method != _UPDATED:
+            return
+        uri = str(params.get("uri"))
+        theirs = [(watched, found) for (who, watched), found in self._watches.items() if _shares(who, key)]
+        exact = [found for watched, found in theirs if watched == uri]
+        for found in exact or [found for watched, found in theirs if uri.startswith(watched)]:
+            self._tell(found, params)
+
+    def _tell(self, watched: _Watch, params: Json) -> None:
+        for updated in watched.subscribers.values():
+            self.tasks.start_soon(updated, params)
+
+    def _leave(self, key: Key, subscriber: str) -> None:
+        watched = self._watches.get(key)
+        if watched is None or watched.subscribers.pop(subscriber, None) is None:
+            return
+        if not watched.subscribers:
+            del self._watches[key]
+            watched.scope.cancel()
+
+    async def _keep(self, key: Key, watched: _Watch) -> None:
+        """Be subscribed; once it was, a lost subscription is asked for again, and taken for a change."""
+        borrower, uri = key
+
+        async def use(peer: Peer, patience: Patience) -> None:
+            with patience.suspended():
+                await watch(peer, uri, started)
+
+        def started() -> None:
+            if watched.settled.is_set():
+                self._tell(watched, {"uri": uri})
+            watched.settled.set()
+
+        with watched.scope:
+            while True:
+                try:
+                    await self.pool.lend(borrower, use)
+                except (GatewayError, MCPError) as error:
+                    if not watched.settled.is_set():
+                        watched.error = error
+                        break
+                    log.info("a subscription was lost; asking again", server=borrower.spec.name, reason=str(error))
+                    if isinstance(error, ServerUnavailable) and error.lasting:
+                        break
+                await anyio.sleep(_AGAIN_SECONDS)
+        if self._watches.get(key) is watched:
+            del self._watches[key]
+        watched.settled.set()
+
+
+def _shares(borrower: Borrower, key: Borrower) -> bool:
+    """Whether an announcement on the session kept under `key` may be for this borrower."""
+    mine = (borrower.spec, borrower.credentials, borrower.capabilities)
+    return mine == (key.spec, key.credentials, key.capabilities) and key.client in (
+        None,
+        borrower.client,
+        borrower.behalf,
+    )

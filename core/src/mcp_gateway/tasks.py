@@ -1,0 +1,82 @@
+"""Tasks: calls that servers go on with after their answer, and that clients ask about by an id."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.catalogue import Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.interaction import Json
+from mcp_gateway.registry import Registry
+from mcp_gateway.request import Request
+
+EXTENSION = "io.modelcontextprotocol/tasks"
+"""The modern era's extension; the handshake era has a capability."""
+
+MAX_KNOWN = 10_000
+"""Of how many tasks the gateway knows the server; for others it asks every server that has tasks."""
+
+_UNKNOWN = (types.INVALID_PARAMS, types.METHOD_NOT_FOUND, types.INVALID_REQUEST)
+
+SendFn = Callable[[ServerSpec], Awaitable[Json]]
+
+
+@dataclass(slots=True)
+class Tasks:
+    """Knows which task is whose. Ids stay what the server made them."""
+
+    registry: Registry
+    _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    def note(self, server: str, result: Json) -> None:
+        """Take note of the task that a result names instead of being one; the first server to name an id has it."""
+        described = result if result.get("resultType") == "task" else result.get("task")
+        task = described.get("taskId") if isinstance(described, dict) else None
+        if isinstance(task, str):
+            self._servers.setdefault(task, server)
+            if len(self._servers) > MAX_KNOWN:
+                self._servers.popitem(last=False)
+
+    async def forward(self, request: Request, send: SendFn) -> Json:
+        """Send a request about a task, or about all tasks, to whom it concerns.
+
+        Raises:
+            MCPError: no server knows such a task.
+
+        """
+        if request.method == "tasks/list":
+            return await self._listed(send)
+        task = str(request.params.get("taskId"))
+        known = self._servers.get(task)
+        for spec in [self.registry.specs[known]] if known else self._having():
+            try:
+                result = await send(spec)
+            except MCPError as error:
+                if known or error.code not in _UNKNOWN:
+                    raise
+                continue
+            self._servers.setdefault(task, spec.name)
+            return result
+        raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
+
+    async def _listed(self, send: SendFn) -> Json:
+        found: list[object] = []
+        for spec in self._having():
+            tasks = (await send(spec)).get("tasks")
+            found += tasks if isinstance(tasks, list) else []
+        return {"tasks": found}
+
+    def _having(self) -> list[ServerSpec]:
+        offers = self.registry.catalogue.servers.items()
+        return [self.registry.specs[name] for name, offer in offers if has_tasks(offer)]
+
+
+def has_tasks(offer: Offer) -> bool:
+    """Whether a server declared that it has tasks, as its era does."""
+    extensions = offer.capabilities.get("extensions")
+    return "tasks" in offer.capabilities or (isinstance(extensions, dict) and EXTENSION in extensions)

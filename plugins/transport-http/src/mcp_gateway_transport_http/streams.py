@@ -1,0 +1,73 @@
+"""The streams of an HTTP session, on which every message says to which request it belongs.
+
+A server writes its questions and notifications onto the stream that answers a request. The SDK's
+transport does not pass on which one that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import httpx2
+from mcp.client._transport import TransportStreams
+from mcp.client.streamable_http import StreamableHTTPTransport
+from mcp.shared._context_streams import ContextSendStream, create_context_streams
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
+from mcp_types import RequestId
+
+MAX_EVENT_BYTES = 64 << 20
+"""How large one message of a server's may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagging:
+    """Writes messages with the id of the request on whose stream they came."""
+
+    stream: ContextSendStream[SessionMessage | Exception]
+    request_id: RequestId
+
+    async def send(self, item: SessionMessage | Exception) -> None:
+        if isinstance(item, SessionMessage) and item.metadata is None:
+            item.metadata = ServerMessageMetadata(related_request_id=self.request_id)
+        await self.stream.send(item)
+
+
+class TaggingTransport(StreamableHTTPTransport):
+    """The SDK's transport, which tells on which request's stream a message came."""
+
+    async def _handle_sse_event(
+        self,
+        sse: httpx2.ServerSentEvent,
+        read_stream_writer: ContextSendStream[SessionMessage | Exception],
+        original_request_id: RequestId | None = None,
+        resumption_callback: Callable[[str], Awaitable[None]] | None = None,
+    ) -> bool:
+        writer = (
+            read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
+        )
+        return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
+
+
+@asynccontextmanager
+async def tagged_streams(url: str, client: httpx2.AsyncClient) -> AsyncIterator[TransportStreams]:
+    """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them."""
+    transport = TaggingTransport(url, max_sse_event_size=MAX_EVENT_BYTES)
+    incoming_writer, incoming = create_context_streams[SessionMessage | Exception](0)
+    outgoing, outgoing_reader = create_context_streams[SessionMessage](0)
+    async with incoming_writer, incoming, outgoing, outgoing_reader, anyio.create_task_group() as tasks:
+
+        def start_get_stream() -> None:
+            tasks.start_soon(transport.handle_get_stream, client, incoming_writer)
+
+        tasks.start_soon(
+            transport.post_writer, client, outgoing_reader, incoming_writer, outgoing, start_get_stream, tasks
+        )
+        try:
+            yield incoming, outgoing
+        finally:
+            if transport.session_id:
+                await transport.terminate_session(client)
+            tasks.cancel_scope.cancel()
