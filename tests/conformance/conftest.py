@@ -1,0 +1,47 @@
+"""Fixtures of the conformance tests, and the table of their results."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from support import Workshop
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from suite import Suite, install_suite  # only now can it be found
+from table import Table
+
+TABLE = pytest.StashKey[Table]()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    with ExitStack() as stack:
+        yield Workshop(tmp_path, stack)
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """The official conformance suite."""
+    return install_suite(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> Table:
+    return request.config.stash.setdefault(TABLE, Table())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if table := config.stash.get(TABLE, None):
+        terminalreporter.section("checks passed")
+        for line in table.lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,29 @@
+"""Reference servers to reach: over HTTP as a process that runs already, over stdio as a command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from suite import HANDSHAKE, MODERN
+from support import Json, Workshop
+
+PROGRAM = str(Path(__file__).parent / "reference.py")
+ERAS = {HANDSHAKE: "handshake", MODERN: "modern"}
+
+
+def listening(workshop: Workshop, *arguments: str) -> str:
+    """Start the reference server over HTTP; return its URL."""
+    process = workshop.start([sys.executable, PROGRAM, "http", *arguments], workshop.environment(Path("none")))
+    assert process.popen.stdout is not None
+    port = process.popen.stdout.readline().strip()
+    assert port, process.errors.seen
+    return f"http://127.0.0.1:{port}/mcp"
+
+
+def reached(workshop: Workshop, revision: str, transport: str) -> Json:
+    """Return how the gateway is to reach a server of one era only."""
+    era = ("--era", ERAS[revision])
+    if transport == "http":
+        return {"url": listening(workshop, *era)}
+    return {"command": sys.executable, "args": [PROGRAM, "stdio", *era]}
