@@ -27,6 +27,9 @@ PARKED_SECONDS = 600.0
 MAX_PARKED = 1000
 """How many calls may wait at a time."""
 
+GATHER_SECONDS = 0.03
+"""How long to wait after a question for another one."""
+
 SendFn = Callable[[Interaction], Awaitable[Json]]
 Owner = tuple[Any, ...]
 """Whose call it is, and which: what must be equal when it is taken up again."""
@@ -116,6 +119,7 @@ class Parking:
         try:
             while not call.over and not call.questions:
                 await call.changed.wait()
+            await self._gathered(call)
         except BaseException:
             call.scope.cancel()
             raise
@@ -128,6 +132,14 @@ class Parking:
         call.client = ALONE
         call.until = call.scope.deadline = anyio.current_time() + PARKED_SECONDS
         return _asking(call, state)
+
+    async def _gathered(self, call: _Call) -> None:
+        """Wait a moment for further questions: some servers ask several at once."""
+        while call.questions and not call.over:
+            with anyio.move_on_after(GATHER_SECONDS) as quiet:
+                await call.changed.wait()
+            if quiet.cancelled_caught:
+                return
 
     async def _run(self, call: _Call, send: SendFn) -> None:
         async def ask(method: str, params: Json) -> Json:

@@ -96,15 +96,22 @@ class Routing:
         return self.registry.specs[server].exposed
 
     def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
-        """Return the server of a prompt, and the definition in which it has the server's own name."""
+        """Return the server of a prompt, and the definition in which it has the server's own name.
+
+        A server that clients see as if there were no gateway says itself what it does not have.
+        """
         for server, offer in self.registry.catalogue.servers.items():
             if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
                 return self.registry.specs[server], offer.prompts_by_name[name]
+        if (only := self.transparent) is not None:
+            return only, {"name": name}
         known = [listed for listed, _ in self.exposed(PROMPTS)]
         raise UnknownPrompt(f"no prompt is called {name!r}; {_meant(name, known)}prompts/list has them all")
 
     def resource_server(self, uri: str) -> ServerSpec:
         """Return the server that listed a resource, or else the one whose template makes it."""
+        if (only := self.transparent) is not None:
+            return only
         servers = self.registry.catalogue.servers.items()
         offers = {name: offer for name, offer in servers if RESOURCES.name in self._exposed_by(name)}
         owners = [name for name, offer in offers.items() if offer.lists(uri)]

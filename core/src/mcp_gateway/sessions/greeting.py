@@ -9,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
+from mcp_gateway.interaction import Json
 from mcp_gateway.sessions.peer import Peer
 from mcp_gateway.version import IMPLEMENTATION
 
@@ -40,16 +41,32 @@ async def negotiate(peer: Peer) -> None:
 
 
 async def _discover(peer: Peer, done: anyio.CancelScope, refused: anyio.Event) -> None:
-    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(peer.ids)}
     try:
-        hello = await peer.enveloped("server/discover", {}, options, peer.audience.capabilities)
-    except MCPError:
-        return refused.set()
+        hello = await _discovered(peer)
+    except MCPError as error:
+        if not _wants_modern(error):
+            return refused.set()
+        try:
+            hello = await _discovered(peer)
+        except MCPError:
+            return refused.set()
     versions = hello.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
         return refused.set()
     peer.version, peer.hello = LATEST_MODERN_VERSION, hello
     return done.cancel()
+
+
+async def _discovered(peer: Peer) -> Json:
+    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(peer.ids)}
+    return await peer.enveloped("server/discover", {}, options, peer.audience.capabilities)
+
+
+def _wants_modern(error: MCPError) -> bool:
+    """Whether a server refused our version and named it as one that it speaks: then it is to be asked once more."""
+    supported = error.error.data.get("supported") if isinstance(error.error.data, dict) else None
+    named = isinstance(supported, list) and LATEST_MODERN_VERSION in supported
+    return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
 
 
 async def _initialize_beside(peer: Peer, refused: anyio.Event) -> MCPError | None:

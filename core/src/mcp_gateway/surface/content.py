@@ -47,9 +47,10 @@ class Content:
             return _cacheable(await _answered(read))
         except MCPError as error:
             ours = isinstance(error.error.data, dict) and error.error.data.get("error_code") == UnknownResource.code
-            if modern or not ours:
+            if not ours:
                 raise
-            raise MCPError(RESOURCE_NOT_FOUND, error.error.message, error.error.data) from None
+            code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
+            raise MCPError(code, error.error.message, {**error.error.data, "uri": params.get("uri")}) from None
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
         """Answer `resources/subscribe`."""

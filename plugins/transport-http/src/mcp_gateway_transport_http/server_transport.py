@@ -13,7 +13,9 @@ from typing import Any
 import anyio
 import uvicorn
 from mcp.server import Server
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_gateway.plugin import ConfigError, ServerTransport
+from mcp_gateway_transport_http.events import RememberingManager
 from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
 from mcp_gateway_transport_http.options import ListenOptions
 
@@ -66,11 +69,14 @@ async def http_server_transport(options: ListenOptions) -> AsyncIterator[ServerT
 
 def application(server: Server[Any], options: ListenOptions) -> ASGIApp:
     """Return the ASGI application: CORS, the gate, and the SDK's endpoint."""
-    endpoint = server.streamable_http_app(
-        streamable_http_path=PATH,
+    manager = RememberingManager(
+        app=server,
         max_request_body_size=options.max_request_bytes,
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
-        custom_starlette_routes=[Route("/health", _health)],
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
+    )
+    endpoint = Starlette(
+        routes=[Route(PATH, StreamableHTTPASGIApp(manager)), Route("/health", _health)],
+        lifespan=lambda _: manager.run(),
     )
     return CORSMiddleware(
         Gate(endpoint, options),

@@ -1,0 +1,113 @@
+"""What clients of the handshake era were sent: they may ask for it again after a broken connection.
+
+All sessions share one budget of memory; what is oldest is forgotten first. Events of one session
+are never sent to another, though the SDK gives all sessions the same names for their streams.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, NamedTuple
+
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+
+MAX_EVENTS = 10_000
+MAX_BYTES = 32 << 20
+
+RETRY_MILLISECONDS = 500
+"""How long a client is asked to wait before it connects again."""
+
+
+class _Event(NamedTuple):
+    session: int
+    stream: str
+    message: JSONRPCMessage | None
+    size: int
+
+
+@dataclass(slots=True)
+class Past:
+    """The events of all sessions, oldest first, by their numbers."""
+
+    events: OrderedDict[int, _Event] = field(default_factory=OrderedDict)
+    size: int = 0
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _sessions: count[int] = field(default_factory=lambda: count(1))
+
+    def of_new_session(self) -> EventStore:
+        """Return the event store of a session that begins."""
+        return _SessionPast(self, next(self._sessions))
+
+    def keep(self, session: int, stream: str, message: JSONRPCMessage | None) -> int:
+        """Keep an event, and forget the oldest that there is no room for; return its number."""
+        number, size = next(self._numbers), _size(message)
+        self.events[number] = _Event(session, stream, message, size)
+        self.size += size
+        while len(self.events) > MAX_EVENTS or (self.size > MAX_BYTES and len(self.events) > 1):
+            _, oldest = self.events.popitem(last=False)
+            self.size -= oldest.size
+        return number
+
+
+@dataclass(slots=True)
+class _SessionPast(EventStore):
+    """What one session has sent."""
+
+    past: Past
+    session: int
+
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        return str(self.past.keep(self.session, stream_id, message))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
+        last = self.past.events.get(int(last_event_id)) if last_event_id.isdecimal() else None
+        if last is None or last.session != self.session:
+            return None
+        for number, event in list(self.past.events.items()):
+            later = number > int(last_event_id) and event.message is not None
+            if later and (event.session, event.stream) == (self.session, last.stream):
+                await send_callback(EventMessage(event.message, str(number)))  # type: ignore[arg-type]  # later has it
+        return last.stream
+
+
+class RememberingManager(StreamableHTTPSessionManager):
+    """The SDK's manager, but every session that it opens has a past of its own."""
+
+    def __init__(self, **options: Any) -> None:
+        """Begin with an empty past."""
+        self._past = Past()
+        super().__init__(**options, retry_interval=RETRY_MILLISECONDS)
+
+    @property
+    def event_store(self) -> EventStore:
+        """A new session's store; the SDK asks for it once a session."""
+        return self._past.of_new_session()
+
+    @event_store.setter
+    def event_store(self, _: EventStore | None) -> None:
+        """Take no other."""
+
+
+def _size(message: JSONRPCMessage | None) -> int:
+    """Estimate how much memory a message takes, in bytes."""
+    match message:
+        case JSONRPCResponse():
+            return _weight(message.result)
+        case JSONRPCRequest() | JSONRPCNotification():
+            return _weight(message.params)
+    return 200
+
+
+def _weight(value: Any) -> int:
+    match value:
+        case dict():
+            return 100 + sum(len(key) + _weight(inner) for key, inner in value.items())
+        case list():
+            return 60 + sum(map(_weight, value))
+        case str():
+            return 50 + len(value)
+    return 30
