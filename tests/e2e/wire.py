@@ -114,7 +114,7 @@ class HttpClient:
         """Send a request; return the whole JSON-RPC response."""
         response = self.post(method, params)
         if response.headers["content-type"].startswith("text/event-stream"):
-            events = [json.loads(line[6:]) for line in response.text.split("\n") if line.startswith("data: ")]
+            events = [json.loads(line[6:]) for line in response.text.split("\n") if line.startswith("data: {")]
             return next(event for event in events if "id" in event and "method" not in event)
         return json.loads(response.text)
 
