@@ -123,7 +123,7 @@ def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(workshop: W
     assert (refused["code"], refused["data"]) == (-32602, {"error_code": "unknown_prompt"})
     assert "did you mean 'shown__greet'?" in refused["message"]
     unread = client.ask("resources/read", {"uri": "plain://kept/a"})["error"]
-    assert (unread["code"], unread["data"]) == (-32602, {"error_code": "unknown_resource"})
+    assert (unread["code"], unread["data"]) == (-32602, {"error_code": "unknown_resource", "uri": "plain://kept/a"})
     old = HttpClient(client.url, modern=False).ask("resources/read", {"uri": "plain://kept/a"})["error"]
     assert (old["code"], old["data"]) == (-32002, {"error_code": "unknown_resource"})
 
