@@ -125,7 +125,7 @@ def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(workshop: W
     unread = client.ask("resources/read", {"uri": "plain://kept/a"})["error"]
     assert (unread["code"], unread["data"]) == (-32602, {"error_code": "unknown_resource", "uri": "plain://kept/a"})
     old = HttpClient(client.url, modern=False).ask("resources/read", {"uri": "plain://kept/a"})["error"]
-    assert (old["code"], old["data"]) == (-32002, {"error_code": "unknown_resource"})
+    assert (old["code"], old["data"]) == (-32002, {"error_code": "unknown_resource", "uri": "plain://kept/a"})
 
 
 def test_a_resource_of_two_servers_is_an_error_that_names_them(workshop: Workshop) -> None:
