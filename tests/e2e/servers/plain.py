@@ -1,7 +1,9 @@
 """An MCP server of nothing but the standard library, so that no SDK can lose a field on the way out.
 
 plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions] [--tool NAME]
-         [--place NAME] [--restless]
+         [--place NAME] [--restless] [--full] [--ask-first]
+
+With --full it has all that the protocol has, in both eras; with --ask-first it asks something as soon as it is greeted.
 
 It writes a line to FILE for everything that the tests want to know: its start, each request, each notification.
 """
@@ -14,66 +16,44 @@ import os
 import sys
 import threading
 import time
-import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from plain_offers import (
+    BESIDES,
+    FULL_INFO,
+    FULL_TOOLS,
+    INFO,
+    ODD_MESSAGES,
+    ODD_PROMPT,
+    ODD_RESULT,
+    ODD_TOOL,
+    ROOTS,
+    SIMPLE,
+    odd_contents,
+    odd_resource,
+    odd_template,
+)
+from plain_talk import (
+    RESERVED,
+    TASKS,
+    Call,
+    Channel,
+    Error,
+    Json,
+    Session,
+    about_tasks,
+    announce,
+    ask,
+    job,
+    listen,
+    slow,
+    tell,
+    visit,
+)
+from plain_wire import serve_http, serve_stdio
+
 MODERN = "2026-07-28"
-ODD_RESULT = {
-    "vendorTop": {"z": 1, "a": [1.0, 2**70, None, True, "é\u2028"]},
-    "content": [
-        {"type": "text", "text": "hi", "xUnknown": {"deep": None}},
-        {"type": "hologram", "data": 3},
-    ],
-    "structuredContent": {"null": None, "big": 2**70, "float": 1.0, "order": {"b": 1, "a": 2}},
-    "isError": False,
-    "_meta": {"vendor/x": None},
-}
-ODD_TOOL = {
-    "name": "odd",
-    "title": "Odd",
-    "description": "Returns what no SDK knows",
-    "inputSchema": {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "properties": {"thing": {"$ref": "#/$defs/thing"}, "any": True},
-        "$defs": {"thing": {"type": ["string", "null"], "x-order": [2, 1]}},
-        "unevaluatedProperties": False,
-    },
-    "outputSchema": {"type": "object", "additionalProperties": True},
-    "annotations": {"readOnlyHint": True, "vendorHint": 1.0},
-    "icons": [{"src": "data:image/png;base64,AAAA"}],
-    "_meta": {"vendor/tool": 2**65},
-    "vendorField": None,
-}
-ODD_PROMPT = {
-    "name": "greet",
-    "title": "Greet",
-    "arguments": [{"name": "who", "required": True, "xHint": 1.0}],
-    "icons": [{"src": "data:image/png;base64,AAAA"}],
-    "vendorField": None,
-    "_meta": {"vendor/prompt": 2**65},
-}
-ODD_MESSAGES = {
-    "description": None,
-    "messages": [{"role": "user", "content": {"type": "hologram", "data": [1.0, None]}, "xUnknown": {"b": 1, "a": 2}}],
-    "vendorTop": 2**70,
-}
-SIMPLE = {"type": "object"}
-
-
-def odd_resource(place: str) -> dict[str, Any]:
-    return {"uri": f"plain://{place}/a", "name": "a", "size": 2**60, "vendorField": {"z": None, "a": 1.0}}
-
-
-def odd_template(place: str) -> dict[str, Any]:
-    return {"uriTemplate": f"plain://{place}/items/{{id}}", "name": "items", "vendorField": [None]}
-
-
-def odd_contents(uri: str) -> dict[str, Any]:
-    return {"contents": [{"uri": uri, "text": "a", "vendorField": 2**66, "xNull": None}], "vendorTop": {"f": 1.0}}
-
 
 TOOLS = [
     ODD_TOOL,
@@ -88,208 +68,211 @@ TOOLS = [
 
 
 class Server:
-    """Answers requests; `send` writes a message that is no answer."""
+    """Answers requests."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.modern = arguments.era == "modern"
         self.log_path = arguments.log
         self.place = arguments.place
         self.restless = arguments.restless
-        self.listens = arguments.transport == "stdio"
-        self.subscription: Any = None
+        self.full = arguments.full
+        self.ask_first = arguments.ask_first
+        self.listens = self.full or arguments.transport == "stdio"
         self.more = arguments.tool
-        self.tools = [*TOOLS, *({"name": name, "inputSchema": SIMPLE} for name in self.more)]
-        self.cancelled: set[Any] = set()
+        named = [*({"name": name, "inputSchema": SIMPLE} for name in self.more), *(FULL_TOOLS if self.full else [])]
+        self.lists: dict[str, list[Json]] = {
+            "tools": [*TOOLS, *named],
+            "prompts": [ODD_PROMPT, *([{"name": "asking"}] if self.full else [])],
+            "resources": [odd_resource(self.place), *(self._more_resources() if self.full else [])],
+        }
+        self.sessions: list[Session] = []
+        self.visited: set[str] = set()
+        self.tasks: dict[str, Json] = {}
         self.log("start", os.getpid())
+
+    def _more_resources(self) -> list[Json]:
+        return [{"uri": f"plain://{self.place}/{name}", "name": name} for name in ("b", "asking", "none")]
 
     def log(self, what: str, value: Any) -> None:
         if self.log_path:
             with Path(self.log_path).open("a", encoding="utf-8") as file:
                 file.write(json.dumps([what, value]) + "\n")
 
-    def answer(self, message: dict[str, Any], headers: dict[str, str], send: Any) -> dict[str, Any] | None:
+    def open_session(self, beside: Any = None) -> Session:
+        session = Session(beside=beside)
+        self.sessions.append(session)
+        return session
+
+    def answer(self, message: Json, headers: dict[str, str], session: Session, channel: Channel) -> Json | None:
         method, params = message.get("method", ""), message.get("params") or {}
+        if not method:
+            session.answers[message["id"]] = message
+            return None
         self.log(method, params)
+        if method == ("server/discover" if self.modern else "notifications/initialized") and self.ask_first:
+            threading.Thread(target=self.ask_beside, args=[session], daemon=True).start()
         if "id" not in message:
             if method == "notifications/cancelled":
-                self.cancelled.add(params.get("requestId"))
+                session.cancelled.add(params.get("requestId"))
             return None
         try:
-            result = self.result(method, params, headers, send, message["id"])
+            call = Call(self.modern, params, session, channel, message["id"], self.log)
+            result = self.result(method, params, headers, call)
         except Error as error:
             return {"jsonrpc": "2.0", "id": message["id"], "error": error.args[0]}
         if self.modern:
             result = {"resultType": "complete", **result}
+        if self.modern and self.full:
+            result = {**result, "_meta": {**result.get("_meta", {}), f"{RESERVED}serverInfo": FULL_INFO}}
         return {"jsonrpc": "2.0", "id": message["id"], "result": result}
 
+    def ask_beside(self, session: Session) -> None:
+        """Ask when no request is under way, as soon as there is a way to."""
+        end = time.monotonic() + 30
+        while session.beside is None and time.monotonic() < end:
+            time.sleep(0.01)
+        if session.beside is not None:
+            self.log("beside", session.answer(session.put("roots/list", {}, session.beside)))
+
+    def hello(self) -> Json:
+        """Return what it says of itself: INFO, capabilities, instructions."""
+        changing = {"listChanged": True} if self.full else {}
+        heard = {"listChanged": True} if self.listens or not self.modern else {}
+        capabilities: Json = {"tools": heard, "prompts": changing, "resources": changing, "completions": {}}
+        if self.full:
+            capabilities = {**capabilities, "resources": {"subscribe": True, **changing}, "logging": {}, **BESIDES}
+            if self.modern:
+                capabilities["extensions"] = {**BESIDES["extensions"], TASKS: {}}
+            else:
+                capabilities["tasks"] = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
+        said = {"instructions": "Use it\nplainly"} if self.full else {}
+        if self.modern:
+            hints = {"ttlMs": 5000, "cacheScope": "public"} if self.full else {}
+            said = said or {"instructions": "A plain server"}
+            return {"supportedVersions": [MODERN], "capabilities": capabilities, **said, **hints}
+        info = FULL_INFO if self.full else INFO
+        return {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info, **said}
+
     def result(  # noqa: C901, PLR0911, PLR0912  # one answer a method
-        self, method: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any
+        self, method: str, params: Json, headers: dict[str, str], call: Call
     ) -> Any:
         match method:
             case "initialize" if not self.modern:
-                info = {"name": "plain", "version": "1", "title": "A plain server"}
-                capabilities = {"tools": {"listChanged": True}, "prompts": {}, "resources": {}, "completions": {}}
-                return {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info}
+                call.session.told = params["capabilities"]
+                return self.hello()
             case "server/discover" if self.modern:
-                listens = {"listChanged": True} if self.listens else {}
-                capabilities = {"tools": listens, "prompts": {}, "resources": {}, "completions": {}}
-                return {"supportedVersions": [MODERN], "capabilities": capabilities, "instructions": "A plain server"}
+                return self.hello()
             case "ping":
                 return {}
             case "subscriptions/listen" if self.modern and self.listens:
-                self.subscription = id_
-                meta = {
-                    "_meta": {"io.modelcontextprotocol/subscriptionId": id_},
-                    "notifications": params["notifications"],
-                }
-                send({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": meta})
-                threading.Event().wait()
-            case "tools/list":
-                if self.restless:
-                    send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
-                at = int(params.get("cursor", 0))
-                page = {"tools": self.tools[at : at + 5]}
-                return {**page, "nextCursor": str(at + 5)} if at + 5 < len(self.tools) else page
+                return listen(call)
+            case "logging/setLevel" if not self.modern and self.full:
+                call.session.level = params["level"]
+                return {}
+            case "resources/subscribe" | "resources/unsubscribe" if not self.modern and self.full:
+                subscribes = method == "resources/subscribe"
+                (call.session.watched.add if subscribes else call.session.watched.discard)(params["uri"])
+                return {}
+            case "tools/list" | "prompts/list" | "resources/list":
+                return self.page(method.partition("/")[0], int(params.get("cursor", 0)), call)
             case "tools/call":
-                return self.call(params["name"], params, headers, send, id_)
-            case "prompts/list":
-                return {"prompts": [ODD_PROMPT]}
+                return self.call(params["name"], headers, call)
             case "prompts/get" if params["name"] == "greet":
                 return {**ODD_MESSAGES, "echo": params.get("arguments")}
-            case "resources/list":
-                return {"resources": [odd_resource(self.place)]}
+            case "prompts/get" if params["name"] == "asking" and self.full:
+                asked = ask(call, ROOTS)
+                return asked if "resultType" in asked else {"messages": [], "asked": asked["structuredContent"]}
             case "resources/templates/list":
-                return {"resourceTemplates": [odd_template(self.place)]}
+                return {"resourceTemplates": [odd_template(self.place)], **self.hint(60000, "public")}
             case "resources/read":
-                return odd_contents(params["uri"])
+                return self.read(params["uri"], call)
             case "completion/complete":
                 return {"completion": {"values": ["one"], "total": 1, "vendorField": None}, "echo": params["ref"]}
+            case "vendor/hello" if self.full:
+                return {"hello": params, "vendorTop": [1.0, None]}
+        if method.startswith("tasks/") and self.full:
+            return about_tasks(method, params, self.tasks, modern=self.modern)
         raise Error({"code": -32601, "message": "Method not found"})
 
-    def call(  # noqa: C901, PLR0911  # one answer a tool
-        self, name: str, params: dict[str, Any], headers: dict[str, str], send: Any, id_: Any
+    def hint(self, milliseconds: int, scope: str) -> Json:
+        """Say how long an answer may be kept."""
+        return {"ttlMs": milliseconds, "cacheScope": scope} if self.full and self.modern else {}
+
+    def page(self, kind: str, at: int, call: Call) -> Json:
+        if self.restless and kind == "tools":
+            call.channel.send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        found = self.lists[kind]
+        page = {kind: found[at : at + 5], **self.hint(60000, "public")}
+        return {**page, "nextCursor": str(at + 5)} if at + 5 < len(found) else page
+
+    def read(self, uri: str, call: Call) -> Json:
+        if uri.endswith("/none") and self.full:
+            code = -32602 if self.modern else -32002
+            raise Error({"code": code, "message": "Resource not found", "data": {"uri": uri, "null": None}})
+        if uri.endswith("/asking") and self.full:
+            asked = ask(call, ROOTS)
+            return asked if "resultType" in asked else {"contents": [], "asked": asked["structuredContent"]}
+        return {**odd_contents(uri), **self.hint(1234, "public")}
+
+    def call(  # noqa: C901, PLR0911, PLR0912  # one answer a tool
+        self, name: str, headers: dict[str, str], call: Call
     ) -> Any:
-        arguments = params.get("arguments") or {}
         match name:
             case "odd":
                 return ODD_RESULT
             case "echo":
-                return {"content": [], "structuredContent": {"arguments": arguments, "params": params}}
+                return {"content": [], "structuredContent": {"arguments": call.arguments, "params": call.params}}
             case "whoami":
                 return {"content": [], "structuredContent": {"headers": headers, "pid": os.getpid()}}
             case "environment":
                 return {"content": [], "structuredContent": {"names": sorted(os.environ)}}
             case "slow":
-                return self.slow(arguments, params, send, id_)
+                return slow(call)
             case "crash":
                 print("the plain server was told to crash", file=sys.stderr, flush=True)
                 os._exit(3)
             case "fail":
                 raise Error({"code": -31999, "message": "custom", "data": {"why": None}})
             case "grow":
-                self.tools.append({"name": "grown", "description": "Zebra crossing", "inputSchema": SIMPLE})
-                meta = {"_meta": {"io.modelcontextprotocol/subscriptionId": self.subscription}}
-                changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
-                if not self.modern:
-                    send(changed)
-                elif self.subscription is not None:
-                    send({**changed, "params": meta})
-                return {"content": []}
+                return self.add(
+                    "tools", {"name": "grown", "description": "Zebra crossing", "inputSchema": SIMPLE}, call
+                )
+            case "ask" if self.full:
+                return ask(call, call.arguments["rounds"], rude=call.arguments.get("rude", False))
+            case "visit" if self.full:
+                return visit(call, self.visited)
+            case "tell" if self.full:
+                return tell(call, call.arguments["levels"])
+            case "touch" if self.full:
+                return self.touch(call.arguments["uri"])
+            case "announce" if self.full:
+                return self.add(call.arguments["kind"], call.arguments["item"], call)
+            case "job" if self.full:
+                return job(call, self.tasks)
         if name in self.more:
             return {"content": [], "structuredContent": {"called": name}}
         raise Error({"code": -32602, "message": f"Unknown tool: {name}"})
 
-    def slow(self, arguments: dict[str, Any], params: dict[str, Any], send: Any, id_: Any) -> Any:
-        token = (params.get("_meta") or {}).get("progressToken")
-        for step in range(arguments.get("steps", 1)):
-            end = time.monotonic() + arguments.get("seconds", 0.1)
-            while time.monotonic() < end:
-                if id_ in self.cancelled:
-                    self.log("stopped", id_)
-                    return {"content": []}
-                time.sleep(0.01)
-            if token is not None:
-                progress = {"progressToken": token, "progress": step + 1, "total": arguments.get("steps", 1)}
-                send({"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})
-        return {"content": [{"type": "text", "text": "slow done"}]}
+    def add(self, kind: str, item: Json, call: Call) -> Json:
+        """Add something to a list, and announce that."""
+        self.lists[kind].append(item)
+        flag, method = f"{kind}ListChanged", f"notifications/{kind}/list_changed"
+        heard = announce(
+            self.sessions, method, {}, lambda _, wanted: not self.modern if wanted is None else flag in wanted
+        )
+        if not heard and not self.modern:
+            call.channel.send({"jsonrpc": "2.0", "method": method})
+        return {"content": []}
 
+    def touch(self, uri: str) -> Json:
+        """Announce that a resource was updated, to those who are subscribed to it."""
 
-class Error(Exception):
-    """A JSON-RPC error."""
+        def wants(session: Session, wanted: Json | None) -> bool:
+            return uri in (session.watched if wanted is None else wanted.get("resourceSubscriptions", ()))
 
-
-def serve_stdio(server: Server) -> None:
-    lock = threading.Lock()
-
-    def send(message: dict[str, Any] | None) -> None:
-        if message is not None:
-            with lock:
-                sys.stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
-                sys.stdout.flush()
-
-    def work(message: dict[str, Any]) -> None:
-        send(server.answer(message, {}, send))
-
-    for line in sys.stdin:
-        threading.Thread(target=work, args=(json.loads(line),), daemon=True).start()
-
-
-def serve_http(server: Server, port: int, sessions: bool) -> None:  # noqa: C901  # one handler, many answers
-    known: set[str] = set()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            message = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            wanted = os.environ.get("PLAIN_TOKEN")
-            if wanted and self.headers.get("authorization") != f"Bearer {wanted}":
-                return self.reply(401, b"no")
-            if server.modern and self.headers.get("mcp-method") != message.get("method"):
-                return self.reply(400, b'{"jsonrpc":"2.0","id":null,"error":{"code":-32020,"message":"header"}}')
-            session = self.headers.get("mcp-session-id")
-            if sessions and message.get("method") != "initialize" and session not in known:
-                server.log("unknown session", session)
-                return self.reply(404, b"unknown session")
-            sent: list[Any] = []
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = server.answer(message, headers, sent.append)
-            if answer is None:
-                return self.reply(202, b"")
-            more = {}
-            if sessions and message.get("method") == "initialize":
-                more["mcp-session-id"] = uuid.uuid4().hex
-                known.add(more["mcp-session-id"])
-            if sent:
-                events = "".join(f"data: {json.dumps(item)}\n\n" for item in [*sent, answer])
-                return self.reply(200, events.encode(), "text/event-stream", more)
-            return self.reply(200, json.dumps(answer, ensure_ascii=False).encode(), "application/json", more)
-
-        def do_GET(self) -> None:
-            self.reply(405, b"")
-
-        def do_DELETE(self) -> None:
-            known.clear() if self.path == "/sessions" else known.discard(self.headers.get("mcp-session-id", ""))
-            server.log("DELETE", self.path)
-            self.reply(200, b"")
-
-        def reply(self, status: int, body: bytes, kind: str = "application/json", more: Any = None) -> None:
-            self.send_response(status)
-            for name, value in {"content-type": kind, "content-length": str(len(body)), **(more or {})}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    listener = Listener(("127.0.0.1", port), Handler)
-    print(listener.server_address[1], flush=True)
-    listener.serve_forever()
+        params = {"uri": uri, "vendorField": {"z": None, "a": 1.0}}
+        heard = announce(self.sessions, "notifications/resources/updated", params, wants)
+        return {"content": [], "structuredContent": {"heard": heard}}
 
 
 def main() -> None:
@@ -303,6 +286,8 @@ def main() -> None:
     parser.add_argument("--tool", action="append", default=[])
     parser.add_argument("--place", default="plain")
     parser.add_argument("--restless", action="store_true")
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--ask-first", action="store_true")
     arguments = parser.parse_args()
     time.sleep(arguments.start_delay)
     server = Server(arguments)
