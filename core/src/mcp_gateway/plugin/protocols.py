@@ -26,7 +26,9 @@ class ClientTransport(Protocol):
 
         Entering it may raise `ServerUnavailable` or any other exception: the gateway
         says which server it was. A request that cannot be delivered is best answered
-        with a JSON-RPC error whose code is a `TransportFault`.
+        with a JSON-RPC error whose code is a `TransportFault`. A transport that knows to
+        which request a message of the server's belongs says so in the message's metadata
+        (`ServerMessageMetadata(related_request_id=...)` of the SDK).
         """
         ...
 
