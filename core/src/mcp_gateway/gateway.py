@@ -134,8 +134,8 @@ class Gateway:
         if tools is None or (tool is None and time.time() - tools.fetched > _RECHECK_SECONDS):
             tools = await self.discovery.discover(spec, caller)
             tool = tools.own_name(name)
-        if tool is None and self.routing.transparent is not None:
-            return tools, name
+        if tool is None and self.routing.transparent is not None and not tools.modern:
+            return tools, name  # a modern server's tool may be missing because it must not be called
         if tool is None:
             raise self.routing.no_such_tool(name, tools)
         return tools, tool
