@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -162,7 +163,7 @@ class Discovery:
 
     async def _ask(self, spec: ServerSpec, borrower: Borrower, asker: Caller) -> Offer:
         try:
-            hello, pages = await self.pool.lend(borrower, _ask)
+            hello, pages = await self.pool.lend(borrower, partial(_ask, asker.capabilities))
         except MCPError as error:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -182,7 +183,7 @@ class Discovery:
         match self.registry.statuses[spec.name].state:
             case State.READY:
                 offer = self.registry.catalogue.servers[spec.name]
-                hears_more = not offer.modern and widens(caller.capabilities, offer.told)
+                hears_more = widens(caller.capabilities, offer.told)
                 return hears_more or time.time() - offer.fetched >= self.definitions.ttl
             case State.DOWN:
                 return anyio.current_time() >= self._pauses[spec.name].until
@@ -236,12 +237,12 @@ class Discovery:
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
 
 
-async def _ask(peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
+async def _ask(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
     """Return what the server said of itself, and what it offers of each kind."""
-    return peer.hello, {kind.name: await _listed(peer, kind, patience) for kind in KINDS}
+    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities) for kind in KINDS}
 
 
-async def _listed(peer: Peer, kind: Kind, patience: Patience) -> Page:
+async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any]) -> Page:
     """Ask for one kind: always for tools, for the others if the server says that it has them.
 
     That it cannot list the others is no reason to do without its tools.
@@ -250,7 +251,7 @@ async def _listed(peer: Peer, kind: Kind, patience: Patience) -> Page:
     if not declared and kind is not TOOLS:
         return Page([])
     try:
-        return await peer.list(kind, patience.touch)
+        return await peer.list(kind, patience.touch, capabilities)
     except MCPError as error:
         if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
             return Page([])

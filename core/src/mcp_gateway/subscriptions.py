@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.interaction import Json
+from mcp_gateway.interaction import Json, thawed
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
@@ -62,7 +62,7 @@ class Subscriptions:
         """
         if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
             raise MCPError(types.INVALID_REQUEST, f"a client may subscribe to {MAX_SUBSCRIPTIONS} resources at most")
-        key = (await self.pool.key(borrower), uri)
+        key = (replace(await self.pool.key(borrower), capabilities=borrower.capabilities), uri)
         watched = self._watches.get(key)
         if watched is None:
             watched = self._watches[key] = _Watch()
@@ -114,7 +114,10 @@ class Subscriptions:
 
         async def use(peer: Peer, patience: Patience) -> None:
             with patience.suspended():
-                await watch(peer, uri, started)
+                await watch(peer, uri, thawed(borrower.capabilities), started, updated)
+
+        def updated(params: Json) -> None:
+            self._tell(watched, params)
 
         def started() -> None:
             if watched.settled.is_set():

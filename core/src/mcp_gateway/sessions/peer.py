@@ -49,9 +49,9 @@ LISTS = ("tools", "prompts", "resources")
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
-_ANNOUNCEMENTS = frozenset(
-    {"notifications/resources/updated", *(f"notifications/{name}/list_changed" for name in LISTS)}
-)
+_UPDATED = "notifications/resources/updated"
+
+_ANNOUNCEMENTS = frozenset({_UPDATED, *(f"notifications/{name}/list_changed" for name in LISTS)})
 _ENDS_A_REQUEST = "notifications/cancelled"
 """The dispatcher has acted on it; it concerns nobody else."""
 
@@ -68,6 +68,14 @@ class Page:
     scope: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Who hears what a modern server announces on a subscription: what it will announce, and updates of resources."""
+
+    acknowledged: Callable[[Json], None]
+    updated: Callable[[Json], None]
+
+
 @dataclass(slots=True)
 class Peer:
     """A server at the other end of a transport. Made by `connected`.
@@ -82,7 +90,7 @@ class Peer:
     version: str = ""
     hello: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
-    subscriptions: dict[int, Callable[[Json], None]] = field(default_factory=dict)
+    subscriptions: dict[int, Subscription] = field(default_factory=dict)
     _level: str | None = None
 
     @property
@@ -153,13 +161,17 @@ class Peer:
         capabilities = self.hello.get("capabilities")
         return capabilities if isinstance(capabilities, dict) else {}
 
-    async def list(self, kind: Kind, touch: Callable[[], None]) -> Page:
-        """Return all pages of a list, as far as they are definitions. `touch` is called after each page."""
+    async def list(self, kind: Kind, touch: Callable[[], None], capabilities: Mapping[str, Any] | None = None) -> Page:
+        """Return all pages of a list, as far as they are definitions. `touch` is called after each page.
+
+        `capabilities` are those of the client for whom it is: a modern server may list more for more.
+        """
         found: list[Json] = []
         page: Json = {}
         cursors: set[str] = set()
         while len(cursors) < MAX_PAGES:
-            page = await self.request(kind.method, {"cursor": page["nextCursor"]} if page else {})
+            params = {"cursor": page["nextCursor"]} if page else {}
+            page = await self.request(kind.method, params, capabilities=capabilities)
             touch()
             items, cursor = page.get(kind.field), page.get("nextCursor")
             found += filter(kind.admits, items if isinstance(items, list) else [])
@@ -174,11 +186,21 @@ class Peer:
 
     def acknowledged(self, params: Json) -> None:
         """Take note of what a modern server will announce on a subscription."""
-        meta = params.get("_meta")
-        subscription = meta.get(SUBSCRIPTION_ID_META_KEY) if isinstance(meta, dict) else None
         honoured = params.get("notifications")
-        if isinstance(subscription, int) and (heard := self.subscriptions.get(subscription)) is not None:
-            heard(honoured if isinstance(honoured, dict) else {})
+        if (subscription := self._subscription(params)) is not None:
+            subscription.acknowledged(honoured if isinstance(honoured, dict) else {})
+
+    def updated(self, params: Json) -> bool:
+        """Take note that a resource has changed; say whether that belongs to a subscription."""
+        if (subscription := self._subscription(params)) is None:
+            return False
+        subscription.updated(params)
+        return True
+
+    def _subscription(self, params: Json) -> Subscription | None:
+        meta = params.get("_meta")
+        name = meta.get(SUBSCRIPTION_ID_META_KEY) if isinstance(meta, dict) else None
+        return self.subscriptions.get(name) if isinstance(name, int) else None
 
     async def _sent(
         self,
@@ -236,6 +258,8 @@ async def connected(
             """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""
             if method == _ACKNOWLEDGED:
                 peer.acknowledged(dict(params or {}))
+            elif method == _UPDATED and peer.updated(dict(params or {})):
+                pass
             elif method in _ANNOUNCEMENTS and on_announced is not None:
                 on_announced(method, dict(params or {}))
             return method in _ANNOUNCEMENTS or method in (_ACKNOWLEDGED, _ENDS_A_REQUEST)

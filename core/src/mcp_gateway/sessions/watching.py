@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import mcp_types as types
@@ -11,7 +12,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.interaction import Json
-from mcp_gateway.sessions.peer import LISTS, Peer
+from mcp_gateway.sessions.peer import LISTS, Peer, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ async def listen(peer: Peer, on_again: Callable[[], None]) -> None:
     wanted = {f"{name}ListChanged": True for name in LISTS if _has(peer.declared.get(name), "listChanged")}
     while peer.modern and wanted:
         try:
-            await _subscribed(peer, wanted, lambda _: None)
+            await _subscribed(peer, wanted, Subscription(_unheard, _unheard))
         except MCPError as error:
             if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
                 return
@@ -40,15 +41,24 @@ async def listen(peer: Peer, on_again: Callable[[], None]) -> None:
         on_again()
 
 
-async def watch(peer: Peer, uri: str, started: Callable[[], None]) -> None:
+async def watch(
+    peer: Peer,
+    uri: str,
+    capabilities: Mapping[str, Any],
+    started: Callable[[], None],
+    updated: Callable[[Json], None],
+) -> None:
     """Have the server announce changes of a resource until cancelled; `started` is called when it does.
+
+    `capabilities` are those of the client for whom it is. A modern server's announcements
+    go to `updated`, those of others to whoever hears all announcements.
 
     Raises:
         MCPError: the server does not announce such changes, or has stopped, or the connection closed.
 
     """
     if peer.modern:
-        await _watch_by_listening(peer, uri, started)
+        await _watch_by_listening(peer, uri, capabilities, started, updated)
     elif not _has(peer.declared.get("resources"), "subscribe"):
         raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of resources")
     else:
@@ -58,7 +68,13 @@ async def watch(peer: Peer, uri: str, started: Callable[[], None]) -> None:
     raise MCPError(types.CONNECTION_CLOSED, "the server ended the subscription")
 
 
-async def _watch_by_listening(peer: Peer, uri: str, started: Callable[[], None]) -> None:
+async def _watch_by_listening(
+    peer: Peer,
+    uri: str,
+    capabilities: Mapping[str, Any],
+    started: Callable[[], None],
+    updated: Callable[[Json], None],
+) -> None:
     refused = False
     with anyio.CancelScope() as scope:
 
@@ -70,17 +86,20 @@ async def _watch_by_listening(peer: Peer, uri: str, started: Callable[[], None])
                 refused = True
                 scope.cancel()
 
-        await _subscribed(peer, {"resourceSubscriptions": [uri]}, acknowledged)
+        heard = Subscription(acknowledged, updated)
+        await _subscribed(peer, {"resourceSubscriptions": [uri]}, heard, capabilities)
     if refused:
         raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of this resource")
 
 
-async def _subscribed(peer: Peer, wanted: Json, acknowledged: Callable[[Json], None]) -> None:
-    """Be subscribed until the server ends it; `acknowledged` hears what the server will announce."""
-    request_id = next(peer.ids)
-    peer.subscriptions[request_id] = acknowledged
+async def _subscribed(
+    peer: Peer, wanted: Json, subscription: Subscription, capabilities: Mapping[str, Any] | None = None
+) -> None:
+    """Be subscribed until the server ends it."""
+    request_id, params = next(peer.ids), {"notifications": wanted}
+    peer.subscriptions[request_id] = subscription
     try:
-        await peer.enveloped("subscriptions/listen", {"notifications": wanted}, {"request_id": request_id})
+        await peer.enveloped("subscriptions/listen", params, {"request_id": request_id}, capabilities)
     finally:
         del peer.subscriptions[request_id]
 
@@ -93,6 +112,10 @@ async def _until_closed(peer: Peer, uri: str) -> None:
         if not peer.closed.is_set():
             with anyio.move_on_after(_UNSUBSCRIBE_SECONDS, shield=True), suppress(MCPError):
                 await peer.request("resources/unsubscribe", {"uri": uri})
+
+
+def _unheard(_: Json) -> None:
+    """Take what is heard elsewhere."""
 
 
 def _has(capability: object, flag: str) -> bool:
