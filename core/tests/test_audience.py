@@ -66,9 +66,20 @@ async def test_a_question_goes_to_the_request_on_whose_stream_it_came(ann, bob):
 
 
 async def test_without_such_a_stream_it_goes_to_the_one_client_with_requests_under_way(ann):
-    audience = Audience(ROOTS)
+    audience = Audience(ROOTS, way_to={"ann": ann.way}.get)
     async with audience.during(1, ann.exchange()), audience.during(2, ann.exchange()), audience.during(3, Exchange()):
         assert (await audience.asked(about(), "roots/list", {}))["answered"] == "ann"
+
+
+async def test_a_client_that_may_be_several_people_is_asked_only_if_one_request_of_its_is_under_way(ann):
+    audience = Audience(ROOTS)
+    async with audience.during(1, ann.exchange()):
+        assert (await audience.asked(about(), "roots/list", {}))["answered"] == "ann"
+        async with audience.during(2, ann.exchange()):
+            with pytest.raises(MCPError, match="cannot be told"):
+                await audience.asked(about(), "roots/list", {})
+            await audience.notified(about(), MESSAGE, {"data": "secret"})
+    assert ann.told == []
 
 
 async def test_if_it_may_be_for_one_of_several_clients_nobody_is_asked(ann, bob):
@@ -99,10 +110,11 @@ async def test_what_the_server_was_not_told_of_it_cannot_ask(ann):
 
 async def test_that_a_server_asks_is_noted(ann):
     asked = []
-    audience = Audience(ROOTS, on_asked=lambda: asked.append(1))
+    audience = Audience(ROOTS, on_asked=asked.append)
     async with audience.during(1, ann.exchange()):
         await audience.asked(about(1), "roots/list", {})
-    assert asked == [1]
+        await audience.asked(about(), "roots/list", {})
+    assert asked == [True, False]
 
 
 async def test_a_client_that_cannot_be_asked_now_is_an_error_for_the_server():

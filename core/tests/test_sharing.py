@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from mcp_gateway.interaction import Interaction, frozen
@@ -80,6 +81,40 @@ async def test_a_server_that_has_asked_gives_every_client_a_session_of_its_own(o
     assert len(old.opened) == 2
 
 
+async def test_a_client_that_may_be_several_people_gets_a_session_for_each_request_at_a_time(old):
+    gates = {name: anyio.Event() for name in "ab"}
+
+    async def wait_and_ask(ctx):
+        await gates[ctx.params["arguments"]["who"]].wait()
+        return await ask_roots(ctx)
+
+    async def both(pool, heard):
+        async def one(who):
+            async def answer(*_):
+                return {"roots": [who]}
+
+            async def call(peer, patience):
+                exchange = Exchange("anyone", Interaction(ask=answer), patience)
+                return await peer.request("tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange)
+
+            heard[who] = await pool.lend(borrower("anyone"), call)
+
+        async with anyio.create_task_group() as tasks:
+            for who in "ab":
+                tasks.start_soon(one, who)
+            await until(lambda: len(old.calls) % 2 == 0 and old.calls)
+            for gate in gates.values():
+                gate.set()
+
+    old.answers["x"] = ask_roots
+    async with pool_of(old) as pool:
+        await pool.lend(borrower("anyone"), calling("anyone", ["first"]))
+        old.calls.clear()
+        old.answers["x"], heard = wait_and_ask, {}
+        await both(pool, heard)
+    assert heard == {"a": text("['a']"), "b": text("['b']")}
+
+
 async def test_the_session_that_only_the_gateway_has_used_gives_way_to_one_that_clients_use(old):
     async with pool_of(old) as pool:
         await pool.lend(Borrower(ONE), peer)
@@ -99,6 +134,7 @@ async def test_a_session_that_a_client_without_capabilities_uses_stays(old):
 async def test_a_client_that_leaves_takes_the_session_that_only_it_has_used(old):
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
+        pool.way_to = {"ann": Interaction()}.get
         await pool.lend(borrower("ann"), calling("ann", []))
         pool.forget_client("ann")
         await until(lambda: old.open == 0)

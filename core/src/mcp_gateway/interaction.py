@@ -19,6 +19,10 @@ CAPABILITIES: Mapping[str, str] = {
     "elicitation/create": "elicitation",
     "sampling/createMessage": "sampling",
     "roots/list": "roots",
+    "tasks/cancel": "tasks",
+    "tasks/get": "tasks",
+    "tasks/list": "tasks",
+    "tasks/result": "tasks",
 }
 """What a client must have declared to be asked each question."""
 

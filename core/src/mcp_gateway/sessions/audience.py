@@ -29,7 +29,7 @@ def _nowhere(_client: str) -> Interaction | None:
     return None
 
 
-def _ignored() -> None:
+def _ignored(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
     pass
 
 
@@ -40,13 +40,16 @@ class Audience:
     A transport may say to which request a message of the server's belongs; streams of a
     process say nothing. Then it is for the one client that has a request under way, or
     for the one that has used the session at all; if there are several, it is for nobody.
+    A client that cannot be reached beside its requests, as those of the modern era over
+    HTTP, may be several people: then it must be the only request under way.
     `capabilities` is what the server was told that the clients can do. `way_to` finds the
-    way to a client beside its requests. `on_asked` hears that the server asks back.
+    way to a client beside its requests. `on_asked` hears that the server asks back, and
+    whether it was told on which request's behalf.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     way_to: Callable[[str], Interaction | None] = _nowhere
-    on_asked: Callable[[], None] = _ignored
+    on_asked: Callable[[bool], None] = _ignored
     clients: set[str] = field(default_factory=set)
     _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
@@ -89,7 +92,7 @@ class Audience:
         question = dict(params or {})
         if not can_answer(self.capabilities, method, question):
             raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
-        self.on_asked()
+        self.on_asked(_request_of(context) is not None)
         if (exchange := self._exchange(context)) is not None:
             return await exchange.asked(method, question)
         if (way := self._only_client()) is not None:
@@ -106,14 +109,23 @@ class Audience:
         return self._exchanges.get(token) if isinstance(token, int) else None
 
     def _exchange(self, context: Context) -> Exchange | None:
-        metadata = context.message_metadata
-        if isinstance(metadata, ServerMessageMetadata) and metadata.related_request_id is not None:
-            return self._exchanges.get(metadata.related_request_id)
+        if (request_id := _request_of(context)) is not None:
+            return self._exchanges.get(request_id)
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
-        return under_way[-1] if len({exchange.client for exchange in under_way}) == 1 else None
+        if len(under_way) < 2:  # noqa: PLR2004  # only one can be meant
+            return next(iter(under_way), None)
+        clients = {exchange.client for exchange in under_way}
+        one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None
+        return under_way[-1] if one_person else None
 
     def _only_client(self) -> Interaction | None:
         """Return the way to the only client that has used the session; none while others' requests are under way."""
         if len(self.clients) != 1:
             return None
         return self.way_to(next(iter(self.clients)))
+
+
+def _request_of(context: Context) -> str | int | None:
+    """Return the request to which a message belongs, if the transport said so."""
+    metadata = context.message_metadata
+    return metadata.related_request_id if isinstance(metadata, ServerMessageMetadata) else None

@@ -49,6 +49,10 @@ class Pool:
     _shared: Sharing = field(default_factory=Sharing)
     _kept: set[Keeper] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        """Let sharing know which clients are one person each."""
+        self._shared.is_one = lambda client: self.way_to(client) is not None
+
     async def lend(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
         """Let `use` work with the borrower's session, which is opened if need be.
 
@@ -159,7 +163,7 @@ class Pool:
             on_open=lambda peer: self._opened(keeper, peer),
             on_over=self._retire,
         )
-        keeper.audience.on_asked = lambda: self._shared.asked(keeper)
+        keeper.audience.on_asked = lambda attributed: self._shared.asked(keeper, attributed=attributed)
         self._shared.keepers[key] = keeper
         self.tasks.start_soon(self._keep, keeper)
         return keeper

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import Credentials
@@ -32,12 +34,15 @@ class Sharing:
     A server of the handshake era hears once a session what its clients can do, so clients
     that can do different things do not share one. And once a server has asked a client
     something, every client gets a session of its own, for the next question will be for
-    one of them, too. `modern` says which servers are known to be of which era.
+    one of them, too. If it is not told for whom it asks, a client that may be several
+    people (`is_one` says no) even gets one for each request at a time.
+    `modern` says which servers are known to be of which era.
     """
 
     keepers: dict[Borrower, Keeper] = field(default_factory=dict)
     modern: dict[str, bool] = field(default_factory=dict)
-    _asking: set[str] = field(default_factory=set)
+    is_one: Callable[[str], bool] = lambda _: True
+    _asking: dict[str, bool] = field(default_factory=dict)
 
     def key(self, borrower: Borrower) -> Borrower:
         """Return under which key the borrower's session is kept: who shares one depends on the server."""
@@ -46,9 +51,20 @@ class Sharing:
             return replace(borrower, capabilities="")
         if borrower.behalf is None and borrower.client is None:
             return self._any_open(borrower) or borrower
-        if server in self._asking and borrower.capabilities:
+        if server not in self._asking or not borrower.capabilities:
+            return borrower
+        if self._asking[server] or self.is_one(str(borrower.behalf)):
             return replace(borrower, client=borrower.behalf)
-        return borrower
+        return self._unused(borrower)
+
+    def _unused(self, borrower: Borrower) -> Borrower:
+        """Return the key of a session that this client has, and that nobody uses at this moment."""
+        for number in count():
+            key = replace(borrower, client=f"{borrower.behalf}/{number}")
+            keeper = self.keepers.get(key)
+            if keeper is None or not keeper.users:
+                return key
+        raise AssertionError  # count() does not end
 
     def _any_open(self, borrower: Borrower) -> Borrower | None:
         """Return any open session with the same server and credentials that is as capable, for the gateway itself."""
@@ -69,9 +85,12 @@ class Sharing:
         if modern and key is not None and key.capabilities:
             self._rekey(key, replace(key, capabilities=""))
 
-    def asked(self, keeper: Keeper) -> None:
-        """Take note that a server asks back; the session belongs to the client that has used it, if it is only one."""
-        self._asking.add(keeper.server)
+    def asked(self, keeper: Keeper, *, attributed: bool) -> None:
+        """Take note that a server asks back, and whether it is told for whom.
+
+        The session belongs to the client that has used it, if it is only one.
+        """
+        self._asking[keeper.server] = attributed and self._asking.get(keeper.server, True)
         key = self.key_of(keeper)
         if key is not None and key.client is None and len(keeper.audience.clients) == 1:
             self._rekey(key, replace(key, client=next(iter(keeper.audience.clients))))
