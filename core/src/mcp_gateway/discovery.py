@@ -221,7 +221,8 @@ class Discovery:
 
     async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
         stored = None if ask else await self.definitions.load(spec)
-        if stored is not None and time.time() - stored.fetched < self.definitions.ttl:
+        told_less = stored is not None and widens(self._asker(spec, caller).capabilities, stored.told)
+        if stored is not None and not told_less and time.time() - stored.fetched < self.definitions.ttl:
             self.registry.put(stored)
             log.info("definitions found in storage", server=spec.name, tools=len(stored.tools))
             return

@@ -173,6 +173,8 @@ class Pool:
 
     def _opened(self, keeper: Keeper, peer: Peer) -> None:
         self._shared.opened(keeper, modern=peer.modern)
+        if peer.modern:
+            keeper.audience.capabilities = {}  # its era has no questions but in answers
         if (key := self._shared.key_of(keeper)) is not None:
             self._end_superseded(key)
 
