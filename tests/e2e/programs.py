@@ -1,9 +1,10 @@
-"""Third-party programs from npm, run by the Node.js that a PyPI package ships."""
+"""Third-party programs: from npm, run by the Node.js of a PyPI package, and from PyPI, in environments of their own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,3 +51,18 @@ def install_programs() -> Programs:
         subprocess.run([node, npm, *options], cwd=HERE, env=environment, check=True, timeout=600)
         done.write_text(lock.read_text())
     return Programs(str(node), modules)
+
+
+def install_python(name: str, requirement: str) -> str:
+    """Make an environment of its own for what cannot stand beside this one's packages; return its interpreter.
+
+    It is made once, and lives inside the environment that the tests run in.
+    """
+    folder = Path(sys.prefix) / "counterparts" / name
+    python, done = folder / "bin" / "python", folder / ".installed"
+    if not done.exists() or done.read_text() != requirement:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
+        options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+        subprocess.run([python, "-m", "pip", "install", *options, requirement], check=True, timeout=600)
+        done.write_text(requirement)
+    return str(python)
