@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 
@@ -17,11 +18,13 @@ from mcp_gateway.interaction import ALONE, Interaction, Json
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.registry import Registry
 from mcp_gateway.request import Request
-from mcp_gateway.routing import Routing
+from mcp_gateway.routing import Routing, UnknownPrompt, UnknownResource
 from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.subscriptions import Subscriptions, UpdatedFn
 from mcp_gateway.tasks import Tasks
+
+FoundT = TypeVar("FoundT")
 
 log = structlog.get_logger(__name__)
 
@@ -80,18 +83,20 @@ class Gateway:
 
     async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
-        spec, definition = self.routing.prompt(name)
+        spec, definition = await self._routed(lambda: self.routing.prompt(name), caller)
         request = Request("prompts/get", {**params, "name": definition["name"]})
         return await self._send(spec, request, caller, interaction)
 
     async def read(self, uri: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Read a resource from the server that listed it, or whose template makes it."""
         request = Request("resources/read", {**params, "uri": uri})
-        return await self._send(self.routing.resource_server(uri), request, caller, interaction)
+        spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
+        return await self._send(spec, request, caller, interaction)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
         """Have `updated` called when a resource changes, until the subscriber takes that back or is forgotten."""
-        borrower = await self.access.borrower(self.routing.resource_server(uri), caller)
+        spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
+        borrower = await self.access.borrower(spec, caller)
         await self.subscriptions.add(subscriber, borrower, uri, updated)
 
     async def complete(self, params: Json, caller: Caller) -> Json:
@@ -99,10 +104,12 @@ class Gateway:
         reference = params.get("ref")
         described = dict(reference) if isinstance(reference, dict) else {}
         if described.get("type") == "ref/prompt":
-            spec, definition = self.routing.prompt(str(described.get("name")))
+            prompt = str(described.get("name"))
+            spec, definition = await self._routed(lambda: self.routing.prompt(prompt), caller)
             described["name"] = definition["name"]
         else:
-            spec = self.routing.resource_server(str(described.get("uri")))
+            uri = str(described.get("uri"))
+            spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
         return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
 
     async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
@@ -126,6 +133,15 @@ class Gateway:
         if request.method == "tools/call":
             self.tasks.note(spec.name, result)
         return result
+
+    async def _routed(self, find: Callable[[], FoundT], caller: Caller) -> FoundT:
+        """Return where something leads; if nobody is known to have it, once the servers that still start have said."""
+        try:
+            return find()
+        except (UnknownPrompt, UnknownResource):
+            self.discovery.freshen(caller)
+            await self.discovery.settled(SETTLE_EMPTY_SECONDS)
+            return find()
 
     async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[Offer, str]:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
