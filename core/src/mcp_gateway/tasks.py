@@ -7,13 +7,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import mcp_types as types
+import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Json
+from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry
 from mcp_gateway.request import Request
+
+log = structlog.get_logger(__name__)
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 """The modern era's extension; the handshake era has a capability."""
@@ -67,7 +71,13 @@ class Tasks:
     async def _listed(self, send: SendFn) -> Json:
         found: list[object] = []
         for spec in self._having():
-            tasks = (await send(spec)).get("tasks")
+            if self.registry.catalogue.servers[spec.name].modern:
+                continue  # its era has no such list
+            try:
+                tasks = (await send(spec)).get("tasks")
+            except (MCPError, GatewayError) as error:
+                log.info("a server does not list its tasks", server=spec.name, reason=str(error))
+                continue
             found += tasks if isinstance(tasks, list) else []
         return {"tasks": found}
 
