@@ -61,6 +61,7 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
         "total_matches": 2,
         "query": "create issue",
         "search_type": "bm25",
+        "hints": [],
         "servers": [],
     }
     assert json.loads(result["content"][0]["text"]) == answer

@@ -16,10 +16,13 @@ from mcp_gateway.plugin.protocols import (
     ClientTransport,
     Ranker,
     RankerIndex,
+    RefreshableIndex,
     ServerTransport,
+    SlowRanker,
     StorageBackend,
 )
 from mcp_gateway.plugin.provider import Bound, Options, Provider
+from mcp_gateway.plugin.surroundings import Surroundings
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,
@@ -27,6 +30,8 @@ from mcp_gateway.plugin.values import (
     Document,
     Hit,
     Hits,
+    Label,
+    Match,
     Parameter,
     Query,
     TransportFault,
@@ -47,6 +52,8 @@ __all__ = [
     "GatewayError",
     "Hit",
     "Hits",
+    "Label",
+    "Match",
     "Options",
     "Parameter",
     "PluginError",
@@ -55,11 +62,14 @@ __all__ = [
     "QueryError",
     "Ranker",
     "RankerIndex",
+    "RefreshableIndex",
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
+    "SlowRanker",
     "StorageBackend",
     "StorageError",
+    "Surroundings",
     "TransportFault",
     "hookimpl",
 ]
