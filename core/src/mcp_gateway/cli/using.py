@@ -167,7 +167,7 @@ def _print_reasons(tool: Json) -> None:
     if "score" in tool:
         print(f"      score {tool['score']:.2f}")
     for match in tool.get("matches", ()):
-        print(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}")
+        print(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())
 
 
 def _parameters(schema: Any) -> list[str]:
