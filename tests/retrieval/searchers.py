@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+import anyio.to_thread
+
 from mcp_gateway.catalogue import as_document
-from mcp_gateway.plugin import Bound, Query, Ranker, Surroundings
+from mcp_gateway.plugin import Bound, Document, Query, Ranker, Surroundings
 
 Tools = list[dict[str, Any]]
 Find = Callable[[str, int], Awaitable[list[str]]]
@@ -27,8 +29,7 @@ async def ranker(name: str, bound: Bound[Ranker], around: Surroundings) -> Async
     async with bound.opened(around) as opened:
 
         async def index(tools: Tools, /) -> Find:
-            documents = [as_document(tool["server"], tool, tool["id"]) for tool in tools]
-            built = await opened.build(documents)
+            built = await opened.build(await anyio.to_thread.run_sync(_documents, tools))
 
             async def find(text: str, limit: int) -> list[str]:
                 asked = Query(text=_pattern(text) if name == "regex" else text, limit=limit)
@@ -37,6 +38,10 @@ async def ranker(name: str, bound: Bound[Ranker], around: Surroundings) -> Async
             return find
 
         yield index
+
+
+def _documents(tools: Tools) -> list[Document]:
+    return [as_document(tool["server"], tool, tool["id"]) for tool in tools]
 
 
 def installed() -> Mapping[str, Bound[Ranker]]:
