@@ -152,7 +152,15 @@ async def test_every_hit_says_which_terms_it_has_in_which_fields():
     reasons = {match.term: match.fields for match in hit.matches}
     assert reasons["weather"] == ("server", "title", "description")
     assert reasons["day"] == ("description", "argument names", "argument texts")
-    assert sum(match.score for match in hit.matches) * 1.3 == pytest.approx(hit.score), "its server is named"
+    assert reasons["the server is named"] == ("server",)
+    assert sum(match.score for match in hit.matches) == pytest.approx(hit.score)
+
+
+async def test_a_name_is_a_reason_too():
+    for text in ("read_file", "read_f"):
+        hit = (await search(text, explain=True)).hits[0]
+        assert hit.matches[0].term == "the tool is named"
+        assert sum(match.score for match in hit.matches) == pytest.approx(hit.score)
 
 
 async def test_repaired_words_and_aliases_are_shown_as_what_they_stand_for():

@@ -18,8 +18,14 @@ from mcp_gateway_ranker_bm25.repair import repaired
 _CALLED = 1.3
 """What a tool's score is multiplied by if the query says the whole name of its server."""
 
+_FIRST = 3.0
+"""How many times the best score is added to that of a tool that the query names: first, also where others add to it."""
+
 _GUESSED = 0.5
 """How much a repaired word counts."""
+
+_ROUNDING = 1e-6
+"""What is less than this is no reason."""
 
 _STRONG = 0.5
 """Which share of what the query says the best hit must have for a strong answer."""
@@ -49,14 +55,21 @@ class WordIndex:
         """Return the tools that have a term of the query, or are called so, best first."""
         asked = self._asked(query.text)
         scores = self.tools.postings.scores((item.term, item.weight) for item in asked)
-        self._prefer_called(scores, asked)
+        servers = self._prefer_called(scores, asked)
         named = self._prefer_named(scores, query.text)
         if query.servers:
             wanted = [at for at, server in enumerate(self.tools.servers) if server in query.servers]
             scores[~np.isin(self.tools.owner, wanted)] = 0
         matching = np.flatnonzero(scores > 0)
         best = _best(scores, matching, query.limit)
-        hits = tuple(self._hit(at, float(scores[at]), asked if query.explain else (), named) for at in best)
+        hits = tuple(
+            Hit(
+                id=self.tools.ids[at],
+                score=float(scores[at]),
+                matches=self._reasons(at, float(scores[at]), asked, servers) if query.explain else (),
+            )
+            for at in best
+        )
         return Hits(hits=hits, total=len(matching), label=self._label(best, named, asked), filtered=True)
 
     def _asked(self, text: str) -> tuple[Asked, ...]:
@@ -78,33 +91,41 @@ class WordIndex:
                 asked.setdefault(guess, Asked(guess, weight * _GUESSED, term))
         return tuple(asked.values())
 
-    def _prefer_called(self, scores: Floats, asked: tuple[Asked, ...]) -> None:
-        """Raise the tools of servers whose whole names the query says."""
-        said = Counter(
-            server for item in asked for server in self.tools.calling.get(item.because, ()) if item.term == item.because
-        )
+    def _prefer_called(self, scores: Floats, asked: tuple[Asked, ...]) -> frozenset[int]:
+        """Raise the tools of servers whose whole names the query says; return these servers."""
+        words = (item.term for item in asked if item.term == item.because)
+        said = Counter(server for word in words for server in self.tools.calling.get(word, ()))
         called = [server for server, count in said.items() if count == self.tools.called[server]]
-        if called and len(self.tools.servers) > 1:
-            scores[np.isin(self.tools.owner, called)] *= _CALLED
+        if not called or len(self.tools.servers) == 1:
+            return frozenset()
+        scores[np.isin(self.tools.owner, called)] *= _CALLED
+        return frozenset(called)
 
     def _prefer_named(self, scores: Floats, text: str) -> frozenset[int]:
         """Put tools first that the query names, wholly or by the beginning. Return those that it names wholly."""
         exact = self.tools.names.called(text)
         some = exact | self.tools.names.begun(text)
         if some:
-            step = 1.0 + float(scores.max())
+            step = _FIRST * (1.0 + float(scores.max()))
             scores[list(some)] += step
             scores[list(exact)] += step
         return exact
 
-    def _hit(self, at: int, score: float, asked: tuple[Asked, ...], named: frozenset[int]) -> Hit:
-        matches = [Match(term="its name", fields=("name",), score=0.0)] if asked and at in named else []
+    def _reasons(self, at: int, score: float, asked: tuple[Asked, ...], servers: frozenset[int]) -> tuple[Match, ...]:
+        """Say what a hit's score is made of: its terms, its server's name and its own."""
+        found: list[Match] = []
         for item in asked:
             if posting := self.tools.postings.posting(item.term, at):
                 weight, bits = posting
                 fields = tuple(field.name for bit, field in enumerate(FIELDS) if bits >> bit & 1)
-                matches.append(Match(term=str(item), fields=fields, score=item.weight * weight))
-        return Hit(id=self.tools.ids[at], score=score, matches=tuple(sorted(matches, key=lambda match: -match.score)))
+                found.append(Match(term=str(item), fields=fields, score=item.weight * weight))
+        terms = math.fsum(match.score for match in found)
+        if int(self.tools.owner[at]) in servers:
+            found.append(Match(term="the server is named", fields=("server",), score=terms * (_CALLED - 1)))
+        rest = score - math.fsum(match.score for match in found)
+        if rest > _ROUNDING:
+            found.append(Match(term="the tool is named", fields=("name",), score=rest))
+        return tuple(sorted(found, key=lambda match: -match.score))
 
     def _label(self, best: list[int], named: frozenset[int], asked: tuple[Asked, ...]) -> Label:
         """Say how well the best hit covers the query: by its name, or by half of what the query's words say."""

@@ -17,8 +17,11 @@ from mcp_gateway_ranker_hybrid.vectors import Vector
 _POOL = 100
 """How many of the best hits of the words are taken into account; those behind them add nothing to a sum."""
 
-_NEAR, _VERY_NEAR = 0.3, 0.5
-"""From which cosine on a tool matches that has no word of the query; and from which on the answer is strong."""
+_NEAR, _HALF = 0.15, 0.5
+"""A tool without a word of the query matches from this cosine on, if that is at least half of the best one."""
+
+_VERY_NEAR = 0.5
+"""From which cosine on an answer is strong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanin
     by_words = {tools.places[hit.id]: hit for hit in said.hits}
     average, nearest = float(near.mean()), float(near.max())
     relative = (near - average) / max(nearest - average, 1e-6)
-    scores, matching = relative.copy(), near >= _NEAR
+    scores, matching = relative.copy(), near >= max(_NEAR, _HALF * nearest)
     for at, hit in by_words.items():
         scores[at] += hit.score / top
         matching[at] = True
