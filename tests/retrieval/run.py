@@ -87,13 +87,14 @@ def worse(results: Results) -> list[str]:
 
 
 def write(results: Results) -> None:
-    """Take results as the baseline of the rankers, rounded; the others have none."""
-    kept = {
+    """Take results as the baseline of the rankers that were run, rounded; what is not ours has none."""
+    before = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
+    found = {
         name: {measure: round(value, 4) for measure, value in macro(by_set).items()}
         for name, by_set in results.items()
         if name in installed()
     }
-    BASELINE.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    BASELINE.write_text(json.dumps({**before, **found}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _row(name: str, cells: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from mcp_gateway.plugin import Bound, Document, Parameter, PluginError, Query, S
 
 (PROVIDER,) = mcp_gateway_rankers()
 
+LONG = "I have thought about it for quite some time now and I am really very glad that you are here."
+
 DOCUMENTS = [
     Document(id="slack__post_message", server="slack", name="post_message", description="Post a message to a channel"),
     Document(id="weather__forecast", server="weather", name="forecast", description="Forecast for the next days"),
@@ -75,7 +77,9 @@ async def test_a_tool_that_is_named_comes_first_whatever_it_means(notebook):
 async def test_each_of_two_sentences_finds_its_tool(notebook):
     async with opened(notebook) as subject:
         index = await subject.build(DOCUMENTS)
-        answer = await found(index, "Please move money to another account. Then tell me whether it will rain.", limit=2)
+        answer = await found(
+            index, f"Please move money from here to another account. {LONG} Then tell me whether it will rain.", limit=2
+        )
     assert {hit.id for hit in answer.hits} == {"bank__transfer", "weather__forecast"}
 
 
@@ -165,8 +169,10 @@ def test_a_tool_is_told_in_a_sentence():
     "text, expected",
     [
         ("send a text", ["send a text"]),
-        ("Send a text to Bob. And what is the weather?", ["Send a text to Bob.", "And what is the weather?"]),
-        ("Send it to Dr. Who please. Thanks!", ["Send it to Dr. Who please. Thanks!"]),
+        ("Send a text to Bob. And what is the weather?", ["Send a text to Bob. And what is the weather?"]),
+        (f"Send a text to Bob. {LONG}", ["Send a text to Bob.", LONG]),
+        (f"Send it to Dr. Who please. Thanks!\n{LONG}", ["Send it to Dr. Who please. Thanks!", LONG]),
+        (" ".join([LONG] * 9), [*[LONG] * 5, " ".join([LONG] * 4)]),
         ("\u5929\u6c14\u600e\u4e48\u6837\u3002", ["\u5929\u6c14\u600e\u4e48\u6837\u3002"]),
         ("...", []),
         ("", []),

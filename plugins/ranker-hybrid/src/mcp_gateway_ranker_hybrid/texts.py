@@ -15,7 +15,11 @@ _LETTER = re.compile(r"[^\W\d_]")
 _FEWEST_WORDS = 4
 """A shorter sentence belongs to the one before it: `Thanks!`, or what follows an abbreviation."""
 
+_LONG = 24
+"""From how many words on a query may ask for several things; a shorter one is read once, which is quicker."""
+
 _MOST = 6
+"""How many sentences of a query are read; the last one takes the rest."""
 
 
 def text_of(document: Document) -> str:
@@ -31,9 +35,10 @@ def hash_of(text: str) -> str:
 
 
 def sentences(query: str) -> list[str]:
-    """Cut a query into sentences: one that asks for two things means neither as a whole. None if it says nothing."""
+    """Cut a long query into sentences: asking for two things, it means neither as a whole. None if it says nothing."""
     found: list[str] = []
-    for part in (part.strip() for part in _SENTENCE.split(query)):
+    parts = _SENTENCE.split(query) if len(query.split()) >= _LONG else [query]
+    for part in (part.strip() for part in parts):
         if found and (len(part.split()) < _FEWEST_WORDS or len(found) == _MOST):
             found[-1] = f"{found[-1]} {part}".strip()
         elif part:
