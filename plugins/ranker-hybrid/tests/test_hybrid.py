@@ -8,7 +8,10 @@ from mcp_gateway.plugin import Bound, Document, Parameter, PluginError, Query, S
 
 (PROVIDER,) = mcp_gateway_rankers()
 
-LONG = "I have thought about it for quite some time now and I am really very glad that you are here."
+LONG = (
+    "I have thought about it for quite some time now and I am really very glad that you are here, "
+    "since there is nobody else in all of this house whom I could ask."
+)
 
 DOCUMENTS = [
     Document(id="slack__post_message", server="slack", name="post_message", description="Post a message to a channel"),

@@ -15,7 +15,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 _FEWEST_WORDS = 4
 """A shorter sentence belongs to the one before it: `Thanks!`, or what follows an abbreviation."""
 
-_LONG = 24
+_LONG = 32
 """From how many words on a query may ask for several things; a shorter one is read once, which is quicker."""
 
 _MOST = 6
