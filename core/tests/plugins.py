@@ -163,7 +163,11 @@ def everything(remotes: Mapping[str, Any] | None = None, **others: Any) -> Modul
         ],
         server_transports=[provider("stdio", others.get("server_transport")), provider("http", options=Port)],
         auth_strategies=[provider("static", Static, Saved), provider("forward", lambda _: Forward())],
-        rankers=[provider("bm25", others.get("ranker", Words())), provider("regex", others.get("regex", Words()))],
+        rankers=[
+            provider("bm25", others.get("ranker", Words())),
+            provider("regex", others.get("regex", Words())),
+            *others.get("rankers", ()),
+        ],
         storage_backends=[provider("memory", others.get("storage", Shelf())), provider("redis", options=Redis)],
     )
 

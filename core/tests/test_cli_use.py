@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from mcp_gateway.plugin import Hit, Hits, Match
+
+from .plugins import WordIndex
 from .remotes import text
 
 
@@ -46,6 +49,31 @@ def test_a_search_finds_what_a_model_would_find(run, alpha):
     code, out, err = run("search", "say", "--ranker", "bm52")
     assert code == 1
     assert "did you mean 'bm25'?" in err
+
+
+def test_a_search_is_explained_to_a_person(run, alpha, monkeypatch):
+    async def explained(self, query):
+        matches = (Match(term="say", fields=("name", "description"), score=2.5), Match(term="back", score=-0.25))
+        return Hits(hits=(Hit(id="alpha__echo", score=2.25, matches=matches),), total=1, label="strong")
+
+    monkeypatch.setattr(WordIndex, "search", explained)
+    code, out, _ = run("search", "say", "--explain", "--server", "alpha")
+    assert code == 0
+    assert out.splitlines() == [
+        "  alpha__echo()",
+        "      Say it back",
+        "      score 2.25",
+        "        +2.50  say                      name, description",
+        "        -0.25  back",
+        "1 of 1 matching tools (bm25), the best fit is strong",
+    ]
+
+
+def test_a_search_that_finds_nothing_says_so(run, alpha):
+    code, out, _ = run("search", "ecko")
+    assert code == 0
+    assert out.splitlines()[0] == "0 of 0 matching tools (bm25)"
+    assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
 
 
 def test_a_call_prints_the_tools_own_answer(run, alpha):

@@ -36,7 +36,11 @@ def test_its_schemas_are_right_and_take_no_unknown_arguments(tool):
 @pytest.mark.parametrize(
     "name, required, optional",
     [
-        ("tool_search", ["query"], {"max_results": 3, "use_regex": False, "ranker": None}),
+        (
+            "tool_search",
+            ["query"],
+            {"max_results": 3, "use_regex": False, "ranker": None, "server": None, "explain": False},
+        ),
         ("discover_tools", ["server_name"], {}),
         ("call_remote_tool", ["tool_name"], {"arguments": None, "auth_header": None}),
     ],

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp.client._memory import InMemoryTransport
 
+from mcp_gateway.plugin import Hit, Hits, Match
 from mcp_gateway.surface.own_tools import own_tools
 
 from .house import ask, client
@@ -61,6 +62,7 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
         "total_matches": 2,
         "query": "create issue",
         "search_type": "bm25",
+        "hints": [],
         "servers": [],
     }
     assert json.loads(result["content"][0]["text"]) == answer
@@ -100,10 +102,59 @@ async def test_a_search_may_ask_for_another_ranker_or_for_a_regular_expression(g
         assert answer["structuredContent"]["search_type"] == "bm25"
 
 
+@pytest.mark.parametrize("wanted, limit", [(11, 11), (50, 20), (99, 50)])
+async def test_a_configuration_may_allow_more_than_ten(gateway, wanted, limit):
+    words, many = Words(), Remote(*(tool(f"x{number}") for number in range(20)))
+    environ = {"GATEWAY_MAX_RESULTS": "50"}
+    async with gateway({"a": many}, environ, ranker=words) as opened, client(opened) as visitor:
+        answer = (await ask(visitor, "tool_search", {"query": "x", "max_results": wanted}))["structuredContent"]
+        listed = await visitor.request("tools/list", {})
+    assert (len(answer["tools"]), words.seen[0].limit) == (min(limit, 20), min(wanted, 50))
+    assert "1 to 50" in listed["tools"][0]["inputSchema"]["properties"]["max_results"]["description"]
+
+
+@pytest.mark.parametrize("server, expected", [("git", {"git__x"}), (["hub", "lab"], {"hub__x", "lab__x"}), ([], 3)])
+async def test_a_search_may_be_of_some_servers_only(gateway, server, expected):
+    remotes = {name: Remote(tool("x")) for name in ("git", "hub", "lab")}
+    async with gateway(remotes) as opened, client(opened) as visitor:
+        answer = (await ask(visitor, "tool_search", {"query": "x", "server": server}))["structuredContent"]
+    found = {item["tool_name"] for item in answer["tools"]}
+    assert (found if isinstance(expected, set) else len(found)) == expected
+    assert answer["total_matches"] == len(found)
+
+
+async def test_a_search_that_finds_nothing_says_what_is_near(gateway):
+    async with gateway({"git": git()}) as opened, client(opened) as visitor:
+        answer = (await ask(visitor, "tool_search", {"query": "isues"}))["structuredContent"]
+    assert (answer["success"], answer["tools"], answer["total_matches"], answer["label"]) == (True, [], 0, "none")
+    assert "tools with such a name: git__close_issue, git__create_issue" in answer["hints"][0]
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
+async def test_a_search_may_ask_for_the_reasons(gateway):
+    class Explaining(Words):
+        async def build(self, documents):
+            return self
+
+        async def search(self, query):
+            reasons = (Match(term="issue", fields=("name",), score=1.25),) if query.explain else ()
+            return Hits(hits=(Hit(id="git__close_issue", score=1.25, matches=reasons),), total=1, label="strong")
+
+    async with gateway({"git": git()}, ranker=Explaining()) as opened, client(opened) as visitor:
+        plain = (await ask(visitor, "tool_search", {"query": "issue"}))["structuredContent"]
+        answer = (await ask(visitor, "tool_search", {"query": "issue", "explain": True}))["structuredContent"]
+    assert (answer["tools"][0]["score"], answer["label"]) == (1.25, "strong")
+    assert answer["tools"][0]["matches"] == [{"term": "issue", "fields": ["name"], "score": 1.25}]
+    assert not {"score", "matches"} & plain["tools"][0].keys()
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
 @eras
 @pytest.mark.parametrize(
     "arguments, code, said",
     [
+        ({"query": "x", "server": "gti"}, "unknown_server", "did you mean 'git'?"),
+        ({"query": "x", "server": 3}, "invalid_arguments", "server"),
         ({"query": "x" * 201}, "query_too_long", "the query has 201 characters; use at most 200"),
         ({}, "invalid_arguments", "tool_search: query: Field required"),
         ({"query": "x", "limit": 1}, "invalid_arguments", "limit"),

@@ -24,7 +24,12 @@ def test_the_last_command_searches_with_the_new_ranker(followed: tuple[Clone, li
 def test_the_new_ranker_is_listed_beside_the_built_in_ones(followed: tuple[Clone, list[str]]) -> None:
     listed = json.loads(followed[0].run(".venv/bin/mcp-orchestration-gateway plugins --json").stdout)
     rankers = {item["name"]: item["plugin"] for item in listed["installed"] if item["kind"] == "ranker"}
-    assert rankers == {"bm25": "ranker-bm25", "my-ranker": "ranker-my-ranker", "regex": "ranker-regex"}
+    assert rankers == {
+        "bm25": "ranker-bm25",
+        "hybrid": "ranker-hybrid",
+        "my-ranker": "ranker-my-ranker",
+        "regex": "ranker-regex",
+    }
     assert listed["broken"] == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,13 +14,22 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.access import Access
 from mcp_gateway.bridging import Bridge
+from mcp_gateway.compartment import PREFIX, Compartment
 from mcp_gateway.config.servers import ServerFile
 from mcp_gateway.config.settings import Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.parking import Parking
-from mcp_gateway.plugin import Bound, GatewayError, OneClient, PluginError
+from mcp_gateway.plugin import (
+    Bound,
+    GatewayError,
+    OneClient,
+    PluginError,
+    Ranker,
+    StorageBackend,
+    Surroundings,
+)
 from mcp_gateway.registry import Registry
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
@@ -53,7 +62,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(_opened(settings.storage))
-        rankers = {name: await enter(_opened(bound)) for name, bound in settings.rankers.items()}
+        rankers = {name: await enter(_opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
         strategies = {spec.name: await enter(_opened(spec.auth)) for spec in servers.specs if spec.auth}
         client_transports = {spec.name: await enter(_opened(spec.client_transport)) for spec in servers.specs}
         pool = await enter(open_pool(client_transports, environment.idle_timeout))
@@ -64,7 +73,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         subscriptions = Subscriptions(tasks, pool)
         pool.on_announced += [discovery.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
-        search = Search(rankers, environment.ranker)
+        search = Search(rankers, environment.ranker, environment.max_results, tasks)
         gateway = Gateway(
             registry, Routing(registry), discovery, search, access, bridge, subscriptions, Tasks(registry), pool
         )
@@ -73,12 +82,19 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         yield Running(gateway, server)
 
 
+def _rankers(settings: Settings, storage: StorageBackend) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
+    """Return every ranker with what is around it: all the others, and a part of the storage."""
+    for name, bound in settings.rankers.items():
+        others = {other: found for other, found in settings.rankers.items() if other != name}
+        yield name, bound, Surroundings(Compartment(storage, f"{PREFIX}{name}:"), others)
+
+
 @asynccontextmanager
-async def _opened(bound: Bound[ProductT]) -> AsyncIterator[ProductT]:
+async def _opened(bound: Bound[ProductT], around: Surroundings | None = None) -> AsyncIterator[ProductT]:
     """Open a plugin's product; say which plugin it was if that fails, but not in the plugin's words."""
     async with AsyncExitStack() as stack:
         try:
-            product = await stack.enter_async_context(bound.open())
+            product = await stack.enter_async_context(bound.open() if around is None else bound.opened(around))
         except GatewayError:
             raise
         except Exception as error:

@@ -1,30 +1,43 @@
-"""Search: one index a ranker over the whole catalogue, replaced when the catalogue is."""
+"""Search: one index a ranker over the whole catalogue, brought up to date when the catalogue is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskGroup
 
 from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.hints import nothing_matches
 from mcp_gateway.names import nearest
-from mcp_gateway.plugin import GatewayError, Hits, Query, Ranker, RankerIndex
+from mcp_gateway.plugin import (
+    Document,
+    GatewayError,
+    Hits,
+    Query,
+    Ranker,
+    RankerIndex,
+    RefreshableIndex,
+    SlowRanker,
+)
 from mcp_gateway.providers import pip_line
+
+log = structlog.get_logger(__name__)
+
+MAX_RESULTS = 10
+"""How many tools a search returns at the most, unless the configuration says otherwise."""
+
+SLOW_SECONDS = 1.0
+"""How long a search waits for a slow ranker before it takes what there is meanwhile."""
 
 
 class UnknownRanker(GatewayError):
     """No ranker of that name is installed."""
 
     code = "unknown_ranker"
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """An index, and the catalogue whose tools it holds."""
-
-    catalogue: Catalogue
-    index: RankerIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +49,39 @@ class Found:
     ranker: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An index, and the catalogue whose tools it holds; `meanwhile` if a better one is being built."""
+
+    catalogue: Catalogue
+    index: RankerIndex
+    meanwhile: bool = False
+
+
+@dataclass(slots=True)
+class _Slow:
+    """A build in the background; `built` is there once it is `done`, unless it failed."""
+
+    catalogue: Catalogue
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    built: _Built | None = None
+
+
 @dataclass(slots=True)
 class Search:
-    """Searches. An index is built at the first search after a change; a search never sees half of one."""
+    """Searches. An index is built at the first search after a change; a search never sees half of one.
+
+    `tasks` is where slow rankers build in the background; without it, searches wait for them.
+    """
 
     rankers: Mapping[str, Ranker]
     default: str
+    max_results: int = MAX_RESULTS
+    tasks: TaskGroup | None = None
     _built: dict[str, _Built] = field(default_factory=dict)
     _building: dict[str, anyio.Lock] = field(default_factory=dict)
+    _slow: dict[str, _Slow] = field(default_factory=dict)
 
     async def find(self, catalogue: Catalogue, query: Query, ranker: str | None = None) -> Found:
         """Return the tools that fit `query`, by `ranker` or the default one.
@@ -55,15 +93,61 @@ class Search:
         """
         name = ranker or self.default
         built = await self._index(name, catalogue)
-        return Found(await built.index.search(query), built.catalogue, name)
+        hits = await built.index.search(query)
+        if query.servers and not hits.filtered:
+            hits = await _filtered(built, query)
+        if not hits.total:
+            said = await anyio.to_thread.run_sync(_nothing, built.catalogue, query)
+            hits = replace(hits, label="none", hints=(*hits.hints, said))
+        return Found(hits, built.catalogue, name)
 
     async def _index(self, name: str, catalogue: Catalogue) -> _Built:
         ranker = self._ranker(name)
         async with self._building.setdefault(name, anyio.Lock()):
             built = self._built.get(name)
             if built is None or built.catalogue.revision != catalogue.revision:
-                built = self._built[name] = _Built(catalogue, await ranker.build(catalogue.documents()))
+                slowly = self.tasks is not None and isinstance(ranker, SlowRanker)
+                build = self._build_slowly if slowly else self._build
+                built = self._built[name] = await build(name, ranker, catalogue)
             return built
+
+    async def _build(self, name: str, ranker: Ranker, catalogue: Catalogue) -> _Built:
+        """Bring the last index up to date if it can be, else build one."""
+        before = self._built.get(name)
+        if before is not None and not before.meanwhile and isinstance(before.index, RefreshableIndex):
+            changed = await anyio.to_thread.run_sync(_changed, before.catalogue, catalogue)
+            return _Built(catalogue, await before.index.refresh(changed))
+        documents = await anyio.to_thread.run_sync(catalogue.documents)
+        return _Built(catalogue, await ranker.build(documents))
+
+    async def _build_slowly(self, name: str, ranker: Ranker, catalogue: Catalogue) -> _Built:
+        """Build in the background; return the index if that is done soon, and what there is meanwhile if not."""
+        slow = self._slow.get(name)
+        if slow is None or slow.catalogue.revision != catalogue.revision:
+            if slow is not None:
+                slow.scope.cancel()
+            slow = self._slow[name] = _Slow(catalogue)
+            if self.tasks is not None:
+                self.tasks.start_soon(self._finish, name, ranker, slow)
+        with anyio.move_on_after(SLOW_SECONDS):
+            await slow.done.wait()
+        if slow.built is None and isinstance(ranker, SlowRanker):
+            documents = await anyio.to_thread.run_sync(catalogue.documents)
+            meanwhile = _Built(catalogue, await ranker.build_meanwhile(documents), meanwhile=True)
+            return slow.built or meanwhile
+        return slow.built or await self._build(name, ranker, catalogue)
+
+    async def _finish(self, name: str, ranker: Ranker, slow: _Slow) -> None:
+        """Build to the end, and put the index in the place of what there is meanwhile."""
+        with slow.scope:
+            try:
+                slow.built = await self._build(name, ranker, slow.catalogue)
+            except Exception:
+                log.exception("a ranker failed to build its index; the gateway goes on with less", ranker=name)
+        now = self._built.get(name)
+        if slow.built is not None and now is not None and now.catalogue.revision == slow.catalogue.revision:
+            self._built[name] = slow.built
+        slow.done.set()
 
     def _ranker(self, name: str) -> Ranker:
         if name in self.rankers:
@@ -72,3 +156,30 @@ class Search:
         advice = f"did you mean {near[0]!r}?" if near else f"try: {pip_line('mcp-gateway-ranker', name)}"
         there_is = ", ".join(sorted(self.rankers)) or "none"
         raise UnknownRanker(f"no ranker is called {name!r}; installed: {there_is}; {advice}")
+
+
+async def _filtered(built: _Built, query: Query) -> Hits:
+    """Search for a ranker that does not filter: ask it for all, and keep what is on the wanted servers."""
+    everything = max(1, sum(len(offer.by_name) for offer in built.catalogue.servers.values()))
+    hits = await built.index.search(replace(query, servers=frozenset(), limit=everything))
+    kept = tuple(hit for hit in hits.hits if built.catalogue.owner(hit.id) in query.servers)
+    label = hits.label if kept[:1] == hits.hits[:1] else None
+    return replace(hits, hits=kept[: query.limit], total=len(kept), label=label, filtered=True)
+
+
+def _changed(before: Catalogue, after: Catalogue) -> dict[str, tuple[Document, ...]]:
+    """Return the documents of the servers whose offers are not the same; none for those that are gone."""
+    gone = {server: () for server in before.servers if server not in after.servers}
+    return {
+        **gone,
+        **{
+            server: offer.documents
+            for server, offer in after.servers.items()
+            if (old := before.servers.get(server)) is not offer and (old is None or old.documents != offer.documents)
+        },
+    }
+
+
+def _nothing(catalogue: Catalogue, query: Query) -> str:
+    wanted = {name: offer for name, offer in catalogue.servers.items() if not query.servers or name in query.servers}
+    return nothing_matches(query.text, wanted, (name for offer in wanted.values() for name in offer.own_names))

@@ -83,3 +83,33 @@ async def test_large_catalogues_are_searched_as_small_ones_are():
     answer = await search("t0000", limit=3, documents=many)
     assert [hit.id for hit in answer.hits] == ["s__t00000", "s__t00001", "s__t00002"]
     assert answer.total == 10
+
+
+async def test_of_alternatives_more_are_better_and_rare_ones_too():
+    assert await ids("create|ticket|nothing") == ["jira__create_issue"]
+    assert (await ids("(?:message|issue)"))[0] == "jira__create_issue"
+    assert await ids("ticket|comment|record") == ["jira__comment", "git__commit", "jira__create_issue"]
+
+
+async def test_patterns_mean_what_they_mean_to_python():
+    documents = [Document(id="s__größe", server="s", name="größe", description="Länge ٣ \u00fc")]
+    for pattern in (r"^\w+__\w+$", r"gr\w{2}e", r"[\w]+ße", r"L\u00e4nge", r"\d", r"größe\Z", r"[]x]|L", r"[|]|ä"):
+        assert (await search(pattern, documents=documents)).total == 1, pattern
+    for pattern in (r"gr\Wße", r"^\W", r"x\Z"):
+        assert (await search(pattern, documents=documents)).total == 0, pattern
+
+
+async def test_every_hit_says_which_alternatives_match_and_where():
+    async with PROVIDER.bind({}).open() as ranker:
+        index = await ranker.build(DOCUMENTS)
+        answer = await index.search(Query(text="issue|create", explain=True))
+    reasons = {match.term: match.fields for match in answer.hits[0].matches}
+    assert reasons == {"create": ("name", "description"), "issue": ("name",)}
+    assert answer.hits[0].score == pytest.approx(sum(match.score for match in answer.hits[0].matches))
+    assert not (await index.search(Query(text="issue"))).hits[0].matches
+
+
+async def test_a_hit_of_every_alternative_is_strong_and_one_of_some_is_weak():
+    assert (await search("create|ticket")).label == "strong"
+    assert (await search("create|zebra")).label == "weak"
+    assert (await search("zebra")).label == "none"

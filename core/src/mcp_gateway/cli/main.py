@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     search = _with_json(commands.add_parser("search", help="find tools, as a model would"))
     search.add_argument("query", help="what to look for")
     search.add_argument("--ranker", metavar="NAME", help="how to rank: bm25, regex or a plugin's")
+    search.add_argument("--server", metavar="NAME", action="append", help="of this server only; may be repeated")
+    search.add_argument("--explain", action="store_true", help="say why each tool was found")
     search.add_argument("--max", type=int, default=5, metavar="N", help="how many to show (default 5)")
     call = _with_json(commands.add_parser("call", help="call a tool, as a model would"))
     call.add_argument("tool", help="the full name, server__tool")

@@ -112,14 +112,18 @@ async def _tools(visit: Visit, arguments: Namespace) -> int:
 async def _search(visit: Visit, arguments: Namespace) -> int:
     await visit.settled()
     wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
+    wanted |= {"server": arguments.server, "explain": arguments.explain}
     answer = (await visit.call("tool_search", wanted))["structuredContent"]
     if arguments.json:
         print(json.dumps(answer, ensure_ascii=False))
     elif answer["success"]:
         for tool in answer["tools"]:
             _print_tool(tool)
-        print(f"{len(answer['tools'])} of {answer['total_matches']} matching tools ({answer['search_type']})")
-        _print_notes(answer["servers"])
+            _print_reasons(tool)
+        fit = f", the best fit is {answer['label']}" if arguments.explain and "label" in answer else ""
+        shown, total = len(answer["tools"]), answer["total_matches"]
+        print(f"{shown} of {total} matching tools ({answer['search_type']}){fit}")
+        _print_notes([*answer["hints"], *answer["servers"]])
     else:
         _complain(answer["error"])
     return 0 if answer["success"] else 1
@@ -158,6 +162,14 @@ def _print_tool(tool: Json) -> None:
     summary = " ".join(tool["description"].split())
     required = ", ".join(_parameters(tool["input_schema"]))
     print(f"  {tool['tool_name']}({required})\n      {summary[:160]}")
+
+
+def _print_reasons(tool: Json) -> None:
+    """Print why a tool was found: its score, and what each term adds to it, where it stands."""
+    if "score" in tool:
+        print(f"      score {tool['score']:.2f}")
+    for match in tool.get("matches", ()):
+        print(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())
 
 
 def _parameters(schema: Any) -> list[str]:

@@ -34,6 +34,9 @@ class Environment(Options):
     server_transport: Lower = Field("stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway")
     storage: Lower = Field("memory", alias="STORAGE_BACKEND", description="Where tool definitions are kept")
     ranker: Lower = Field("bm25", alias="GATEWAY_RANKER", description="How tool_search ranks by default")
+    max_results: int = Field(
+        10, ge=1, le=1000, alias="GATEWAY_MAX_RESULTS", description="How many tools one search returns at the most"
+    )
     auth_mode: Annotated[AuthMode, _in_lower_case] = Field(
         "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
     )

@@ -17,10 +17,13 @@ from mcp_gateway.plugin.protocols import (
     OneClient,
     Ranker,
     RankerIndex,
+    RefreshableIndex,
     ServerTransport,
+    SlowRanker,
     StorageBackend,
 )
 from mcp_gateway.plugin.provider import Bound, Options, Provider
+from mcp_gateway.plugin.surroundings import Surroundings
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,
@@ -28,6 +31,8 @@ from mcp_gateway.plugin.values import (
     Document,
     Hit,
     Hits,
+    Label,
+    Match,
     Parameter,
     Query,
     TransportFault,
@@ -48,6 +53,8 @@ __all__ = [
     "GatewayError",
     "Hit",
     "Hits",
+    "Label",
+    "Match",
     "OneClient",
     "Options",
     "Parameter",
@@ -57,11 +64,14 @@ __all__ = [
     "QueryError",
     "Ranker",
     "RankerIndex",
+    "RefreshableIndex",
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
+    "SlowRanker",
     "StorageBackend",
     "StorageError",
+    "Surroundings",
     "TransportFault",
     "hookimpl",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -100,6 +100,32 @@ class Ranker(Protocol):
 
         CPU work of more than 10 ms belongs in a thread (`anyio.to_thread.run_sync`).
         """
+        ...
+
+
+@runtime_checkable
+class RefreshableIndex(RankerIndex, Protocol):
+    """An index that can be brought up to date server by server. Optional: others are built anew."""
+
+    async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
+        """Return an index in which the documents of the servers in `changed` are replaced by those given.
+
+        None are given for a server that is gone, and a server may be new. This index
+        itself does not change, and the new one answers as one that was built anew.
+        """
+        ...
+
+
+@runtime_checkable
+class SlowRanker(Ranker, Protocol):
+    """A ranker whose `build` or `refresh` may take longer than a search can wait. Optional.
+
+    The gateway then builds in the background and searches what `build_meanwhile` returns
+    until that is done. What `build` returns is complete, as ever.
+    """
+
+    async def build_meanwhile(self, documents: Sequence[Document]) -> RankerIndex:
+        """Return within a moment an index of the same documents that answers as well as it can."""
         ...
 
 

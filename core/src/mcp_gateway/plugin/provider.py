@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from mcp_gateway.plugin.surroundings import Surroundings
 
 
 class Options(BaseModel):
@@ -33,10 +36,18 @@ ProductT_co = TypeVar("ProductT_co", covariant=True)
 
 @dataclass(frozen=True)
 class Bound(Generic[ProductT_co]):
-    """A provider with its options settled: nothing left to do but `async with bound.open() as product`."""
+    """A provider with its options settled: nothing left to do but `async with bound.open() as product`.
+
+    `open_with` is there if the provider wants to know its surroundings; `opened` uses it then.
+    """
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[ProductT_co]]
+    open_with: Callable[[Surroundings], AbstractAsyncContextManager[ProductT_co]] | None = None
+
+    def opened(self, surroundings: Surroundings) -> AbstractAsyncContextManager[ProductT_co]:
+        """Return the product, unopened, with what is around it if it wants that."""
+        return self.open() if self.open_with is None else self.open_with(surroundings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +57,16 @@ class Provider(Generic[OptionsT, ProductT]):
     `name` is what the configuration says to select it, `summary` one line for people.
     `build` takes validated options and returns an async context manager of the
     product: what it opens lives as long as the gateway and is closed with it.
-    Import heavy libraries inside `build`, not in the hook's module.
+    Import heavy libraries inside `build`, not in the hook's module. A ranker that stacks
+    another one, or keeps things in storage, has `build_with`, too, which the gateway
+    calls in its place, with the `Surroundings`; `build` then does with `Surroundings.installed()`.
     """
 
     name: str
     summary: str
     options: type[OptionsT]
     build: Callable[[OptionsT], AbstractAsyncContextManager[ProductT]]
+    build_with: Callable[[OptionsT, Surroundings], AbstractAsyncContextManager[ProductT]] | None = None
 
     def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
         """Validate `source` into options.
@@ -62,4 +76,7 @@ class Provider(Generic[OptionsT, ProductT]):
 
         """
         options = self.options.model_validate(source)
-        return Bound(self.name, lambda: self.build(options))
+        with_surroundings = self.build_with
+        if with_surroundings is None:
+            return Bound(self.name, lambda: self.build(options))
+        return Bound(self.name, lambda: self.build(options), lambda around: with_surroundings(options, around))

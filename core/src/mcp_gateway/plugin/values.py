@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,32 +65,64 @@ class Document:
     parameters: tuple[Parameter, ...] = ()
 
 
+Label = Literal["strong", "weak", "none"]
+"""How well the best hit fits: most of what the query says is in it, some of it, or there is no hit. No probability."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """What is searched for.
 
     `text` is what the model wrote, at most 200 characters; `limit` is how many hits
-    to return at the most, 1 or more.
+    to return at the most, 1 or more. `servers`, unless it is empty, names the only
+    servers whose documents count; `explain` asks for the `matches` of each hit. A ranker
+    may leave out both: the gateway then filters, and there is no explanation.
     """
 
     text: str
     limit: int = 10
+    servers: frozenset[str] = frozenset()
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One reason for a hit: what matched, in which fields, and how much that adds to the score.
+
+    `term` and `fields` are for people, in the ranker's own words; `score` is on the scale of the hit's.
+    """
+
+    term: str
+    fields: tuple[str, ...] = ()
+    score: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A document's id and its score: finite, higher is better, comparable within one search only."""
+    """A document's id and its score: finite, higher is better, comparable within one search only.
+
+    `matches` are the reasons, the weightiest first, if the query asks for them.
+    """
 
     id: str
     score: float
+    matches: tuple[Match, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
-    """The answer to a query: the best hits, best first, and how many documents match in all."""
+    """The answer to a query: the best hits, best first, and how many documents match in all.
+
+    `label` says how well the best hit fits, None if the ranker does not know. `hints` are
+    lines for the model and for people: a part of the index that is missing, say. `filtered` is
+    whether the ranker has kept to the query's `servers`, in `total`, too; if not, the gateway does.
+    """
 
     hits: tuple[Hit, ...] = ()
     total: int = 0
+    label: Label | None = None
+    hints: tuple[str, ...] = ()
+    filtered: bool = False
 
 
 class TransportFault(IntEnum):

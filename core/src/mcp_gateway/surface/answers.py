@@ -7,26 +7,37 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_gateway.catalogue import Definition, Offer
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.search import Found
 
 Json = dict[str, Any]
 
 
-def search_answer(query: str, found: Found, notes: Sequence[str]) -> Json:
+def search_answer(query: Query, found: Found, notes: Sequence[str]) -> Json:
     """Answer `tool_search`."""
-    tools = [_described(hit.id, definition) for hit in found.hits.hits if (definition := found.catalogue.find(hit.id))]
-    return _result(
-        {
-            "success": True,
-            "tool_references": [{"type": "tool_reference", "tool_name": tool["tool_name"]} for tool in tools],
-            "tools": tools,
-            "total_matches": found.hits.total,
-            "query": query,
-            "search_type": found.ranker,
-            "servers": list(notes),
-        }
-    )
+    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalogue.find(hit.id))]
+    answer = {
+        "success": True,
+        "tool_references": [{"type": "tool_reference", "tool_name": hit.id} for hit, _ in known],
+        "tools": [
+            {**_described(hit.id, definition), **(_explained(hit) if query.explain else {})}
+            for hit, definition in known
+        ],
+        "total_matches": found.hits.total,
+        "query": query.text,
+        "search_type": found.ranker,
+        "hints": list(found.hits.hints),
+        "servers": list(notes),
+    }
+    return _result(answer if found.hits.label is None else {**answer, "label": found.hits.label})
+
+
+def _explained(hit: Hit) -> Json:
+    """Say why a tool was found."""
+    matches = [
+        {"term": match.term, "fields": list(match.fields), "score": round(match.score, 3)} for match in hit.matches
+    ]
+    return {"score": round(hit.score, 3), "matches": matches}
 
 
 def discover_answer(tools: Offer) -> Json:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.search import MAX_RESULTS
 
 Json = dict[str, Any]
 
 MAX_QUERY = 200
-MAX_RESULTS = 10
 _MAX_DESCRIBED = 1500
 
 
@@ -40,12 +40,21 @@ class SearchArguments(Arguments):
         description="What you want to do, in a few plain words; or a regular expression if use_regex is true. "
         f"At most {MAX_QUERY} characters."
     )
-    max_results: int = Field(3, description=f"How many tools to return, 1 to {MAX_RESULTS}.")
+    max_results: int = Field(3, description="How many tools to return, 1 to {most}.")
     use_regex: bool = Field(
         False,  # noqa: FBT003  # a field's default
         description="Treat query as a regular expression over names, descriptions and arguments.",
     )
     ranker: str | None = Field(None, description="A ranker by name, instead of the default one. Rarely needed.")
+    server: str | list[str] | None = Field(
+        None, description="Search the tools of this server only, or of these, as named in this gateway's instructions."
+    )
+    explain: bool = Field(False, description="Say for each tool why it was found. Rarely needed.")  # noqa: FBT003
+
+    @property
+    def servers(self) -> list[str]:
+        """The names of the servers to search; none: all of them."""
+        return [self.server] if isinstance(self.server, str) else self.server or []
 
 
 class DiscoverArguments(Arguments):
@@ -77,6 +86,8 @@ _TOOL: Json = {
         **_REFERENCE["properties"],
         "description": {"type": "string"},
         "input_schema": {"type": ["object", "boolean"]},
+        "score": {"type": "number"},
+        "matches": {"type": "array", "items": {"type": "object"}},
     },
     "required": ["type", "tool_name", "description", "input_schema"],
 }
@@ -90,6 +101,11 @@ _SEARCH_OUTPUT: Json = {
         "total_matches": {"type": "integer", "description": "How many tools match, not how many are returned."},
         "query": {"type": "string"},
         "search_type": {"type": "string"},
+        "label": {
+            "enum": ["strong", "weak", "none"],
+            "description": "Whether the first tool has most of what the query says, some of it, or there is none.",
+        },
+        "hints": {"type": "array", "items": {"type": "string"}, "description": "What to know of this answer."},
         "servers": {
             "type": "array",
             "items": {"type": "string"},
@@ -110,7 +126,7 @@ _DISCOVER_OUTPUT: Json = {
 }
 
 
-def own_tools(specs: Iterable[ServerSpec]) -> list[Json]:
+def own_tools(specs: Iterable[ServerSpec], max_results: int = MAX_RESULTS) -> list[Json]:
     """Return the definitions of the gateway's own tools, which name the servers inside."""
     inside = _inside(specs)
     return [
@@ -120,7 +136,7 @@ def own_tools(specs: Iterable[ServerSpec]) -> list[Json]:
             "description": f"Find tools by what they do. {inside} Their tools are not listed here: whenever a task may "
             "need one of these servers, search first, in a few plain words such as 'create github issue'. The answer "
             "holds each tool's full name, description and input_schema. Then call the tool with call_remote_tool.",
-            "inputSchema": _schema(SearchArguments),
+            "inputSchema": _schema(SearchArguments, most=max_results),
             "outputSchema": _SEARCH_OUTPUT,
             "annotations": {"title": "Search tools", "readOnlyHint": True, "openWorldHint": False},
         },
@@ -193,10 +209,14 @@ def _cut(parts: list[str], most: int) -> list[str]:
     return kept
 
 
-def _schema(model: type[Arguments]) -> Json:
-    """Return the arguments' JSON Schema, without pydantic's titles."""
+def _schema(model: type[Arguments], **filled: object) -> Json:
+    """Return the arguments' JSON Schema, without pydantic's titles, and with `filled` in its descriptions."""
     schema = model.model_json_schema()
     properties = {name: _untitled(value) for name, value in schema["properties"].items()}
+    if filled:
+        properties = {
+            name: {**value, "description": value["description"].format(**filled)} for name, value in properties.items()
+        }
     return {
         "type": "object",
         "properties": properties,

@@ -45,7 +45,7 @@ class GatewayServer(Server[Any]):
     def __init__(self, gateway: Gateway, tasks: TaskGroup) -> None:
         """Stand in front of `gateway`."""
         self._gateway = gateway
-        self._tools = Tools(gateway, own_tools(gateway.registry.specs.values()))
+        self._tools = Tools(gateway, own_tools(gateway.registry.specs.values(), gateway.finder.max_results))
         self._content = Content(gateway)
         self._tasks = tasks
         self._listening = Listening(gateway, self._content)

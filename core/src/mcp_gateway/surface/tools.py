@@ -22,7 +22,6 @@ from mcp_gateway.surface.clients import with_override
 from mcp_gateway.surface.eras import as_definition, as_params
 from mcp_gateway.surface.own_tools import (
     MAX_QUERY,
-    MAX_RESULTS,
     Arguments,
     CallArguments,
     DiscoverArguments,
@@ -120,9 +119,14 @@ class Tools:
         if len(wanted.query) > MAX_QUERY:
             raise QueryTooLong(f"the query has {len(wanted.query)} characters; use at most {MAX_QUERY}")
         ranker = wanted.ranker or ("regex" if wanted.use_regex else None)
-        query = Query(text=wanted.query, limit=max(1, min(MAX_RESULTS, wanted.max_results)))
+        query = Query(
+            text=wanted.query,
+            limit=max(1, min(self._gateway.finder.max_results, wanted.max_results)),
+            servers=frozenset(self._gateway.routing.server(name).name for name in wanted.servers),
+            explain=wanted.explain,
+        )
         found = await self._gateway.search(query, caller, ranker)
-        return search_answer(wanted.query, found, self._gateway.registry.notes())
+        return search_answer(query, found, self._gateway.registry.notes())
 
     async def _call_remote(
         self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, interaction: Interaction

@@ -1,76 +1,65 @@
-"""The ranker itself: rank-bm25's Okapi over each tool's terms."""
+"""The ranker: analyses each server's tools once, and merges them into an index, both in a thread."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import anyio.to_thread
-import numpy as np
-from rank_bm25 import BM25Okapi
 
-from mcp_gateway.plugin import Document, Hit, Hits, Query, Ranker, RankerIndex
-from mcp_gateway_ranker_bm25.analyser import terms
-
-_NAME_TIMES = 3
-"""How often a tool's name counts among its terms: it says most in the fewest words."""
-
-
-class _Okapi(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
-    """Okapi with an idf that is positive in any catalogue, however small (Lucene's)."""
-
-    def _calc_idf(self, frequencies: dict[str, int]) -> None:
-        self.idf = {
-            term: math.log(1 + (self.corpus_size - count + 0.5) / (count + 0.5)) for term, count in frequencies.items()
-        }
+from mcp_gateway.plugin import Document, Hits, Query, Ranker, RankerIndex
+from mcp_gateway_ranker_bm25.aliases import Aliases, aliases_of
+from mcp_gateway_ranker_bm25.fields import Section, section
+from mcp_gateway_ranker_bm25.index import WordIndex
+from mcp_gateway_ranker_bm25.merging import merged
 
 
 @dataclass(frozen=True, slots=True)
 class Bm25Index:
-    """The model over every tool's terms, in the order of `ids`."""
+    """An index, with the sections that the next one is made of. It never changes."""
 
-    ids: tuple[str, ...]
-    model: Any
+    sections: Mapping[str, Section]
+    words: WordIndex
 
     async def search(self, query: Query) -> Hits:
-        """Return the tools that have a term of the query, best first."""
-        asked = [term for term in Counter(terms(query.text)) if self.model is not None and term in self.model.idf]
-        if not asked:
-            return Hits()
-        return await anyio.to_thread.run_sync(self._search, asked, query.limit)
+        """Return the tools that match, best first; a query takes less than a millisecond, so it stays on the loop."""
+        return self.words.find(query)
 
-    def _search(self, asked: list[str], limit: int) -> Hits:
-        scores = np.asarray(self.model.get_scores(asked))
-        matching = np.flatnonzero(scores > 0)
-        best = sorted(matching, key=lambda at: (-scores[at], self.ids[at]))[:limit]
-        return Hits(hits=tuple(Hit(id=self.ids[at], score=float(scores[at])) for at in best), total=len(matching))
+    async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
+        """Return an index in which the tools of these servers are replaced; the others are not analysed again."""
+        return await anyio.to_thread.run_sync(_refreshed, self, dict(changed))
 
 
+@dataclass(frozen=True, slots=True)
 class Bm25Ranker:
     """Builds indexes."""
 
+    aliases: Aliases = field(repr=False)
+
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
-        """Index `documents` in a thread: a thousand tools take a tenth of a second."""
-        return await anyio.to_thread.run_sync(_index, tuple(documents))
+        """Index `documents` in a thread: ten thousand tools take a second or two."""
+        return await anyio.to_thread.run_sync(_built, tuple(documents), self.aliases)
 
 
 @asynccontextmanager
-async def open_bm25() -> AsyncIterator[Ranker]:
+async def open_bm25(aliases: str) -> AsyncIterator[Ranker]:
     """Open the ranker."""
-    yield Bm25Ranker()
+    yield Bm25Ranker(aliases_of(aliases))
 
 
-def _index(documents: tuple[Document, ...]) -> Bm25Index:
-    bags = [_bag(document) for document in documents]
-    return Bm25Index(tuple(document.id for document in documents), _Okapi(bags) if any(bags) else None)
+def _built(documents: Sequence[Document], aliases: Aliases) -> Bm25Index:
+    by_server: dict[str, list[Document]] = {}
+    for document in documents:
+        by_server.setdefault(document.server, []).append(document)
+    return _indexed({server: section(server, found) for server, found in by_server.items()}, aliases)
 
 
-def _bag(document: Document) -> list[str]:
-    """Return a tool's terms: the words of its name several times, all others as often as they stand there."""
-    arguments = (f"{parameter.name} {parameter.text}" for parameter in document.parameters)
-    named = terms(f"{document.name} {document.title}") * _NAME_TIMES
-    return [*named, *terms(document.server), *terms(document.description), *terms(" ".join(arguments))]
+def _refreshed(index: Bm25Index, changed: Mapping[str, Sequence[Document]]) -> Bm25Index:
+    kept = {server: held for server, held in index.sections.items() if server not in changed}
+    new = {server: section(server, documents) for server, documents in changed.items() if documents}
+    return _indexed({**kept, **new}, index.words.aliases)
+
+
+def _indexed(sections: Mapping[str, Section], aliases: Aliases) -> Bm25Index:
+    return Bm25Index(sections, WordIndex(merged(tuple(sections.values())), aliases))

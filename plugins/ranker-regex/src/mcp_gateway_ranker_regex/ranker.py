@@ -2,47 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import anyio.to_thread
-import re2
 
-from mcp_gateway.plugin import Document, Hit, Hits, Query, QueryError, Ranker, RankerIndex
+from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, Ranker, RankerIndex
+from mcp_gateway_ranker_regex.pattern import Pattern, compiled
 
-_FIELD_WEIGHTS = (4.0, 2.0, 1.0)
-"""How much a match in a tool's name, its title or description, or its arguments counts."""
+_FIELDS = (("name", 4.0), ("name", 4.0), ("description", 2.0), ("arguments", 1.0))
+"""Where a match counts how much: in the full name, the own name, title and description, and arguments."""
 
-_MAX_PROGRAM_BYTES = 8 << 20
-
-_IN_A_THREAD = 2000
+_IN_A_THREAD = 500
 """From how many documents on a search would hold up the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
-class RegexIndex:
-    """The fields of every tool, by its id."""
+class Tool:
+    """A tool's id, and its texts in the order of _FIELDS."""
 
-    fields: tuple[tuple[str, tuple[str, str, str]], ...]
+    id: str
+    server: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A tool that matches: which alternatives, each with the places of the fields in which it does."""
+
+    tool: Tool
+    places: Mapping[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegexIndex:
+    """The texts of every tool, by server."""
+
+    servers: Mapping[str, tuple[Tool, ...]]
 
     async def search(self, query: Query) -> Hits:
-        """Return the tools that match, those whose names match first."""
-        pattern = _compiled(query.text)
-        if len(self.fields) < _IN_A_THREAD:
-            return self._search(pattern, query.limit)
-        return await anyio.to_thread.run_sync(self._search, pattern, query.limit)
+        """Return the tools that match, best first.
 
-    def _search(self, pattern: Any, limit: int) -> Hits:
-        scored = [(self._score(pattern, fields), id_) for id_, fields in self.fields]
-        best = sorted(((-score, id_) for score, id_ in scored if score), key=lambda pair: pair)
-        return Hits(hits=tuple(Hit(id=id_, score=-score) for score, id_ in best[:limit]), total=len(best))
+        A tool is the better the more of the pattern's alternatives it matches, the rarer
+        these are, and the nearer to its name: `commit|push` finds what has both first.
+        """
+        pattern = compiled(query.text)
+        tools = [
+            tool
+            for server, held in self.servers.items()
+            if not query.servers or server in query.servers
+            for tool in held
+        ]
+        if len(tools) < _IN_A_THREAD:
+            return _searched(pattern, tools, query)
+        return await anyio.to_thread.run_sync(_searched, pattern, tools, query)
 
-    def _score(self, pattern: Any, fields: tuple[str, str, str]) -> float:
-        return sum(
-            weight for weight, field in zip(_FIELD_WEIGHTS, fields, strict=True) if field and pattern.search(field)
-        )
+    async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
+        """Return an index in which the tools of these servers are replaced."""
+        kept = {server: tools for server, tools in self.servers.items() if server not in changed}
+        new = await anyio.to_thread.run_sync(_by_server, [item for held in changed.values() for item in held])
+        return RegexIndex({**kept, **new})
 
 
 class RegexRanker:
@@ -50,7 +71,7 @@ class RegexRanker:
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
         """Keep the text of `documents`."""
-        return RegexIndex(tuple((document.id, _fields(document)) for document in documents))
+        return RegexIndex(await anyio.to_thread.run_sync(_by_server, tuple(documents)))
 
 
 @asynccontextmanager
@@ -59,31 +80,57 @@ async def open_regex() -> AsyncIterator[Ranker]:
     yield RegexRanker()
 
 
-def _fields(document: Document) -> tuple[str, str, str]:
-    name = f"{document.id}\n{document.name}"
+def _by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
+    found: dict[str, list[Tool]] = {}
+    for document in documents:
+        found.setdefault(document.server, []).append(Tool(document.id, document.server, _texts(document)))
+    return {server: tuple(tools) for server, tools in found.items()}
+
+
+def _texts(document: Document) -> tuple[str, ...]:
     arguments = "\n".join(f"{parameter.name} {parameter.text}" for parameter in document.parameters)
-    return name, f"{document.title}\n{document.description}".strip(), arguments
+    described = f"{document.title}\n{document.description}".strip()
+    return document.id, document.name, described, arguments
 
 
-def _compiled(text: str) -> Any:
-    """Compile a pattern, case-insensitively.
+def _searched(pattern: Pattern, tools: Sequence[Tool], query: Query) -> Hits:
+    found = [match for tool in tools if (match := _match(pattern, tool))]
+    matching = [0] * len(pattern.alternatives)
+    for match in found:
+        for alternative in match.places:
+            matching[alternative] += 1
+    rarity = [math.log(1 + len(tools) / count) if count else 0.0 for count in matching]
+    best = sorted(((-_score(match, rarity), match.tool.id, match) for match in found), key=lambda item: item[:2])
+    hits = tuple(
+        Hit(id=id_, score=-score, matches=_reasons(pattern, match, rarity) if query.explain else ())
+        for score, id_, match in best[: query.limit]
+    )
+    whole = bool(best) and len(best[0][2].places) == len(pattern.alternatives)
+    label: Label = ("strong" if whole else "weak") if best else "none"
+    return Hits(hits=hits, total=len(best), label=label, filtered=True)
 
-    Raises:
-        QueryError: it is no pattern, or uses what cannot be matched in linear time.
 
-    """
-    options = re2.Options()
-    options.case_sensitive = False
-    options.log_errors = False
-    options.max_mem = _MAX_PROGRAM_BYTES
-    try:
-        return re2.compile(text, options)
-    except UnicodeEncodeError:
-        raise QueryError("not a regular expression: there is half of a character (a lone surrogate) in it") from None
-    except re2.error as error:
-        said = error.args[0] if error.args else error
-        reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-        raise QueryError(
-            f"not a regular expression that can be used here: {reason}; Python syntax works except for "
-            "look-around and back-references, or search in plain words with use_regex false"
-        ) from None
+def _match(pattern: Pattern, tool: Tool) -> Found | None:
+    """Say where which alternatives match, if any do."""
+    places: dict[int, tuple[int, ...]] = {}
+    for place, text in enumerate(tool.texts):
+        for alternative in pattern.found_in(text):
+            places[alternative] = (*places.get(alternative, ()), place)
+    return Found(tool, places) if places else None
+
+
+def _score(match: Found, rarity: Sequence[float]) -> float:
+    """Add up what the alternatives are worth, in a set order, so that equals are equal to the last bit."""
+    return math.fsum(rarity[alternative] * _FIELDS[places[0]][1] for alternative, places in match.places.items())
+
+
+def _reasons(pattern: Pattern, match: Found, rarity: Sequence[float]) -> tuple[Match, ...]:
+    reasons = [
+        Match(
+            term=pattern.alternatives[alternative] or "(anything)",
+            fields=tuple(dict.fromkeys(_FIELDS[place][0] for place in places)),
+            score=rarity[alternative] * _FIELDS[places[0]][1],
+        )
+        for alternative, places in match.places.items()
+    ]
+    return tuple(sorted(reasons, key=lambda reason: (-reason.score, reason.term)))

@@ -1,0 +1,35 @@
+"""Hints for a search that finds nothing: what there is with a name like the words that were asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_WORD = re.compile(r"[^\W_]{3,}")
+_NEAR = 70.0
+_MOST = 3
+
+
+def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
+    """Say in a line that nothing matches `text`, and which servers and tools have names near its words."""
+    near_servers, near_tools = _near(text, list(servers)), _near(text, list(tools))
+    said = ["nothing matches; try other words"]
+    if near_servers:
+        said.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
+    if near_tools:
+        said.append(f"tools with such a name: {', '.join(near_tools)}")
+    return "; ".join(said)
+
+
+def _near(text: str, names: list[str]) -> list[str]:
+    """Return the names of which a part looks most like a word of `text`."""
+    from rapidfuzz import fuzz, process, utils
+
+    found: dict[str, float] = {}
+    for word in dict.fromkeys(_WORD.findall(text.lower())):
+        best = process.extract(
+            word, names, scorer=fuzz.partial_ratio, processor=utils.default_process, limit=_MOST, score_cutoff=_NEAR
+        )
+        for name, score, _ in best:
+            found[name] = max(score, found.get(name, 0.0))
+    return sorted(found, key=lambda name: (-found[name], name))[:_MOST]

@@ -1,0 +1,84 @@
+"""What is around a ranker: the other rankers, to stack on, and storage, to keep things in."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from mcp_gateway.plugin.errors import PluginError
+from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT
+from mcp_gateway.plugin.provider import Bound
+
+if TYPE_CHECKING:
+    from mcp_gateway.plugin.protocols import Ranker, StorageBackend
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a ranker may use of the gateway.
+
+    `storage` is a part of the gateway's own storage in which no other plugin writes;
+    what is in it may vanish at any time, and every method may raise `StorageError`.
+    `rankers` are the other rankers, by name, with their options settled.
+    """
+
+    storage: StorageBackend
+    rankers: Mapping[str, Bound[Ranker]]
+
+    @asynccontextmanager
+    async def ranker(self, name: str) -> AsyncIterator[Ranker]:
+        """Open another ranker for the caller alone, and close it with the block.
+
+        Raises:
+            PluginError: there is none of that name; a ranker that stacks this one is none, either.
+
+        """
+        if name not in self.rankers:
+            raise PluginError(
+                f"there is no ranker {name!r} to stack on; there is: {', '.join(sorted(self.rankers)) or 'none'}"
+            )
+        others = {other: bound for other, bound in self.rankers.items() if other != name}
+        async with self.rankers[name].opened(Surroundings(self.storage, others)) as ranker:
+            yield ranker
+
+    @classmethod
+    def installed(cls, *, without: str = "") -> Surroundings:
+        """Return surroundings where there is no gateway, such as in tests.
+
+        The rankers are the installed ones, all but the one called `without`, with options
+        from the environment. What is stored is kept in memory and gone at the end.
+        """
+        providers = [
+            provider
+            for point in entry_points(group=PROJECT)
+            if point.name.startswith("ranker-") and getattr(module := point.load(), "GATEWAY_API", None) == API_VERSION
+            for provider in module.mcp_gateway_rankers()
+        ]
+        return cls(_Drawer(), {item.name: item.bind(os.environ) for item in providers if item.name != without})
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawer:
+    """A storage backend in this process; each value with the time of the monotonic clock at which it expires."""
+
+    _items: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+
+    async def get(self, key: str) -> bytes | None:
+        value, until = self._items.get(key, (None, 0.0))
+        return value if until > time.monotonic() else None
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        self._items[key] = (value, float("inf") if ttl is None else time.monotonic() + ttl)
+
+    async def delete(self, key: str) -> bool:
+        return self._items.pop(key, None) is not None
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        for key in list(self._items):
+            if key.startswith(prefix) and await self.get(key) is not None:
+                yield key

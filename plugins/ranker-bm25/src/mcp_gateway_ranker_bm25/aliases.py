@@ -1,0 +1,58 @@
+"""Aliases: words that mean about the same, and those that a configuration adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mcp_gateway_ranker_bm25.analyser import terms
+
+Aliases = Mapping[str, tuple[tuple[str, float], ...]]
+"""For a term the others that are looked for with it, each with its weight beside the term's own 1."""
+
+_LIKELY, _CERTAIN = 0.3, 1.0
+"""How much an alias counts: one of ours, which is likely what is meant, and one that a configuration says is."""
+
+_OURS = """
+create make add new generate
+delete remove erase
+get fetch retrieve read
+find search lookup locate
+update edit modify change
+send post
+start run execute launch
+show display view
+convert transform translate
+calculate compute
+draw plot visualize
+purchase buy
+image picture photo
+movie film
+song music track
+directory folder
+repository repo
+document doc
+email mail
+url link website webpage
+price cost
+job career
+trip travel
+"""
+
+
+def aliases_of(configured: str) -> Aliases:
+    """Return our aliases and those of a configuration: `k8s = kubernetes, pr = pull request`."""
+    found: dict[str, dict[str, float]] = {}
+    for line in _OURS.strip().splitlines():
+        _join(found, [terms(word) for word in line.split()], _LIKELY)
+    for group in configured.split(","):
+        _join(found, [terms(part) for part in group.split("=")], _CERTAIN)
+    return {term: tuple(others.items()) for term, others in found.items()}
+
+
+def _join(found: dict[str, dict[str, float]], group: Iterable[list[str]], weight: float) -> None:
+    """Let every single word of a group stand for the others; a phrase stands for nothing by itself."""
+    members = [member for member in group if member]
+    for member in members:
+        if len(member) == 1:
+            others = {term: weight for other in members if other is not member for term in other if term != member[0]}
+            found.setdefault(member[0], {}).update(others)

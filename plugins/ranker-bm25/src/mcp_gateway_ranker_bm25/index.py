@@ -1,0 +1,157 @@
+"""The index: a query is analysed, scored, and the best of the tools that match are returned, with the reasons."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcp_gateway.plugin import Hit, Hits, Label, Match, Query
+from mcp_gateway_ranker_bm25.aliases import Aliases
+from mcp_gateway_ranker_bm25.analyser import terms
+from mcp_gateway_ranker_bm25.fields import FIELDS, Floats, Ints
+from mcp_gateway_ranker_bm25.merging import Merged
+from mcp_gateway_ranker_bm25.repair import repaired
+
+_CALLED = 1.3
+"""What a tool's score is multiplied by if the query says the whole name of its server."""
+
+_FIRST = 3.0
+"""How many times the best score is added to that of a tool that the query names: first, also where others add to it."""
+
+_GUESSED = 0.5
+"""How much a repaired word counts."""
+
+_ROUNDING = 1e-6
+"""What is less than this is no reason."""
+
+_STRONG = 0.5
+"""Which share of what the query says the best hit must have for a strong answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A term that is looked for: how much it counts, and the word of the query that it stands for."""
+
+    term: str
+    weight: float
+    because: str
+
+    def __str__(self) -> str:
+        """Show both if they differ: `repositri → repositori`."""
+        return self.term if self.because == self.term else f"{self.because} → {self.term}"
+
+
+@dataclass(frozen=True, slots=True)
+class WordIndex:
+    """Everything that a search needs, ready; it never changes."""
+
+    tools: Merged
+    aliases: Aliases
+
+    def find(self, query: Query) -> Hits:
+        """Return the tools that have a term of the query, or are called so, best first."""
+        asked = self._asked(query.text)
+        scores = self.tools.postings.scores((item.term, item.weight) for item in asked)
+        servers = self._prefer_called(scores, asked)
+        named = self._prefer_named(scores, query.text)
+        if query.servers:
+            wanted = [at for at, server in enumerate(self.tools.servers) if server in query.servers]
+            scores[~np.isin(self.tools.owner, wanted)] = 0
+        matching = np.flatnonzero(scores > 0)
+        best = _best(scores, matching, query.limit)
+        hits = tuple(
+            Hit(
+                id=self.tools.ids[at],
+                score=float(scores[at]),
+                matches=self._reasons(at, float(scores[at]), asked, servers) if query.explain else (),
+            )
+            for at in best
+        )
+        return Hits(hits=hits, total=len(matching), label=self._label(best, named, asked), filtered=True)
+
+    def _asked(self, text: str) -> tuple[Asked, ...]:
+        """Return what is looked for: the query's terms, 1 + log tf each; repaired, if no tool has them; and aliases."""
+        frequency = self.tools.postings.frequency
+        counts = Counter(terms(text))
+        asked: dict[str, Asked] = {}
+        for term, count in counts.items():
+            weight = 1 + math.log10(count)
+            others = [(other, share) for other, share in self.aliases.get(term, ()) if frequency(other)]
+            asked[term] = Asked(term, weight, term)
+            for other, share in others:
+                if other not in counts and (other not in asked or asked[other].weight < weight * share):
+                    asked[other] = Asked(other, weight * share, term)
+            if frequency(term) or others:
+                continue
+            guess = repaired(term, self.tools.postings.vocabulary, frequency)
+            if guess and guess not in counts:
+                asked.setdefault(guess, Asked(guess, weight * _GUESSED, term))
+        return tuple(asked.values())
+
+    def _prefer_called(self, scores: Floats, asked: tuple[Asked, ...]) -> frozenset[int]:
+        """Raise the tools of servers whose whole names the query says; return these servers."""
+        words = (item.term for item in asked if item.term == item.because)
+        said = Counter(server for word in words for server in self.tools.calling.get(word, ()))
+        called = [server for server, count in said.items() if count == self.tools.called[server]]
+        if not called or len(self.tools.servers) == 1:
+            return frozenset()
+        scores[np.isin(self.tools.owner, called)] *= _CALLED
+        return frozenset(called)
+
+    def _prefer_named(self, scores: Floats, text: str) -> frozenset[int]:
+        """Put tools first that the query names, wholly or by the beginning. Return those that it names wholly."""
+        exact = self.tools.names.called(text)
+        some = exact | self.tools.names.begun(text)
+        if some:
+            step = _FIRST * (1.0 + float(scores.max()))
+            scores[list(some)] += step
+            scores[list(exact)] += step
+        return exact
+
+    def _reasons(self, at: int, score: float, asked: tuple[Asked, ...], servers: frozenset[int]) -> tuple[Match, ...]:
+        """Say what a hit's score is made of: its terms, its server's name and its own."""
+        found: list[Match] = []
+        for item in asked:
+            if posting := self.tools.postings.posting(item.term, at):
+                weight, bits = posting
+                fields = tuple(field.name for bit, field in enumerate(FIELDS) if bits >> bit & 1)
+                found.append(Match(term=str(item), fields=fields, score=item.weight * weight))
+        terms = math.fsum(match.score for match in found)
+        if int(self.tools.owner[at]) in servers:
+            found.append(Match(term="the server is named", fields=("server",), score=terms * (_CALLED - 1)))
+        rest = score - math.fsum(match.score for match in found)
+        if rest > _ROUNDING:
+            found.append(Match(term="the tool is named", fields=("name",), score=rest))
+        return tuple(sorted(found, key=lambda match: -match.score))
+
+    def _label(self, best: list[int], named: frozenset[int], asked: tuple[Asked, ...]) -> Label:
+        """Say how well the best hit covers the query: by its name, or by half of what the query's words say."""
+        if not best:
+            return "none"
+        if best[0] in named:
+            return "strong"
+        postings = self.tools.postings
+        whole = covered = 0.0
+        said: dict[str, float] = {}
+        for item in asked:
+            at = postings.vocabulary.get(item.term)
+            idf = math.log(postings.size + 1) if at is None else float(postings.idf[at])
+            if item.because == item.term:
+                whole += idf
+            if postings.posting(item.term, best[0]):
+                said[item.because] = max(said.get(item.because, 0.0), idf)
+        covered = sum(said.values())
+        return "strong" if covered >= _STRONG * whole else "weak"
+
+
+def _best(scores: Floats, matching: Ints, limit: int) -> list[int]:
+    """Return the best `limit` of the documents that match; of equals, the lower number first."""
+    found = scores[matching]
+    if len(matching) > limit:
+        least = np.partition(found, len(found) - limit)[len(found) - limit]
+        matching, found = matching[found >= least], found[found >= least]
+    order = np.lexsort((matching, -found))[:limit]
+    return [int(at) for at in matching[order]]

@@ -1,0 +1,94 @@
+"""Merging the analysed sections of all servers into one index: arrays only, no text is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mcp_gateway_ranker_bm25.analyser import stem, words
+from mcp_gateway_ranker_bm25.fields import FIELDS, Entries, Ints, Section
+from mcp_gateway_ranker_bm25.names import Names
+from mcp_gateway_ranker_bm25.postings import Postings, postings
+
+_SAYS_NOTHING = frozenset(map(stem, ("mcp", "server", "servers", "api", "tool", "tools", "app", "service", "official")))
+"""Words in the names of servers that do not name one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """All that a search needs. Documents are numbered in the order of their ids, so the lower number wins a tie.
+
+    `owner` is each document's server, as a number into `servers`. `calling` leads from
+    a term to the servers in whose names it stands, and `called` says how many such
+    terms each server's name has.
+    """
+
+    ids: tuple[str, ...]
+    postings: Postings
+    servers: tuple[str, ...]
+    owner: Ints
+    names: Names
+    calling: Mapping[str, tuple[int, ...]]
+    called: tuple[int, ...]
+
+
+def merged(sections: Sequence[Section]) -> Merged:
+    """Merge sections; the result does not depend on their order."""
+    sections = sorted(sections, key=lambda section: section.server)
+    ids = [id_ for section in sections for id_ in section.ids]
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    place = np.empty(len(ids), np.int64)
+    place[order] = np.arange(len(ids))
+    sizes = np.array([len(section.ids) for section in sections], np.int64)
+    calling, called = _calling(sections)
+    return Merged(
+        ids=tuple(ids[at] for at in order),
+        postings=_postings(sections, place),
+        servers=tuple(section.server for section in sections),
+        owner=np.repeat(np.arange(len(sections)), sizes)[order],
+        names=_names(sections, place),
+        calling=calling,
+        called=called,
+    )
+
+
+def _postings(sections: Sequence[Section], place: Ints) -> Postings:
+    vocabulary: dict[str, int] = {}
+    columns: list[Entries] = []
+    began = 0
+    lengths = np.zeros((len(place), len(FIELDS)), np.int64)
+    for section in sections:
+        known = [vocabulary.setdefault(term, len(vocabulary)) for term in section.vocabulary]
+        here, entries = place[began : began + len(section.ids)], section.entries
+        lengths[here] = section.lengths
+        number = np.array(known, np.int64)
+        columns.append(Entries(here[entries.document], number[entries.term], entries.field, entries.count))
+        began += len(section.ids)
+    joined = (
+        np.concatenate([np.zeros(0, np.int64), *(getattr(column, name) for column in columns)])
+        for name in ("document", "term", "field", "count")
+    )
+    return postings(vocabulary, Entries(*joined), lengths)
+
+
+def _names(sections: Sequence[Section], place: Ints) -> Names:
+    found: list[tuple[str, int]] = []
+    began = 0
+    for section in sections:
+        found += [(key, int(place[began + at])) for key, at in section.keys]
+        began += len(section.ids)
+    found.sort()
+    return Names(tuple(key for key, _ in found), tuple(at for _, at in found))
+
+
+def _calling(sections: Sequence[Section]) -> tuple[Mapping[str, tuple[int, ...]], tuple[int, ...]]:
+    calling: dict[str, tuple[int, ...]] = {}
+    called: list[int] = []
+    for at, section in enumerate(sections):
+        names = {stem(word) for word in words(section.server)} - _SAYS_NOTHING
+        called.append(len(names))
+        for name in names:
+            calling[name] = (*calling.get(name, ()), at)
+    return calling, tuple(called)

@@ -1,0 +1,54 @@
+"""The names of tools: a query that says one, or its beginning, finds that tool first."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mcp_gateway_ranker_bm25.analyser import key
+
+_SHORTEST = 3
+"""How many characters of a name's beginning lead to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The tools' names, with and without their servers', as `analyser.key` has them, in rising order.
+
+    `documents` are the numbers of the tools, each at the place of its name.
+    """
+
+    keys: tuple[str, ...]
+    documents: tuple[int, ...]
+
+    def called(self, text: str) -> frozenset[int]:
+        """Return the tools whose name is all of `text`, or a word in it that is written as names are."""
+        return frozenset(
+            self.documents[at]
+            for name in {key(text), *map(key, _written_as_names(text))}
+            for at in self._from(name)
+            if self.keys[at] == name
+        )
+
+    def begun(self, text: str) -> frozenset[int]:
+        """Return the tools whose names begin with `text`, if that is one word."""
+        name = key(text)
+        if len(name) < _SHORTEST or len(text.split()) != 1:
+            return frozenset()
+        return frozenset(self.documents[at] for at in self._from(name))
+
+    def _from(self, name: str) -> Iterator[int]:
+        """Iterate over the places of the names that begin with `name`."""
+        at = bisect_left(self.keys, name)
+        while name and at < len(self.keys) and self.keys[at].startswith(name):
+            yield at
+            at += 1
+
+
+def _written_as_names(text: str) -> Iterator[str]:
+    """Iterate over the words that have an underscore, or a capital behind a small letter."""
+    for part in text.split():
+        mixed = part[1:] not in (part[1:].lower(), part[1:].upper())
+        if "_" in part or mixed:
+            yield part

@@ -1,0 +1,109 @@
+"""Postings: what each term is worth in each document, worked out once, by the formula of rank_bm25."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rank_bm25 import BM25Okapi
+
+from mcp_gateway_ranker_bm25.fields import FIELDS, Entries, Field, Floats, Ints
+
+K1 = 1.2
+"""How soon a word that is repeated counts no more."""
+
+
+class Statistics(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
+    """How much a term says by itself: rank_bm25's own idf, from document frequencies that are counted already.
+
+    Where that says that a term is worth nothing or less, as in catalogues of a few tools,
+    Lucene's idf stands in, which is never negative: no tool is lost for being one of two.
+    """
+
+    def __init__(self, frequencies: Ints, size: int, epsilon: float = 0.25) -> None:
+        self.corpus_size, self.epsilon = size, epsilon
+        self.idf: dict[int, float] = {}
+        order = np.argsort(frequencies, kind="stable")  # a sum of floats depends on their order
+        self._calc_idf(dict(enumerate(frequencies[order].tolist())))
+        okapi = np.empty(len(frequencies))
+        okapi[order] = list(self.idf.values())
+        lucene = np.log1p((size - frequencies + 0.5) / (frequencies + 0.5))
+        self.by_term: Floats = np.where(okapi > 0, okapi, lucene)
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """By term: its documents in rising order, its weight in each, and in which fields it stands (a bit a field).
+
+    Those of term t are at `starts[t]` to `starts[t + 1]`.
+    """
+
+    size: int
+    vocabulary: Mapping[str, int]
+    starts: Ints
+    documents: Ints
+    weights: Floats
+    fields: npt.NDArray[np.int64]
+    idf: Floats
+
+    def scores(self, asked: Iterable[tuple[str, float]]) -> Floats:
+        """Return the score of every document for terms, each with its weight in the query."""
+        total = np.zeros(self.size)
+        for term, weight in asked:
+            at = self.vocabulary.get(term)
+            if at is not None:
+                here = slice(self.starts[at], self.starts[at + 1])
+                total[self.documents[here]] += weight * self.weights[here]
+        return total
+
+    def frequency(self, term: str) -> int:
+        """Return in how many documents a term stands."""
+        at = self.vocabulary.get(term)
+        return 0 if at is None else int(self.starts[at + 1] - self.starts[at])
+
+    def posting(self, term: str, document: int) -> tuple[float, int] | None:
+        """Return a term's weight in a document, and the bits of the fields; None if it is not there."""
+        at = self.vocabulary.get(term)
+        if at is None:
+            return None
+        start, end = self.starts[at], self.starts[at + 1]
+        place = start + int(np.searchsorted(self.documents[start:end], document))
+        if place == end or self.documents[place] != document:
+            return None
+        return float(self.weights[place]), int(self.fields[place])
+
+
+def postings(
+    vocabulary: Mapping[str, int], entries: Entries, lengths: Ints, fields: Sequence[Field] = FIELDS, k1: float = K1
+) -> Postings:
+    """Work out the weights: BM25F, which for a single field is Okapi BM25.
+
+    A term's frequencies in the fields, each over the field's relative length and times
+    the field's weight, are added up first, and then saturated as one.
+    """
+    size, width = len(lengths), len(vocabulary)
+    frequency = _frequencies(entries, lengths, fields)
+    order = np.argsort(entries.term * max(size, 1) + entries.document, kind="stable")
+    term, document = entries.term[order], entries.document[order]
+    first = (
+        np.flatnonzero(np.r_[True, (term[1:] != term[:-1]) | (document[1:] != document[:-1])]) if len(term) else order
+    )
+    summed = np.add.reduceat(frequency[order], first) if len(first) else np.zeros(0)
+    bits = np.bitwise_or.reduceat(1 << entries.field[order], first) if len(first) else first
+    counts = np.bincount(term[first], minlength=width)
+    idf = Statistics(counts, size).by_term if width else np.zeros(0)
+    weights = idf[term[first]] * (summed * (k1 + 1) / (k1 + summed))
+    return Postings(size, vocabulary, np.r_[0, np.cumsum(counts)], document[first], weights, bits, idf)
+
+
+def _frequencies(entries: Entries, lengths: Ints, fields: Sequence[Field]) -> Floats:
+    """Return how often each term stands in its field, times the field's weight, over its relative length."""
+    if not len(lengths):
+        return np.zeros(0)
+    b = np.array([field.length for field in fields])
+    average = lengths.sum(axis=0) / len(lengths)
+    relative = 1 - b + b * lengths / np.where(average > 0, average, 1)
+    weight = np.array([field.weight for field in fields])[entries.field]
+    return np.asarray(weight * entries.count / relative[entries.document, entries.field], np.float64)

@@ -1,0 +1,33 @@
+"""Repair of words that no tool has, by one edit: `repositry` finds `repository`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from string import ascii_lowercase
+
+LEAST = 5
+"""Shorter words are one edit away from too many others."""
+
+
+def repaired(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
+    """Return the most frequent term of `vocabulary` that is one edit from `term` and begins as it does, if any.
+
+    An edit leaves out, adds or changes a letter, or swaps two neighbours. Terms with
+    digits or other letters than a to z are names and numbers, and left alone.
+    """
+    if len(term) < LEAST or not (term.isascii() and term.isalpha()):
+        return None
+    known = {edited for edited in _edits(term) if edited in vocabulary}
+    return min(known, key=lambda edited: (-frequency(edited), edited), default=None)
+
+
+def _edits(term: str) -> Iterator[str]:
+    """Iterate over all that is one edit away; the first letter stays: people rarely miss it."""
+    for at in range(1, len(term) + 1):
+        head, tail = term[:at], term[at:]
+        yield from (head + letter + tail for letter in ascii_lowercase)
+        if tail:
+            yield head + tail[1:]
+            yield from (head + letter + tail[1:] for letter in ascii_lowercase if letter != tail[0])
+        if len(tail) > 1:
+            yield head + tail[1] + tail[0] + tail[2:]

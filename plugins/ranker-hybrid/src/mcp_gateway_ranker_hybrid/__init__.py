@@ -1,0 +1,43 @@
+"""Ranker: words and meaning, the scores of another ranker and of a small local model added up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+
+from pydantic import Field
+
+from mcp_gateway.plugin import Options, Provider, Ranker, Surroundings, hookimpl
+
+GATEWAY_API = 1
+
+NAME = "hybrid"
+
+
+class HybridOptions(Options):
+    """What is read from the environment."""
+
+    words: str = Field(
+        "bm25", alias="GATEWAY_HYBRID_WORDS", description="The ranker that hybrid adds meaning to, by its name"
+    )
+
+
+def hybrid_ranker(
+    options: HybridOptions, surroundings: Surroundings | None = None
+) -> AbstractAsyncContextManager[Ranker]:
+    """Make the ranker; the model is loaded when the first index is built."""
+    from mcp_gateway_ranker_hybrid.ranker import open_hybrid  # numpy is slow to import
+
+    return open_hybrid(options.words, surroundings or Surroundings.installed(without=NAME))
+
+
+@hookimpl
+def mcp_gateway_rankers() -> Iterator[Provider[HybridOptions, Ranker]]:
+    """Offer `hybrid`."""
+    yield Provider(
+        name=NAME,
+        summary="words and meaning, with a small local model",
+        options=HybridOptions,
+        build=hybrid_ranker,
+        build_with=hybrid_ranker,
+    )

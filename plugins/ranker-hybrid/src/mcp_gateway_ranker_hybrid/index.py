@@ -1,0 +1,143 @@
+"""The index: what the words say of each tool and what the meaning says, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import anyio.to_thread
+import numpy as np
+import numpy.typing as npt
+
+from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, RankerIndex
+from mcp_gateway_ranker_hybrid.model import WIDTH, Model
+from mcp_gateway_ranker_hybrid.texts import sentences
+from mcp_gateway_ranker_hybrid.vectors import Vector
+
+_POOL = 100
+"""How many of the best hits of the words are taken into account; those behind them add nothing to a sum."""
+
+_NEAR, _HALF = 0.15, 0.5
+"""A tool without a word of the query matches from this cosine on, if that is at least half of the best one."""
+
+_VERY_NEAR = 0.5
+"""From which cosine on an answer is strong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meanings:
+    """The vectors of all tools, in the order of their ids.
+
+    `owner` is each tool's server, as a number into `servers`; `rows` is its row of the
+    matrix, which equal texts share, so that equals are equal to the last bit.
+    """
+
+    ids: tuple[str, ...]
+    places: Mapping[str, int]
+    servers: tuple[str, ...]
+    owner: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    matrix: npt.NDArray[np.float32]
+
+    def nearness(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Return each tool's cosine to the nearest of some vectors."""
+        if not len(self.matrix):
+            return np.zeros(0)
+        cosines = np.einsum("ij,kj->ik", self.matrix, vectors)  # BLAS would wake all cores for it
+        return np.asarray(np.round(cosines.max(axis=1)[self.rows], 6), np.float64)
+
+
+def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mapping[str, Vector]) -> Meanings:
+    """Put the vectors of `documents` in order; `hashes` are those of their texts."""
+    order = sorted(range(len(documents)), key=lambda at: documents[at].id)
+    place = {key: at for at, key in enumerate(sorted(set(hashes)))}
+    matrix = np.zeros((len(place), WIDTH), np.float32)
+    for key, at in place.items():
+        matrix[at] = found[key]
+    ids = tuple(documents[at].id for at in order)
+    servers = sorted({document.server for document in documents})
+    number = {server: at for at, server in enumerate(servers)}
+    return Meanings(
+        ids,
+        {id_: at for at, id_ in enumerate(ids)},
+        tuple(servers),
+        np.array([number[documents[at].server] for at in order], np.int64),
+        np.array([place[hashes[at]] for at in order], np.int64),
+        matrix,
+    )
+
+
+def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanings) -> Hits:
+    """Add up, for each tool, the share of the best score that the words give it, and that of the best nearness.
+
+    Both are 1 for the best tool, and about 0 for one like any other: a tool without a
+    word of the query, or of average nearness. So neither needs a weight.
+    """
+    top = max((hit.score for hit in said.hits), default=0.0)
+    by_words = {tools.places[hit.id]: hit for hit in said.hits}
+    average, nearest = float(near.mean()), float(near.max())
+    relative = (near - average) / max(nearest - average, 1e-6)
+    scores, matching = relative.copy(), near >= max(_NEAR, _HALF * nearest)
+    for at, hit in by_words.items():
+        scores[at] += hit.score / top
+        matching[at] = True
+    if query.servers:
+        matching &= np.array([server in query.servers for server in tools.servers])[tools.owner]
+    best = _best(scores, np.flatnonzero(matching), query.limit)
+    hits = tuple(
+        Hit(
+            id=tools.ids[at],
+            score=float(scores[at]),
+            matches=_reasons(by_words.get(at), top, float(near[at]), float(relative[at])) if query.explain else (),
+        )
+        for at in best
+    )
+    return Hits(
+        hits=hits,
+        total=max(int(matching.sum()), said.total if said.filtered or not query.servers else 0),
+        label=_label(said, hits, max((float(near[at]) for at in best), default=0.0)),
+        filtered=True,
+    )
+
+
+def _best(scores: npt.NDArray[np.float64], matching: npt.NDArray[np.int64], limit: int) -> list[int]:
+    """Return the best `limit` of the tools that match; of equals, the one whose id comes first."""
+    found = scores[matching]
+    if len(matching) > limit:
+        least = np.partition(found, len(found) - limit)[len(found) - limit]
+        matching, found = matching[found >= least], found[found >= least]
+    order = np.lexsort((matching, -found))[:limit]
+    return [int(at) for at in matching[order]]
+
+
+def _reasons(hit: Hit | None, top: float, near: float, relative: float) -> tuple[Match, ...]:
+    words = [replace(match, score=match.score / top) for match in hit.matches] if hit else []
+    meaning = Match(term="its meaning", fields=(f"cosine {near:.2f}",), score=float(relative))
+    return tuple(sorted([*words, meaning], key=lambda match: -match.score))
+
+
+def _label(said: Hits, hits: tuple[Hit, ...], nearest: float) -> Label:
+    if not hits:
+        return "none"
+    best_of_words = bool(said.hits) and said.hits[0].id == hits[0].id
+    return "strong" if nearest >= _VERY_NEAR or (best_of_words and said.label == "strong") else "weak"
+
+
+@dataclass(frozen=True, slots=True)
+class FusedSearch:
+    """A search over words and meanings."""
+
+    words: RankerIndex
+    tools: Meanings
+    model: Model
+
+    async def search(self, query: Query) -> Hits:
+        """Return the tools that have a word of the query, or mean about the same, best first."""
+        said = await self.words.search(replace(query, limit=max(_POOL, query.limit)))
+        asked = sentences(query.text)
+        if not asked or not self.tools.ids:
+            return replace(said, hits=said.hits[: query.limit])
+        return await anyio.to_thread.run_sync(self._fused, query, said, asked)
+
+    def _fused(self, query: Query, said: Hits, asked: list[str]) -> Hits:
+        return fused(query, said, self.tools.nearness(self.model.vectors(asked)), self.tools)

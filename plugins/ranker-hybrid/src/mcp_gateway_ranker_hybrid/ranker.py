@@ -1,0 +1,138 @@
+"""The ranker: builds the index of another ranker, and the vectors beside it, in the background."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.to_thread
+
+from mcp_gateway.plugin import (
+    Document,
+    Hits,
+    Query,
+    Ranker,
+    RankerIndex,
+    RefreshableIndex,
+    StorageBackend,
+    Surroundings,
+)
+from mcp_gateway_ranker_hybrid.index import FusedSearch, meanings
+from mcp_gateway_ranker_hybrid.model import loaded
+from mcp_gateway_ranker_hybrid.texts import hash_of, text_of
+from mcp_gateway_ranker_hybrid.vectors import Vectors
+
+log = logging.getLogger(__name__)
+
+MEANWHILE = "ranked by words only: the meaning of the tools is still being computed"
+
+
+@dataclass(frozen=True, slots=True)
+class HybridIndex:
+    """A search, with what the next index is made of. It never changes."""
+
+    ranker: HybridRanker
+    documents: Mapping[str, tuple[Document, ...]]
+    words: RankerIndex
+    fused: FusedSearch | None
+
+    async def search(self, query: Query) -> Hits:
+        """Return the best tools; by their words only if there is no model."""
+        return await (self.fused or self.words).search(query)
+
+    async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
+        """Return an index in which the tools of these servers are replaced; the vectors of the others stay."""
+        kept = {server: held for server, held in self.documents.items() if server not in changed}
+        new = {server: tuple(held) for server, held in changed.items() if held}
+        documents = {**kept, **new}
+        if isinstance(self.words, RefreshableIndex):
+            words = await self.words.refresh(changed)
+        else:
+            words = await self.ranker.words.build(_flat(documents))
+        return await self.ranker.indexed(documents, words)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanwhileIndex:
+    """The words alone, until the vectors are there."""
+
+    words: RankerIndex
+
+    async def search(self, query: Query) -> Hits:
+        """Return the best tools by their words, and say so."""
+        found = await self.words.search(query)
+        return replace(found, hints=(*found.hints, MEANWHILE))
+
+
+@dataclass(slots=True)
+class HybridRanker:
+    """Builds indexes on top of those of `words`."""
+
+    words: Ranker
+    storage: StorageBackend = field(repr=False)
+    _vectors: Vectors | None = field(default=None, repr=False)
+    _missing: bool = False
+    _loading: anyio.Lock = field(default_factory=anyio.Lock, repr=False)
+
+    async def build(self, documents: Sequence[Document]) -> RankerIndex:
+        """Index `documents`: some ten milliseconds each, unless their vectors are known or stored."""
+        by_server: dict[str, list[Document]] = {}
+        for document in documents:
+            by_server.setdefault(document.server, []).append(document)
+        held = {server: tuple(found) for server, found in by_server.items()}
+        return await self.indexed(held, await self.words.build(_flat(held)))
+
+    async def build_meanwhile(self, documents: Sequence[Document]) -> RankerIndex:
+        """Index the words of `documents`."""
+        words = await self.words.build(documents)
+        return words if self._missing else MeanwhileIndex(words)
+
+    async def indexed(self, documents: Mapping[str, tuple[Document, ...]], words: RankerIndex) -> HybridIndex:
+        """Add the meaning of `documents` to an index of their words."""
+        vectors = await self._loaded()
+        if vectors is None:
+            return HybridIndex(self, documents, words, None)
+        flat = _flat(documents)
+        hashes, texts = await anyio.to_thread.run_sync(_texts, flat)
+        found = await vectors.of(texts)
+        vectors.keep(found)
+        tools = await anyio.to_thread.run_sync(meanings, flat, hashes, found)
+        return HybridIndex(self, documents, words, FusedSearch(words, tools, vectors.model))
+
+    async def _loaded(self) -> Vectors | None:
+        """Load the model once; without it, warn once and go on without."""
+        async with self._loading:
+            if self._vectors is None and not self._missing:
+                try:
+                    model = await anyio.to_thread.run_sync(loaded)
+                except (ImportError, OSError) as error:
+                    self._missing = True
+                    log.warning(
+                        "the model of the ranker 'hybrid' cannot be loaded (%s), so it ranks by words only; "
+                        "try: pip install --force-reinstall mcp-gateway-ranker-hybrid",
+                        error,
+                    )
+                else:
+                    self._vectors = Vectors(model, self.storage)
+            return self._vectors
+
+
+@asynccontextmanager
+async def open_hybrid(words: str, surroundings: Surroundings) -> AsyncIterator[Ranker]:
+    """Open the ranker, and the one that it stacks."""
+    async with surroundings.ranker(words) as ranker:
+        yield HybridRanker(ranker, surroundings.storage)
+
+
+def _flat(documents: Mapping[str, tuple[Document, ...]]) -> list[Document]:
+    return [document for held in documents.values() for document in held]
+
+
+def _texts(documents: Sequence[Document]) -> tuple[list[str], dict[str, str]]:
+    """Return the hash of each document's text, and the texts by their hashes."""
+    texts = [text_of(document) for document in documents]
+    hashes = [hash_of(text) for text in texts]
+    return hashes, dict(zip(hashes, texts, strict=True))

@@ -1,0 +1,51 @@
+"""What the model reads: of a tool its names and description, of a query its sentences."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+
+from mcp_gateway.plugin import Document
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_APART = re.compile(r"[_\W]+")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[\u3002\uff01\uff1f\uff1b])|\n+")  # the latter end Chinese sentences
+_LETTER = re.compile(r"[^\W\d_]")
+
+_FEWEST_WORDS = 4
+"""A shorter sentence belongs to the one before it: `Thanks!`, or what follows an abbreviation."""
+
+_LONG = 32
+"""From how many words on a query may ask for several things; a shorter one is read once, which is quicker."""
+
+_MOST = 6
+"""How many sentences of a query are read; the last one takes the rest."""
+
+
+def text_of(document: Document) -> str:
+    """Return what a tool is and does in a sentence: its server, its name, its description, its arguments."""
+    arguments = ", ".join(_spoken(parameter.name) for parameter in document.parameters)
+    described = " ".join(part for part in (document.title, document.description) if part)
+    return f"{_spoken(document.server)} {_spoken(document.name)}: {described} ({arguments})"
+
+
+def hash_of(text: str) -> str:
+    """Return a short name for a text, the same for equal texts."""
+    return sha256(text.encode(errors="replace")).hexdigest()[:32]
+
+
+def sentences(query: str) -> list[str]:
+    """Cut a long query into sentences: asking for two things, it means neither as a whole. None if it says nothing."""
+    found: list[str] = []
+    parts = _SENTENCE.split(query) if len(query.split()) >= _LONG else [query]
+    for part in (part.strip() for part in parts):
+        if found and (len(part.split()) < _FEWEST_WORDS or len(found) == _MOST):
+            found[-1] = f"{found[-1]} {part}".strip()
+        elif part:
+            found.append(part)
+    return [sentence for sentence in found if _LETTER.search(sentence)]
+
+
+def _spoken(name: str) -> str:
+    """Write a name as words: `createIssue` and `create_issue` are `create Issue` and `create issue`."""
+    return " ".join(_APART.sub(" ", _CAMEL.sub(" ", name)).split())

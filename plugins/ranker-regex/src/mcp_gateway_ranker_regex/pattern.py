@@ -1,0 +1,136 @@
+"""A pattern as a model writes it, in the syntax of Python's `re`, made ready for RE2: alternative by alternative."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from mcp_gateway.plugin import QueryError
+
+_MAX_PROGRAM_BYTES = 8 << 20
+
+_TOKEN = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|\[\^?\]?|.", re.DOTALL)
+_FLAGS = re.compile(r"\(\?[a-zA-Z-]+\)")
+_WRAPPED = re.compile(r"\((?:\?:)?(.*)\)", re.DOTALL)
+
+_OUTSIDE = {"\\w": r"[\pL\pN_]", "\\W": r"[^\pL\pN_]", "\\d": r"\p{Nd}", "\\D": r"\P{Nd}", "\\Z": r"\z"}
+_INSIDE = {"\\w": r"\pL\pN_", "\\d": r"\p{Nd}", "\\D": r"\P{Nd}"}
+"""What Python means by these is another thing to RE2, which knows ASCII only there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled pattern: its top-level alternatives as they were written, and what tells which of them match."""
+
+    alternatives: tuple[str, ...]
+    set: Any
+
+    def found_in(self, text: str) -> frozenset[int]:
+        """Return which alternatives match anywhere in `text`, as numbers into `alternatives`."""
+        return frozenset(self.set.Match(text) or ())
+
+
+def compiled(text: str) -> Pattern:
+    """Compile a pattern; case makes no difference unless it says so with `(?-i)`.
+
+    Raises:
+        QueryError: it is no pattern, or uses what cannot be matched in linear time.
+
+    """
+    flags = _FLAGS.match(text)
+    began = flags.group() if flags else ""
+    translated, written = _translated(text), _alternatives(text[len(began) :])
+    try:
+        re2.compile(translated, _options())
+        found = re2.Set.SearchSet(_options())
+        for alternative in written:
+            found.Add(began + _translated(alternative))
+        found.Compile()
+    except UnicodeEncodeError:
+        raise QueryError("not a regular expression: there is half of a character (a lone surrogate) in it") from None
+    except re2.error as error:
+        raise _refused(error) from None
+    return Pattern(written, found)
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.max_mem = _MAX_PROGRAM_BYTES
+    return options
+
+
+def _refused(error: Any) -> QueryError:
+    said = error.args[0] if error.args else error
+    reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    return QueryError(
+        f"not a regular expression that can be used here: {reason}; Python syntax works except for "
+        "look-around and back-references, or search in plain words with use_regex false"
+    )
+
+
+def _alternatives(text: str) -> tuple[str, ...]:
+    """Return the alternatives of a pattern, also of one that is a group as a whole."""
+    found = list(_split(text))
+    if len(found) == 1 and (group := _WRAPPED.fullmatch(text)) and not group[1].startswith("?"):
+        inside = list(_split(group[1]))
+        if all(_closed(part) for part in inside):
+            found = inside
+    return tuple(dict.fromkeys(part for part in found if part)) or (text,)
+
+
+def _split(text: str) -> Iterator[str]:
+    """Cut at every `|` that stands in no group and no class."""
+    part, depth = "", 0
+    for piece, in_class in _tokens(text):
+        if piece == "|" and not depth and not in_class:
+            yield part
+            part = ""
+            continue
+        if not in_class:
+            depth += (piece == "(") - (piece == ")")
+        part += piece
+    yield part
+
+
+def _closed(text: str) -> bool:
+    """Whether no group is closed before it is opened: `a)(b` is not the inside of one group."""
+    depth = 0
+    for piece, in_class in _tokens(text):
+        if not in_class:
+            depth += (piece == "(") - (piece == ")")
+            if depth < 0:
+                return False
+    return depth == 0
+
+
+def _tokens(text: str) -> Iterator[tuple[str, bool]]:
+    """Iterate over the characters, escapes in one piece, and whether each stands in a class."""
+    in_class, at = False, 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        piece = found.group() if found else text[at]
+        if in_class and piece.startswith("["):
+            piece = "["
+        at += len(piece)
+        yield piece, in_class
+        if piece.startswith("[") and not in_class:
+            in_class = True
+        elif piece == "]" and in_class:
+            in_class = False
+
+
+def _translated(text: str) -> str:
+    """Write a pattern for RE2 so that it means what it means to Python."""
+    return "".join(_for_re2(piece, in_class=in_class) for piece, in_class in _tokens(text))
+
+
+def _for_re2(piece: str, *, in_class: bool) -> str:
+    if piece[:2] in ("\\u", "\\U") and len(piece) > len("\\u"):
+        return f"\\x{{{piece[2:]}}}"
+    return (_INSIDE if in_class else _OUTSIDE).get(piece, piece)

@@ -1,0 +1,133 @@
+"""Runs every installed ranker, and what else there is, over every set, prints how they do, and compares with before.
+
+python tests/retrieval/run.py                  everything; fails if a ranker has become worse
+python tests/retrieval/run.py bm25 --sets metatool
+python tests/retrieval/run.py --write          takes what it finds as the new baseline
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import anyio
+from measures import MEASURES, means, measured
+from searchers import OTHERS, Searcher, installed, ranker
+from sets import SETS, Set
+from speed import Pace, print_paces, speed
+
+from mcp_gateway.plugin import Surroundings
+
+BASELINE = Path(__file__).parent / "baseline.json"
+
+TOLERANCE = 0.01
+"""How far the macro recall@5 of a ranker may fall below the baseline."""
+
+Results = dict[str, dict[str, dict[str, float]]]
+"""By searcher, set and measure."""
+
+
+@asynccontextmanager
+async def searchers(wanted: Sequence[str]) -> AsyncIterator[dict[str, Searcher]]:
+    """Open the rankers and the others; all of them, unless some are wanted."""
+    around = Surroundings.installed()
+    modules = {"rank_bm25 (plain)": "rank_bm25", "bm25s": "bm25s", "FastMCP 4": "fastmcp"}
+    async with AsyncExitStack() as stack:
+        found: dict[str, Searcher] = {}
+        for name, bound in sorted(installed().items()):
+            others = {other: held for other, held in around.rankers.items() if other != name}
+            if not wanted or name in wanted:
+                found[name] = await stack.enter_async_context(ranker(name, bound, Surroundings(around.storage, others)))
+        there = {name: searcher for name, searcher in OTHERS.items() if importlib.util.find_spec(modules[name])}
+        yield {**found, **{name: searcher for name, searcher in there.items() if not wanted or name in wanted}}
+
+
+async def run(searcher: Searcher, case_set: Set) -> tuple[dict[str, float], float, float]:
+    """Search for every query of a set; return the means, and the CPU time of the build (s) and of a query (ms)."""
+    began = time.process_time()
+    find = await searcher(case_set.tools)
+    built = time.process_time()
+    rows = [measured(await find(case.query, 10), case) for case in case_set.cases]
+    return means(rows), built - began, (time.process_time() - built) / len(rows) * 1000
+
+
+async def evaluate(found: dict[str, Searcher], sets: Sequence[Set]) -> Results:
+    """Run all searchers over all sets, and print a table for each set."""
+    results: Results = {name: {} for name in found}
+    for case_set in sets:
+        print(f"\n{case_set.name}: {len(case_set.tools)} tools, {len(case_set.cases)} queries")
+        print(_row("", [*MEASURES, "build s", "query ms"]))
+        for name, searcher in found.items():
+            mean, build, query = await run(searcher, case_set)
+            results[name][case_set.name] = mean
+            print(_row(name, [*(f"{mean[key]:.3f}" for key in MEASURES), f"{build:.2f}", f"{query:.2f}"]), flush=True)
+    return results
+
+
+def macro(by_set: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return the mean over the sets of each measure: every set counts the same, however many queries it has."""
+    return {measure: sum(mean[measure] for mean in by_set.values()) / len(by_set) for measure in MEASURES}
+
+
+def worse(results: Results) -> list[str]:
+    """Say which rankers find less than the baseline says they did."""
+    baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
+    said = []
+    for name, by_set in results.items():
+        before, now = baseline.get(name, {}).get("R@5", 0.0), macro(by_set)["R@5"]
+        if now < before - TOLERANCE:
+            said.append(f"{name}: macro recall@5 fell from {before:.3f} to {now:.3f}")
+    return said
+
+
+def write(results: Results) -> None:
+    """Take results as the baseline of the rankers that were run, rounded; what is not ours has none."""
+    before = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
+    found = {
+        name: {measure: round(value, 4) for measure, value in macro(by_set).items()}
+        for name, by_set in results.items()
+        if name in installed()
+    }
+    BASELINE.write_text(json.dumps({**before, **found}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"{name:<18}" + "".join(f"{cell:>9}" for cell in cells)
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    sets = [item for item in SETS if not arguments.sets or item.name in arguments.sets]
+    async with searchers(arguments.searchers) as found:
+        results = await evaluate(found, sets)
+        print(f"\nmean of {len(sets)} sets")
+        print(_row("", MEASURES))
+        for name, by_set in results.items():
+            print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
+        if not arguments.sets:
+            paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
+            print_paces(paces)
+    if arguments.write:
+        write(results)
+    elif not arguments.sets and (complaints := worse(results)):
+        print(*complaints, sep="\n", file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("searchers", nargs="*", help=f"only these: {', '.join([*sorted(installed()), *OTHERS])}")
+    parser.add_argument("--sets", nargs="+", choices=[item.name for item in SETS], help="only these sets")
+    parser.add_argument("--write", action="store_true", help="take the results as the new baseline")
+    return anyio.run(_main, parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
