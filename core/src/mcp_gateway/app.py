@@ -77,7 +77,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         gateway = Gateway(
             registry, Routing(registry), discovery, search, access, bridge, subscriptions, Tasks(registry), pool
         )
-        server = GatewayServer(gateway, tasks)
+        server = GatewayServer(gateway, tasks, direct=environment.direct)
         discovery.start(after_greeting=one_client)
         yield Running(gateway, server)
 

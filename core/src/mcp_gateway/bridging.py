@@ -86,7 +86,7 @@ class Bridge:
         except MCPError as error:
             if error.code != types.URL_ELICITATION_REQUIRED:
                 raise
-            return _url_questions(error, caller.capabilities)
+            return as_questions(error, caller.capabilities)
 
 
 async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
@@ -115,7 +115,7 @@ async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
 
 
-def _url_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
+def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
     """Return the error by which handshake-era servers ask for visits to URLs as what it is in the modern era."""
     data = error.error.data
     wanted = data.get("elicitations") if isinstance(data, dict) else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 from mcp_gateway.cli.reading import Reading
 
 
@@ -20,5 +23,11 @@ def serve(reading: Reading) -> int:
         log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
     for warning in warnings:
         log.warning(warning)
-    anyio.run(run, settings, servers)
+    anyio.run(run, settings, servers, backend_options={"use_uvloop": _is_uvloop_usable()})
     return 0
+
+
+def _is_uvloop_usable() -> bool:
+    """Whether the faster event loop is there; it breaks off where a standard stream is closed."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return find_spec("uvloop") is not None and all(stream is not None for stream in streams)

@@ -60,6 +60,9 @@ class Environment(Options):
         "auto", alias="GATEWAY_LOG_FORMAT", description="json, console, or auto: console on a terminal"
     )
     plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
+    direct: bool = Field(
+        default=True, alias="GATEWAY_DIRECT", description="Answer plain calls on the fast lane, past the MCP SDK"
+    )
     disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
 
 

@@ -6,6 +6,7 @@
   x QueryError
   x AuthError
   x ServerUnavailable
+    + NotSent
     + ServerTimeout
   x StorageError
 """
@@ -62,6 +63,10 @@ class ServerUnavailable(GatewayError):
         """Say what happened; `lasting` if an immediate retry cannot help."""
         super().__init__(message)
         self.lasting = lasting
+
+
+class NotSent(ServerUnavailable):
+    """A request was not sent; the same may be sent in another way."""
 
 
 class ServerTimeout(ServerUnavailable):

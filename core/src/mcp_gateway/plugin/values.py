@@ -125,6 +125,14 @@ class Hits:
     filtered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DirectAnswer:
+    """A JSON-RPC response as bytes, and the code of the error in it, if it is one."""
+
+    message: bytes
+    error: int | None = None
+
+
 class TransportFault(IntEnum):
     """The JSON-RPC error codes by which a client transport reports failures of its own.
 

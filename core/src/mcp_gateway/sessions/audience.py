@@ -62,12 +62,21 @@ class Audience:
     @asynccontextmanager
     async def during(self, request_id: str | int, exchange: Exchange) -> AsyncIterator[None]:
         """Have an exchange under way inside."""
-        self._exchanges[request_id] = exchange
+        self.enter(request_id, exchange)
         try:
             async with exchange.running():
                 yield
         finally:
-            del self._exchanges[request_id]
+            self.leave(request_id)
+
+    def enter(self, request_id: str | int, exchange: Exchange) -> None:
+        """Take note of an exchange that begins."""
+        self._exchanges[request_id] = exchange
+
+    def leave(self, request_id: str | int) -> None:
+        """Forget an exchange that is over, if it was noted at all."""
+        if (exchange := self._exchanges.pop(request_id, None)) is not None:
+            exchange.take_back()
 
     async def notified(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
         """Pass a notification of the server's on to the client that it is for."""

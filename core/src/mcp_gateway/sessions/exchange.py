@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,22 +25,22 @@ class Exchange:
 
     client: str | None = None
     interaction: Interaction = ALONE
-    patience: Patience = field(default_factory=lambda: Patience(ASK_SECONDS))
+    patience: Patience | None = None
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _deliveries: int = 0
-    _delivered: anyio.Event = field(default_factory=anyio.Event)
+    _delivered: anyio.Event | None = None
 
     async def notified(self, method: str, params: Json) -> None:
         """Pass a notification of the server's on to the client."""
-        self.patience.touch()
+        if self.patience is not None:
+            self.patience.touch()
         self._deliveries += 1
         try:
             await self.interaction.notify(method, params)
         finally:
             self._deliveries -= 1
-            if not self._deliveries:
+            if not self._deliveries and self._delivered is not None:
                 self._delivered.set()
-                self._delivered = anyio.Event()
 
     async def asked(self, method: str, params: Json) -> Json:
         """Put a question of the server's to the client.
@@ -49,7 +49,7 @@ class Exchange:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
 
         """
-        with self.patience.suspended():
+        with self.patience.suspended() if self.patience is not None else nullcontext():
             return await put(self.interaction, method, params, ASK_SECONDS, self._questions)
 
     @asynccontextmanager
@@ -57,12 +57,21 @@ class Exchange:
         """Be under way inside: an answer never overtakes a notification, and no question outlives its request."""
         try:
             yield
-            if self._deliveries:
-                with anyio.move_on_after(_DELIVERY_SECONDS):
-                    await self._delivered.wait()
+            await self.delivered()
         finally:
-            for question in self._questions:
-                question.cancel()
+            self.take_back()
+
+    async def delivered(self) -> None:
+        """Wait until the client has got what the server told it."""
+        if self._deliveries:
+            self._delivered = anyio.Event()
+            with anyio.move_on_after(_DELIVERY_SECONDS):
+                await self._delivered.wait()
+
+    def take_back(self) -> None:
+        """Take back the questions that are open."""
+        for question in self._questions:
+            question.cancel()
 
 
 async def put(

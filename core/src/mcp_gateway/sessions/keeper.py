@@ -23,6 +23,7 @@ CLOSE_SECONDS = 10.0
 """How long closing a session may take."""
 
 _FIRST_PAUSE = 0.25
+_LAST_WORDS_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +62,20 @@ class Keeper:
         self._stopping = True
         self._over.set()
         self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
+
+    @property
+    def too_slow(self) -> str:
+        """What to say when the server has not answered in time."""
+        return (
+            f"server {self.server!r} gave no answer within {self.timeout:g} s; "
+            'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
+        )
+
+    async def last_words(self, failure: GatewayError) -> GatewayError:
+        """Return what is known of the session's end, which is more than its user saw."""
+        with anyio.move_on_after(_LAST_WORDS_SECONDS):
+            await self.gone.wait()
+        return self.error or failure
 
     async def keep(self) -> None:
         """Open the session, trying again if that may help; hold it; close it."""

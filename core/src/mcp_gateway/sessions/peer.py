@@ -34,6 +34,7 @@ from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.interaction import LEVELS, Json
 from mcp_gateway.kinds import TOOLS, Kind
+from mcp_gateway.plugin import DirectWire
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.version import IMPLEMENTATION
@@ -80,12 +81,14 @@ class Subscription:
 class Peer:
     """A server at the other end of a transport. Made by `connected`.
 
-    `closed` says when the connection is over. `ids` are those of requests. `subscriptions`
-    hear, by the request's id, what a modern server will announce.
+    `wire` is the way past the dispatcher, if the transport has one. `closed` says when
+    the connection is over. `ids` are those of requests. `subscriptions` hear, by the
+    request's id, what a modern server will announce.
     """
 
     dispatcher: JSONRPCDispatcher
     audience: Audience = field(default_factory=Audience)
+    wire: DirectWire | None = None
     closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
     hello: Json = field(default_factory=dict)
@@ -150,6 +153,10 @@ class Peer:
         """Send a handshake-era server a notification; the modern era has none."""
         if not self.modern:
             await self.dispatcher.notify(method, params, {"headers": {MCP_PROTOCOL_VERSION_HEADER: self.version}})
+
+    async def give_up(self, request_id: int) -> None:
+        """Tell the server that nobody waits for the answer to a request any more."""
+        await self.dispatcher.notify("notifications/cancelled", {"requestId": request_id})
 
     def declares(self, capability: str) -> bool:
         """Whether the server said that it has a capability."""
@@ -252,7 +259,7 @@ async def connected(
     """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
     async with transport as (read, write), anyio.create_task_group() as tasks:
         dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(read, write)
-        peer = Peer(dispatcher, audience or Audience())
+        peer = Peer(dispatcher, audience or Audience(), write if isinstance(write, DirectWire) else None)
 
         def announced(method: str, params: Mapping[str, Any] | None) -> bool:
             """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""

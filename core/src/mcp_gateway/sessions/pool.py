@@ -13,6 +13,7 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Interaction, Json, thawed
 from mcp_gateway.plugin import ClientTransport, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.audience import Audience
@@ -29,8 +30,6 @@ UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
 
 MAX_SESSIONS = 100
 """How many sessions one server may have; beyond it the longest unused one is closed."""
-
-_LAST_WORDS_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -71,6 +70,15 @@ class Pool:
         except SessionLost as lost:
             log.info("session lost; opening another", server=borrower.spec.name, reason=str(lost))
             return await self._lend_once(borrower, use)
+
+    def direct(self, borrower: Borrower) -> Keeper | None:
+        """Return what keeps the borrower's session, if it is open and has a wire for plain requests."""
+        keeper = self._shared.keepers.get(self._shared.key(borrower))
+        return keeper if keeper is not None and keeper.peer is not None and keeper.peer.wire is not None else None
+
+    def known_modern(self, spec: ServerSpec) -> bool:
+        """Whether a server is known to be of the modern era."""
+        return self._shared.modern.get(spec.name) is True
 
     async def is_modern(self, borrower: Borrower) -> bool:
         """Whether the server is of the modern era; a session is opened to find out, if need be."""
@@ -113,23 +121,21 @@ class Pool:
                 await keeper.gone.wait()
 
     async def _lend_once(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
-        server, timeout = borrower.spec.name, borrower.spec.timeout
         async with self._borrowed(borrower) as keeper:
-            peer, patience = await _opened(keeper), Patience(timeout)
+            peer, patience = await _opened(keeper), Patience(borrower.spec.timeout)
             with patience.waiting():
                 try:
                     return await use(peer, patience)
                 except MCPError as error:
-                    failure = of_answer(server, error)
+                    failure = of_answer(keeper.server, error)
                     if failure is None:
                         raise
                     if isinstance(failure, SessionLost):
                         self._drop_keeper(keeper)
-                    raise await _last_words(keeper, failure) from error
-        raise ServerTimeout(
-            f"server {server!r} gave no answer within {timeout:g} s; "
-            'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
-        )
+                    if isinstance(failure, SessionClosed):
+                        failure = await keeper.last_words(failure)
+                    raise failure from error
+        raise ServerTimeout(keeper.too_slow)
 
     @asynccontextmanager
     async def _borrowed(self, borrower: Borrower) -> AsyncIterator[Keeper]:
@@ -239,12 +245,3 @@ async def _opened(keeper: Keeper) -> Peer:
     if keeper.peer is None:
         raise keeper.error or ServerUnavailable(f"server {keeper.server!r}: the session has just ended; try again")
     return keeper.peer
-
-
-async def _last_words(keeper: Keeper, failure: Exception) -> Exception:
-    """Return what the keeper knows of its session's end, which is more than the caller saw."""
-    if isinstance(failure, SessionClosed):
-        with anyio.move_on_after(_LAST_WORDS_SECONDS):
-            await keeper.gone.wait()
-        return keeper.error or failure
-    return failure

@@ -48,7 +48,7 @@ class Sharing:
         """Return under which key the borrower's session is kept: who shares one depends on the server."""
         server = borrower.spec.name
         if self.modern.get(server):
-            return replace(borrower, capabilities="")
+            return replace(borrower, capabilities="") if borrower.capabilities else borrower
         if borrower.behalf is None and borrower.client is None:
             return self._any_open(borrower) or borrower
         if server not in self._asking or not borrower.capabilities:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -80,7 +81,12 @@ def _client(context: Context, headers: dict[str, str]) -> str:
         return str(_connection(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
     if context.request is None:
         return _PIPE
-    return sha256(headers.get("authorization", "").encode()).hexdigest()
+    return _hashed(headers.get("authorization", ""))
+
+
+@lru_cache(maxsize=1024)
+def _hashed(authorization: str) -> str:
+    return sha256(authorization.encode()).hexdigest()
 
 
 def _capabilities(context: Context) -> Json:
@@ -99,12 +105,21 @@ def _beside(context: Context) -> DispatchContext[Any]:
     return context.session._request_outbound  # noqa: SLF001  # the only way onto the stream of this very request
 
 
+@dataclass(frozen=True, slots=True)
+class DirectClient:
+    """Who sent a plain call: an opaque name, and what it declared that it can do."""
+
+    name: str
+    capabilities: Json
+
+
 @dataclass(slots=True)
 class Clients:
     """The clients that are connected. `on_gone` hears the name of each handshake-era client that leaves."""
 
     on_gone: Callable[[str], None]
     _connections: dict[str, Connection] = field(default_factory=dict)
+    _sessions: dict[str | None, DirectClient] = field(default_factory=dict)
     _piped: bool = False
 
     def greeted(self, context: Context) -> None:
@@ -115,6 +130,7 @@ class Clients:
         if client not in self._connections:
             self._connections[client] = connection
             connection.exit_stack.callback(self._left, client)
+            self._sessions[connection.session_id] = DirectClient(client, _capabilities(context))
 
     def spoke(self, context: Context) -> None:
         """Take note of a modern client at the other end of the pipe, which has no handshake."""
@@ -140,6 +156,20 @@ class Clients:
 
         return Interaction(notify, ask)
 
+    def direct(self, headers: Mapping[str, str] | None) -> DirectClient | None:
+        """Return the handshake-era client that sent these headers, or the one at the other end of the pipe."""
+        session = None if headers is None else headers.get("mcp-session-id", "")
+        client = self._sessions.get(session)
+        if client is None or not self._connections[client.name].initialized.is_set():
+            return None
+        version = self._connections[client.name].protocol_version
+        return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
+
+    @staticmethod
+    def modern_name(headers: Mapping[str, str] | None) -> str:
+        """Return the name of a modern client: who has the same `Authorization`, or the other end of the pipe."""
+        return _PIPE if headers is None else _hashed(headers.get("authorization", ""))
+
     async def tell(self, method: str) -> None:
         """Send a notification to every handshake-era client that is ready for one."""
         for connection in list(self._connections.values()):
@@ -147,5 +177,7 @@ class Clients:
                 await connection.notify(method, None)
 
     def _left(self, client: str) -> None:
-        self._connections.pop(client, None)
+        connection = self._connections.pop(client, None)
+        if connection is not None:
+            self._sessions.pop(connection.session_id, None)
         self.on_gone(client)

@@ -12,7 +12,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_gateway.interaction import Json
 from mcp_gateway.version import IMPLEMENTATION
 
-_OF_ONE_CONNECTION = frozenset(
+OF_ONE_CONNECTION = frozenset(
     {
         types.PROTOCOL_VERSION_META_KEY,
         types.CLIENT_INFO_META_KEY,
@@ -30,7 +30,8 @@ _HOP_BY_HOP = frozenset({types.HEADER_MISMATCH, types.UNSUPPORTED_PROTOCOL_VERSI
 RESOURCE_NOT_FOUND = -32002
 """What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
 
-_ENVELOPE = ("resultType", "ttlMs", "cacheScope")
+ENVELOPE = ("resultType", "ttlMs", "cacheScope")
+"""What the modern era adds to results."""
 
 
 def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
@@ -39,7 +40,7 @@ def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = 
     if modern:
         stamped = {**meta, types.SERVER_INFO_META_KEY: server_info}
         return {"resultType": "complete", **result, "_meta": stamped}
-    plain = {key: value for key, value in result.items() if key not in _ENVELOPE}
+    plain = {key: value for key, value in result.items() if key not in ENVELOPE}
     if meta:
         plain["_meta"] = meta
     elif isinstance(result.get("_meta"), dict) and result["_meta"]:
@@ -96,4 +97,4 @@ def as_error(error: MCPError, *, modern: bool) -> MCPError:
 def _passed_on(meta: Any) -> Json:
     if not isinstance(meta, dict):
         return {}
-    return {key: value for key, value in meta.items() if key not in _OF_ONE_CONNECTION}
+    return {key: value for key, value in meta.items() if key not in OF_ONE_CONNECTION}

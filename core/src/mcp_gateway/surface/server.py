@@ -7,7 +7,7 @@ What it is to answer is put in its place as raw JSON, since its models drop fiel
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -25,8 +25,10 @@ from mcp_gateway.catalogue import Catalogue, Definition
 from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
+from mcp_gateway.plugin import DirectAnswer
 from mcp_gateway.surface.clients import Clients, Context, caller_of, interaction_of, is_modern
 from mcp_gateway.surface.content import Content
+from mcp_gateway.surface.direct import Direct
 from mcp_gateway.surface.eras import as_definition, as_error, as_result
 from mcp_gateway.surface.hello import described, server_info
 from mcp_gateway.surface.listening import Listening
@@ -42,8 +44,8 @@ _answer: ContextVar[list[Json]] = ContextVar("answer")
 class GatewayServer(Server[Any]):
     """Answers clients for a gateway. `tasks` run as long as the gateway does."""
 
-    def __init__(self, gateway: Gateway, tasks: TaskGroup) -> None:
-        """Stand in front of `gateway`."""
+    def __init__(self, gateway: Gateway, tasks: TaskGroup, *, direct: bool = True) -> None:
+        """Stand in front of `gateway`; without `direct` all calls take the same lane."""
         self._gateway = gateway
         self._tools = Tools(gateway, own_tools(gateway.registry.specs.values(), gateway.finder.max_results))
         self._content = Content(gateway)
@@ -73,8 +75,14 @@ class GatewayServer(Server[Any]):
         self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
         self.add_notification_handler("notifications/roots/list_changed", types.NotificationParams, self._roots_changed)
         self.middleware[:] = [self._raw]
+        self._direct = Direct(gateway, self._clients, self._tools)
+        self._has_direct_lane = direct
         gateway.registry.on_change.append(self._changed)
         gateway.pool.way_to = self._clients.way_to
+
+    def answer(self, message: bytes, headers: Mapping[str, str] | None = None) -> Awaitable[DirectAnswer] | None:
+        """Answer a plain call past the SDK; None for everything else. See `DirectServer`."""
+        return self._direct.answer(message, headers) if self._has_direct_lane else None
 
     def create_initialization_options(
         self,
@@ -91,6 +99,8 @@ class GatewayServer(Server[Any]):
     async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Let the SDK check a request; give the client the raw answer that the handler left, if it left one."""
         if ctx.request_id is None:
+            if ctx.method == "notifications/cancelled":
+                self._direct.cancel(str(caller_of(ctx).client), (ctx.params or {}).get("requestId"))
             return await call_next(ctx)
         modern = is_modern(ctx)
         if ctx.method in ("initialize", "server/discover"):

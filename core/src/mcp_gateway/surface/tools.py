@@ -64,6 +64,11 @@ class Tools:
             self._own = []
         self._own_schemas: dict[str, Json] = {tool["name"]: tool["inputSchema"] for tool in self._own}
 
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The names of the gateway's own tools, if clients see them."""
+        return frozenset(self._own_schemas)
+
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return the input schema of a tool by the name it has here, if it is known."""
         if name in self._own_schemas:

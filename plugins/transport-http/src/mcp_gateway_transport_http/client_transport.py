@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from urllib.parse import urlsplit
 
 import httpx2
 from mcp.client import Transport
 from mcp.client._transport import TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
+from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.options import HttpOptions
 from mcp_gateway_transport_http.streams import tagged_streams
+from mcp_gateway_transport_http.wire import is_direct, request_head
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
@@ -49,8 +52,20 @@ async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTra
 async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
     encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
     client = FaultTellingClient(headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
-    async with client, tagged_streams(url, client) as streams:
-        yield streams
+    connections = _connections(url) if is_direct(url) else None
+    head = request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
+    try:
+        async with client, tagged_streams(url, client, connections, head) as streams:
+            yield streams
+    finally:
+        if connections is not None:
+            connections.close()
+
+
+def _connections(url: str) -> Connections:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    return Connections(parts.hostname or "", parts.port or (443 if secure else 80), _certificates() if secure else None)
 
 
 def _encoded(value: str) -> bytes:

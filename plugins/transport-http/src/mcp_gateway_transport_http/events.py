@@ -6,11 +6,13 @@ are never sent to another, though the SDK gives all sessions the same names for 
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple
 
+import anyio
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
@@ -81,6 +83,13 @@ class RememberingManager(StreamableHTTPSessionManager):
         """Begin with an empty past."""
         self._past = Past()
         super().__init__(**options, retry_interval=RETRY_MILLISECONDS)
+
+    def touch(self, session_id: str) -> None:
+        """Take note that a session was used past the SDK, so that it is not idle."""
+        transport = self._server_instances.get(session_id)
+        scope = transport.idle_scope if transport is not None else None
+        if scope is not None and self.session_idle_timeout is not None and scope.deadline != math.inf:
+            scope.deadline = anyio.current_time() + self.session_idle_timeout
 
     @property
     def event_store(self) -> EventStore:

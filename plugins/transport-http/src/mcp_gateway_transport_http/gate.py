@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -57,6 +58,13 @@ class Gate:
         response = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
         return await response(scope, receive, send)
 
+    def admits(self, scope: Scope) -> bool:
+        """Whether a request may pass."""
+        if self._token is not None:
+            return self._refusal(scope, Headers(scope=scope)) is None
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        return is_loopback(scope) and _host(host.decode("latin-1")) in self._hosts and not _has_origin(scope)
+
     def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
         if self._token is None and not is_loopback(scope):
             return Refusal(
@@ -93,9 +101,10 @@ class Gate:
 
     def _without_token(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Take the gateway's own token out of the headers, so that it can never be forwarded."""
-        return [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
+        return [(name, value) for name, value in scope["headers"] if not self.holds_token(name, value)]
 
-    def _holds_token(self, name: bytes, value: bytes) -> bool:
+    def holds_token(self, name: bytes, value: bytes) -> bool:
+        """Whether a header is the gateway's own token, which is nobody else's business."""
         if name.lower() == TOKEN_HEADER.encode():
             return True
         return name.lower() == b"authorization" and self._is_token(_bearer(value.decode("latin-1")))
@@ -104,14 +113,21 @@ class Gate:
 def is_loopback(scope: Scope) -> bool:
     """Whether a request comes from this machine."""
     client = scope.get("client")
-    if not client:
-        return False
+    return _is_loopback(client[0]) if client else False
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(client[0])
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def _has_origin(scope: Scope) -> bool:
+    return any(name == b"origin" for name, _ in scope["headers"])
 
 
 def _bearer(value: str) -> str:
@@ -119,6 +135,7 @@ def _bearer(value: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
+@lru_cache(maxsize=1024)
 def _host(value: str) -> str:
     """Return the name in a Host header, without the port."""
     try:

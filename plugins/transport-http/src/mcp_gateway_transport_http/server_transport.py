@@ -22,14 +22,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mcp_gateway.plugin import ConfigError, ServerTransport
+from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
 from mcp_gateway_transport_http.events import RememberingManager
+from mcp_gateway_transport_http.front import PATH, Front
 from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
 from mcp_gateway_transport_http.options import ListenOptions
 
 log = logging.getLogger(__name__)
 
-PATH = "/mcp"
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 _BACKLOG = 2048
 
@@ -49,6 +49,8 @@ class HttpServerTransport:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http="httptools",
+                loop="none",
                 timeout_graceful_shutdown=max(1, round(self.options.grace)),
             )
             listener = _Listener(config, lambda: ready(where))
@@ -78,14 +80,18 @@ def application(server: Server[Any], options: ListenOptions) -> ASGIApp:
         routes=[Route(PATH, StreamableHTTPASGIApp(manager)), Route("/health", _health)],
         lifespan=lambda _: manager.run(),
     )
-    return CORSMiddleware(
-        Gate(endpoint, options),
+    gate = Gate(endpoint, options)
+    behind = CORSMiddleware(
+        gate,
         allow_origins=options.cors_origins,
         allow_origin_regex=_LOCAL_ORIGIN,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*", "Authorization", TOKEN_HEADER],
         expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version"],
     )
+    if not isinstance(server, DirectServer):
+        return behind
+    return Front(server, gate, behind, manager.touch)
 
 
 class _Listener(uvicorn.Server):

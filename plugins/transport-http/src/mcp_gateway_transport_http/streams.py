@@ -6,7 +6,7 @@ transport does not pass on which one that was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,10 @@ from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import StreamableHTTPTransport
 from mcp.shared._context_streams import ContextSendStream, create_context_streams
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import RequestId
+from mcp_types import RequestId, jsonrpc_message_adapter
+
+from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.wire import Wire
 
 MAX_EVENT_BYTES = 64 << 20
 """How large one message of a server's may be."""
@@ -52,8 +55,13 @@ class TaggingTransport(StreamableHTTPTransport):
 
 
 @asynccontextmanager
-async def tagged_streams(url: str, client: httpx2.AsyncClient) -> AsyncIterator[TransportStreams]:
-    """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them."""
+async def tagged_streams(
+    url: str, client: httpx2.AsyncClient, connections: Connections | None, head: bytes
+) -> AsyncIterator[TransportStreams]:
+    """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them.
+
+    Plain requests go by `connections`, if there are any, and begin with `head`.
+    """
     transport = TaggingTransport(url, max_sse_event_size=MAX_EVENT_BYTES)
     incoming_writer, incoming = create_context_streams[SessionMessage | Exception](0)
     outgoing, outgoing_reader = create_context_streams[SessionMessage](0)
@@ -65,8 +73,21 @@ async def tagged_streams(url: str, client: httpx2.AsyncClient) -> AsyncIterator[
         tasks.start_soon(
             transport.post_writer, client, outgoing_reader, incoming_writer, outgoing, start_get_stream, tasks
         )
+
+        def session() -> Mapping[str, str]:
+            named = {} if transport.session_id is None else {"mcp-session-id": transport.session_id}
+            cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
+            return {**named, "cookie": cookies} if cookies else named
+
+        async def on_event(event: bytes, request_id: int) -> None:
+            message = jsonrpc_message_adapter.validate_json(event, by_name=False)
+            await _Tagging(incoming_writer, request_id).send(SessionMessage(message))
+
         try:
-            yield incoming, outgoing
+            if connections is None:
+                yield incoming, outgoing
+            else:
+                yield incoming, Wire(outgoing, connections, head, session, on_event)
         finally:
             if transport.session_id:
                 await transport.terminate_session(client)

@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mcp.client import Transport
@@ -16,7 +17,9 @@ from mcp.client.stdio import StdioServerParameters, get_default_environment, std
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.stderr import captured_stderr
+from mcp_gateway_transport_stdio.pipes import Program, child
+from mcp_gateway_transport_stdio.stderr import Stderr, captured_stderr
+from mcp_gateway_transport_stdio.wire import wired
 
 _HARMLESS = (
     "LANG",
@@ -59,17 +62,9 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 
 @asynccontextmanager
 async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
-    environment = _environment(options)
-    parameters = StdioServerParameters(
-        command=_found(options.program, environment.get("PATH")),
-        args=options.args,
-        env=environment,
-        cwd=_directory(options.cwd),
-        encoding_error_handler="replace",
-    )
     with captured_stderr(Path(options.program).name) as stderr:
         try:
-            async with stdio_client(parameters, errlog=stderr.file) as streams:
+            async with _started(options, stderr) as streams:
                 yield streams
         except OSError as error:
             raise ServerUnavailable(f"{options.program!r} cannot be started: {error.strerror}", lasting=True) from error
@@ -77,6 +72,19 @@ async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
             if said := stderr.last_lines():
                 error.add_note(f"it last wrote to standard error: {said}")
             raise
+
+
+def _started(options: StdioOptions, stderr: Stderr) -> AbstractAsyncContextManager[TransportStreams]:
+    """Start the process: with a wire of its own where processes are POSIX's, as the SDK does elsewhere."""
+    environment = _environment(options)
+    command = _found(options.program, environment.get("PATH"))
+    directory = _directory(options.cwd)
+    if os.name == "posix":
+        return wired(partial(child, Program([command, *options.args], environment, directory, stderr.file)))
+    parameters = StdioServerParameters(
+        command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
+    )
+    return stdio_client(parameters, errlog=stderr.file)
 
 
 def _environment(options: StdioOptions) -> dict[str, str]:

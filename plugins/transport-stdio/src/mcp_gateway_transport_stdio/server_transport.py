@@ -14,14 +14,12 @@ import anyio.to_thread
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
-from mcp_gateway.plugin import ConfigError, ServerTransport
+from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
+from mcp_gateway_transport_stdio.duplex import MAX_LINE, are_pipes, duplex
 
 log = logging.getLogger(__name__)
 
 _CHUNK = 65536
-_MAX_LINE = 64 << 20
-"""The longest message that is read; a client that sends a longer one is cut off."""
-
 _ON_A_TERMINAL = (
     "waiting for an MCP client on standard input, and this is a terminal: put this command into your client's "
     "configuration, or try 'mcp-orchestration-gateway search WORDS'; Ctrl-C ends"
@@ -46,10 +44,19 @@ class StdioServerTransport:
         if sys.stdin.isatty():
             print(_ON_A_TERMINAL, file=sys.stderr)
         with _standard_input() as descriptor:
-            lines = cast("anyio.AsyncFile[str]", CancellableLines(descriptor))
-            async with stdio_server(stdin=lines) as (incoming, outgoing):
-                ready("standard input and output")
-                await server.run(incoming, outgoing, server.create_initialization_options())
+            if isinstance(server, DirectServer) and are_pipes(descriptor, 1):
+                async with duplex(server, descriptor) as pipes:
+                    await _run(server, pipes, pipes, ready)
+            else:
+                await _run(server, CancellableLines(descriptor), None, ready)
+
+
+async def _run(server: Server[Any], lines: object, output: object, ready: Callable[[str], None]) -> None:
+    """Serve these lines with the SDK."""
+    reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
+    async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
+        ready("standard input and output")
+        await server.run(incoming, outgoing, server.create_initialization_options())
 
 
 @asynccontextmanager
@@ -82,8 +89,8 @@ class CancellableLines:
             if rest:
                 parts.append(rest)
                 size += len(rest)
-            if size > _MAX_LINE:
-                log.error("the client sent a message of more than %d bytes; the gateway ends", _MAX_LINE)
+            if size > MAX_LINE:
+                log.error("the client sent a message of more than %d bytes; the gateway ends", MAX_LINE)
                 return
         if parts:
             yield b"".join(parts).decode("utf-8", "replace")

@@ -1,0 +1,109 @@
+"""Raw JSON that is cut apart and put together without being read: what passes through stays byte for byte the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
+
+Fields = dict[str, Raw]
+"""The members of a JSON object, each still as it came."""
+
+_fields = json.Decoder(Fields)
+_encode = json.Encoder().encode
+
+
+class CallParams(Struct, forbid_unknown_fields=True):
+    """The params of a `tools/call` that asks for nothing special."""
+
+    name: str
+    arguments: Raw | UnsetType = UNSET
+    meta: Fields = field(name="_meta", default_factory=dict)
+
+
+class Call(Struct, forbid_unknown_fields=True):
+    """A `tools/call` that asks for nothing special."""
+
+    jsonrpc: str
+    id: Raw
+    method: str
+    params: CallParams
+
+
+class RemoteCall(Struct, forbid_unknown_fields=True):
+    """The arguments of `call_remote_tool`, if they ask for nothing special."""
+
+    tool_name: str
+    arguments: Raw | UnsetType = UNSET
+
+
+class Answer(Struct):
+    """A server's response."""
+
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+_call = json.Decoder(Call)
+_remote = json.Decoder(RemoteCall)
+_answer = json.Decoder(Answer)
+
+
+def as_call(message: bytes) -> Call | None:
+    """Read a message as a plain call; None if it is anything else."""
+    try:
+        call = _call.decode(message)
+    except (DecodeError, RecursionError):
+        return None
+    plain = call.method == "tools/call" and call.jsonrpc == "2.0" and _is_id(bytes(call.id))
+    return call if plain and _is_object(call.params.arguments) else None
+
+
+def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
+    """Read the arguments of `call_remote_tool`; None if they ask for anything special."""
+    try:
+        call = _remote.decode(arguments) if arguments is not UNSET else None
+    except (DecodeError, RecursionError):
+        return None
+    return call if call is not None and _is_object(call.arguments) else None
+
+
+def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
+    """Read a response: the members of its result, or its error as it came.
+
+    Raises:
+        ValueError: it is no response.
+
+    """
+    answer = _answer.decode(message)
+    if answer.result is not UNSET:
+        return _fields.decode(answer.result), None
+    if answer.error is not UNSET:
+        return None, bytes(answer.error)
+    raise ValueError("neither a result nor an error")
+
+
+def members(raw: Raw) -> Fields:
+    """Return the members of a JSON object."""
+    return _fields.decode(raw)
+
+
+def written(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
+    """Write a JSON object of members that are JSON already, in pieces to be joined."""
+    pieces: list[Raw | bytes] = []
+    for name, value in fields.items():
+        pieces += (b",", _encode(name), b":", value)
+    return [b"{", *pieces[1:], b"}"]
+
+
+def quoted(text: str) -> bytes:
+    """Write a string as JSON."""
+    return _encode(text)
+
+
+def _is_id(raw: bytes) -> bool:
+    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+
+
+def _is_object(raw: Raw | UnsetType) -> bool:
+    return raw is UNSET or bytes(raw)[:1] == b"{"

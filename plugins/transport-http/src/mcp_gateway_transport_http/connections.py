@@ -1,0 +1,190 @@
+"""Connections to a server over HTTP/1.1, as thin as they can be: bytes out, a parsed response in."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+
+KEEP_SECONDS = 4.0
+"""How long an unused connection is kept: most servers close theirs after five seconds or more."""
+
+MAX_BYTES = 256 << 20
+"""The longest response that is read."""
+
+
+class ConnectionLost(Exception):
+    """The connection closed before the response was complete."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response: its body, or, while the server is still sending events, a queue of pieces that ends with None."""
+
+    status: int
+    content_type: bytes
+    body: bytes = b""
+    pieces: asyncio.Queue[bytes | None] | None = None
+
+
+class Connection(asyncio.Protocol):
+    """One connection; one request at a time."""
+
+    def __init__(self) -> None:
+        """Begin unconnected."""
+        self.used = 0.0
+        self.complete = True
+        self._transport: asyncio.Transport | None = None
+        self._reply: asyncio.Future[Reply] | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._content_type = b""
+        self._encoded = False
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._pieces: asyncio.Queue[bytes | None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another request can be sent."""
+        return self._transport is not None and not self._transport.is_closing() and self.complete
+
+    def request(self, message: bytes) -> asyncio.Future[Reply]:
+        """Send a request; return what will be its response."""
+        self._reply = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._content_type, self._encoded, self.complete = b"", False, False
+        self._parts, self._size, self._pieces = [], 0, None
+        if self._transport is None:
+            self._fail("it closed the connection")
+        else:
+            self._transport.write(message)
+        return self._reply
+
+    def close(self) -> None:
+        """Close, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- what the event loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        if self._parser is None or self.complete:
+            self.close()  # nobody has asked anything
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"it does not speak HTTP: {error}")
+            self.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Take note that nothing more will come."""
+        self._transport = None
+        self._fail("it closed the connection without an answer")
+
+    # -- what the parser tells
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the headers that matter."""
+        match name.lower():
+            case b"content-type":
+                self._content_type = value.lower()
+            case b"content-encoding":
+                self._encoded = value.strip().lower() not in (b"", b"identity")
+
+    def on_headers_complete(self) -> None:
+        """Hand over a stream of events as soon as it begins."""
+        if self._content_type.startswith(b"text/event-stream") and self._status() == 200:  # noqa: PLR2004
+            self._pieces = asyncio.Queue()
+            self._resolve(Reply(200, self._content_type, pieces=self._pieces))
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body."""
+        self._size += len(body)
+        if self._size > MAX_BYTES or self._encoded:
+            self._fail("its response is too long, or compressed though nobody asked for that")
+            self.close()
+        elif self._pieces is not None:
+            self._pieces.put_nowait(body)
+        else:
+            self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Hand over a response that is complete."""
+        self.complete = True
+        if self._parser is not None and not self._parser.should_keep_alive() and self._transport is not None:
+            self._transport.close()
+        if self._pieces is not None:
+            self._pieces.put_nowait(None)
+        else:
+            self._resolve(Reply(self._status(), self._content_type, b"".join(self._parts)))
+
+    def _status(self) -> int:
+        return self._parser.get_status_code() if self._parser is not None else 0
+
+    def _resolve(self, reply: Reply) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result(reply)
+
+    def _fail(self, reason: str) -> None:
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(ConnectionLost(reason))
+        if self._pieces is not None:
+            self._pieces.put_nowait(None)
+
+
+@dataclass(slots=True)
+class Connections:
+    """The connections to one server, kept for a while after their use."""
+
+    host: str
+    port: int
+    security: ssl.SSLContext | None
+    _idle: deque[Connection] = field(default_factory=deque)
+    _closed: bool = False
+
+    def idle(self) -> Connection | None:
+        """Return the connection that was used last, if there is one that is still open."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open and now - connection.used < KEEP_SECONDS:
+                return connection
+            connection.close()
+        return None
+
+    async def opened(self) -> Connection:
+        """Open another connection.
+
+        Raises:
+            OSError: the server cannot be connected to.
+
+        """
+        server_name = self.host if self.security is not None else None
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection, self.host, self.port, ssl=self.security, server_hostname=server_name
+        )
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it if it cannot serve another."""
+        if self._closed or not connection.is_open:
+            connection.close()
+            return
+        connection.used = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close those that are not in use, and the others after their use."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()

@@ -1,0 +1,213 @@
+"""The wire to a server over HTTP: plain requests past the SDK, on connections of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.message import SessionMessage
+from msgspec import DecodeError, Struct, json
+
+from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
+from mcp_gateway_transport_http.event_stream import Events
+
+EventFn = Callable[[bytes, int], Awaitable[None]]
+"""Takes a message that is not the response, and the id of the request on whose stream it came."""
+
+_ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DRAIN_SECONDS = 1.0
+
+
+class _Head(Struct):
+    """What tells whether a message is the response to a request."""
+
+    id: int | str | float | None = None
+    method: str | None = None
+    error: object = None
+
+
+_head = json.Decoder(_Head)
+
+
+def is_direct(url: str) -> bool:
+    """Whether a server is reached without a proxy and a password, so that connections of our own lead to it."""
+    parts, proxies = urlsplit(url), getproxies()
+    if parts.username is not None:
+        return False
+    return bool(proxy_bypass(parts.hostname or "")) or not (parts.scheme in proxies or "all" in proxies)
+
+
+def request_head(url: str, headers: Mapping[str, str]) -> bytes:
+    """Return the beginning of every request but for its method: where it goes, and the session's own headers."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [
+        f" {path} HTTP/1.1",
+        f"host: {_host(parts)}",
+        "accept: application/json, text/event-stream",
+        "content-type: application/json",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A stream that ended before the response: the last event that came, and the pause that the server wants."""
+
+    last: str
+    pause: float
+
+
+@dataclass(slots=True)
+class Wire:
+    """The write stream of a session, and a wire for plain requests.
+
+    `head` begins every request that `request_head` made; `session` returns the headers
+    that the session has got meanwhile: its id, and cookies.
+    """
+
+    stream: WriteStream[SessionMessage]
+    connections: Connections
+    head: bytes
+    session: Callable[[], Mapping[str, str]]
+    on_event: EventFn
+
+    async def exchange(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
+        """Send a request; return the response to it. See `DirectWire`."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        message = b"content-length: %d\r\n\r\n%b" % (len(message), message)
+        return await self._answered(b"POST" + self._head(headers) + message, request_id, headers, deadline)
+
+    async def _answered(self, request: bytes, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        try:
+            connection = self.connections.idle()
+            if connection is None:
+                connection = await asyncio.wait_for(self.connections.opened(), deadline - loop.time())
+        except (OSError, TimeoutError) as error:
+            raise NotSent(f"it cannot be connected to: {error}") from None
+        timer = loop.call_at(deadline, connection.close)
+        try:
+            reply = await connection.request(request)
+            response = await self._response(reply, request_id)
+        except ConnectionLost as error:
+            if deadline <= loop.time():
+                raise TimeoutError from None
+            raise ServerUnavailable(f"{error}; whether the call was carried out is not known") from None
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            timer.cancel()
+        if isinstance(response, _Broken):
+            connection.close()
+            return await self._resumed(response, request_id, headers, deadline)
+        if connection.complete:
+            self.connections.give_back(connection)
+        else:
+            loop.call_later(_DRAIN_SECONDS, self._drained, connection)
+        return response
+
+    async def _resumed(self, broken: _Broken, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
+        """Take up a stream that the server has ended before the response, as it asked for."""
+        loop = asyncio.get_running_loop()
+        if loop.time() + broken.pause >= deadline:
+            raise TimeoutError
+        await asyncio.sleep(broken.pause)
+        request = b"GET" + self._head({**headers, "last-event-id": broken.last}) + b"\r\n"
+        try:
+            return await self._answered(request, request_id, headers, deadline)
+        except NotSent as error:
+            raise ServerUnavailable(f"it ended the stream without an answer, and then: {error}") from None
+
+    def _head(self, headers: Mapping[str, str]) -> bytes:
+        return self.head + _written((*headers.items(), *self.session().items()))
+
+    def _drained(self, connection: Connection) -> None:
+        """Take back a connection whose stream has ended after the response; close one whose stream goes on."""
+        if connection.complete:
+            self.connections.give_back(connection)
+        else:
+            connection.close()
+
+    async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
+        if reply.pieces is None:
+            return reply.body if reply.status == HTTPStatus.OK else _refused(reply, in_session=bool(self.session()))
+        events = Events()
+        while (piece := await reply.pieces.get()) is not None:
+            for event in events.parsed(piece):
+                if _answers(event, request_id):
+                    return event
+                await self.on_event(event, request_id)
+        if events.last is None:
+            raise ConnectionLost("it ended the stream without an answer")
+        return _Broken(events.last, events.retry)
+
+    # -- the SDK's write stream
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Send a message in the SDK's way."""
+        await self.stream.send(item)
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self.stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Enter as the SDK's stream can be entered."""
+        await self.stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Leave as the SDK's stream is left."""
+        return await self.stream.__aexit__(kind, error, trace)
+
+
+@lru_cache(maxsize=1024)
+def _written(headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers]
+    if any(map(_ILLEGAL.search, lines)):
+        raise NotSent("a header cannot be written as it is")
+    return "\r\n".join([*lines, ""]).encode("latin-1", "replace")
+
+
+def _refused(reply: Reply, *, in_session: bool) -> bytes:
+    """Return the JSON-RPC error of a refusal; refusals that the other way explains better are sent there."""
+    status = reply.status
+    explained = status in (401, 403, 404) or status < HTTPStatus.BAD_REQUEST
+    if explained or (status == HTTPStatus.BAD_REQUEST and in_session):
+        raise NotSent(f"HTTP {status}")
+    try:
+        head = _head.decode(reply.body)
+    except (DecodeError, RecursionError):
+        head = _Head()
+    if head.error is None:
+        raise ServerUnavailable(f"it answered HTTP {status}")
+    return reply.body
+
+
+def _answers(event: bytes, request_id: int) -> bool:
+    try:
+        head = _head.decode(event)
+    except (DecodeError, RecursionError):
+        return False
+    return head.method is None and head.id in (request_id, str(request_id))
+
+
+def _host(parts: SplitResult) -> str:
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else (parts.hostname or "")
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return name if parts.port in (None, usual) else f"{name}:{parts.port}"

@@ -1,0 +1,178 @@
+"""Plain requests over connections of the gateway's own: every way in which a server can answer, or not."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.wire import Wire, is_direct, request_head
+
+from mcp_gateway.plugin import NotSent, ServerUnavailable
+
+MESSAGE = b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{}}'
+ANSWER = b'{"jsonrpc":"2.0","id":5,"result":{}}'
+NEWS = b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
+
+
+def response(body, status="200 OK", kind="application/json", more=""):
+    return f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def events(*data, more=""):
+    body = b"".join(b"id: %d\ndata: %b\n\n" % (number, one) for number, one in enumerate(data, 1))
+    return response(body, kind="text/event-stream", more=more)
+
+
+@asynccontextmanager
+async def server(*answers):
+    """Serve these answers, one for each request; None is silence, an empty one closes the connection."""
+    requests, left = [], list(answers)
+
+    async def serve(reader, writer):
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(
+                    (int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0
+                )
+                requests.append(head + await reader.readexactly(length))
+                answer = left.pop(0)
+                if answer is None:
+                    await asyncio.sleep(60)
+                if not answer:
+                    break
+                writer.write(answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    heard = []
+
+    async def on_event(event, request_id):
+        heard.append((event, request_id))
+
+    url = f"http://127.0.0.1:{port}/mcp?a=b"
+    connections = Connections("127.0.0.1", port, None)
+    wire = Wire(
+        None, connections, request_head(url, {"authorization": "Bearer me"}), lambda: {"cookie": "a=b"}, on_event
+    )
+    try:
+        with anyio.fail_after(20):
+            yield wire, requests, heard
+    finally:
+        connections.close()
+        listening.close()
+
+
+async def send(wire, headers=None, seconds=10.0):
+    return await wire.exchange(MESSAGE, 5, headers or {}, seconds)
+
+
+async def test_a_request_says_where_it_goes_who_sends_it_and_what_it_is():
+    async with server(response(ANSWER)) as (wire, requests, _):
+        assert await send(wire, {"mcp-name": "x"}) == ANSWER
+    head, body = requests[0].split(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    assert first == "POST /mcp?a=b HTTP/1.1"
+    assert {"authorization: Bearer me", "mcp-name: x", "cookie: a=b", f"content-length: {len(MESSAGE)}"} < set(lines)
+    assert body == MESSAGE
+
+
+async def test_a_connection_is_used_again():
+    async with server(response(ANSWER), events(ANSWER), response(ANSWER)) as (wire, requests, _):
+        for _ in range(3):
+            assert await send(wire) == ANSWER
+            await anyio.lowlevel.checkpoint()
+        assert len(requests) == 3
+
+
+async def test_what_comes_before_the_answer_is_passed_on_with_the_requests_id():
+    async with server(events(NEWS, NEWS, ANSWER)) as (wire, _, heard):
+        assert await send(wire) == ANSWER
+    assert heard == [(NEWS, 5), (NEWS, 5)]
+
+
+async def test_a_stream_that_ends_early_is_taken_up_where_it_ended():
+    begun = response(b"id: 1\nretry: 1\ndata: " + NEWS + b"\n\n", kind="text/event-stream")
+    async with server(begun, events(ANSWER)) as (wire, requests, heard):
+        assert await send(wire) == ANSWER
+    assert requests[1].startswith(b"GET /mcp?a=b HTTP/1.1")
+    assert b"last-event-id: 1" in requests[1]
+    assert heard == [(NEWS, 5)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        response(b"gone", "502 Bad Gateway"),
+        response(b"{}", "500 Internal Server Error"),
+        response(ANSWER, more="content-encoding: gzip\r\n"),
+        response(b"", kind="text/event-stream"),
+    ],
+)
+async def test_without_an_answer_the_server_is_unavailable(answer):
+    async with server(answer) as (wire, _, __):
+        with pytest.raises(ServerUnavailable) as caught:
+            await send(wire)
+    assert not isinstance(caught.value, NotSent)
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found", "307 Temporary Redirect"])
+async def test_a_refusal_that_the_usual_way_explains_better_is_sent_there(status):
+    async with server(response(b"", status)) as (wire, _, __):
+        with pytest.raises(NotSent):
+            await send(wire)
+
+
+async def test_an_error_of_the_servers_is_its_answer_whatever_the_status():
+    error = b'{"jsonrpc":"2.0","id":5,"error":{"code":-32602,"message":"no"}}'
+    async with server(response(error, "422 Unprocessable Entity")) as (wire, _, __):
+        assert await send(wire) == error
+
+
+async def test_a_server_that_is_silent_for_too_long_is_given_up():
+    async with server(None) as (wire, _, __):
+        with pytest.raises(TimeoutError):
+            await send(wire, seconds=0.05)
+
+
+async def test_a_server_that_cannot_be_connected_to_was_not_sent_anything():
+    async with server() as (wire, _, __):
+        wire.connections.port = 1
+        with pytest.raises(NotSent):
+            await send(wire)
+
+
+@pytest.mark.parametrize("value", ["a\r\nx: y", "a\nb", "\0"])
+async def test_a_header_that_cannot_be_written_is_not_sent(value):
+    async with server(response(ANSWER)) as (wire, requests, _):
+        with pytest.raises(NotSent):
+            await send(wire, {"mcp-name": value})
+    assert requests == []
+
+
+async def test_a_request_that_is_given_up_takes_its_connection_with_it():
+    async with server(None, response(ANSWER)) as (wire, requests, _):
+        with anyio.move_on_after(0.05):
+            await send(wire)
+        assert await send(wire) == ANSWER
+    assert len(requests) == 2
+
+
+def test_servers_behind_a_proxy_or_a_password_are_reached_in_the_usual_way(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_direct("http://example.org/mcp")
+    assert not is_direct("http://me:secret@example.org/mcp")
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    assert not is_direct("http://example.org/mcp")
+    monkeypatch.setenv("no_proxy", "example.org")
+    assert is_direct("http://example.org/mcp")

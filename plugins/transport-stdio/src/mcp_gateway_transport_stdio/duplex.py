@@ -1,0 +1,190 @@
+"""The two pipes to the client: plain calls are answered at once, all other lines go to the SDK."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import cast
+
+import anyio
+import anyio.lowlevel
+
+from mcp_gateway.plugin import DirectAnswer, DirectServer
+
+log = logging.getLogger(__name__)
+
+MAX_LINE = 64 << 20
+"""The longest message that is read; a client that sends a longer one is cut off."""
+
+MOST_WAITING = 1000
+"""How many lines may wait for the SDK before the client is not read any more."""
+
+
+def are_pipes(*descriptors: int) -> bool:
+    """Whether these can be waited for without a thread: pipes or sockets, on a system that has such things."""
+    modes = [os.fstat(descriptor).st_mode for descriptor in descriptors]
+    return os.name == "posix" and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+
+
+class Duplex(asyncio.Protocol):
+    """Reads lines, and writes lines. As an iterator it gives the lines that are for the SDK."""
+
+    def __init__(self, server: DirectServer) -> None:
+        """Answer plain calls with `server`."""
+        self._server = server
+        self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._calls: set[asyncio.Task[None]] = set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reading: asyncio.ReadTransport | None = None
+        self.writing: asyncio.WriteTransport | None = None
+        self._paused = False
+
+    # -- reading
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the pipe that is read."""
+        self._reading = cast("asyncio.ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came into lines, and answer them or pass them on."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            whole = b"".join([*self._parts, line]) if self._parts else line
+            self._parts.clear()
+            self._size = 0
+            self._heard(whole)
+        if rest:
+            self._parts.append(rest)
+            self._size += len(rest)
+        if self._size > MAX_LINE:
+            log.error("the client sent a message of more than %d bytes; the gateway ends", MAX_LINE)
+            self._parts.clear()
+            self._lines_in.close()
+
+    def eof_received(self) -> None:
+        """Take the last line even without its end."""
+        if self._parts:
+            self._heard(b"".join(self._parts))
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Take note that the client has closed its end."""
+        self._lines_in.close()
+
+    def _heard(self, line: bytes) -> None:
+        answering = self._server.answer(line)
+        if answering is not None:
+            call = asyncio.get_running_loop().create_task(self._answer(answering))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+            return
+        try:
+            self._lines_in.send_nowait(line.decode("utf-8", "replace"))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return
+        if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:
+            self._paused = True
+            self._reading.pause_reading()
+
+    def _waiting(self) -> int:
+        return self._lines_out.statistics().current_buffer_used
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Iterate over the lines that are for the SDK."""
+        async for line in self._lines_out:
+            if self._paused and not self._waiting() and self._reading is not None:
+                self._paused = False
+                self._reading.resume_reading()
+            yield line
+
+    # -- writing
+
+    async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
+        answer = await answering
+        if answer.message:
+            self._write(answer.message + b"\n")
+            await self._writable.wait()
+
+    async def write(self, text: str) -> None:
+        """Write what the SDK has to say."""
+        self._write(text.encode("utf-8", "replace"))
+        await self._writable.wait()
+
+    async def flush(self) -> None:
+        """Do nothing: what is written is on its way."""
+
+    def _write(self, line: bytes) -> None:
+        if self.writing is not None and not self.writing.is_closing():
+            self.writing.write(line)
+
+    def hold(self, *, please: bool) -> None:
+        """Wait with writing, or write again: the client does not read."""
+        if please:
+            self._writable.clear()
+        else:
+            self._writable.set()
+
+    async def close(self) -> None:
+        """Give up the calls under way, and close both pipes once all is written."""
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._lines_in.close()
+        self._lines_out.close()
+        for transport in (self._reading, self.writing):
+            if transport is not None:
+                transport.close()
+
+
+class _Writing(asyncio.BaseProtocol):
+    """Tells whether the client reads what is written."""
+
+    def __init__(self, hold: Callable[[bool], None]) -> None:
+        self._hold = hold
+
+    def pause_writing(self) -> None:
+        self._hold(True)  # noqa: FBT003  # the only argument
+
+    def resume_writing(self) -> None:
+        self._hold(False)  # noqa: FBT003
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._hold(False)  # noqa: FBT003
+
+
+@asynccontextmanager
+async def duplex(server: DirectServer, reading: int) -> AsyncIterator[Duplex]:
+    """Talk over descriptor `reading` and standard output, in whose place others find standard error meanwhile."""
+    loop = asyncio.get_running_loop()
+    pipes = Duplex(server)
+    with _standard_output() as output, os.fdopen(os.dup(reading), "rb", 0) as incoming:
+        await loop.connect_read_pipe(lambda: pipes, incoming)
+        with os.fdopen(os.dup(output), "wb", 0) as outgoing:
+            pipes.writing, _ = await loop.connect_write_pipe(
+                lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
+            )
+            try:
+                yield pipes
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await pipes.close()
+                    await anyio.lowlevel.checkpoint()
+
+
+@contextmanager
+def _standard_output() -> Iterator[int]:
+    """Take standard output for ourselves; what others print goes to standard error."""
+    wire = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield wire
+    finally:
+        os.set_blocking(wire, True)
+        os.dup2(wire, 1)
+        os.close(wire)

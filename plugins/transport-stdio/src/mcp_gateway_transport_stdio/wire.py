@@ -1,0 +1,204 @@
+"""The wire to a child process: messages for the SDK's dispatcher, and plain requests past it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client._transport import TransportStreams
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
+from msgspec import DecodeError, Struct, json
+
+from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway_transport_stdio.pipes import LineFn, Pipes
+
+Incoming = SessionMessage | Exception
+ChildFn = Callable[[LineFn, Callable[[], None]], AbstractAsyncContextManager[Pipes]]
+
+MOST_WAITING = 1000
+"""How many messages may wait for the dispatcher before the child is not read any more."""
+
+
+_ROUNDS = 3
+"""How many times around the event loop a message takes from the dispatcher to its client's stream."""
+
+
+class _Head(Struct):
+    """What tells whether a line is a response, and to which request."""
+
+    id: int | str | float | None = None
+    method: str | None = None
+
+
+_head = json.Decoder(_Head)
+
+
+@dataclass(slots=True)
+class Wire:
+    """The way to a child: the write stream of its session, and a wire for plain requests."""
+
+    _incoming: MemoryObjectSendStream[Incoming]
+    _backlog: Callable[[], int]
+    _pipes: Pipes | None = None
+    _waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
+    _paused: bool = False
+
+    def begin(self, pipes: Pipes) -> None:
+        """Use these pipes."""
+        self._pipes = pipes
+
+    # -- plain requests
+
+    async def exchange(self, message: bytes, request_id: int, _: Mapping[str, str], seconds: float) -> bytes:
+        """Send a request; return the line that answers it. See `DirectWire`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        self._waiting[request_id] = future
+        timer = None
+        try:
+            self._write(message)
+            if self._pipes is not None:
+                await self._pipes.writable()
+            timer = loop.call_later(seconds, _expire, future)
+            return await future
+        except BrokenPipeError:
+            raise NotSent("the process has just ended") from None
+        finally:
+            del self._waiting[request_id]
+            if timer is not None:
+                timer.cancel()
+
+    def heard(self, line: bytes) -> None:
+        """Hand a line to the request that waits for it, or to the dispatcher."""
+        if self._waiting:
+            try:
+                head = _head.decode(line)
+            except (DecodeError, RecursionError):
+                pass
+            else:
+                future = self._waiting.get(head.id) if isinstance(head.id, int) and head.method is None else None
+                if future is not None:
+                    self._resolve(future, line, _ROUNDS if self._backlog() else 0)
+                    return
+        if line.strip():
+            self._pass_on(line)
+
+    def _resolve(self, future: asyncio.Future[bytes], line: bytes, rounds: int) -> None:
+        """Answer a request; not before the dispatcher has passed on what came earlier."""
+        if future.done():
+            return
+        if rounds:
+            left = _ROUNDS if self._backlog() else rounds - 1
+            asyncio.get_running_loop().call_soon(self._resolve, future, line, left)
+        else:
+            future.set_result(line)
+
+    def ended(self) -> None:
+        """Take note that nothing more will come."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ServerUnavailable("it closed the connection; try again"))
+        self._incoming.close()
+
+    def _pass_on(self, line: bytes) -> None:
+        try:
+            message: Incoming = SessionMessage(
+                jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
+            )
+        except ValueError as error:
+            message = error
+        try:
+            self._incoming.send_nowait(message)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return
+        if not self._paused and self._backlog() > MOST_WAITING and self._pipes is not None:
+            self._paused = True
+            self._pipes.read_on(please=False)
+
+    def taken(self) -> None:
+        """Read on once the dispatcher has caught up."""
+        if self._paused and not self._backlog() and self._pipes is not None:
+            self._paused = False
+            self._pipes.read_on(please=True)
+
+    # -- the SDK's write stream
+
+    async def send(self, item: SessionMessage) -> None:
+        """Write a message."""
+        try:
+            self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace"))
+        except BrokenPipeError:
+            raise anyio.BrokenResourceError from None
+        if self._pipes is not None:
+            await self._pipes.writable()
+
+    async def aclose(self) -> None:
+        """Close nothing: the process is stopped by whoever started it."""
+
+    async def __aenter__(self) -> Self:
+        """Enter as the SDK's streams can be entered."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave; see `aclose`."""
+
+    def _write(self, line: bytes) -> None:
+        if self._pipes is None:
+            raise BrokenPipeError
+        self._pipes.write(line)
+
+
+class _Incoming:
+    """The SDK's read stream: what came, in order."""
+
+    def __init__(self, stream: MemoryObjectReceiveStream[Incoming]) -> None:
+        self._stream = stream
+        self.wire: Wire | None = None
+
+    async def receive(self) -> Incoming:
+        message = await self._stream.receive()
+        if self.wire is not None:
+            self.wire.taken()
+        return message
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def __aiter__(self) -> _Incoming:
+        return self
+
+    async def __anext__(self) -> Incoming:
+        try:
+            return await self.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+@asynccontextmanager
+async def wired(child: ChildFn) -> AsyncIterator[TransportStreams]:
+    """Start a child; yield the streams of a session with it."""
+    send, receive = anyio.create_memory_object_stream[Incoming](float("inf"))
+    wire = Wire(send, lambda: receive.statistics().current_buffer_used)
+    incoming = _Incoming(receive)
+    incoming.wire = wire
+    with send, receive:
+        async with child(wire.heard, wire.ended) as pipes:
+            wire.begin(pipes)
+            yield incoming, wire
+
+
+def _expire(future: asyncio.Future[bytes]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -1,0 +1,96 @@
+"""Plain requests to a child process, beside the messages that are for the SDK."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import pytest
+from mcp_gateway_transport_stdio.pipes import Program, child
+from mcp_gateway_transport_stdio.wire import wired
+
+from mcp_gateway.plugin import NotSent, ServerUnavailable
+
+SERVER = """
+import json, sys, time
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["method"] == "die":
+        sys.exit(3)
+    if message["method"] == "silence":
+        continue
+    if message["method"] == "chat":
+        print("this is no message", flush=True)
+        print(json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}), flush=True)
+    print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {"said": message["params"]}}), flush=True)
+"""
+
+
+@asynccontextmanager
+async def session():
+    program = Program([sys.executable, "-c", SERVER], {}, None, sys.stderr)
+    with anyio.fail_after(30):
+        async with wired(partial(child, program)) as streams:
+            yield streams
+
+
+async def send(wire, method="echo", request_id=1, params=b"{}", seconds=20.0):
+    message = b'{"jsonrpc":"2.0","id":%d,"method":"%b","params":%b}' % (request_id, method.encode(), params)
+    return await wire.exchange(message, request_id, {}, seconds)
+
+
+async def test_a_request_gets_the_line_that_answers_it():
+    async with session() as (_, wire):
+        big = b'"' + b"x" * 500_000 + b'"'
+        answers = {}
+
+        async def ask(number, params):
+            answers[number] = await send(wire, request_id=number, params=params)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(ask, number, big if number % 7 == 0 else b"%d" % number)
+    assert all(b'"id": %d,' % number in answers[number] for number in range(20))
+    assert big in answers[7]
+
+
+async def test_what_is_no_answer_is_for_the_sdk_and_comes_before_the_answer():
+    async with session() as (incoming, wire):
+        came = []
+
+        async def read():
+            while True:
+                came.append(await incoming.receive())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await send(wire, "chat")
+            assert isinstance(came[0], Exception)
+            assert came[1].message.method == "notifications/message"
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_process_that_ends_takes_its_requests_with_it():
+    async with session() as (incoming, wire):
+        with pytest.raises(ServerUnavailable, match="closed the connection"):
+            await send(wire, "die")
+        with pytest.raises(NotSent):
+            await send(wire)
+        with pytest.raises(anyio.EndOfStream):
+            await incoming.receive()
+
+
+async def test_silence_has_an_end():
+    async with session() as (_, wire):
+        with pytest.raises(TimeoutError):
+            await send(wire, "silence", seconds=0.05)
+        assert await send(wire, request_id=2)
+
+
+async def test_a_request_that_is_given_up_disturbs_no_other():
+    async with session() as (_, wire):
+        with anyio.move_on_after(0.05):
+            await send(wire, "silence")
+        assert b'"id": 2' in await send(wire, request_id=2)
