@@ -11,12 +11,14 @@ from matrix import (
     ADA,
     BACKWARD,
     EQUAL,
+    EVERYTHING,
     FORM,
     FORWARD,
     HOME,
     LOGIN,
     NEW_CLIENT,
     OLD_SERVER,
+    OVER,
     PAIRS,
     SAMPLE,
     WORD,
@@ -28,6 +30,7 @@ from matrix import (
     shared_house,
     visitors,
 )
+from support import until
 from wire import HttpClient
 
 FORM_QUESTION = ("elicitation/create", FORM)
@@ -146,6 +149,16 @@ def test_all_others_are_asked_for_the_visit(visitor: Visitors, pair: Pair) -> No
     assert len(client.results) == pair.modern
 
 
+@pytest.mark.parametrize("over", OVER)
+def test_a_call_is_not_repeated_for_a_new_client_whose_user_does_not_agree(visitor: Visitors, over: str) -> None:
+    pair = Pair("modern", "handshake", over)
+    client = visitor(pair, EVERYTHING, {"elicitation/create": {"action": "decline"}})
+    params = {"name": f"{pair.name}__visit", "arguments": {"id": f"declined-{over}"}}
+    result = client.converse("tools/call", params)["result"]
+    assert (result["isError"], result["structuredContent"]["error_code"]) == (True, "input_required")
+    assert "the user did not agree" in result["content"][0]["text"]
+
+
 @cell("a question that the client cannot answer", pairs=OLD_SERVER)
 def test_an_old_server_is_told_that_its_question_cannot_be_answered(visitor: Visitors, pair: Pair) -> None:
     client = visitor(pair)
@@ -194,6 +207,50 @@ def test_each_of_two_clients_gets_its_own_questions(visitor: Visitors, pair: Pai
         assert client.asked == [_question(name)]
         expected = answered(pair, {"action": "accept", "content": {"name": name}})
         assert result["structuredContent"] == expected
+
+
+@cell("two clients with one credential")
+def test_two_clients_are_two_even_with_one_credential(visitor: Visitors, pair: Pair) -> None:
+    converse(visitor.answering(pair), pair, [ROOTS_QUESTION])
+    people = {name: visitor.answering(pair) for name in ("ann", "bob")}
+    calls = {name: {"name": f"{pair.name}__ask", "arguments": {"rounds": [[_question(name)]]}} for name in people}
+    begun = {name: client.begin("tools/call", calls[name]) for name, client in people.items()}
+    results = {name: people[name].finish(begun[name])["result"] for name in ("bob", "ann")}
+    for name, client in people.items():
+        if pair.modern:
+            again = {**calls[name], **client.answers_to(results[name])}
+            results[name] = client.ask("tools/call", again)["result"]
+        assert client.asked == [_question(name)]
+        assert results[name]["structuredContent"] == answered(pair, ADA)
+
+
+@cell("a question that is declined")
+def test_a_refusal_passes_as_every_answer(visitor: Visitors, pair: Pair) -> None:
+    client = visitor(pair, EVERYTHING, {"elicitation/create": {"action": "decline"}})
+    response = converse(client, pair, [FORM_QUESTION])
+    assert response["result"]["structuredContent"] == answered(pair, {"action": "decline"})
+
+
+@pytest.mark.parametrize("over", OVER)
+def test_a_question_ends_with_its_call(visitor: Visitors, house: House, over: str) -> None:
+    pair = Pair("handshake", "handshake", over)
+    client, before = visitor.answering(pair), len(house.logged(pair, "stopped"))
+    stream = client.begin("tools/call", {"name": f"{pair.name}__ask", "arguments": {"rounds": [[ROOTS_QUESTION]]}})
+    question = stream.next()
+    assert question is not None
+    assert question["method"] == "roots/list"
+    client.cancel(stream)
+    until(lambda: house.logged(pair, "stopped")[before:] == ["ask"], "the server hears that the call is cancelled")
+    client.tell({"jsonrpc": "2.0", "id": question["id"], "result": HOME})
+    assert converse(client, pair, [ROOTS_QUESTION])["result"]["structuredContent"] == answered(pair, HOME)
+
+
+@pytest.mark.parametrize("over", OVER)
+def test_an_error_of_the_client_is_the_server_s_answer(visitor: Visitors, over: str) -> None:
+    pair = Pair("handshake", "handshake", over)
+    response = converse(visitor(pair, EVERYTHING), pair, [FORM_QUESTION])
+    error = {"code": -32601, "message": "Method not found"}
+    assert response["result"]["structuredContent"] == {"answers": [{"error": error}]}
 
 
 def _question(name: str) -> tuple[str, Json]:
