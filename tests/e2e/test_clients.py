@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -86,21 +86,27 @@ async def test_the_sdks_client_lists_searches_and_calls(target: Any, mode: Any, 
         assert wrong.is_error is True
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
-def test_the_inspector_lists_searches_and_calls(
-    target: Any, era: str, place: tuple[Workshop, Path], programs: Programs, tmp_path: Path
-) -> None:
+def inspection(target: Any, era: str, config: Path, programs: Programs, home: Path) -> Callable[..., Json]:
+    """Return what runs the Inspector once, and returns the result that it prints."""
     if isinstance(target, str):
         reach, command = ["--transport", "http", "--server-url", target], []
     else:
-        reach, command = ["-e", f"SERVER_CONFIG_PATH={place[1]}"], ["--", GATEWAY]
+        reach, command = ["-e", f"SERVER_CONFIG_PATH={config}"], ["--", GATEWAY]
 
     def inspect(*arguments: str, code: int = 0) -> Json:
-        done = programs.inspect(*reach, "--protocol-era", era, *arguments, *command, home=tmp_path)
+        done = programs.inspect(*reach, "--protocol-era", era, *arguments, *command, home=home)
         assert done.returncode == code, done.stderr
         result: Json = json.loads(done.stdout)["result"]
         return result
 
+    return inspect
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
+def test_the_inspector_lists_searches_and_calls(
+    target: Any, era: str, place: tuple[Workshop, Path], programs: Programs, tmp_path: Path
+) -> None:
+    inspect = inspection(target, era, place[1], programs, tmp_path)
     assert inspect("--method", "initialize")["serverInfo"]["name"] == "mcp-orchestration-gateway"
     listed = {tool["name"] for tool in inspect("--method", "tools/list")["tools"]}
     assert {"tool_search", "everything__echo"} <= listed
@@ -116,6 +122,34 @@ def test_the_inspector_lists_searches_and_calls(
     assert native["content"] == [{"type": "text", "text": "Echo: x"}]
     unknown = json.dumps({"tool_name": "time__nope"})
     inspect("--method", "tools/call", "--tool-name", "call_remote_tool", "--tool-args-json", unknown, code=5)
+
+
+@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
+def test_the_inspector_lists_prompts_resources_and_templates(
+    era: str, url: str, place: tuple[Workshop, Path], programs: Programs, tmp_path: Path
+) -> None:
+    inspect = inspection(url, era, place[1], programs, tmp_path)
+    prompts = {prompt["name"]: prompt for prompt in inspect("--method", "prompts/list")["prompts"]}
+    assert prompts["everything__args-prompt"]["arguments"][0]["name"] == "city"
+    listed = [resource["uri"] for resource in inspect("--method", "resources/list")["resources"]]
+    assert "demo://resource/static/document/architecture.md" in listed
+    templates = inspect("--method", "resources/templates/list")["resourceTemplates"]
+    assert "demo://resource/dynamic/text/{resourceId}" in [template["uriTemplate"] for template in templates]
+
+
+@pytest.mark.parametrize("over", ["stdio", "http"])
+@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
+def test_the_inspector_gets_a_prompt_and_reads_a_resource_first_of_all(
+    over: str, era: str, url: str, workshop: Workshop, programs: Programs
+) -> None:
+    script = [programs.script("server-everything"), "stdio"]
+    config = workshop.config({"name": "everything", "command": programs.node, "args": script})
+    inspect = inspection(url if over == "http" else None, era, config, programs, workshop.folder)
+    chosen = ["--prompt-name", "everything__args-prompt", "--prompt-args", "city=Oslo"]
+    got = inspect("--method", "prompts/get", *chosen)
+    assert got["messages"] == [{"role": "user", "content": {"type": "text", "text": "What's weather in Oslo?"}}]
+    read = inspect("--method", "resources/read", "--uri", "demo://resource/dynamic/text/7")["contents"][0]
+    assert read["text"].startswith("Resource 7: This is a plaintext resource")
 
 
 def start_everything(workshop: Workshop, programs: Programs, port: int) -> Process:

@@ -7,6 +7,7 @@ import json
 import pytest
 from counterparts.people import ANSWERS
 from counterparts.places import PYTHON, Visit
+from support import until
 
 pytest_plugins = ["counterparts.fixtures"]
 
@@ -41,6 +42,15 @@ def test_a_user_is_sent_to_the_very_url(visit: Visit, server: str) -> None:
     since = len(visit.person.lines)
     assert json.loads(visit.text(server, "visit")) == {"action": "accept"}
     assert questions(visit, "elicitation/create", since) == [LOGIN]
+
+
+def test_a_client_of_the_handshake_era_hears_that_a_visit_is_over(visit: Visit) -> None:
+    if visit.modern or visit.place.chained:
+        return  # the modern era has neither ids of questions nor this notification
+    since = len(visit.person.lines)
+    assert json.loads(visit.text("mcp1", "visit")) == {"action": "accept"}
+    assert [params["elicitationId"] for _, params in visit.person.told("asked", since)] == ["visit-1"]
+    visit.person.heard("completed", lambda told: told == ["visit-1"], since)
 
 
 @pytest.mark.parametrize("server", PYTHON)
@@ -105,4 +115,16 @@ def test_a_server_from_npm_asks_for_the_users_roots(visit: Visit) -> None:
     text = visit.text("everything", "get-roots-list")
     assert "Current MCP Roots (1 total)" in text
     assert "1. home\n   URI: file:///home/ada" in text
-    assert visit.person.told("asked")
+    assert ["roots/list", {}] in visit.person.told("asked") or visit.modern
+
+
+def test_a_server_hears_that_the_users_roots_have_changed(visit: Visit) -> None:
+    if visit.modern or visit.place.chained:
+        return  # the modern era has no such notification: its servers ask each time
+    with visit.person.answering(roots=[{"uri": "file:///elsewhere", "name": "new"}]):
+        visit.person.do("roots_changed")
+        until(
+            lambda: "URI: file:///elsewhere" in visit.text("everything", "get-roots-list"), "the server has asked again"
+        )
+    visit.person.do("roots_changed")
+    until(lambda: "URI: file:///home/ada" in visit.text("everything", "get-roots-list"), "the server has asked again")

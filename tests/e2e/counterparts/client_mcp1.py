@@ -40,6 +40,8 @@ async def noticed(message: Any) -> None:
         tell("changed", root.method)
     elif root is not None and root.method == "notifications/resources/updated":
         tell("updated", str(root.params.uri))
+    elif root is not None and root.method == "notifications/elicitation/complete":
+        tell("completed", root.params.elicitationId)
 
 
 def orders_of(session: ClientSession) -> dict[str, OrderFn]:

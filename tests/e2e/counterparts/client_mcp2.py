@@ -40,6 +40,8 @@ async def noticed(message: Any) -> None:
         tell("changed", method)
     elif method == "notifications/resources/updated":
         tell("updated", str(message.params.uri))
+    elif method == "notifications/elicitation/complete":
+        tell("completed", message.params.elicitation_id)
 
 
 def orders_of(client: Client) -> dict[str, OrderFn]:

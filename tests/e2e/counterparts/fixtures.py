@@ -29,7 +29,7 @@ def town(tmp_path_factory: pytest.TempPathFactory, programs: Programs, pythons: 
 
 
 VISITS = {
-    "stdio": ["mcp1", "mcp2-legacy", "mcp2-auto", "fastmcp4-auto"],
+    "stdio": ["mcp1", "mcp2-auto", "fastmcp4-auto"],
     "http": list(CLIENTS),
     "stdio-stdio": ["mcp1", "mcp2-auto"],
     "http-http": ["mcp1", "mcp2-auto"],

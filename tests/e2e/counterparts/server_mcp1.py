@@ -63,6 +63,7 @@ async def ask_twice(ctx: Context[Any, Any, Any]) -> str:
 @server.tool()
 async def visit(ctx: Context[Any, Any, Any]) -> str:
     answer = await ctx.elicit_url("Log in", "https://login.example/", "visit-1")
+    await ctx.session.send_elicit_complete("visit-1", related_request_id=ctx.request_id)
     return json.dumps({"action": answer.action})
 
 

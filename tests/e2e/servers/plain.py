@@ -3,9 +3,8 @@
 plain.py stdio|http [--era handshake|modern] [--port N] [--log FILE] [--start-delay SECONDS] [--sessions] [--tool NAME]
          [--place NAME] [--restless] [--full] [--ask-first]
 
-With --full it has all that the protocol has, in both eras; with --ask-first it asks something as soon as it is greeted.
-
-It writes a line to FILE for everything that the tests want to know: its start, each request, each notification.
+With --full it has all that the protocol has, in both eras; with --ask-first it asks something beside its answers.
+To FILE it writes what the tests want to know: its start, each request, each notification.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ from plain_talk import (
 from plain_wire import serve_http, serve_stdio
 
 MODERN = "2026-07-28"
-
 TOOLS = [
     ODD_TOOL,
     {"name": "echo", "description": "Returns its arguments", "inputSchema": SIMPLE},
@@ -109,7 +107,7 @@ class Server:
             session.answers[message["id"]] = message
             return None
         self.log(method, params)
-        if method == ("server/discover" if self.modern else "notifications/initialized") and self.ask_first:
+        if self.ask_first and method == ("tools/list" if self.modern else "notifications/initialized"):
             threading.Thread(target=self.ask_beside, args=[session], daemon=True).start()
         if "id" not in message:
             if method == "notifications/cancelled":
@@ -248,7 +246,7 @@ class Server:
             case "announce" if self.full:
                 return self.add(call.arguments["kind"], call.arguments["item"], call)
             case "job" if self.full:
-                return job(call, self.tasks)
+                return job(call, self.tasks, self.place)
         if name in self.more:
             return {"content": [], "structuredContent": {"called": name}}
         raise Error({"code": -32602, "message": f"Unknown tool: {name}"})

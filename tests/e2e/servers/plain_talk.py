@@ -211,9 +211,9 @@ def announce(sessions: list[Session], method: str, params: Json, wants: Callable
 JOB = {"content": [{"type": "text", "text": "job done"}]}
 
 
-def job(call: Call, tasks: dict[str, Json]) -> Json:
+def job(call: Call, tasks: dict[str, Json], place: str) -> Json:
     """Do something at once, or make a task of it if the client knows how to ask about tasks."""
-    task: Json = {"taskId": f"plain-{len(tasks) + 1}", "status": "working", "vendor": [None, 2**70]}
+    task: Json = {"taskId": f"{place}-{len(tasks) + 1}", "status": "working", "vendor": [None, 2**70]}
     if call.modern and TASKS in call.told.get("extensions", {}):
         tasks[task["taskId"]] = task
         return {"resultType": "task", **task, "ttlMs": 60000, "pollIntervalMs": 10}

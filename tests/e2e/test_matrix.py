@@ -1,0 +1,48 @@
+"""The table of core/README.md has a test for each of its cells."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+from matrix import CELLS, PAIRS
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "core" / "README.md"
+HEADING = "## Both eras"
+
+
+def rows() -> dict[str, list[str]]:
+    """Return the table: what it says for each feature and each pair."""
+    section = README.read_text(encoding="utf-8").split(f"{HEADING}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    heading, _, *body = lines
+    assert heading[1:] == [f"`{pair}`" for pair in PAIRS], "the columns are the pairs of eras"
+    assert len({line[0] for line in body}) == len(body), "each feature has one row"
+    return {line[0]: line[1:] for line in body}
+
+
+@pytest.fixture(scope="module")
+def tested() -> dict[str, set[str]]:
+    """Return for which cells there are tests, whichever of their files are run."""
+    for path in HERE.glob("test_matrix_*.py"):
+        spec = spec_from_file_location(f"cells_of_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        sys.modules[spec.name] = module
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            del sys.modules[spec.name]
+    return CELLS
+
+
+def test_every_cell_says_what_happens() -> None:
+    assert all(len(cells) == len(PAIRS) and all(cell.strip() for cell in cells) for cells in rows().values())
+
+
+def test_every_cell_has_a_test_and_every_test_a_cell(tested: dict[str, set[str]]) -> None:
+    assert {feature: set(PAIRS) for feature in rows()} == dict(tested)
