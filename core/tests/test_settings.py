@@ -32,6 +32,7 @@ DEFAULTS = {
     "MCP_GATEWAY_SESSION_IDLE_TIMEOUT": ("idle_timeout", 1800.0, "9", 9.0),
     "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
     "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),
+    "GATEWAY_DIRECT": ("direct", True, "false", False),
     "GATEWAY_PLUGINS": ("plugins", "", "a,b", "a,b"),
     "GATEWAY_DISABLED_PLUGINS": ("disabled_plugins", "", "c", "c"),
 }

@@ -93,8 +93,8 @@ async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping
     """Put a modern server's questions to a handshake-era client; return what to add to the request.
 
     Raises:
-        NotAnswered: the client did not declare that it can answer such a question, or took too long.
-        MCPError: the client answered with an error.
+        NotAnswered: the client did not declare that it can answer such a question, took too
+            long, or answered with an error.
 
     """
     requests = result.get("inputRequests")
@@ -105,8 +105,12 @@ async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping
             raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
         if params.get("mode") == "url":
             params.setdefault("elicitationId", f"{server}-{key}")  # the handshake era wants one, the modern has none
-        with anyio.move_on_after(_ASK_SECONDS):
-            given[key] = {"resultType": "complete", **await ask(method, params)}
+        try:
+            with anyio.move_on_after(_ASK_SECONDS):
+                given[key] = {"resultType": "complete", **await ask(method, params)}
+        except MCPError as error:
+            said = f"the client answered with an error: {error.error.message} ({error.code})"
+            raise NotAnswered(f"server {server!r} asks for {method}, and {said}") from None
         if key not in given:
             raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
     if not given:

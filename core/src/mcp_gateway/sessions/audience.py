@@ -59,6 +59,17 @@ class Audience:
         """Whether a client that is still connected has used the session."""
         return any(self.way_to(client) is not None for client in self.clients)
 
+    def left(self, client: str) -> None:
+        """Forget a client that has left, and take back what it was asked beside its requests."""
+        if client in self.clients:
+            self.clients.discard(client)
+            self.close()
+
+    def close(self) -> None:
+        """Take back the questions that belong to no request: nobody will answer them."""
+        for question in self._questions:
+            question.cancel()
+
     @asynccontextmanager
     async def during(self, request_id: str | int, exchange: Exchange) -> AsyncIterator[None]:
         """Have an exchange under way inside."""

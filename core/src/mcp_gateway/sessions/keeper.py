@@ -60,6 +60,7 @@ class Keeper:
     def stop(self) -> None:
         """End the session within `CLOSE_SECONDS`; at once if it is not open yet."""
         self._stopping = True
+        self.audience.close()
         self._over.set()
         self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
 

@@ -95,7 +95,7 @@ class Pool:
         for borrower in [borrower for borrower in self._shared.keepers if borrower.client == client]:
             self._drop(borrower)
         for keeper in self._shared.keepers.values():
-            keeper.audience.clients.discard(client)
+            keeper.audience.left(client)
 
     async def want_messages(self, client: str, level: str) -> None:
         """Tell the servers whose sessions a client has used how severe a message must be for it."""

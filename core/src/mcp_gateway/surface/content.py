@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import mcp_types as types
@@ -43,23 +44,18 @@ class Content:
     async def read(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction, *, modern: bool) -> Json:
         """Answer `resources/read`. Each era has a code of its own for a resource that does not exist."""
         read = self._gateway.read(str(params.get("uri")), as_params(params), caller, interaction)
-        try:
+        with _unknown_resource(str(params.get("uri")), modern=modern):
             return _cacheable(await _answered(read))
-        except MCPError as error:
-            ours = isinstance(error.error.data, dict) and error.error.data.get("error_code") == UnknownResource.code
-            if not ours:
-                raise
-            code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
-            raise MCPError(code, error.error.message, {**error.error.data, "uri": params.get("uri")}) from None
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
-        """Answer `resources/subscribe`."""
+        """Answer `resources/subscribe`, which only the handshake era has; in the modern one it is a part of another."""
 
         async def subscribed() -> Json:
             await self._gateway.subscribe(subscriber, uri, caller, updated)
             return {}
 
-        return await _answered(subscribed())
+        with _unknown_resource(uri, modern=False):
+            return await _answered(subscribed())
 
     async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer a request of a kind that the gateway has no part in."""
@@ -79,6 +75,19 @@ def _cacheable(result: Json) -> Json:
     if result.get("resultType", "complete") != "complete":
         return result
     return {"ttlMs": 0, "cacheScope": "private", **result}
+
+
+@contextmanager
+def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
+    """Say of an unknown resource what the client's era says, and which one it is."""
+    try:
+        yield
+    except MCPError as error:
+        data = error.error.data
+        if not isinstance(data, dict) or data.get("error_code") != UnknownResource.code:
+            raise
+        code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
+        raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 
 
 async def _answered(request: Awaitable[Json]) -> Json:
