@@ -34,13 +34,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop,
         yield workshop, workshop.config(*entries)
 
 
-@pytest.fixture(scope="module", params=["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"])
+@pytest.fixture(scope="module", params=[f"{client}-{lane}" for client in SERVERS for lane in ("direct", "usual")])
 def client(request: pytest.FixtureRequest, config: tuple[Workshop, Path]) -> Any:
-    transport, _, era = request.param.partition("-")
+    """Clients of all kinds, whose plain calls take the direct lane, or the one that all else takes."""
+    transport, era, lane = request.param.split("-")
     workshop, path = config
+    direct = "true" if lane == "direct" else "false"
     if transport == "stdio":
-        return PipeClient(workshop.start([GATEWAY], workshop.environment(path)), era == "modern")
-    return HttpClient(workshop.listening(path).url, era == "modern")
+        return PipeClient(workshop.start([GATEWAY], workshop.environment(path, GATEWAY_DIRECT=direct)), era == "modern")
+    return HttpClient(workshop.listening(path, GATEWAY_DIRECT=direct).url, era == "modern")
 
 
 @pytest.fixture(params=SERVERS)
