@@ -121,10 +121,10 @@ def test_a_server_from_npm_asks_for_the_users_roots(visit: Visit) -> None:
 def test_a_server_hears_that_the_users_roots_have_changed(visit: Visit) -> None:
     if visit.modern or visit.place.chained:
         return  # the modern era has no such notification: its servers ask each time
-    with visit.person.answering(roots=[{"uri": "file:///elsewhere", "name": "new"}]):
-        visit.person.do("roots_changed")
-        until(
-            lambda: "URI: file:///elsewhere" in visit.text("everything", "get-roots-list"), "the server has asked again"
-        )
-    visit.person.do("roots_changed")
-    until(lambda: "URI: file:///home/ada" in visit.text("everything", "get-roots-list"), "the server has asked again")
+    for roots in ([{"uri": "file:///elsewhere", "name": "new"}], ANSWERS["roots"]):
+        since = len(visit.person.lines)
+        with visit.person.answering(roots=roots):
+            visit.person.do("roots_changed")
+            visit.person.heard("asked", lambda told: told[0] == "roots/list", since)
+            uri = f"URI: {roots[0]['uri']}"
+            until(lambda uri=uri: uri in visit.text("everything", "get-roots-list"), "the server knows the roots")
