@@ -261,13 +261,5 @@ def test_a_call_fails_if_its_question_is_answered_with_an_error(visitor: Visitor
     assert "the client answered with an error: Method not found" in result["content"][0]["text"]
 
 
-@pytest.mark.parametrize("over", OVER)
-def test_a_call_fails_if_its_question_is_answered_with_an_error(visitor: Visitors, over: str) -> None:
-    pair = Pair("handshake", "modern", over)
-    result = converse(visitor(pair, EVERYTHING), pair, [FORM_QUESTION])["result"]
-    assert (result["isError"], result["structuredContent"]["error_code"]) == (True, "input_required")
-    assert "the client answered with an error: Method not found" in result["content"][0]["text"]
-
-
 def _question(name: str) -> tuple[str, Json]:
     return ("elicitation/create", {**FORM, "message": f"for {name}"})
