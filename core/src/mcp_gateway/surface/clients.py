@@ -140,6 +140,10 @@ class Clients:
         """Take note of how severe a message must be for a handshake-era client."""
         _connection(context.session).state[_LEVEL] = level
 
+    def wants_messages(self, client: str) -> bool:
+        """Whether a handshake-era client has said how severe messages must be."""
+        return client in self._connections and _LEVEL in self._connections[client].state
+
     def way_to(self, client: str) -> Interaction | None:
         """Return the way to a connected client beside its requests."""
         connection = self._connections.get(client)

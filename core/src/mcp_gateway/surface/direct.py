@@ -102,12 +102,28 @@ class Direct:
         named = self._named(call) if client is not None else None
         if client is None or named is None:
             return None
-        if client.capabilities and not (modern and self.gateway.pool.known_modern(named[0].spec)):
-            return None  # the server may ask this client while it works
+        if not self._is_silent(named[0].spec, client, modern=modern):
+            return None
         caller = Caller(headers=headers or {}, client=client.name, capabilities=client.capabilities)
         plain = _Plain(call, caller, *named, modern)
         answering = self._answered(plain)
         return answering if modern and headers is not None else self._cancellable(plain, answering)
+
+    def _is_silent(self, spec: ServerSpec, client: DirectClient, *, modern: bool) -> bool:
+        """Whether the server has nothing to say to this client while it works: neither questions nor messages."""
+        is_modern = self.gateway.pool.known_modern(spec)
+        if client.capabilities and not (modern and is_modern):
+            return False
+        offer = self.gateway.registry.catalogue.servers.get(spec.name)
+        if modern or offer is None or "logging" not in offer.capabilities:
+            return True
+        return is_modern and not self.clients.wants_messages(client.name)
+
+    def leave(self, client: str) -> None:
+        """Give up the calls of a client that has left."""
+        for key, task in list(self._under_way.items()):
+            if key[0] == client:
+                task.cancel(_BY_CLIENT)
 
     def cancel(self, client: str, request_id: object) -> None:
         """Give up a call that its client does not want answered any more."""

@@ -200,7 +200,8 @@ class GatewayServer(Server[Any]):
         await self._gateway.pool.tell(str(caller_of(context).client), "notifications/roots/list_changed")
 
     def _gone(self, client: str) -> None:
-        """Forget a client that has left."""
+        """Forget a client that has left, and what it wanted."""
+        self._direct.leave(client)
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
 
