@@ -1,0 +1,97 @@
+"""The bench: `tox -e bench -- [SCENARIO...] [--peers NAME,...]`; README.md beside this file says what it does."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+import machine
+from bench import Bench
+from builds import program
+from environments import Unavailable
+from peers import PAIRS, PEERS, Peer
+from scenarios.calls import calls, large
+from scenarios.cold import cold
+from scenarios.tools import idle, tools
+
+SCENARIOS: dict[str, Callable[[Bench], None]] = {
+    "calls": calls,
+    "large": large,
+    "tools": tools,
+    "cold": cold,
+    "idle": idle,
+}
+
+
+def numbers(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
+def chosen_peers(text: str) -> list[Peer]:
+    names = list(PEERS) if text == "all" else text.split(",")
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(PEERS)}")
+    return [PEERS[name] for name in names]
+
+
+def chosen_pairs(text: str) -> list[str]:
+    unknown = [pair for pair in text.split(",") if pair not in PAIRS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(PAIRS)}")
+    return text.split(",")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Measures this gateway beside others.")
+    parser.add_argument("scenario", nargs="*", help=f"{', '.join(SCENARIOS)}; report, install; all of them by default")
+    parser.add_argument("--peers", type=chosen_peers, default="all", help="names, with commas; all by default")
+    parser.add_argument("--pairs", type=chosen_pairs, default=",".join(PAIRS), help="how client and servers connect")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of calls")
+    parser.add_argument("--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`")
+    parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
+    parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
+    return parser.parse_args(arguments)
+
+
+def install(peers: Sequence[Peer]) -> None:
+    """Make all environments, and say what is in them."""
+    for peer in peers:
+        try:
+            print(f"{peer.name:30} {peer.described()}", flush=True)
+        except Unavailable as error:
+            print(f"{peer.name:30} cannot be installed: {error}", flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unknown = [name for name in options.scenario if name not in {*SCENARIOS, "report", "install"}]
+    if unknown:
+        raise SystemExit(f"bench: no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}, report, install")
+    for name in ("downstream", "load"):
+        program(name)
+    bench = Bench(
+        options.peers,
+        options.pairs,
+        options.rounds,
+        options.seconds,
+        options.callers,
+        options.tools,
+        options.servers,
+        0,
+        False,
+        machine.describe(),
+    )
+    if "install" in options.scenario:
+        install(options.peers)
+    for name in options.scenario or SCENARIOS:
+        if name in SCENARIOS:
+            SCENARIOS[name](bench)
+
+
+if __name__ == "__main__":
+    main()
