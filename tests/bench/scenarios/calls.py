@@ -35,9 +35,10 @@ def measure(bench: Bench, scenario: str, peer: Peer, pair: str, size: int, calle
     def deed() -> None:
         peer.version()
         with ExitStack() as stack:
+            # the peer first: one of them ends processes at its start that it takes for its own lost children
+            stage = stack.enter_context(Stage(peer, pair))
             direct = stack.enter_context(Stage(yardstick("direct", peer), direct_pair(pair)))
             raw = stack.enter_context(Stage(yardstick("raw", peer), pair))
-            stage = stack.enter_context(Stage(peer, pair))
             for round_ in range(bench.rounds):
                 for count in callers:
                     measured = {
