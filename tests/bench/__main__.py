@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -10,10 +11,12 @@ from collections.abc import Callable, Sequence
 import machine
 from bench import Bench
 from builds import program
+from conversations import KINDS
 from environments import Unavailable
 from peers import PAIRS, PEERS, Peer
 from scenarios.calls import calls, large
 from scenarios.cold import cold
+from scenarios.memory import memory
 from scenarios.tools import idle, tools
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
@@ -22,6 +25,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "tools": tools,
     "cold": cold,
     "idle": idle,
+    "memory": memory,
 }
 
 
@@ -44,6 +48,13 @@ def chosen_pairs(text: str) -> list[str]:
     return text.split(",")
 
 
+def chosen_kinds(text: str) -> tuple[str, ...]:
+    unknown = [kind for kind in text.split(",") if text and kind not in KINDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(KINDS)}")
+    return tuple(text.split(",")) if text else ()
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures this gateway beside others.")
     parser.add_argument("scenario", nargs="*", help=f"{', '.join(SCENARIOS)}; report, install; all of them by default")
@@ -54,6 +65,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`")
     parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
     parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
+    parser.add_argument("--calls", type=int, default=10000, help="after the warm-up, in `memory`")
+    parser.add_argument("--kinds", type=chosen_kinds, default="", help=f"of calls in `memory`: {', '.join(KINDS)}")
+    parser.add_argument("--trace", action="store_true", help="say what has grown, in `memory`")
     return parser.parse_args(arguments)
 
 
@@ -72,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [name for name in options.scenario if name not in {*SCENARIOS, "report", "install"}]
     if unknown:
         raise SystemExit(f"bench: no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}, report, install")
+    for name in [name for name in os.environ if name.startswith(("GATEWAY_", "MCP_GATEWAY_"))]:
+        del os.environ[name]  # settings of the person who measures are not what is measured
     for name in ("downstream", "load"):
         program(name)
     bench = Bench(
@@ -82,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.callers,
         options.tools,
         options.servers,
-        0,
-        False,
+        options.calls,
+        options.kinds,
+        options.trace,
         machine.describe(),
     )
     if "install" in options.scenario:

@@ -32,6 +32,7 @@ class Bench:
     tools: Sequence[int]
     servers: Sequence[int]
     calls: int
+    kinds: Sequence[str]
     trace: bool
     machine: Json = field(default_factory=dict)
 
