@@ -171,7 +171,8 @@ class Stage:
 
 def wait_for_port(port: int) -> None:
     """Wait until somebody listens."""
-    for _ in range(400):
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.01)

@@ -6,16 +6,20 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any
 
 from clients import HANDSHAKE, INFO, MODERN, RESERVED
 
 Json = dict[str, Any]
 Heard = Callable[[Json], None]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CAPABILITIES: Json = {"elicitation": {"form": {}}}
 ANSWER = {"action": "accept", "content": {"name": "Ada"}}
 PATIENCE = 60
+
+
+class Idle(Exception):
+    """A connection was closed before an answer began, as servers may do with one that lay idle."""
 
 
 class Talker:
@@ -47,14 +51,13 @@ class Talker:
     async def tell(self, message: Json) -> None:
         raise NotImplementedError
 
-    async def cancel(self, request: Json, asking: asyncio.Task[Json]) -> None:
+    async def cancel(self, request: Json, asking: asyncio.Task[Any]) -> None:
         """Say that an answer is wanted no more."""
         if not (self.modern and isinstance(self, HttpTalker)):
             params = {"requestId": request["id"], "reason": "enough"}
             await self.tell({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
         asking.cancel()
-        with suppress(asyncio.CancelledError):
-            await asking
+        await asyncio.gather(asking, return_exceptions=True)  # an answer that was on its way is none
 
     async def respond(self, question: Json) -> None:
         await self.tell({"jsonrpc": "2.0", "id": question["id"], "result": ANSWER})
@@ -70,7 +73,7 @@ class HttpTalker(Talker):
         super().__init__(era)
         self._port = port
         self._session: dict[str, str] = {}
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: Streams | None = None
 
     def _head(self, verb: str, message: Json, length: int) -> bytes:
         headers = {"Host": f"127.0.0.1:{self._port}", "Content-Type": "application/json", **self._session}
@@ -82,17 +85,23 @@ class HttpTalker(Talker):
         lines = [f"{verb} /mcp HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         return "\r\n".join(lines).encode()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> Streams:
         return await asyncio.open_connection("127.0.0.1", self._port, limit=1 << 24)
 
     async def ask(self, request: Json, heard: Heard = lambda _: None) -> Json:
-        reader, writer = self._streams or await self._open()
-        self._streams = None
-        finished = False
+        while self._streams:
+            try:
+                return await self._ask(self._streams, request, heard)
+            except Idle:
+                self._streams = None
+        return await self._ask(await self._open(), request, heard)
+
+    async def _ask(self, streams: Streams, request: Json, heard: Heard) -> Json:
+        (reader, writer), self._streams = streams, None
+        finished, answer = False, Json()
         try:
             body = json.dumps(request).encode()
             writer.write(self._head("POST", request, len(body)) + body)
-            answer: Json = {}
             async with asyncio.timeout(PATIENCE):
                 async for message in self._messages(reader):
                     if "method" in message and "id" in message:
@@ -104,13 +113,16 @@ class HttpTalker(Talker):
             finished = True
         finally:
             if finished:
-                self._streams = (reader, writer)
+                self._streams = streams
             else:
                 writer.close()
         return answer
 
     async def _messages(self, reader: asyncio.StreamReader) -> AsyncIterator[Json]:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise Idle from error
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         if session := headers.get("mcp-session-id"):
             self._session = {"Mcp-Session-Id": session, "MCP-Protocol-Version": HANDSHAKE}

@@ -110,7 +110,7 @@ def notice(session: str, message: Json) -> None:
         if task:
             task.cancel()
     elif "method" not in message and (question := asked.get(message.get("id", ""))) and not question.done():
-        question.set_result(message.get("result") or {})
+        question.set_result(message.get("result") or {"refused": message.get("error")})
 
 
 async def run(session: str, message: Json, send: Send) -> None:

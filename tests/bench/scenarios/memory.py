@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import Bench, say
 from builds import cache_folder
-from conversations import KINDS, MIX, calling, said
+from conversations import KINDS, MIX, finish
 from environments import gateway_program
 from peers import PEERS
 from processes import Process, free_port, resident
@@ -110,20 +110,36 @@ async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, int, asyn
 
 
 class Crowd:
-    """Clients that share the work; each failure is counted with its reason."""
+    """Clients that share the work; each failure is counted with its reason.
+
+    A server of the handshake era over stdio cannot say which call its question belongs to. So those clients that the
+    gateway cannot tell apart, or that are one, call it one after the other.
+    """
 
     def __init__(self, pair: str, eras: tuple[str, ...], port: int, process: asyncio.subprocess.Process) -> None:
         self._pair, self._eras, self._port, self._process = pair, eras, port, process
         self._talkers: list[Talker] = []
         self.done, self.wrong = Counter[str](), Counter[str]()
-        self._number = 0
+        self._number, self._turn = 0, asyncio.Lock()
 
-    async def open(self) -> None:
+    async def open(self, servers: tuple[str, ...]) -> None:
+        """Open the clients; the first asks each server first, so that the gateway knows that it asks back."""
         if self._pair == "stdio":
             self._talkers = [StdioTalker(self._process, self._eras[0])]
             await self._talkers[0].greet()
         else:
-            self._talkers = [await self._over_http(number) for number in range(WORKERS)]
+            self._talkers = [await self._over_http(0)]
+        for server in servers:
+            await KINDS["asked"](self._talkers[0], server)
+        if self._pair == "http":
+            self._talkers += [await self._over_http(number) for number in range(1, WORKERS)]
+
+    async def _converse(self, talker: Talker, kind: str, server: str) -> None:
+        if server == "handshake-stdio" and (self._pair == "stdio" or talker.modern):
+            async with self._turn:
+                await KINDS[kind](talker, server)
+        else:
+            await KINDS[kind](talker, server)
 
     async def _over_http(self, number: int) -> Talker:
         talker = HttpTalker(self._port, self._eras[number % len(self._eras)])
@@ -137,7 +153,7 @@ class Crowd:
             kind, server = kinds[self._number % len(kinds)], servers[self._number // len(kinds) % len(servers)]
             talker = self._talkers[worker % len(self._talkers)]
             try:
-                await KINDS[kind](talker, server)
+                await self._converse(talker, kind, server)
                 self.done[kind] += 1
             except Exception as error:
                 self.wrong[f"{kind} {server} {'modern' if talker.modern else 'handshake'}: {error!r}"[:300]] += 1
@@ -154,15 +170,14 @@ class Crowd:
     async def counts(self, servers: tuple[str, ...]) -> dict[str, str]:
         """Ask each server how many calls were cancelled and how many still wait."""
         talker = self._talkers[0]
-        return {server: said(await talker.ask(calling(talker, server, "counts", arguments={}))) for server in servers}
+        return {server: await finish(talker, server, "counts") for server in servers}
 
 
 async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> None:
-    servers = ("handshake-http", "handshake-stdio", "modern-http", "modern-stdio")
-    peer = PEERS["gateway"]
+    peer, servers = PEERS["gateway"], ("handshake-http", "handshake-stdio", "modern-http", "modern-stdio")
     async with gateway(bench, pair) as (port, pid, process, grown):
         crowd = Crowd(pair, eras, port, process)
-        await crowd.open()
+        await crowd.open(servers)
         points: list[tuple[int, int]] = []
         began = time.monotonic()
         for number in range((WARM_UP + bench.calls) // STEP):
