@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 
 import machine
+import tables
 from bench import Bench
-from builds import program
+from builds import cache_folder, program
 from conversations import KINDS
 from environments import Unavailable
 from peers import PAIRS, PEERS, Peer
@@ -108,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in options.scenario or SCENARIOS:
         if name in SCENARIOS:
             SCENARIOS[name](bench)
+    if not options.scenario or "report" in options.scenario:
+        tables.write()
+    elif set(options.scenario) & set(SCENARIOS):
+        tables.write(cache_folder())
 
 
 if __name__ == "__main__":

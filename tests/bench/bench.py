@@ -65,7 +65,9 @@ class Bench:
             self._failed(scenario, peer, pair, f"{type(error).__name__}: {error}", key)
 
     def _failed(self, scenario: str, peer: Peer, pair: str, why: str, key: Json) -> None:
-        print(f"{scenario:7} {peer.name:24} {pair:12} {' '.join(map(str, key.values()))} FAILED {why[:300]}", flush=True)
+        print(
+            f"{scenario:7} {peer.name:24} {pair:12} {' '.join(map(str, key.values()))} FAILED {why[:300]}", flush=True
+        )
         try:
             about = peer.described()
         except Unavailable:

@@ -1,4 +1,4 @@
-"""Builds the downstream server and the load client, where that was not done yet, and keeps what else the bench makes."""
+"""Builds the downstream server and the load client on first use, and says where the bench keeps what it makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls of four kinds, as conversations that end well or raise: plain, with progress, cancelled, and with a question."""
+"""Calls of four kinds, as conversations that end well or raise: plain, with progress, cancelled, with a question."""
 
 from __future__ import annotations
 

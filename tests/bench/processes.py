@@ -115,7 +115,7 @@ class Process:
         piped: bool = False,
     ) -> None:
         self.log = log
-        self._log: IO[Any] = Path(log or os.devnull).open("ab")
+        self._log: IO[Any] = Path(log or os.devnull).open("ab")  # noqa: SIM115  # open as long as the process
         self.started = time.perf_counter()
         self.popen = subprocess.Popen(
             command,

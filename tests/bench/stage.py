@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from builds import program
 from clients import Client, HttpClient, Refused, SseClient, StdioClient
@@ -49,7 +49,7 @@ class Stage:
         self._running: list[Process] = []
         self.process: Process | None = None
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-"))
         try:
             self.servers = tuple(self._server(number) for number in range(self._count))
@@ -87,9 +87,7 @@ class Stage:
 
     def _start(self, *, piped: bool = False) -> Process:
         launch = self.launch
-        return Process(
-            launch.command, environment=launch.environment, folder=launch.folder, log=self.log, piped=piped
-        )
+        return Process(launch.command, environment=launch.environment, folder=launch.folder, log=self.log, piped=piped)
 
     def client(self) -> Client:
         """Return a client; over stdio, with a gateway of its own."""

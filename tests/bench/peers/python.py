@@ -156,7 +156,9 @@ class Pmcp(Packaged):
     distribution = "pmcp"
 
     def launch(self, place: Place) -> Launch:
-        servers = {server.name: {**server.entry(), **({"type": "http"} if server.url else {})} for server in place.servers}
+        servers = {
+            server.name: {**server.entry(), **({"type": "http"} if server.url else {})} for server in place.servers
+        }
         content = {"mcpServers": servers, "autoStart": list(servers)}
         files = ("--config", place.write("pmcp.json", content), "--lock-dir", str(place.folder))
         where = ("--transport", "http", "--port", str(place.port)) if place.over_http else ("--transport", "stdio")

@@ -1,8 +1,10 @@
-"""A server that reports progress, waits until it is cancelled, and asks back: asking_server.py ERA (--http PORT | --stdio).
+"""A server that reports progress, waits until it is cancelled, and asks back.
 
-It is of one era alone, handshake or modern, and needs nothing but the standard library. Its tools: `echo`; `steps`, which
-reports progress three times; `wait`, which reports progress once and then waits for its cancellation; `ask`, which asks the
-user for a name; `counts`, which says how many calls were cancelled and how many still wait.
+asking_server.py handshake|modern --http PORT | --stdio
+
+It is of one era alone, and needs nothing but the standard library. Its tools: `echo`; `steps`, which reports progress
+three times; `wait`, which reports progress once and then waits for its cancellation; `ask`, which asks the user for a
+name; `counts`, which says how many calls were cancelled and how many still wait.
 """
 
 from __future__ import annotations

@@ -542,6 +542,7 @@ static const char *phrase(int status) {
 
 static void write_response(Buf *out, Reply reply, Buf *body, int closes) {
     int sse = answers_by_sse && reply.status == 200 && body->n;
+    const char *before = sse ? "event: message\ndata: " : "", *after = sse ? "\n\n" : "";
     bfmt(out, "HTTP/1.1 %d %s\r\n", reply.status, phrase(reply.status));
     if (reply.opens_session) {
         bfmt(out, "Mcp-Session-Id: s-%x-%u\r\n", boot, ++last_session);
@@ -552,11 +553,11 @@ static void write_response(Buf *out, Reply reply, Buf *body, int closes) {
     if (reply.status == 405) {
         bstr(out, "Allow: POST, DELETE\r\n");
     }
-    bfmt(out, "Content-Length: %zu\r\n%s\r\n", body->n + (sse ? 24 : 0),
+    bfmt(out, "Content-Length: %zu\r\n%s\r\n", strlen(before) + body->n + strlen(after),
          closes ? "Connection: close\r\n" : "");
-    bstr(out, sse ? "event: message\ndata: " : "");
+    bstr(out, before);
     bput(out, body->p, body->n);
-    bstr(out, sse ? "\n\n" : "");
+    bstr(out, after);
 }
 
 /* Answers one request from position *at: 1 done, 0 it is not all there. */

@@ -15,12 +15,13 @@ from fastmcp import Client, FastMCP
 from fastmcp.server import create_proxy
 
 file, transport, *options = sys.argv[1:]
+servers = json.loads(Path(file).read_text())["mcpServers"]
 
 
 async def main() -> None:
     async with AsyncExitStack() as stack:
         gateway = FastMCP("gateway")
-        for name, entry in json.loads(Path(file).read_text())["mcpServers"].items():
+        for name, entry in servers.items():
             client = await stack.enter_async_context(Client({"mcpServers": {name: entry}}))
             gateway.mount(create_proxy(client), namespace=name)
         if transport == "http":

@@ -203,7 +203,7 @@ async def serve_stdio(onward: Any) -> None:
 
 async def main(listen: str, *options: str) -> None:
     port, (to, *target) = (0, options) if listen == "--stdio" else (int(options[0]), options[1:])
-    onward: Any = ToHttp(int(target[0]))if to == "--to-http" else None
+    onward: Any = ToHttp(int(target[0])) if to == "--to-http" else None
     if not onward:
         _, onward = await asyncio.get_running_loop().subprocess_exec(Child, *target, stderr=None)
     await (serve_stdio(onward) if listen == "--stdio" else serve_http(port, onward))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from bench import Bench, direct_pair, say, yardstick
@@ -13,23 +15,32 @@ KIBIBYTE = 1024
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is called: results of how many bytes, by how many callers at once."""
+
+    scenario: str
+    size: int
+    callers: Sequence[int]
+
+
 def calls(bench: Bench) -> None:
     """1 KiB: the cost of a call."""
-    run(bench, "calls", KIBIBYTE, bench.callers)
+    run(bench, Load("calls", KIBIBYTE, bench.callers))
 
 
 def large(bench: Bench) -> None:
     """1 MiB: the cost of its bytes."""
-    run(bench, "large", MEBIBYTE, (1, 4))
+    run(bench, Load("large", MEBIBYTE, (1, 4)))
 
 
-def run(bench: Bench, scenario: str, size: int, callers: Any) -> None:
+def run(bench: Bench, load: Load) -> None:
     for peer, pair in bench.chosen():
         if peer.name not in {"direct", "raw"}:
-            measure(bench, scenario, peer, pair, size, callers)
+            measure(bench, load, peer, pair)
 
 
-def measure(bench: Bench, scenario: str, peer: Peer, pair: str, size: int, callers: Any) -> None:
+def measure(bench: Bench, load: Load, peer: Peer, pair: str) -> None:
     """Measure one peer: in each round the direct call, the raw proxy and the peer, one after the other."""
 
     def deed() -> None:
@@ -40,20 +51,20 @@ def measure(bench: Bench, scenario: str, peer: Peer, pair: str, size: int, calle
             direct = stack.enter_context(Stage(yardstick("direct", peer), direct_pair(pair)))
             raw = stack.enter_context(Stage(yardstick("raw", peer), pair))
             for round_ in range(bench.rounds):
-                for count in callers:
+                for count in load.callers:
                     measured = {
-                        "direct": direct.measure(count, seconds=bench.seconds / 4, size=size),
-                        "raw": raw.measure(count, seconds=bench.seconds / 2, size=size),
-                        "gateway": stage.measure(count, seconds=bench.seconds, size=size),
+                        "direct": direct.measure(count, seconds=bench.seconds / 4, size=load.size),
+                        "raw": raw.measure(count, seconds=bench.seconds / 2, size=load.size),
+                        "gateway": stage.measure(count, seconds=bench.seconds, size=load.size),
                     }
-                    bench.record(scenario, peer, pair, round=round_, callers=count, **measured)
-                    say(scenario, peer, pair, f"#{round_} x{count:<4}", line(measured))
+                    bench.record(load.scenario, peer, pair, round=round_, callers=count, **measured)
+                    say(load.scenario, peer, pair, f"#{round_} x{count:<4}", line(measured))
             after = stage.measure(1, calls=20, size=KIBIBYTE)
             if after.get("good") != after.get("calls") or "failed" in after:
-                bench.record(scenario, peer, pair, after=after)
-                say(scenario, peer, pair, "DOES NOT RECOVER", str(after)[:200])
+                bench.record(load.scenario, peer, pair, after=after)
+                say(load.scenario, peer, pair, "DOES NOT RECOVER", str(after)[:200])
 
-    bench.measure(scenario, peer, pair, deed)
+    bench.measure(load.scenario, peer, pair, deed)
 
 
 def line(measured: dict[str, Json]) -> str:
@@ -64,6 +75,7 @@ def line(measured: dict[str, Json]) -> str:
     faults = f"  {gateway['faults']} of {gateway['calls']} wrong: {gateway['samples'][:1]}" if gateway["faults"] else ""
     return (
         f"p50 {gateway['p50_ms']:8.3f} ms (direct {direct.get('p50_ms', 0):.3f})  "
-        f"{gateway['per_second']:9.1f}/s (direct {direct.get('per_second', 0):.0f}, raw {raw.get('per_second', 0):.0f})  "
+        f"{gateway['per_second']:9.1f}/s (direct {direct.get('per_second', 0):.0f}, "
+        f"raw {raw.get('per_second', 0):.0f})  "
         f"CPU {gateway['cpu_ms_per_call']:8.4f} ms (raw {raw.get('cpu_ms_per_call', 0):.4f}){faults}"
     )

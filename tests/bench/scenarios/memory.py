@@ -1,4 +1,4 @@
-"""Does the gateway's memory grow? Thousands of calls: plain, with progress, cancelled, and with questions to the user."""
+"""Does the gateway's memory grow, over thousands of calls: plain, with progress, cancelled, with questions?"""
 
 from __future__ import annotations
 
@@ -68,11 +68,18 @@ def memory(bench: Bench) -> None:
             bench.measure(
                 "memory", PEERS["gateway"], told, lambda p=pair, e=eras, t=told: asyncio.run(measure(bench, p, e, t))
             )
+            if bench.trace:
+                print(growth_file(pair).read_text())
+
+
+def growth_file(pair: str) -> Path:
+    """Return where a traced gateway writes what has grown."""
+    return cache_folder() / f"grown-{pair}.txt"
 
 
 @asynccontextmanager
-async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, int, asyncio.subprocess.Process, str]]:
-    """Start the gateway in front of four servers; give its port, its process, and where its growth is written."""
+async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
+    """Start the gateway in front of four servers; give its port and its process."""
     processes, servers = [], []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for era in ("handshake", "modern"):
@@ -85,11 +92,10 @@ async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, int, asyn
         file = Path(folder) / "servers.json"
         file.write_text(json.dumps({"servers": servers}))
         port = free_port()
-        grown = str(cache_folder() / f"grown-{pair}.txt")
         environment = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVER_CONFIG_PATH": str(file)}
         environment |= {"GATEWAY_TRANSPORT": pair, "GATEWAY_LOG_LEVEL": "WARNING"}
         if bench.trace:
-            environment |= {"PYTHONPATH": str(PROGRAMS / "tracing"), "BENCH_TRACE": grown}
+            environment |= {"PYTHONPATH": str(PROGRAMS / "tracing"), "BENCH_TRACE": str(growth_file(pair))}
         process = await asyncio.create_subprocess_exec(
             gateway_program(),
             env={**os.environ, **environment},
@@ -100,7 +106,7 @@ async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, int, asyn
         try:
             if pair == "http":
                 wait_for_port(port)
-            yield port, process.pid, process, grown
+            yield port, process
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -175,7 +181,7 @@ class Crowd:
 
 async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> None:
     peer, servers = PEERS["gateway"], ("handshake-http", "handshake-stdio", "modern-http", "modern-stdio")
-    async with gateway(bench, pair) as (port, pid, process, grown):
+    async with gateway(bench, pair) as (port, process):
         crowd = Crowd(pair, eras, port, process)
         await crowd.open(servers)
         points: list[tuple[int, int]] = []
@@ -183,13 +189,13 @@ async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> 
         for number in range((WARM_UP + bench.calls) // STEP):
             await crowd.work(STEP, servers, bench.kinds or MIX)
             await asyncio.sleep(0.5)
-            calls = (number + 1) * STEP
+            calls, held = (number + 1) * STEP, resident(process.pid)
             if calls >= WARM_UP:
-                points.append((calls, resident(pid)))
+                points.append((calls, held))
                 if bench.trace:
-                    os.kill(pid, signal.SIGUSR2)
+                    os.kill(process.pid, signal.SIGUSR2)
                     await asyncio.sleep(5)
-            say("memory", peer, told, f"{calls:6} calls  {resident(pid) / 1048576:7.2f} MiB  {dict(crowd.wrong) or ''}")
+            say("memory", peer, told, f"{calls:6} calls  {held / 1048576:7.2f} MiB  {dict(crowd.wrong) or ''}")
         took, counts = time.monotonic() - began, await crowd.counts(servers)
     line = Line.through(points)
     bench.record(
@@ -206,5 +212,3 @@ async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> 
     )
     say("memory", peer, told, f"{line.slope:+.1f} ± {line.error:.1f} bytes per call: {line.verdict}; {took:.0f} s")
     say("memory", peer, told, f"{dict(crowd.done)} wrong: {dict(crowd.wrong)} at the servers: {counts}")
-    if bench.trace:
-        print(Path(grown).read_text())
