@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import machine
 import tables
@@ -28,6 +30,8 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "idle": idle,
     "memory": memory,
 }
+OTHERS = ("check", "install", "report")
+"""Deeds that measure nothing: to try the bench's own tools, to make the peers' environments, to write the tables."""
 
 
 def numbers(text: str) -> list[int]:
@@ -58,7 +62,7 @@ def chosen_kinds(text: str) -> tuple[str, ...]:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Measures this gateway beside others.")
-    parser.add_argument("scenario", nargs="*", help=f"{', '.join(SCENARIOS)}; report, install; all of them by default")
+    parser.add_argument("scenario", nargs="*", help=f"{', '.join([*SCENARIOS, *OTHERS])}; by default all")
     parser.add_argument("--peers", type=chosen_peers, default="all", help="names, with commas; all by default")
     parser.add_argument("--pairs", type=chosen_pairs, default=",".join(PAIRS), help="how client and servers connect")
     parser.add_argument("--rounds", type=int, default=5)
@@ -84,26 +88,17 @@ def install(peers: Sequence[Peer]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    unknown = [name for name in options.scenario if name not in {*SCENARIOS, "report", "install"}]
+    unknown = [name for name in options.scenario if name not in {*SCENARIOS, *OTHERS}]
     if unknown:
-        raise SystemExit(f"bench: no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}, report, install")
+        raise SystemExit(f"bench: no scenario {', '.join(unknown)}; there are {', '.join([*SCENARIOS, *OTHERS])}")
     for name in [name for name in os.environ if name.startswith(("GATEWAY_", "MCP_GATEWAY_"))]:
         del os.environ[name]  # settings of the person who measures are not what is measured
     for name in ("downstream", "load"):
         program(name)
-    bench = Bench(
-        options.peers,
-        options.pairs,
-        options.rounds,
-        options.seconds,
-        options.callers,
-        options.tools,
-        options.servers,
-        options.calls,
-        options.kinds,
-        options.trace,
-        machine.describe(),
-    )
+    fields = ("peers", "pairs", "rounds", "seconds", "callers", "tools", "servers", "calls", "kinds", "trace")
+    bench = Bench(**{name: getattr(options, name) for name in fields}, machine=machine.describe())
+    if "check" in options.scenario:
+        subprocess.run([sys.executable, "-m", "pytest", "-q", str(Path(__file__).parent)], check=True)
     if "install" in options.scenario:
         install(options.peers)
     for name in options.scenario or SCENARIOS:

@@ -12,6 +12,9 @@ from report import INTRODUCTION, calls, failures, grid, large, measured, of_pair
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+MARK = "<!-- made by tox -e bench -->"
+"""Stands before and after the short table in the project's README."""
 SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory")
 
 
@@ -111,6 +114,20 @@ def chart() -> str:
     return bars("CPU milliseconds per call, 32 callers, 1 KiB results (logarithmic; shorter is better)", panels)
 
 
+def summary() -> str:
+    """Return the short table for the project's own page: HTTP to HTTP."""
+    samples = measured(of_pair("calls", "http-http"))
+    lines = []
+    for name in sorted(samples, key=lambda name: samples[name][32].median("cpu_ms_per_call") or 0):
+        one, many = samples[name][1], samples[name][32]
+        if name != "direct" and many.good:
+            rate = shown(many.median("per_second"), 0)
+            lines.append([name, shown(one.added(), 2), rate, shown(many.median("cpu_ms_per_call"), 3)])
+    return table(
+        ["HTTP to HTTP, results of 1 KiB", "added latency ms", "calls/s, 32 callers", "CPU ms per call"], lines
+    )
+
+
 def page() -> str:
     """Return the whole page."""
     parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory}
@@ -120,6 +137,9 @@ def page() -> str:
 
 def write(folder: Path = HERE) -> None:
     """Write results.md and results.svg."""
+    if folder == HERE and README.exists() and MARK in (text := README.read_text(encoding="utf-8")):
+        before, _, after = text.split(MARK)
+        README.write_text(f"{before}{MARK}\n{summary()}{MARK}{after}", encoding="utf-8")
     (folder / "results.md").write_text(page(), encoding="utf-8")
     (folder / "results.svg").write_text(chart(), encoding="utf-8")
     print(f"written: {folder / 'results.md'}, {folder / 'results.svg'}")
