@@ -68,7 +68,7 @@ def memory(bench: Bench) -> None:
             bench.measure(
                 "memory", PEERS["gateway"], told, lambda p=pair, e=eras, t=told: asyncio.run(measure(bench, p, e, t))
             )
-            if bench.trace:
+            if bench.trace and growth_file(pair).exists():
                 print(growth_file(pair).read_text())
 
 
@@ -197,6 +197,8 @@ async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> 
                     await asyncio.sleep(5)
             say("memory", peer, told, f"{calls:6} calls  {held / 1048576:7.2f} MiB  {dict(crowd.wrong) or ''}")
         took, counts = time.monotonic() - began, await crowd.counts(servers)
+    if bench.trace:
+        return  # the tracing itself takes memory
     line = Line.through(points)
     bench.record(
         "memory",

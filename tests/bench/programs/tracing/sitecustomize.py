@@ -1,16 +1,17 @@
 """Put on a gateway's PYTHONPATH to find leaks: at SIGUSR2 it writes what its memory holds to BENCH_TRACE.
 
-The first signal remembers; each later one writes what has grown since then: allocations by where they were made, and
-objects by their type.
+The first signal begins the tracing (it would make the start-up very slow), the second remembers, and each later one
+writes what has grown since then: allocations by where they were made, and objects by their type.
 """
 
 from __future__ import annotations
 
+import collections
 import gc
+import linecache
 import os
 import signal
 import tracemalloc
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,14 @@ remembered: list[Any] = []
 
 def look(*_: object) -> None:
     gc.collect()
-    types = Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
-    snapshot = tracemalloc.take_snapshot()
+    if not tracemalloc.is_tracing():
+        tracemalloc.start(12)
+        return
+    types = collections.Counter(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.get_objects())
+    own = (__file__, tracemalloc.__file__, linecache.__file__, collections.__file__)
+    snapshot = tracemalloc.take_snapshot().filter_traces(
+        [tracemalloc.Filter(inclusive=False, filename_pattern=name) for name in own]
+    )
     if not remembered:
         remembered.extend((snapshot, types))
         return
@@ -33,5 +40,4 @@ def look(*_: object) -> None:
 
 
 if "BENCH_TRACE" in os.environ:
-    tracemalloc.start(12)
     signal.signal(signal.SIGUSR2, look)
