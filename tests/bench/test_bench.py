@@ -1,0 +1,104 @@
+"""The bench's own tools: the load client notices every wrong answer, and the server and the client can do both eras."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from builds import program
+from load import Load
+from processes import Process, free_port
+from stage import wait_for_port
+
+FAULTS = {
+    "id": "wrong_id",
+    "token": "wrong_token",
+    "size": "wrong_size",
+    "is_error": "is_error",
+    "error": "jsonrpc_error",
+    "junk": "junk",
+}
+CALLS = ("--calls", "100", "--size", "100", "--timeout", "1", "--warmup", "0")
+PARAMS = ("--params", json.dumps({"name": "echo", "arguments": {"text": "{T}", "size": 100}}))
+
+
+@contextmanager
+def server(*options: str) -> Iterator[str]:
+    port = free_port()
+    process = Process([program("downstream"), "--http", str(port), *options])
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.stop()
+
+
+def run(*arguments: str) -> Any:
+    load = Load([*CALLS, *PARAMS, *arguments])
+    try:
+        return load.run() if not load.failed else load.failed
+    finally:
+        load.end()
+
+
+@pytest.mark.parametrize("era", ["handshake", "modern"])
+@pytest.mark.parametrize("callers", ["1", "32"])
+def test_good_answers_are_good_over_http_and_over_stdio(era: str, callers: str) -> None:
+    options = ("--era", era, "--callers", callers)
+    with server("--era", era) as url:
+        assert run("--url", url, *options)["good"] == 100
+    assert run(*options, "--", program("downstream"), "--stdio", "--era", era)["good"] == 100
+
+
+def test_answers_in_event_streams_are_found() -> None:
+    with server("--sse") as url:
+        assert run("--url", url, "--callers", "4")["good"] == 100
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_wrong_answer_is_noticed_over_http(fault: str) -> None:
+    with server("--fault", fault) as url:
+        result = run("--url", url, "--callers", "3")
+    assert (result["good"], result["faults"]) == (90, 10)
+    assert result["kinds"] == {FAULTS[fault]: 10}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in {"id", "junk"}])
+def test_every_wrong_answer_is_noticed_over_stdio(fault: str) -> None:
+    result = run("--callers", "3", "--", program("downstream"), "--stdio", "--fault", fault)
+    assert (result["good"], result["kinds"]) == (90, {FAULTS[fault]: 10})
+
+
+@pytest.mark.parametrize("fault", ["id", "junk", "silence"])
+def test_a_call_that_is_never_answered_is_counted_over_stdio(fault: str) -> None:
+    result = run("--callers", "3", "--calls", "30", "--", program("downstream"), "--stdio", "--fault", fault)
+    assert (result["good"], result["kinds"]["timeout"]) == (27, 3)
+
+
+def test_errors_of_http_are_noticed() -> None:
+    with server("--fault", "status") as url:
+        assert run("--url", url)["kinds"] == {"http_status": 10}
+
+
+def test_silence_is_noticed() -> None:
+    with server("--fault", "silence") as url:
+        assert run("--url", url, "--calls", "10", "--callers", "1")["kinds"] == {"timeout": 1}
+
+
+def test_a_server_of_another_era_is_no_server() -> None:
+    with server("--era", "modern") as url:
+        assert "Unsupported protocol version" in run("--url", url, "--era", "handshake")
+
+
+def test_delay_and_size_are_kept() -> None:
+    params = json.dumps({"name": "get_invoice_2", "arguments": {"text": "{T}", "size": 1 << 20, "delay_ms": 30}})
+    options = ("--size", str(1 << 20), "--params", params, "--tool", "get_invoice_2", "--calls", "4", "--callers", "2")
+    with server("--tools", "3") as url:
+        over_http = run("--url", url, *options)
+    over_stdio = run(*options, "--", program("downstream"), "--stdio", "--tools", "3")
+    for result in (over_http, over_stdio):
+        assert result["good"] == 4
+        assert result["p50_ms"] >= 30
