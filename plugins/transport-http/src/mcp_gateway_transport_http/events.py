@@ -17,8 +17,8 @@ from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-MAX_EVENTS = 10_000
-MAX_BYTES = 32 << 20
+MAX_EVENTS = 1_000
+MAX_BYTES = 16 << 20
 
 RETRY_MILLISECONDS = 500
 """How long a client is asked to wait before it connects again."""
