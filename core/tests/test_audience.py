@@ -145,6 +145,27 @@ async def test_a_question_ends_with_the_request_that_it_belongs_to():
         await until(lambda: errors)
 
 
+async def test_a_question_that_only_seems_to_belong_to_a_request_outlives_it(ann):
+    began, may_answer, answers = anyio.Event(), anyio.Event(), []
+
+    async def ask(*_):
+        began.set()
+        await may_answer.wait()
+        return {"roots": []}
+
+    audience = Audience(ROOTS, way_to={"ann": ann.way}.get)
+
+    async def asked():
+        answers.append(await audience.asked(about(), "roots/list", {}))
+
+    async with anyio.create_task_group() as tasks:
+        async with audience.during(1, Exchange("ann", Interaction(ask=ask))):
+            tasks.start_soon(asked)
+            await began.wait()
+        may_answer.set()
+    assert answers == [{"roots": []}]
+
+
 async def test_progress_goes_to_the_request_whose_id_was_its_token(ann, bob):
     audience = Audience()
     step = {"progress": 1, "vendor": [None]}

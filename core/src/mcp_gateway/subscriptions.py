@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,7 +114,7 @@ class Subscriptions:
         borrower, uri = key
 
         async def use(peer: Peer, patience: Patience) -> None:
-            with patience.suspended():
+            with patience.suspended(), _watching(peer):
                 await watch(peer, uri, thawed(borrower.capabilities), started, updated)
 
         def updated(params: Json) -> None:
@@ -139,6 +140,16 @@ class Subscriptions:
         if self._watches.get(key) is watched:
             del self._watches[key]
         watched.settled.set()
+
+
+@contextmanager
+def _watching(peer: Peer) -> Iterator[None]:
+    """Use a session without keeping others from it."""
+    peer.audience.watchers += 1
+    try:
+        yield
+    finally:
+        peer.audience.watchers -= 1
 
 
 def _shares(borrower: Borrower, key: Borrower) -> bool:

@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 
 from mcp_gateway.interaction import Interaction, Json, can_answer
-from mcp_gateway.sessions.exchange import Exchange, put
+from mcp_gateway.sessions.exchange import ASK_SECONDS, Exchange, put
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,7 @@ class Audience:
     for the one that has used the session at all; if there are several, it is for nobody.
     A client that cannot be reached beside its requests, as those of the modern era over
     HTTP, may be several people: then it must be the only request under way.
+    `watchers` is how many only wait for what is announced.
     `capabilities` is what the server was told that the clients can do. `way_to` finds the
     way to a client beside its requests. `on_asked` hears that the server asks back, and
     whether it was told on which request's behalf.
@@ -51,6 +52,7 @@ class Audience:
     way_to: Callable[[str], Interaction | None] = _nowhere
     on_asked: Callable[[bool], None] = _ignored
     clients: set[str] = field(default_factory=set)
+    watchers: int = 0
     _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
 
@@ -114,12 +116,20 @@ class Audience:
             raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
         self.on_asked(_request_of(context) is not None)
         if (exchange := self._exchange(context)) is not None:
+            if _request_of(context) is None and self._can_be_asked_beside(exchange):
+                with exchange.held():
+                    return await put(exchange.interaction, method, question, ASK_SECONDS, self._questions)
             return await exchange.asked(method, question)
         if (way := self._only_client()) is not None:
             return await put(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
         raise MCPError(
             types.INVALID_REQUEST, f"{method} belongs to no request under way, or it cannot be told to which client's"
         )
+
+    def _can_be_asked_beside(self, exchange: Exchange) -> bool:
+        """Whether a question that only seems to belong to a request may outlive it: its client is still there."""
+        way = self.way_to(str(exchange.client))
+        return way is not None and way.ask is not None
 
     def _reported(self, params: Json) -> Exchange | None:
         """Return the exchange whose progress is reported: its request's id was the token."""

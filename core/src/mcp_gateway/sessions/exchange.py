@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import anyio
@@ -49,8 +49,12 @@ class Exchange:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
 
         """
-        with self.patience.suspended() if self.patience is not None else nullcontext():
+        with self.held():
             return await put(self.interaction, method, params, ASK_SECONDS, self._questions)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Hold the request's clock while the server waits for its client."""
+        return self.patience.suspended() if self.patience is not None else nullcontext()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -62,7 +62,7 @@ class Sharing:
         for number in count():
             key = replace(borrower, client=f"{borrower.behalf}/{number}")
             keeper = self.keepers.get(key)
-            if keeper is None or not keeper.users:
+            if keeper is None or keeper.users <= keeper.audience.watchers:
                 return key
         raise AssertionError  # count() does not end
 
