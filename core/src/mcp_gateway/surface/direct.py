@@ -32,49 +32,28 @@ from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.surface.answers import failure
 from mcp_gateway.surface.clients import Clients, DirectClient
-from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION, as_error, as_result
+from mcp_gateway.surface.eras import as_error, as_result
 from mcp_gateway.surface.hello import server_info
-from mcp_gateway.surface.splicing import Call, Fields, as_answer, as_call, as_remote_call, members, quoted, written
+from mcp_gateway.surface.plain_calls import (
+    COMPLETE,
+    MODERN,
+    Plain,
+    Route,
+    handshake_result,
+    modern_result,
+    params_of,
+    refused,
+)
+from mcp_gateway.surface.splicing import Call, Fields, as_answer, as_call, as_remote_call, quoted, written
 from mcp_gateway.surface.tools import Tools
-from mcp_gateway.version import IMPLEMENTATION
 
 log = structlog.get_logger(__name__)
 
-_MODERN = quoted(LATEST_MODERN_VERSION)
 _NOT_PLAIN = frozenset({"progressToken", types.LOG_LEVEL_META_KEY})
-_COMPLETE, _INPUT_REQUIRED = b'"complete"', b'"input_required"'
+_INPUT_REQUIRED = b'"input_required"'
 _EMPTY = Raw(b"{}")
-_OUR_ENVELOPE: Mapping[str, bytes] = {
-    types.PROTOCOL_VERSION_META_KEY: _MODERN,
-    types.CLIENT_INFO_META_KEY: json.dumps(IMPLEMENTATION).encode(),
-}
 _MOST_ENVELOPES = 1000
 _BY_CLIENT = "cancelled by the client"
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so."""
-
-    spec: ServerSpec
-    name: bytes
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    """A plain call: what came, who sent it, where it leads and with which arguments."""
-
-    call: Call
-    caller: Caller
-    route: _Route
-    arguments: Raw
-    modern: bool
-
-    @property
-    def head(self) -> bytes:
-        """How its response begins."""
-        return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
 
 
 @dataclass(slots=True)
@@ -84,7 +63,7 @@ class Direct:
     gateway: Gateway
     clients: Clients
     tools: Tools
-    _routes: dict[str, _Route | None] = field(default_factory=dict)
+    _routes: dict[str, Route | None] = field(default_factory=dict)
     _routed: Catalogue | None = None
     _envelopes: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
     _under_way: dict[tuple[str, object], asyncio.Task[Any]] = field(default_factory=dict)
@@ -105,7 +84,7 @@ class Direct:
         if not self._is_silent(named[0].spec, client, modern=modern):
             return None
         caller = Caller(headers=headers or {}, client=client.name, capabilities=client.capabilities)
-        plain = _Plain(call, caller, *named, modern)
+        plain = Plain(call, caller, *named, modern)
         answering = self._answered(plain)
         return answering if modern and headers is not None else self._cancellable(plain, answering)
 
@@ -130,7 +109,7 @@ class Direct:
         if (task := self._under_way.get((client, request_id))) is not None:
             task.cancel(_BY_CLIENT)
 
-    async def _cancellable(self, plain: _Plain, answering: Awaitable[DirectAnswer]) -> DirectAnswer:
+    async def _cancellable(self, plain: Plain, answering: Awaitable[DirectAnswer]) -> DirectAnswer:
         """Answer a call that its client may cancel by a notification: then with nothing."""
         key, task = (str(plain.caller.client), json.loads(bytes(plain.call.id))), asyncio.current_task()
         if task is None:
@@ -146,7 +125,7 @@ class Direct:
         finally:
             self._under_way.pop(key, None)
 
-    async def _answered(self, plain: _Plain) -> DirectAnswer:
+    async def _answered(self, plain: Plain) -> DirectAnswer:
         try:
             borrower = await self.gateway.access.borrower(plain.route.spec, plain.caller)
             keeper = self.gateway.pool.direct(borrower)
@@ -158,7 +137,7 @@ class Direct:
             return self._whole(plain, failure(error))
         return await self._in_the_usual_way(plain)
 
-    async def _in_the_usual_way(self, plain: _Plain) -> DirectAnswer:
+    async def _in_the_usual_way(self, plain: Plain) -> DirectAnswer:
         """Answer a call whose session is not open, or cannot take it as bytes."""
         sent = plain.call.params
         params: Json = {"name": sent.name}
@@ -170,13 +149,13 @@ class Direct:
             way = None if plain.modern else self.clients.way_to(str(plain.caller.client))
             return self._whole(plain, await self.tools.call(params, plain.caller, way or ALONE))
         except MCPError as error:
-            return _refused(plain, as_error(error, modern=plain.modern))
+            return refused(plain, as_error(error, modern=plain.modern))
 
-    def _whole(self, plain: _Plain, result: Json) -> DirectAnswer:
+    def _whole(self, plain: Plain, result: Json) -> DirectAnswer:
         shaped = as_result(result, modern=plain.modern, server_info=server_info(self.gateway))
         return DirectAnswer(plain.head + b',"result":' + json.dumps(shaped).encode() + b"}")
 
-    def _named(self, call: Call) -> tuple[_Route, Raw] | None:
+    def _named(self, call: Call) -> tuple[Route, Raw] | None:
         """Return where a call leads, and with which arguments; for `call_remote_tool`, what it calls."""
         name, arguments = call.params.name, call.params.arguments
         if name in self.tools.own_names:
@@ -187,7 +166,7 @@ class Direct:
         route = self._route(name)
         return None if route is None else (route, _EMPTY if arguments is UNSET else arguments)
 
-    def _route(self, name: str) -> _Route | None:
+    def _route(self, name: str) -> Route | None:
         catalogue = self.gateway.registry.catalogue
         if self._routed is not catalogue:
             self._routes, self._routed = {}, catalogue
@@ -199,7 +178,7 @@ class Direct:
             self._routes[name] = route = self._found(catalogue, name)
             return route
 
-    def _found(self, catalogue: Catalogue, name: str) -> _Route | None:
+    def _found(self, catalogue: Catalogue, name: str) -> Route | None:
         server = catalogue.owner(name)
         offer = catalogue.servers[server] if server else None
         own = offer.own_name(name) if offer else None
@@ -210,12 +189,12 @@ class Direct:
             MCP_METHOD_HEADER: "tools/call",
             MCP_NAME_HEADER: encode_header_value(own),
         }
-        return _Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
+        return Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
 
     def _modern_client(self, call: Call, headers: Mapping[str, str] | None) -> DirectClient | None:
         """Return who sent a call of the modern era; None if its envelope is not as it should be."""
         meta = call.params.meta
-        if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != _MODERN:
+        if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN:
             return None
         if headers is not None and not _agree(headers, call.params.name):
             return None
@@ -241,27 +220,22 @@ class Direct:
         self._envelopes[declared, info] = capabilities = meta[types.CLIENT_CAPABILITIES_META_KEY]
         return dict(capabilities)
 
-    async def _exchanged(self, plain: _Plain, keeper: Keeper) -> DirectAnswer:
+    async def _exchanged(self, plain: Plain, keeper: Keeper) -> DirectAnswer:
         """Send a call, and shape what comes back for the client."""
-        response = await exchanged(keeper, _params(plain, keeper), plain.route.headers, str(plain.caller.client))
+        params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
+        response = await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))
         try:
             fields, error = as_answer(response)
         except (ValueError, RecursionError):
             wrong = f"server {keeper.server!r} sent a response that cannot be read"
-            return _refused(plain, MCPError(types.INTERNAL_ERROR, wrong))
+            return refused(plain, MCPError(types.INTERNAL_ERROR, wrong))
         if fields is None:
-            return _refused(plain, self._as_error(json.loads(error or b"null"), keeper, modern=plain.modern))
+            return refused(plain, self._as_error(json.loads(error or b"null"), keeper, modern=plain.modern))
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
             return await self._in_the_usual_way(plain)  # where the server's questions are dealt with
         self._note(plain.route, fields)
-        shaped = written(self._modern_result(fields) if plain.modern else _handshake_result(fields))
+        shaped = written(modern_result(fields, server_info(self.gateway)) if plain.modern else handshake_result(fields))
         return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
-
-    def _modern_result(self, fields: Fields) -> Mapping[str, Raw | bytes]:
-        info = json.dumps(server_info(self.gateway)).encode()
-        meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: info}
-        complete = {} if "resultType" in fields else {"resultType": _COMPLETE}
-        return {**complete, **fields, "_meta": b"".join(written(meta))}
 
     def _as_error(self, said: object, keeper: Keeper, *, modern: bool) -> MCPError:
         """Return a server's error in the era of the client."""
@@ -275,11 +249,11 @@ class Direct:
                 error = other
         return as_error(error, modern=modern)
 
-    def _note(self, route: _Route, fields: Fields) -> None:
+    def _note(self, route: Route, fields: Fields) -> None:
         """Do what is done with every result, on this lane, too."""
         if bytes(fields.get("isError", b"")) == b"true":
             log.info("call failed", server=route.spec.name, tool=route.name.decode())
-        if "task" in fields or bytes(fields.get("resultType", _COMPLETE)) == b'"task"':
+        if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
             self.gateway.tasks.note(route.spec.name, {name: json.loads(bytes(raw)) for name, raw in fields.items()})
 
 
@@ -291,39 +265,3 @@ def _agree(headers: Mapping[str, str], name: str) -> bool:
         and headers.get("mcp-name") == name
         and not any(header.startswith("mcp-param-") for header in headers)
     )
-
-
-def _params(plain: _Plain, keeper: Keeper) -> bytes:
-    """Write the params of a call for its server."""
-    sent = plain.call.params.meta
-    meta: dict[str, Raw | bytes] = {name: value for name, value in sent.items() if name not in OF_ONE_CONNECTION}
-    if keeper.peer is not None and keeper.peer.modern:
-        declared = sent.get(types.CLIENT_CAPABILITIES_META_KEY, b"{}")
-        meta |= {**_OUR_ENVELOPE, types.CLIENT_CAPABILITIES_META_KEY: declared}
-    enveloped = [b',"_meta":', *written(meta)] if meta else []
-    return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
-
-
-def _meta_of(fields: Fields) -> Fields:
-    raw = fields.get("_meta")
-    if raw is None or bytes(raw)[:1] != b"{":
-        return {}
-    return {name: value for name, value in members(raw).items() if name not in OF_ONE_CONNECTION}
-
-
-def _handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
-    plain: dict[str, Raw | bytes] = {name: value for name, value in fields.items() if name not in ENVELOPE}
-    if "_meta" in plain:
-        meta, whole = _meta_of(fields), members(fields["_meta"]) if bytes(fields["_meta"])[:1] == b"{" else {}
-        if meta:
-            plain["_meta"] = b"".join(written(meta))
-        elif whole:
-            del plain["_meta"]
-    return plain
-
-
-def _refused(plain: _Plain, error: MCPError) -> DirectAnswer:
-    body = {"code": error.code, "message": error.error.message}
-    if error.error.data is not None:
-        body["data"] = error.error.data
-    return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)

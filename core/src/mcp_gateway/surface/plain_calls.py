@@ -1,0 +1,97 @@
+"""A plain call: where it leads, and how it is written for its server and for its client without being read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import LATEST_MODERN_VERSION
+from msgspec import Raw
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import Caller, DirectAnswer
+from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION
+from mcp_gateway.surface.splicing import Call, Fields, members, quoted, written
+from mcp_gateway.version import IMPLEMENTATION
+
+MODERN = quoted(LATEST_MODERN_VERSION)
+COMPLETE = b'"complete"'
+
+_OUR_ENVELOPE: Mapping[str, bytes] = {
+    types.PROTOCOL_VERSION_META_KEY: MODERN,
+    types.CLIENT_INFO_META_KEY: json.dumps(IMPLEMENTATION).encode(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so."""
+
+    spec: ServerSpec
+    name: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A plain call: what came, who sent it, where it leads and with which arguments."""
+
+    call: Call
+    caller: Caller
+    route: Route
+    arguments: Raw
+    modern: bool
+
+    @property
+    def head(self) -> bytes:
+        """How its response begins."""
+        return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
+
+
+def params_of(plain: Plain, *, modern: bool) -> bytes:
+    """Write the params of a call for its server."""
+    sent = plain.call.params.meta
+    meta: dict[str, Raw | bytes] = {name: value for name, value in sent.items() if name not in OF_ONE_CONNECTION}
+    if modern:
+        declared = sent.get(types.CLIENT_CAPABILITIES_META_KEY, b"{}")
+        meta |= {**_OUR_ENVELOPE, types.CLIENT_CAPABILITIES_META_KEY: declared}
+    enveloped = [b',"_meta":', *written(meta)] if meta else []
+    return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
+
+
+def _meta_of(fields: Fields) -> Fields:
+    raw = fields.get("_meta")
+    if raw is None or bytes(raw)[:1] != b"{":
+        return {}
+    return {name: value for name, value in members(raw).items() if name not in OF_ONE_CONNECTION}
+
+
+def modern_result(fields: Fields, server_info: object) -> Mapping[str, Raw | bytes]:
+    """Put the modern era's envelope on a result."""
+    info = json.dumps(server_info).encode()
+    meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: info}
+    complete = {} if "resultType" in fields else {"resultType": COMPLETE}
+    return {**complete, **fields, "_meta": b"".join(written(meta))}
+
+
+def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
+    """Take the modern era's envelope off a result."""
+    plain: dict[str, Raw | bytes] = {name: value for name, value in fields.items() if name not in ENVELOPE}
+    if "_meta" in plain:
+        meta, whole = _meta_of(fields), members(fields["_meta"]) if bytes(fields["_meta"])[:1] == b"{" else {}
+        if meta:
+            plain["_meta"] = b"".join(written(meta))
+        elif whole:
+            del plain["_meta"]
+    return plain
+
+
+def refused(plain: Plain, error: MCPError) -> DirectAnswer:
+    """Answer with an error."""
+    body = {"code": error.code, "message": error.error.message}
+    if error.error.data is not None:
+        body["data"] = error.error.data
+    return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
