@@ -70,7 +70,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`")
     parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
     parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
-    parser.add_argument("--calls", type=int, default=10000, help="after the warm-up, in `memory`")
+    parser.add_argument("--calls", type=int, default=20000, help="after the warm-up, in `memory`")
     parser.add_argument("--kinds", type=chosen_kinds, default="", help=f"of calls in `memory`: {', '.join(KINDS)}")
     parser.add_argument("--trace", action="store_true", help="say what has grown, in `memory`")
     return parser.parse_args(arguments)

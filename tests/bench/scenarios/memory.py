@@ -199,12 +199,13 @@ async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> 
         took, counts = time.monotonic() - began, await crowd.counts(servers)
     if bench.trace:
         return  # the tracing itself takes memory
-    line = Line.through(points)
+    filling, line = Line.through(points), Line.through(points[len(points) // 2 :])
     bench.record(
         "memory",
         peer,
         told,
         points=points,
+        filling=round(filling.slope, 1),
         bytes_per_call=round(line.slope, 1),
         plus_minus=round(line.error, 1),
         verdict=line.verdict,
@@ -212,5 +213,6 @@ async def measure(bench: Bench, pair: str, eras: tuple[str, ...], told: str) -> 
         wrong=crowd.wrong,
         at_the_servers=counts,
     )
-    say("memory", peer, told, f"{line.slope:+.1f} ± {line.error:.1f} bytes per call: {line.verdict}; {took:.0f} s")
+    slopes = f"{filling.slope:+.1f}, in the second half {line.slope:+.1f} ± {line.error:.1f}"
+    say("memory", peer, told, f"bytes per call {slopes}: {line.verdict}; {took:.0f} s")
     say("memory", peer, told, f"{dict(crowd.done)} wrong: {dict(crowd.wrong)} at the servers: {counts}")
