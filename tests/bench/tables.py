@@ -82,9 +82,9 @@ def memory() -> str:
 
 Calls of which 40 % are plain, 20 % report progress, 20 % are cancelled half-way and 20 % ask the user something,
 through the gateway to four servers: of both eras, over HTTP and over stdio. Memory is taken every 1,000 calls after a
-warm-up of 2,000, in a pause, and a line is fitted to the second half, when all bounded buffers are full (the largest
-keeps 10,000 messages for clients of the handshake era that connect again), with an uncertainty of two standard errors.
-It does not grow if that line rises by less than 50 bytes per call, uncertainty included.
+warm-up of 2,000, in a pause, and a line is fitted to the second half, when all bounded buffers are full, with an
+uncertainty of two standard errors. It does not grow if that line rises by less than 50 bytes per call, uncertainty
+included.
 
 """
     lines = []
