@@ -34,6 +34,10 @@ def times(value: float | None, other: float | None) -> str:
     return f"{shown(value / other, 1)}x" if value is not None and other else "-"
 
 
+def percent(value: float | None, whole: float | None) -> str:
+    return f"{shown(100 * value / whole, 1)} %" if value is not None and whole else "-"
+
+
 def table(head: Row, rows: Iterable[Row]) -> str:
     body = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in body) + "\n"
@@ -47,7 +51,7 @@ class Samples:
         self.good = [row[who] for row in rows if row.get(who, {}).get("good")]
 
     def median(self, key: str) -> float | None:
-        return median([sample.get(key) for sample in self.good])
+        return median([sample.get(key) for sample in self.good]) or None
 
     def added(self) -> float | None:
         """Return the median over the rounds of what was added to the direct call of the same round."""
@@ -143,7 +147,7 @@ def calls_row(name: str, samples: dict[str, dict[int, Samples]]) -> Row:
         shown(cpu_1, 3),
         times(cpu_1, at("raw", 1).median("cpu_ms_per_call")),
         shown(rate, 0),
-        f"{100 * rate / direct:.2g} %" if rate and direct else "-",
+        percent(rate, direct),
         shown(cpu, 3),
         times(cpu, at("raw", 32).median("cpu_ms_per_call")),
         times(cpu, at("asgi", 32).median("cpu_ms_per_call")),
@@ -167,7 +171,7 @@ def large() -> str:
         for name in by_cost(samples, 4):
             one, four = samples[name][1], samples[name][4]
             rate, cpu = four.median("per_second"), one.median("cpu_ms_per_call")
-            share = f"{100 * rate / direct:.2g} %" if rate and direct else "-"
+            share = percent(rate, direct)
             wrong = ", ".join(sorted({one.faults(), four.faults()} - {"0"})) or "0"
             cost = [shown(one.median("p50_ms")), shown(cpu), times(cpu, raw), shown(rate, 0), share]
             lines.append([bold(name), *cost, shown(four.median("cpu_ms_per_call")), wrong, shown(four.peak(), 0)])

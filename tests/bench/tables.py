@@ -27,10 +27,10 @@ def heading() -> str:
     days = sorted({row["at"][:10] for row in rows})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     where = f"{machine['cores']} cores of {machine['processor']}, {machine['memory']}, {machine['system']}"
-    versions = {row["peer"]: row["about"] for row in rows}
+    versions = {name: PEERS[name].described() for name in ("direct", "raw")}
+    versions |= {row["peer"]: row["about"] for row in rows}
     named = [[f"`{name}`", versions[name], PEERS[name].language] for name in PEERS if name in versions]
-    yardsticks = [[f"`{name}`", PEERS[name].described(), PEERS[name].language] for name in ("direct", "raw")]
-    return f"{when}; {where}; Python {machine['python']}.\n\n" + table(["", "what it is", "in"], yardsticks + named)
+    return f"{when}; {where}; Python {machine['python']}.\n\n" + table(["", "what it is", "in"], named)
 
 
 def tools() -> str:
