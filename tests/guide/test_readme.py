@@ -102,7 +102,7 @@ def test_the_core_alone_starts_and_says_what_to_install(clone: Clone) -> None:
 
 def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> None:
     declared: dict[str, set[str]] = {}
-    for path in [ROOT / "core", *(ROOT / "plugins").iterdir(), ROOT / "tests" / "kit"]:
+    for path in [ROOT, ROOT / "core", *(ROOT / "plugins").iterdir(), ROOT / "tests" / "kit"]:
         if (path / "pyproject.toml").exists():
             project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
             for requirement in project["dependencies"]:
