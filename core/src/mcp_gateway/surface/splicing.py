@@ -75,9 +75,12 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
         ValueError: it is no response.
 
     """
-    answer = _answer.decode(message)
-    if answer.result is not UNSET:
-        return _fields.decode(answer.result), None
+    try:
+        answer = _answer.decode(message)
+        if answer.result is not UNSET:
+            return _fields.decode(answer.result), None
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
     if answer.error is not UNSET:
         return None, bytes(answer.error)
     raise ValueError("neither a result nor an error")
