@@ -9,7 +9,15 @@ import structlog
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import frozen
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ClientTransport, Credentials, ServerUnavailable
+from mcp_gateway.plugin import (
+    AuthError,
+    AuthStrategy,
+    Caller,
+    ClientTransport,
+    Credentials,
+    LoginNeeded,
+    ServerUnavailable,
+)
 from mcp_gateway.sessions.sharing import Borrower
 
 log = structlog.get_logger(__name__)
@@ -28,6 +36,7 @@ class Access:
         Raises:
             AuthError: the server wants credentials that the caller did not bring, or
                 the caller brought some that cannot be used.
+            LoginNeeded: a person has to log in first.
             ServerUnavailable: its auth plugin could not get them.
 
         """
@@ -46,6 +55,8 @@ class Access:
             return Credentials.of({"Authorization": caller.override}) if caller.override else Credentials()
         try:
             return await strategy.credentials(caller)
+        except LoginNeeded as error:
+            raise LoginNeeded(error.url, f"server {spec.name!r}: {error}") from None
         except AuthError as error:
             if spec.auth_optional:
                 return Credentials()

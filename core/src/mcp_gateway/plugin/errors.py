@@ -5,6 +5,7 @@
     + PluginError
   x QueryError
   x AuthError
+    + LoginNeeded
   x ServerUnavailable
     + NotSent
     + ServerTimeout
@@ -48,6 +49,17 @@ class AuthError(GatewayError):
     """There are no credentials for this call, or the server refused them."""
 
     code = "unauthorized"
+
+
+class LoginNeeded(AuthError):
+    """A person has to log in before the server can be used. `url` is where, and is shown to people and models."""
+
+    code = "login_needed"
+
+    def __init__(self, url: str, message: str = "") -> None:
+        """Say where to log in, in words of your own if you like."""
+        super().__init__(message or f"it needs a login: open {url} in a browser, then try again")
+        self.url = url
 
 
 class ServerUnavailable(GatewayError):

@@ -110,6 +110,7 @@ class AuthStrategy(Protocol):
 
         Raises:
             AuthError: the caller brought none and the strategy has none.
+            LoginNeeded: a person has to log in first; the error says where.
 
         """
         ...

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import AuthError, GatewayError, ServerUnavailable, TransportFault
+from mcp_gateway.plugin import AuthError, GatewayError, LoginNeeded, ServerUnavailable, TransportFault
 
 
 class SessionClosed(ServerUnavailable):
@@ -32,6 +32,8 @@ def as_failure(server: str, error: BaseException) -> GatewayError:
         )
     if isinstance(leaf, ServerUnavailable):
         return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", lasting=leaf.lasting)
+    if isinstance(leaf, LoginNeeded):
+        return LoginNeeded(leaf.url, f"server {server!r}: {leaf}{notes}")
     if isinstance(leaf, GatewayError):
         return type(leaf)(f"server {server!r}: {leaf}{notes}")
     said = f"{type(leaf).__name__}: {leaf}".rstrip(": ")
