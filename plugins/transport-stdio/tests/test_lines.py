@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ LONG = "ü" * 100_000
 
 async def lines_of(descriptor: int) -> list[str]:
     with anyio.fail_after(SECONDS):
-        return [line async for line in CancellableLines(descriptor)]
+        return [line async for line in CancellableLines(descriptor, 1 << 20)]
 
 
 def piped(text: bytes) -> int:
@@ -128,3 +129,13 @@ def test_serving_ends_when_it_is_cancelled_while_the_client_stays(gateway):
     gateway.send_signal(signal.SIGTERM)
     assert gateway.wait(SECONDS) == 0
     assert "ended in peace" in gateway.stderr.read()
+
+
+def test_a_request_that_is_too_long_is_refused_and_the_next_one_is_answered(gateway):
+    ping = '{"jsonrpc":"2.0","id":%d,"method":"ping","params":{"_meta":{"x":"%s"}}}\n'
+    gateway.stdin.write(ping % (1, "x" * (5 << 20)) + ping % (2, ""))
+    gateway.stdin.flush()
+    first, second = (json.loads(gateway.stdout.readline()) for _ in range(2))
+    assert first["id"] == 1
+    assert "GATEWAY_MAX_REQUEST_BYTES" in first["error"]["message"]
+    assert second["id"] == 2

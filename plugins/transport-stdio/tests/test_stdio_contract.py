@@ -74,7 +74,7 @@ class TestStdioServer(ServerTransportContract):
 
         async def read() -> None:
             async with send_in:
-                async for line in CancellableLines(self.ours_in):
+                async for line in CancellableLines(self.ours_in, 4 << 20):
                     await send_in.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
 
         async def write() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 import pytest
+from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Program, child
 from mcp_gateway_transport_stdio.wire import wired
 
@@ -29,10 +30,10 @@ for line in sys.stdin:
 
 
 @asynccontextmanager
-async def session():
+async def session(noise=None):
     program = Program([sys.executable, "-c", SERVER], {}, None, sys.stderr)
     with anyio.fail_after(30):
-        async with wired(partial(child, program)) as streams:
+        async with wired(partial(child, program), noise or Noise("server")) as streams:
             yield streams
 
 
@@ -56,8 +57,9 @@ async def test_a_request_gets_the_line_that_answers_it():
     assert big in answers[7]
 
 
-async def test_what_is_no_answer_is_for_the_sdk_and_comes_before_the_answer():
-    async with session() as (incoming, wire):
+async def test_what_is_no_answer_is_for_the_sdk_and_comes_before_the_answer_and_noise_is_counted():
+    noise = Noise("server")
+    async with session(noise) as (incoming, wire):
         came = []
 
         async def read():
@@ -67,8 +69,8 @@ async def test_what_is_no_answer_is_for_the_sdk_and_comes_before_the_answer():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
             await send(wire, "chat")
-            assert isinstance(came[0], Exception)
-            assert came[1].message.method == "notifications/message"
+            assert [one.message.method for one in came] == ["notifications/message"]
+            assert noise.lines == 1
             tasks.cancel_scope.cancel()
 
 
@@ -93,4 +95,12 @@ async def test_a_request_that_is_given_up_disturbs_no_other():
     async with session() as (_, wire):
         with anyio.move_on_after(0.05):
             await send(wire, "silence")
+        assert b'"id": 2' in await send(wire, request_id=2)
+
+
+async def test_an_answer_that_is_too_long_fails_its_request_and_no_other(monkeypatch):
+    monkeypatch.setattr("mcp_gateway_transport_stdio.wire.MAX_LINE", 10_000)
+    async with session() as (_, wire):
+        answer = await send(wire, params=b'"' + b"x" * 20_000 + b'"')
+        assert b"longer than the gateway reads (10000 bytes)" in answer
         assert b'"id": 2' in await send(wire, request_id=2)

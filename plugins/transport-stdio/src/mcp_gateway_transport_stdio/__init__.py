@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Options, Provider, ServerTransport, hookimpl
-from mcp_gateway_transport_stdio.options import StdioOptions
+from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
+from mcp_gateway_transport_stdio.options import StdioOptions, StdioServerOptions
 
 GATEWAY_API = 1
 
@@ -18,11 +18,11 @@ def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[
     return stdio_client_transport(options)
 
 
-def open_server_transport(_: Options) -> AbstractAsyncContextManager[ServerTransport]:
+def open_server_transport(options: StdioServerOptions) -> AbstractAsyncContextManager[ServerTransport]:
     """Serve whoever started this process."""
     from mcp_gateway_transport_stdio.server_transport import stdio_server_transport
 
-    return stdio_server_transport()
+    return stdio_server_transport(options)
 
 
 @hookimpl
@@ -32,6 +32,6 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
 
 
 @hookimpl
-def mcp_gateway_server_transports() -> Iterator[Provider[Options, ServerTransport]]:
+def mcp_gateway_server_transports() -> Iterator[Provider[StdioServerOptions, ServerTransport]]:
     """Offer `stdio` for clients."""
-    yield Provider(name="stdio", summary="serve one client", options=Options, build=open_server_transport)
+    yield Provider(name="stdio", summary="serve one client", options=StdioServerOptions, build=open_server_transport)

@@ -16,6 +16,7 @@ from mcp.client._transport import TransportStreams
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
+from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.options import StdioOptions
 from mcp_gateway_transport_stdio.pipes import Program, child
 from mcp_gateway_transport_stdio.stderr import Stderr, captured_stderr
@@ -62,25 +63,29 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 
 @asynccontextmanager
 async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
-    with captured_stderr(Path(options.program).name) as stderr:
+    noise = Noise(Path(options.program).name)
+    with captured_stderr(noise.program) as stderr:
         try:
-            async with _started(options, stderr) as streams:
+            async with _started(options, stderr, noise) as streams:
                 yield streams
         except OSError as error:
             raise ServerUnavailable(f"{options.program!r} cannot be started: {error.strerror}", lasting=True) from error
         except Exception as error:
+            if noise.lines:
+                error.add_note(f"it wrote {noise.in_words}")
             if said := stderr.last_lines():
                 error.add_note(f"it last wrote to standard error: {said}")
             raise
 
 
-def _started(options: StdioOptions, stderr: Stderr) -> AbstractAsyncContextManager[TransportStreams]:
+def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsyncContextManager[TransportStreams]:
     """Start the process: with a wire of its own where processes are POSIX's, as the SDK does elsewhere."""
     environment = _environment(options)
     command = _found(options.program, environment.get("PATH"))
     directory = _directory(options.cwd)
     if os.name == "posix":
-        return wired(partial(child, Program([command, *options.args], environment, directory, stderr.file)))
+        program = Program([command, *options.args], environment, directory, stderr.file)
+        return wired(partial(child, program), noise)
     parameters = StdioServerParameters(
         command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
     )

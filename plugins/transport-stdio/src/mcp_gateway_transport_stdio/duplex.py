@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,11 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer
-
-log = logging.getLogger(__name__)
-
-MAX_LINE = 64 << 20
-"""The longest message that is read; a client that sends a longer one is cut off."""
+from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 
 MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
@@ -33,12 +28,11 @@ def are_pipes(*descriptors: int) -> bool:
 class Duplex(asyncio.Protocol):
     """Reads lines, and writes lines. As an iterator it gives the lines that are for the SDK."""
 
-    def __init__(self, server: DirectServer) -> None:
-        """Answer plain calls with `server`."""
+    def __init__(self, server: DirectServer, longest: int) -> None:
+        """Answer plain calls with `server`; lines of more than `longest` bytes are refused."""
         self._server = server
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._lines = Lines(self._heard, self._refuse, longest)
         self._calls: set[asyncio.Task[None]] = set()
         self._writable = asyncio.Event()
         self._writable.set()
@@ -54,24 +48,11 @@ class Duplex(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut what came into lines, and answer them or pass them on."""
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            whole = b"".join([*self._parts, line]) if self._parts else line
-            self._parts.clear()
-            self._size = 0
-            self._heard(whole)
-        if rest:
-            self._parts.append(rest)
-            self._size += len(rest)
-        if self._size > MAX_LINE:
-            log.error("the client sent a message of more than %d bytes; the gateway ends", MAX_LINE)
-            self._parts.clear()
-            self._lines_in.close()
+        self._lines.feed(data)
 
     def eof_received(self) -> None:
         """Take the last line even without its end."""
-        if self._parts:
-            self._heard(b"".join(self._parts))
+        self._lines.end()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that the client has closed its end."""
@@ -91,6 +72,9 @@ class Duplex(asyncio.Protocol):
         if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:
             self._paused = True
             self._reading.pause_reading()
+
+    def _refuse(self, line: LongLine) -> None:
+        self._write(refusal(line, self._lines.limit) + b"\n")
 
     def _waiting(self) -> int:
         return self._lines_out.statistics().current_buffer_used
@@ -159,10 +143,10 @@ class _Writing(asyncio.BaseProtocol):
 
 
 @asynccontextmanager
-async def duplex(server: DirectServer, reading: int) -> AsyncIterator[Duplex]:
+async def duplex(server: DirectServer, reading: int, longest: int) -> AsyncIterator[Duplex]:
     """Talk over descriptor `reading` and standard output, in whose place others find standard error meanwhile."""
     loop = asyncio.get_running_loop()
-    pipes = Duplex(server)
+    pipes = Duplex(server, longest)
     with _standard_output() as output, os.fdopen(os.dup(reading), "rb", 0) as incoming:
         await loop.connect_read_pipe(lambda: pipes, incoming)
         with os.fdopen(os.dup(output), "wb", 0) as outgoing:

@@ -36,3 +36,11 @@ class StdioOptions(Options):
     def program(self) -> str:
         """The program to start."""
         return self.command or self.url
+
+
+class StdioServerOptions(Options):
+    """How much is read from the client."""
+
+    max_request_bytes: int = Field(
+        4 << 20, gt=0, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+    )

@@ -14,25 +14,20 @@ from typing import IO, Any, cast
 
 import anyio
 
+from mcp_gateway_transport_stdio.lines import Lines
+
 log = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
 """How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
 
-MAX_LINE = 256 << 20
-"""The longest message of a server's that is read; one that never ends its line is cut off."""
-
-LineFn = Callable[[bytes], None]
-
 
 class Pipes(asyncio.SubprocessProtocol):
-    """The pipes of a child. `on_line` hears every line that it writes, `on_end` once that there will be no more."""
+    """The pipes of a child. `lines` gets all that it writes, `on_end` hears once that there will be no more."""
 
-    def __init__(self, on_line: LineFn, on_end: Callable[[], None]) -> None:
-        """Hear lines with `on_line`."""
-        self._on_line, self._on_end = on_line, on_end
-        self._parts: list[bytes] = []
-        self._size = 0
+    def __init__(self, lines: Lines, on_end: Callable[[], None]) -> None:
+        """Feed `lines`."""
+        self._lines, self._on_end = lines, on_end
         self._writable = asyncio.Event()
         self._writable.set()
         self._transport: asyncio.SubprocessTransport | None = None
@@ -50,22 +45,9 @@ class Pipes(asyncio.SubprocessProtocol):
         self._stdout = cast("asyncio.ReadTransport", self._transport.get_pipe_transport(1))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Cut what came into lines."""
-        if fd != 1 or self.closed:
-            return
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            if self._parts:
-                line = b"".join([*self._parts, line])  # noqa: PLW2901  # the line is what has come of it so far
-                self._parts.clear()
-                self._size = 0
-            self._on_line(line)
-        if rest:
-            self._parts.append(rest)
-            self._size += len(rest)
-            if self._size > MAX_LINE:
-                log.error("the server sent a message of more than %d bytes; its session ends", MAX_LINE)
-                self._end()
+        """Take what came."""
+        if fd == 1 and not self.closed:
+            self._lines.feed(data)
 
     def pipe_connection_lost(self, fd: int, _: Exception | None) -> None:
         """Take note that the child closed a pipe; without one of them there is no session."""
@@ -140,7 +122,7 @@ class Program:
 
 
 @asynccontextmanager
-async def child(program: Program, on_line: LineFn, on_end: Callable[[], None]) -> AsyncIterator[Pipes]:
+async def child(program: Program, lines: Lines, on_end: Callable[[], None]) -> AsyncIterator[Pipes]:
     """Start a process in a group of its own; end the whole group afterwards.
 
     Raises:
@@ -149,7 +131,7 @@ async def child(program: Program, on_line: LineFn, on_end: Callable[[], None]) -
     """
     loop = asyncio.get_running_loop()
     _, pipes = await loop.subprocess_exec(
-        lambda: Pipes(on_line, on_end),
+        lambda: Pipes(lines, on_end),
         *program.command,
         env=program.environment,
         cwd=program.directory,

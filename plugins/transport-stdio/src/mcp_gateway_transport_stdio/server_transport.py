@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
 import anyio.to_thread
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import jsonrpc_message_adapter
 
 from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
-from mcp_gateway_transport_stdio.duplex import MAX_LINE, are_pipes, duplex
-
-log = logging.getLogger(__name__)
+from mcp_gateway_transport_stdio.duplex import are_pipes, duplex
+from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.options import StdioServerOptions
 
 _CHUNK = 65536
 _ON_A_TERMINAL = (
@@ -26,8 +28,11 @@ _ON_A_TERMINAL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class StdioServerTransport:
     """Serves one client, until it closes its end."""
+
+    options: StdioServerOptions
 
     @property
     def one_client(self) -> bool:
@@ -43,26 +48,34 @@ class StdioServerTransport:
             )
         if sys.stdin.isatty():
             print(_ON_A_TERMINAL, file=sys.stderr)
+        longest = self.options.max_request_bytes
         with _standard_input() as descriptor:
             if isinstance(server, DirectServer) and are_pipes(descriptor, 1):
-                async with duplex(server, descriptor) as pipes:
+                async with duplex(server, descriptor, longest) as pipes:
                     await _run(server, pipes, pipes, ready)
             else:
-                await _run(server, CancellableLines(descriptor), None, ready)
+                await _run(server, CancellableLines(descriptor, longest), None, ready)
 
 
 async def _run(server: Server[Any], lines: object, output: object, ready: Callable[[str], None]) -> None:
     """Serve these lines with the SDK."""
     reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
+        if isinstance(lines, CancellableLines):
+
+            async def refuse(line: LongLine) -> None:
+                error = jsonrpc_message_adapter.validate_json(refusal(line, lines.longest))
+                await outgoing.send(SessionMessage(error))
+
+            lines.too_long = refuse
         ready("standard input and output")
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 
 @asynccontextmanager
-async def stdio_server_transport() -> AsyncIterator[ServerTransport]:
+async def stdio_server_transport(options: StdioServerOptions) -> AsyncIterator[ServerTransport]:
     """There is nothing to open."""
-    yield StdioServerTransport()
+    yield StdioServerTransport(options)
 
 
 class CancellableLines:
@@ -72,28 +85,30 @@ class CancellableLines:
     told to end would stay until its client goes away.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        """Read from `descriptor`."""
+    def __init__(self, descriptor: int, longest: int) -> None:
+        """Read from `descriptor`; lines of more than `longest` bytes go to `too_long` instead."""
+        self.longest = longest
         self._descriptor = descriptor
+        self._read_lines: list[bytes | LongLine] = []
+        self._cutter = Lines(self._read_lines.append, self._read_lines.append, longest)
+        self.too_long: Callable[[LongLine], Awaitable[None]] = _unheard
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines, the last one even without its end."""
-        parts: list[bytes] = []
-        size = 0
-        while chunk := await self._read():
-            *lines, rest = chunk.split(b"\n")
-            for line in lines:
-                yield b"".join([*parts, line]).decode("utf-8", "replace")
-                parts.clear()
-                size = 0
-            if rest:
-                parts.append(rest)
-                size += len(rest)
-            if size > MAX_LINE:
-                log.error("the client sent a message of more than %d bytes; the gateway ends", MAX_LINE)
-                return
-        if parts:
-            yield b"".join(parts).decode("utf-8", "replace")
+        ended = False
+        while not ended:
+            chunk = await self._read()
+            ended = not chunk
+            if ended:
+                self._cutter.end()
+            else:
+                self._cutter.feed(chunk)
+            for line in self._read_lines:
+                if isinstance(line, bytes):
+                    yield line.decode("utf-8", "replace")
+                else:
+                    await self.too_long(line)
+            self._read_lines.clear()
 
     async def _read(self) -> bytes:
         try:
@@ -101,6 +116,10 @@ class CancellableLines:
         except (OSError, NotImplementedError):  # a plain file, or Windows: no waiting, so a thread
             return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK, abandon_on_cancel=True)
         return os.read(self._descriptor, _CHUNK)
+
+
+async def _unheard(_: LongLine) -> None:
+    """Drop a line before there is anybody to tell."""
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,14 +17,20 @@ from mcp_types import jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
 
 from mcp_gateway.plugin import NotSent, ServerUnavailable
-from mcp_gateway_transport_stdio.pipes import LineFn, Pipes
+from mcp_gateway_transport_stdio.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, LongLine, error_line
+from mcp_gateway_transport_stdio.noise import Noise
+from mcp_gateway_transport_stdio.pipes import Pipes
+
+log = logging.getLogger(__name__)
 
 Incoming = SessionMessage | Exception
-ChildFn = Callable[[LineFn, Callable[[], None]], AbstractAsyncContextManager[Pipes]]
+ChildFn = Callable[[Lines, Callable[[], None]], AbstractAsyncContextManager[Pipes]]
 
 MOST_WAITING = 1000
 """How many messages may wait for the dispatcher before the child is not read any more."""
 
+MAX_LINE = 256 << 20
+"""The longest message of a server's that is read."""
 
 _ROUNDS = 3
 """How many times around the event loop a message takes from the dispatcher to its client's stream."""
@@ -45,6 +52,7 @@ class Wire:
 
     _incoming: MemoryObjectSendStream[Incoming]
     _backlog: Callable[[], int]
+    _noise: Noise
     _pipes: Pipes | None = None
     _waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
     _paused: bool = False
@@ -89,6 +97,18 @@ class Wire:
         if line.strip():
             self._pass_on(line)
 
+    def too_long(self, line: LongLine) -> None:
+        """Answer in place of a message that was too long to be read, if it says at either end which one it was."""
+        said = f"a message of {line.size} bytes is longer than the gateway reads ({MAX_LINE} bytes)"
+        log.error("%s sent %s", self._noise.program, said)
+        if line.id is None:
+            self._noise.heard(line.head)
+        elif line.asks:
+            with suppress(BrokenPipeError):
+                self._write(error_line(line.id, INVALID_REQUEST, said))
+        else:
+            self.heard(error_line(line.id, INTERNAL_ERROR, f"the server answered with {said}"))
+
     def _resolve(self, future: asyncio.Future[bytes], line: bytes, rounds: int) -> None:
         """Answer a request; not before the dispatcher has passed on what came earlier."""
         if future.done():
@@ -108,11 +128,12 @@ class Wire:
 
     def _pass_on(self, line: bytes) -> None:
         try:
-            message: Incoming = SessionMessage(
+            message = SessionMessage(
                 jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
             )
-        except ValueError as error:
-            message = error
+        except ValueError:
+            self._noise.heard(line)
+            return
         try:
             self._incoming.send_nowait(message)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
@@ -187,14 +208,14 @@ class _Incoming:
 
 
 @asynccontextmanager
-async def wired(child: ChildFn) -> AsyncIterator[TransportStreams]:
-    """Start a child; yield the streams of a session with it."""
+async def wired(child: ChildFn, noise: Noise) -> AsyncIterator[TransportStreams]:
+    """Start a child; yield the streams of a session with it. `noise` hears what is no message."""
     send, receive = anyio.create_memory_object_stream[Incoming](float("inf"))
-    wire = Wire(send, lambda: receive.statistics().current_buffer_used)
+    wire = Wire(send, lambda: receive.statistics().current_buffer_used, noise)
     incoming = _Incoming(receive)
     incoming.wire = wire
     with send, receive:
-        async with child(wire.heard, wire.ended) as pipes:
+        async with child(Lines(wire.heard, wire.too_long, MAX_LINE), wire.ended) as pipes:
             wire.begin(pipes)
             yield incoming, wire
 

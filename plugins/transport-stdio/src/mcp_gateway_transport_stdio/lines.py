@@ -1,0 +1,102 @@
+"""Lines out of the pieces in which a pipe delivers them; of one that is too long only the two ends are kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+INVALID_REQUEST, INTERNAL_ERROR = -32600, -32603
+
+LineFn = Callable[[bytes], None]
+
+_END = 512
+"""How many bytes of either end are kept: enough for a message's id, which programs write first or last."""
+
+_ID = rb'"id"\s*:\s*(?P<id>-?\d{1,15}|"[\w.:/=+-]{1,200}")'
+_BEGINNING = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:' + _ID + rb'\s*,\s*)?(?P<method>"method")?')
+_ENDING = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line that was too long: how it began and ended, and how many bytes it had."""
+
+    head: bytes
+    tail: bytes
+    size: int
+
+    @property
+    def id(self) -> bytes | None:
+        """The id of the message that it was, as JSON, if it stood at either end."""
+        found = _BEGINNING.match(self.head)
+        if found is not None and found["id"] is not None:
+            return found["id"]
+        found = _ENDING.search(self.tail)
+        return None if found is None else found["id"]
+
+    @property
+    def asks(self) -> bool:
+        """Whether it was a request or a notification, and no response."""
+        found = _BEGINNING.match(self.head)
+        return found is not None and found["method"] is not None
+
+
+@dataclass(slots=True)
+class Lines:
+    """Cuts what is fed to it into lines. `on_line` hears each, `on_long` instead those of more than `limit` bytes."""
+
+    on_line: LineFn
+    on_long: Callable[[LongLine], None]
+    limit: int
+    _parts: list[bytes] = field(default_factory=list)
+    _size: int = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            if self._size or len(line) > self.limit:
+                self._grow(line)
+                self.end()
+            else:
+                self.on_line(line)
+        if rest:
+            self._grow(rest)
+
+    def end(self) -> None:
+        """Take what has come of a line for all of it, if there is anything."""
+        parts, size = self._parts, self._size
+        self._parts, self._size = [], 0
+        if size > self.limit:
+            self.on_long(LongLine(parts[0], parts[1], size))
+        elif size:
+            self.on_line(b"".join(parts))
+
+    def _grow(self, part: bytes) -> None:
+        """Keep another part of the line; once it is too long, only its two ends."""
+        before, self._size = self._size, self._size + len(part)
+        if self._size <= self.limit:
+            self._parts.append(part)
+        elif before <= self.limit:
+            whole = b"".join([*self._parts, part])
+            self._parts = [whole[:_END], whole[-_END:]]
+        else:
+            self._parts[1] = (self._parts[1] + part)[-_END:]
+
+
+def error_line(request_id: bytes, code: int, message: str) -> bytes:
+    """Write a JSON-RPC error; the id is JSON."""
+    error = json.dumps({"code": code, "message": message}).encode()
+    return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (request_id, error)
+
+
+def refusal(line: LongLine, longest: int) -> bytes:
+    """Write the error that answers a client's message which was too long, whichever it was."""
+    said = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
+    log.warning("the client sent too much: %s", said)
+    return error_line(line.id if line.asks and line.id is not None else b"null", INVALID_REQUEST, said)
