@@ -82,7 +82,7 @@ def remote():
 @pytest.fixture
 def installed(install, remote, monkeypatch):
     """Install one plugin with everything in it, and keep out all others."""
-    monkeypatch.setattr(plugins, "INSTALLED", plugins.everything({"alpha": remote}))
+    monkeypatch.setattr(plugins, "INSTALLED", plugins.everything({"alpha": remote, "beta": remote}))
     install("house-of-tests", "1.2.3", everything=f"{plugins.__name__}:INSTALLED")
     monkeypatch.setenv("GATEWAY_PLUGINS", "everything")
 

@@ -42,6 +42,28 @@ def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
     assert "server 'alpha' is not available: OSError: no route" in err
 
 
+def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, remote):
+    servers(
+        {"name": "alpha", "transport": "memory"},
+        {"name": "beta", "transport": "memory", "auth_type": "forward"},
+        {"name": "off", "transport": "memory", "enabled": False},
+    )
+    remote.carries_credentials = True
+    found = json.loads(run("servers", "--json")[1])["servers"]
+    assert [(item["name"], item["state"], item["tools"]) for item in found] == [
+        ("alpha", "ready", 1),
+        ("beta", "needs login", 0),
+        ("off", "disabled", 0),
+    ]
+    code, out, _ = run("servers")
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off"]
+    assert "it wants the caller's own Authorization header" in out
+    assert '"enabled" is false' in out
+    servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
+    assert run("servers")[0] == 0
+
+
 def test_a_search_finds_what_a_model_would_find(run, alpha):
     code, out, _ = run("search", "say")
     assert code == 0

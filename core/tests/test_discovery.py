@@ -11,8 +11,8 @@ from mcp_gateway import discovery as module
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
-from mcp_gateway.registry import State
 from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.states import State
 
 from .house import spec
 from .plugins import Forward, Shelf
@@ -20,7 +20,7 @@ from .remotes import Line, Remote, tool, until
 
 
 def state(opened, name="alpha"):
-    return opened.gateway.registry.statuses[name].state
+    return opened.gateway.registry.states[name].name
 
 
 def names(opened):
@@ -49,7 +49,7 @@ async def test_a_server_that_hangs_or_fails_delays_no_other(gateway):
         await until(lambda: state(opened, "works") is State.READY and state(opened, "fails") is State.DOWN)
         assert names(opened) == ["works__z"]
         assert state(opened, "hangs") is State.STARTING
-        assert opened.gateway.registry.statuses["fails"].reason == "server 'fails' is not available: OSError: no route"
+        assert opened.gateway.registry.states["fails"].reason == "server 'fails' is not available: OSError: no route"
 
 
 async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway):
@@ -78,7 +78,7 @@ async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gat
     async with gateway({"alpha": Line({"initialize": hello})}) as opened:
         await settled(opened)
         assert state(opened) is State.DOWN
-        assert "did not list its tools: Method not found" in opened.gateway.registry.statuses["alpha"].reason
+        assert "did not list its tools: Method not found" in opened.gateway.registry.states["alpha"].reason
 
 
 async def test_what_a_server_says_of_itself_is_kept(gateway):
@@ -222,7 +222,7 @@ async def test_a_server_that_wants_the_callers_credentials_waits_for_a_caller_wh
     alpha = Remote(tool("x"), credentials=True)
     async with gateway({"alpha": alpha}, alpha={"auth_type": "forward"}) as opened:
         await settled(opened)
-        assert (state(opened), alpha.opened) == (State.WAITING, [])
+        assert (state(opened), alpha.opened) == (State.NEEDS_LOGIN, [])
         opened.gateway.discovery.freshen(ANONYMOUS)
         assert not opened.gateway.discovery.running
         await opened.gateway.search(Query(text="x"), Caller(headers={"authorization": "Bearer me"}))
@@ -248,7 +248,7 @@ async def test_an_auth_plugin_that_fails_in_an_unheard_of_way_stops_no_other_ser
     async with gateway(remotes, alpha={"auth_type": "forward"}) as opened:
         await settled(opened)
         assert (state(opened, "alpha"), names(opened)) == (State.DOWN, ["beta__y"])
-        assert "a bug" not in opened.gateway.registry.statuses["alpha"].reason
+        assert "a bug" not in opened.gateway.registry.states["alpha"].reason
 
 
 # -- waiting

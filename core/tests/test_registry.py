@@ -6,7 +6,8 @@ import pytest
 
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import DisabledServer
-from mcp_gateway.registry import Registry, State
+from mcp_gateway.registry import Registry
+from mcp_gateway.states import State
 
 from .house import spec
 from .remotes import tool
@@ -32,14 +33,15 @@ def test_a_disabled_server_says_why(registry):
 @pytest.mark.parametrize(
     "state, reason, said",
     [
-        (State.STARTING, "", "a: still starting; search again in a moment"),
-        (State.WAITING, "it wants a header", "a: needs credentials: it wants a header"),
-        (State.DOWN, "no route", "a: down: no route"),
+        (State.STARTING, "", "a: starting since {clock}; search again in a moment"),
+        (State.NEEDS_LOGIN, "it wants a header", "a: needs login since {clock}: it wants a header"),
+        (State.DEGRADED, "it lists nothing", "a: degraded since {clock}: it lists nothing"),
+        (State.DOWN, "server 'a' is not available: no route", "a: down since {clock}: no route"),
     ],
 )
-def test_a_server_that_is_not_ready_says_why(registry, state, reason, said):
+def test_a_server_that_is_not_ready_says_why_and_since_when(registry, state, reason, said):
     registry.mark("a", state, reason)
-    assert note(registry, "a") == said
+    assert note(registry, "a") == said.format(clock=registry.states["a"].clock)
 
 
 def test_a_server_that_is_ready_says_nothing(registry):
@@ -50,7 +52,8 @@ def test_a_server_that_is_ready_says_nothing(registry):
 def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(registry):
     registry.put(Offer("a", (tool("x"),)))
     registry.mark("a", State.DOWN, "no route")
-    assert note(registry, "a") == "a: down, its tools may fail: no route"
+    clock = registry.states["a"].clock
+    assert note(registry, "a") == f"a: down since {clock}, its tools fail until it is back: no route"
     assert registry.catalogue.find("a__x")
 
 
@@ -72,12 +75,3 @@ def test_a_first_empty_list_is_news_too(registry):
     registry.on_change.append(heard.append)
     registry.put(Offer("a"))
     assert len(heard) == 1
-
-
-def test_a_state_that_does_not_change_keeps_its_time(registry):
-    registry.mark("a", State.DOWN, "no route")
-    before = registry.statuses["a"]
-    registry.mark("a", State.DOWN, "no route")
-    assert registry.statuses["a"] is before
-    registry.mark("a", State.DOWN, "another reason")
-    assert registry.statuses["a"] is not before

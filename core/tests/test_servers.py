@@ -57,7 +57,11 @@ def test_servers_keep_the_order_of_the_file(read):
 def test_a_server_that_is_switched_off_is_left_out_whatever_else_it_says(read):
     off = [command(enabled=False), command(name="b", enabled=False, transport="${MISSING}", nonsense=1)]
     found = read({"servers": off})
-    assert (found.specs, found.disabled, found.warnings) == ((), (), ())
+    assert (found.specs, found.warnings) == ((), ())
+    assert [(off.name, off.reason, off.on_purpose) for off in found.disabled] == [
+        ("alpha", '"enabled" is false', True),
+        ("b", '"enabled" is false', True),
+    ]
 
 
 def test_enabled_may_come_from_a_variable(read):

@@ -186,7 +186,7 @@ async def test_a_search_says_which_servers_tools_may_be_missing(gateway):
         answer = (await ask(visitor, "tool_search", {"query": "issue"}))["structuredContent"]
     assert answer["total_matches"] == 2
     assert sorted(answer["servers"]) == [
-        "broken: down: server 'broken' is not available: OSError: no route",
+        f"broken: down since {opened.gateway.registry.states['broken'].clock}: OSError: no route",
         "off: disabled: the environment variable NOT_THERE is not set",
     ]
 

@@ -119,7 +119,7 @@ def test_a_forward_server_is_searched_once_a_caller_has_credentials_for_it(works
     gateway = workshop.listening(workshop.config({"name": "locked", "url": url, "auth_type": "forward"}))
     nobody = HttpClient(gateway.url, modern=True).call("tool_search", {"query": "echo"})["result"]["structuredContent"]
     assert nobody["tools"] == []
-    assert "locked: needs credentials" in nobody["servers"][0]
+    assert "locked: needs login" in nobody["servers"][0]
     caller = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer right"})
     found = caller.call("tool_search", {"query": "echo"})["result"]["structuredContent"]
     assert found["tools"][0]["tool_name"] == "locked__echo"

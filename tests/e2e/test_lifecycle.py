@@ -78,7 +78,7 @@ def test_bad_servers_neither_delay_nor_stop_the_others(workshop: Workshop, tmp_p
     found = client.call("tool_search", {"query": "echo arguments"})["result"]["structuredContent"]
     assert found["tools"][0]["tool_name"] == "good__echo"
     notes = {note.partition(":")[0]: note for note in found["servers"]}
-    assert "hanging: still starting" in notes["hanging"]
+    assert "hanging: starting since" in notes["hanging"]
     assert "'no-such-command-anywhere' is not found; install it" in notes["missing"]
 
     def said(server: str, words: str) -> bool:

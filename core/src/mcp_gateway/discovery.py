@@ -22,12 +22,13 @@ from mcp_gateway.definitions import Definitions
 from mcp_gateway.interaction import Json, widens
 from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
-from mcp_gateway.registry import Registry, State
+from mcp_gateway.registry import Registry
 from mcp_gateway.sessions.failures import of_answer
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Page, Peer
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.states import State
 
 log = structlog.get_logger(__name__)
 
@@ -145,7 +146,7 @@ class Discovery:
             offer = await self._ask(spec, await self.access.borrower(spec, asker), asker)
         except AuthError as error:
             if spec.name not in self.registry.catalogue.servers:
-                self._failed(spec, State.WAITING, error)
+                self._failed(spec, State.NEEDS_LOGIN, error)
             raise
         except ServerUnavailable as error:
             self._failed(spec, State.DOWN, error)
@@ -180,14 +181,14 @@ class Discovery:
         )
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
-        match self.registry.statuses[spec.name].state:
+        match self.registry.states.asked(spec.name):
             case State.READY:
                 offer = self.registry.catalogue.servers[spec.name]
                 hears_more = widens(caller.capabilities, offer.told)
                 return hears_more or time.time() - offer.fetched >= self.definitions.ttl
             case State.DOWN:
                 return anyio.current_time() >= self._pauses[spec.name].until
-            case State.WAITING:
+            case State.NEEDS_LOGIN:
                 return bool(caller.headers) or caller.override is not None
         return False
 

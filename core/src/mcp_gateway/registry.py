@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import DisabledServer, ServerSpec
-
-
-class State(StrEnum):
-    """How a server is doing."""
-
-    IDLE = "idle"
-    """Nobody has asked it for its tools yet (`auto_discover` is off)."""
-    STARTING = "starting"
-    READY = "ready"
-    WAITING = "waiting"
-    """It wants a caller's own credentials before it can be asked for its tools."""
-    DOWN = "down"
-    DISABLED = "disabled"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A server's state, why, and since when (seconds since the epoch)."""
-
-    state: State
-    reason: str = ""
-    since: float = field(default_factory=time.time)
+from mcp_gateway.states import ServerState, State, States
 
 
 @dataclass(slots=True)
@@ -39,16 +16,19 @@ class Registry:
 
     specs: Mapping[str, ServerSpec]
     catalogue: Catalogue = field(default_factory=Catalogue)
-    statuses: dict[str, Status] = field(default_factory=dict)
+    states: States = field(default_factory=States)
     on_change: list[Callable[[Catalogue], None]] = field(default_factory=list)
 
     @classmethod
     def of(cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...]) -> Registry:
         """Begin with servers that nobody has asked yet."""
-        statuses = {spec.name: Status(State.IDLE, "its tools have not been asked for") for spec in specs}
+        registry = cls({spec.name: spec for spec in specs})
+        for spec in specs:
+            registry.mark(spec.name, State.IDLE, "its tools have not been asked for")
         for server in disabled:
-            statuses.setdefault(server.name, Status(State.DISABLED, server.reason))
-        return cls({spec.name: spec for spec in specs}, statuses=statuses)
+            if server.name not in registry.specs:
+                registry.mark(server.name, State.DISABLED, server.reason)
+        return registry
 
     def put(self, offer: Offer) -> None:
         """Take over what a server offers, and tell those who want to know if it changed."""
@@ -60,26 +40,24 @@ class Registry:
                 tell(self.catalogue)
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
-        """Note a server's state; an unchanged state keeps its time."""
-        before = self.statuses.get(server)
-        if before is None or (before.state, before.reason) != (state, reason):
-            self.statuses[server] = Status(state, reason)
+        """Note what came of asking a server for what it offers."""
+        self.states.mark(server, state, reason)
 
     def notes(self) -> list[str]:
         """Say in a line for each server that is not ready why its tools may be missing."""
-        return [note for name, status in self.statuses.items() if (note := self._note(name, status))]
+        return [note for name, state in self.states.items() if (note := self._note(name, state))]
 
-    def _note(self, name: str, status: Status) -> str:
-        match status.state:
+    def _note(self, server: str, state: ServerState) -> str:
+        since, reason = f"{server}: {state.name} since {state.clock}", state.brief(server)
+        match state.name:
             case State.READY:
                 return ""
             case State.STARTING:
-                return f"{name}: still starting; search again in a moment"
+                return f"{since}; search again in a moment"
             case State.IDLE:
-                return f"{name}: {status.reason}; call discover_tools with server_name {name!r}"
-            case State.WAITING:
-                return f"{name}: needs credentials: {status.reason}"
-            case State.DOWN if name in self.catalogue.servers:
-                return f"{name}: down, its tools may fail: {status.reason}"
-            case State.DOWN | State.DISABLED:
-                return f"{name}: {status.state}: {status.reason}"
+                return f"{server}: {reason}; call discover_tools with server_name {server!r}"
+            case State.DISABLED:
+                return f"{server}: disabled: {reason}"
+            case State.DOWN if server in self.catalogue.servers:
+                return f"{since}, its tools fail until it is back: {reason}"
+        return f"{since}: {reason}"

@@ -12,7 +12,8 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import PROMPTS, RESOURCES, TOOLS, Kind
 from mcp_gateway.names import SEPARATOR, nearest, split_name
 from mcp_gateway.plugin import GatewayError
-from mcp_gateway.registry import Registry, State
+from mcp_gateway.registry import Registry
+from mcp_gateway.states import State
 
 
 class MalformedName(GatewayError):
@@ -130,9 +131,9 @@ class Routing:
         """Return a server by its name."""
         if name in self.registry.specs:
             return self.registry.specs[name]
-        status = self.registry.statuses.get(name)
-        if status is not None and status.state is State.DISABLED:
-            raise UnknownServer(f"server {name!r} is disabled: {status.reason}")
+        states = self.registry.states
+        if name in states and states[name].name is State.DISABLED:
+            raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
         known = ", ".join(self.registry.specs) or "none"
         raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
 

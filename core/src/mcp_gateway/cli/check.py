@@ -34,7 +34,8 @@ def _servers(reading: Reading, problems: list[str], warnings: list[str], servers
     found = reading.servers
     servers += [spec.name for spec in found.specs]
     path = reading.environment.server_config
-    problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in found.disabled]
+    unusable = [server for server in found.disabled if not server.on_purpose]
+    problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
     warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
 
 

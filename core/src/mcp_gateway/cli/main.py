@@ -52,6 +52,10 @@ def _run(command: str, arguments: argparse.Namespace) -> int:
             from mcp_gateway.cli.schema import show_schema
 
             return show_schema(reading)
+        case "servers":
+            from mcp_gateway.cli.servers import show_servers
+
+            return show_servers(reading, as_json=arguments.json)
         case "serve":
             from mcp_gateway.cli.serving import serve
 
@@ -76,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--transport", help="stdio, http or a plugin's (GATEWAY_TRANSPORT)")
     serve.add_argument("--host", help="the address to listen at (GATEWAY_HOST)")
     serve.add_argument("--port", help="the port to listen at (GATEWAY_PORT)")
+    _with_json(commands.add_parser("servers", help="say how every server is doing, and why"))
     tools = _with_json(commands.add_parser("tools", help="list the tools of all servers"))
     tools.add_argument("--server", metavar="NAME", help="of this server only")
     search = _with_json(commands.add_parser("search", help="find tools, as a model would"))

@@ -47,16 +47,21 @@ class Visit:
 
 def use(reading: Reading, arguments: Namespace) -> int:
     """Run one of the three commands."""
+    be_quiet(reading)
+    return anyio.run(_use, reading, arguments)
+
+
+def be_quiet(reading: Reading) -> None:
+    """Log errors only, unless the configuration says otherwise."""
     environment = reading.environment
     if "log_level" not in environment.model_fields_set:
         environment = environment.model_copy(update={"log_level": "error"})
     configure_logging(environment)
-    return anyio.run(_use, reading, arguments)
 
 
 async def _use(reading: Reading, arguments: Namespace) -> int:
     given = _arguments(arguments) if arguments.command == "call" else {}
-    async with _visiting(reading) as visit:
+    async with visiting(reading) as visit:
         match arguments.command:
             case "tools":
                 return await _tools(visit, arguments)
@@ -67,7 +72,8 @@ async def _use(reading: Reading, arguments: Namespace) -> int:
 
 
 @asynccontextmanager
-async def _visiting(reading: Reading) -> AsyncIterator[Visit]:
+async def visiting(reading: Reading) -> AsyncIterator[Visit]:
+    """Open a gateway in this process, with a client in front of it."""
     patience = max((spec.timeout for spec in reading.servers.specs), default=0.0)
     async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
         async with create_client_server_memory_streams() as (ours, theirs):

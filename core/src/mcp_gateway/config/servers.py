@@ -75,10 +75,11 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class DisabledServer:
-    """A server that cannot be used as configured, and why."""
+    """A server that is not used, and why: it cannot be as configured, or is not to be (`on_purpose`)."""
 
     name: str
     reason: str
+    on_purpose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,14 @@ class _Reading:
         self.warnings.append(f"{raw.where}: disabled: {reason}")
         self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason))
 
+    def _leave_out(self, name: object) -> None:
+        if isinstance(name, str) and is_server_name(name):
+            self.disabled.append(DisabledServer(name, '"enabled" is false', on_purpose=True))
+
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
-            return  # even if it has variables that are not set
+            self._leave_out(raw.keys.get("name"))  # even if it has variables that are not set
+            return
         try:
             keys: dict[str, Any] = expand(dict(raw.keys), self._environ)
         except Unset as error:
@@ -155,6 +161,7 @@ class _Reading:
             return
         entry = ServerEntry.model_validate(keys)
         if not entry.enabled:
+            self._leave_out(entry.name)
             return
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")

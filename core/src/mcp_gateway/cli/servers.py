@@ -1,0 +1,57 @@
+"""`servers`: how every server is doing, why, and since when."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import anyio
+
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.cli.using import be_quiet, visiting
+from mcp_gateway.interaction import Json
+from mcp_gateway.registry import Registry
+from mcp_gateway.states import WRONG, State
+
+
+def show_servers(reading: Reading, *, as_json: bool) -> int:
+    """Ask every server for its tools; print what comes of it. The exit code is 1 if there is one to look after."""
+    be_quiet(reading)
+    return anyio.run(_show, reading, as_json)
+
+
+async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    async with visiting(reading) as visit:
+        await visit.settled()
+        found = _found(visit.running.gateway.registry)
+    on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
+    if as_json:
+        print(json.dumps({"servers": found}, ensure_ascii=False))
+    else:
+        _print(found)
+    wrong = [item for item in found if item["state"] in {*WRONG, State.STARTING, State.DISABLED}]
+    return 1 if any(item["name"] not in on_purpose for item in wrong) else 0
+
+
+def _found(registry: Registry) -> list[Json]:
+    offers = registry.catalogue.servers
+    return [
+        {
+            "name": name,
+            "state": state.name.value,
+            "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds"),
+            "reason": state.brief(name),
+            "tools": len(offers[name].tools) if name in offers else 0,
+        }
+        for name, state in registry.states.items()
+    ]
+
+
+def _print(found: list[Json]) -> None:
+    name = max((len(item["name"]) for item in found), default=0)
+    for item in found:
+        tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
+        said = f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
+        print(said.rstrip())
+    if not found:
+        print("no servers are configured")

@@ -1,0 +1,124 @@
+"""States: how each server is doing, why, and since when; every change is logged once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+_MAX_REASON = 240
+
+
+class State(StrEnum):
+    """How a server is doing."""
+
+    IDLE = "idle"
+    """Nobody has asked it for its tools yet (`auto_discover` is off)."""
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    """It works in part: it answers but does not list its tools, or did not answer a moment ago."""
+    NEEDS_LOGIN = "needs login"
+    """It wants credentials that the gateway does not have, or refuses those that it has."""
+    DOWN = "down"
+    DISABLED = "disabled"
+
+
+WRONG = frozenset({State.DEGRADED, State.NEEDS_LOGIN, State.DOWN})
+"""The states in which somebody should have a look."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """A server's state, why, and since when (seconds since the epoch)."""
+
+    name: State
+    reason: str = ""
+    since: float = field(default_factory=time.time)
+
+    @property
+    def clock(self) -> str:
+        """The time since when it is so, for people and models."""
+        return clock(self.since)
+
+    def brief(self, server: str) -> str:
+        """Return the reason as a short line that does not name the server again."""
+        line = " ".join(self.reason.removeprefix(f"server {server!r}").removeprefix(":").split())
+        line = line.removeprefix("is not available: ")
+        return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 1].rstrip()}…"
+
+
+@dataclass(slots=True)
+class States:
+    """Keeps the state of every server, which follows from what came of asking for its tools, and from its troubles.
+
+    A server in trouble did not answer when it was last used; one that is cut off is not even tried.
+    """
+
+    _shown: dict[str, ServerState] = field(default_factory=dict)
+    _asked: dict[str, tuple[State, str]] = field(default_factory=dict)
+    _troubles: dict[str, tuple[State, str]] = field(default_factory=dict)
+
+    def __getitem__(self, server: str) -> ServerState:
+        """Return a server's state; `KeyError` if there is no such server."""
+        return self._shown[server]
+
+    def __contains__(self, server: object) -> bool:
+        """Whether there is such a server."""
+        return server in self._shown
+
+    def items(self) -> Iterator[tuple[str, ServerState]]:
+        """Iterate over servers and their states."""
+        yield from self._shown.items()
+
+    def asked(self, server: str) -> State:
+        """Return what came of asking a server for its tools, whatever its troubles are."""
+        return self._asked[server][0]
+
+    def mark(self, server: str, state: State, reason: str = "") -> None:
+        """Note what came of asking a server for its tools."""
+        self._asked[server] = (state, reason)
+        self._show(server)
+
+    def trouble(self, server: str, reason: str, *, cut_off: bool) -> None:
+        """Note that a server did not answer; with `cut_off`, that it is not tried for a while."""
+        self._troubles[server] = (State.DOWN if cut_off else State.DEGRADED, reason)
+        self._show(server)
+
+    def well(self, server: str) -> None:
+        """Note that a server answers again."""
+        if self._troubles.pop(server, None) is not None:
+            self._show(server)
+
+    def forget(self, server: str) -> None:
+        """Forget a server that is configured no more."""
+        for kept in (self._shown, self._asked, self._troubles):
+            kept.pop(server, None)
+
+    def _show(self, server: str) -> None:
+        """Work out what is to be seen of a server; an unchanged state keeps its time."""
+        if server not in self._asked:
+            return
+        name, reason = self._asked[server]
+        trouble = self._troubles.get(server)
+        if trouble is not None and (name is State.READY or (trouble[0] is State.DOWN and name is not State.DISABLED)):
+            name, reason = trouble
+        before = self._shown.get(server)
+        if before is not None and (before.name, before.reason) == (name, reason):
+            return
+        same = before is not None and before.name is name
+        self._shown[server] = ServerState(name, reason, before.since) if same and before else ServerState(name, reason)
+        tell = log.debug if same else log.warning if name in WRONG else log.info
+        tell("server state", server=server, state=name.value, reason=reason)
+
+
+def clock(seconds: float) -> str:
+    """Write a time since the epoch as a time of this day, or with the day if that is another."""
+    at, now = datetime.fromtimestamp(seconds, UTC), datetime.now(UTC)
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
