@@ -14,10 +14,12 @@ from mcp_gateway.plugin.errors import (
 )
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.protocols import (
+    AnnouncingStorage,
     AuthStrategy,
     ClientTransport,
     DirectServer,
     DirectWire,
+    LeasingStorage,
     OneClient,
     Ranker,
     RankerIndex,
@@ -47,6 +49,7 @@ __all__ = [
     "ANONYMOUS",
     "API_VERSION",
     "PROJECT",
+    "AnnouncingStorage",
     "AuthError",
     "AuthStrategy",
     "Bound",
@@ -62,6 +65,7 @@ __all__ = [
     "Hit",
     "Hits",
     "Label",
+    "LeasingStorage",
     "LoginNeeded",
     "Match",
     "NotSent",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -189,4 +190,45 @@ class StorageBackend(Protocol):
 
     def keys(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over every live key that starts with `prefix`, each once, in no set order."""
+        ...
+
+
+@runtime_checkable
+class LeasingStorage(StorageBackend, Protocol):
+    """A storage backend that several gateways share and that can lend a key to one of them. Optional.
+
+    The gateways then ask each server once, not each of them; without it they all ask.
+    """
+
+    async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
+        """Give `key` to `holder` for `ttl` seconds, unless another has it; return who has it now.
+
+        One step for all who share the storage. Whoever has the key already keeps it for
+        `ttl` seconds from now. Nobody else sets the key, and what has expired is free.
+        """
+        ...
+
+    async def release(self, key: str, holder: bytes) -> bool:
+        """Give `key` back if `holder` still has it, in one step; say whether it had."""
+        ...
+
+
+@runtime_checkable
+class AnnouncingStorage(StorageBackend, Protocol):
+    """A storage backend that several gateways share and that carries messages between them. Optional.
+
+    The gateways then hear at once what one of them learned; without it, when what they know has expired.
+    """
+
+    async def announce(self, channel: str, message: bytes) -> None:
+        """Send a message to all who listen to `channel` now, the sender among them. It may be lost."""
+        ...
+
+    def announcements(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Listen to `channel`: every message that is sent while the context is entered, in order.
+
+        The iteration has no end. It raises `StorageError` as soon as a message may have
+        been lost, a lost connection say: the gateway then enters a new one, and looks
+        for itself what it has missed. A silent connection must be noticed within a minute.
+        """
         ...

@@ -9,12 +9,17 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from mcp_gateway.plugin import Options
 
+_ONE = ("redis", "rediss", "unix")
+_SEVERAL = tuple(f"{scheme}+{kind}" for kind in ("sentinel", "cluster") for scheme in ("redis", "rediss"))
+
 
 def _is_redis(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("it must begin with redis://, rediss:// or unix://")
+    scheme, _, rest = url.get_secret_value().partition("://")
+    if not rest or scheme not in (*_ONE, *_SEVERAL):
+        raise ValueError(f"it must begin with {'://, '.join((*_ONE, *_SEVERAL))}://")
     try:
-        _ = urlsplit(url.get_secret_value()).port
+        hosts = urlsplit(f"//{rest}").netloc.rpartition("@")[2]
+        _ = [urlsplit(f"//{host}").port for host in (hosts.split(",") if scheme in _SEVERAL else [hosts])]
     except ValueError:
         raise ValueError("it is no URL that can be read: redis://[[USER]:PASSWORD@]HOST[:PORT][/NUMBER]") from None
     return url

@@ -2,85 +2,114 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+import anyio
 
-from mcp_gateway.plugin import ConfigError, StorageBackend, StorageError
+from mcp_gateway.plugin import StorageBackend
+from mcp_gateway_storage_redis.failures import failing, translated
+from mcp_gateway_storage_redis.listening import Subscription, listening
 from mcp_gateway_storage_redis.options import RedisOptions
-
-SECONDS = 2.0
-"""How long connecting to Redis, and each answer of it, may take."""
+from mcp_gateway_storage_redis.places import SECONDS, Place, opened
 
 CONNECTIONS = 32
-"""How many connections there are at the most; who finds none free waits for one, up to `SECONDS`."""
+"""How many requests there are at a time; who comes then waits, up to `SECONDS`."""
 
-_USERINFO = re.compile(r"//[^@/\s]*@")
+LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return holder end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 
 
 @dataclass(frozen=True, slots=True)
 class RedisStorage:
-    """Values under their keys, as they are."""
+    """Values under their keys, as they are; leases are keys, too."""
 
-    client: Redis
+    place: Place
+    _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(CONNECTIONS))
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
-        with _translated():
-            value = await self.client.get(key)
-        return value.encode() if isinstance(value, str) else value
+        async with self._turn():
+            value: bytes | None = await self.place.client.get(key)
+        return value
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`; Redis itself forgets it after `ttl` seconds."""
-        with _translated():
-            await self.client.set(key, value, px=None if ttl is None else max(1, round(ttl * 1000)))
+        async with self._turn():
+            await self.place.client.set(key, value, px=None if ttl is None else _milliseconds(ttl))
 
     async def delete(self, key: str) -> bool:
         """Forget `key`."""
-        with _translated():
-            return bool(await self.client.delete(key))
+        async with self._turn():
+            return bool(await self.place.client.delete(key))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over the live keys; SCAN may repeat one, so they are collected first."""
-        with _translated():
-            found = {key async for key in self.client.scan_iter(match=f"{_literal(prefix)}*", count=1000)}
+        async with self._turn():
+            found = {key async for key in self.place.client.scan_iter(match=f"{_literal(prefix)}*", count=1000)}
         for key in found:
             yield key.decode()
+
+    async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
+        """Give `key` to `holder`, unless another has it; return who has it."""
+        async with self._turn():
+            holds: bytes = await self.place.client.eval(LEASE, 1, key, holder, str(_milliseconds(ttl)))
+        return holds
+
+    async def release(self, key: str, holder: bytes) -> bool:
+        """Give `key` back if `holder` has it."""
+        async with self._turn():
+            return bool(await self.place.client.eval(RELEASE, 1, key, holder))
+
+    async def announce(self, channel: str, message: bytes) -> None:
+        """Send a message to all who listen."""
+        async with self._turn():
+            await self.place.client.execute_command("PUBLISH", channel, message, **self.place.anywhere)
+
+    @asynccontextmanager
+    async def announcements(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Listen, over a connection of its own."""
+        async with listening(self.place, channel) as subscription:
+            yield _messages(subscription)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        with translated():
+            try:
+                with anyio.fail_after(SECONDS):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise failing(f"no connection was free within {SECONDS:g} s") from None
+            try:
+                yield
+            finally:
+                self._free.release()
 
 
 @asynccontextmanager
 async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
     """Make a client; it connects when it is first used, and again when it has lost the connection."""
-    try:
-        pool = BlockingConnectionPool.from_url(
-            options.url.get_secret_value(),
-            retry=Retry(NoBackoff(), 1),
-            max_connections=CONNECTIONS,
-            timeout=SECONDS,
-            socket_timeout=SECONDS,
-            socket_connect_timeout=SECONDS,
-        )
-    except ValueError as error:
-        raise ConfigError(f"environment: REDIS_URL: it cannot be used: {error}") from None
-    pool.connection_kwargs["decode_responses"] = False  # values are bytes, whatever the URL says
-    async with Redis.from_pool(pool) as client:
-        yield RedisStorage(client)
+    async with opened(options.url.get_secret_value()) as place:
+        yield RedisStorage(place)
+
+
+async def _messages(subscription: Subscription) -> AsyncIterator[bytes]:
+    while True:
+        with translated():
+            message = await subscription.next()
+        yield message
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _literal(prefix: str) -> str:
     """Take away the meaning that Redis's patterns give to some characters."""
     return "".join(f"\\{character}" if character in "*?[]^-\\" else character for character in prefix)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise StorageError(f"redis: {_USERINFO.sub('//', str(error)) or type(error).__name__}") from error

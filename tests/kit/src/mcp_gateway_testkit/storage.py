@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from mcp_gateway.plugin import StorageBackend
+from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend
 from mcp_gateway_testkit.contract import Contract
 
 TTL = 0.05
@@ -18,6 +19,10 @@ MARGIN = 0.1
 """How many seconds later it must be gone."""
 
 ODD_KEYS = ("with space", "a:b/c", "ключ", "鍵", "🔑", "line\nbreak", "%s{}$x", "k" * 200)
+
+
+PATIENCE = 10.0
+"""Seconds after which what must come does not come any more."""
 
 
 async def listed(storage: StorageBackend, prefix: str) -> list[str]:
@@ -150,3 +155,95 @@ class StorageContract(Contract[StorageBackend]):
                 await anyio.lowlevel.checkpoint()
                 tasks.cancel_scope.cancel()
             assert await subject.get(f"{at}b") == b"b"
+
+    # what gateways do together, where the storage can
+
+    async def test_a_lease_is_for_one_holder(self, subject: StorageBackend, at: str) -> None:
+        """Everybody hears who it is, and the holder may prolong it."""
+        if not isinstance(subject, LeasingStorage):
+            return
+        assert await subject.lease(f"{at}a", b"one", ttl=60) == b"one"
+        assert await subject.lease(f"{at}a", b"two", ttl=60) == b"one"
+        assert await subject.lease(f"{at}a", b"one", ttl=60) == b"one"
+        assert await subject.lease(f"{at}b", b"two", ttl=60) == b"two"
+
+    async def test_only_its_holder_gives_a_lease_back(self, subject: StorageBackend, at: str) -> None:
+        """Then it is free."""
+        if not isinstance(subject, LeasingStorage):
+            return
+        assert await subject.release(f"{at}a", b"one") is False
+        await subject.lease(f"{at}a", b"one", ttl=60)
+        assert await subject.release(f"{at}a", b"two") is False
+        assert await subject.lease(f"{at}a", b"two", ttl=60) == b"one"
+        assert await subject.release(f"{at}a", b"one") is True
+        assert await subject.lease(f"{at}a", b"two", ttl=60) == b"two"
+
+    async def test_a_lease_ends_by_itself(self, subject: StorageBackend, at: str) -> None:
+        """Its holder may be gone; one that is prolonged goes on from then."""
+        if not isinstance(subject, LeasingStorage):
+            return
+        await subject.lease(f"{at}a", b"one", ttl=TTL)
+        await subject.lease(f"{at}b", b"one", ttl=TTL)
+        await subject.lease(f"{at}b", b"one", ttl=60)
+        await anyio.sleep(TTL + MARGIN)
+        assert await subject.release(f"{at}a", b"one") is False
+        assert await subject.lease(f"{at}a", b"two", ttl=60) == b"two"
+        assert await subject.lease(f"{at}b", b"two", ttl=60) == b"one"
+
+    async def test_of_many_who_want_a_lease_one_gets_it(self, subject: StorageBackend, at: str) -> None:
+        """It is taken in one step."""
+        if not isinstance(subject, LeasingStorage):
+            return
+        holders: set[bytes] = set()
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                tasks.start_soon(_lease, subject, f"{at}a", b"%d" % number, holders)
+        assert len(holders) == 1
+
+    async def test_all_who_listen_hear_every_message_in_order(self, subject: StorageBackend, at: str) -> None:
+        """Bytes as they are, from the moment on in which the context is entered."""
+        if not isinstance(subject, AnnouncingStorage):
+            return
+        sent = [b"", bytes(range(256)), *(b"%d" % number for number in range(100)), b"x" * 10_000]
+        with anyio.fail_after(PATIENCE):
+            await subject.announce(at, b"nobody listens yet")
+            async with subject.announcements(at) as one, subject.announcements(at) as two:
+                for message in sent:
+                    await subject.announce(at, message)
+                assert [await anext(one) for _ in sent] == sent
+                assert [await anext(two) for _ in sent] == sent
+
+    async def test_a_channel_carries_its_own_messages_only(self, subject: StorageBackend, at: str) -> None:
+        """Its name is taken literally."""
+        if not isinstance(subject, AnnouncingStorage):
+            return
+        with anyio.fail_after(PATIENCE):
+            async with subject.announcements(f"{at}*") as heard:
+                await subject.announce(f"{at}other", b"other")
+                await subject.announce(f"{at}*", b"mine")
+                assert await anext(heard) == b"mine"
+
+    async def test_who_stops_listening_leaves_the_others_alone(self, subject: StorageBackend, at: str) -> None:
+        """By leaving the context, or by cancellation."""
+        if not isinstance(subject, AnnouncingStorage):
+            return
+        with anyio.fail_after(PATIENCE):
+            async with subject.announcements(at) as stays:
+                async with subject.announcements(at):
+                    pass
+                async with anyio.create_task_group() as tasks, subject.announcements(at) as leaves:
+                    tasks.start_soon(_next, leaves)
+                    await anyio.lowlevel.checkpoint()
+                    tasks.cancel_scope.cancel()
+                await subject.announce(at, b"1")
+                assert await anext(stays) == b"1"
+                await subject.set(f"{at}a", b"1")
+                assert await subject.get(f"{at}a") == b"1"
+
+
+async def _lease(storage: LeasingStorage, key: str, holder: bytes, holders: set[bytes]) -> None:
+    holders.add(await storage.lease(key, holder, ttl=60))
+
+
+async def _next(messages: AsyncIterator[bytes]) -> None:
+    await anext(messages)

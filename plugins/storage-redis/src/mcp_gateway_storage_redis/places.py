@@ -1,0 +1,81 @@
+"""Where Redis is: one server, the master that Sentinels name, or a Cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis.asyncio import ConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException, RedisError
+
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway_storage_redis.urls import Address, read_url
+
+SECONDS = 2.0
+"""How long connecting to Redis, and each answer of it, may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A client, and what to add to a command that any node may take."""
+
+    client: Any
+    anywhere: Mapping[str, Any] = field(default_factory=dict)
+
+    async def listener(self) -> Any:
+        """Return a client that can subscribe. In a Cluster every node hears every message."""
+        return self.client
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster(Place):
+    """A Cluster, and how its nodes are connected to."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    async def listener(self) -> Any:
+        """Return a client of one node, for the caller to close."""
+        await self.client.initialize()
+        node = self.client.get_random_node()
+        return Redis(host=node.host, port=node.port, **self.options)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Place]:
+    """Make a client; nothing connects before the first use."""
+    async with AsyncExitStack() as stack:
+        try:
+            place = _place(read_url(url), stack)
+        except (ValueError, TypeError, RedisError, RedisClusterException) as error:
+            raise ConfigError(f"environment: REDIS_URL: it cannot be used: {error}") from None
+        yield place
+
+
+def _place(address: Address, stack: AsyncExitStack) -> Place:
+    options = {**_limits(), **address.options}
+    if address.kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in address.hosts]
+        cluster = RedisCluster(startup_nodes=nodes, **options)
+        stack.push_async_callback(cluster.aclose)
+        return Cluster(cluster, {"target_nodes": RedisCluster.RANDOM}, options)
+    if address.kind == "sentinel":
+        sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            address.hosts, sentinel_kwargs={**_limits(), **address.sentinel}, **options
+        )
+        for each in sentinel.sentinels:
+            stack.push_async_callback(each.aclose)
+        client = sentinel.master_for(address.service)
+    else:
+        client = Redis.from_pool(ConnectionPool(**options))
+    stack.push_async_callback(client.aclose)
+    return Place(client)
+
+
+def _limits() -> dict[str, Any]:
+    return {"retry": Retry(NoBackoff(), 1), "socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}

@@ -1,0 +1,69 @@
+"""The forms of `REDIS_URL`: one server, or several Sentinels or nodes of a Cluster, separated by commas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from redis.asyncio.connection import SSLConnection, parse_url
+
+SENTINEL_PORT = 26379
+"""Where a Sentinel listens if the URL does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Redis is. `options` are those of redis-py, `sentinel` those for the Sentinels themselves."""
+
+    kind: str
+    options: dict[str, Any]
+    hosts: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel: dict[str, Any] = field(default_factory=dict)
+
+
+def read_url(url: str) -> Address:
+    """Read a URL as redis-py does, and beside it those of Sentinels and of a Cluster.
+
+    Raises:
+        ValueError: an option makes no sense.
+
+    """
+    scheme, _, rest = url.partition("://")
+    base, _, kind = scheme.partition("+")
+    if not kind:
+        return Address("server", _options(url))
+    netloc, path, query = urlsplit(f"//{rest}", allow_fragments=False)[1:4]
+    who, _, hosts = netloc.rpartition("@")
+    who = f"{who}@" if who else ""
+    if kind == "cluster":
+        options = _options(f"{base}://{who}any{path}?{query}")
+        return Address(kind, _without_place(options), _hosts(hosts, 6379))
+    service, _, database = path.strip("/").partition("/")
+    if not service:
+        raise ValueError("the name of the master is missing: redis+sentinel://HOST:PORT,HOST:PORT/NAME")
+    given = parse_qsl(query, keep_blank_values=True)
+    mine = urlencode([(key, value) for key, value in given if not key.startswith("sentinel_")])
+    options = _without_place(_options(f"{base}://{who}any/{database}?{mine}"))
+    login = {key.removeprefix("sentinel_"): value for key, value in given if key.startswith("sentinel_")}
+    shared = {key: value for key, value in options.items() if key not in ("db", "username", "password")}
+    return Address(kind, options, _hosts(hosts, SENTINEL_PORT), unquote(service), {**shared, **login})
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Return what redis-py reads from a URL; values are bytes, whatever it says."""
+    options = dict(parse_url(url))
+    options.pop("decode_responses", None)
+    return options
+
+
+def _without_place(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave the host out, and say of TLS in the way of clients instead of pools."""
+    kept = {key: value for key, value in options.items() if key not in ("host", "port", "connection_class")}
+    return {**kept, "ssl": True} if options.get("connection_class") is SSLConnection else kept
+
+
+def _hosts(text: str, port: int) -> tuple[tuple[str, int], ...]:
+    parts = [urlsplit(f"//{part}") for part in text.split(",") if part]
+    return tuple((part.hostname or "localhost", part.port or port) for part in parts)
