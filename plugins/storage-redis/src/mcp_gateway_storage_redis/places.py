@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis, RedisCluster
@@ -23,13 +23,12 @@ SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A client, and what to add to a command that any node may take."""
+    """A client."""
 
     client: Any
-    anywhere: Mapping[str, Any] = field(default_factory=dict)
 
     async def listener(self) -> Any:
-        """Return a client that can subscribe. In a Cluster every node hears every message."""
+        """Return a client that can subscribe."""
         return self.client
 
 
@@ -37,10 +36,10 @@ class Place:
 class Cluster(Place):
     """A Cluster, and how its nodes are connected to."""
 
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
 
     async def listener(self) -> Any:
-        """Return a client of one node, for the caller to close."""
+        """Return a client of one node, for the caller to close: every node hears every message."""
         await self.client.initialize()
         node = self.client.get_random_node()
         return Redis(host=node.host, port=node.port, **self.options)
@@ -63,7 +62,7 @@ def _place(address: Address, stack: AsyncExitStack) -> Place:
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         cluster = RedisCluster(startup_nodes=nodes, **options)
         stack.push_async_callback(cluster.aclose)
-        return Cluster(cluster, {"target_nodes": RedisCluster.RANDOM}, options)
+        return Cluster(cluster, options)
     if address.kind == "sentinel":
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
             address.hosts, sentinel_kwargs={**_limits(), **address.sentinel}, **options

@@ -25,6 +25,9 @@ return ARGV[1]
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 
+ANNOUNCE = "return redis.call('PUBLISH', KEYS[1], ARGV[1])"
+"""The channel is a key here, so that in a Cluster its messages take one way, and keep their order."""
+
 
 @dataclass(frozen=True, slots=True)
 class RedisStorage:
@@ -70,7 +73,7 @@ class RedisStorage:
     async def announce(self, channel: str, message: bytes) -> None:
         """Send a message to all who listen."""
         async with self._turn():
-            await self.place.client.execute_command("PUBLISH", channel, message, **self.place.anywhere)
+            await self.place.client.eval(ANNOUNCE, 1, channel, message)
 
     @asynccontextmanager
     async def announcements(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
