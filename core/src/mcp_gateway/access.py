@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -53,6 +53,9 @@ class Access:
         strategy = self.strategies.get(spec.name)
         if strategy is None:
             return Credentials.of({"Authorization": caller.override}) if caller.override else Credentials()
+        if spec.auth_optional and caller.principal is not None:
+            # The token is for the gateway: only a server's own auth_type sends it on.
+            caller = replace(caller, headers={})
         try:
             return await strategy.credentials(caller)
         except LoginNeeded as error:

@@ -123,7 +123,11 @@ class Gateway:
         if (spec := self.routing.transparent) is not None:
             return await self._send(spec, request, caller, interaction)
         if method.startswith("tasks/"):
-            return await self.tasks.forward(request, lambda server: self._send(server, request, caller, interaction))
+
+            async def send(server: ServerSpec) -> Json:
+                return await self._send(server, request, caller, interaction)
+
+            return await self.tasks.forward(request, send, caller.principal)
         raise UnknownMethod(f"no server here takes {method!r}")
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
@@ -131,7 +135,7 @@ class Gateway:
         borrower = await self.access.borrower(spec, caller)
         result = await self.bridge.carry(borrower, request, caller, interaction)
         if request.method == "tools/call":
-            self.tasks.note(spec.name, result)
+            self.tasks.note(spec.name, result, caller.principal)
         return result
 
     async def _routed(self, find: Callable[[], FoundT], caller: Caller) -> FoundT:

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Json
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin import GatewayError, Principal
 from mcp_gateway.registry import Registry
 from mcp_gateway.request import Request
 
@@ -36,17 +36,23 @@ class Tasks:
 
     registry: Registry
     _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _owners: dict[str, Principal] = field(default_factory=dict)
 
-    def note(self, server: str, result: Json) -> None:
-        """Take note of the task that a result names instead of being one; the first server to name an id has it."""
+    def note(self, server: str, result: Json, owner: Principal | None = None) -> None:
+        """Take note of the task that a result names instead of being one; the first server to name an id has it.
+
+        A task of an `owner` is nobody else's business.
+        """
         described = result if result.get("resultType") == "task" else result.get("task")
         task = described.get("taskId") if isinstance(described, dict) else None
         if isinstance(task, str):
+            if owner is not None and task not in self._servers:
+                self._owners[task] = owner
             self._servers.setdefault(task, server)
             if len(self._servers) > MAX_KNOWN:
-                self._servers.popitem(last=False)
+                self._owners.pop(self._servers.popitem(last=False)[0], None)
 
-    async def forward(self, request: Request, send: SendFn) -> Json:
+    async def forward(self, request: Request, send: SendFn, principal: Principal | None = None) -> Json:
         """Send a request about a task, or about all tasks, to whom it concerns.
 
         Raises:
@@ -54,9 +60,11 @@ class Tasks:
 
         """
         if request.method == "tasks/list":
-            return await self._listed(send)
+            return await self._listed(send, principal)
         task = str(request.params.get("taskId"))
         known = self._servers.get(task)
+        if (known is not None or principal is not None) and self._owners.get(task) != principal:
+            raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
         for spec in [self.registry.specs[known]] if known else self._having():
             try:
                 result = await send(spec)
@@ -68,7 +76,7 @@ class Tasks:
             return result
         raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
 
-    async def _listed(self, send: SendFn) -> Json:
+    async def _listed(self, send: SendFn, principal: Principal | None) -> Json:
         found: list[object] = []
         for spec in self._having():
             if self.registry.catalogue.servers[spec.name].modern:
@@ -78,8 +86,12 @@ class Tasks:
             except (MCPError, GatewayError) as error:
                 log.info("a server does not list its tasks", server=spec.name, reason=str(error))
                 continue
-            found += tasks if isinstance(tasks, list) else []
+            found += [task for task in tasks if self._is_of(task, principal)] if isinstance(tasks, list) else []
         return {"tasks": found}
+
+    def _is_of(self, task: object, principal: Principal | None) -> bool:
+        identifier = task.get("taskId") if isinstance(task, dict) else None
+        return isinstance(identifier, str) and self._owners.get(identifier) == principal
 
     def _having(self) -> list[ServerSpec]:
         offers = self.registry.catalogue.servers.items()

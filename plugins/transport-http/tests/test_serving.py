@@ -117,6 +117,29 @@ def test_wrong_options_are_refused_without_showing_them(wrong):
     assert "s3cr3t" not in str(caught.value)
 
 
+ISSUER = {"GATEWAY_AUTH_ISSUER": "https://login.example", "GATEWAY_AUTH_AUDIENCE": "https://gate.example/mcp"}
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"GATEWAY_AUTH_AUDIENCE": ""}, "GATEWAY_AUTH_AUDIENCE"),
+        ({"GATEWAY_AUTH_ISSUER": "http://login.example"}, "must be https"),
+        ({"GATEWAY_AUTH_ISSUER": "ftp://login.example"}, "GATEWAY_AUTH_ISSUER"),
+        ({"GATEWAY_AUTH_AUDIENCE": "api://gate"}, "GATEWAY_PUBLIC_URL"),
+    ],
+    ids=str,
+)
+def test_an_authorization_server_without_what_tokens_are_checked_against_is_refused(changes, said):
+    with pytest.raises(ValidationError, match=said):
+        PROVIDER.bind({**ISSUER, **changes})
+
+
+def test_an_audience_that_is_no_url_goes_with_the_public_url():
+    source = {**ISSUER, "GATEWAY_AUTH_AUDIENCE": "api://gate", "GATEWAY_PUBLIC_URL": "https://gate.example/mcp"}
+    assert PROVIDER.options.model_validate(source).resource == "https://gate.example/mcp"
+
+
 def test_by_default_it_listens_everywhere_with_the_gate_shut():
     options = PROVIDER.options.model_validate({})
     assert (options.host, options.port, options.token, options.cors_origins) == ("0.0.0.0", 8080, None, ())

@@ -41,6 +41,7 @@ from mcp_gateway.plugin.values import (
     Label,
     Match,
     Parameter,
+    Principal,
     Query,
     TransportFault,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "Options",
     "Parameter",
     "PluginError",
+    "Principal",
     "Provider",
     "Query",
     "QueryError",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mcp.client import Transport
     from mcp.server import Server
 
-    from mcp_gateway.plugin.values import Caller, Credentials, DirectAnswer, Document, Hits, Query
+    from mcp_gateway.plugin.values import Caller, Credentials, DirectAnswer, Document, Hits, Principal, Query
 
 
 @runtime_checkable
@@ -77,11 +77,14 @@ class DirectWire(Protocol):
 class DirectServer(Protocol):
     """What the gateway's server is besides, for server transports that want to be fast."""
 
-    def answer(self, message: bytes, headers: Mapping[str, str] | None = None) -> Awaitable[DirectAnswer] | None:
+    def answer(
+        self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
+    ) -> Awaitable[DirectAnswer] | None:
         """Return what will answer a JSON-RPC message, or None: then it must go to the server in the usual way.
 
         `headers` are those of its HTTP request, in lower case, none of them twice; None
-        means that it came from the only client there is. Await the answer in a task of
+        means that it came from the only client there is. `principal` is who has sent it, if
+        an authorization server has said so. Await the answer in a task of
         its own: cancelling that gives the call up. An answer without a message means
         that the client does not want one any more.
         """

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+
+class Principal(NamedTuple):
+    """Who somebody is: the authorization server that says so, and the name by which it knows them (`iss` and `sub`)."""
+
+    issuer: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +23,14 @@ class Caller:
     `auth_header` argument of `call_remote_tool`. Neither is ever printed. `client` is
     an opaque name for the client's connection, or None for the gateway itself, and
     `capabilities` is what it declared that it can do (MCP's `ClientCapabilities`).
+    `principal` is who the client has proved to be with a token of an authorization server.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     override: str | None = field(default=None, repr=False)
     client: str | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict)
+    principal: Principal | None = None
 
 
 ANONYMOUS = Caller()

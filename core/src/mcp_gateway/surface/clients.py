@@ -17,7 +17,7 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_gateway.interaction import ALONE, LEVELS, Interaction, Json, is_severe
-from mcp_gateway.plugin import Caller
+from mcp_gateway.plugin import Caller, Principal
 
 Context = ServerRequestContext[Any, Any]
 
@@ -29,10 +29,13 @@ def caller_of(context: Context) -> Caller:
     """Return who sent this request.
 
     A client is a connection in the handshake era. In the modern era, which has no
-    connections, it is whoever has the same `Authorization`, or the other end of the pipe.
+    connections, it is whoever proved to be the same principal, or has the same `Authorization`,
+    or the other end of the pipe.
     """
     headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
-    return Caller(headers=headers, client=_client(context, headers), capabilities=_capabilities(context))
+    principal = _principal(context)
+    client = _client(context, headers, principal)
+    return Caller(headers=headers, client=client, capabilities=_capabilities(context), principal=principal)
 
 
 def interaction_of(context: Context) -> Interaction:
@@ -76,17 +79,31 @@ def is_modern(context: Context) -> bool:
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
-def _client(context: Context, headers: dict[str, str]) -> str:
+def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
+    """Return the name of a modern client; without headers it is the other end of the pipe."""
+    if headers is None:
+        return _PIPE
+    return _hashed(principal or headers.get("authorization", ""))
+
+
+def _client(context: Context, headers: dict[str, str], principal: Principal | None) -> str:
     if not is_modern(context):
         return str(_connection(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
-    if context.request is None:
-        return _PIPE
-    return _hashed(headers.get("authorization", ""))
+    return modern_name(None if context.request is None else headers, principal)
+
+
+def _principal(context: Context) -> Principal | None:
+    """Return who the SDK's `AuthenticatedUser` in the request's scope is, if there is one."""
+    user = getattr(context.request, "scope", {}).get("user")
+    token = getattr(user, "access_token", None)
+    if token is None or not token.subject:
+        return None
+    return Principal(str((token.claims or {}).get("iss", "")), str(token.subject))
 
 
 @lru_cache(maxsize=1024)
-def _hashed(authorization: str) -> str:
-    return sha256(authorization.encode()).hexdigest()
+def _hashed(identity: str | Principal) -> str:
+    return sha256(repr(tuple(identity) if isinstance(identity, Principal) else identity).encode()).hexdigest()
 
 
 def _capabilities(context: Context) -> Json:
@@ -111,6 +128,7 @@ class DirectClient:
 
     name: str
     capabilities: Json
+    principal: Principal | None = None
 
 
 @dataclass(slots=True)
@@ -126,11 +144,11 @@ class Clients:
         """Take note of a client that has sent `initialize`, and of what it can do."""
         connection = _connection(context.session)
         connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
-        client = _client(context, {})
+        client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
             self._connections[client] = connection
             connection.exit_stack.callback(self._left, client)
-            self._sessions[connection.session_id] = DirectClient(client, _capabilities(context))
+            self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
 
     def spoke(self, context: Context) -> None:
         """Take note of a modern client at the other end of the pipe, which has no handshake."""
@@ -160,19 +178,14 @@ class Clients:
 
         return Interaction(notify, ask)
 
-    def direct(self, headers: Mapping[str, str] | None) -> DirectClient | None:
+    def direct(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
         """Return the handshake-era client that sent these headers, or the one at the other end of the pipe."""
         session = None if headers is None else headers.get("mcp-session-id", "")
         client = self._sessions.get(session)
-        if client is None or not self._connections[client.name].initialized.is_set():
+        if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
             return None
         version = self._connections[client.name].protocol_version
         return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
-
-    @staticmethod
-    def modern_name(headers: Mapping[str, str] | None) -> str:
-        """Return the name of a modern client: who has the same `Authorization`, or the other end of the pipe."""
-        return _PIPE if headers is None else _hashed(headers.get("authorization", ""))
 
     async def tell(self, method: str) -> None:
         """Send a notification to every handshake-era client that is ready for one."""

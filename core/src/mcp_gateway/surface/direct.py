@@ -27,11 +27,11 @@ from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
-from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, NotSent
+from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, NotSent, Principal
 from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.surface.answers import failure
-from mcp_gateway.surface.clients import Clients, DirectClient
+from mcp_gateway.surface.clients import Clients, DirectClient, modern_name
 from mcp_gateway.surface.eras import as_error, as_result
 from mcp_gateway.surface.hello import server_info
 from mcp_gateway.surface.plain_calls import (
@@ -68,7 +68,9 @@ class Direct:
     _envelopes: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
     _under_way: dict[tuple[str, object], asyncio.Task[Any]] = field(default_factory=dict)
 
-    def answer(self, message: bytes, headers: Mapping[str, str] | None) -> Awaitable[DirectAnswer] | None:
+    def answer(
+        self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None = None
+    ) -> Awaitable[DirectAnswer] | None:
         """Return what will answer a message, or None if it must go to the SDK's server.
 
         `headers` are those of an HTTP request, in lower case; None means the pipe.
@@ -77,13 +79,15 @@ class Direct:
         if call is None or not _NOT_PLAIN.isdisjoint(call.params.meta) or self.gateway.discovery.waiting:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in call.params.meta
-        client = self._modern_client(call, headers) if modern else self.clients.direct(headers)
+        client = self._modern_client(call, headers, principal) if modern else self.clients.direct(headers, principal)
         named = self._named(call) if client is not None else None
         if client is None or named is None:
             return None
         if not self._is_silent(named[0].spec, client, modern=modern):
             return None
-        caller = Caller(headers=headers or {}, client=client.name, capabilities=client.capabilities)
+        caller = Caller(
+            headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal
+        )
         plain = Plain(call, caller, *named, modern)
         answering = self._answered(plain)
         return answering if modern and headers is not None else self._cancellable(plain, answering)
@@ -191,7 +195,9 @@ class Direct:
         }
         return Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
 
-    def _modern_client(self, call: Call, headers: Mapping[str, str] | None) -> DirectClient | None:
+    def _modern_client(
+        self, call: Call, headers: Mapping[str, str] | None, principal: Principal | None
+    ) -> DirectClient | None:
         """Return who sent a call of the modern era; None if its envelope is not as it should be."""
         meta = call.params.meta
         if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN:
@@ -203,7 +209,7 @@ class Direct:
         capabilities = self._envelopes.get((declared, info))
         if capabilities is None:
             capabilities = self._learnt(declared, info)
-        return None if capabilities is None else DirectClient(self.clients.modern_name(headers), capabilities)
+        return None if capabilities is None else DirectClient(modern_name(headers, principal), capabilities)
 
     def _learnt(self, declared: bytes, info: bytes) -> Json | None:
         """Have the SDK check an envelope that was not seen before; None if it is wrong."""
@@ -233,7 +239,7 @@ class Direct:
             return refused(plain, self._as_error(json.loads(error or b"null"), keeper, modern=plain.modern))
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
             return await self._in_the_usual_way(plain)  # where the server's questions are dealt with
-        self._note(plain.route, fields)
+        self._note(plain, fields)
         shaped = written(modern_result(fields, server_info(self.gateway)) if plain.modern else handshake_result(fields))
         return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
@@ -249,12 +255,13 @@ class Direct:
                 error = other
         return as_error(error, modern=modern)
 
-    def _note(self, route: Route, fields: Fields) -> None:
+    def _note(self, plain: Plain, fields: Fields) -> None:
         """Do what is done with every result, on this lane, too."""
         if bytes(fields.get("isError", b"")) == b"true":
-            log.info("call failed", server=route.spec.name, tool=route.name.decode())
+            log.info("call failed", server=plain.route.spec.name, tool=plain.route.name.decode())
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
-            self.gateway.tasks.note(route.spec.name, {name: json.loads(bytes(raw)) for name, raw in fields.items()})
+            result = {name: json.loads(bytes(raw)) for name, raw in fields.items()}
+            self.gateway.tasks.note(plain.route.spec.name, result, plain.caller.principal)
 
 
 def _agree(headers: Mapping[str, str], name: str) -> bool:

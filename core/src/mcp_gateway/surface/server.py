@@ -25,7 +25,7 @@ from mcp_gateway.catalogue import Catalogue, Definition
 from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
-from mcp_gateway.plugin import DirectAnswer
+from mcp_gateway.plugin import DirectAnswer, Principal
 from mcp_gateway.surface.clients import Clients, Context, caller_of, interaction_of, is_modern
 from mcp_gateway.surface.content import Content
 from mcp_gateway.surface.direct import Direct
@@ -80,9 +80,11 @@ class GatewayServer(Server[Any]):
         gateway.registry.on_change.append(self._changed)
         gateway.pool.way_to = self._clients.way_to
 
-    def answer(self, message: bytes, headers: Mapping[str, str] | None = None) -> Awaitable[DirectAnswer] | None:
+    def answer(
+        self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
+    ) -> Awaitable[DirectAnswer] | None:
         """Answer a plain call past the SDK; None for everything else. See `DirectServer`."""
-        return self._direct.answer(message, headers) if self._has_direct_lane else None
+        return self._direct.answer(message, headers, principal) if self._has_direct_lane else None
 
     def create_initialization_options(
         self,

@@ -40,7 +40,7 @@ class Front:
         first = await receive()
         body = first.get("body", b"")
         if first["type"] == "http.request" and not first.get("more_body"):
-            answering = self._server.answer(body, headers)
+            answering = self._server.answer(body, headers, self._gate.principal(scope))
             if answering is not None:
                 if session := headers.get("mcp-session-id"):
                     self._used(session)

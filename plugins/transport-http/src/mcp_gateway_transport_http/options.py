@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 
 from mcp_gateway.plugin import Options
 
 _MIN_TOKEN = 8
+
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+"""The names of this machine, as they stand in URLs."""
 
 
 def _listed(value: Any) -> Any:
@@ -39,6 +42,19 @@ class ListenOptions(Options):
     token: Annotated[SecretStr, AfterValidator(_is_token)] | None = Field(
         None, alias="GATEWAY_AUTH_TOKEN", description="The token that every client must send"
     )
+    issuer: HttpUrl | None = Field(
+        None, alias="GATEWAY_AUTH_ISSUER", description="The authorization server whose tokens open the gateway, too"
+    )
+    audiences: Listed = Field(
+        (), alias="GATEWAY_AUTH_AUDIENCE", description="For whom those tokens must be: the URL of this gateway's /mcp"
+    )
+    jwks: HttpUrl | None = Field(
+        None, alias="GATEWAY_AUTH_JWKS", description="Where its keys are, if its metadata does not say so"
+    )
+    scopes: Listed = Field((), alias="GATEWAY_AUTH_SCOPES", description="Scopes that those tokens must have")
+    public_url: HttpUrl | None = Field(
+        None, alias="GATEWAY_PUBLIC_URL", description="The URL of this gateway's /mcp, if that is no audience"
+    )
     cors_origins: Listed = Field(
         (), alias="GATEWAY_CORS_ORIGINS", description="Origins of web pages that may use the gateway"
     )
@@ -56,3 +72,23 @@ class ListenOptions(Options):
         alias="GATEWAY_SHUTDOWN_GRACE",
         description="Seconds that calls under way have at the end",
     )
+
+    @model_validator(mode="after")
+    def _settled(self) -> Self:
+        """Refuse an authorization server without what tokens are checked against."""
+        if self.issuer is None:
+            return self
+        if not self.audiences:
+            raise ValueError("with GATEWAY_AUTH_ISSUER, set GATEWAY_AUTH_AUDIENCE: tokens for others open nothing here")
+        if self.jwks is None and self.issuer.scheme != "https" and self.issuer.host not in LOCAL_NAMES:
+            raise ValueError("GATEWAY_AUTH_ISSUER must be https; or set GATEWAY_AUTH_JWKS to where its keys are")
+        if self.resource is None:
+            raise ValueError("GATEWAY_AUTH_AUDIENCE is no URL: set GATEWAY_PUBLIC_URL to that of this gateway's /mcp")
+        return self
+
+    @property
+    def resource(self) -> str | None:
+        """The URL by which clients know the gateway as what it protects."""
+        if self.public_url is not None:
+            return str(self.public_url)
+        return next((name for name in self.audiences if name.startswith(("http://", "https://"))), None)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import uvicorn
@@ -27,6 +27,9 @@ from mcp_gateway_transport_http.events import RememberingManager
 from mcp_gateway_transport_http.front import PATH, Front
 from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
 from mcp_gateway_transport_http.options import ListenOptions
+
+if TYPE_CHECKING:
+    from mcp_gateway_transport_http.visitors import Visitors
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class HttpServerTransport:
                 timeout_graceful_shutdown=max(1, round(self.options.grace)),
             )
             listener = _Listener(config, lambda: ready(where))
-            if self.options.token is None:
+            if self.options.token is None and self.options.issuer is None:
                 log.info("only this machine may connect: GATEWAY_AUTH_TOKEN is not set")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, listener)
@@ -76,22 +79,35 @@ def application(server: Server[Any], options: ListenOptions) -> ASGIApp:
         max_request_body_size=options.max_request_bytes,
         security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
     )
+    visitors = _visitors(options)
     endpoint = Starlette(
-        routes=[Route(PATH, StreamableHTTPASGIApp(manager)), Route("/health", _health)],
+        routes=[
+            Route(PATH, StreamableHTTPASGIApp(manager)),
+            Route("/health", _health),
+            *(visitors.routes() if visitors is not None else ()),
+        ],
         lifespan=lambda _: manager.run(),
     )
-    gate = Gate(endpoint, options)
+    gate = Gate(endpoint, options, visitors)
     behind = CORSMiddleware(
         gate,
         allow_origins=options.cors_origins,
         allow_origin_regex=_LOCAL_ORIGIN,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*", "Authorization", TOKEN_HEADER],
-        expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version"],
+        expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
     )
     if not isinstance(server, DirectServer):
         return behind
     return Front(server, gate, behind, manager.touch)
+
+
+def _visitors(options: ListenOptions) -> Visitors | None:
+    if options.issuer is None:
+        return None
+    from mcp_gateway_transport_http.visitors import Visitors  # cryptography is slow to import
+
+    return Visitors.of(options)
 
 
 class _Listener(uvicorn.Server):

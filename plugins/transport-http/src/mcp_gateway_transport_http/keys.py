@@ -1,0 +1,115 @@
+"""The keys with which an authorization server signs its tokens, fetched when they are wanted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+from mcp.client.auth.utils import build_oauth_authorization_server_metadata_discovery_urls, issuers_match
+
+KEEP_SECONDS = 600.0
+"""After so long the keys are fetched again, so that one that was withdrawn is no longer taken."""
+
+PAUSE_SECONDS = 5.0
+"""How long nothing is fetched after a fetch, however many tokens name keys that nobody knows."""
+
+_TIMEOUT = 10.0
+_MAX_BYTES = 1 << 20
+
+
+class KeysUnavailable(Exception):
+    """The keys cannot be fetched; the message says why."""
+
+
+@dataclass(slots=True)
+class Keys:
+    """The signing keys of `issuer`, from `url` or from where its metadata says that they are."""
+
+    issuer: str
+    url: str | None = None
+    _found: dict[str | None, Mapping[str, Any]] = field(default_factory=dict)
+    _tried: float = -math.inf
+    _fetched: float = -math.inf
+    _lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def key(self, kid: str | None) -> Mapping[str, Any] | None:
+        """Return the key of this name as a JWK; without a name the only one there is. None if there is no such key.
+
+        Raises:
+            KeysUnavailable: there are none, and they could not be fetched.
+
+        """
+        if not self._is_known(kid) and self._may_try():
+            async with self._lock:
+                if not self._is_known(kid) and self._may_try():
+                    await self._fetch()
+        if not self._found:
+            raise KeysUnavailable("the keys of the authorization server could not be fetched a moment ago")
+        return self._named(kid)
+
+    def _is_known(self, kid: str | None) -> bool:
+        return self._named(kid) is not None and anyio.current_time() - self._fetched < KEEP_SECONDS
+
+    def _may_try(self) -> bool:
+        return anyio.current_time() - self._tried >= PAUSE_SECONDS
+
+    def _named(self, kid: str | None) -> Mapping[str, Any] | None:
+        if kid is None and len(self._found) == 1:
+            return next(iter(self._found.values()))
+        return self._found.get(kid)
+
+    async def _fetch(self) -> None:
+        """Fetch the keys; old ones stay if that fails."""
+        self._tried = anyio.current_time()
+        try:
+            async with httpx2.AsyncClient(timeout=_TIMEOUT) as client:
+                with anyio.fail_after(_TIMEOUT * 3):
+                    self.url = self.url or await self._discovered(client)
+                    keys = (await _document(client, self.url)).get("keys")
+        except (httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
+            if self._found:
+                return
+            raise KeysUnavailable(
+                f"the keys of {self.issuer} cannot be fetched: {error or type(error).__name__}"
+            ) from None
+        listed = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+        self._found = {key.get("kid"): key for key in listed if _signs(key)}
+        self._fetched = anyio.current_time()
+
+    async def _discovered(self, client: httpx2.AsyncClient) -> str:
+        for url in build_oauth_authorization_server_metadata_discovery_urls(self.issuer, self.issuer):
+            try:
+                metadata = await _document(client, url)
+            except (httpx2.HTTPStatusError, ValueError):
+                continue
+            where = metadata.get("jwks_uri")
+            if not issuers_match(str(metadata.get("issuer")), self.issuer) or not isinstance(where, str):
+                continue
+            if urlsplit(where).scheme == urlsplit(self.issuer).scheme:
+                return where
+        raise ValueError("it publishes no metadata with a jwks_uri; set GATEWAY_AUTH_JWKS")
+
+
+def _signs(key: Mapping[str, Any]) -> bool:
+    """Whether a key is a public one for signatures: a secret that both sides share would be no proof."""
+    return key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
+
+
+async def _document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
+    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+        response.raise_for_status()
+        body = b""
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _MAX_BYTES:
+                raise ValueError(f"{url} is too long")
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError(f"{url} is no JSON object")  # noqa: TRY004  # not a wrong type of ours
+    return document

@@ -1,0 +1,95 @@
+"""Visitors: whom an authorization server has sent, and what the others are told (RFC 6750 and 9728)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from pydantic import AnyHttpUrl
+from starlette.authentication import AuthCredentials
+from starlette.routing import Route
+from starlette.types import Scope
+
+from mcp_gateway.plugin import Principal
+from mcp_gateway_transport_http.gate import Refusal
+from mcp_gateway_transport_http.keys import Keys, KeysUnavailable
+from mcp_gateway_transport_http.options import ListenOptions
+from mcp_gateway_transport_http.tokens import Tokens, Unverified
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Knows visitors by their tokens. `resource` is the URL of the gateway, as its clients know it."""
+
+    tokens: Tokens
+    resource: AnyHttpUrl
+    issuer: AnyHttpUrl
+    scopes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, options: ListenOptions) -> Visitors | None:
+        """Return those of the authorization server that the options name, if they do."""
+        if options.issuer is None or options.resource is None:
+            return None
+        issuer = str(options.issuer)
+        keys = Keys(issuer, None if options.jwks is None else str(options.jwks))
+        tokens = Tokens(issuer, options.audiences, keys)
+        return cls(tokens, AnyHttpUrl(options.resource), AnyHttpUrl(issuer), options.scopes)
+
+    @property
+    def metadata_path(self) -> str:
+        """Where clients learn which authorization server it is."""
+        return build_resource_metadata_url(self.resource).path or "/"
+
+    def routes(self) -> list[Route]:
+        """Return the route of the metadata, which everybody may read."""
+        name = "MCP Orchestration Gateway"
+        return create_protected_resource_routes(self.resource, [self.issuer], list(self.scopes) or None, name)
+
+    def known(self, sent: Sequence[str]) -> Principal | None:
+        """Return who has sent one of these tokens, if it was checked a moment ago and allows enough."""
+        for token in sent:
+            if (access := self.tokens.remembered(token)) is not None and self._allows(access):
+                return _principal(access)
+        return None
+
+    async def let_in(self, scope: Scope, sent: Sequence[str]) -> Scope | Refusal:
+        """Return a request with who has sent it, or why nobody is let in."""
+        brought = [token for token in sent if token]
+        if not brought:
+            return self._refused(401, "This gateway wants a token of its authorization server.")
+        try:
+            access = await self._first_good(brought)
+        except Unverified as error:
+            return self._refused(401, f"The gateway does not take this token: {error}.", "invalid_token")
+        except KeysUnavailable as error:
+            return Refusal(503, f"The gateway cannot check tokens: {error}.")
+        if not self._allows(access):
+            wanted = " ".join(self.scopes)
+            return self._refused(403, f"The token must have these scopes: {wanted}.", "insufficient_scope")
+        return {**scope, "user": AuthenticatedUser(access), "auth": AuthCredentials(access.scopes)}
+
+    async def _first_good(self, brought: Sequence[str]) -> AccessToken:
+        """Return what the first token says that is good; one header may be meant for the servers behind."""
+        for token in brought[:-1]:
+            try:
+                return await self.tokens.checked(token)
+            except Unverified:
+                continue
+        return await self.tokens.checked(brought[-1])
+
+    def _allows(self, access: AccessToken) -> bool:
+        return set(self.scopes) <= set(access.scopes)
+
+    def _refused(self, status: int, reason: str, error: str = "") -> Refusal:
+        said = {"error": error, "error_description": reason} if error else {}
+        said |= {"scope": " ".join(self.scopes)} if self.scopes else {}
+        said["resource_metadata"] = str(build_resource_metadata_url(self.resource))
+        return Refusal(status, reason, "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items()))
+
+
+def _principal(access: AccessToken) -> Principal:
+    return Principal(issuer=(access.claims or {}).get("iss", ""), subject=access.subject or "")

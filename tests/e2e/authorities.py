@@ -1,0 +1,45 @@
+"""A real authorization server for the tests, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from support import HERE, Json, Process, Workshop
+
+AUTHORITY = HERE / "servers" / "authority.py"
+
+
+@dataclass
+class Authority:
+    """An authorization server that runs."""
+
+    issuer: str
+    process: Process
+
+    def token(self, **asked: Any) -> str:
+        """Have a token made: `claims` and `header` change what it says, `by` says who signs it."""
+        answer = httpx2.post(f"{self.issuer}/test/mint", json=asked)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def change(self, **asked: Any) -> Json:
+        """Change something; return what has happened so far."""
+        found: Json = httpx2.post(f"{self.issuer}/test", json=asked).json()
+        return found
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """How often each thing was asked for."""
+        found: dict[str, int] = self.change()["stats"]
+        return found
+
+
+def authority(workshop: Workshop, *arguments: str) -> Authority:
+    """Start an authorization server."""
+    process = workshop.start([sys.executable, str(AUTHORITY), *arguments], dict(os.environ))
+    assert process.popen.stdout is not None
+    return Authority(process.popen.stdout.readline().strip(), process)
