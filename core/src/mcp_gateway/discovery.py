@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import anyio
-import mcp_types as types
 import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.access import Access
+from mcp_gateway.asking import about, list_all
 from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.interaction import Json, widens
-from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
-from mcp_gateway.sessions.failures import of_answer
-from mcp_gateway.sessions.patience import Patience
-from mcp_gateway.sessions.peer import Page, Peer
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import State
@@ -164,7 +158,7 @@ class Discovery:
 
     async def _ask(self, spec: ServerSpec, borrower: Borrower, asker: Caller) -> Offer:
         try:
-            hello, pages = await self.pool.lend(borrower, partial(_ask, asker.capabilities))
+            hello, pages = await self.pool.lend(borrower, partial(list_all, asker.capabilities))
         except MCPError as error:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -172,7 +166,7 @@ class Discovery:
         return Offer(
             spec.name,
             **{name: tuple(page.items) for name, page in pages.items()},
-            about=_about(hello),
+            about=about(hello),
             hello=hello,
             told=asker.capabilities,
             hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
@@ -237,39 +231,3 @@ class Discovery:
         self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
         self.registry.mark(spec.name, state, str(error))
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
-
-
-async def _ask(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
-    """Return what the server said of itself, and what it offers of each kind."""
-    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities) for kind in KINDS}
-
-
-async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any]) -> Page:
-    """Ask for one kind: always for tools, for the others if the server says that it has them.
-
-    That it cannot list the others is no reason to do without its tools.
-    """
-    declared = peer.declares(kind.capability)
-    if not declared and kind is not TOOLS:
-        return Page([])
-    try:
-        return await peer.list(kind, patience.touch, capabilities)
-    except MCPError as error:
-        if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
-            return Page([])
-        if kind is TOOLS or of_answer("", error) is not None:
-            raise
-        log.warning("a server does not list what it declares", method=kind.method, reason=error.error.message)
-        return Page([])
-
-
-def _about(hello: Mapping[str, Any]) -> str:
-    """Return the server's own description of itself: its instructions, or its title."""
-    meta, info = hello.get("_meta"), hello.get("serverInfo")
-    if info is None and isinstance(meta, dict):
-        info = meta.get("io.modelcontextprotocol/serverInfo")
-    described = info if isinstance(info, dict) else {}
-    for said in (described.get("description"), hello.get("instructions"), described.get("title")):
-        if isinstance(said, str) and said.strip():
-            return " ".join(said.split())
-    return ""

@@ -1,0 +1,54 @@
+"""Asking a server for what it offers: all pages of each kind, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mcp_types as types
+import structlog
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.interaction import Json
+from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
+from mcp_gateway.sessions.failures import of_answer
+from mcp_gateway.sessions.patience import Patience
+from mcp_gateway.sessions.peer import Page, Peer
+
+log = structlog.get_logger(__name__)
+
+
+async def list_all(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
+    """Return what the server said of itself, and what it offers of each kind."""
+    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities) for kind in KINDS}
+
+
+async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any]) -> Page:
+    """Ask for one kind: always for tools, for the others if the server says that it has them.
+
+    That it cannot list the others is no reason to do without its tools.
+    """
+    declared = peer.declares(kind.capability)
+    if not declared and kind is not TOOLS:
+        return Page([])
+    try:
+        return await peer.list(kind, patience.touch, capabilities)
+    except MCPError as error:
+        if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
+            return Page([])
+        if kind is TOOLS or of_answer("", error) is not None:
+            raise
+        log.warning("a server does not list what it declares", method=kind.method, reason=error.error.message)
+        return Page([])
+
+
+def about(hello: Mapping[str, Any]) -> str:
+    """Return the server's own description of itself: its instructions, or its title."""
+    meta, info = hello.get("_meta"), hello.get("serverInfo")
+    if info is None and isinstance(meta, dict):
+        info = meta.get("io.modelcontextprotocol/serverInfo")
+    described = info if isinstance(info, dict) else {}
+    for said in (described.get("description"), hello.get("instructions"), described.get("title")):
+        if isinstance(said, str) and said.strip():
+            return " ".join(said.split())
+    return ""
