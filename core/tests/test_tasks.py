@@ -34,12 +34,12 @@ def tasks():
 @pytest.mark.parametrize("principal", [MALLORY, None])
 async def test_nobody_else_can_ask_for_it(tasks, principal):
     with pytest.raises(MCPError, match="no server here knows the task"):
-        await tasks.forward(Request("tasks/get", {"taskId": "of-alice"}), listed, principal)
-    assert await tasks.forward(Request("tasks/get", {"taskId": "of-alice"}), listed, ALICE)
+        await tasks.forward(Request("tasks/get", {"taskId": "of-alice"}), tasks.registry.catalogue, listed, principal)
+    assert await tasks.forward(Request("tasks/get", {"taskId": "of-alice"}), tasks.registry.catalogue, listed, ALICE)
 
 
 @pytest.mark.parametrize("principal, seen", [(ALICE, "of-alice"), (None, "of-nobody")])
 async def test_everybody_sees_a_list_of_their_own(tasks, principal, seen):
-    found = await tasks.forward(Request("tasks/list", {}), listed, principal)
+    found = await tasks.forward(Request("tasks/list", {}), tasks.registry.catalogue, listed, principal)
     assert [task["taskId"] for task in found["tasks"]] == [seen]
-    assert (await tasks.forward(Request("tasks/list", {}), listed, MALLORY))["tasks"] == []
+    assert (await tasks.forward(Request("tasks/list", {}), tasks.registry.catalogue, listed, MALLORY))["tasks"] == []

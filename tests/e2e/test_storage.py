@@ -39,7 +39,7 @@ def test_a_warm_redis_makes_a_second_gateway_search_at_once(workshop: Workshop, 
     assert len(lines_of(log, "start")) == 1, "the second gateway had no need to start the server"
     with Redis(port=port) as redis:
         keys = redis.keys("*")
-        assert [key.startswith(b"mcp-gateway:3:offer:plain:") for key in keys] == [True]
+        assert [key.startswith(b"mcp-gateway:4:offer:plain:") for key in keys] == [True]
         assert 0 < redis.ttl(keys[0]) <= 300
         assert b"S3CRET" not in redis.get(keys[0])
 

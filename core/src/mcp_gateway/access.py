@@ -10,11 +10,13 @@ import structlog
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import frozen
 from mcp_gateway.plugin import (
+    ANONYMOUS,
     AuthError,
     AuthStrategy,
     Caller,
     ClientTransport,
     Credentials,
+    GatewayError,
     LoginNeeded,
     ServerUnavailable,
 )
@@ -48,6 +50,23 @@ class Access:
             self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
         credentials = await self._credentials(spec, caller)
         return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+
+    async def own(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
+        """Return a caller's credentials for a server, if they are others than those that everybody has.
+
+        What a server offers for the caller's own is nobody else's business.
+        """
+        if spec.auth is None and caller.override is None:
+            return None
+        try:
+            theirs = (await self.borrower(spec, caller)).credentials
+        except GatewayError:
+            return None
+        try:
+            everybodys = (await self.borrower(spec, ANONYMOUS)).credentials
+        except GatewayError:
+            return theirs
+        return None if theirs == everybodys else theirs
 
     async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
         strategy = self.strategies.get(spec.name)

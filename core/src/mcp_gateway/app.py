@@ -21,6 +21,7 @@ from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.parking import Parking
+from mcp_gateway.personal import Personal
 from mcp_gateway.plugin import (
     Bound,
     GatewayError,
@@ -38,6 +39,7 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.subscriptions import Subscriptions
 from mcp_gateway.surface.server import GatewayServer
 from mcp_gateway.tasks import Tasks
+from mcp_gateway.views import Views
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +72,13 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         registry = Registry.of(servers.specs, servers.disabled)
         access = Access(strategies, client_transports)
         discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
+        views = Views(registry, access, discovery, Personal(registry, environment.idle_timeout), tasks)
         subscriptions = Subscriptions(tasks, pool)
-        pool.on_announced += [discovery.announced, subscriptions.announced]
+        pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
         search = Search(rankers, environment.ranker, environment.max_results, tasks)
         gateway = Gateway(
-            registry, Routing(registry), discovery, search, access, bridge, subscriptions, Tasks(registry), pool
+            registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
         server = GatewayServer(gateway, tasks, direct=environment.direct)
         discovery.start(after_greeting=one_client)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.names import SEPARATOR, full_name, split_name
@@ -62,6 +64,11 @@ class Offer:
     def modern(self) -> bool:
         """Whether the server is of the modern era, as far as it said."""
         return "supportedVersions" in self.hello
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the tools: equal for equal ones."""
+        return sha256(json.dumps([self.namespace, self.tools], sort_keys=True).encode()).hexdigest()
 
     @property
     def _prefix(self) -> str | None:
@@ -123,17 +130,28 @@ class Offer:
 class Catalogue:
     """What every server offers, by server, in the order of the configuration.
 
-    Snapshots of equal `revision` offer the same: then only the time has moved on.
+    Snapshots of equal `revision` offer the same: then only the time has moved on. What
+    one caller sees may be a `base` that all see with some offers in place of its own:
+    `own` says which, by server and digest.
     """
 
     servers: Mapping[str, Offer] = field(default_factory=dict)
     revision: int = 0
+    base: Catalogue | None = field(default=None, compare=False, repr=False)
+    own: frozenset[tuple[str, str]] = frozenset()
 
     def with_offer(self, offer: Offer, order: Sequence[str]) -> Catalogue:
         """Return a catalogue in which `offer` replaces that of the same server."""
         changed = self.servers.get(offer.server) != offer
         found = {**self.servers, offer.server: offer}
         return Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
+
+    def overlaid(self, offers: Mapping[str, Offer], order: Sequence[str]) -> Catalogue:
+        """Return what a caller sees to whom servers offer something else than to all."""
+        found = {**self.servers, **offers}
+        servers = {name: found[name] for name in order if name in found}
+        own = frozenset((name, offer.digest) for name, offer in offers.items())
+        return Catalogue(servers, self.revision, self, own)
 
     def find(self, name: str) -> Definition | None:
         """Return the definition of the tool that is called `name` in the gateway, if there is one."""

@@ -16,7 +16,7 @@ from mcp_gateway.plugin import StorageBackend, StorageError
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "mcp-gateway:3:offer:"
+PREFIX = "mcp-gateway:4:offer:"
 """Begins every key; the number is the version of the values' form."""
 
 STORAGE_SECONDS = 5.0

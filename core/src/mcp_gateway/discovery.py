@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import anyio
 import structlog
@@ -26,8 +28,8 @@ from mcp_gateway.states import State
 
 log = structlog.get_logger(__name__)
 
-_LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
-_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
+LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 GREETING_SECONDS = 1.0
 """How long the only client may take to greet before servers are asked without knowing what it can do."""
@@ -35,7 +37,7 @@ GREETING_SECONDS = 1.0
 QUIET_SECONDS = 0.1
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
 
-_LONGEST_QUIET = 60.0
+LONGEST_QUIET = 60.0
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ class Discovery:
 
     def announced(self, key: Borrower, method: str, _params: Json) -> None:
         """Take note that a server announced something; if what it offers changed, ask again."""
-        if method not in _LIST_CHANGED:
+        if method not in LIST_CHANGED:
             return
         if run := self._runs.get(key.spec.name):
             run.again = True
@@ -110,7 +112,7 @@ class Discovery:
             self._begin(self.registry.specs[key.spec.name], self.host, ask=True)
 
     def freshen(self, caller: Caller) -> None:
-        """Begin to discover what has grown old, what failed a while ago, and what `caller` has the credentials for."""
+        """Begin to discover what has grown old, what failed a while ago, and what `caller` can have more of."""
         self.greeted(caller)
         for spec in self.registry.specs.values():
             if spec.name not in self._runs and self._is_due(spec, caller):
@@ -128,16 +130,16 @@ class Discovery:
         return bool(self._runs)
 
     async def discover(self, spec: ServerSpec, caller: Caller) -> Offer:
-        """Ask a server for what it offers now, and put that into registry and storage.
+        """Ask a server for what it offers everybody now, and put that into registry and storage.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
             ServerUnavailable: it cannot be reached, or did not answer as a server should.
 
         """
-        asker = self._asker(spec, caller)
+        asker = self.asker(spec, everybody(caller))
         try:
-            offer = await self._ask(spec, await self.access.borrower(spec, asker), asker)
+            offer = await self.ask(spec, await self.access.borrower(spec, asker), asker.capabilities)
         except AuthError as error:
             if spec.name not in self.registry.catalogue.servers:
                 self._failed(spec, State.NEEDS_LOGIN, error)
@@ -150,15 +152,16 @@ class Discovery:
         await self.definitions.save(spec, offer)
         return offer
 
-    def _asker(self, spec: ServerSpec, caller: Caller) -> Caller:
+    def asker(self, spec: ServerSpec, caller: Caller) -> Caller:
         """Return as whom to ask a server: with the caller's credentials, and the most that any client can do."""
         if spec.stateful or not widens(self.host.capabilities, caller.capabilities):
             return caller
         return replace(caller, client=None, capabilities=self.host.capabilities)
 
-    async def _ask(self, spec: ServerSpec, borrower: Borrower, asker: Caller) -> Offer:
+    async def ask(self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any]) -> Offer:
+        """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
         try:
-            hello, pages = await self.pool.lend(borrower, partial(list_all, asker.capabilities))
+            hello, pages = await self.pool.lend(borrower, partial(list_all, capabilities))
         except MCPError as error:
             raise ServerUnavailable(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -168,7 +171,7 @@ class Discovery:
             **{name: tuple(page.items) for name, page in pages.items()},
             about=about(hello),
             hello=hello,
-            told=asker.capabilities,
+            told=capabilities,
             hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
             fetched=time.time(),
             namespace=spec.namespace,
@@ -180,10 +183,8 @@ class Discovery:
                 offer = self.registry.catalogue.servers[spec.name]
                 hears_more = widens(caller.capabilities, offer.told)
                 return hears_more or time.time() - offer.fetched >= self.definitions.ttl
-            case State.DOWN:
+            case State.DOWN | State.NEEDS_LOGIN:
                 return anyio.current_time() >= self._pauses[spec.name].until
-            case State.NEEDS_LOGIN:
-                return bool(caller.headers) or caller.override is not None
         return False
 
     def _begin(self, spec: ServerSpec, caller: Caller, *, ask: bool = False) -> None:
@@ -210,13 +211,13 @@ class Discovery:
         """Let a server finish announcing changes; one that announces a change whenever it is asked is asked rarely."""
         before, now = self._quiet.get(spec.name), anyio.current_time()
         ceaseless = before is not None and now < before.until
-        seconds = min(before.seconds * 2, _LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
+        seconds = min(before.seconds * 2, LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
         self._quiet[spec.name] = _Pause(seconds, now + seconds * 4 + 1)
         await anyio.sleep(seconds)
 
     async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
         stored = None if ask else await self.definitions.load(spec)
-        told_less = stored is not None and widens(self._asker(spec, caller).capabilities, stored.told)
+        told_less = stored is not None and widens(self.asker(spec, caller).capabilities, stored.told)
         if stored is not None and not told_less and time.time() - stored.fetched < self.definitions.ttl:
             self.registry.put(stored)
             log.info("definitions found in storage", server=spec.name, tools=len(stored.tools))
@@ -227,7 +228,13 @@ class Discovery:
 
     def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         before = self._pauses.get(spec.name)
-        seconds = min(before.seconds * 2, _LONGEST_PAUSE) if before else _FIRST_PAUSE
+        again = before is not None and state is not State.NEEDS_LOGIN  # a person may log in at any moment
+        seconds = min(before.seconds * 2, LONGEST_PAUSE) if before and again else FIRST_PAUSE
         self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
         self.registry.mark(spec.name, state, str(error))
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
+
+
+def everybody(caller: Caller) -> Caller:
+    """Return the same caller without anything that other callers do not have."""
+    return replace(caller, headers={}, override=None, principal=None)

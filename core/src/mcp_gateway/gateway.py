@@ -23,6 +23,7 @@ from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.subscriptions import Subscriptions, UpdatedFn
 from mcp_gateway.tasks import Tasks
+from mcp_gateway.views import Views
 
 FoundT = TypeVar("FoundT")
 
@@ -50,6 +51,7 @@ class Gateway:
     registry: Registry
     routing: Routing
     discovery: Discovery
+    views: Views
     finder: Search
     access: Access
     bridge: Bridge
@@ -59,16 +61,26 @@ class Gateway:
 
     async def discover(self, server: str, caller: Caller) -> Offer:
         """Ask a server for its tools now, and remember them."""
-        return await self.discovery.discover(self.routing.server(server), caller)
+        return await self.views.discover(self.routing.server(server), caller)
+
+    async def seen(self, caller: Caller, seconds: float | None = None) -> Routing:
+        """Return where names lead for a caller; with `seconds`, once the servers that still start have said."""
+        if seconds is not None:
+            self.discovery.freshen(caller)
+            await self.discovery.settled(seconds)
+        return self.routing.within((await self.views.see(caller, seconds)).catalogue)
+
+    async def notes(self, caller: Caller) -> list[str]:
+        """Say in a line for each server that is not ready why a caller may miss its tools."""
+        return self.views.notes(await self.views.see(caller))
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> Found:
-        """Find the tools that fit a query."""
-        self.discovery.freshen(caller)
-        await self.discovery.settled(SETTLE_SECONDS)
-        found = await self.finder.find(self.registry.catalogue, query, ranker)
-        if not found.hits.total and self.discovery.running:
-            await self.discovery.settled(SETTLE_EMPTY_SECONDS)
-            found = await self.finder.find(self.registry.catalogue, query, ranker)
+        """Find the tools that fit a query, among those that the caller sees."""
+        seen = await self.seen(caller, SETTLE_SECONDS)
+        found = await self.finder.find(seen.catalogue, query, ranker)
+        if not found.hits.total and (self.discovery.running or self.views.running):
+            seen = await self.seen(caller, SETTLE_EMPTY_SECONDS)
+            found = await self.finder.find(seen.catalogue, query, ranker)
         return found
 
     async def call(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
@@ -76,26 +88,27 @@ class Gateway:
 
         `params` are those of `tools/call`, but for the name.
         """
-        spec = self.routing.tool_server(name)
-        offer, tool = await self._known(spec, name, caller)
+        routing = await self.seen(caller)
+        spec = routing.tool_server(name)
+        offer, tool = await self._known(spec, name, caller, routing)
         request = Request("tools/call", {**params, "name": tool}, offer.mirrored.get(tool))
         return await _logged(name, self._send(spec, request, caller, interaction))
 
     async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
-        spec, definition = await self._routed(lambda: self.routing.prompt(name), caller)
+        spec, definition = await self._routed(lambda routing: routing.prompt(name), caller)
         request = Request("prompts/get", {**params, "name": definition["name"]})
         return await self._send(spec, request, caller, interaction)
 
     async def read(self, uri: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Read a resource from the server that listed it, or whose template makes it."""
         request = Request("resources/read", {**params, "uri": uri})
-        spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
+        spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         return await self._send(spec, request, caller, interaction)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
         """Have `updated` called when a resource changes, until the subscriber takes that back or is forgotten."""
-        spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
+        spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         borrower = await self.access.borrower(spec, caller)
         await self.subscriptions.add(subscriber, borrower, uri, updated)
 
@@ -105,11 +118,11 @@ class Gateway:
         described = dict(reference) if isinstance(reference, dict) else {}
         if described.get("type") == "ref/prompt":
             prompt = str(described.get("name"))
-            spec, definition = await self._routed(lambda: self.routing.prompt(prompt), caller)
+            spec, definition = await self._routed(lambda routing: routing.prompt(prompt), caller)
             described["name"] = definition["name"]
         else:
             uri = str(described.get("uri"))
-            spec = await self._routed(lambda: self.routing.resource_server(uri), caller)
+            spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
 
     async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
@@ -123,11 +136,12 @@ class Gateway:
         if (spec := self.routing.transparent) is not None:
             return await self._send(spec, request, caller, interaction)
         if method.startswith("tasks/"):
+            seen = (await self.seen(caller)).catalogue
 
             async def send(server: ServerSpec) -> Json:
                 return await self._send(server, request, caller, interaction)
 
-            return await self.tasks.forward(request, send, caller.principal)
+            return await self.tasks.forward(request, seen, send, caller.principal)
         raise UnknownMethod(f"no server here takes {method!r}")
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
@@ -138,26 +152,24 @@ class Gateway:
             self.tasks.note(spec.name, result, caller.principal)
         return result
 
-    async def _routed(self, find: Callable[[], FoundT], caller: Caller) -> FoundT:
+    async def _routed(self, find: Callable[[Routing], FoundT], caller: Caller) -> FoundT:
         """Return where something leads; if nobody is known to have it, once the servers that still start have said."""
         try:
-            return find()
+            return find(await self.seen(caller))
         except (UnknownPrompt, UnknownResource):
-            self.discovery.freshen(caller)
-            await self.discovery.settled(SETTLE_EMPTY_SECONDS)
-            return find()
+            return find(await self.seen(caller, SETTLE_EMPTY_SECONDS))
 
-    async def _known(self, spec: ServerSpec, name: str, caller: Caller) -> tuple[Offer, str]:
+    async def _known(self, spec: ServerSpec, name: str, caller: Caller, routing: Routing) -> tuple[Offer, str]:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
-        tools = self.registry.catalogue.servers.get(spec.name)
+        tools = await self.views.offer(spec, caller)
         tool = tools.own_name(name) if tools else None
         if tools is None or (tool is None and time.time() - tools.fetched > _RECHECK_SECONDS):
-            tools = await self.discovery.discover(spec, caller)
+            tools = await self.views.discover(spec, caller)
             tool = tools.own_name(name)
         if tool is None and self.routing.transparent is not None and not tools.modern:
             return tools, name  # a modern server's tool may be missing because it must not be called
         if tool is None:
-            raise self.routing.no_such_tool(name, tools)
+            raise routing.no_such_tool(name, tools)
         return tools, tool
 
 

@@ -43,21 +43,26 @@ class Registry:
         """Note what came of asking a server for what it offers."""
         self.states.mark(server, state, reason)
 
-    def notes(self) -> list[str]:
-        """Say in a line for each server that is not ready why its tools may be missing."""
-        return [note for name, state in self.states.items() if (note := self._note(name, state))]
+    def notes(self, own: Mapping[str, ServerState] | None = None, catalogue: Catalogue | None = None) -> list[str]:
+        """Say in a line for each server that is not ready why its tools may be missing.
 
-    def _note(self, server: str, state: ServerState) -> str:
-        since, reason = f"{server}: {state.name} since {state.clock}", state.brief(server)
-        match state.name:
-            case State.READY:
-                return ""
-            case State.STARTING:
-                return f"{since}; search again in a moment"
-            case State.IDLE:
-                return f"{server}: {reason}; call discover_tools with server_name {server!r}"
-            case State.DISABLED:
-                return f"{server}: disabled: {reason}"
-            case State.DOWN if server in self.catalogue.servers:
-                return f"{since}, its tools fail until it is back: {reason}"
-        return f"{since}: {reason}"
+        A caller may have states of his `own`, and a catalogue.
+        """
+        known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **(own or {})}
+        return [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
+
+
+def _note(server: str, state: ServerState, *, known: bool) -> str:
+    since, reason = f"{server}: {state.name} since {state.clock}", state.brief(server)
+    match state.name:
+        case State.READY:
+            return ""
+        case State.STARTING:
+            return f"{since}; search again in a moment"
+        case State.IDLE:
+            return f"{server}: {reason}; call discover_tools with server_name {server!r}"
+        case State.DISABLED:
+            return f"{server}: disabled: {reason}"
+        case State.DOWN if known:
+            return f"{since}, its tools fail until it is back: {reason}"
+    return f"{since}: {reason}"

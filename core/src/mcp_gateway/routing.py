@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.catalogue import Definition, Offer
+from mcp_gateway.catalogue import Catalogue, Definition, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import PROMPTS, RESOURCES, TOOLS, Kind
 from mcp_gateway.names import SEPARATOR, nearest, split_name
@@ -54,9 +54,19 @@ class AmbiguousResource(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Finds servers. Every error that it raises lists what is near."""
+    """Finds servers, for all or for a caller with a view of his own. Errors list what is near in it."""
 
     registry: Registry
+    view: Catalogue | None = None
+
+    def within(self, view: Catalogue) -> Routing:
+        """Return the same for a caller who sees this."""
+        return Routing(self.registry, view)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is seen."""
+        return self.registry.catalogue if self.view is None else self.view
 
     @property
     def transparent(self) -> ServerSpec | None:
@@ -73,12 +83,12 @@ class Routing:
             return {"ttlMs": 0, "cacheScope": "private"}
         age = max(time.time() - offer.fetched for offer in offers)
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
-        public = all(hint.scope == "public" for hint in hints if hint)
+        public = all(hint.scope == "public" for hint in hints if hint) and not self._varies(kind)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
 
     def definition(self, name: str) -> Definition | None:
         """Return the definition of a tool that is known by its full name."""
-        return self.registry.catalogue.find(name)
+        return self.catalogue.find(name)
 
     def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
         """Return name and definition of all that is listed natively of a kind; only tools and prompts are renamed."""
@@ -89,8 +99,12 @@ class Routing:
             return [item for offer in offers for item in offer.prompts_by_name.items()]
         return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
 
+    def _varies(self, kind: Kind) -> bool:
+        """Whether callers may see different lists: servers may offer each what his credentials allow."""
+        return any(spec.auth is not None for spec in self.registry.specs.values() if kind.name in spec.exposed)
+
     def _exposing(self, kind: Kind) -> list[Offer]:
-        servers = self.registry.catalogue.servers.items()
+        servers = self.catalogue.servers.items()
         return [offer for name, offer in servers if kind.name in self._exposed_by(name)]
 
     def _exposed_by(self, server: str) -> frozenset[str]:
@@ -101,7 +115,7 @@ class Routing:
 
         A server that clients see as if there were no gateway says itself what it does not have.
         """
-        for server, offer in self.registry.catalogue.servers.items():
+        for server, offer in self.catalogue.servers.items():
             if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
                 return self.registry.specs[server], offer.prompts_by_name[name]
         if (only := self.transparent) is not None:
@@ -113,7 +127,7 @@ class Routing:
         """Return the server that listed a resource, or else the one whose template makes it."""
         if (only := self.transparent) is not None:
             return only
-        servers = self.registry.catalogue.servers.items()
+        servers = self.catalogue.servers.items()
         offers = {name: offer for name, offer in servers if RESOURCES.name in self._exposed_by(name)}
         owners = [name for name, offer in offers.items() if offer.lists(uri)]
         owners = owners or [name for name, offer in offers.items() if offer.has_template(uri)]
@@ -139,9 +153,9 @@ class Routing:
 
     def tool_server(self, name: str) -> ServerSpec:
         """Return the server that a tool's name leads to, whether or not it has such a tool."""
-        server = self.registry.catalogue.owner(name) or self._namesake(name)
+        server = self.catalogue.owner(name) or self._namesake(name)
         if server is None:
-            hint = _meant(name, self.registry.catalogue.full_names())
+            hint = _meant(name, self.catalogue.full_names())
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
                 f"{hint}find names with tool_search"
@@ -161,7 +175,7 @@ class Routing:
         server = offer.server
         tool = name.removeprefix(offer.full_name(""))
         near = [offer.full_name(own) for own in nearest(tool, offer.by_name)]
-        near = near or nearest(name, self.registry.catalogue.full_names())
+        near = near or nearest(name, self.catalogue.full_names())
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
 

@@ -30,8 +30,15 @@ log = structlog.get_logger(__name__)
 MAX_RESULTS = 10
 """How many tools a search returns at the most, unless the configuration says otherwise."""
 
+MAX_OWN = 64
+"""How many indexes of what single callers see are kept; those who see the same share one."""
+
 SLOW_SECONDS = 1.0
 """How long a search waits for a slow ranker before it takes what there is meanwhile."""
+
+
+Slot = tuple[str, frozenset[tuple[str, str]]]
+"""Where an index is kept: by its ranker, and by what is in it that not all callers see."""
 
 
 class UnknownRanker(GatewayError):
@@ -79,9 +86,9 @@ class Search:
     default: str
     max_results: int = MAX_RESULTS
     tasks: TaskGroup | None = None
-    _built: dict[str, _Built] = field(default_factory=dict)
-    _building: dict[str, anyio.Lock] = field(default_factory=dict)
-    _slow: dict[str, _Slow] = field(default_factory=dict)
+    _built: dict[Slot, _Built] = field(default_factory=dict)
+    _building: dict[Slot, anyio.Lock] = field(default_factory=dict)
+    _slow: dict[Slot, _Slow] = field(default_factory=dict)
 
     async def find(self, catalogue: Catalogue, query: Query, ranker: str | None = None) -> Found:
         """Return the tools that fit `query`, by `ranker` or the default one.
@@ -102,51 +109,74 @@ class Search:
         return Found(hits, built.catalogue, name)
 
     async def _index(self, name: str, catalogue: Catalogue) -> _Built:
-        ranker = self._ranker(name)
-        async with self._building.setdefault(name, anyio.Lock()):
-            built = self._built.get(name)
+        ranker, slot = self._ranker(name), (name, catalogue.own)
+        async with self._building.setdefault(slot, anyio.Lock()):
+            built = self._built.pop(slot, None)
+            if built is not None:
+                self._built[slot] = built  # the last one used
             if built is None or built.catalogue.revision != catalogue.revision:
                 slowly = self.tasks is not None and isinstance(ranker, SlowRanker)
                 build = self._build_slowly if slowly else self._build
-                built = self._built[name] = await build(name, ranker, catalogue)
+                built = self._built[slot] = await build(slot, ranker, catalogue)
+                self._make_room()
             return built
 
-    async def _build(self, name: str, ranker: Ranker, catalogue: Catalogue) -> _Built:
+    def _make_room(self) -> None:
+        """Forget the indexes of single callers that were not used for longest."""
+        own = [slot for slot in self._built if slot[1]]
+        for slot in own[: max(0, len(own) - MAX_OWN)]:
+            if not self._building[slot].locked():
+                del self._built[slot], self._building[slot]
+                if (slow := self._slow.pop(slot, None)) is not None:
+                    slow.scope.cancel()
+
+    async def _base(self, slot: Slot, catalogue: Catalogue) -> _Built | None:
+        """Return the index to begin with: the last one, or for what one caller sees that of what all see."""
+        if catalogue.base is None:
+            return self._built.get(slot)
+        built = await self._index(slot[0], catalogue.base)
+        slow = self._slow.get((slot[0], frozenset()))
+        if built.meanwhile and slow is not None:
+            await slow.done.wait()
+            built = slow.built or built
+        return built
+
+    async def _build(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
         """Bring the last index up to date if it can be, else build one."""
-        before = self._built.get(name)
+        before = await self._base(slot, catalogue)
         if before is not None and not before.meanwhile and isinstance(before.index, RefreshableIndex):
             changed = await anyio.to_thread.run_sync(_changed, before.catalogue, catalogue)
             return _Built(catalogue, await before.index.refresh(changed))
         documents = await anyio.to_thread.run_sync(catalogue.documents)
         return _Built(catalogue, await ranker.build(documents))
 
-    async def _build_slowly(self, name: str, ranker: Ranker, catalogue: Catalogue) -> _Built:
+    async def _build_slowly(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
         """Build in the background; return the index if that is done soon, and what there is meanwhile if not."""
-        slow = self._slow.get(name)
+        slow = self._slow.get(slot)
         if slow is None or slow.catalogue.revision != catalogue.revision:
             if slow is not None:
                 slow.scope.cancel()
-            slow = self._slow[name] = _Slow(catalogue)
+            slow = self._slow[slot] = _Slow(catalogue)
             if self.tasks is not None:
-                self.tasks.start_soon(self._finish, name, ranker, slow)
+                self.tasks.start_soon(self._finish, slot, ranker, slow)
         with anyio.move_on_after(SLOW_SECONDS):
             await slow.done.wait()
         if slow.built is None and isinstance(ranker, SlowRanker):
             documents = await anyio.to_thread.run_sync(catalogue.documents)
             meanwhile = _Built(catalogue, await ranker.build_meanwhile(documents), meanwhile=True)
             return slow.built or meanwhile
-        return slow.built or await self._build(name, ranker, catalogue)
+        return slow.built or await self._build(slot, ranker, catalogue)
 
-    async def _finish(self, name: str, ranker: Ranker, slow: _Slow) -> None:
+    async def _finish(self, slot: Slot, ranker: Ranker, slow: _Slow) -> None:
         """Build to the end, and put the index in the place of what there is meanwhile."""
         with slow.scope:
             try:
-                slow.built = await self._build(name, ranker, slow.catalogue)
+                slow.built = await self._build(slot, ranker, slow.catalogue)
             except Exception:
-                log.exception("a ranker failed to build its index; the gateway goes on with less", ranker=name)
-        now = self._built.get(name)
+                log.exception("a ranker failed to build its index; the gateway goes on with less", ranker=slot[0])
+        now = self._built.get(slot)
         if slow.built is not None and now is not None and now.catalogue.revision == slow.catalogue.revision:
-            self._built[name] = slow.built
+            self._built[slot] = slow.built
         slow.done.set()
 
     def _ranker(self, name: str) -> Ranker:

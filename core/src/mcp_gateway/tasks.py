@@ -10,7 +10,7 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.catalogue import Offer
+from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Json
 from mcp_gateway.plugin import GatewayError, Principal
@@ -52,20 +52,22 @@ class Tasks:
             if len(self._servers) > MAX_KNOWN:
                 self._owners.pop(self._servers.popitem(last=False)[0], None)
 
-    async def forward(self, request: Request, send: SendFn, principal: Principal | None = None) -> Json:
-        """Send a request about a task, or about all tasks, to whom it concerns.
+    async def forward(
+        self, request: Request, seen: Catalogue, send: SendFn, principal: Principal | None = None
+    ) -> Json:
+        """Send a request about a task, or about all tasks, to whom it concerns among the servers that are `seen`.
 
         Raises:
             MCPError: no server knows such a task.
 
         """
         if request.method == "tasks/list":
-            return await self._listed(send, principal)
+            return await self._listed(seen, send, principal)
         task = str(request.params.get("taskId"))
         known = self._servers.get(task)
         if (known is not None or principal is not None) and self._owners.get(task) != principal:
             raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
-        for spec in [self.registry.specs[known]] if known else self._having():
+        for spec in [self.registry.specs[known]] if known else self._having(seen):
             try:
                 result = await send(spec)
             except MCPError as error:
@@ -76,10 +78,10 @@ class Tasks:
             return result
         raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
 
-    async def _listed(self, send: SendFn, principal: Principal | None) -> Json:
+    async def _listed(self, seen: Catalogue, send: SendFn, principal: Principal | None) -> Json:
         found: list[object] = []
-        for spec in self._having():
-            if self.registry.catalogue.servers[spec.name].modern:
+        for spec in self._having(seen):
+            if seen.servers[spec.name].modern:
                 continue  # its era has no such list
             try:
                 tasks = (await send(spec)).get("tasks")
@@ -93,9 +95,8 @@ class Tasks:
         identifier = task.get("taskId") if isinstance(task, dict) else None
         return isinstance(identifier, str) and self._owners.get(identifier) == principal
 
-    def _having(self) -> list[ServerSpec]:
-        offers = self.registry.catalogue.servers.items()
-        return [self.registry.specs[name] for name, offer in offers if has_tasks(offer)]
+    def _having(self, seen: Catalogue) -> list[ServerSpec]:
+        return [self.registry.specs[name] for name, offer in seen.servers.items() if has_tasks(offer)]
 
 
 def has_tasks(offer: Offer) -> bool:

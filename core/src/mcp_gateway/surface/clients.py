@@ -187,10 +187,10 @@ class Clients:
         version = self._connections[client.name].protocol_version
         return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
 
-    async def tell(self, method: str) -> None:
-        """Send a notification to every handshake-era client that is ready for one."""
-        for connection in list(self._connections.values()):
-            if connection.initialized.is_set():
+    async def tell(self, method: str, clients: frozenset[str] | None = None) -> None:
+        """Send a notification to every handshake-era client that is ready for one, or to these only."""
+        for name, connection in list(self._connections.items()):
+            if connection.initialized.is_set() and (clients is None or name in clients):
                 await connection.notify(method, None)
 
     def _left(self, client: str) -> None:

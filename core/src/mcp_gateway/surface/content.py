@@ -30,11 +30,10 @@ class Content:
 
     async def list(self, kind: Kind, caller: Caller) -> Json:
         """Return all that servers expose of a kind, definitions whole; prompts by their full names."""
-        self._gateway.discovery.freshen(caller)
-        await self._gateway.discovery.settled(SETTLE_SECONDS)
-        listed = self._gateway.routing.exposed(kind)
+        seen = await self._gateway.seen(caller, SETTLE_SECONDS)
+        listed = seen.exposed(kind)
         items = [{**definition, "name": name} for name, definition in listed] if kind is PROMPTS else _whole(listed)
-        return {kind.field: items, **self._gateway.routing.hint(kind)}
+        return {kind.field: items, **seen.hint(kind)}
 
     async def get_prompt(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `prompts/get`."""

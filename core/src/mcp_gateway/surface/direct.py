@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mcp_types as types
@@ -23,13 +23,14 @@ from msgspec import UNSET, Raw
 from pydantic import ValidationError
 
 from mcp_gateway.bridging import as_questions
-from mcp_gateway.catalogue import Catalogue
+from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
 from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, NotSent, Principal
 from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.surface.answers import failure
 from mcp_gateway.surface.clients import Clients, DirectClient, modern_name
 from mcp_gateway.surface.eras import as_error, as_result
@@ -97,7 +98,8 @@ class Direct:
         is_modern = self.gateway.pool.known_modern(spec)
         if client.capabilities and not (modern and is_modern):
             return False
-        offer = self.gateway.registry.catalogue.servers.get(spec.name)
+        servers = self.gateway.registry.catalogue.servers
+        offer = servers.get(spec.name) or self.gateway.views.personal.latest.get(spec.name)
         if modern or offer is None or "logging" not in offer.capabilities:
             return True
         return is_modern and not self.clients.wants_messages(client.name)
@@ -132,6 +134,8 @@ class Direct:
     async def _answered(self, plain: Plain) -> DirectAnswer:
         try:
             borrower = await self.gateway.access.borrower(plain.route.spec, plain.caller)
+            if plain.route.own is not None and not self._has(borrower, plain.route.own):
+                return await self._in_the_usual_way(plain)
             keeper = self.gateway.pool.direct(borrower)
             if keeper is not None:
                 return await self._exchanged(plain, keeper)
@@ -140,6 +144,11 @@ class Direct:
         except GatewayError as error:
             return self._whole(plain, failure(error))
         return await self._in_the_usual_way(plain)
+
+    def _has(self, borrower: Borrower, own: str) -> bool:
+        """Whether a tool is among what its server offers for these credentials."""
+        offer = self.gateway.views.personal.offer(borrower.spec.name, borrower.credentials)
+        return offer is not None and own in offer.by_name and own not in offer.mirrored
 
     async def _in_the_usual_way(self, plain: Plain) -> DirectAnswer:
         """Answer a call whose session is not open, or cannot take it as bytes."""
@@ -177,16 +186,26 @@ class Direct:
         try:
             return self._routes[name]
         except KeyError:
-            if len(self._routes) > len(catalogue.servers) * 10_000:
+            if len(self._routes) > (len(catalogue.servers) + 1) * 10_000:
                 self._routes = {}
-            self._routes[name] = route = self._found(catalogue, name)
+            server = catalogue.owner(name)
+            if server is None:
+                return self._own_route(name) if self.gateway.views.personal else None
+            self._routes[name] = route = self._leading(catalogue.servers[server], name)
             return route
 
-    def _found(self, catalogue: Catalogue, name: str) -> Route | None:
-        server = catalogue.owner(name)
-        offer = catalogue.servers[server] if server else None
-        own = offer.own_name(name) if offer else None
-        if offer is None or own is None or own in offer.mirrored:
+    def _own_route(self, name: str) -> Route | None:
+        """Return where a tool leads that some callers have; whether this caller has it is seen later."""
+        offer = self.gateway.views.personal.any_offer(name)
+        route = None if offer is None else self._leading(offer, name)
+        if route is None or offer is None:
+            return None
+        self._routes[name] = route = replace(route, own=offer.own_name(name))
+        return route
+
+    def _leading(self, offer: Offer, name: str) -> Route | None:
+        own = offer.own_name(name)
+        if own is None or own in offer.mirrored:
             return None
         headers = {
             MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,

@@ -10,16 +10,17 @@ import mcp_types as types
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import Json
+from mcp_gateway.routing import Routing
 from mcp_gateway.version import IMPLEMENTATION
 
 _BESIDES = ("extensions", "experimental", "tasks")
 """Capabilities that the gateway has only if servers of the client's era have them."""
 
 
-def described(gateway: Gateway, hello: Json, *, modern: bool) -> Json:
-    """Complete the result of `initialize` or `server/discover`."""
-    offers = list(gateway.registry.catalogue.servers.values())
-    only = offers[0] if offers and gateway.routing.transparent is not None else None
+def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
+    """Complete the result of `initialize` or `server/discover` for a client who sees this."""
+    offers = list(seen.catalogue.servers.values())
+    only = offers[0] if offers and seen.transparent is not None else None
     if only is not None:
         return _in_place_of(only, hello, modern=modern)
     capabilities = dict(hello["capabilities"])

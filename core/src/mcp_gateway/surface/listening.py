@@ -35,7 +35,7 @@ class Listening:
 
     gateway: Gateway
     content: Content
-    _streams: dict[str, tuple[types.SubscriptionFilter, DeliverFn]] = field(default_factory=dict)
+    _streams: dict[str, tuple[types.SubscriptionFilter, DeliverFn, str]] = field(default_factory=dict)
 
     async def __call__(
         self, context: Context, params: types.SubscriptionsListenRequestParams
@@ -57,10 +57,11 @@ class Listening:
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
 
-        self._streams[name] = (wanted, deliver)
+        caller = caller_of(context)
+        self._streams[name] = (wanted, deliver, str(caller.client))
         try:
             with send, receive:
-                honoured = await self._honoured(name, wanted, caller_of(context), deliver)
+                honoured = await self._honoured(name, wanted, caller, deliver)
                 acknowledgement = {"notifications": honoured, "_meta": marked}
                 await send_beside(context, "notifications/subscriptions/acknowledged", acknowledgement)
                 async for method, told in receive:
@@ -70,10 +71,10 @@ class Listening:
             self.gateway.subscriptions.forget(name)
         return types.SubscriptionsListenResult(_meta=marked)
 
-    def announce(self, name: str) -> None:
-        """Tell those who want to know that a list has changed: of `tools`, `prompts` or `resources`."""
-        for wanted, deliver in list(self._streams.values()):
-            if getattr(wanted, f"{name}_list_changed"):
+    def announce(self, name: str, clients: frozenset[str] | None = None) -> None:
+        """Tell those who want to know, or these clients only, that a list of `tools`, say, has changed."""
+        for wanted, deliver, client in list(self._streams.values()):
+            if getattr(wanted, f"{name}_list_changed") and (clients is None or client in clients):
                 deliver(f"notifications/{name}/list_changed", {})
 
     async def _honoured(self, name: str, wanted: types.SubscriptionFilter, caller: Caller, deliver: DeliverFn) -> Json:

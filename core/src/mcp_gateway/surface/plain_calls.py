@@ -28,11 +28,15 @@ _OUR_ENVELOPE: Mapping[str, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so."""
+    """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so.
+
+    `own` is the tool's own name if not all callers may know of it.
+    """
 
     spec: ServerSpec
     name: bytes
     headers: Mapping[str, str]
+    own: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

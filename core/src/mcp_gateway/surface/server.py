@@ -21,7 +21,7 @@ from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 
-from mcp_gateway.catalogue import Catalogue, Definition
+from mcp_gateway.catalogue import Catalogue, Definition, Offer
 from mcp_gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
@@ -78,6 +78,7 @@ class GatewayServer(Server[Any]):
         self._direct = Direct(gateway, self._clients, self._tools)
         self._has_direct_lane = direct
         gateway.registry.on_change.append(self._changed)
+        gateway.views.on_change.append(self._changed_for)
         gateway.pool.way_to = self._clients.way_to
 
     def answer(
@@ -131,9 +132,9 @@ class GatewayServer(Server[Any]):
             self._clients.greeted(ctx)
         self._clients.spoke(ctx)
         self._gateway.discovery.greeted(caller_of(ctx))
-        if self._gateway.routing.transparent is not None:
-            await self._gateway.discovery.settled(SETTLE_SECONDS)
-        hello = described(self._gateway, hello, modern=modern)
+        transparent = self._gateway.routing.transparent is not None
+        seen = await self._gateway.seen(caller_of(ctx), SETTLE_SECONDS if transparent else None)
+        hello = described(seen, hello, modern=modern)
         return as_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
 
     async def _forward(self, ctx: Context) -> None:
@@ -206,6 +207,7 @@ class GatewayServer(Server[Any]):
         self._direct.leave(client)
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
+        self._gateway.views.forget_client(client)
 
     def _instructions(self, catalogue: Catalogue) -> str:
         about = {name: tools.about for name, tools in catalogue.servers.items()}
@@ -222,6 +224,17 @@ class GatewayServer(Server[Any]):
         if changed:
             self._tasks.start_soon(self._tell, frozenset(kind.capability for kind in changed))
 
+    def _changed_for(self, server: str, before: Offer | None, offer: Offer, clients: frozenset[str]) -> None:
+        """Tell the clients who see something of a server that nobody else sees that it has changed."""
+        exposed = self._gateway.registry.specs[server].exposed
+        changed = [
+            kind.capability
+            for kind in KINDS
+            if kind.name in exposed and getattr(before, kind.name, ()) != getattr(offer, kind.name)
+        ]
+        if changed:
+            self._tasks.start_soon(self._tell, frozenset(changed), clients)
+
     def _listed(self) -> dict[Kind, list[tuple[str, Definition]]]:
         return {kind: self._gateway.routing.exposed(kind) for kind in KINDS}
 
@@ -232,11 +245,11 @@ class GatewayServer(Server[Any]):
                 "tools without a proper inputSchema are not listed natively, only found and called", tools=names
             )
 
-    async def _tell(self, changed: frozenset[str]) -> None:
-        """Tell clients of both eras which lists have changed."""
+    async def _tell(self, changed: frozenset[str], clients: frozenset[str] | None = None) -> None:
+        """Tell clients of both eras, all or these only, which lists have changed."""
         for name in sorted(changed):
-            self._listening.announce(name)
-            await self._clients.tell(f"notifications/{name}/list_changed")
+            self._listening.announce(name, clients)
+            await self._clients.tell(f"notifications/{name}/list_changed", clients)
 
 
 async def _leave(answer: Awaitable[Json]) -> None:

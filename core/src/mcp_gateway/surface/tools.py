@@ -80,17 +80,13 @@ class Tools:
     async def list(self, caller: Caller, *, modern: bool) -> Json:
         """Return the gateway's own tools, and those of servers with `expose_tools`, definitions whole.
 
-        The list is the same for all callers of an era and does not change because of a search.
+        The list is the same for all callers of an era with equal credentials and does not change because of a search.
         """
-        if any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values()):
-            self._gateway.discovery.freshen(caller)
-            await self._gateway.discovery.settled(SETTLE_EMPTY_SECONDS)
-        found = [
-            (name, as_definition(definition, modern=modern))
-            for name, definition in self._gateway.routing.exposed(TOOLS)
-        ]
+        exposing = any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
+        seen = await self._gateway.seen(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.routing
+        found = [(name, as_definition(definition, modern=modern)) for name, definition in seen.exposed(TOOLS)]
         exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
-        return {"tools": [*self._own, *exposed], **self._gateway.routing.hint(TOOLS)}
+        return {"tools": [*self._own, *exposed], **seen.hint(TOOLS)}
 
     async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `tools/call`.
@@ -131,7 +127,7 @@ class Tools:
             explain=wanted.explain,
         )
         found = await self._gateway.search(query, caller, ranker)
-        return search_answer(query, found, self._gateway.registry.notes())
+        return search_answer(query, found, await self._gateway.notes(caller))
 
     async def _call_remote(
         self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, interaction: Interaction

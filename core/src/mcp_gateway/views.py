@@ -1,0 +1,191 @@
+"""Views: what each caller sees, which takes asking some servers with credentials of his own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from mcp_gateway.access import Access
+from mcp_gateway.catalogue import Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.discovery import FIRST_PAUSE, LIST_CHANGED, LONGEST_PAUSE, LONGEST_QUIET, QUIET_SECONDS, Discovery
+from mcp_gateway.interaction import Json, thawed
+from mcp_gateway.personal import Held, Key, Personal, View
+from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
+from mcp_gateway.registry import Registry
+from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.states import ServerState, State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A server to ask, by whose session, and where the answer goes."""
+
+    spec: ServerSpec
+    key: Key
+    borrower: Borrower
+    capabilities: Mapping[str, Any]
+
+
+ChangedFn = Callable[[str, Offer | None, Offer, frozenset[str]], None]
+"""Hears that a server offers something else to some clients: its name, what it offered, what it offers, to whom."""
+
+
+@dataclass(slots=True)
+class Views:
+    """Asks for and keeps what single callers see. One caller never waits for the servers of another one."""
+
+    registry: Registry
+    access: Access
+    discovery: Discovery
+    personal: Personal
+    tasks: TaskGroup
+    on_change: list[ChangedFn] = field(default_factory=list)
+
+    async def see(self, caller: Caller, patience: float | None = None) -> View:
+        """Return what a caller sees; with `patience` servers are asked, and waited for so many seconds.
+
+        An `auth_header` is for one call of one server: it makes no view.
+        """
+        asker, keys, runs = replace(caller, override=None), dict[str, Key](), list[anyio.Event]()
+        for spec in self.registry.specs.values():
+            credentials = await self.access.own(spec, asker)
+            if credentials is None:
+                continue
+            keys[spec.name] = key = self.personal.key(spec.name, credentials)
+            if patience is not None and (done := await self._freshened(spec, key, asker)) is not None:
+                runs.append(done)
+        with anyio.move_on_after(patience or 0.0):
+            for done in runs:
+                await done.wait()
+        return self.personal.view(keys)
+
+    @property
+    def running(self) -> bool:
+        """Whether any server is being asked for somebody."""
+        return self.personal.running
+
+    def notes(self, view: View) -> list[str]:
+        """Say in a line for each server that is not ready why a caller may miss its tools."""
+        return self.registry.notes(view.states, view.catalogue)
+
+    async def offer(self, spec: ServerSpec, caller: Caller) -> Offer | None:
+        """Return what a server is known to offer a caller, with the `auth_header` of his call, too."""
+        credentials = await self.access.own(spec, caller)
+        own = None if credentials is None else self.personal.offer(spec.name, credentials)
+        return own or self.registry.catalogue.servers.get(spec.name)
+
+    async def discover(self, spec: ServerSpec, caller: Caller) -> Offer:
+        """Ask a server now for what it offers the caller.
+
+        Raises:
+            AuthError: there are no credentials for it, or it refused them.
+            ServerUnavailable: it cannot be reached, or did not answer as a server should.
+
+        """
+        asker = self.discovery.asker(spec, caller)
+        borrower = await self.access.borrower(spec, asker)
+        credentials = await self.access.own(spec, caller)
+        if credentials is None:
+            return await self.discovery.discover(spec, caller)
+        return await self._ask(Errand(spec, self.personal.key(spec.name, credentials), borrower, asker.capabilities))
+
+    def announced(self, key: Borrower, method: str, params: Json) -> None:
+        """Take note that a server announced something on a session; whoever has other credentials is not concerned."""
+        own = self.personal.key(key.spec.name, key.credentials)
+        if self.personal.has(own) and method in LIST_CHANGED:
+            held = self.personal.held(own)
+            if held.done is not None:
+                held.again = True
+            else:
+                self._begin(Errand(key.spec, own, key, thawed(key.capabilities)), held, quiet=True)
+        else:
+            self.discovery.announced(key, method, params)
+
+    def forget_client(self, client: str) -> None:
+        """Forget that a client that has left has seen anything."""
+        self.personal.forget_client(client)
+
+    async def _freshened(self, spec: ServerSpec, key: Key, caller: Caller) -> anyio.Event | None:
+        """Begin to ask a server if that is due; return what tells the end, if it is being asked."""
+        if not spec.auto_discover and not self.personal.has(key):
+            return None
+        held = self.personal.held(key)
+        if caller.client is not None:
+            held.clients.add(caller.client)
+        if held.done is None and self._is_due(held):
+            asker = self.discovery.asker(spec, caller)
+            try:
+                borrower = await self.access.borrower(spec, asker)
+            except GatewayError:
+                return None
+            self._begin(Errand(spec, key, borrower, asker.capabilities), held)
+        return held.done
+
+    def _is_due(self, held: Held) -> bool:
+        if held.state.name is State.READY and held.offer is not None:
+            return time.time() - held.offer.fetched >= self.discovery.definitions.ttl
+        return anyio.current_time() >= held.until
+
+    def _begin(self, errand: Errand, held: Held, *, quiet: bool = False) -> None:
+        held.done, held.again = anyio.Event(), quiet
+        self.tasks.start_soon(self._run, errand, held)
+
+    async def _run(self, errand: Errand, held: Held) -> None:
+        """Ask in the background; ask again as long as the server announces changes meanwhile."""
+        try:
+            if held.again:
+                await _until_quiet(held)
+            held.again = False
+            await self._try(errand)
+            while held.again:
+                await _until_quiet(held)
+                held.again = False
+                await self._try(errand)
+        finally:
+            if held.done is not None:
+                held.done.set()
+            held.done = None
+
+    async def _try(self, errand: Errand) -> None:
+        with suppress(AuthError, ServerUnavailable):  # noted, and logged
+            await self._ask(errand)
+
+    async def _ask(self, errand: Errand) -> Offer:
+        try:
+            offer = await self.discovery.ask(errand.spec, errand.borrower, errand.capabilities)
+        except (AuthError, ServerUnavailable) as error:
+            self._failed(errand, error)
+            raise
+        before = self.personal.put(errand.key, offer)
+        if before != offer:
+            clients = frozenset(self.personal.held(errand.key).clients)
+            log.info("discovered for a caller", server=offer.server, tools=len(offer.tools))
+            for tell in self.on_change:
+                tell(offer.server, before, offer, clients)
+        return offer
+
+    def _failed(self, errand: Errand, error: GatewayError) -> None:
+        held = self.personal.held(errand.key)
+        held.pause = min(held.pause * 2, LONGEST_PAUSE) if held.pause else FIRST_PAUSE
+        held.until = anyio.current_time() + held.pause
+        held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else State.DOWN, str(error))
+        log.info("discovery for a caller failed", server=errand.spec.name, reason=str(error), pause=held.pause)
+
+
+async def _until_quiet(held: Held) -> None:
+    """Let a server finish announcing changes; one that announces ever again is asked ever more rarely."""
+    now = anyio.current_time()
+    ceaseless = now < held.asked + held.quiet * 4 + 1
+    held.quiet = min(held.quiet * 2, LONGEST_QUIET) if ceaseless and held.quiet else QUIET_SECONDS
+    held.asked = now
+    await anyio.sleep(held.quiet)
