@@ -67,6 +67,17 @@ async def test_a_server_that_leads_elsewhere_now_does_not_get_the_tools_of_befor
     assert await kept.load(spec("beta")) is None
 
 
+async def test_what_is_offered_for_one_saved_credential_is_not_taken_for_what_is_offered_for_another(read):
+    def configured(secret):
+        entry = {"name": "alpha", "url": "http://x", "auth_type": "static", "auth_headers": {"X": secret}}
+        return read({"servers": [entry]}).specs[0]
+
+    kept = Definitions(Shelf(), ttl=300)
+    await kept.save(configured("of-an-admin"), TOOLS)
+    assert await kept.load(configured("of-a-guest")) is None
+    assert await kept.load(configured("of-an-admin")) == TOOLS
+
+
 async def test_no_secret_of_the_configuration_is_stored(read):
     secret = "s3cr3t-Marker"
     entry = {"name": "alpha", "url": f"http://x/?key={secret}", "auth_type": "static", "auth_headers": {"X": secret}}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from support import Workshop, plain_entry
+from support import Workshop, lines_of, plain_entry
 from wire import HttpClient, Json
 
 CALLER = {"authorization": "Bearer of-the-caller"}
@@ -112,6 +113,58 @@ def test_a_server_that_refuses_the_credentials_says_which_and_what_to_do(worksho
     assert "server 'locked' refused the credentials: HTTP 401 Unauthorized" in said
     assert "wr0ng" not in said
     assert seen_by(client, "locked", auth_header="Bearer right")["authorization"] == "Bearer right"
+
+
+def test_credentials_do_not_follow_a_redirect_to_another_origin(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "elsewhere"
+    elsewhere, _ = workshop.plain_http("--era", "modern", log=log)
+    here, _ = workshop.plain_http("--era", "modern", PLAIN_REDIRECT=elsewhere)
+    saved = {"Authorization": "Bearer saved"}
+    away = {"name": "away", "url": here, "auth_type": "static", "auth_headers": saved, "max_retries": 0}
+    forward = {"name": "mine", "url": here, "auth_type": "forward", "max_retries": 0}
+    client = HttpClient(workshop.listening(workshop.config(away, forward)).url, modern=True, headers=CALLER)
+    for server in ("away", "mine"):
+        for tool in (server, f"{server}__whoami"):
+            name, arguments = ("discover_tools", {"server_name": tool})
+            if "__" in tool:
+                name, arguments = "call_remote_tool", {"tool_name": tool}
+            assert client.call(name, arguments)["result"]["isError"] is True
+    assert lines_of(log, "server/discover") == lines_of(log, "tools/list") == lines_of(log, "tools/call") == []
+    assert lines_of(log, "initialize") == []
+
+
+@pytest.mark.parametrize("direct", ["true", "false"])
+def test_a_servers_401_is_the_servers_and_never_the_gateways(workshop: Workshop, direct: str) -> None:
+    url, _ = workshop.plain_http("--era", "modern", PLAIN_TOKEN="right")
+    gateway = workshop.listening(
+        workshop.config({"name": "locked", "url": url, "auth_type": "forward"}), GATEWAY_DIRECT=direct
+    )
+    right = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer right"})
+    assert seen_by(right, "locked")["authorization"] == "Bearer right"
+    wrong = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer wrong"})
+    for tool, arguments in (("locked__whoami", {}), ("call_remote_tool", {"tool_name": "locked__whoami"})):
+        answered = wrong.post("tools/call", {"name": tool, "arguments": arguments})
+        assert (answered.status_code, answered.headers.get("www-authenticate")) == (200, None)
+        assert "server 'locked' refused the credentials: HTTP 401 Unauthorized" in answered.text
+
+
+def test_what_a_server_lists_for_one_caller_is_shown_to_no_other(workshop: Workshop) -> None:
+    url, _ = workshop.plain_http("--era", "modern", "--full", PLAIN_TOKEN="right")
+    locked = {"name": "locked", "url": url, "auth_type": "forward", "expose_tools": True}
+    gateway = workshop.listening(workshop.config(locked))
+    right = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer right"})
+    others = [HttpClient(gateway.url, modern=True, headers=headers) for headers in ({}, {"authorization": "Bearer x"})]
+    lists = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+    for method in lists:
+        assert any(word in str(right.ask(method, {})["result"]) for word in ("locked__", "plain://")), method
+    for other in others:
+        for method in lists:
+            listed = str(other.ask(method, {})["result"])
+            assert "locked__" not in listed
+            assert "plain://" not in listed
+        found = other.call("tool_search", {"query": "echo whoami"})["result"]["structuredContent"]
+        assert found["tools"] == []
+        assert "locked__echo" not in str(other.call("locked__ech", {}))
 
 
 def test_a_forward_server_is_searched_once_a_caller_has_credentials_for_it(workshop: Workshop) -> None:

@@ -80,7 +80,7 @@ def _reason(error: Exception) -> str:
 
 
 def _key(spec: ServerSpec) -> str:
-    return f"{PREFIX}{spec.name}:{spec.fingerprint}"
+    return f"{PREFIX}{spec.name}:{spec.fingerprint}{spec.saved}"
 
 
 def _parsed(spec: ServerSpec, value: bytes) -> Offer | None:

@@ -40,8 +40,10 @@ def serve_http(server: Any, port: int, sessions: bool) -> None:  # noqa: C901  #
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_POST(self) -> None:
+        def do_POST(self) -> None:  # noqa: PLR0911  # one refusal after the other
             message = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if elsewhere := os.environ.get("PLAIN_REDIRECT"):
+                return self.reply(307, b"", more={"location": elsewhere})
             wanted = os.environ.get("PLAIN_TOKEN")
             if wanted and self.headers.get("authorization") != f"Bearer {wanted}":
                 return self.reply(401, b"no")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
+from hashlib import pbkdf2_hmac, sha256
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,6 +16,8 @@ from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Provider
 from mcp_gateway.providers import Providers, Shelf
+
+_ROUNDS = 5000
 
 
 class ServerEntry(BaseModel):
@@ -55,7 +57,8 @@ class ServerSpec:
 
     `exposed` names the kinds that clients see natively: tools, prompts, resources, templates.
     `auth` is None where no credentials are wanted; with `auth_optional` a caller who
-    brought none goes without. `fingerprint` changes with where the entry leads.
+    brought none goes without. `fingerprint` changes with where the entry leads, and `saved` with
+    the credentials that are saved in it, of which it tells nothing.
     """
 
     name: str
@@ -71,6 +74,7 @@ class ServerSpec:
     timeout: float
     max_retries: int
     fingerprint: str
+    saved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ class _Reading:
                 timeout=entry.timeout or environment.timeout,
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=_fingerprint(keys),
+                saved=_saved(keys),
             )
         )
 
@@ -253,6 +258,18 @@ def _fingerprint(keys: Mapping[str, Any]) -> str:
     """Hash where an entry leads, so that a stored tool list is not taken for that of another server."""
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
+
+
+def _saved(keys: Mapping[str, Any]) -> str:
+    """Hash an entry's credentials, so that what a server offers for them is not taken for what it offers for others.
+
+    The hash is slow to guess at, for it stands in storage.
+    """
+    saved = [str(keys[key]) for key in ("auth_type", "auth_headers", "env") if keys.get(key)]
+    if not saved:
+        return ""
+    said, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), _fingerprint(keys).encode()
+    return pbkdf2_hmac("sha256", said, salt, _ROUNDS, 6).hex()
 
 
 def _exposed(entry: ServerEntry) -> frozenset[str]:
