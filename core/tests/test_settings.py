@@ -20,6 +20,7 @@ from .plugins import everything, providers_of
 
 DEFAULTS = {
     "SERVER_CONFIG_PATH": ("server_config", Path("server_config.json"), "x.json", Path("x.json")),
+    "GATEWAY_CONFIG_RELOAD": ("config_reload", 1.0, "0", 0.0),
     "GATEWAY_TRANSPORT": ("server_transport", "stdio", " HTTP ", "http"),
     "STORAGE_BACKEND": ("storage", "memory", "Redis", "redis"),
     "GATEWAY_RANKER": ("ranker", "bm25", "regex", "regex"),

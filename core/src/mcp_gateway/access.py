@@ -20,6 +20,7 @@ from mcp_gateway.plugin import (
     LoginNeeded,
     ServerUnavailable,
 )
+from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.sharing import Borrower
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,9 @@ class Access:
 
         """
         client = caller.client if spec.stateful else None
-        if not self.client_transports[spec.name].carries_credentials:
+        if (transport := self.client_transports.get(spec.name)) is None:
+            raise NoLongerConfigured(spec.name)
+        if not transport.carries_credentials:
             self._refuse_override(spec, caller, "its transport carries no headers; leave auth_header out")
             return Borrower(spec, Credentials(), client, frozen(caller.capabilities), caller.client)
         if not spec.overridable:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 import anyio
 import structlog
@@ -19,6 +18,7 @@ from mcp_gateway.config.servers import ServerFile
 from mcp_gateway.config.settings import Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
+from mcp_gateway.fitting import open_fitting, opened
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.parking import Parking
 from mcp_gateway.personal import Personal
@@ -26,12 +26,12 @@ from mcp_gateway.plugin import (
     Bound,
     GatewayError,
     OneClient,
-    PluginError,
     Ranker,
     StorageBackend,
     Surroundings,
 )
 from mcp_gateway.registry import Registry
+from mcp_gateway.reloading import Reloading
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
@@ -43,15 +43,14 @@ from mcp_gateway.views import Views
 
 log = structlog.get_logger(__name__)
 
-ProductT = TypeVar("ProductT")
-
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An open gateway, and the MCP server in front of it."""
+    """An open gateway, the MCP server in front of it, and what changes its servers."""
 
     gateway: Gateway
     server: GatewayServer
+    reloading: Reloading
 
 
 @asynccontextmanager
@@ -63,17 +62,18 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
     environment = settings.environment
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        storage = await enter(_opened(settings.storage))
-        rankers = {name: await enter(_opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
-        strategies = {spec.name: await enter(_opened(spec.auth)) for spec in servers.specs if spec.auth}
-        client_transports = {spec.name: await enter(_opened(spec.client_transport)) for spec in servers.specs}
-        pool = await enter(open_pool(client_transports, environment.idle_timeout))
+        storage = await enter(opened(settings.storage))
+        rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
+        fitting = await enter(open_fitting(servers.specs))
+        pool = await enter(open_pool(fitting.client_transports, environment.idle_timeout))
         tasks = await enter(_background())
         registry = Registry.of(servers.specs, servers.disabled)
-        access = Access(strategies, client_transports)
+        access = Access(fitting.strategies, fitting.client_transports)
         discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
-        views = Views(registry, access, discovery, Personal(registry, environment.idle_timeout), tasks)
+        personal = Personal(registry, environment.idle_timeout)
+        views = Views(registry, access, discovery, personal, tasks)
         subscriptions = Subscriptions(tasks, pool)
+        pool.is_current = registry.is_current
         pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
         search = Search(rankers, environment.ranker, environment.max_results, tasks)
@@ -82,7 +82,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         )
         server = GatewayServer(gateway, tasks, direct=environment.direct)
         discovery.start(after_greeting=one_client)
-        yield Running(gateway, server)
+        yield Running(gateway, server, Reloading(registry, fitting, pool, discovery, personal, tasks))
 
 
 def _rankers(settings: Settings, storage: StorageBackend) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
@@ -90,19 +90,6 @@ def _rankers(settings: Settings, storage: StorageBackend) -> Iterator[tuple[str,
     for name, bound in settings.rankers.items():
         others = {other: found for other, found in settings.rankers.items() if other != name}
         yield name, bound, Surroundings(Compartment(storage, f"{PREFIX}{name}:"), others)
-
-
-@asynccontextmanager
-async def _opened(bound: Bound[ProductT], around: Surroundings | None = None) -> AsyncIterator[ProductT]:
-    """Open a plugin's product; say which plugin it was if that fails, but not in the plugin's words."""
-    async with AsyncExitStack() as stack:
-        try:
-            product = await stack.enter_async_context(bound.open() if around is None else bound.opened(around))
-        except GatewayError:
-            raise
-        except Exception as error:
-            raise PluginError(f"the plugin that offers {bound.name!r} does not open: {type(error).__name__}") from error
-        yield product
 
 
 @asynccontextmanager
@@ -115,8 +102,10 @@ async def _background() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-async def serve(settings: Settings, servers: ServerFile) -> None:
+async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
     """Run the gateway until its client leaves or a signal ends it.
+
+    With `reread`, which reads the file of servers again, changes of that file are followed.
 
     Raises:
         ConfigError: it cannot serve as configured.
@@ -126,8 +115,10 @@ async def serve(settings: Settings, servers: ServerFile) -> None:
         async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
             tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
             one_client = isinstance(transport, OneClient) and transport.one_client
-            async with running(settings, servers, one_client=one_client) as opened:
-                await transport.serve(opened.server, ready=lambda where: log.info("ready", where=where))
+            async with running(settings, servers, one_client=one_client) as it:
+                if reread is not None and (seconds := settings.environment.config_reload):
+                    tasks.start_soon(it.reloading.follow, settings.environment.server_config, seconds, reread)
+                await transport.serve(it.server, ready=lambda where: log.info("ready", where=where))
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         leaf = leaf_of(group)

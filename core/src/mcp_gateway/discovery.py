@@ -22,6 +22,7 @@ from mcp_gateway.definitions import Definitions
 from mcp_gateway.interaction import Json, widens
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
+from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import State
@@ -106,10 +107,19 @@ class Discovery:
         """Take note that a server announced something; if what it offers changed, ask again."""
         if method not in LIST_CHANGED:
             return
+        if not self.registry.is_current(key.spec):
+            return
         if run := self._runs.get(key.spec.name):
             run.again = True
         else:
-            self._begin(self.registry.specs[key.spec.name], self.host, ask=True)
+            self._begin(key.spec, self.host, ask=True)
+
+    def configured(self, spec: ServerSpec) -> None:
+        """Begin to discover a server that was added or changed while the gateway runs."""
+        for of_before in (self._runs, self._pauses, self._quiet):
+            of_before.pop(spec.name, None)
+        if spec.auto_discover and not self.waiting:
+            self._begin(spec, self.host)
 
     def freshen(self, caller: Caller) -> None:
         """Begin to discover what has grown old, what failed a while ago, and what `caller` can have more of."""
@@ -147,6 +157,8 @@ class Discovery:
         except ServerUnavailable as error:
             self._failed(spec, State.DOWN, error)
             raise
+        if not self.registry.is_current(spec):
+            raise NoLongerConfigured(spec.name)
         self._pauses.pop(spec.name, None)
         self.registry.put(offer)
         await self.definitions.save(spec, offer)
@@ -199,12 +211,13 @@ class Discovery:
             if ask:
                 await self._until_quiet(spec)
             await self._refresh(spec, caller, ask=ask)
-            while run.again:
+            while run.again and self.registry.is_current(spec):
                 await self._until_quiet(spec)
                 run.again = False
                 await self._refresh(spec, caller, ask=True)
         finally:
-            del self._runs[spec.name]
+            if self._runs.get(spec.name) is run:
+                del self._runs[spec.name]
             run.done.set()
 
     async def _until_quiet(self, spec: ServerSpec) -> None:
@@ -217,6 +230,8 @@ class Discovery:
 
     async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
         stored = None if ask else await self.definitions.load(spec)
+        if not self.registry.is_current(spec):
+            return
         told_less = stored is not None and widens(self.asker(spec, caller).capabilities, stored.told)
         if stored is not None and not told_less and time.time() - stored.fetched < self.definitions.ttl:
             self.registry.put(stored)
@@ -227,6 +242,8 @@ class Discovery:
             log.info("discovered", server=spec.name, tools=len(offer.tools))
 
     def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
+        if not self.registry.is_current(spec):
+            return
         before = self._pauses.get(spec.name)
         again = before is not None and state is not State.NEEDS_LOGIN  # a person may log in at any moment
         seconds = min(before.seconds * 2, LONGEST_PAUSE) if before and again else FIRST_PAUSE

@@ -7,7 +7,7 @@ not stored: credentials can be taken back, and asking again costs one request a 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -93,6 +93,14 @@ class Personal:
         """Forget that a client has seen anything."""
         for held in self._held.values():
             held.clients.discard(client)
+
+    def forget_servers(self, servers: Collection[str]) -> None:
+        """Forget what these servers offered to anybody: they are configured no more, or differently."""
+        for key in [key for key in self._held if key[0] in servers]:
+            del self._held[key]
+        for server in servers:
+            self.latest.pop(server, None)
+        self._views.clear()
 
     def held(self, key: Key) -> Held:
         """Return what is kept under a key, which is in use now."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import DisabledServer, ServerSpec
 from mcp_gateway.states import ServerState, State, States
+
+_NOT_ASKED = "its tools have not been asked for"
 
 
 @dataclass(slots=True)
@@ -24,11 +26,40 @@ class Registry:
         """Begin with servers that nobody has asked yet."""
         registry = cls({spec.name: spec for spec in specs})
         for spec in specs:
-            registry.mark(spec.name, State.IDLE, "its tools have not been asked for")
+            registry.mark(spec.name, State.IDLE, _NOT_ASKED)
         for server in disabled:
             if server.name not in registry.specs:
                 registry.mark(server.name, State.DISABLED, server.reason)
         return registry
+
+    def replace(self, specs: Mapping[str, ServerSpec], disabled: tuple[DisabledServer, ...]) -> None:
+        """Go over to other servers; of those that still lead to the same place what they offer is kept."""
+        before, self.specs = self.specs, dict(specs)
+        offers = {name: offer for name in specs if (offer := self._kept(before.get(name), specs[name])) is not None}
+        self.catalogue = Catalogue(offers, self.catalogue.revision + 1)
+        same = {name for name, spec in specs.items() if before.get(name) is spec}
+        for name in {name for name, _ in self.states.items()} - same:
+            self.states.forget(name)
+        for name in [name for name in specs if name not in same]:
+            self.mark(name, State.READY if name in offers else State.IDLE, "" if name in offers else _NOT_ASKED)
+        for server in disabled:
+            if server.name not in specs:
+                self.mark(server.name, State.DISABLED, server.reason)
+        self._tell()
+
+    def is_current(self, spec: ServerSpec) -> bool:
+        """Whether a server is still configured so."""
+        return self.specs.get(spec.name) is spec
+
+    def _kept(self, before: ServerSpec | None, spec: ServerSpec) -> Offer | None:
+        offer = self.catalogue.servers.get(spec.name)
+        if before is None or offer is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
+            return None
+        return offer if before is spec else replace(offer, namespace=spec.namespace)
+
+    def _tell(self) -> None:
+        for tell in self.on_change:
+            tell(self.catalogue)
 
     def put(self, offer: Offer) -> None:
         """Take over what a server offers, and tell those who want to know if it changed."""
@@ -36,8 +67,7 @@ class Registry:
         self.catalogue = self.catalogue.with_offer(offer, list(self.specs))
         self.mark(offer.server, State.READY)
         if self.catalogue.revision != before:
-            for tell in self.on_change:
-                tell(self.catalogue)
+            self._tell()
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
         """Note what came of asking a server for what it offers."""

@@ -67,7 +67,8 @@ class Tasks:
         known = self._servers.get(task)
         if (known is not None or principal is not None) and self._owners.get(task) != principal:
             raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
-        for spec in [self.registry.specs[known]] if known else self._having(seen):
+        its_own = self.registry.specs.get(known or "")
+        for spec in [its_own] if its_own else self._having(seen):
             try:
                 result = await send(spec)
             except MCPError as error:

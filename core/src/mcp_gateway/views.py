@@ -20,6 +20,7 @@ from mcp_gateway.interaction import Json, thawed
 from mcp_gateway.personal import Held, Key, Personal, View
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
+from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import ServerState, State
 
@@ -164,8 +165,11 @@ class Views:
         try:
             offer = await self.discovery.ask(errand.spec, errand.borrower, errand.capabilities)
         except (AuthError, ServerUnavailable) as error:
-            self._failed(errand, error)
+            if self.registry.is_current(errand.spec):
+                self._failed(errand, error)
             raise
+        if not self.registry.is_current(errand.spec):
+            raise NoLongerConfigured(errand.spec.name)
         before = self.personal.put(errand.key, offer)
         if before != offer:
             clients = frozenset(self.personal.held(errand.key).clients)

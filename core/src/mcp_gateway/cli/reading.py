@@ -63,6 +63,10 @@ class Reading:
     @cached_property
     def servers(self) -> ServerFile:
         """The servers behind the gateway."""
+        return self.reread()
+
+    def reread(self) -> ServerFile:
+        """Read the file of servers as it is now; the environment stays as it was."""
         return read_servers(self.environment, self.environ, self.providers)
 
     @property

@@ -23,7 +23,7 @@ def serve(reading: Reading) -> int:
         log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
     for warning in warnings:
         log.warning(warning)
-    anyio.run(run, settings, servers, backend_options={"use_uvloop": _is_uvloop_usable()})
+    anyio.run(run, settings, servers, reading.reread, backend_options={"use_uvloop": _is_uvloop_usable()})
     return 0
 
 

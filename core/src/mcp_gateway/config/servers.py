@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
@@ -59,6 +60,8 @@ class ServerSpec:
     `auth` is None where no credentials are wanted; with `auth_optional` a caller who
     brought none goes without. `fingerprint` changes with where the entry leads, and `saved` with
     the credentials that are saved in it, of which it tells nothing.
+    brought none goes without. `fingerprint` changes with where the entry leads,
+    `digest` with anything in it.
     """
 
     name: str
@@ -75,6 +78,7 @@ class ServerSpec:
     max_retries: int
     fingerprint: str
     saved: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ class _Reading:
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=_fingerprint(keys),
                 saved=_saved(keys),
+                digest=_digest(keys),
             )
         )
 
@@ -270,6 +275,11 @@ def _saved(keys: Mapping[str, Any]) -> str:
         return ""
     said, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), _fingerprint(keys).encode()
     return pbkdf2_hmac("sha256", said, salt, _ROUNDS, 6).hex()
+
+
+def _digest(keys: Mapping[str, Any]) -> str:
+    """Hash all of an entry, to tell whether it has changed; it may hold secrets, so it is never printed."""
+    return sha256(json.dumps(keys, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _exposed(entry: ServerEntry) -> frozenset[str]:

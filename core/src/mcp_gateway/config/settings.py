@@ -31,6 +31,14 @@ class Environment(Options):
     server_config: Path = Field(
         Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
     )
+    config_reload: float = Field(
+        1.0,
+        ge=0,
+        le=MAX_SECONDS,
+        allow_inf_nan=False,
+        alias="GATEWAY_CONFIG_RELOAD",
+        description="How often, in seconds, it is looked whether that file has changed; 0: never",
+    )
     server_transport: Lower = Field("stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway")
     storage: Lower = Field("memory", alias="STORAGE_BACKEND", description="Where tool definitions are kept")
     ranker: Lower = Field("bm25", alias="GATEWAY_RANKER", description="How tool_search ranks by default")

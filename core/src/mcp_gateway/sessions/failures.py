@@ -18,6 +18,14 @@ class SessionLost(ServerUnavailable):
     """The session ended before the request was carried out: a new session may repeat it."""
 
 
+class NoLongerConfigured(ServerUnavailable):
+    """The file of servers has changed: the server as it was meant is not there any more."""
+
+    def __init__(self, server: str) -> None:
+        """Name the server."""
+        super().__init__(f"server {server!r} was just removed or changed in the configuration; try again", lasting=True)
+
+
 def as_failure(server: str, error: BaseException) -> GatewayError:
     """Turn what ended or prevented a session into an error that names the server.
 

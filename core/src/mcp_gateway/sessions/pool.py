@@ -17,7 +17,7 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Interaction, Json, thawed
 from mcp_gateway.plugin import ClientTransport, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.audience import Audience
-from mcp_gateway.sessions.failures import SessionClosed, SessionLost, of_answer
+from mcp_gateway.sessions.failures import NoLongerConfigured, SessionClosed, SessionLost, of_answer
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
@@ -31,13 +31,16 @@ UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
 MAX_SESSIONS = 100
 """How many sessions one server may have; beyond it the longest unused one is closed."""
 
+FINISH_SECONDS = 0.1
+"""How often it is looked whether the last calls of a server that is no longer configured are over."""
+
 
 @dataclass(slots=True)
 class Pool:
     """Every open session, each in a keeper's task.
 
     `on_announced` hears what servers announce; `way_to` finds the way to a client beside
-    its requests.
+    its requests; `is_current` says whether a server is still configured so.
     """
 
     tasks: TaskGroup
@@ -45,6 +48,7 @@ class Pool:
     idle_timeout: float
     on_announced: list[Callable[[Borrower, str, Json], None]] = field(default_factory=list)
     way_to: Callable[[str], Interaction | None] = lambda _: None
+    is_current: Callable[[ServerSpec], bool] = lambda _: True
     _shared: Sharing = field(default_factory=Sharing)
     _kept: set[Keeper] = field(default_factory=set)
 
@@ -112,10 +116,24 @@ class Pool:
     def _used_by(self, client: str) -> list[Keeper]:
         return [keeper for keeper in self._shared.keepers.values() if client in keeper.audience.clients]
 
+    async def finish(self, spec: ServerSpec) -> None:
+        """Lend no session of a server any more, and end each once its calls are over; wait for that."""
+        keepers = self._shared.taken(spec)
+        while busy := [
+            keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
+        ]:
+            for keeper in set(keepers).difference(busy):
+                keeper.stop()
+            await anyio.sleep(FINISH_SECONDS)
+        for keeper in keepers:
+            keeper.stop()
+            await keeper.gone.wait()
+
     async def close(self) -> None:
         """End every session in order, and wait until all are closed."""
-        for borrower in list(self._shared.keepers):
-            self._drop(borrower)
+        for keeper in list(self._kept):
+            keeper.stop()
+        self._shared.keepers.clear()
         with anyio.move_on_after(CLOSE_SECONDS):
             for keeper in list(self._kept):
                 await keeper.gone.wait()
@@ -153,6 +171,8 @@ class Pool:
             self._end_superseded(borrower)
 
     def _new(self, key: Borrower) -> Keeper:
+        if not self.is_current(key.spec):
+            raise NoLongerConfigured(key.spec.name)
         self._make_room(key.spec.name)
         spec = key.spec
         own = key.client is not None or bool(key.credentials.pairs)

@@ -78,6 +78,12 @@ class Sharing:
         """Return under which key a session is kept."""
         return next((key for key, kept in self.keepers.items() if kept is keeper), None)
 
+    def taken(self, spec: ServerSpec) -> list[Keeper]:
+        """Take all sessions of a server out, and forget what is known of it."""
+        self.modern.pop(spec.name, None)
+        self._asking.pop(spec.name, None)
+        return [self.keepers.pop(key) for key in list(self.keepers) if key.spec is spec]
+
     def opened(self, keeper: Keeper, *, modern: bool) -> None:
         """Take note of a server's era; a modern one hears capabilities with each request, so its session is for all."""
         self.modern[keeper.server] = modern

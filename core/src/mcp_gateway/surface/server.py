@@ -47,7 +47,8 @@ class GatewayServer(Server[Any]):
     def __init__(self, gateway: Gateway, tasks: TaskGroup, *, direct: bool = True) -> None:
         """Stand in front of `gateway`; without `direct` all calls take the same lane."""
         self._gateway = gateway
-        self._tools = Tools(gateway, own_tools(gateway.registry.specs.values(), gateway.finder.max_results))
+        self._specs = gateway.registry.specs
+        self._tools = Tools(gateway, own_tools(self._specs.values(), gateway.finder.max_results))
         self._content = Content(gateway)
         self._tasks = tasks
         self._listening = Listening(gateway, self._content)
@@ -217,8 +218,10 @@ class GatewayServer(Server[Any]):
         """Follow a new catalogue: describe its servers; tell clients if what is listed natively has changed."""
         self.instructions = self._instructions(catalogue)
         listed = self._listed()
-        changed = [kind for kind in KINDS if listed[kind] != self._exposed[kind]]
+        changed = {kind for kind in KINDS if listed[kind] != self._exposed[kind]}
         self._exposed = listed
+        if self._is_own_changed():
+            changed.add(TOOLS)
         if TOOLS in changed:
             self._warn_of_unlistable()
         if changed:
@@ -234,6 +237,13 @@ class GatewayServer(Server[Any]):
         ]
         if changed:
             self._tasks.start_soon(self._tell, frozenset(changed), clients)
+
+    def _is_own_changed(self) -> bool:
+        """Describe the own tools anew if the servers are not the same any more; say whether they changed."""
+        if self._specs is self._gateway.registry.specs:
+            return False
+        self._specs = self._gateway.registry.specs
+        return self._tools.describe(own_tools(self._specs.values(), self._gateway.finder.max_results))
 
     def _listed(self) -> dict[Kind, list[tuple[str, Definition]]]:
         return {kind: self._gateway.routing.exposed(kind) for kind in KINDS}

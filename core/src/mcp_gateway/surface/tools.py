@@ -59,10 +59,15 @@ class Tools:
     def __init__(self, gateway: Gateway, own: list[Json]) -> None:
         """Answer for `gateway`, with `own` as the definitions of its own tools."""
         self._gateway = gateway
-        self._own = own
-        if gateway.routing.transparent is not None:
-            self._own = []
-        self._own_schemas: dict[str, Json] = {tool["name"]: tool["inputSchema"] for tool in self._own}
+        self._own: list[Json] = []
+        self._own_schemas: dict[str, Json] = {}
+        self.describe(own)
+
+    def describe(self, own: list[Json]) -> bool:
+        """Define the gateway's own tools so from now on, if clients see them; say whether that is a change."""
+        before, self._own = self._own, [] if self._gateway.routing.transparent is not None else own
+        self._own_schemas = {tool["name"]: tool["inputSchema"] for tool in self._own}
+        return self._own != before
 
     @property
     def own_names(self) -> frozenset[str]:

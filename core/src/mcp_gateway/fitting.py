@@ -1,0 +1,111 @@
+"""Fitting: what the plugins of every server have opened for it, while it is configured."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, Surroundings
+
+ProductT = TypeVar("ProductT")
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """One server's opened products; they are closed once `over` is set."""
+
+    spec: ServerSpec
+    client_transport: ClientTransport
+    strategy: AuthStrategy | None
+    over: anyio.Event
+
+
+@dataclass(slots=True)
+class Fitting:
+    """The products in use, by server. A task for each server opens and closes them."""
+
+    tasks: TaskGroup
+    strategies: dict[str, AuthStrategy] = field(default_factory=dict)
+    client_transports: dict[str, ClientTransport] = field(default_factory=dict)
+    _fitted: dict[ServerSpec, Fitted] = field(default_factory=dict)
+
+    async def opened(self, specs: Iterable[ServerSpec]) -> list[Fitted]:
+        """Open what these servers need, all or nothing; it is not in use yet.
+
+        Raises:
+            GatewayError: a plugin does not open.
+
+        """
+        fitted: list[Fitted] = []
+        try:
+            for spec in specs:
+                fitted.append(await self.tasks.start(self._hold, spec))  # noqa: PERF401  # what is open is closed again
+        except BaseException:
+            for one in fitted:
+                one.over.set()
+            raise
+        return fitted
+
+    def use(self, fitted: Iterable[Fitted], names: Iterable[str]) -> None:
+        """Use these from now on, and nothing but for the servers that are named."""
+        for one in fitted:
+            name = one.spec.name
+            self._fitted[one.spec] = one
+            self.client_transports[name] = one.client_transport
+            self.strategies.pop(name, None)
+            if one.strategy is not None:
+                self.strategies[name] = one.strategy
+        for name in set(self.client_transports) - set(names):
+            del self.client_transports[name]
+            self.strategies.pop(name, None)
+
+    def close(self, spec: ServerSpec) -> None:
+        """Close what a server had that is not configured so any more."""
+        if (fitted := self._fitted.pop(spec, None)) is not None:
+            fitted.over.set()
+
+    def close_all(self) -> None:
+        """Close everything."""
+        for spec in list(self._fitted):
+            self.close(spec)
+
+    async def _hold(self, spec: ServerSpec, *, task_status: TaskStatus[Fitted]) -> None:
+        async with AsyncExitStack() as stack:
+            strategy = await stack.enter_async_context(opened(spec.auth)) if spec.auth else None
+            transport = await stack.enter_async_context(opened(spec.client_transport))
+            over = anyio.Event()
+            task_status.started(Fitted(spec, transport, strategy, over))
+            with anyio.CancelScope(shield=True):  # sessions are closed before what they were opened with
+                await over.wait()
+
+
+@asynccontextmanager
+async def open_fitting(specs: Iterable[ServerSpec]) -> AsyncIterator[Fitting]:
+    """Open what these servers need; at the end close all that is open."""
+    specs = list(specs)
+    async with anyio.create_task_group() as tasks:
+        fitting = Fitting(tasks)
+        fitting.use(await fitting.opened(specs), [spec.name for spec in specs])
+        try:
+            yield fitting
+        finally:
+            fitting.close_all()
+
+
+@asynccontextmanager
+async def opened(bound: Bound[ProductT], around: Surroundings | None = None) -> AsyncIterator[ProductT]:
+    """Open a plugin's product; say which plugin it was if that fails, but not in the plugin's words."""
+    async with AsyncExitStack() as stack:
+        try:
+            product = await stack.enter_async_context(bound.open() if around is None else bound.opened(around))
+        except GatewayError:
+            raise
+        except Exception as error:
+            raise PluginError(f"the plugin that offers {bound.name!r} does not open: {type(error).__name__}") from error
+        yield product

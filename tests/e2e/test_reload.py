@@ -1,0 +1,41 @@
+"""The file of servers is changed under a running gateway, as an editor or a container does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support import GATEWAY, Workshop, is_alive, lines_of, plain_entry, until
+from wire import HttpClient, PipeClient
+
+AGAIN = "the file of servers was read again"
+
+
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_servers_come_and_go_while_clients_are_connected(workshop: Workshop, tmp_path: Path, transport: str) -> None:
+    first, second = plain_entry("first", tmp_path / "first"), plain_entry("second", tmp_path / "second")
+    config = workshop.config(first)
+    quick = {"GATEWAY_CONFIG_RELOAD": "0.05"}
+    if transport == "stdio":
+        gateway = workshop.start([GATEWAY], workshop.environment(config, **quick))
+        client: PipeClient | HttpClient = PipeClient(process=gateway, modern=False)
+    else:
+        listening = workshop.listening(config, **quick)
+        gateway, client = listening, HttpClient(url=listening.url, modern=False)
+    assert "result" in client.call("first__echo", {"a": 1})
+    (child,) = (int(pid) for pid in lines_of(tmp_path / "first", "start"))
+    workshop.config(first, second)
+    assert gateway.wait_for(AGAIN)["added"] == ["second"]
+    assert "result" in client.call("second__echo", {"a": 2})
+    assert is_alive(child)
+    config.write_text("{broken", encoding="utf-8")
+    assert "line 1" in gateway.wait_for("the file of servers cannot be used; the gateway goes on as before")["reason"]
+    assert "result" in client.call("first__echo", {"a": 3})
+    written = config.with_name("written.json")
+    written.write_text(json.dumps({"servers": [second]}), encoding="utf-8")
+    written.replace(config)
+    until(lambda: not is_alive(child), "the server that was removed ends")
+    assert "error" in client.call("first__echo", {"a": 4})
+    assert "result" in client.call("second__echo", {"a": 5})
+    assert len(lines_of(tmp_path / "second", "start")) == 1
