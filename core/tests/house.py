@@ -37,6 +37,7 @@ def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
         "auto_discover": True,
         "exposed": frozenset({"prompts", "resources", "templates"}),
         "timeout": PATIENCE,
+        "max_call_time": 60.0,
         "max_retries": 0,
         "fingerprint": "f00",
     }

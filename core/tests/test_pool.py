@@ -207,6 +207,34 @@ async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
         assert await pool.lend(Borrower(one), use) == "done"
 
 
+async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
+    one = spec(timeout=0.2, max_call_time=0.5)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, patience):
+            while True:
+                patience.touch()
+                await anyio.lowlevel.checkpoint()
+
+        with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
+            await pool.lend(Borrower(one), use)
+
+
+async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
+    one = spec(timeout=0.1, max_call_time=0.2)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, patience):
+            with patience.suspended():
+                with anyio.move_on_after(0.4):
+                    await anyio.sleep_forever()
+            return "done"
+
+        assert await pool.lend(Borrower(one), use) == "done"
+
+
 async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
     async with pool_of(alpha, idle=0.05) as pool:
         await pool.lend(Borrower(spec(), ALICE), peer)

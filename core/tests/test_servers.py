@@ -69,6 +69,13 @@ def test_enabled_may_come_from_a_variable(read):
     assert len(read({"servers": [command(enabled="${ON}")]}, ON="true").specs) == 1
 
 
+def test_the_last_bound_of_a_call_is_never_shorter_than_the_wait_for_its_first_sign_of_life(one):
+    environ = {"MCP_GATEWAY_MAX_CALL_TIME": "60"}
+    assert one(environ).max_call_time == 60
+    assert (one(environ, timeout=90).timeout, one(environ, timeout=90).max_call_time) == (90, 90)
+    assert (one(environ, max_call_time=5).timeout, one(environ, max_call_time=5).max_call_time) == (5, 5)
+
+
 def test_a_description_is_one_line(one):
     assert one(description="of\n  two\tlines").description == "of two lines"
 

@@ -30,6 +30,7 @@ DEFAULTS = {
     "MCP_GATEWAY_DEFAULT_CONNECTION_MODE": ("connection_mode", "stateless", "STATEFUL", "stateful"),
     "MCP_GATEWAY_CONNECTION_TIMEOUT": ("timeout", 30.0, "0.5", 0.5),
     "MCP_GATEWAY_MAX_RETRIES": ("max_retries", 3, "0", 0),
+    "MCP_GATEWAY_MAX_CALL_TIME": ("max_call_time", 3600.0, "60", 60.0),
     "MCP_GATEWAY_SESSION_IDLE_TIMEOUT": ("idle_timeout", 1800.0, "9", 9.0),
     "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
     "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),

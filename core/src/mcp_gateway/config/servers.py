@@ -42,6 +42,9 @@ class ServerEntry(BaseModel):
     expose_prompts: bool = Field(default=True, description="List the prompts, as server__prompt")
     expose_resources: bool = Field(default=True, description="List the resources and their templates")
     timeout: Seconds | None = Field(None, description="Seconds to wait for this server")
+    max_call_time: Seconds | None = Field(
+        None, description="Seconds until a call of this server ends, whatever progress it makes"
+    )
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
 
     @field_validator("name", "namespace")
@@ -75,6 +78,7 @@ class ServerSpec:
     auto_discover: bool
     exposed: frozenset[str]
     timeout: float
+    max_call_time: float
     max_retries: int
     fingerprint: str
     saved: str = ""
@@ -189,6 +193,7 @@ class _Reading:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_strangers(raw, entry, keys, readers)
         environment = self._environment
+        timeout = entry.timeout or environment.timeout
         self.specs.append(
             ServerSpec(
                 name=entry.name,
@@ -201,7 +206,8 @@ class _Reading:
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
                 auto_discover=entry.auto_discover,
                 exposed=_exposed(entry),
-                timeout=entry.timeout or environment.timeout,
+                timeout=min(timeout, entry.max_call_time or timeout),
+                max_call_time=entry.max_call_time or max(environment.max_call_time, timeout),
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=_fingerprint(keys),
                 saved=_saved(keys),

@@ -55,6 +55,9 @@ class Environment(Options):
         "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
     )
     timeout: Seconds = Field(30.0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server")
+    max_call_time: Seconds = Field(
+        3600.0, alias="MCP_GATEWAY_MAX_CALL_TIME", description="Seconds until a call ends, whatever progress it makes"
+    )
     max_retries: int = Field(
         3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
     )

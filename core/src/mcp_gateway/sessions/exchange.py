@@ -32,7 +32,7 @@ class Exchange:
 
     async def notified(self, method: str, params: Json) -> None:
         """Pass a notification of the server's on to the client."""
-        if self.patience is not None:
+        if self.patience is not None and method == "notifications/progress":
             self.patience.touch()
         self._deliveries += 1
         try:

@@ -1,4 +1,4 @@
-"""Patience: how long a borrower waits for a server that shows no sign of life."""
+"""Patience: how long a borrower waits for a server that shows no sign of life, and how long for any."""
 
 from __future__ import annotations
 
@@ -12,31 +12,45 @@ import anyio
 
 @dataclass(slots=True)
 class Patience:
-    """Ends the wait after `seconds` of silence; not while the server itself waits for the client."""
+    """Ends the wait after `seconds` without a sign of life, and after `most` in any case.
+
+    Time in which the server itself waits for the client does not count.
+    """
 
     seconds: float
+    most: float = math.inf
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _end: float = math.inf
     _suspensions: int = 0
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Wait inside; leave quietly when it took too long."""
+        self._end = anyio.current_time() + self.most
         with self._scope:
             self.touch()
             yield
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last bound is reached, whatever signs of life there were."""
+        return anyio.current_time() >= self._end
+
     def touch(self) -> None:
         """Take note of a sign of life: the wait begins anew."""
         if not self._suspensions:
-            self._scope.deadline = anyio.current_time() + self.seconds
+            self._scope.deadline = min(anyio.current_time() + self.seconds, self._end)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Hold the clock while the server is waiting for us."""
         self._suspensions += 1
         self._scope.deadline = math.inf
+        began = anyio.current_time()
         try:
             yield
         finally:
             self._suspensions -= 1
+            if not self._suspensions:
+                self._end += anyio.current_time() - began
             self.touch()

@@ -140,7 +140,7 @@ class Pool:
 
     async def _lend_once(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
         async with self._borrowed(borrower) as keeper:
-            peer, patience = await _opened(keeper), Patience(borrower.spec.timeout)
+            peer, patience = await _opened(keeper), Patience(borrower.spec.timeout, borrower.spec.max_call_time)
             with patience.waiting():
                 try:
                     return await use(peer, patience)
@@ -153,7 +153,7 @@ class Pool:
                     if isinstance(failure, SessionClosed):
                         failure = await keeper.last_words(failure)
                     raise failure from error
-        raise ServerTimeout(keeper.too_slow)
+        raise ServerTimeout(_too_long(borrower.spec) if patience.exhausted else keeper.too_slow)
 
     @asynccontextmanager
     async def _borrowed(self, borrower: Borrower) -> AsyncIterator[Keeper]:
@@ -254,6 +254,14 @@ async def open_pool(client_transports: Mapping[str, ClientTransport], idle_timeo
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()
+
+
+def _too_long(spec: ServerSpec) -> str:
+    """Return what to say when a request has reached its last bound."""
+    return (
+        f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "
+        'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
+    )
 
 
 async def _era(peer: Peer, _patience: Patience) -> bool:
