@@ -182,12 +182,13 @@ async def test_fresh_definitions_come_from_storage_and_the_server_is_not_even_op
         assert (state(opened), names(opened), alpha.opened) == (State.READY, ["alpha__stored"], [])
 
 
-async def test_definitions_that_are_too_old_are_not_taken(gateway):
+@pytest.mark.parametrize("seconds", [-301, 301], ids=["too old", "of a clock that was set back"])
+async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
     shelf, alpha = Shelf(), Remote(tool("x"))
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         spec = opened.gateway.registry.specs["alpha"]
         await settled(opened)
-        stale = Offer("alpha", (tool("stale"),), fetched=time.time() - 301)
+        stale = Offer("alpha", (tool("stale"),), fetched=time.time() + seconds)
         await Definitions(shelf, 300).save(spec, stale)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await settled(opened)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -59,6 +60,11 @@ class Offer:
         """What the server declared that it can do."""
         declared = self.hello.get("capabilities")
         return declared if isinstance(declared, dict) else {}
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it was fetched; a clock that was set back makes it no younger."""
+        return abs(time.time() - self.fetched)
 
     @property
     def modern(self) -> bool:

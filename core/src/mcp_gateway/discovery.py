@@ -194,7 +194,7 @@ class Discovery:
             case State.READY:
                 offer = self.registry.catalogue.servers[spec.name]
                 hears_more = widens(caller.capabilities, offer.told)
-                return hears_more or time.time() - offer.fetched >= self.definitions.ttl
+                return hears_more or offer.age >= self.definitions.ttl
             case State.DOWN | State.NEEDS_LOGIN:
                 return anyio.current_time() >= self._pauses[spec.name].until
         return False
@@ -233,7 +233,7 @@ class Discovery:
         if not self.registry.is_current(spec):
             return
         told_less = stored is not None and widens(self.asker(spec, caller).capabilities, stored.told)
-        if stored is not None and not told_less and time.time() - stored.fetched < self.definitions.ttl:
+        if stored is not None and not told_less and stored.age < self.definitions.ttl:
             self.registry.put(stored)
             log.info("definitions found in storage", server=spec.name, tools=len(stored.tools))
             return

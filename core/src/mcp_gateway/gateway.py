@@ -163,7 +163,7 @@ class Gateway:
         """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
         tools = await self.views.offer(spec, caller)
         tool = tools.own_name(name) if tools else None
-        if tools is None or (tool is None and time.time() - tools.fetched > _RECHECK_SECONDS):
+        if tools is None or (tool is None and tools.age > _RECHECK_SECONDS):
             tools = await self.views.discover(spec, caller)
             tool = tools.own_name(name)
         if tool is None and self.routing.transparent is not None and not tools.modern:

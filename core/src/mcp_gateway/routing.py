@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +80,7 @@ class Routing:
         hints = [offer.hints.get(kind.name) for offer in offers]
         if not hints or not all(hints):
             return {"ttlMs": 0, "cacheScope": "private"}
-        age = max(time.time() - offer.fetched for offer in offers)
+        age = max(offer.age for offer in offers)
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
         public = all(hint.scope == "public" for hint in hints if hint) and not self._varies(kind)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}

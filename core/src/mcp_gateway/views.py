@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -134,7 +133,7 @@ class Views:
 
     def _is_due(self, held: Held) -> bool:
         if held.state.name is State.READY and held.offer is not None:
-            return time.time() - held.offer.fetched >= self.discovery.definitions.ttl
+            return held.offer.age >= self.discovery.definitions.ttl
         return anyio.current_time() >= held.until
 
     def _begin(self, errand: Errand, held: Held, *, quiet: bool = False) -> None:
