@@ -36,6 +36,7 @@ class Row:
 
 TIMEOUT = "timeout: server 'NAME' gave no answer within 4 s"
 CLOSED = "server_unavailable: server 'NAME' is not available: it closed the connection"
+GONE = "connection: "
 REFUSED = "unauthorized: server 'NAME' refused the credentials: "
 
 CHILD = (
@@ -62,7 +63,28 @@ HTTP = (
     Row("endless", "an endless stream of events without the answer", TIMEOUT, patience=4),
 )
 
+REDIS = (
+    Row("redis killed", "Redis is killed", RIGHT),
+    Row("redis paused", "Redis is paused (SIGSTOP)", RIGHT),
+    Row("redis full", "Redis is full (`maxmemory`)", RIGHT),
+    Row("redis read-only", "Redis is read-only, a replica of nothing", RIGHT),
+    Row("redis restarted", "Redis is restarted, and empty", RIGHT),
+)
+
+GATEWAYS = (
+    Row("killed, http", "the gateway is killed (-9) in mid-call, and restarted, over HTTP", GONE, others=GONE),
+    Row("killed, stdio", "the same, over stdio", GONE, others=GONE),
+)
+
+AROUND = (
+    Row("dns", "the server's name has no address (DNS)", "server_unavailable: server 'dns' "),
+    Row("clock +86400", "the clock jumps ahead by a day", RIGHT),
+    Row("clock -86400", "the clock jumps back by a day", RIGHT),
+    Row("garbage file", "the server file is replaced by garbage", RIGHT),
+    Row("full disk", "the disk for logs is full (`/dev/full`)", RIGHT),
+)
+
 
 def all_rows() -> tuple[Row, ...]:
     """Return the whole matrix."""
-    return (*CHILD, *HTTP)
+    return (*CHILD, *HTTP, *REDIS, *GATEWAYS, *AROUND)

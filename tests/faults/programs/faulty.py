@@ -24,7 +24,7 @@ from typing import Any
 Json = dict[str, Any]
 VERSION = "2025-11-25"
 MIB = 1 << 20
-TOOLS = [{"name": "echo", "description": "Returns what it is called with", "inputSchema": {"type": "object"}}]
+TOOL = {"description": "Returns what it is called with", "inputSchema": {"type": "object"}}
 STATUSES = {"401", "403", "404", "429", "500", "502"}
 BAD = (b"{}", b"[1]", b"{", b"null")
 NEWS = b'{"jsonrpc":"2.0","method":"notifications/tools/odd"}'
@@ -39,8 +39,8 @@ STREAMS = {
 }
 
 
-def answer(message: Json) -> Json | None:
-    """Return the response to a message; None if it wants none."""
+def answer(message: Json, more: list[str]) -> Json | None:
+    """Return the response to a message; None if it wants none. `more` are tools beside `echo`."""
     if "id" not in message or "method" not in message:
         return None
     head = {"jsonrpc": "2.0", "id": message["id"]}
@@ -49,7 +49,7 @@ def answer(message: Json) -> Json | None:
             info = {"name": "faulty", "version": "1"}
             result: Json = {"protocolVersion": VERSION, "capabilities": {"tools": {}}, "serverInfo": info}
         case "tools/list":
-            result = {"tools": TOOLS}
+            result = {"tools": [{**TOOL, "name": name} for name in ("echo", *more)]}
         case "tools/call":
             said = {"arguments": message["params"].get("arguments"), "pid": os.getpid()}
             result = {"content": [], "structuredContent": said}
@@ -73,8 +73,17 @@ class Fault:
         except FileNotFoundError:
             return ""
 
+    @property
+    def tools(self) -> list[str]:
+        """The tools that the server has beside `echo`: the words of the file FOLDER/NAME-tool."""
+        try:
+            return self._file.with_name(f"{self._file.name}-tool").read_text(encoding="utf-8").split()
+        except FileNotFoundError:
+            return []
+
     def over(self, name: str) -> None:
-        """Wait until this fault is gone."""
+        """Wait until this fault is gone, after a sign that it has begun."""
+        self._file.with_name(f"{self._file.name}-begun").touch()
         while self.name == name:
             threading.Event().wait(0.02)
 
@@ -82,7 +91,7 @@ class Fault:
 def serve_stdio(fault: Fault) -> None:
     for line in sys.stdin.buffer:
         message = json.loads(line)
-        if (response := answer(message)) is not None:
+        if (response := answer(message, fault.tools)) is not None:
             respond(fault, json.dumps(response).encode() + b"\n", called=message["method"] == "tools/call")
 
 
@@ -160,7 +169,7 @@ class Http:
             return await refuse(writer, int(name))
         if message["method"] != "initialize" and headers.get("mcp-session-id") not in sessions:
             return await refuse(writer, 404 if "mcp-session-id" in headers else 400)
-        response = answer(message)
+        response = answer(message, fault.tools)
         if response is None:
             await send(writer, 202)
             return True
@@ -210,6 +219,7 @@ def event(data: bytes) -> bytes:
 
 
 async def over(fault: Fault, name: str) -> None:
+    """Wait until a fault is gone."""
     while fault.name == name:  # noqa: ASYNC110  # it changes in another process
         await asyncio.sleep(0.02)
 

@@ -97,11 +97,13 @@ def patience(row: Row) -> Json:
     return {} if row.patience is None else {"timeout": row.patience}
 
 
-def over_http(workshop: Workshop, servers: list[Json], **variables: str) -> Stage:
-    gateway = workshop.listening(workshop.config(*servers), **variables)
-    return Stage(workshop.folder / "faults", HttpCaller(gateway.url))
+def play_over_http(workshop: Workshop, children: Sequence[Row], remote: Sequence[Row]) -> dict[str, Outcome]:
+    gateway = workshop.listening(workshop.config(*entries(workshop, children, remote)))
+    return play_all(Stage(workshop.folder / "faults", HttpCaller(gateway.url)), (*children, *remote))
 
 
-def over_stdio(workshop: Workshop, servers: list[Json], **variables: str) -> Stage:
-    process = workshop.start([GATEWAY], workshop.environment(workshop.config(*servers), **variables))
-    return Stage(workshop.folder / "faults", PipeCaller(process))
+def play_over_stdio(workshop: Workshop, children: Sequence[Row], remote: Sequence[Row]) -> dict[str, Outcome]:
+    """Play without the fast lane."""
+    config = workshop.config(*entries(workshop, children, remote))
+    process = workshop.start([GATEWAY], workshop.environment(config, GATEWAY_DIRECT="false"))
+    return play_all(Stage(workshop.folder / "faults", PipeCaller(process)), (*children, *remote))

@@ -1,0 +1,124 @@
+"""Faults of Redis: the gateway goes on without it, and uses it again when it is well."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+
+from callers import HttpCaller, seen, until_right
+from play_around import faulty_http, finds, watched
+from play_servers import Outcome, child_entry
+from redis import Redis
+from redis.exceptions import RedisError
+from rows import RIGHT, Row
+from support import PATIENCE, Workshop, free_port, redis_server
+
+PREFIX = "mcp-gateway:"
+
+
+@dataclass
+class Store:
+    """A Redis that can be made ill."""
+
+    folder: Path
+    stack: ExitStack
+    port: int = field(default_factory=free_port)
+    _popen: Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._popen = self.stack.enter_context(redis_server(self.folder, self.port))
+
+    def ask(self, *command: str | int) -> object:
+        with Redis(port=self.port, socket_timeout=PATIENCE) as client:
+            return client.execute_command(*command)
+
+    def signal(self, number: int) -> None:
+        assert self._popen is not None
+        self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        assert self._popen is not None
+        self._popen.kill()
+        self._popen.wait(PATIENCE)
+
+    def forget(self) -> None:
+        self.ask("FLUSHALL")
+
+    @contextmanager
+    def ill(self, how: str) -> Iterator[None]:
+        """Be ill inside."""
+        begin, end = self.illnesses[how]
+        begin()
+        try:
+            yield
+        finally:
+            end()
+
+    @property
+    def illnesses(self) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+        def restart() -> None:
+            self.kill()
+            self.start()
+
+        return {
+            "redis killed": (self.kill, self.start),
+            "redis paused": (lambda: self.signal(signal.SIGSTOP), lambda: self.signal(signal.SIGCONT)),
+            "redis full": (lambda: self._full(full=True), lambda: self._full(full=False)),
+            "redis read-only": (
+                lambda: self.ask("REPLICAOF", "127.0.0.1", free_port()),
+                lambda: self.ask("REPLICAOF", "NO", "ONE"),
+            ),
+            "redis restarted": (restart, lambda: None),
+        }
+
+    def _full(self, *, full: bool) -> None:
+        self.ask("CONFIG", "SET", "maxmemory", "1" if full else "0")
+
+
+def used(caller: HttpCaller) -> str:
+    """Do all that a caller does: search, discover, call; return the right answer, or what was not right."""
+    discovered = caller.call("discover_tools", {"server_name": "shared"})["result"]["structuredContent"]
+    if not discovered.get("success"):
+        return f"discover_tools: {discovered}"
+    found = finds(caller, "echo", "shared__echo")
+    return found if found != RIGHT else seen(caller, "shared")
+
+
+def kept(caller: HttpCaller, store: Store) -> str:
+    """Say whether what a caller discovers is in Redis afterwards."""
+    if (found := used(caller)) != RIGHT:
+        return found
+    try:
+        names = store.ask("KEYS", f"{PREFIX}*:shared:*")
+    except (RedisError, OSError) as error:
+        return f"Redis: {error}"
+    return RIGHT if names else "the definitions are not in Redis"
+
+
+def play_redis(workshop: Workshop, rows: tuple[Row, ...]) -> dict[str, Outcome]:
+    """Play all rows, one after the other, with one gateway."""
+    folder = workshop.folder / "faults"
+    folder.mkdir()
+    root = faulty_http(workshop, folder)
+    config = workshop.config(child_entry(folder, "bystander"), {"name": "shared", "url": f"{root}/shared"})
+    with ExitStack() as stack:
+        store = Store(workshop.folder, stack)
+        store.start()
+        variables = {"STORAGE_BACKEND": "redis", "REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
+        caller = HttpCaller(workshop.listening(config, **variables).url)
+        return {row.key: play(store, caller, row) for row in rows}
+
+
+def play(store: Store, caller: HttpCaller, row: Row) -> Outcome:
+    assert (ready := until_right(lambda: kept(caller, store), PATIENCE)) == RIGHT, ready
+    with watched(caller) as bystander:
+        store.forget()
+        with store.ill(row.key):
+            found = used(caller)
+            bystander.calls_again()
+        at_last = until_right(lambda: kept(caller, store), row.healthy)
+    return Outcome(found, tuple(bystander.seen), at_last)
