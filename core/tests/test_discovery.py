@@ -13,6 +13,7 @@ from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import State
+from mcp_gateway.steady import Steady
 
 from .house import spec
 from .plugins import Forward, Shelf
@@ -132,7 +133,7 @@ async def test_definitions_that_have_grown_old_are_asked_for_again_at_the_next_s
         await settled(opened)
         opened.gateway.discovery.freshen(ANONYMOUS)
         assert not opened.gateway.discovery.running
-        opened.gateway.discovery.definitions.ttl = 0.0
+        opened.gateway.discovery.shared.definitions.ttl = 0.0
         alpha.tools = [tool("y")]
         await opened.gateway.search(Query(text="y"), ANONYMOUS)
         assert names(opened) == ["alpha__y"]
@@ -189,7 +190,7 @@ async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
         spec = opened.gateway.registry.specs["alpha"]
         await settled(opened)
         stale = Offer("alpha", (tool("stale"),), fetched=time.time() + seconds)
-        await Definitions(shelf, 300).save(spec, stale)
+        await Definitions(Steady(shelf), 300).save(spec, stale)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await settled(opened)
         assert names(opened) == ["alpha__x"]

@@ -32,10 +32,13 @@ from mcp_gateway.plugin import (
 )
 from mcp_gateway.registry import Registry
 from mcp_gateway.reloading import Reloading
+from mcp_gateway.replicas import Replicas
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
 from mcp_gateway.sessions.pool import open_pool
+from mcp_gateway.shared import Shared
+from mcp_gateway.steady import Steady
 from mcp_gateway.subscriptions import Subscriptions
 from mcp_gateway.surface.server import GatewayServer
 from mcp_gateway.tasks import Tasks
@@ -69,7 +72,9 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         tasks = await enter(_background())
         registry = Registry.of(servers.specs, servers.disabled)
         access = Access(fitting.strategies, fitting.client_transports)
-        discovery = Discovery(registry, access, pool, Definitions(storage, environment.tool_ttl), tasks)
+        steady = Steady(storage)
+        shared = Shared(registry, Definitions(steady, environment.tool_ttl), Replicas(steady, tasks))
+        discovery = Discovery(registry, access, pool, shared, tasks)
         personal = Personal(registry, environment.idle_timeout)
         views = Views(registry, access, discovery, personal, tasks)
         subscriptions = Subscriptions(tasks, pool)

@@ -1,103 +1,131 @@
-"""Definitions in the storage backend: one key a server, shared by every gateway that uses the same storage."""
+"""Definitions in the storage backend, shared by every gateway that uses the same storage."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import blake2b
 from typing import Any
 
-import anyio
 import structlog
 
 from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import KINDS
-from mcp_gateway.plugin import StorageBackend, StorageError
+from mcp_gateway.steady import Steady
 
 log = structlog.get_logger(__name__)
 
-PREFIX = "mcp-gateway:4:offer:"
+PREFIX = "mcp-gateway:5:"
 """Begins every key; the number is the version of the values' form."""
 
-STORAGE_SECONDS = 5.0
-"""How long the gateway waits for the storage backend before it goes on without."""
+KEPT_SECONDS = 86400.0
+"""How long definitions stay in storage at least: a start finds the old ones while the servers are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What tells definitions apart without reading them.
+
+    `digest` is that of all that the server said, `fetched` when, in seconds since the
+    epoch, and `turn` names the turn of asking in which it did; empty if it was none.
+    """
+
+    digest: str
+    fetched: float
+    turn: str = ""
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago they were fetched; a clock that was set back makes them no younger."""
+        return abs(time.time() - self.fetched)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An offer from storage, and its stamp."""
+
+    offer: Offer
+    stamp: Stamp
 
 
 @dataclass(slots=True)
 class Definitions:
-    """Remembers what servers offer for `ttl` seconds. Storage that fails is a warning, never an error."""
+    """Remembers what servers offer. What is older than `ttl` seconds has to be asked for again."""
 
-    storage: StorageBackend
+    steady: Steady
     ttl: float
-    _failing: bool = field(default=False)
 
-    async def load(self, spec: ServerSpec) -> Offer | None:
-        """Return what is remembered of a server, if it is not older than the TTL."""
-        try:
-            with anyio.fail_after(STORAGE_SECONDS):
-                value = await self.storage.get(_key(spec))
-        except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-            self._failed(error)
-            return None
-        self._works()
+    async def load(self, spec: ServerSpec) -> Stored | None:
+        """Return what is remembered of a server, however old."""
+        value = await self.steady.attempt(partial(self.steady.storage.get, _key("offer", spec)), None)
         return None if value is None else _parsed(spec, value)
 
-    async def save(self, spec: ServerSpec, offer: Offer) -> None:
-        """Remember what a server offers: one key, so that a reader never sees half of it."""
-        hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
-        kept = {
-            "fetched": offer.fetched,
-            "about": offer.about,
-            "hello": offer.hello,
-            "told": offer.told,
-            "hints": hints,
-        }
-        kept |= {kind.name: getattr(offer, kind.name) for kind in KINDS}
-        try:
-            with anyio.fail_after(STORAGE_SECONDS):
-                await self.storage.set(_key(spec), json.dumps(kept).encode(), ttl=self.ttl)
-        except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-            self._failed(error)
-        else:
-            self._works()
+    async def stamp(self, spec: ServerSpec) -> Stamp | None:
+        """Return the stamp alone of what is remembered, if it can be read."""
+        value = await self.steady.attempt(partial(self.steady.storage.get, _key("stamp", spec)), None)
+        return None if value is None else read_stamp(value)
 
-    def _failed(self, error: Exception) -> None:
-        if not self._failing:
-            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=_reason(error))
-        self._failing = True
+    async def save(self, spec: ServerSpec, offer: Offer, turn: str = "") -> Stamp:
+        """Remember what a server offers, in one key, so that a reader never sees half of it; then its stamp."""
+        body = json.dumps(_body(offer)).encode()
+        stamp = Stamp(blake2b(body, digest_size=16).hexdigest(), offer.fetched, turn)
+        written = json.dumps(asdict(stamp)).encode()
+        await self.steady.attempt(partial(self._write, spec, written, body), None)
+        return stamp
 
-    def _works(self) -> None:
-        if self._failing:
-            log.info("storage works again")
-        self._failing = False
+    async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
+        ttl = max(self.ttl, KEPT_SECONDS)
+        await self.steady.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
+        await self.steady.storage.set(_key("stamp", spec), stamp, ttl=ttl)
 
 
-def _reason(error: Exception) -> str:
-    """Say what went wrong; the words of an error that is not ours may hold a secret."""
-    if isinstance(error, StorageError):
-        return str(error)
-    return f"no answer within {STORAGE_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__
+def identity(spec: ServerSpec) -> str:
+    """Return what names a server to all who share the storage: two that lead elsewhere are not one."""
+    return f"{spec.name}:{spec.fingerprint}{spec.saved}"
 
 
-def _key(spec: ServerSpec) -> str:
-    return f"{PREFIX}{spec.name}:{spec.fingerprint}{spec.saved}"
-
-
-def _parsed(spec: ServerSpec, value: bytes) -> Offer | None:
-    """Read a stored value; one that is not of this form is as good as none."""
+def read_stamp(value: bytes | str) -> Stamp | None:
+    """Read a stamp; what is of another form is none."""
     try:
         kept: Any = json.loads(value)
+        return Stamp(str(kept["digest"]), float(kept["fetched"]), str(kept["turn"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+
+
+def _key(what: str, spec: ServerSpec) -> str:
+    return f"{PREFIX}{what}:{identity(spec)}"
+
+
+def _body(offer: Offer) -> dict[str, Any]:
+    said = {"about": offer.about, "hello": offer.hello, "told": offer.told}
+    hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
+    return {**said, "hints": hints, **{kind.name: getattr(offer, kind.name) for kind in KINDS}}
+
+
+def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
+    """Read a stored value; one that is not of this form is as good as none."""
+    head, _, body = value.partition(b"\n")
+    stamp = read_stamp(head)
+    try:
+        kept: Any = json.loads(body)
         offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
-        return Offer(
+        offer = Offer(
             spec.name,
             **offered,
             about=str(kept["about"]),
             hello=dict(kept["hello"]),
             told=dict(kept["told"]),
             hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
-            fetched=float(kept["fetched"]),
+            fetched=stamp.fetched if stamp else 0.0,
             namespace=spec.namespace,
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        offer = None
+    if offer is None or stamp is None:
         log.warning("stored definitions cannot be read; asking the server", server=spec.name)
         return None
+    return Stored(offer, stamp)

@@ -18,13 +18,14 @@ from mcp_gateway.access import Access
 from mcp_gateway.asking import about, list_all
 from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.definitions import Definitions
+from mcp_gateway.definitions import Stamp, identity
 from mcp_gateway.interaction import Json, widens
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
 from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.shared import Shared
 from mcp_gateway.states import State
 
 log = structlog.get_logger(__name__)
@@ -43,11 +44,18 @@ LONGEST_QUIET = 60.0
 
 @dataclass(slots=True)
 class _Run:
-    """A discovery under way. `began` is on the event loop's clock."""
+    """A discovery under way, and why: it is due, the server has changed, or another replica has news of it.
+
+    `began` is on the event loop's clock; `found` is set when there is something to go on with.
+    """
 
     began: float
+    caller: Caller
+    due: bool = False
+    changed: bool = False
+    news: bool = False
+    found: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
-    again: bool = False
 
 
 @dataclass(slots=True)
@@ -69,7 +77,7 @@ class Discovery:
     registry: Registry
     access: Access
     pool: Pool
-    definitions: Definitions
+    shared: Shared
     tasks: TaskGroup
     host: Caller = ANONYMOUS
     waiting: bool = False
@@ -80,6 +88,9 @@ class Discovery:
     def start(self, *, after_greeting: bool = False) -> None:
         """Begin to discover every server that has `auto_discover`; or do so once the only client has greeted."""
         self.waiting = True
+        self.shared.replicas.on_news.append(self._told)
+        self.shared.replicas.on_gap.append(self._missed)
+        self.shared.replicas.start()
         if after_greeting:
             self.tasks.start_soon(self._start_later)
         else:
@@ -101,46 +112,46 @@ class Discovery:
         self.waiting = False
         for spec in self.registry.specs.values():
             if spec.auto_discover:
-                self._begin(spec, self.host)
+                self._begin(spec, self.host).due = True
 
     def announced(self, key: Borrower, method: str, _params: Json) -> None:
         """Take note that a server announced something; if what it offers changed, ask again."""
         if method not in LIST_CHANGED:
             return
-        if not self.registry.is_current(key.spec):
-            return
-        if run := self._runs.get(key.spec.name):
-            run.again = True
-        else:
-            self._begin(key.spec, self.host, ask=True)
+        if self.registry.is_current(key.spec):
+            self._begin(key.spec, self.host).changed = True
 
     def configured(self, spec: ServerSpec) -> None:
         """Begin to discover a server that was added or changed while the gateway runs."""
         for of_before in (self._runs, self._pauses, self._quiet):
             of_before.pop(spec.name, None)
+        self.shared.forget(spec.name)
         if spec.auto_discover and not self.waiting:
-            self._begin(spec, self.host)
+            self._begin(spec, self.host).due = True
 
     def freshen(self, caller: Caller) -> None:
         """Begin to discover what has grown old, what failed a while ago, and what `caller` can have more of."""
         self.greeted(caller)
         for spec in self.registry.specs.values():
             if spec.name not in self._runs and self._is_due(spec, caller):
-                self._begin(spec, caller)
+                self._begin(spec, caller).due = True
 
-    async def settled(self, seconds: float) -> None:
-        """Wait for the discoveries that began less than `seconds` ago, until they are that old."""
+    async def settled(self, seconds: float, *, fresh: bool = True) -> None:
+        """Wait for the discoveries that began less than `seconds` ago, until they are that old.
+
+        Unless it must be `fresh`, what a start finds in storage will do, however old.
+        """
         for run in list(self._runs.values()):
             with anyio.move_on_after(run.began + seconds - anyio.current_time()):
-                await run.done.wait()
+                await (run.done if fresh else run.found).wait()
 
     @property
     def running(self) -> bool:
         """Whether any discovery is under way."""
         return bool(self._runs)
 
-    async def discover(self, spec: ServerSpec, caller: Caller) -> Offer:
-        """Ask a server for what it offers everybody now, and put that into registry and storage.
+    async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "") -> Offer:
+        """Ask a server for what it offers everybody now; put that into registry and storage, for other replicas, too.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
@@ -160,8 +171,7 @@ class Discovery:
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
         self._pauses.pop(spec.name, None)
-        self.registry.put(offer)
-        await self.definitions.save(spec, offer)
+        await self.shared.put(spec, offer, turn)
         return offer
 
     def asker(self, spec: ServerSpec, caller: Caller) -> Caller:
@@ -194,30 +204,40 @@ class Discovery:
             case State.READY:
                 offer = self.registry.catalogue.servers[spec.name]
                 hears_more = widens(caller.capabilities, offer.told)
-                return hears_more or offer.age >= self.definitions.ttl
+                return hears_more or not self.shared.is_fresh(offer)
             case State.DOWN | State.NEEDS_LOGIN:
                 return anyio.current_time() >= self._pauses[spec.name].until
         return False
 
-    def _begin(self, spec: ServerSpec, caller: Caller, *, ask: bool = False) -> None:
-        self._runs[spec.name] = run = _Run(anyio.current_time())
-        if spec.name not in self.registry.catalogue.servers:
-            self.registry.mark(spec.name, State.STARTING)
-        self.tasks.start_soon(self._run, spec, caller, run, ask)
+    def _begin(self, spec: ServerSpec, caller: Caller) -> _Run:
+        """Return the discovery of a server that is under way, or begin one; the caller says why."""
+        run = self._runs.get(spec.name)
+        if run is None:
+            self._runs[spec.name] = run = _Run(anyio.current_time(), caller)
+            self.tasks.start_soon(self._run, spec, run)
+        return run
 
-    async def _run(self, spec: ServerSpec, caller: Caller, run: _Run, ask: bool) -> None:  # noqa: FBT001  # start_soon takes no keywords
-        """Discover in the background: from storage if it is fresh there, else from the server."""
+    async def _run(self, spec: ServerSpec, run: _Run) -> None:
+        """Discover in the background, until there is no reason any more."""
         try:
-            if ask:
-                await self._until_quiet(spec)
-            await self._refresh(spec, caller, ask=ask)
-            while run.again and self.registry.is_current(spec):
-                await self._until_quiet(spec)
-                run.again = False
-                await self._refresh(spec, caller, ask=True)
+            while (run.due or run.changed or run.news) and self.registry.is_current(spec):
+                if (run.due or run.changed) and spec.name not in self.registry.catalogue.servers:
+                    self.registry.mark(spec.name, State.STARTING)
+                if run.changed:
+                    await self._until_quiet(spec)
+                    run.due = run.changed = run.news = False
+                    await self._ask_again(spec, run.caller)
+                elif run.due:
+                    run.due = run.news = False
+                    await self._refresh(spec, run)
+                else:
+                    run.news = False
+                    if await self.shared.catch_up(spec, self._most(spec, run.caller)):
+                        await self._ask_again(spec, run.caller)
         finally:
             if self._runs.get(spec.name) is run:
                 del self._runs[spec.name]
+            run.found.set()
             run.done.set()
 
     async def _until_quiet(self, spec: ServerSpec) -> None:
@@ -228,18 +248,40 @@ class Discovery:
         self._quiet[spec.name] = _Pause(seconds, now + seconds * 4 + 1)
         await anyio.sleep(seconds)
 
-    async def _refresh(self, spec: ServerSpec, caller: Caller, *, ask: bool) -> None:
-        stored = None if ask else await self.definitions.load(spec)
-        if not self.registry.is_current(spec):
+    async def _refresh(self, spec: ServerSpec, run: _Run) -> None:
+        """Take what is fresh in storage; else ask the server, unless another replica does."""
+        most = self._most(spec, run.caller)
+        if await self.shared.find(spec, most):
             return
-        told_less = stored is not None and widens(self.asker(spec, caller).capabilities, stored.told)
-        if stored is not None and not told_less and stored.age < self.definitions.ttl:
-            self.registry.put(stored)
-            log.info("definitions found in storage", server=spec.name, tools=len(stored.tools))
-            return
-        with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
-            offer = await self.discover(spec, caller)
-            log.info("discovered", server=spec.name, tools=len(offer.tools))
+        if spec.name in self.registry.catalogue.servers:
+            run.found.set()
+        async with self.shared.turn(spec, most) as turn:
+            await self._discover(spec, run.caller, turn)
+
+    async def _ask_again(self, spec: ServerSpec, caller: Caller) -> None:
+        """Ask a server that has changed, unless another replica does from now on."""
+        async with self.shared.turn_from_now(spec, self._most(spec, caller)) as turn:
+            await self._discover(spec, caller, turn)
+
+    async def _discover(self, spec: ServerSpec, caller: Caller, turn: str | None) -> None:
+        if turn is not None:
+            with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
+                offer = await self.discover(spec, caller, turn)
+                log.info("discovered", server=spec.name, tools=len(offer.tools))
+
+    def _most(self, spec: ServerSpec, caller: Caller) -> Mapping[str, Any]:
+        return self.asker(spec, everybody(caller)).capabilities
+
+    def _told(self, server: str, _: Stamp | None = None) -> None:
+        """Take note that another replica has saved definitions."""
+        spec = self.registry.specs.get(server.partition(":")[0])
+        if spec is not None and identity(spec) == server:
+            self._begin(spec, self.host).news = True
+
+    def _missed(self) -> None:
+        """Look for what other replicas may have said while they were not heard."""
+        for spec in self.registry.specs.values():
+            self._begin(spec, self.host).news = True
 
     def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         if not self.registry.is_current(spec):

@@ -63,11 +63,11 @@ class Gateway:
         """Ask a server for its tools now, and remember them."""
         return await self.views.discover(self.routing.server(server), caller)
 
-    async def seen(self, caller: Caller, seconds: float | None = None) -> Routing:
+    async def seen(self, caller: Caller, seconds: float | None = None, *, fresh: bool = True) -> Routing:
         """Return where names lead for a caller; with `seconds`, once the servers that still start have said."""
         if seconds is not None:
             self.discovery.freshen(caller)
-            await self.discovery.settled(seconds)
+            await self.discovery.settled(seconds, fresh=fresh)
         return self.routing.within((await self.views.see(caller, seconds)).catalogue)
 
     async def notes(self, caller: Caller) -> list[str]:
@@ -76,7 +76,7 @@ class Gateway:
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> Found:
         """Find the tools that fit a query, among those that the caller sees."""
-        seen = await self.seen(caller, SETTLE_SECONDS)
+        seen = await self.seen(caller, SETTLE_SECONDS, fresh=False)
         found = await self.finder.find(seen.catalogue, query, ranker)
         if not found.hits.total and (self.discovery.running or self.views.running):
             seen = await self.seen(caller, SETTLE_EMPTY_SECONDS)

@@ -61,11 +61,11 @@ class Registry:
         for tell in self.on_change:
             tell(self.catalogue)
 
-    def put(self, offer: Offer) -> None:
+    def put(self, offer: Offer, state: State = State.READY) -> None:
         """Take over what a server offers, and tell those who want to know if it changed."""
         before = self.catalogue.revision
         self.catalogue = self.catalogue.with_offer(offer, list(self.specs))
-        self.mark(offer.server, State.READY)
+        self.mark(offer.server, state)
         if self.catalogue.revision != before:
             self._tell()
 

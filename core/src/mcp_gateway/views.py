@@ -133,7 +133,7 @@ class Views:
 
     def _is_due(self, held: Held) -> bool:
         if held.state.name is State.READY and held.offer is not None:
-            return held.offer.age >= self.discovery.definitions.ttl
+            return not self.discovery.shared.is_fresh(held.offer)
         return anyio.current_time() >= held.until
 
     def _begin(self, errand: Errand, held: Held, *, quiet: bool = False) -> None:

@@ -1,0 +1,107 @@
+"""What replicas share: definitions that one has saved are taken over by the others, who then need not ask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from mcp_gateway.catalogue import Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.definitions import Definitions, Stamp, Stored, identity
+from mcp_gateway.interaction import widens
+from mcp_gateway.registry import Registry
+from mcp_gateway.replicas import Replicas
+from mcp_gateway.states import State
+
+log = structlog.get_logger(__name__)
+
+Capabilities = Mapping[str, Any]
+"""What a server could be told here that clients can do: who was told less may have heard less."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """Moves offers between registry and storage. `_stamps` are those of what is in the registry."""
+
+    registry: Registry
+    definitions: Definitions
+    replicas: Replicas
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
+
+    def is_fresh(self, known: Offer | Stamp) -> bool:
+        """Whether it need not be asked for again."""
+        return known.age < self.definitions.ttl
+
+    def forget(self, server: str) -> None:
+        """Forget a server that is configured in another way, or not at all."""
+        self._stamps.pop(server, None)
+
+    async def put(self, spec: ServerSpec, offer: Offer, turn: str = "") -> None:
+        """Put what a server said into registry and storage, and tell the other replicas."""
+        self.registry.put(offer)
+        self._stamps[spec.name] = stamp = await self.definitions.save(spec, offer, turn)
+        await self.replicas.tell(identity(spec), stamp)
+
+    async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+        """Take over what is fresh in storage, and say whether it was; what is old there serves meanwhile."""
+        stored = await self.definitions.load(spec)
+        if self._take(spec, capabilities, stored):
+            return True
+        if stored is not None and spec.name not in self.registry.catalogue.servers and self.registry.is_current(spec):
+            self.registry.put(stored.offer, State.STARTING)
+        return False
+
+    async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+        """Take over what another replica has saved, if it is anything new; say whether it is of no use here."""
+        stamp, known = await self.definitions.stamp(spec), self._stamps.get(spec.name)
+        if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
+            return False
+        offer = self.registry.catalogue.servers.get(spec.name)
+        if offer is None or known is None or stamp.digest != known.digest:
+            return not self._take(spec, capabilities, await self.definitions.load(spec))
+        self._stamps[spec.name] = stamp
+        self.registry.put(replace(offer, fetched=max(offer.fetched, min(stamp.fetched, time.time()))))
+        return False
+
+    @asynccontextmanager
+    async def turn(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+        """Wait for a turn to ask a server; None if another replica has asked it meanwhile."""
+
+        async def done(_: str) -> bool:
+            stamp = await self.definitions.stamp(spec)
+            fresh = stamp is not None and self.is_fresh(stamp)
+            return fresh and self._take(spec, capabilities, await self.definitions.load(spec))
+
+        async with self.replicas.turn(identity(spec), done) as turn:
+            yield turn
+
+    @asynccontextmanager
+    async def turn_from_now(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+        """Wait for a turn to ask a server that has changed; None if another replica has asked it since."""
+        before = await self.definitions.stamp(spec)
+
+        async def done(first: str) -> bool:
+            stamp = await self.definitions.stamp(spec) if first else None
+            if stamp is None or stamp.turn in {"", before and before.turn}:
+                return False
+            taken = self._take(spec, capabilities, await self.definitions.load(spec))
+            return taken and stamp.turn != first  # that turn had begun before: it may have been too early
+
+        async with self.replicas.turn(identity(spec), done) as turn:
+            yield turn
+
+    def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
+        """Put fresh definitions into the registry, unless the server was told less than it could be told here."""
+        if stored is None or not self.is_fresh(stored.stamp) or widens(capabilities, stored.offer.told):
+            return False
+        if not self.registry.is_current(spec):
+            return False
+        self._stamps[spec.name] = stored.stamp
+        self.registry.put(stored.offer)
+        log.info("definitions found in storage", server=spec.name, tools=len(stored.offer.tools))
+        return True
