@@ -13,6 +13,7 @@ from mcp_gateway.sessions import keeper as module
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import as_failure
 from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.load import Load
 
 from .remotes import Line, Remote, tool
 
@@ -28,6 +29,8 @@ def keeper_of(transport, **changes):
         "max_retries": 0,
         "idle": 60.0,
         "attended": False,
+        "max_calls": 10,
+        "load": Load(),
         "audience": Audience(),
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,

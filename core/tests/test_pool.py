@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable, TransportFault
-from mcp_gateway.sessions import pool as module
+from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
 
@@ -20,11 +20,11 @@ ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Author
 
 
 @asynccontextmanager
-async def pool_of(remote, idle=60.0):
+async def pool_of(remote, idle=60.0, most=100):
     """Open a pool over one server called alpha."""
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            pool = Pool(tasks, {"alpha": remote}, idle)
+            pool = Pool(tasks, {"alpha": remote}, idle, max_sessions=most)
             try:
                 yield pool
             finally:
@@ -271,27 +271,27 @@ async def test_a_session_that_is_in_use_is_not_idle(alpha):
     assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
 
 
-async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha, monkeypatch):
-    monkeypatch.setattr(module, "MAX_SESSIONS", 2)
+async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha):
     one = spec(stateful=True)
-    async with pool_of(alpha) as pool:
+    async with pool_of(alpha, most=2) as pool:
         for client in ("a", "b", "a", "c"):
             await pool.lend(Borrower(one, client=client), peer)
         assert {borrower.client for borrower in pool._shared.keepers} == {"a", "c"}
         await until(lambda: alpha.open == 2)
 
 
-async def test_there_is_no_room_while_all_sessions_are_in_use(alpha, monkeypatch):
-    monkeypatch.setattr(module, "MAX_SESSIONS", 1)
+async def test_there_is_no_room_while_all_sessions_are_in_use(alpha):
     one, may_go = spec(stateful=True), anyio.Event()
 
     async def hold(*_):
         await may_go.wait()
 
-    async with pool_of(alpha) as pool, anyio.create_task_group() as tasks:
+    async with pool_of(alpha, most=1) as pool, anyio.create_task_group() as tasks:
         tasks.start_soon(pool.lend, Borrower(one, client="a"), hold)
         await until(lambda: alpha.open)
-        with pytest.raises(ServerUnavailable, match="server 'alpha': all of its 1 sessions are in use; try again"):
+        with pytest.raises(
+            Overloaded, match=r"server 'alpha': all of its 1 sessions are in use .*MAX_SESSIONS.*try again"
+        ):
             await pool.lend(Borrower(one, client="b"), peer)
         may_go.set()
 

@@ -36,6 +36,7 @@ from mcp_gateway.replicas import Replicas
 from mcp_gateway.routing import Routing
 from mcp_gateway.search import Search
 from mcp_gateway.sessions.failures import leaf_of
+from mcp_gateway.sessions.load import Limits, Load
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.shared import Shared
 from mcp_gateway.steady import Steady
@@ -67,8 +68,11 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         enter = stack.enter_async_context
         storage = await enter(opened(settings.storage))
         rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
+        load = Load(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
         fitting = await enter(open_fitting(servers.specs))
-        pool = await enter(open_pool(fitting.client_transports, environment.idle_timeout))
+        pool = await enter(
+            open_pool(fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions)
+        )
         tasks = await enter(_background())
         registry = Registry.of(servers.specs, servers.disabled)
         access = Access(fitting.strategies, fitting.client_transports)

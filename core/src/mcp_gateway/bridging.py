@@ -56,7 +56,9 @@ class Bridge:
         return await self._parking(borrower, request, caller, interaction)
 
     async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
-        return await self.pool.lend(borrower, request.sender(caller, interaction))
+        spec = borrower.spec
+        async with self.pool.load.during(spec.name, spec.max_calls):
+            return await self.pool.lend(borrower, request.sender(caller, interaction))
 
     async def _asking(
         self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn

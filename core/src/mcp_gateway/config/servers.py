@@ -46,6 +46,7 @@ class ServerEntry(BaseModel):
         None, description="Seconds until a call of this server ends, whatever progress it makes"
     )
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
+    max_calls: int | None = Field(None, ge=1, description="How many requests to this server may be under way")
 
     @field_validator("name", "namespace")
     @classmethod
@@ -83,6 +84,7 @@ class ServerSpec:
     fingerprint: str
     saved: str = ""
     digest: str = ""
+    max_calls: int = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,7 @@ class _Reading:
                 fingerprint=_fingerprint(keys),
                 saved=_saved(keys),
                 digest=_digest(keys),
+                max_calls=entry.max_calls or environment.max_server_calls,
             )
         )
 

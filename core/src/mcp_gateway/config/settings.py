@@ -64,6 +64,21 @@ class Environment(Options):
     idle_timeout: Seconds = Field(
         1800.0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
     )
+    max_calls: int = Field(
+        1000, ge=1, alias="GATEWAY_MAX_CALLS", description="How many requests to servers may be under way in all"
+    )
+    max_server_calls: int = Field(
+        200, ge=1, alias="GATEWAY_MAX_CALLS_PER_SERVER", description="How many may be under way with one server"
+    )
+    max_queue: int = Field(
+        500, ge=0, alias="GATEWAY_MAX_QUEUE", description="How many may wait for each server when these are reached"
+    )
+    queue_timeout: Seconds = Field(
+        10.0, alias="GATEWAY_QUEUE_TIMEOUT", description="Seconds that they wait at the most"
+    )
+    max_server_sessions: int = Field(
+        100, ge=1, alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER", description="How many sessions one server may have"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
         "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
     )

@@ -21,13 +21,17 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
     `params` is JSON, `headers` are for a modern server over HTTP, `client` is who sent it.
 
     Raises:
+        Overloaded: too many calls are under way.
         NotSent: the session has ended meanwhile; the call was not made.
         ServerTimeout: the server did not answer within its `timeout`.
         ServerUnavailable: the connection closed.
 
     """
+    if not keeper.load.enter(keeper.server, keeper.max_calls):
+        await keeper.load.turn(keeper.server, keeper.max_calls)
     peer = keeper.peer
     if peer is None or peer.wire is None:
+        keeper.load.leave(keeper.server)
         raise NotSent(f"server {keeper.server!r}: the session has just ended")
     request_id = next(peer.ids)
     message = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}' % (request_id, params)
@@ -53,6 +57,7 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
         answered = True
         raise await keeper.last_words(error) from error
     finally:
+        keeper.load.leave(keeper.server)
         keeper.users -= 1
         keeper.used = anyio.current_time()
         keeper.audience.leave(request_id)

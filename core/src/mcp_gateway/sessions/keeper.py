@@ -14,6 +14,7 @@ from mcp_gateway.plugin import ClientTransport, Credentials, GatewayError, Serve
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import as_failure
 from mcp_gateway.sessions.greeting import negotiate
+from mcp_gateway.sessions.load import Load
 from mcp_gateway.sessions.peer import LISTS, AnnouncedFn, Peer, connected
 from mcp_gateway.sessions.watching import listen
 
@@ -42,6 +43,8 @@ class Keeper:
     max_retries: int
     idle: float
     attended: bool
+    max_calls: int
+    load: Load
     audience: Audience
     on_announced: AnnouncedFn
     on_open: Callable[[Peer], None]

@@ -19,6 +19,7 @@ from mcp_gateway.plugin import ClientTransport, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.failures import NoLongerConfigured, SessionClosed, SessionLost, of_answer
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
+from mcp_gateway.sessions.load import Load, Overloaded
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
 from mcp_gateway.sessions.sharing import Borrower, Sharing
@@ -27,9 +28,6 @@ log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
-
-MAX_SESSIONS = 100
-"""How many sessions one server may have; beyond it the longest unused one is closed."""
 
 FINISH_SECONDS = 0.1
 """How often it is looked whether the last calls of a server that is no longer configured are over."""
@@ -40,12 +38,15 @@ class Pool:
     """Every open session, each in a keeper's task.
 
     `on_announced` hears what servers announce; `way_to` finds the way to a client beside
-    its requests; `is_current` says whether a server is still configured so.
+    its requests; `is_current` says whether a server is still configured so. Beyond `max_sessions` of
+    one server the longest unused one is closed.
     """
 
     tasks: TaskGroup
     client_transports: Mapping[str, ClientTransport]
     idle_timeout: float
+    load: Load = field(default_factory=Load)
+    max_sessions: int = 100
     on_announced: list[Callable[[Borrower, str, Json], None]] = field(default_factory=list)
     way_to: Callable[[str], Interaction | None] = lambda _: None
     is_current: Callable[[ServerSpec], bool] = lambda _: True
@@ -64,6 +65,7 @@ class Pool:
 
         Raises:
             ServerUnavailable: the session cannot be opened, or closed under the borrower.
+            Overloaded: the server has as many sessions as it may have, all in use.
             ServerTimeout: the server was silent for the server's `timeout`.
             AuthError: the server refused the credentials.
             MCPError: the server answered with an error of its own.
@@ -183,6 +185,8 @@ class Pool:
             timeout=spec.timeout,
             max_retries=spec.max_retries,
             idle=self.idle_timeout if own or key.capabilities else math.inf,
+            max_calls=spec.max_calls,
+            load=self.load,
             attended=not key.credentials.pairs and not spec.stateful,
             audience=Audience(thawed(key.capabilities), self._way_to),
             on_announced=lambda method, params: self._announced(self._shared.key_of(keeper) or key, method, params),
@@ -221,11 +225,14 @@ class Pool:
 
     def _make_room(self, server: str) -> None:
         theirs = [(b, k) for b, k in self._shared.keepers.items() if b.spec.name == server]
-        if len(theirs) < MAX_SESSIONS:
+        if len(theirs) < self.max_sessions:
             return
         unused = [(keeper.used, borrower) for borrower, keeper in theirs if not keeper.users]
         if not unused:
-            raise ServerUnavailable(f"server {server!r}: all of its {MAX_SESSIONS} sessions are in use; try again")
+            setting = "MCP_GATEWAY_MAX_SESSIONS_PER_SERVER"
+            raise Overloaded(
+                f"server {server!r}: all of its {len(theirs)} sessions are in use ({setting}); try again soon"
+            )
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
     def _drop(self, key: Borrower) -> None:
@@ -244,10 +251,12 @@ class Pool:
 
 
 @asynccontextmanager
-async def open_pool(client_transports: Mapping[str, ClientTransport], idle_timeout: float) -> AsyncIterator[Pool]:
+async def open_pool(
+    client_transports: Mapping[str, ClientTransport], idle_timeout: float, load: Load, max_sessions: int
+) -> AsyncIterator[Pool]:
     """Open an empty pool; at the end close all of its sessions in order."""
     async with anyio.create_task_group() as tasks:
-        pool = Pool(tasks, client_transports, idle_timeout)
+        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions)
         try:
             yield pool
         finally:

@@ -6,9 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mcp.shared.exceptions import MCPError
+
 from mcp_gateway.catalogue import Definition, Offer
 from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.search import Found
+from mcp_gateway.sessions.load import Overloaded
+
+OVERLOADED = -31029
+"""The JSON-RPC error code of an overload, outside the range that JSON-RPC reserves."""
 
 Json = dict[str, Any]
 
@@ -54,6 +60,12 @@ def failure(error: GatewayError, code: str | None = None) -> Json:
         **_result({"success": False, "error_code": code or error.code, "error": str(error)}),
         "isError": True,
     }
+
+
+def overloaded(error: Overloaded) -> MCPError:
+    """Answer that there is too much to do: an error for the client's program, which may send the same again."""
+    data = {"error_code": error.code, "retryable": True, "retryAfter": error.retry_after}
+    return MCPError(OVERLOADED, str(error), data)
 
 
 def _described(name: str, definition: Definition) -> Json:

@@ -15,7 +15,9 @@ from mcp_gateway.interaction import Interaction, Json
 from mcp_gateway.kinds import PROMPTS, Kind
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.routing import AmbiguousResource, UnknownPrompt, UnknownResource
+from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.subscriptions import UpdatedFn
+from mcp_gateway.surface.answers import overloaded
 from mcp_gateway.surface.eras import RESOURCE_NOT_FOUND, as_params
 
 log = structlog.get_logger(__name__)
@@ -97,6 +99,8 @@ async def _answered(request: Awaitable[Json]) -> Json:
         raise MCPError(types.METHOD_NOT_FOUND, str(error), {"error_code": error.code}) from None
     except (UnknownPrompt, UnknownResource, AmbiguousResource) as error:
         raise MCPError(types.INVALID_PARAMS, str(error), {"error_code": error.code}) from None
+    except Overloaded as error:
+        raise overloaded(error) from None
     except GatewayError as error:
         raise MCPError(types.INTERNAL_ERROR, str(error), {"error_code": error.code}) from None
     except MCPError:

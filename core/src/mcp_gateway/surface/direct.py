@@ -30,8 +30,9 @@ from mcp_gateway.interaction import ALONE, Json
 from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, NotSent, Principal
 from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.sharing import Borrower
-from mcp_gateway.surface.answers import failure
+from mcp_gateway.surface.answers import failure, overloaded
 from mcp_gateway.surface.clients import Clients, DirectClient, modern_name
 from mcp_gateway.surface.eras import as_error, as_result
 from mcp_gateway.surface.hello import server_info
@@ -141,6 +142,8 @@ class Direct:
                 return await self._exchanged(plain, keeper)
         except NotSent:
             pass
+        except Overloaded as error:
+            return refused(plain, overloaded(error))
         except GatewayError as error:
             return self._whole(plain, failure(error))
         return await self._in_the_usual_way(plain)

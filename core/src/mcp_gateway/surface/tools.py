@@ -17,7 +17,8 @@ from mcp_gateway.interaction import Interaction, Json
 from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
-from mcp_gateway.surface.answers import discover_answer, failure, search_answer
+from mcp_gateway.sessions.load import Overloaded
+from mcp_gateway.surface.answers import discover_answer, failure, overloaded, search_answer
 from mcp_gateway.surface.clients import with_override
 from mcp_gateway.surface.eras import as_definition, as_params
 from mcp_gateway.surface.own_tools import (
@@ -112,6 +113,8 @@ class Tools:
                     return await self._call_remote(params, arguments, caller, interaction)
                 case _:
                     return await self._call_directly(name, params, caller, interaction)
+        except Overloaded as error:
+            raise overloaded(error) from None
         except GatewayError as error:
             return failure(error)
         except MCPError:

@@ -1,0 +1,125 @@
+"""Load: how many requests are under way, with each server and in all; others wait their turn, or are refused."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from mcp_gateway.plugin import ServerUnavailable
+
+
+class Overloaded(ServerUnavailable):
+    """There is too much to do at this moment. The request was not carried out; the same may be sent again."""
+
+    code = "overloaded"
+    retry_after = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds: requests under way in all, those that wait for each server, and for how many seconds."""
+
+    calls: int = 1000
+    queue: int = 500
+    wait: float = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """One that waits for its turn. It is set once it counts among those under way."""
+
+    most: int
+    turn: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class Load:
+    """Counts requests in and out. Whoever frees a place gives it to the one that has waited longest for the server."""
+
+    limits: Limits = field(default_factory=Limits)
+    _all: int = 0
+    _busy: dict[str, int] = field(default_factory=dict)
+    _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
+
+    def enter(self, server: str, most: int) -> bool:
+        """Count a request in, if fewer than `most` are under way with its server; say whether it counts."""
+        busy = self._busy.get(server, 0)
+        if busy >= most or self._all >= self.limits.calls:
+            return False
+        self._busy[server] = busy + 1
+        self._all += 1
+        return True
+
+    def leave(self, server: str) -> None:
+        """Count a request out."""
+        self._all -= 1
+        left = self._busy[server] - 1
+        if left:
+            self._busy[server] = left
+        else:
+            del self._busy[server]
+        if self._queues:
+            self._admit()
+
+    async def turn(self, server: str, most: int) -> None:
+        """Wait until the request counts.
+
+        Raises:
+            Overloaded: too many wait already, or it waited too long.
+
+        """
+        queue = self._queues.get(server, ())
+        if len(queue) >= self.limits.queue:
+            raise Overloaded(f"{self._full(server, most)}, and {len(queue)} wait (GATEWAY_MAX_QUEUE); try again soon")
+        waiting = _Waiting(most)
+        self._queues.setdefault(server, deque()).append(waiting)
+        try:
+            with anyio.move_on_after(self.limits.wait):
+                await waiting.turn.wait()
+        except BaseException:
+            if waiting.turn.is_set():
+                self.leave(server)
+            raise
+        finally:
+            if not waiting.turn.is_set():
+                self._give_up(server, waiting)
+        if not waiting.turn.is_set():
+            waited = f"it waited {self.limits.wait:g} s for its turn (GATEWAY_QUEUE_TIMEOUT)"
+            raise Overloaded(f"{self._full(server, most)}, and {waited}; try again soon")
+
+    @asynccontextmanager
+    async def during(self, server: str, most: int) -> AsyncIterator[None]:
+        """Count a request as long as it is under way, once it is its turn."""
+        if not self.enter(server, most):
+            await self.turn(server, most)
+        try:
+            yield
+        finally:
+            self.leave(server)
+
+    def _admit(self) -> None:
+        """Give a free place away; the servers take turns."""
+        for server, queue in list(self._queues.items()):
+            if self.enter(server, queue[0].most):
+                queue.popleft().turn.set()
+                del self._queues[server]
+                if queue:
+                    self._queues[server] = queue  # now the last one
+                return
+
+    def _give_up(self, server: str, waiting: _Waiting) -> None:
+        queue = self._queues[server]
+        queue.remove(waiting)
+        if not queue:
+            del self._queues[server]
+
+    def _full(self, server: str, most: int) -> str:
+        busy = self._busy.get(server, 0)
+        if busy >= most:
+            setting = "GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls"
+            return f"server {server!r} is busy: {busy} of {most} calls are under way ({setting})"
+        return f"the gateway is busy: {self._all} of {self.limits.calls} calls are under way (GATEWAY_MAX_CALLS)"
