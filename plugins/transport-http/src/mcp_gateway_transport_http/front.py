@@ -1,113 +1,217 @@
-"""In front of everything: plain calls are answered at once, all else goes to the gate and the SDK behind it."""
+"""In front of everything: plain calls are answered right at the connection, all else goes the way of ASGI.
+
+Requests that may be plain calls are held until they are complete, and then answered, or handed on as
+they came. Starting an ASGI application for each would cost as much as the call.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, cast
 
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer
+from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal
 from mcp_gateway_transport_http.gate import Gate
 
 PATH = "/mcp"
 """Where clients find the gateway."""
 
-PATIENCE_SECONDS = 0.05
-"""How long a call may take before it is watched whether its client is still there."""
+_URL = PATH.encode()
+_LARGE = 64 << 10
+"""From how many bytes on an answer is written beside its head rather than joined with it."""
 
-_JSON = b"application/json"
-_EVENTS = b"text/event-stream"
-_GONE = "the client is gone"
+_ONCE = frozenset({b"authorization", b"host"})
+_UNUSUAL = frozenset({b"origin", b"content-encoding", b"last-event-id", b"expect", b"upgrade"})
 
 
+@dataclass(frozen=True, slots=True)
 class Front:
-    """Answers what `server` can answer as bytes, if `gate` lets it in; the rest goes to `app`."""
+    """What the connections share: who answers plain calls, and whom the gate lets in.
 
-    def __init__(self, server: DirectServer, gate: Gate, app: ASGIApp, used: Callable[[str], None]) -> None:
-        """Stand in front of `app`. `used` hears which handshake-era session was used."""
-        self._server, self._gate, self._app, self._used = server, gate, app, used
+    `used` hears which handshake-era session was used; `longest` is the longest request
+    in bytes that is held.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on as it is."""
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != PATH:
-            return await self._app(_without_margins(scope), receive, send)
-        headers = self._plain_headers(scope)
-        if headers is None or not self._gate.admits(scope):
-            return await self._app(_without_margins(scope), receive, send)
-        first = await receive()
-        body = first.get("body", b"")
-        if first["type"] == "http.request" and not first.get("more_body"):
-            answering = self._server.answer(body, headers, self._gate.principal(scope))
-            if answering is not None:
-                if session := headers.get("mcp-session-id"):
-                    self._used(session)
-                    return await _answer(send, await answering)
-                return await self._watched(answering, receive, send)
-        return await self._app(_without_margins(scope), _again(first, receive), send)
+    server: DirectServer
+    gate: Gate
+    used: Callable[[str], None]
+    longest: int
 
-    def _plain_headers(self, scope: Scope) -> dict[str, str] | None:
-        """Return the headers, without the gateway's token; None if there is anything unusual about them."""
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            if name in (b"origin", b"content-encoding", b"last-event-id") or (
-                name.startswith((b"mcp-", b"authorization", b"host")) and name.decode() in headers
-            ):
-                return None
-            if not self._gate.holds_token(name, value):
-                headers[name.decode("latin-1")] = value.strip().decode("latin-1")
-        accept = headers.get("accept", "")
-        usual = "application/json" in accept and "text/event-stream" in accept
-        return headers if usual and headers.get("content-type", "").startswith("application/json") else None
+    def protocol(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> FrontProtocol:
+        """Return what serves a connection; uvicorn calls this as it would the class."""
+        return FrontProtocol(self, config, server_state, app_state, _loop)
 
-    async def _watched(self, answering: Awaitable[DirectAnswer], receive: Receive, send: Send) -> None:
-        """Answer; if that takes a while, watch whether the client is still there, and give the call up if not."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        watch: list[asyncio.Task[None]] = []
 
-        async def watching() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            if task is not None:
-                task.cancel(_GONE)
+class _Turn:
+    """A request that is answered here, as uvicorn's protocol wants to see it."""
 
-        timer = loop.call_later(PATIENCE_SECONDS, lambda: watch.append(loop.create_task(watching())))
+    def __init__(self, *, keep_alive: bool) -> None:
+        self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
+        self.message_event = asyncio.Event()
+
+
+class FrontProtocol(HttpToolsProtocol):
+    """A connection of uvicorn's that answers plain calls itself."""
+
+    def __init__(
+        self,
+        front: Front,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        """Begin unconnected."""
+        super().__init__(config, server_state, app_state, loop)
+        self._front = front
+        self._held: list[bytes] | None = None
+        self._size = 0
+        self._names: dict[str, str] = {}
+        self._principal: Principal | None = None
+        self._answering: asyncio.Task[None] | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
+        if self._answering is not None and "mcp-session-id" not in self._names:
+            self._answering.cancel()
+        super().connection_lost(exc)
+
+    # -- what the parser tells
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take the white space around a value away: it is not part of it (RFC 9110, section 5.5)."""
+        super().on_header(name, value.strip(b" \t"))
+
+    def on_headers_complete(self) -> None:
+        """Hold a request that may be a plain call."""
+        if self.url == _URL and self._is_free() and self._may_be_plain() and self._is_admitted():
+            self._held, self._size = [], 0
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body of a request that is held."""
+        if self._held is None:
+            super().on_body(body)
+            return
+        self._held.append(body)
+        self._size += len(body)
+        if self._size > self._front.longest:
+            self._hand_on()
+
+    def on_message_complete(self) -> None:
+        """Answer a request that is held, if it is a plain call."""
+        if self._held is None:
+            super().on_message_complete()
+            return
+        message = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+        answering = self._front.server.answer(message, self._names, self._principal)
+        if answering is None:
+            self._hand_on()
+            super().on_message_complete()
+            return
+        self._held = None
+        if session := self._names.get("mcp-session-id"):
+            self._front.used(session)
+        turn = _Turn(keep_alive=self.parser.should_keep_alive())
+        self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
+        task = self._answering = self.loop.create_task(self._answered(turn, answering))
+        self.tasks.add(task)  # those that are waited for at the end
+        task.add_done_callback(self.tasks.discard)
+
+    # -- plain calls
+
+    def _is_free(self) -> bool:
+        """Whether no request before this one is still under way on this connection."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _is_admitted(self) -> bool:
+        gate, scope = self._front.gate, cast("Scope", self.scope)
+        self._principal = gate.principal(scope)
+        return gate.admits(scope)
+
+    def _may_be_plain(self) -> bool:
+        """Whether this is a call as usual clients send it, by its headers."""
+        if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+            return False
+        names: dict[str, str] = {}
+        holds_token = self._front.gate.holds_token
+        for name, value in self.headers:
+            if name in _UNUSUAL:
+                return False
+            text = name.decode("latin-1")
+            if text in names and (name in _ONCE or name.startswith(b"mcp-")):
+                return False
+            if not holds_token(name, value):
+                names[text] = value.decode("latin-1")
+        self._names = names
+        accept = names.get("accept", "")
+        return (
+            "application/json" in accept
+            and "text/event-stream" in accept
+            and names.get("content-type", "").startswith("application/json")
+            and int(names.get("content-length", "0")) <= self._front.longest
+        )
+
+    def _hand_on(self) -> None:
+        """Give a request that was held to ASGI, as if it came just now."""
+        pieces, self._held = self._held or [], None
+        super().on_headers_complete()
+        for piece in pieces:
+            super().on_body(piece)
+
+    async def _answered(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> None:
         try:
             answer = await answering
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args != (_GONE,) or task is None:
-                raise
-            task.uncancel()
-            return
+        except Exception:
+            self.logger.exception("Exception in a plain call")
+            turn.keep_alive = False
+            answer = None
         finally:
-            timer.cancel()
-            for watcher in watch:
-                watcher.cancel()
-        await _answer(send, answer)
+            self._answering = None
+        if self.transport.is_closing():
+            return
+        self._write(answer, keep_alive=turn.keep_alive)
+        if self.flow.write_paused:
+            await self.flow.drain()
+        turn.response_complete = True
+        if not turn.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _write(self, answer: DirectAnswer | None, *, keep_alive: bool) -> None:
+        status, kind, body = _parts(answer)
+        head = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            head += (name, b": ", value, b"\r\n")
+        head += (b"content-type: ", kind, b"\r\ncontent-length: %d\r\n" % len(body))
+        head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        if len(body) < _LARGE:
+            self.transport.write(b"".join((*head, body)))
+        else:
+            self.transport.writelines((b"".join(head), body))
 
 
-async def _answer(send: Send, answer: DirectAnswer) -> None:
-    kind = _JSON if answer.message else _EVENTS
-    status = HTTPStatus.OK if answer.error is None else ERROR_CODE_HTTP_STATUS.get(answer.error, HTTPStatus.OK)
-    headers = [(b"content-type", kind), (b"content-length", str(len(answer.message)).encode())]
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": answer.message})
-
-
-def _again(first: Message, receive: Receive) -> Receive:
-    """Return what receives a message that was received already, and then the others."""
-    messages = [first]
-
-    async def received() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return received
-
-
-def _without_margins(scope: Scope) -> Scope:
-    """Take the white space around the values of headers away: it is not part of them (RFC 9110, section 5.5)."""
-    if scope["type"] != "http":
-        return scope
-    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+def _parts(answer: DirectAnswer | None) -> tuple[int, bytes, bytes]:
+    """Return the status, the content type and the body of an answer; None is one that could not be made."""
+    if answer is None:
+        return 500, b"text/plain; charset=utf-8", b"Internal Server Error"
+    if not answer.message:
+        return 200, b"text/event-stream", b""
+    if answer.error is None:
+        return 200, b"application/json", answer.message
+    return int(ERROR_CODE_HTTP_STATUS.get(answer.error, HTTPStatus.OK)), b"application/json", answer.message

@@ -47,12 +47,13 @@ class HttpServerTransport:
         """Serve until cancelled; then give calls under way a moment to finish."""
         with _listening(self.options) as listening:
             where = f"http://{_shown(listening)}{PATH}"
+            app, front = application(server, self.options)
             config = uvicorn.Config(
-                application(server, self.options),
+                app,
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                http="httptools",
+                http=front.protocol if front else "httptools",  # type: ignore[arg-type]  # it is called as a class would be
                 loop="none",
                 timeout_graceful_shutdown=max(1, round(self.options.grace)),
             )
@@ -72,8 +73,8 @@ async def http_server_transport(options: ListenOptions) -> AsyncIterator[ServerT
     yield HttpServerTransport(options)
 
 
-def application(server: Server[Any], options: ListenOptions) -> ASGIApp:
-    """Return the ASGI application: CORS, the gate, and the SDK's endpoint."""
+def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, Front | None]:
+    """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
     manager = RememberingManager(
         app=server,
         max_request_body_size=options.max_request_bytes,
@@ -98,8 +99,8 @@ def application(server: Server[Any], options: ListenOptions) -> ASGIApp:
         expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
     )
     if not isinstance(server, DirectServer):
-        return behind
-    return Front(server, gate, behind, manager.touch)
+        return behind, None
+    return behind, Front(server, gate, manager.touch, options.max_request_bytes)
 
 
 def _visitors(options: ListenOptions) -> Visitors | None:

@@ -1,0 +1,189 @@
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from mcp_gateway_transport_http import mcp_gateway_server_transports
+
+from mcp_gateway.plugin import DirectAnswer
+from mcp_gateway_testkit import reference_server
+
+(PROVIDER,) = mcp_gateway_server_transports()
+HERE = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "5"}
+
+
+class Answering:
+    """Answers `{"plain": ...}` with itself, once it may, and nothing else."""
+
+    def __init__(self) -> None:
+        self.may, self.came, self.given_up = anyio.Event(), anyio.Event(), anyio.Event()
+        self.may.set()
+
+    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+        return self._answered(message) if message.startswith(b'{"plain"') else None
+
+    async def _answered(self, message: bytes) -> DirectAnswer:
+        self.came.set()
+        try:
+            await self.may.wait()
+        except BaseException:
+            self.given_up.set()
+            raise
+        if b"broken" in message:
+            raise RuntimeError("broken")
+        return DirectAnswer(message)
+
+
+@asynccontextmanager
+async def connected(answering: Answering, **options: str) -> AsyncIterator[SocketStream]:
+    """Serve; yield a connection."""
+    server: Any = reference_server()
+    server.answer = answering.answer
+    told: list[str] = []
+    opened = anyio.Event()
+
+    def ready(where: str) -> None:
+        told.append(where)
+        opened.set()
+
+    async with PROVIDER.bind({**HERE, **options}).open() as transport, anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: transport.serve(server, ready=ready))
+        with anyio.fail_after(30):
+            await opened.wait()
+            port = int(told[0].split(":")[2].removesuffix("/mcp"))
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                yield stream
+        answering.may.set()
+        tasks.cancel_scope.cancel()
+
+
+def head(length: int, *more: str, version: str = "1.1") -> bytes:
+    lines = [
+        f"POST /mcp HTTP/{version}",
+        "host: localhost",
+        "content-type: application/json",
+        "accept: application/json, text/event-stream",
+        f"content-length: {length}",
+        *more,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def request(body: bytes, *more: str) -> bytes:
+    return head(len(body), *more) + body
+
+
+async def response(stream: SocketStream) -> tuple[int, dict[str, str], bytes]:
+    """Read one response: status, headers, body."""
+    with anyio.fail_after(30):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += await stream.receive()
+        start, _, body = data.partition(b"\r\n\r\n")
+        first, *lines = start.decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        while len(body) < int(headers["content-length"]):
+            body += await stream.receive()
+    return int(first.split()[1]), headers, body
+
+
+async def test_a_plain_call_is_answered_and_the_connection_stays():
+    async with connected(Answering()) as stream:
+        for number in range(3):
+            await stream.send(request(b'{"plain":%d}' % number))
+            status, headers, body = await response(stream)
+            assert (status, headers["content-type"], body) == (200, "application/json", b'{"plain":%d}' % number)
+            assert "date" in headers
+            assert "connection" not in headers
+
+
+async def test_a_body_may_come_in_pieces():
+    body = b'{"plain":"%s"}' % (b"x" * 1_000_000)
+    async with connected(Answering()) as stream:
+        await stream.send(head(len(body)))
+        for at in range(0, len(body), 100_000):
+            await stream.send(body[at : at + 100_000])
+        assert (await response(stream))[2] == body
+
+
+async def test_what_is_not_plain_goes_the_usual_way_as_it_came():
+    async with connected(Answering()) as stream:
+        body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
+        body += b'"capabilities":{},"clientInfo":{"name":"x","version":"1"}}}'
+        await stream.send(head(len(body)))
+        await stream.send(body[:50])
+        await stream.send(body[50:])
+        with anyio.fail_after(30):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("more", ["content-encoding: gzip", "host: localhost", "origin: https://evil.example"])
+async def test_unusual_headers_are_for_the_usual_way(more):
+    answering = Answering()
+    async with connected(answering) as stream:
+        await stream.send(request(b'{"plain":1}', more))
+        assert (await response(stream))[0] >= 400
+    assert not answering.came.is_set()
+
+
+async def test_a_request_behind_another_waits_for_its_turn():
+    async with connected(Answering()) as stream:
+        await stream.send(request(b'{"plain":1}') + request(b"[]", "connection: close"))
+        data = b""
+        with anyio.fail_after(30), contextlib.suppress(anyio.EndOfStream):
+            while True:
+                data += await stream.receive()
+    first, second = data.split(b"HTTP/1.1 ")[1:]
+    assert first.startswith(b"200 ") and first.endswith(b'{"plain":1}')
+    assert second.startswith(b"400 ")
+
+
+async def test_a_client_that_leaves_gives_its_call_up():
+    answering = Answering()
+    answering.may = anyio.Event()
+    async with connected(answering) as stream:
+        await stream.send(request(b'{"plain":1}'))
+        with anyio.fail_after(30):
+            await answering.came.wait()
+            await stream.aclose()
+            await answering.given_up.wait()
+
+
+async def test_a_client_with_a_session_may_leave_and_its_call_goes_on():
+    answering = Answering()
+    answering.may = anyio.Event()
+    async with connected(answering) as stream:
+        await stream.send(request(b'{"plain":1}', "mcp-session-id: x"))
+        with anyio.fail_after(30):
+            await answering.came.wait()
+        await stream.aclose()
+        assert not answering.given_up.is_set()
+
+
+async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog):
+    async with connected(Answering()) as stream:
+        await stream.send(request(b'{"plain":"broken"}'))
+        status, headers, _ = await response(stream)
+        assert (status, headers["connection"]) == (500, "close")
+    assert "Exception in a plain call" in caplog.text
+
+
+async def test_a_request_that_says_close_is_answered_and_closed():
+    async with connected(Answering()) as stream:
+        await stream.send(request(json.dumps({"plain": 1}).encode(), "connection: close"))
+        _, headers, _ = await response(stream)
+        assert headers["connection"] == "close"
+        with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
+            await stream.receive()
+
+
+async def test_a_body_that_grows_beyond_the_bound_is_refused():
+    async with connected(Answering(), GATEWAY_MAX_REQUEST_BYTES="1000") as stream:
+        await stream.send(head(0).replace(b"content-length: 0", b"transfer-encoding: chunked"))
+        await stream.send(b"7d0\r\n" + b'{"plain":"' + b"x" * 1990 + b"\r\n0\r\n\r\n")
+        with anyio.fail_after(30):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 413 ")
