@@ -25,6 +25,17 @@ def test_what_passes_through_stays_byte_for_byte_the_same():
     assert b"".join(written(fields)) == ODD.replace(b"\\u00e9", "é".encode())
 
 
+@pytest.mark.parametrize("wrong", [b'{"\xff":1}', b'{"a":"\xff"}', b'"\xff"', b"\xff"])
+def test_what_is_not_utf_8_does_not_pass_through(wrong):
+    assert (
+        as_call(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + wrong + b"}}")
+        is None
+    )
+    assert as_remote_call(Raw(b'{"tool_name":"x","arguments":' + wrong + b"}x")) is None
+    with pytest.raises(ValueError, match=r"utf-8|malformed"):
+        as_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + wrong + b"}}")
+
+
 @pytest.mark.parametrize("id_", [1, 0, -7, 2**70, "a", ""])
 def test_an_id_is_a_whole_number_or_a_text(id_):
     assert json.loads(bytes(as_call(call(id=id_)).id)) == id_

@@ -52,8 +52,8 @@ _answer = json.Decoder(Answer)
 def as_call(message: bytes) -> Call | None:
     """Read a message as a plain call; None if it is anything else."""
     try:
-        call = _call.decode(message)
-    except (DecodeError, RecursionError):
+        call = _call.decode(_text(message))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = call.method == "tools/call" and call.jsonrpc == "2.0" and _is_id(bytes(call.id))
     return call if plain and _is_object(call.params.arguments) else None
@@ -63,7 +63,7 @@ def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
     """Read the arguments of `call_remote_tool`; None if they ask for anything special."""
     try:
         call = _remote.decode(arguments) if arguments is not UNSET else None
-    except (DecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return call if call is not None and _is_object(call.arguments) else None
 
@@ -76,7 +76,7 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
 
     """
     try:
-        answer = _answer.decode(message)
+        answer = _answer.decode(_text(message))
         if answer.result is not UNSET:
             return _fields.decode(answer.result), None
     except DecodeError as error:
@@ -102,6 +102,18 @@ def written(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
 def quoted(text: str) -> bytes:
     """Write a string as JSON."""
     return _encode(text)
+
+
+def _text(message: bytes) -> bytes:
+    """Return a message that is UTF-8, which msgspec does not check where it does not read.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+
+    """
+    if not message.isascii():
+        message.decode()
+    return message
 
 
 def _is_id(raw: bytes) -> bool:

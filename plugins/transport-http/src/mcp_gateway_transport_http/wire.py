@@ -192,7 +192,7 @@ def _refused(reply: Reply, *, in_session: bool) -> bytes:
         raise NotSent(f"HTTP {status}")
     try:
         head = _head.decode(reply.body)
-    except (DecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         head = _Head()
     if head.error is None:
         raise ServerUnavailable(f"it answered HTTP {status}")
@@ -202,7 +202,7 @@ def _refused(reply: Reply, *, in_session: bool) -> bytes:
 def _answers(event: bytes, request_id: int) -> bool:
     try:
         head = _head.decode(event)
-    except (DecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return head.method is None and head.id in (request_id, str(request_id))
 

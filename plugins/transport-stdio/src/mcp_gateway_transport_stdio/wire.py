@@ -87,7 +87,7 @@ class Wire:
         if self._waiting:
             try:
                 head = _head.decode(line)
-            except (DecodeError, RecursionError):
+            except (DecodeError, UnicodeDecodeError, RecursionError):
                 pass
             else:
                 future = self._waiting.get(head.id) if isinstance(head.id, int) and head.method is None else None

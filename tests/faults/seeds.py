@@ -1,0 +1,44 @@
+"""What each target usually gets: there fuzzing begins."""
+
+from __future__ import annotations
+
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "server_file": (
+        b'{"servers": [{"name": "a", "command": "x", "args": ["${HOME}"], "env": {"A": "1"}, "timeout": 3}]}',
+        b'{"mcpServers": {"My Server!": {"url": "http://h/mcp", "headers": {"A": "${EMPTY:-x}"}, "timeout": 5000}}}',
+        b'// comment\n{"servers": {"b": {"type": "http", "url": "https://h:1/", "disabled": true,},},}',
+    ),
+    "environment": (b"servers.json\nstdio\nmemory\nbm25\n10\nauto\n300\nstateless\n30\n3", b"\nhttp\nredis"),
+    "variables": (b"${A}", b"$${A}", b"${B:-${A}}", b"${env:A}", b"${A:-}"),
+    "frame": (
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":1.0},"_meta":{"a":1}}}',
+        b'{"tool_name":"a__b","arguments":{"x":[null,"\\u00e9"]}}',
+        b'{"jsonrpc":"2.0","id":"x","result":{"content":[{"type":"text","text":"a"}],"isError":false,"big":1e400}}',
+        b'{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no","data":{}}}',
+    ),
+    "lines": (
+        b'\x05\x20\x01\x40{"jsonrpc":"2.0","id":12,"result":{}}\n\n{"a":"'
+        + b"x" * 100
+        + b'","id":"s","jsonrpc":"2.0"}\nr',
+    ),
+    "arguments": (
+        b'{"query":"x","max_results":3,"use_regex":true,"server":["a"],"explain":false}',
+        b'{"server_name":"a"}',
+        b'{"tool_name":"a__b","arguments":"{\\"x\\": 1}","auth_header":"Bearer x"}',
+    ),
+    "definitions": (
+        b'{"tools":[{"name":"t","inputSchema":{"type":"object","properties":{"p":{"type":"string"}}}}]}',
+        b'{"tools":[{"name":"","description":7},{"name":"a__b c\\u00e9"}],"hints":{"tools":[1,"public"]}}',
+    ),
+    "names": (b"alpha\ntool", b"My Server!\n" + b"x" * 80, b"a_b\nc__d", b"__\n"),
+    "events": (
+        b"\x03\x07\x02\x09id: 1\r\ndata: {\ndata: }\n\n: comment\nretry: 10\nevent: message\rdata\r\rdata:x\n\n",
+    ),
+    "response": (
+        b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+        b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata: 2\n\n",
+        b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n[1, 2, 3]\r\n0\r\n\r\n",
+        b"\x00\x00\x00\x00HTTP/1.0 404\r\nContent-Encoding: gzip\r\n\r\nxx",
+    ),
+    "query": (b"\x03read a file", b"\x83^tool_[0-4]$", b"\x01(a|b){2,}?.*[^x]\\d+(?i)", b"\x05alpha__tool_1 serch"),
+}
