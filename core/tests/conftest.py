@@ -40,6 +40,7 @@ def _nothing_from_outside(monkeypatch, tmp_path):
             "REDIS_URL",
         }:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
 

@@ -40,6 +40,8 @@ DEFAULTS = {
     "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
     "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),
     "GATEWAY_DIRECT": ("direct", True, "false", False),
+    "GATEWAY_PINNING": ("pinning", "warn", "Block", "block"),
+    "GATEWAY_STATE_DIR": ("state", None, "/x", Path("/x")),
     "GATEWAY_PLUGINS": ("plugins", "", "a,b", "a,b"),
     "GATEWAY_DISABLED_PLUGINS": ("disabled_plugins", "", "c", "c"),
 }

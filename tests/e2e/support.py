@@ -138,7 +138,8 @@ class Workshop:
     def environment(self, config: Path, **variables: str) -> dict[str, str]:
         """Return the environment of a gateway: nothing of the tester's own settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MCP_GATEWAY_"))}
-        return {**kept, "SERVER_CONFIG_PATH": str(config), "GATEWAY_LOG_FORMAT": "json", **variables}
+        ours = {"SERVER_CONFIG_PATH": str(config), "GATEWAY_LOG_FORMAT": "json"}
+        return {**kept, **ours, "GATEWAY_STATE_DIR": str(self.folder / "state"), **variables}
 
     def start(self, command: list[str], environment: dict[str, str], **options: Any) -> Process:
         """Start a program."""

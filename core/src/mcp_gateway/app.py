@@ -22,6 +22,8 @@ from mcp_gateway.fitting import open_fitting, opened
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.parking import Parking
 from mcp_gateway.personal import Personal
+from mcp_gateway.pinning import Pinning
+from mcp_gateway.pinshelf import open_shelf
 from mcp_gateway.plugin import (
     Bound,
     GatewayError,
@@ -77,7 +79,8 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         registry = Registry.of(servers.specs, servers.disabled)
         access = Access(fitting.strategies, fitting.client_transports)
         steady = Steady(storage)
-        shared = Shared(registry, Definitions(steady, environment.tool_ttl), Replicas(steady, tasks))
+        pinning = Pinning(environment.pinning, open_shelf(storage, environment.state), lambda: registry.catalogue)
+        shared = Shared(registry, Definitions(steady, environment.tool_ttl), Replicas(steady, tasks), pinning)
         discovery = Discovery(registry, access, pool, shared, tasks)
         personal = Personal(registry, environment.idle_timeout)
         views = Views(registry, access, discovery, personal, tasks)

@@ -36,7 +36,8 @@ class Offer:
     description: its `instructions`, or its title; `hello` is all that it said of itself
     when it was greeted, and `told` what it was told that clients can do. `hints` say for
     each kind by its name how long the list is good. `namespace` begins the names of its
-    tools and prompts; None if nothing does, and empty if the server's name does.
+    tools and prompts; None if nothing does, and empty if the server's name does. `withheld` says
+    of tools that are not among `tools`, though the server has them, why that is so.
     """
 
     server: str
@@ -50,6 +51,11 @@ class Offer:
     hints: Mapping[str, Hint] = field(default_factory=dict, compare=False)
     fetched: float = field(default=0.0, compare=False)
     namespace: str | None = field(default="", compare=False)
+    withheld: Mapping[str, str] = field(default_factory=dict)
+
+    def why_withheld(self, name: str) -> str | None:
+        """Return why the tool that was called `name` here is not offered, if it was there and is withheld."""
+        return next((why for own, why in self.withheld.items() if self.full_name(own) == name), None)
 
     def full_name(self, own: str) -> str:
         """Return what a tool or prompt of this server is called in the gateway."""

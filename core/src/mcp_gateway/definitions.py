@@ -122,6 +122,7 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
             hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
             fetched=stamp.fetched if stamp else 0.0,
             namespace=spec.namespace,
+            withheld={},
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         offer = None

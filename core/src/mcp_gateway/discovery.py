@@ -168,11 +168,12 @@ class Discovery:
         except ServerUnavailable as error:
             self._failed(spec, State.DOWN, error)
             raise
+        admitted = await self.shared.pinning.admitted(spec, offer)
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
         self._pauses.pop(spec.name, None)
-        await self.shared.put(spec, offer, turn)
-        return offer
+        await self.shared.put(spec, offer, admitted, turn)
+        return admitted
 
     def asker(self, spec: ServerSpec, caller: Caller) -> Caller:
         """Return as whom to ask a server: with the caller's credentials, and the most that any client can do."""
@@ -197,6 +198,7 @@ class Discovery:
             hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
             fetched=time.time(),
             namespace=spec.namespace,
+            withheld={},
         )
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:

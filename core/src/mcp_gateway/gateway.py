@@ -44,6 +44,12 @@ class UnknownMethod(GatewayError):
     code = "unknown_method"
 
 
+class ToolWithheld(GatewayError):
+    """The server has such a tool, but its definition has changed and nobody has approved that."""
+
+    code = "tool_withheld"
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """What the gateway does, in three straight lines."""
@@ -166,6 +172,8 @@ class Gateway:
         if tools is None or (tool is None and tools.age > _RECHECK_SECONDS):
             tools = await self.views.discover(spec, caller)
             tool = tools.own_name(name)
+        if (why := tools.why_withheld(name)) is not None:
+            raise ToolWithheld(f"the tool {name!r} is withheld: {why}")
         if tool is None and self.routing.transparent is not None and not tools.modern:
             return tools, name  # a modern server's tool may be missing because it must not be called
         if tool is None:

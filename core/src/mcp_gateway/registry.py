@@ -79,7 +79,14 @@ class Registry:
         A caller may have states of his `own`, and a catalogue.
         """
         known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **(own or {})}
-        return [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
+        notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
+        return [*notes, *(_withheld(offer) for offer in known.values() if offer.withheld)]
+
+
+def _withheld(offer: Offer) -> str:
+    tools = f"{len(offer.withheld)} tool{'' if len(offer.withheld) == 1 else 's'}"
+    names = ", ".join(sorted(offer.withheld)[:5])
+    return f"{offer.server}: {tools} withheld, whose definitions have changed and wait for approval: {names}"
 
 
 def _note(server: str, state: ServerState, *, known: bool) -> str:

@@ -14,6 +14,7 @@ from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Definitions, Stamp, Stored, identity
 from mcp_gateway.interaction import widens
+from mcp_gateway.pinning import Pinning
 from mcp_gateway.registry import Registry
 from mcp_gateway.replicas import Replicas
 from mcp_gateway.states import State
@@ -31,6 +32,7 @@ class Shared:
     registry: Registry
     definitions: Definitions
     replicas: Replicas
+    pinning: Pinning
     _stamps: dict[str, Stamp] = field(default_factory=dict)
 
     def is_fresh(self, known: Offer | Stamp) -> bool:
@@ -41,19 +43,21 @@ class Shared:
         """Forget a server that is configured in another way, or not at all."""
         self._stamps.pop(server, None)
 
-    async def put(self, spec: ServerSpec, offer: Offer, turn: str = "") -> None:
-        """Put what a server said into registry and storage, and tell the other replicas."""
-        self.registry.put(offer)
+    async def put(self, spec: ServerSpec, offer: Offer, admitted: Offer, turn: str = "") -> None:
+        """Put what a server said into storage, and what is admitted of it into the registry; tell the replicas."""
+        self.registry.put(admitted)
         self._stamps[spec.name] = stamp = await self.definitions.save(spec, offer, turn)
         await self.replicas.tell(identity(spec), stamp)
 
     async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Take over what is fresh in storage, and say whether it was; what is old there serves meanwhile."""
         stored = await self.definitions.load(spec)
-        if self._take(spec, capabilities, stored):
+        if await self._take(spec, capabilities, stored):
             return True
-        if stored is not None and spec.name not in self.registry.catalogue.servers and self.registry.is_current(spec):
-            self.registry.put(stored.offer, State.STARTING)
+        if stored is not None and spec.name not in self.registry.catalogue.servers:
+            admitted = await self.pinning.admitted(spec, stored.offer)
+            if self.registry.is_current(spec) and spec.name not in self.registry.catalogue.servers:
+                self.registry.put(admitted, State.STARTING)
         return False
 
     async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
@@ -63,7 +67,7 @@ class Shared:
             return False
         offer = self.registry.catalogue.servers.get(spec.name)
         if offer is None or known is None or stamp.digest != known.digest:
-            return not self._take(spec, capabilities, await self.definitions.load(spec))
+            return not await self._take(spec, capabilities, await self.definitions.load(spec))
         self._stamps[spec.name] = stamp
         self.registry.put(replace(offer, fetched=max(offer.fetched, min(stamp.fetched, time.time()))))
         return False
@@ -75,7 +79,7 @@ class Shared:
         async def done(_: str) -> bool:
             stamp = await self.definitions.stamp(spec)
             fresh = stamp is not None and self.is_fresh(stamp)
-            return fresh and self._take(spec, capabilities, await self.definitions.load(spec))
+            return fresh and await self._take(spec, capabilities, await self.definitions.load(spec))
 
         async with self.replicas.turn(identity(spec), done) as turn:
             yield turn
@@ -89,19 +93,20 @@ class Shared:
             stamp = await self.definitions.stamp(spec) if first else None
             if stamp is None or stamp.turn in {"", before and before.turn}:
                 return False
-            taken = self._take(spec, capabilities, await self.definitions.load(spec))
+            taken = await self._take(spec, capabilities, await self.definitions.load(spec))
             return taken and stamp.turn != first  # that turn had begun before: it may have been too early
 
         async with self.replicas.turn(identity(spec), done) as turn:
             yield turn
 
-    def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
+    async def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
         """Put fresh definitions into the registry, unless the server was told less than it could be told here."""
         if stored is None or not self.is_fresh(stored.stamp) or widens(capabilities, stored.offer.told):
             return False
+        admitted = await self.pinning.admitted(spec, stored.offer)
         if not self.registry.is_current(spec):
             return False
         self._stamps[spec.name] = stored.stamp
-        self.registry.put(stored.offer)
+        self.registry.put(admitted)
         log.info("definitions found in storage", server=spec.name, tools=len(stored.offer.tools))
         return True

@@ -138,7 +138,8 @@ async def test_a_request_behind_another_waits_for_its_turn():
             while True:
                 data += await stream.receive()
     first, second = data.split(b"HTTP/1.1 ")[1:]
-    assert first.startswith(b"200 ") and first.endswith(b'{"plain":1}')
+    assert first.startswith(b"200 ")
+    assert first.endswith(b'{"plain":1}')
     assert second.startswith(b"400 ")
 
 

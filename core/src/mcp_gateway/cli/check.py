@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.pinshelf import filed_pins
 from mcp_gateway.plugin import ConfigError
 
 
@@ -13,7 +14,7 @@ def check(reading: Reading, *, as_json: bool) -> int:
     problems: list[str] = []
     warnings: list[str] = []
     servers: list[str] = []
-    for step in (_settings, _servers):
+    for step in (_settings, _servers, _pins):
         try:
             step(reading, problems, warnings, servers)
         except ConfigError as error:
@@ -37,6 +38,18 @@ def _servers(reading: Reading, problems: list[str], warnings: list[str], servers
     unusable = [server for server in found.disabled if not server.on_purpose]
     problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
     warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
+
+
+def _pins(reading: Reading, _problems: list[str], warnings: list[str], _servers: list[str]) -> None:
+    """Say which tools have changed, and which are suspicious, as far as files of this machine have it."""
+    if reading.environment.pinning == "off":
+        return
+    for spec in reading.servers.specs:
+        for tool, pin in filed_pins(spec, reading.environment.state).items():
+            if pin.pending:
+                warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
+            if pin.flags:
+                warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
 
 
 def _print(problems: list[str], warnings: list[str], servers: list[str]) -> None:

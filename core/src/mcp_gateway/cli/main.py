@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(command: str, arguments: argparse.Namespace) -> int:
+def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command
     """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
     reading = Reading.of(arguments)
     match command:
@@ -52,6 +52,14 @@ def _run(command: str, arguments: argparse.Namespace) -> int:
             from mcp_gateway.cli.schema import show_schema
 
             return show_schema(reading)
+        case "pins":
+            from mcp_gateway.cli.pins import show_pins
+
+            return show_pins(reading, as_json=arguments.json)
+        case "approve":
+            from mcp_gateway.cli.pins import approve
+
+            return approve(reading, arguments.server, arguments.tool)
         case "servers":
             from mcp_gateway.cli.servers import show_servers
 
@@ -94,6 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("arguments", nargs="?", default="{}", help="a JSON object, or - to read it from standard input")
     _with_json(commands.add_parser("check", help="say whether the configuration is right"))
     _with_json(commands.add_parser("plugins", help="list what is installed, selected and broken"))
+    _with_json(commands.add_parser("pins", help="list the tools whose definitions have changed or look suspicious"))
+    right = commands.add_parser("approve", help="take changed definitions for right")
+    right.add_argument("server", help="the server's name")
+    right.add_argument("tool", nargs="?", help="the tool's own name; without it, all of the server's")
     commands.add_parser("schema", help="print the JSON Schema of the file of servers")
     return parser
 

@@ -17,6 +17,7 @@ from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker,
 from mcp_gateway.providers import EVERYTHING, Providers, Shelf
 
 AuthMode = Literal["auto", "static", "forward"]
+PinningMode = Literal["warn", "block", "off"]
 LogFormat = Literal["auto", "console", "json"]
 
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
@@ -88,6 +89,14 @@ class Environment(Options):
     plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
     direct: bool = Field(
         default=True, alias="GATEWAY_DIRECT", description="Answer plain calls on the fast lane, past the MCP SDK"
+    )
+    pinning: Annotated[PinningMode, _in_lower_case] = Field(
+        "warn",
+        alias="GATEWAY_PINNING",
+        description="When a tool's definition has changed since it was first seen: warn, block or off",
+    )
+    state: Path | None = Field(
+        None, alias="GATEWAY_STATE_DIR", description="The folder for what is remembered on this machine, such as pins"
     )
     disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
 

@@ -1,0 +1,85 @@
+"""`pins` and `approve`: which tools are not what they were when they were first seen, and that this is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.fitting import opened
+from mcp_gateway.names import nearest
+from mcp_gateway.pins import Pins
+from mcp_gateway.pinshelf import PinShelf, open_shelf, pin_name
+from mcp_gateway.plugin import ConfigError
+
+
+def show_pins(reading: Reading, *, as_json: bool) -> int:
+    """Print what is remembered of each server's tools, and what waits for approval."""
+    return anyio.run(_show, reading, as_json)
+
+
+def approve(reading: Reading, server: str, tool: str | None) -> int:
+    """Take the changed definitions of a server's tools, or of one of them, for right."""
+    return anyio.run(_approve, reading, server, tool)
+
+
+async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    found: dict[str, Pins] = {}
+    async with _shelf(reading) as shelf:
+        for spec in reading.servers.specs:
+            found[spec.name] = await _all(shelf, spec)
+    if as_json:
+        print(json.dumps({"servers": {name: _as_json(pins) for name, pins in found.items()}}, ensure_ascii=False))
+        return 0
+    for name, pins in found.items():
+        waiting = sum(bool(pin.pending) for pin in pins.values())
+        print(f"{name}: {len(pins)} tools pinned, {waiting} changed")
+        for tool, pin in pins.items():
+            if pin.pending:
+                print(f"  {tool} has changed: {pin.change}")
+            if pin.flags:
+                print(f"  {tool} is suspicious: {', '.join(pin.flags)}")
+    if any(pin.pending for pins in found.values() for pin in pins.values()):
+        print("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
+    return 0
+
+
+def _as_json(pins: Pins) -> dict[str, object]:
+    return {tool: {"changed": pin.change or None, "suspicious": list(pin.flags)} for tool, pin in pins.items()}
+
+
+async def _approve(reading: Reading, server: str, tool: str | None) -> int:
+    specs = {spec.name: spec for spec in reading.servers.specs}
+    if server not in specs:
+        near = nearest(server, specs, 1)
+        raise ConfigError(f"no server is called {server!r}; {f'did you mean {near[0]!r}? ' if near else ''}")
+    approved: list[str] = []
+    async with _shelf(reading) as shelf:
+        for own in (False, True):
+            name = pin_name(specs[server], own=own)
+            pins = await shelf.load(name)
+            changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
+            if changed:
+                await shelf.save(name, {**pins, **{one: pin.approved() for one, pin in changed.items()}})
+            approved += [f"{one}: {pin.change}" for one, pin in changed.items()]
+    for line in approved:
+        print(f"approved: {line}")
+    if not approved:
+        raise ConfigError(f"nothing of {tool or server!r} waits for approval; see mcp-orchestration-gateway pins")
+    print("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
+    return 0
+
+
+async def _all(shelf: PinShelf, spec: ServerSpec) -> Pins:
+    """Return a server's pins, those of callers' own credentials behind the others."""
+    return {**await shelf.load(pin_name(spec, own=True)), **await shelf.load(pin_name(spec, own=False))}
+
+
+@asynccontextmanager
+async def _shelf(reading: Reading) -> AsyncIterator[PinShelf]:
+    async with opened(reading.settings.storage) as storage:
+        yield open_shelf(storage, reading.environment.state)

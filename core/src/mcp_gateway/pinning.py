@@ -1,0 +1,145 @@
+"""Pinning: noticing that a tool's definition is not any more what it was when it was first seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import anyio.to_thread
+import structlog
+
+from mcp_gateway.catalogue import Catalogue, Definition, Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.settings import PinningMode
+from mcp_gateway.pins import MAX_PINS, Pin, Pins, fields_of, hash_of
+from mcp_gateway.pinshelf import PinShelf, pin_name
+from mcp_gateway.plugin import StorageError
+from mcp_gateway.scanner import distinctive, scanned
+
+log = structlog.get_logger(__name__)
+
+MAX_TOLD = 3
+"""How many changes of one tool are warned of; a tool that changes all the time is then told of at `debug` only."""
+
+_IN_A_THREAD = 50
+
+
+@dataclass(slots=True)
+class Pinning:
+    """Compares every offer with the pins, before anybody sees it. `seen` returns the catalogue of all.
+
+    What a caller's own credentials show has pins of its own, with hashes in the place of what
+    it says; they are the same for all callers, so a definition that another caller was shown is known.
+    """
+
+    mode: PinningMode
+    shelf: PinShelf
+    seen: Callable[[], Catalogue]
+    _kept: dict[str, Pins] = field(default_factory=dict)
+    _unsaved: set[str] = field(default_factory=set)
+    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+    _failing: bool = False
+
+    async def admitted(self, spec: ServerSpec, offer: Offer, *, own: bool = False) -> Offer:
+        """Return an offer as it may be seen: with `block`, without the tools that have changed and are not approved."""
+        if self.mode == "off" or not offer.tools:
+            return offer
+        name = pin_name(spec, own=own)
+        before = await self._before(name)
+        if before is None:
+            why = "the pins cannot be read, so nobody can tell whether its definition has changed; the log says why"
+            return replace(offer, tools=(), withheld={tool["name"]: why for tool in offer.tools})
+        others = self._others(offer.server)
+        if len(offer.tools) < _IN_A_THREAD:
+            after = _compared(before, offer.tools, others, own)
+        else:
+            after = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
+        if after != before or name in self._unsaved:
+            await self._keep(name, after)
+        self._tell(spec, before, after)
+        return self._without_changed(offer, after) if self.mode == "block" else offer
+
+    async def _before(self, name: str) -> Pins | None:
+        """Return the pins of a server; None if they are needed and cannot be read."""
+        if name in self._unsaved:
+            return self._kept[name]
+        try:
+            self._kept[name] = await self.shelf.load(name)
+        except StorageError as error:
+            self._complain(error)
+            return self._kept.get(name) if self.mode == "block" else self._kept.setdefault(name, {})
+        self._failing = False
+        return self._kept[name]
+
+    def _others(self, server: str) -> frozenset[str]:
+        offers = self.seen().servers
+        mine = offers[server].by_name if server in offers else {}
+        names = (name for other, offer in offers.items() if other != server for name in offer.by_name)
+        return distinctive(names) - frozenset(mine)
+
+    async def _keep(self, name: str, pins: Pins) -> None:
+        self._kept[name] = pins
+        try:
+            await self.shelf.save(name, pins)
+        except StorageError as error:
+            self._unsaved.add(name)
+            self._complain(error)
+        else:
+            self._unsaved.discard(name)
+            self._failing = False
+
+    def _complain(self, error: StorageError) -> None:
+        if not self._failing:
+            log.warning(
+                "pins cannot be kept; changes of definitions are noticed within this run only", reason=str(error)
+            )
+        self._failing = True
+
+    def _tell(self, spec: ServerSpec, before: Pins, after: Pins) -> None:
+        for tool, pin in after.items():
+            was, told = before.get(tool), self._told.get((spec.name, tool), 0)
+            if not (pin.pending or pin.flags):
+                continue
+            if told and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
+                continue  # it was said before, in this run
+            self._told[spec.name, tool] = told + 1
+            self._tell_of(spec, tool, pin, log.warning if told < MAX_TOLD else log.debug)
+
+    def _tell_of(self, spec: ServerSpec, tool: str, pin: Pin, tell: Callable[..., object]) -> None:
+        if pin.pending:
+            withheld = {"withheld": True} if self.mode == "block" else {}
+            tell("a tool's definition has changed", server=spec.name, tool=tool, change=pin.change, **withheld)
+        if pin.flags:
+            tell("suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
+
+    def _without_changed(self, offer: Offer, pins: Pins) -> Offer:
+        changed = {
+            tool["name"]: pins[tool["name"]].change
+            for tool in offer.tools
+            if tool["name"] in pins and pins[tool["name"]].pending
+        }
+        if not changed:
+            return offer
+        advice = "; who runs the gateway can look at it and approve it: mcp-orchestration-gateway approve"
+        withheld = {
+            name: f"its definition has changed since it was first seen: {change}{advice} {offer.server} {name}"
+            for name, change in changed.items()
+        }
+        return replace(
+            offer, tools=tuple(tool for tool in offer.tools if tool["name"] not in changed), withheld=withheld
+        )
+
+
+def _compared(before: Pins, tools: tuple[Definition, ...], others: frozenset[str], hidden: bool) -> Pins:  # noqa: FBT001  # run_sync takes no keywords
+    """Return the pins after these tools were seen; those of tools that are gone stay."""
+    after = dict(before)
+    for tool in tools:
+        name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)
+        pin = after.get(name)
+        if pin is not None and hashed == (pin.pending or hashed) and hashed in (*pin.known, pin.pending):
+            after[name] = pin if pin.flags == flags else replace(pin, flags=flags)
+        elif pin is not None:
+            after[name] = pin.seen(hashed, fields_of(tool, hidden=hidden), flags)
+        elif len(after) < MAX_PINS:
+            after[name] = Pin((hashed,), fields_of(tool, hidden=hidden), flags=flags)
+    return after

@@ -1,0 +1,151 @@
+"""Pins: what is remembered of each tool's definition, and in which fields a later one differs from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from mcp_gateway.catalogue import Definition
+
+PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+"""The fields that count: those that a model reads, or a client decides by."""
+
+MAX_PINS = 20_000
+"""How many tools of one server are remembered."""
+
+_MAX_FIELDS, _MAX_FIELD, _MAX_SHOWN, _MAX_SAID, _AROUND = 200, 2000, 4, 60, 20
+_MAX_KNOWN = 20
+
+Fields = Mapping[str, str]
+"""The parts of a definition as text, by their paths: `inputSchema.properties.path.description`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A tool as it was first seen or approved: hashes of what is `known` to be right, and the fields of the last of it.
+
+    `pending` is the hash of what it is now, if that is something else, and `pending_fields`
+    are the fields of that. `flags` name the scanner's rules that the tool as it is now breaks.
+    """
+
+    known: tuple[str, ...]
+    fields: Fields
+    pending: str = ""
+    pending_fields: Fields = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> str:
+        """What has changed, in a line; empty if nothing has."""
+        return difference(self.fields, self.pending_fields) if self.pending else ""
+
+    def approved(self) -> Pin:
+        """Return the pin of one who has looked at the change and finds it right."""
+        return Pin((*self.known, self.pending)[-_MAX_KNOWN:], self.pending_fields, flags=self.flags)
+
+    def seen(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
+        """Return the pin after the tool was seen again."""
+        if hashed in self.known:
+            return replace(self, pending="", pending_fields={}, flags=flags)
+        return replace(self, pending=hashed, pending_fields=fields, flags=flags)
+
+
+Pins = dict[str, Pin]
+"""The pins of one server, by the server's own names of its tools."""
+
+
+def hash_of(definition: Definition) -> str:
+    """Hash what counts of a definition."""
+    counted = {name: definition[name] for name in PINNED if name in definition}
+    return sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]:
+    """Take a definition apart; with `hidden`, hashes stand for what it says."""
+    found: dict[str, str] = {}
+    for path, value in _parts(definition):
+        if len(found) == _MAX_FIELDS:
+            break
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        found[path] = f"#{sha256(text.encode(errors='replace')).hexdigest()[:8]}" if hidden else text[:_MAX_FIELD]
+    return found
+
+
+def difference(before: Fields, after: Fields) -> str:
+    """Say in a line which fields differ, and what they said and say."""
+    changes = [_change(path, before.get(path), after.get(path)) for path in (*before, *(set(after) - set(before)))]
+    said = [change for change in changes if change]
+    more = [f"and {len(said) - _MAX_SHOWN} more"] if len(said) > _MAX_SHOWN else []
+    return "; ".join([*said[:_MAX_SHOWN], *more]) or "further on than is remembered of its fields"
+
+
+def dumped(pins: Pins) -> bytes:
+    """Write pins for storage."""
+    tools = {
+        name: {
+            "known": pin.known,
+            "fields": pin.fields,
+            "flags": pin.flags,
+            **({"pending": pin.pending, "pending_fields": pin.pending_fields} if pin.pending else {}),
+        }
+        for name, pin in pins.items()
+    }
+    return json.dumps({"pins": 1, "tools": tools}, indent=1).encode()
+
+
+def loaded(value: bytes) -> Pins:
+    """Read what `dumped` wrote.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    try:
+        return {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError("these are no pins") from error
+
+
+def _pin(kept: Mapping[str, Any]) -> Pin:
+    return Pin(
+        tuple(map(str, kept["known"])),
+        {str(path): str(text) for path, text in kept["fields"].items()},
+        str(kept.get("pending", "")),
+        {str(path): str(text) for path, text in kept.get("pending_fields", {}).items()},
+        tuple(map(str, kept.get("flags", ()))),
+    )
+
+
+def _parts(definition: Definition) -> Iterator[tuple[str, object]]:
+    """Iterate over what is not taken apart further: texts, numbers, lists."""
+    rest: list[tuple[str, object]] = [(name, definition[name]) for name in reversed(PINNED) if name in definition]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, dict) and value:
+            rest += [(f"{path}.{name}", inner) for name, inner in reversed(value.items())]
+        else:
+            yield path, value
+
+
+def _change(path: str, before: str | None, after: str | None) -> str:
+    if before == after:
+        return ""
+    if before is None:
+        return f"{path} is new: {_quoted(after or '')}"
+    if after is None:
+        return f"{path} is gone"
+    if before.startswith("#") and after.startswith("#"):
+        return f"{path} has changed"
+    start = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), None)
+    start = max(0, (min(len(before), len(after)) if start is None else start) - _AROUND)
+    return f"{path} was {_quoted(before, start)} and is {_quoted(after, start)}"
+
+
+def _quoted(text: str, start: int = 0) -> str:
+    """Quote a part of a text on one line, with what cannot be seen written as escapes."""
+    part = text[start : start + _MAX_SAID]
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in part)
+    return f"{'…' if start else ''}{shown!r}{'…' if len(text) > start + _MAX_SAID else ''}"

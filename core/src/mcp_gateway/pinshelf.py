@@ -1,0 +1,157 @@
+"""Where pins are kept: they must outlive the gateway and every cache, or a restart would make all definitions new.
+
+A storage backend that several gateways share keeps them without expiry, so that the replicas know the same. Any
+other one may be gone with the process: then they are files in the user's state folder, not beside the
+configuration, which may be read-only, and which is other people's to write.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.pins import Pins, dumped, loaded
+from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError
+
+PREFIX = "mcp-gateway:1:pins:"
+"""Begins every key; the number is the version of the values' form."""
+
+_SECONDS = 5.0
+
+
+class PinShelf(Protocol):
+    """Keeps the pins of each server under a name. Both methods raise `StorageError` if that does not work."""
+
+    async def load(self, name: str) -> Pins:
+        """Return what is kept, nothing if nothing is."""
+        ...
+
+    async def save(self, name: str, pins: Pins) -> None:
+        """Keep pins in the place of those that were kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPins:
+    """Pins in a storage backend."""
+
+    storage: StorageBackend
+
+    async def load(self, name: str) -> Pins:
+        """Return what is kept."""
+        import anyio
+
+        try:
+            with anyio.fail_after(_SECONDS):
+                value = await self.storage.get(PREFIX + name)
+            return {} if value is None else loaded(value)
+        except ValueError as error:
+            raise StorageError(
+                f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
+            ) from None
+        except Exception as error:  # noqa: BLE001  # a border with foreign code
+            raise _as_storage_error(error) from None
+
+    async def save(self, name: str, pins: Pins) -> None:
+        """Keep pins, for good."""
+        import anyio
+
+        try:
+            with anyio.fail_after(_SECONDS):
+                await self.storage.set(PREFIX + name, dumped(pins), ttl=None)
+        except Exception as error:  # noqa: BLE001  # a border with foreign code
+            raise _as_storage_error(error) from None
+
+
+@dataclass(slots=True)
+class FiledPins:
+    """Pins in files, one a server, each replaced whole. A file that has not changed is not read again."""
+
+    folder: Path
+    _read: dict[str, tuple[tuple[int, int], Pins]] = field(default_factory=dict)
+
+    async def load(self, name: str) -> Pins:
+        """Return what is kept."""
+        import anyio.to_thread
+
+        return await anyio.to_thread.run_sync(self.read, name)
+
+    async def save(self, name: str, pins: Pins) -> None:
+        """Keep pins."""
+        import anyio.to_thread
+
+        await anyio.to_thread.run_sync(self._save, name, pins)
+
+    def read(self, name: str) -> Pins:
+        """Return what is kept, at once."""
+        path = self._path(name)
+        try:
+            stat = path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size)
+            if name not in self._read or self._read[name][0] != stamp:
+                self._read[name] = stamp, loaded(path.read_bytes())
+            return self._read[name][1]
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise StorageError(f"{path} cannot be read: {error}; delete it to begin anew") from None
+
+    def _save(self, name: str, pins: Pins) -> None:
+        path = self._path(name)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".new", delete=False) as file:
+                file.write(dumped(pins))
+            Path(file.name).replace(path)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be written: {error.strerror}; set GATEWAY_STATE_DIR") from None
+
+    def _path(self, name: str) -> Path:
+        return self.folder / "pins" / f"{name.replace(':', '-')}.json"
+
+
+def pin_name(spec: ServerSpec, *, own: bool) -> str:
+    """Return under what name a server's pins are kept: those of an entry that leads elsewhere are others."""
+    return f"{spec.name}:{spec.fingerprint}{':own' if own else ''}"
+
+
+def open_shelf(storage: StorageBackend, folder: Path | None) -> PinShelf:
+    """Return where pins are kept beside this storage backend, and with this `GATEWAY_STATE_DIR`."""
+    if isinstance(storage, LeasingStorage | AnnouncingStorage):
+        return StoredPins(storage)
+    return FiledPins(folder or state_folder())
+
+
+def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
+    """Return what is kept of a server in files; nothing if that cannot be read."""
+    found: Pins = {}
+    for own in (True, False):
+        with suppress(StorageError):
+            found |= FiledPins(folder or state_folder()).read(pin_name(spec, own=own))
+    return found
+
+
+def state_folder() -> Path:
+    """Return the user's folder for what a program remembers, by the rules of the system."""
+    name = "mcp-orchestration-gateway"
+    if chosen := os.environ.get("XDG_STATE_HOME"):
+        return Path(chosen) / name
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / name
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / name
+    return Path.home() / ".local" / "state" / name
+
+
+def _as_storage_error(error: Exception) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    return StorageError(f"no answer within {_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
