@@ -15,7 +15,7 @@ from mcp_gateway.access import Access
 from mcp_gateway.bridging import Bridge
 from mcp_gateway.compartment import PREFIX, Compartment
 from mcp_gateway.config.servers import ServerFile
-from mcp_gateway.config.settings import Settings
+from mcp_gateway.config.settings import Environment, Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.fitting import open_fitting, opened
@@ -43,6 +43,7 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.shared import Shared
 from mcp_gateway.steady import Steady
 from mcp_gateway.subscriptions import Subscriptions
+from mcp_gateway.surface.results import Results
 from mcp_gateway.surface.server import GatewayServer
 from mcp_gateway.tasks import Tasks
 from mcp_gateway.views import Views
@@ -92,9 +93,13 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         gateway = Gateway(
             registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
-        server = GatewayServer(gateway, tasks, direct=environment.direct)
+        server = GatewayServer(gateway, tasks, _results(environment), direct=environment.direct)
         discovery.start(after_greeting=one_client)
         yield Running(gateway, server, Reloading(registry, fitting, pool, discovery, personal, tasks))
+
+
+def _results(environment: Environment) -> Results:
+    return Results(environment.max_result_bytes, environment.overflow == "cut", environment.kept_bytes)
 
 
 def _rankers(settings: Settings, storage: StorageBackend) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:

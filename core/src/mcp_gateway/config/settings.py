@@ -77,6 +77,15 @@ class Environment(Options):
     queue_timeout: Seconds = Field(
         10.0, alias="GATEWAY_QUEUE_TIMEOUT", description="Seconds that they wait at the most"
     )
+    max_result_bytes: int = Field(
+        32 << 20, ge=10_000, le=256 << 20, alias="GATEWAY_MAX_RESULT_BYTES", description="How large a result may be"
+    )
+    overflow: Annotated[Literal["error", "cut"], _in_lower_case] = Field(
+        "error", alias="GATEWAY_RESULT_OVERFLOW", description="What becomes of larger ones: error, or cut"
+    )
+    kept_bytes: int = Field(
+        64 << 20, ge=0, alias="GATEWAY_KEPT_RESULT_BYTES", description="How much of what was cut is kept whole"
+    )
     max_server_sessions: int = Field(
         100, ge=1, alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER", description="How many sessions one server may have"
     )

@@ -19,6 +19,7 @@ from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.subscriptions import UpdatedFn
 from mcp_gateway.surface.answers import overloaded
 from mcp_gateway.surface.eras import RESOURCE_NOT_FOUND, as_params
+from mcp_gateway.surface.results import PREFIX, Results
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +27,9 @@ log = structlog.get_logger(__name__)
 class Content:
     """Answers the requests that are not about tools, in raw JSON. All failures are JSON-RPC errors."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        """Answer for `gateway`."""
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, results: Results) -> None:
+        """Answer for `gateway`; `results` bounds what comes back, and has what was cut."""
+        self._gateway, self._results = gateway, results
 
     async def list(self, kind: Kind, caller: Caller) -> Json:
         """Return all that servers expose of a kind, definitions whole; prompts by their full names."""
@@ -39,14 +40,24 @@ class Content:
 
     async def get_prompt(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `prompts/get`."""
-        got = self._gateway.get_prompt(str(params.get("name")), as_params(params), caller, interaction)
-        return await _answered(got)
+        name = str(params.get("name"))
+        got = self._gateway.get_prompt(name, as_params(params), caller, interaction)
+        return await _answered(self._fitting(f"the prompt {name!r}", got, caller))
 
     async def read(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction, *, modern: bool) -> Json:
         """Answer `resources/read`. Each era has a code of its own for a resource that does not exist."""
-        read = self._gateway.read(str(params.get("uri")), as_params(params), caller, interaction)
-        with _unknown_resource(str(params.get("uri")), modern=modern):
-            return _cacheable(await _answered(read))
+        uri = str(params.get("uri"))
+        with _unknown_resource(uri, modern=modern):
+            if uri.startswith(PREFIX):
+                return _cacheable(await _answered(self._kept(uri, caller)))
+            read = self._gateway.read(uri, as_params(params), caller, interaction)
+            return _cacheable(await _answered(self._fitting(f"the resource {uri!r}", read, caller)))
+
+    async def _kept(self, uri: str, caller: Caller) -> Json:
+        return self._results.read(uri, caller)
+
+    async def _fitting(self, what: str, request: Awaitable[Json], caller: Caller) -> Json:
+        return self._results.fit(what, await request, caller)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
         """Answer `resources/subscribe`, which only the handshake era has; in the modern one it is a part of another."""

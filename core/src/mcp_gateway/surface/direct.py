@@ -22,7 +22,6 @@ from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET, Raw
 from pydantic import ValidationError
 
-from mcp_gateway.bridging import as_questions
 from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
@@ -41,11 +40,13 @@ from mcp_gateway.surface.plain_calls import (
     MODERN,
     Plain,
     Route,
+    error_of,
     handshake_result,
     modern_result,
     params_of,
     refused,
 )
+from mcp_gateway.surface.results import Results, result_of
 from mcp_gateway.surface.splicing import Call, Fields, as_answer, as_call, as_remote_call, quoted, written
 from mcp_gateway.surface.tools import Tools
 
@@ -65,6 +66,7 @@ class Direct:
     gateway: Gateway
     clients: Clients
     tools: Tools
+    results: Results
     _routes: dict[str, Route | None] = field(default_factory=dict)
     _routed: Catalogue | None = None
     _envelopes: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
@@ -258,24 +260,26 @@ class Direct:
             wrong = f"server {keeper.server!r} sent a response that cannot be read"
             return refused(plain, MCPError(types.INTERNAL_ERROR, wrong))
         if fields is None:
-            return refused(plain, self._as_error(json.loads(error or b"null"), keeper, modern=plain.modern))
+            return refused(plain, error_of(error, keeper.server, modern=plain.modern))
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
             return await self._in_the_usual_way(plain)  # where the server's questions are dealt with
         self._note(plain, fields)
+        if len(response) > self.results.most:
+            return self._shortened(plain, fields, len(response))
         shaped = written(modern_result(fields, server_info(self.gateway)) if plain.modern else handshake_result(fields))
         return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
-    def _as_error(self, said: object, keeper: Keeper, *, modern: bool) -> MCPError:
-        """Return a server's error in the era of the client."""
-        if not isinstance(said, dict) or not isinstance(said.get("code"), int):
-            return MCPError(types.INTERNAL_ERROR, f"server {keeper.server!r} sent an error that cannot be read")
-        error = MCPError(said["code"], str(said.get("message", "")), said.get("data"))
-        if modern and error.code == types.URL_ELICITATION_REQUIRED:
-            try:
-                as_questions(error, {})
-            except MCPError as other:
-                error = other
-        return as_error(error, modern=modern)
+    def _shortened(self, plain: Plain, fields: Fields, size: int) -> DirectAnswer:
+        """Answer with what is left of a result that is too large."""
+
+        def read() -> Json:
+            return {name: json.loads(bytes(raw)) for name, raw in fields.items()}
+
+        what = result_of(json.loads(plain.route.name), plain.route.spec.name)
+        try:
+            return self._whole(plain, self.results.shortened(what, size, read, plain.caller))
+        except GatewayError as error:
+            return self._whole(plain, failure(error))
 
     def _note(self, plain: Plain, fields: Fields) -> None:
         """Do what is done with every result, on this lane, too."""

@@ -11,9 +11,10 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import Raw
 
+from mcp_gateway.bridging import as_questions
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import Caller, DirectAnswer
-from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION
+from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
 from mcp_gateway.surface.splicing import Call, Fields, members, quoted, written
 from mcp_gateway.version import IMPLEMENTATION
 
@@ -91,6 +92,20 @@ def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
         elif whole:
             del plain["_meta"]
     return plain
+
+
+def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
+    """Return a server's error in the era of the client."""
+    said = json.loads(error or b"null")
+    if not isinstance(said, dict) or not isinstance(said.get("code"), int):
+        return MCPError(types.INTERNAL_ERROR, f"server {server!r} sent an error that cannot be read")
+    found = MCPError(said["code"], str(said.get("message", "")), said.get("data"))
+    if modern and found.code == types.URL_ELICITATION_REQUIRED:
+        try:
+            as_questions(found, {})
+        except MCPError as other:
+            found = other
+    return as_error(found, modern=modern)
 
 
 def refused(plain: Plain, error: MCPError) -> DirectAnswer:

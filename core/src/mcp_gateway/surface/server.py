@@ -33,6 +33,7 @@ from mcp_gateway.surface.eras import as_definition, as_error, as_result
 from mcp_gateway.surface.hello import described, server_info
 from mcp_gateway.surface.listening import Listening
 from mcp_gateway.surface.own_tools import instructions, own_tools
+from mcp_gateway.surface.results import Results
 from mcp_gateway.surface.tools import Tools
 from mcp_gateway.version import NAME, VERSION
 
@@ -44,12 +45,12 @@ _answer: ContextVar[list[Json]] = ContextVar("answer")
 class GatewayServer(Server[Any]):
     """Answers clients for a gateway. `tasks` run as long as the gateway does."""
 
-    def __init__(self, gateway: Gateway, tasks: TaskGroup, *, direct: bool = True) -> None:
-        """Stand in front of `gateway`; without `direct` all calls take the same lane."""
+    def __init__(self, gateway: Gateway, tasks: TaskGroup, results: Results, *, direct: bool = True) -> None:
+        """Stand in front of `gateway`; `results` bounds what comes back; without `direct` all calls take one lane."""
         self._gateway = gateway
         self._specs = gateway.registry.specs
-        self._tools = Tools(gateway, own_tools(self._specs.values(), gateway.finder.max_results))
-        self._content = Content(gateway)
+        self._tools = Tools(gateway, own_tools(self._specs.values(), gateway.finder.max_results), results)
+        self._content = Content(gateway, results)
         self._tasks = tasks
         self._listening = Listening(gateway, self._content)
         self._clients = Clients(on_gone=self._gone)
@@ -76,7 +77,7 @@ class GatewayServer(Server[Any]):
         self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
         self.add_notification_handler("notifications/roots/list_changed", types.NotificationParams, self._roots_changed)
         self.middleware[:] = [self._raw]
-        self._direct = Direct(gateway, self._clients, self._tools)
+        self._direct = Direct(gateway, self._clients, self._tools, results)
         self._has_direct_lane = direct
         gateway.registry.on_change.append(self._changed)
         gateway.views.on_change.append(self._changed_for)

@@ -28,6 +28,7 @@ from mcp_gateway.surface.own_tools import (
     DiscoverArguments,
     SearchArguments,
 )
+from mcp_gateway.surface.results import Results, result_of
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
@@ -57,9 +58,9 @@ class QueryTooLong(GatewayError):
 class Tools:
     """Answers `tools/list` and `tools/call` in raw JSON."""
 
-    def __init__(self, gateway: Gateway, own: list[Json]) -> None:
-        """Answer for `gateway`, with `own` as the definitions of its own tools."""
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, own: list[Json], results: Results) -> None:
+        """Answer for `gateway`, with `own` as the definitions of its own tools; `results` bounds those of others."""
+        self._gateway, self._results = gateway, results
         self._own: list[Json] = []
         self._own_schemas: dict[str, Json] = {}
         self.describe(own)
@@ -145,15 +146,21 @@ class Tools:
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
         passed_on = {**as_params(params), "arguments": wanted.arguments or {}}
         asking = with_override(caller, wanted.auth_header)
-        return await self._gateway.call(wanted.tool_name, passed_on, asking, interaction)
+        result = await self._gateway.call(wanted.tool_name, passed_on, asking, interaction)
+        return self._fitting(wanted.tool_name, result, caller)
 
     async def _call_directly(
         self, name: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction
     ) -> Json:
         try:
-            return await self._gateway.call(name, as_params(params), caller, interaction)
+            result = await self._gateway.call(name, as_params(params), caller, interaction)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
+        return self._fitting(name, result, caller)
+
+    def _fitting(self, name: str, result: Json, caller: Caller) -> Json:
+        """Return a result, or what is left of it if it is too large."""
+        return self._results.fit(result_of(name, self._gateway.registry.catalogue.owner(name)), result, caller)
 
 
 def _parsed(model: type[ArgumentsT], tool: str, arguments: Mapping[str, Any]) -> ArgumentsT:
