@@ -1,3 +1,4 @@
+import anyio
 import pytest
 from mcp_gateway_ranker_regex import mcp_gateway_rankers
 
@@ -113,3 +114,80 @@ async def test_a_hit_of_every_alternative_is_strong_and_one_of_some_is_weak():
     assert (await search("create|ticket")).label == "strong"
     assert (await search("create|zebra")).label == "weak"
     assert (await search("zebra")).label == "none"
+
+
+# -- patterns that are attacks
+
+WORDS = [
+    "create",
+    "list",
+    "delete",
+    "issue",
+    "commit",
+    "branch",
+    "of",
+    "the",
+    "repository",
+    "file",
+    "user",
+    "message",
+    "channel",
+    "number",
+    "with",
+    "name",
+]
+MANY = [
+    Document(
+        id=f"s{number % 40}__tool_{number}",
+        server=f"s{number % 40}",
+        name=f"tool_{number}",
+        description=" ".join(WORDS[(number * step) % len(WORDS)] for step in range(3, 60)),
+    )
+    for number in range(9_900)
+] + [Document(id=f"x__{number}", server="x", name=str(number), description="ab" * 50_000) for number in range(100)]
+
+ATTACKS = [
+    "(a+)+$",
+    "(x+x+)+y",
+    ".*.*.*.*.*.*.*.*=.*",
+    "((a{0,30}){0,30})b",
+    "(?:a?){100}a{100}",
+    "(?:[a-z ]*e[a-z ]{12})+Q",
+    "|".join(f".*{letter}.{{9}}" for letter in "abcdefghijklmnopqrstuv")[:200],
+    "|".join(f".*{one}.*{other}" for one in "abcde" for other in "fghij")[:200],
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+async def test_a_pattern_that_is_an_attack_gets_an_answer_while_everybody_else_goes_on(attack):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await anyio.sleep(0.001)
+            turns += 1
+
+    async with PROVIDER.bind({}).open() as ranker, anyio.create_task_group() as tasks:
+        index = await ranker.build(MANY)
+        tasks.start_soon(others)
+        with anyio.fail_after(30):
+            try:
+                said = f"{(await index.search(Query(text=attack))).total} tools"
+            except QueryError as error:
+                said = str(error)
+        assert turns > 5, said
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_pattern_that_takes_too_long_says_so_and_what_to_do(monkeypatch):
+    monkeypatch.setattr("mcp_gateway_ranker_regex.ranker.SECONDS", 0.0)
+    monkeypatch.setattr("mcp_gateway_ranker_regex.ranker.SECONDS_A_TOOL", 0.0)
+    with pytest.raises(QueryError, match=r"time was up after \d+ of 3 tools; leave out what begins or ends with"):
+        await search("issue")
+
+
+async def test_a_search_may_take_half_a_second_of_computing_for_ten_thousand_tools():
+    from mcp_gateway_ranker_regex.ranker import SECONDS, SECONDS_A_TOOL
+
+    assert max(SECONDS, len(MANY) * SECONDS_A_TOOL) <= 0.5

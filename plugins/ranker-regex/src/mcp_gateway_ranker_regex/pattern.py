@@ -11,7 +11,7 @@ import re2
 
 from mcp_gateway.plugin import QueryError
 
-_MAX_PROGRAM_BYTES = 8 << 20
+_MAX_PROGRAM_BYTES = 4 << 20
 
 _TOKEN = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|\[\^?\]?|.", re.DOTALL)
 _FLAGS = re.compile(r"\(\?[a-zA-Z-]+\)")

@@ -1,22 +1,33 @@
-"""The ranker itself, on RE2: a pattern that a model wrote cannot make it hang."""
+"""The ranker itself, on RE2 and with a budget: a pattern that a model wrote cannot make it hang."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import anyio
 import anyio.to_thread
 
-from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, Ranker, RankerIndex
+from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, QueryError, Ranker, RankerIndex
 from mcp_gateway_ranker_regex.pattern import Pattern, compiled
 
 _FIELDS = (("name", 4.0), ("name", 4.0), ("description", 2.0), ("arguments", 1.0))
 """Where a match counts how much: in the full name, the own name, title and description, and arguments."""
 
-_IN_A_THREAD = 500
+_IN_A_THREAD = 100
 """From how many documents on a search would hold up the event loop."""
+
+MAX_TEXT = 5000
+"""How much of one field is searched: what RE2 does in one go, it does without a break."""
+
+SECONDS, SECONDS_A_TOOL = 0.5, 50e-6
+"""How much computing a search may take: so much, or so much a tool if these are many; most take a tenth of it."""
+
+SEARCHES = 2
+"""How many searches run at once; the others wait, so that threads are left for everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,7 @@ class RegexIndex:
     """The texts of every tool, by server."""
 
     servers: Mapping[str, tuple[Tool, ...]]
+    limiter: anyio.CapacityLimiter
 
     async def search(self, query: Query) -> Hits:
         """Return the tools that match, best first.
@@ -48,7 +60,6 @@ class RegexIndex:
         A tool is the better the more of the pattern's alternatives it matches, the rarer
         these are, and the nearer to its name: `commit|push` finds what has both first.
         """
-        pattern = compiled(query.text)
         tools = [
             tool
             for server, held in self.servers.items()
@@ -56,28 +67,31 @@ class RegexIndex:
             for tool in held
         ]
         if len(tools) < _IN_A_THREAD:
-            return _searched(pattern, tools, query)
-        return await anyio.to_thread.run_sync(_searched, pattern, tools, query)
+            return _searched(tools, query)
+        return await anyio.to_thread.run_sync(_searched, tools, query, limiter=self.limiter)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
         """Return an index in which the tools of these servers are replaced."""
         kept = {server: tools for server, tools in self.servers.items() if server not in changed}
         new = await anyio.to_thread.run_sync(_by_server, [item for held in changed.values() for item in held])
-        return RegexIndex({**kept, **new})
+        return RegexIndex({**kept, **new}, self.limiter)
 
 
+@dataclass(frozen=True, slots=True)
 class RegexRanker:
     """Builds indexes: there is nothing to precompute but the text."""
 
+    limiter: anyio.CapacityLimiter
+
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
         """Keep the text of `documents`."""
-        return RegexIndex(await anyio.to_thread.run_sync(_by_server, tuple(documents)))
+        return RegexIndex(await anyio.to_thread.run_sync(_by_server, tuple(documents)), self.limiter)
 
 
 @asynccontextmanager
 async def open_regex() -> AsyncIterator[Ranker]:
     """Open the ranker."""
-    yield RegexRanker()
+    yield RegexRanker(anyio.CapacityLimiter(SEARCHES))
 
 
 def _by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
@@ -90,11 +104,12 @@ def _by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
 def _texts(document: Document) -> tuple[str, ...]:
     arguments = "\n".join(f"{parameter.name} {parameter.text}" for parameter in document.parameters)
     described = f"{document.title}\n{document.description}".strip()
-    return document.id, document.name, described, arguments
+    return document.id, document.name, described[:MAX_TEXT], arguments[:MAX_TEXT]
 
 
-def _searched(pattern: Pattern, tools: Sequence[Tool], query: Query) -> Hits:
-    found = [match for tool in tools if (match := _match(pattern, tool))]
+def _searched(tools: Sequence[Tool], query: Query) -> Hits:
+    pattern = compiled(query.text)
+    found = _found(pattern, tools)
     matching = [0] * len(pattern.alternatives)
     for match in found:
         for alternative in match.places:
@@ -108,6 +123,24 @@ def _searched(pattern: Pattern, tools: Sequence[Tool], query: Query) -> Hits:
     whole = bool(best) and len(best[0][2].places) == len(pattern.alternatives)
     label: Label = ("strong" if whole else "weak") if best else "none"
     return Hits(hits=hits, total=len(best), label=label, filtered=True)
+
+
+def _found(pattern: Pattern, tools: Sequence[Tool]) -> list[Found]:
+    """Match every tool, unless that takes too long.
+
+    Only the work of this thread counts, not that of others on a busy machine.
+    """
+    found: list[Found] = []
+    end = time.thread_time() + max(SECONDS, len(tools) * SECONDS_A_TOOL)
+    for searched, tool in enumerate(tools):
+        if time.thread_time() > end:
+            raise QueryError(
+                f"the pattern takes too long: time was up after {searched} of {len(tools)} tools; "
+                "leave out what begins or ends with '.*', use fewer alternatives, or search in plain words"
+            )
+        if match := _match(pattern, tool):
+            found.append(match)
+    return found
 
 
 def _match(pattern: Pattern, tool: Tool) -> Found | None:
