@@ -64,6 +64,23 @@ class ListenOptions(Options):
     max_request_bytes: int = Field(
         4 << 20, gt=0, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
     )
+    max_requests: int = Field(
+        5000, ge=1, alias="GATEWAY_MAX_REQUESTS", description="How many requests and streams may be open at a time"
+    )
+    max_sessions: int = Field(
+        2000, ge=1, alias="GATEWAY_MAX_SESSIONS", description="How many sessions clients may have open in all"
+    )
+    max_caller_sessions: int = Field(
+        500, ge=1, alias="GATEWAY_MAX_SESSIONS_PER_CALLER", description="How many sessions one caller may have open"
+    )
+    idle_timeout: float = Field(
+        1800.0,
+        gt=0,
+        le=10**9,
+        allow_inf_nan=False,
+        alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT",
+        description="Seconds until a client's unused session ends",
+    )
     grace: float = Field(
         3.0,
         ge=0,

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
-from mcp_gateway_transport_http.events import RememberingManager
+from mcp_gateway_transport_http.bounds import BoundedManager
 from mcp_gateway_transport_http.front import PATH, Front
 from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
 from mcp_gateway_transport_http.options import ListenOptions
@@ -75,7 +75,8 @@ async def http_server_transport(options: ListenOptions) -> AsyncIterator[ServerT
 
 def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, Front | None]:
     """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
-    manager = RememberingManager(
+    manager = BoundedManager(
+        options,
         app=server,
         max_request_body_size=options.max_request_bytes,
         security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job

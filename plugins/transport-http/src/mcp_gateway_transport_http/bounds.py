@@ -1,0 +1,101 @@
+"""Bounds: how many requests and sessions clients may have open; what is more hears so, and when to try again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextvars import ContextVar
+from hashlib import sha256
+from typing import Any
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from mcp_gateway_transport_http.events import RememberingManager
+from mcp_gateway_transport_http.options import ListenOptions
+
+OVERLOADED = -31029
+"""The JSON-RPC error code of an overload: the core answers calls with the same."""
+
+_RETRY_SECONDS = 5
+
+_opening: ContextVar[str] = ContextVar("opening")
+
+
+class BoundedManager(RememberingManager):
+    """The SDK's manager, with bounds on what one caller and all of them may have open."""
+
+    def __init__(self, options: ListenOptions, **more: Any) -> None:
+        """Begin with nothing open."""
+        self._most_requests, self._most_of_one = options.max_requests, options.max_caller_sessions
+        self._requests = 0
+        self._callers: dict[str, str] = {}
+        self._open: Counter[str] = Counter()
+        super().__init__(max_sessions=options.max_sessions, session_idle_timeout=options.idle_timeout, **more)
+
+    async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless too many are under way."""
+        if self._requests >= self._most_requests:
+            said = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
+            await _refusal(503, said)(scope, receive, send)
+            return
+        self._requests += 1
+        try:
+            await super()._handle_request(scope, receive, send)
+        finally:
+            self._requests -= 1
+
+    async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of the handshake era; one that would open a session too many is refused."""
+        headers = Headers(scope=scope)
+        if MCP_SESSION_ID_HEADER not in headers:
+            caller = _caller(scope, headers)
+            if (refusal := self._too_many(caller)) is not None:
+                await refusal(scope, receive, send)
+                return
+            _opening.set(caller)
+        await super()._handle_stateful_request(scope, receive, send)
+
+    def _too_many(self, caller: str) -> JSONResponse | None:
+        """Return how a caller is refused who may not open another session."""
+        if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
+            return _refusal(503, f"{self.max_sessions} sessions are open, as many as may be (GATEWAY_MAX_SESSIONS)")
+        if self._open[caller] >= self._most_of_one:
+            setting = f"GATEWAY_MAX_SESSIONS_PER_CALLER = {self._most_of_one}"
+            return _refusal(429, f"this caller has too many open sessions ({setting}); end one with DELETE")
+        return None
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        """Register a session, and whose it is."""
+        transport = super()._admit_session(requestor)
+        if transport is not None and transport.mcp_session_id is not None:
+            self._callers[transport.mcp_session_id] = caller = _opening.get()
+            self._open[caller] += 1
+        return transport
+
+    async def _discard_session(self, session_id: str, transport: StreamableHTTPServerTransport) -> None:
+        """Forget a session."""
+        if (caller := self._callers.pop(session_id, None)) is not None:
+            self._open[caller] -= 1
+            if not self._open[caller]:
+                del self._open[caller]
+        await super()._discard_session(session_id, transport)
+
+
+def _caller(scope: Scope, headers: Headers) -> str:
+    """Tell callers apart: by who they proved to be, or else by the credential they bring and where they come from."""
+    user = scope.get("user")
+    if isinstance(user, AuthenticatedUser) and user.access_token.subject:
+        return f"{(user.access_token.claims or {}).get('iss', '')} {user.access_token.subject}"
+    proof = sha256(headers.get("authorization", "").encode("utf-8", "replace")).hexdigest()
+    client = scope.get("client")
+    return f"{client[0] if client else ''} {proof}"
+
+
+def _refusal(status: int, said: str) -> JSONResponse:
+    data = {"error_code": "overloaded", "retryable": True, "retryAfter": _RETRY_SECONDS}
+    error = {"code": OVERLOADED, "message": f"{said}; try again later", "data": data}
+    body = {"jsonrpc": "2.0", "id": None, "error": error}
+    return JSONResponse(body, status, headers={"Retry-After": str(_RETRY_SECONDS)})
