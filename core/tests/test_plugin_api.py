@@ -36,6 +36,8 @@ def described() -> str:
 
 
 def _lines(name, value):
+    if inspect.isfunction(value):
+        return [f"def {name}{_signature(value)}"]
     if not inspect.isclass(value):
         return [f"{name} = {value!r}" if not hasattr(value, "project_name") else f"{name}: {type(value).__name__}"]
     bases = ", ".join(base.__name__ for base in value.__bases__ if base is not object)

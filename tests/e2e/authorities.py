@@ -43,3 +43,19 @@ def authority(workshop: Workshop, *arguments: str) -> Authority:
     process = workshop.start([sys.executable, str(AUTHORITY), *arguments], dict(os.environ))
     assert process.popen.stdout is not None
     return Authority(process.popen.stdout.readline().strip(), process)
+
+
+PROTECTED = HERE / "servers" / "protected.py"
+
+
+def protected(workshop: Workshop, issuer: str, *arguments: str) -> str:
+    """Start an MCP server that wants tokens of an authorization server; return its URL."""
+    process = workshop.start([sys.executable, str(PROTECTED), issuer, *arguments], dict(os.environ))
+    assert process.popen.stdout is not None
+    return process.popen.stdout.readline().strip()
+
+
+def browse(link: str) -> httpx2.Response:
+    """Follow a link as a browser does: with cookies, through all redirects."""
+    with httpx2.Client(follow_redirects=True, timeout=60) as browser:
+        return browser.get(link)

@@ -21,7 +21,9 @@ from mcp_gateway.providers import Providers
 found = Providers.of(load_plugins())
 shelves = (found.server_transports, found.storage_backends, found.rankers)
 models = [Environment, *(p.options for shelf in shelves for p in shelf.providers.values())]
-print(json.dumps(sorted({key for model in models for key in model.keys()})))
+beside = [p.options for shelf in (found.client_transports, found.auth_strategies) for p in shelf.providers.values()]
+keys = {key for model in models for key in model.keys()} | {key for model in beside for key in model.variables()}
+print(json.dumps(sorted(keys)))
 """
 
 
@@ -78,7 +80,7 @@ def test_every_key_of_a_server_is_in_the_table(installed: tuple[Clone, str]) -> 
 def test_every_command_is_in_the_table(installed: tuple[Clone, str]) -> None:
     said = installed[0].run(".venv/bin/mcp-gateway --help").stdout
     table = README.partition("## Command line")[2].partition("## Run several")[0]
-    for name in ("serve", "tools", "search", "call", "check", "plugins", "schema"):
+    for name in ("serve", "tools", "search", "call", "login", "check", "plugins", "schema"):
         assert f"| `{name}" in table
         assert re.search(rf"^ +{name} ", said, re.MULTILINE)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 
@@ -18,10 +20,13 @@ from mcp_gateway.plugin import (
     Credentials,
     GatewayError,
     LoginNeeded,
+    RenewableAuth,
     ServerUnavailable,
 )
-from mcp_gateway.sessions.failures import NoLongerConfigured
+from mcp_gateway.sessions.failures import NoLongerConfigured, Refused
 from mcp_gateway.sessions.sharing import Borrower
+
+ResultT = TypeVar("ResultT")
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +97,34 @@ class Access:
             log.exception("an auth plugin failed", server=spec.name)
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
             raise ServerUnavailable(f"server {spec.name!r}: {reason}", lasting=True) from None
+
+    async def attempt(self, spec: ServerSpec, caller: Caller, use: Callable[[Borrower], Awaitable[ResultT]]) -> ResultT:
+        """Use the server with the caller's credentials, and once more with others if it refused them (HTTP 401)."""
+        borrower = await self.borrower(spec, caller)
+        try:
+            return await use(borrower)
+        except Refused as error:
+            strategy = self.strategies.get(spec.name)
+            if (
+                error.status != HTTPStatus.UNAUTHORIZED
+                or caller.override is not None
+                or not isinstance(strategy, RenewableAuth)
+            ):
+                raise
+            if not await self._renewed(spec, strategy, borrower.credentials):
+                await self.borrower(spec, caller)  # which may say more: that a person has to log in
+                raise
+        return await use(await self.borrower(spec, caller))
+
+    async def _renewed(self, spec: ServerSpec, strategy: RenewableAuth, refused: Credentials) -> bool:
+        """Tell a strategy that its credentials were refused; say whether it has others now."""
+        try:
+            return await strategy.refused(refused)
+        except GatewayError as error:
+            log.info("credentials cannot be replaced", server=spec.name, reason=str(error))
+        except Exception:
+            log.exception("an auth plugin failed", server=spec.name)
+        return False
 
     def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
         if caller.override is not None:

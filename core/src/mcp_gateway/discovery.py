@@ -160,7 +160,9 @@ class Discovery:
         """
         asker = self.asker(spec, everybody(caller))
         try:
-            offer = await self.ask(spec, await self.access.borrower(spec, asker), asker.capabilities)
+            offer = await self.access.attempt(
+                spec, asker, lambda borrower: self.ask(spec, borrower, asker.capabilities)
+            )
         except AuthError as error:
             if spec.name not in self.registry.catalogue.servers:
                 self._failed(spec, State.NEEDS_LOGIN, error)

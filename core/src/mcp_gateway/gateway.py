@@ -15,12 +15,14 @@ from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.interaction import ALONE, Interaction, Json
+from mcp_gateway.logins import with_login
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.registry import Registry
 from mcp_gateway.request import Request
 from mcp_gateway.routing import Routing, UnknownPrompt, UnknownResource
 from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.subscriptions import Subscriptions, UpdatedFn
 from mcp_gateway.tasks import Tasks
 from mcp_gateway.views import Views
@@ -96,9 +98,14 @@ class Gateway:
         """
         routing = await self.seen(caller)
         spec = routing.tool_server(name)
-        offer, tool = await self._known(spec, name, caller, routing)
-        request = Request("tools/call", {**params, "name": tool}, offer.mirrored.get(tool))
-        return await _logged(name, self._send(spec, request, caller, interaction))
+
+        async def send(request: Request) -> Json:
+            offer, tool = await self._known(spec, name, caller, routing)
+            own = Request(request.method, {**request.params, "name": tool}, offer.mirrored.get(tool))
+            return await _logged(name, self._carried(spec, own, caller, interaction))
+
+        request = Request("tools/call", params)
+        return await with_login(self.access, spec, request, send, caller=caller, interaction=interaction)
 
     async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
@@ -152,8 +159,19 @@ class Gateway:
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Send a request to a server with the caller's credentials; return its answer."""
-        borrower = await self.access.borrower(spec, caller)
-        result = await self.bridge.carry(borrower, request, caller, interaction)
+
+        async def send(request: Request) -> Json:
+            return await self._carried(spec, request, caller, interaction)
+
+        return await with_login(self.access, spec, request, send, caller=caller, interaction=interaction)
+
+    async def _carried(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        """Send a request with the caller's credentials as they are, or as they are once they are renewed."""
+
+        async def carry(borrower: Borrower) -> Json:
+            return await self.bridge.carry(borrower, request, caller, interaction)
+
+        result = await self.access.attempt(spec, caller, carry)
         if request.method == "tools/call":
             self.tasks.note(spec.name, result, caller.principal)
         return result

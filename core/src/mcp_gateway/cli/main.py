@@ -48,6 +48,10 @@ def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  
             from mcp_gateway.cli.check import check
 
             return check(reading, as_json=arguments.json)
+        case "login":
+            from mcp_gateway.cli.login import login
+
+            return login(reading, arguments.server, browser=not arguments.no_browser)
         case "schema":
             from mcp_gateway.cli.schema import show_schema
 
@@ -100,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     call = _with_json(commands.add_parser("call", help="call a tool, as a model would"))
     call.add_argument("tool", help="the full name, server__tool")
     call.add_argument("arguments", nargs="?", default="{}", help="a JSON object, or - to read it from standard input")
+    login = commands.add_parser("login", help="log in to a server that wants that (OAuth)")
+    login.add_argument("server", metavar="SERVER", help="the server's name")
+    login.add_argument("--no-browser", action="store_true", help="only print the link")
     _with_json(commands.add_parser("check", help="say whether the configuration is right"))
     _with_json(commands.add_parser("plugins", help="list what is installed, selected and broken"))
     _with_json(commands.add_parser("pins", help="list the tools whose definitions have changed or look suspicious"))

@@ -86,4 +86,6 @@ def _definitions(providers: Providers) -> Json:
 
 
 def _schema(options: type[Options]) -> Json:
-    return {"properties": {}, **options.model_json_schema()}
+    schema = options.model_json_schema()
+    properties = {key: value for key, value in schema.get("properties", {}).items() if key not in options.variables()}
+    return {**schema, "properties": properties}

@@ -15,7 +15,7 @@ from mcp_gateway.config.problems import did_you_mean, in_words
 from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds
 from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
-from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Provider
+from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
 from mcp_gateway.providers import Providers, Shelf
 
 _ROUNDS = 5000
@@ -201,8 +201,8 @@ class _Reading:
                 name=entry.name,
                 namespace=entry.namespace if "namespace" in entry.model_fields_set else entry.name,
                 description=" ".join(entry.description.split()),
-                client_transport=transport.bind(keys),
-                auth=auth.bind(keys) if auth else None,
+                client_transport=transport.bind(self._source(transport, keys)),
+                auth=auth.bind(self._source(auth, keys)) if auth else None,
                 auth_optional=optional,
                 overridable=environment.auth_mode != "static",
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
@@ -218,6 +218,11 @@ class _Reading:
             )
         )
 
+    def _source(self, provider: Provider[Any, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a provider reads: the entry, and variables of the environment."""
+        variables = provider.options.variables()
+        return {**keys, **{name: self._environ[name] for name in variables if name in self._environ}}
+
     def _auth(self, entry: ServerEntry, keys: Mapping[str, Any]) -> tuple[Provider[Any, AuthStrategy] | None, bool]:
         """Choose the auth plugin; `GATEWAY_AUTH_MODE` may overrule the entry."""
         strategies, mode = self._providers.auth_strategies, self._environment.auth_mode
@@ -232,7 +237,7 @@ class _Reading:
         self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any], readers: Iterable[Provider[Any, Any]]
     ) -> None:
         """Refuse keys that nobody reads; in a client's form, warn."""
-        known = set(ServerEntry.model_fields).union(*(reader.options.keys() for reader in readers))
+        known = set(ServerEntry.model_fields).union(*(_keys(reader) for reader in readers))
         for key in keys:
             if key in known or key.startswith("x-"):
                 continue
@@ -253,19 +258,25 @@ class _Reading:
             f'"{setting}": "{name}"'
             for setting, shelf in shelves
             for name, provider in sorted(shelf.providers.items())
-            if key in provider.options.keys()  # noqa: SIM118  # a method of Options, not a mapping's
+            if key in _keys(provider)
         ]
 
     def _all_keys(self) -> set[str]:
         """Return every key that some plugin would read."""
         shelves: tuple[Shelf[Any], ...] = (self._providers.client_transports, self._providers.auth_strategies)
         providers = [provider for shelf in shelves for provider in shelf.providers.values()]
-        return set().union(*(provider.options.keys() for provider in providers))
+        return set().union(*(_keys(provider) for provider in providers))
 
     def _left_over(self, key: str, entry: ServerEntry) -> bool:
         """Whether `key` is harmless: a choice of auth that GATEWAY_AUTH_MODE overruled, or no choice at all."""
         overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
         return overruled or key == "auth_header_name"
+
+
+def _keys(provider: Provider[Any, Any]) -> frozenset[str]:
+    """Return what a provider reads of a server's entry."""
+    options: type[Options] = provider.options
+    return options.keys() - options.variables()
 
 
 def _fingerprint(keys: Mapping[str, Any]) -> str:

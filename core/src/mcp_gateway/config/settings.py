@@ -192,6 +192,10 @@ def stray_variables(environ: Mapping[str, str], providers: Providers) -> list[st
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
         for provider in shelf.providers.values():
             known |= provider.options.keys()
+    entries: tuple[Shelf[Any], ...] = (providers.client_transports, providers.auth_strategies)
+    for shelf in entries:
+        for provider in shelf.providers.values():
+            known |= provider.options.variables()
     return [
         f"environment: nobody reads {name}{did_you_mean(name, known)}"
         for name in sorted(environ)

@@ -1,5 +1,6 @@
 """Everything that a plugin may import from the gateway, and nothing else."""
 
+from mcp_gateway.plugin.addresses import is_link_local
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -19,11 +20,13 @@ from mcp_gateway.plugin.protocols import (
     ClientTransport,
     DirectServer,
     DirectWire,
+    InteractiveAuth,
     LeasingStorage,
     OneClient,
     Ranker,
     RankerIndex,
     RefreshableIndex,
+    RenewableAuth,
     ServerTransport,
     SlowRanker,
     StorageBackend,
@@ -65,6 +68,7 @@ __all__ = [
     "GatewayError",
     "Hit",
     "Hits",
+    "InteractiveAuth",
     "Label",
     "LeasingStorage",
     "LoginNeeded",
@@ -81,6 +85,7 @@ __all__ = [
     "Ranker",
     "RankerIndex",
     "RefreshableIndex",
+    "RenewableAuth",
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
@@ -90,4 +95,5 @@ __all__ = [
     "Surroundings",
     "TransportFault",
     "hookimpl",
+    "is_link_local",
 ]

@@ -121,6 +121,29 @@ class AuthStrategy(Protocol):
 
 
 @runtime_checkable
+class RenewableAuth(AuthStrategy, Protocol):
+    """A strategy whose credentials may be refused though they looked good, and then replaced. Optional."""
+
+    async def refused(self, credentials: Credentials) -> bool:
+        """Take note that the server refused these credentials (HTTP 401); say whether there are others now."""
+        ...
+
+
+@runtime_checkable
+class InteractiveAuth(AuthStrategy, Protocol):
+    """A strategy with which a person can log in. Optional."""
+
+    async def login(self, show: Callable[[str], None]) -> None:
+        """Call `show` with the link by which a person logs in; return once somebody has.
+
+        Raises:
+            AuthError: it cannot be logged in to in this way.
+
+        """
+        ...
+
+
+@runtime_checkable
 class RankerIndex(Protocol):
     """An immutable index over the documents that it was built from."""
 

@@ -18,7 +18,8 @@ class Options(BaseModel):
 
     A field reads the key that its alias names: an environment variable for server
     transports, rankers and storage backends, a key of the server's entry for client
-    transports and auth strategies. Wrap secrets in `pydantic.SecretStr`.
+    transports and auth strategies; of these, too, an alias that begins with `GATEWAY_` is
+    an environment variable. Wrap secrets in `pydantic.SecretStr`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -27,6 +28,11 @@ class Options(BaseModel):
     def keys(cls) -> frozenset[str]:
         """Return the configuration keys that this model reads."""
         return frozenset(info.alias or name for name, info in cls.model_fields.items())
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """Return those of the keys that are environment variables whatever the provider is."""
+        return frozenset(key for key in cls.keys() if key.startswith("GATEWAY_"))  # noqa: SIM118  # a method of ours
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

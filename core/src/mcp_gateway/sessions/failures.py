@@ -14,6 +14,15 @@ class SessionClosed(ServerUnavailable):
     """The connection closed under the borrower; whether the request was carried out, nobody knows."""
 
 
+class Refused(AuthError):
+    """The server refused the credentials; `status` is that of its HTTP answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Say what happened."""
+        super().__init__(message)
+        self.status = status
+
+
 class SessionLost(ServerUnavailable):
     """The session ended before the request was carried out: a new session may repeat it."""
 
@@ -56,9 +65,10 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
         case TransportFault.UNREACHABLE:
             return ServerUnavailable(f"server {server!r} cannot be reached: {error.message}{notes}")
         case TransportFault.UNAUTHORIZED:
-            return AuthError(
+            return Refused(
                 f"server {server!r} refused the credentials: {error.message}; "
-                f"check its auth_headers, or pass auth_header with the call{notes}"
+                f"check its auth_headers, or pass auth_header with the call{notes}",
+                error.data.get("status") if isinstance(error.data, dict) else None,
             )
         case TransportFault.SESSION_LOST:
             return SessionLost(f"server {server!r} has lost the session: {error.message}{notes}")

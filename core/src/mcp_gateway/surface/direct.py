@@ -26,7 +26,7 @@ from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
-from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, NotSent, Principal
+from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, LoginNeeded, NotSent, Principal
 from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.sessions.load import Overloaded
@@ -142,7 +142,7 @@ class Direct:
             keeper = self.gateway.pool.direct(borrower)
             if keeper is not None:
                 return await self._exchanged(plain, keeper)
-        except NotSent:
+        except (NotSent, LoginNeeded):
             pass
         except Overloaded as error:
             return refused(plain, overloaded(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
 from mcp_gateway.plugin import Options
 
@@ -35,14 +35,16 @@ class HttpOptions(Options):
 
 
 class ListenOptions(Options):
-    """Where to listen, and whom to let in."""
+    """Where to listen, and whom to let in. Issuers are compared letter by letter, so URLs keep their spelling."""
+
+    model_config = ConfigDict(url_preserve_empty_path=True)
 
     host: str = Field("0.0.0.0", alias="GATEWAY_HOST", description="The address to listen at")  # noqa: S104  # the gate keeps others out
     port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; 0: a free one")
     token: Annotated[SecretStr, AfterValidator(_is_token)] | None = Field(
         None, alias="GATEWAY_AUTH_TOKEN", description="The token that every client must send"
     )
-    issuer: HttpUrl | None = Field(
+    issuer: AnyHttpUrl | None = Field(
         None, alias="GATEWAY_AUTH_ISSUER", description="The authorization server whose tokens open the gateway, too"
     )
     audiences: Listed = Field(

@@ -37,7 +37,7 @@ class Visitors:
         issuer = str(options.issuer)
         keys = Keys(issuer, None if options.jwks is None else str(options.jwks))
         tokens = Tokens(issuer, options.audiences, keys)
-        return cls(tokens, AnyHttpUrl(options.resource), AnyHttpUrl(issuer), options.scopes)
+        return cls(tokens, AnyHttpUrl(options.resource), options.issuer, options.scopes)
 
     @property
     def metadata_path(self) -> str:

@@ -1,0 +1,60 @@
+"""`login`: a person logs in to a server that wants that."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.logs import configure_logging
+from mcp_gateway.plugin import ConfigError, InteractiveAuth
+
+PATIENCE_SECONDS = 900.0
+
+
+def login(reading: Reading, server: str, *, browser: bool) -> int:
+    """Show the link, in a browser if there is one, and wait until somebody has logged in."""
+    environment = reading.environment
+    if "log_level" not in environment.model_fields_set:
+        environment = environment.model_copy(update={"log_level": "error"})
+    configure_logging(environment)
+    return anyio.run(partial(_login, browser=browser), _found(reading, server))
+
+
+def _found(reading: Reading, server: str) -> ServerSpec:
+    specs = {spec.name: spec for spec in reading.servers.specs}
+    if server not in specs:
+        raise ConfigError(f"there is no server {server!r}; there is: {', '.join(specs) or 'none'}")
+    return specs[server]
+
+
+async def _login(spec: ServerSpec, *, browser: bool) -> int:
+    if spec.auth is None:
+        raise ConfigError(f"server {spec.name!r} has no auth_type with which one logs in")
+    async with spec.auth.open() as strategy, anyio.create_task_group() as tasks:
+        if not isinstance(strategy, InteractiveAuth):
+            raise ConfigError(f'server {spec.name!r}: nobody logs in with "auth_type": "{spec.auth.name}"')
+
+        def show(link: str) -> None:
+            print(f"Open this link in a browser on this machine to log in to {spec.name}:\n\n  {link}\n", flush=True)
+            if browser and _has_display():
+                tasks.start_soon(partial(anyio.to_thread.run_sync, abandon_on_cancel=True), webbrowser.open, link)
+
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            await strategy.login(show)
+            print(f"You are logged in to {spec.name}.")
+            tasks.cancel_scope.cancel()
+            return 0
+    print("nobody logged in in time", file=sys.stderr)
+    return 1
+
+
+def _has_display() -> bool:
+    """Whether there is a browser with windows: one in the terminal would stand in the way."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,88 @@
+"""Logins: a client that can is shown the link by which a person logs in, and its request waits for that."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.access import Access
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.interaction import AskFn, Interaction, Json, can_answer
+from mcp_gateway.plugin import Caller, LoginNeeded
+from mcp_gateway.request import Request
+
+QUESTION = "gateway-login"
+"""Under which name a modern client is asked: no server's question is called so."""
+
+WAIT_SECONDS = 300.0
+"""How long a request waits until a person has logged in."""
+
+_LOOK_SECONDS = 1.0
+_ELICIT = "elicitation/create"
+
+SendFn = Callable[[Request], Awaitable[Json]]
+
+
+async def with_login(
+    access: Access, spec: ServerSpec, request: Request, send: SendFn, *, caller: Caller, interaction: Interaction
+) -> Json:
+    """Send a request; if a person must log in first, ask for that where the client can be asked.
+
+    Raises:
+        LoginNeeded: the client cannot be asked, or nobody logged in.
+
+    """
+    answer, request = _taken_out(request)
+    if answer is not None and answer.get("action") == "accept":
+        await _logged_in(access, spec, caller)
+    try:
+        return await send(request)
+    except LoginNeeded as needed:
+        if answer is not None or not can_answer(caller.capabilities, _ELICIT, {"mode": "url"}):
+            raise
+        params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}
+        if interaction.ask is None:
+            questions = {QUESTION: {"method": _ELICIT, "params": params}}
+            return {"resultType": "input_required", "inputRequests": questions}
+        if not await _agreed(interaction.ask, {**params, "elicitationId": f"{QUESTION}-{spec.name}"}):
+            raise
+    await _logged_in(access, spec, caller)
+    return await send(request)
+
+
+async def _logged_in(access: Access, spec: ServerSpec, caller: Caller) -> None:
+    """Wait until there are credentials, or for too long."""
+    with anyio.move_on_after(WAIT_SECONDS):
+        while True:
+            try:
+                await access.borrower(spec, caller)
+            except LoginNeeded:
+                await anyio.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+
+def _taken_out(request: Request) -> tuple[Json | None, Request]:
+    """Return a modern client's answer to the question of ours, and the request without it."""
+    given = request.params.get("inputResponses")
+    if not isinstance(given, dict) or QUESTION not in given:
+        return None, request
+    answer = given[QUESTION]
+    others = {key: value for key, value in given.items() if key != QUESTION}
+    params = {key: value for key, value in request.params.items() if key != "inputResponses"}
+    if others:
+        params["inputResponses"] = others
+    return (answer if isinstance(answer, dict) else {}), replace(request, params=params)
+
+
+async def _agreed(ask: AskFn, params: Json) -> bool:
+    """Ask a handshake-era client to show a link; say whether its user agreed."""
+    try:
+        with anyio.move_on_after(WAIT_SECONDS):
+            return (await ask(_ELICIT, params)).get("action") == "accept"
+    except MCPError:
+        return False
+    return False

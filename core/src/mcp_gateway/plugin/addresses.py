@@ -1,0 +1,23 @@
+"""Addresses that only ever lead to the machine or the cloud that one stands in."""
+
+from __future__ import annotations
+
+_METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"})
+"""Where clouds keep the credentials of their machines, beside the link-local 169.254.169.254."""
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an IP address is link-local, or one where clouds keep the credentials of their machines.
+
+    An IPv6 address that stands for an IPv4 one counts as that. What is no address is not.
+    """
+    from ipaddress import IPv6Address, ip_address  # the API itself needs it for nothing else
+
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, IPv6Address):
+        translated = ip_address(int(found) & 0xFFFFFFFF) if found.exploded.startswith("0064:ff9b:0000:") else None
+        found = found.ipv4_mapped or found.sixtofour or translated or found
+    return found.is_link_local or str(found) in _METADATA

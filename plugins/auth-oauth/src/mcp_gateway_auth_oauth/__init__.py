@@ -1,0 +1,24 @@
+"""Auth: log in to a server with OAuth, as a person or as the gateway itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+
+from mcp_gateway.plugin import AuthStrategy, Provider, hookimpl
+from mcp_gateway_auth_oauth.options import OAuthOptions
+
+GATEWAY_API = 1
+
+
+def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrategy]:
+    """Log in to one server."""
+    from mcp_gateway_auth_oauth.strategy import oauth  # cryptography and the MCP SDK are slow to import
+
+    return oauth(options)
+
+
+@hookimpl
+def mcp_gateway_auth_strategies() -> Iterator[Provider[OAuthOptions, AuthStrategy]]:
+    """Offer `oauth`."""
+    yield Provider(name="oauth", summary="log in with OAuth", options=OAuthOptions, build=open_oauth)

@@ -1,0 +1,176 @@
+"""The flows: the SDK's OAuth client, with what it knows kept in the vault."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import httpx2
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError
+from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from pydantic import AnyUrl
+
+from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway_auth_oauth.guard import Guard
+from mcp_gateway_auth_oauth.options import OAuthOptions
+from mcp_gateway_auth_oauth.vault import Login, Vault
+
+CLIENT_NAME = "MCP Orchestration Gateway"
+_ERA = "2025-11-25"
+_TIMEOUT = 30.0
+_PING = {"jsonrpc": "2.0", "id": "login", "method": "ping"}
+_TOO_MANY = 429
+
+
+class NotAsked(OAuthFlowError):
+    """The server did not ask for a login."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The SDK's token storage: what one flow has come to. It is written to the vault when the flow is done."""
+
+    login: Login
+
+    async def get_tokens(self) -> OAuthToken | None:
+        """Return the tokens."""
+        return self.login.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        """Take new tokens."""
+        self.login = self.login.model_copy(update={"tokens": tokens})
+
+    async def get_client_info(self) -> OAuthClientInformationFull | None:
+        """Return the client."""
+        return self.login.client
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        """Take the client that was registered."""
+        self.login = self.login.model_copy(update={"client": client_info})
+
+
+class _Kept(OAuthClientProvider):
+    """What both flows have in common."""
+
+    options: OAuthOptions
+    memory: Memory
+
+    async def fetched(self) -> Login:
+        """Go through the whole flow: the server says where, and its authorization server gives tokens."""
+        headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": _ERA}
+        async with (
+            _client(self.options) as client,
+            client.stream("POST", str(self.options.url), json=_PING, headers=headers, auth=self),
+        ):
+            pass
+        if self.context.current_tokens is None:
+            raise NotAsked("it did not ask for a login (HTTP 401), so it can be used without auth_type oauth")
+        return self._login()
+
+    async def refreshed(self) -> Login | None:
+        """Use the refresh token; None if it is not good any more.
+
+        Raises:
+            ServerUnavailable: the authorization server cannot be reached, or is out of order.
+
+        """
+        login = self.memory.login
+        await self._initialize()
+        self.context.oauth_metadata, self.context.protected_resource_metadata = login.authority, login.resource
+        self.context.protocol_version = _ERA
+        try:
+            async with _client(self.options) as client:
+                response = await client.send(await self._refresh_token())
+        except httpx2.TransportError as error:
+            raise ServerUnavailable(f"its authorization server cannot be reached: {error}") from None
+        if response.status_code >= 500 or response.status_code == _TOO_MANY:  # noqa: PLR2004
+            raise ServerUnavailable(f"its authorization server answered HTTP {response.status_code}")
+        return self._login() if await self._handle_refresh_response(response) else None
+
+    async def _perform_authorization(self) -> httpx2.Request:
+        """Ask for the scopes of the configuration, and prove who the client is in a way that is understood."""
+        if self.options.scopes:
+            self.context.client_metadata.scope = " ".join(self.options.scopes)
+        client, metadata = self.context.client_info, self.context.oauth_metadata
+        known = metadata.token_endpoint_auth_methods_supported if metadata is not None else None
+        if client is not None and client.client_secret and known and "client_secret_basic" not in known:
+            client.token_endpoint_auth_method = "client_secret_post"  # noqa: S105  # a method's name
+        return await super()._perform_authorization()
+
+    def _login(self) -> Login:
+        return self.memory.login.model_copy(
+            update={
+                "expires": self.context.token_expiry_time,
+                "client": self.context.client_info,
+                "authority": self.context.oauth_metadata,
+                "resource": self.context.protected_resource_metadata,
+            }
+        )
+
+
+class PersonFlow(_Kept):
+    """A person logs in: authorization code with PKCE."""
+
+    def __init__(
+        self,
+        options: OAuthOptions,
+        vault: Vault,
+        redirect: str | None = None,
+        show: Callable[[str], Awaitable[None]] | None = None,
+        answered: Callable[[], Awaitable[AuthorizationCodeResult]] | None = None,
+    ) -> None:
+        """Begin with what the vault holds; to log in anew, with where the answer comes to."""
+        login = vault.read()
+        if redirect is not None:
+            login = Login(client=_known_client(options, login, redirect))
+        self.options, self.memory = options, Memory(login)
+        metadata = OAuthClientMetadata(
+            client_name=CLIENT_NAME,
+            redirect_uris=[AnyUrl(redirect)] if redirect is not None else None,
+            grant_types=["authorization_code", "refresh_token"],
+            response_types=["code"],
+            token_endpoint_auth_method="none",  # noqa: S106  # a method's name
+        )
+        super().__init__(str(options.url), metadata, self.memory, show, answered)
+
+
+class MachineFlow(_Kept, ClientCredentialsOAuthProvider):
+    """The gateway logs in with client credentials of its own."""
+
+    def __init__(self, options: OAuthOptions) -> None:
+        """Begin without tokens: these credentials can always get others."""
+        self.options, self.memory = options, Memory(Login())
+        secret = options.client_secret.get_secret_value() if options.client_secret else ""
+        ClientCredentialsOAuthProvider.__init__(
+            self,
+            str(options.url),
+            self.memory,
+            options.client_id or "",
+            secret,
+            scope=" ".join(options.scopes) or None,
+            issuer=_issuer(options),
+        )
+
+
+def _known_client(options: OAuthOptions, login: Login, redirect: str) -> OAuthClientInformationFull | None:
+    """Return the client of the configuration, or the one that was registered with the same redirect."""
+    if options.client_id is None:
+        registered = login.client.redirect_uris if login.client is not None else None
+        return login.client if registered and AnyUrl(redirect) in registered else None
+    secret = options.client_secret.get_secret_value() if options.client_secret else None
+    return OAuthClientInformationFull(
+        redirect_uris=[AnyUrl(redirect)],
+        client_id=options.client_id,
+        client_secret=secret,
+        token_endpoint_auth_method="client_secret_basic" if secret else "none",
+        issuer=_issuer(options),
+    )
+
+
+def _issuer(options: OAuthOptions) -> str | None:
+    return None if options.issuer is None else str(options.issuer)
+
+
+def _client(options: OAuthOptions) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(timeout=_TIMEOUT, event_hooks={"request": [Guard(str(options.url))]})

@@ -1,0 +1,55 @@
+"""The guard: to which addresses a server may lead the gateway when it says where one logs in."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import anyio
+import httpx2
+from mcp.client.auth import OAuthFlowError
+
+from mcp_gateway.plugin import is_link_local
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Refuses requests to where a server has no business to send the gateway.
+
+    A server of the public internet may not lead it into the network that it stands in, and
+    nobody to addresses where cloud machines find their own credentials.
+    """
+
+    url: str
+
+    async def __call__(self, request: httpx2.Request) -> None:
+        """Refuse a request, or let it pass.
+
+        Raises:
+            OAuthFlowError: it must not be sent.
+
+        """
+        if request.url.scheme not in ("http", "https"):
+            raise OAuthFlowError(f"a login may not lead to a {request.url.scheme} URL")
+        addresses = await _addresses(request.url.host)
+        if any(is_link_local(address) for address in addresses):
+            raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
+        home = httpx2.URL(self.url)
+        if request.url.host == home.host or any(_is_inside(address) for address in await _addresses(home.host)):
+            return
+        if request.url.scheme != "https" or any(_is_inside(address) for address in addresses):
+            raise OAuthFlowError(f"a login may not lead to {request.url.host}: it must be a public https address")
+
+
+async def _addresses(host: str) -> list[str]:
+    try:
+        found = await anyio.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []  # the request will fail in its own words
+    return [str(address[0]) for *_, address in found]
+
+
+def _is_inside(address: str) -> bool:
+    found = ip_address(address.partition("%")[0])
+    return not (getattr(found, "ipv4_mapped", None) or found).is_global

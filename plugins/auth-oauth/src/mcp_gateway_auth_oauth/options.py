@@ -1,0 +1,45 @@
+"""What `oauth` reads of a server's entry, and of the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+
+from mcp_gateway.plugin import Options
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+class OAuthOptions(Options):
+    """As whom to log in, where tokens are kept, and under which key."""
+
+    model_config = ConfigDict(url_preserve_empty_path=True)
+
+    server: str = Field("", alias="name", description="The server's name: the first part of server__tool")
+    url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")
+    grant: Literal["authorization_code", "client_credentials"] = Field(
+        "authorization_code", description="oauth: a person logs in, or the gateway has client credentials of its own"
+    )
+    client_id: str | None = Field(None, description="oauth: the client's id; without one the gateway registers itself")
+    client_secret: SecretStr | None = Field(None, description="oauth: the client's secret")
+    issuer: HttpUrl | None = Field(None, description="oauth: the authorization server that client_secret is for")
+    scopes: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), description="oauth: the scopes to ask for, instead of those that the server names"
+    )
+    callback_port: int = Field(
+        0, ge=0, le=65535, description="oauth: the port of this machine where logins come back; 0: a free one"
+    )
+    key: SecretStr | None = Field(None, alias="GATEWAY_OAUTH_KEY", description="The key that tokens are encrypted with")
+    folder: Path | None = Field(None, alias="GATEWAY_OAUTH_FOLDER", description="Where tokens are kept, encrypted")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.grant == "client_credentials" and (self.client_id is None or self.client_secret is None):
+            raise ValueError("client_credentials needs client_id and client_secret")
+        if self.client_secret is not None and (self.client_id is None or self.issuer is None):
+            raise ValueError("with client_secret, say whose it is: client_id, and the URL of its issuer")
+        return self

@@ -1,0 +1,186 @@
+"""Two pages on a loopback port: one leads a person to the login, to the other the login comes back."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from html import escape
+
+import anyio
+import uvicorn
+from anyio.abc import TaskGroup
+from mcp.shared.auth import AuthorizationCodeResult
+from starlette.applications import Starlette
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from mcp_gateway.plugin import AuthError, ConfigError
+
+log = logging.getLogger(__name__)
+
+_BEGIN_SECONDS = 60.0
+_PERSON_SECONDS = 900.0
+_HOSTS = ["127.0.0.1", "localhost"]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One login under way, in one browser: only the one that has begun it, which has the cookie, can end it."""
+
+    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    link: str = ""
+    failure: str = ""
+    answer: AuthorizationCodeResult | None = None
+    linked: anyio.Event = field(default_factory=anyio.Event)
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    async def show(self, link: str) -> None:
+        """Take the link to the authorization server."""
+        self.link = link
+        self.linked.set()
+
+    async def result(self) -> AuthorizationCodeResult:
+        """Wait for what the authorization server sends back."""
+        with anyio.move_on_after(_PERSON_SECONDS):
+            await self.answered.wait()
+        if self.answer is None:
+            raise AuthError(self.failure or "nobody finished the login in time")
+        return self.answer
+
+
+LoginFn = Callable[[str, Attempt], Awaitable[None]]
+"""Logs in with a redirect URL; raises if that fails."""
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of one server's login. They are there once somebody asked for the link."""
+
+    server: str
+    port: int
+    tasks: TaskGroup
+    login: LoginFn
+    _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    _origin: str = ""
+    _attempt: Attempt | None = None
+    _opening: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def link(self) -> str:
+        """Return where a person logs in.
+
+        Raises:
+            ConfigError: the port is taken.
+
+        """
+        async with self._opening:
+            if not self._origin:
+                listening = _bound(self.port)
+                self._origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+                self.tasks.start_soon(self._serve, listening)
+        return f"{self._origin}/login/{self._ticket}"
+
+    async def _serve(self, listening: socket.socket) -> None:
+        app = Starlette(routes=[Route("/login/{ticket}", self._begin), Route("/callback", self._end)])
+        guarded = TrustedHostMiddleware(app, allowed_hosts=_HOSTS, www_redirect=False)
+        config = uvicorn.Config(
+            guarded, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+        server = _Listener(config)
+        with listening:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_stop_when_cancelled, server)
+                with anyio.CancelScope(shield=True):
+                    await server.serve(sockets=[listening])
+                tasks.cancel_scope.cancel()
+
+    async def _begin(self, request: Request) -> Response:
+        """Begin a login, and lead the browser to it."""
+        if not secrets.compare_digest(str(request.path_params["ticket"]), self._ticket):
+            return _page("There is no such login.", 404)
+        if self._attempt is not None:
+            self._attempt.scope.cancel()
+        self._attempt = attempt = Attempt()
+        self.tasks.start_soon(self._run, attempt)
+        with anyio.move_on_after(_BEGIN_SECONDS):
+            await attempt.linked.wait()
+        if not attempt.link:
+            return _page(f"The login to {self.server} cannot begin: {attempt.failure or 'it takes too long'}", 502)
+        answer = RedirectResponse(attempt.link, 302, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
+        answer.set_cookie(self._cookie, attempt.cookie, path="/callback", httponly=True, samesite="lax")
+        return answer
+
+    async def _end(self, request: Request) -> Response:
+        """Take what the authorization server sends back with the browser."""
+        attempt, given = self._attempt, request.query_params
+        cookie = request.cookies.get(self._cookie, "")
+        if attempt is None or attempt.answered.is_set() or not secrets.compare_digest(cookie, attempt.cookie):
+            return _page("This login was not begun in this browser, or is over. Begin it again.", 400)
+        if "code" in given:
+            attempt.answer = AuthorizationCodeResult(code=given["code"], state=given.get("state"), iss=given.get("iss"))
+        else:
+            attempt.failure = given.get("error_description") or given.get("error") or "there is no code"
+        attempt.answered.set()
+        with anyio.move_on_after(_BEGIN_SECONDS):
+            await attempt.done.wait()
+        if attempt.failure or not attempt.done.is_set():
+            return _page(f"The login to {self.server} has failed: {attempt.failure or 'it takes too long'}", 502)
+        return _page(f"You are logged in to {self.server}. You can close this window.")
+
+    async def _run(self, attempt: Attempt) -> None:
+        """Go through the login; the pages say what became of it."""
+        attempt.failure = "another login has begun"
+        with attempt.scope:
+            try:
+                await self.login(f"{self._origin}/callback", attempt)
+                attempt.failure = ""
+            except Exception as error:  # noqa: BLE001  # whatever it is, the person in front of the page wants to know
+                attempt.failure = str(error) or type(error).__name__
+                log.warning("the login to %s has failed: %s", self.server, type(error).__name__)
+        attempt.linked.set()
+        attempt.done.set()
+
+    @property
+    def _cookie(self) -> str:
+        return f"login-{self._origin.rpartition(':')[2]}"
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn that leaves signals to the gateway."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stop_when_cancelled(server: uvicorn.Server) -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        server.should_exit = True
+
+
+def _bound(port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with suppress(OSError):
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise ConfigError(f"callback_port: cannot listen at 127.0.0.1:{port}: {error.strerror or error}") from None
+    return listening
+
+
+def _page(text: str, status: int = 200) -> Response:
+    page = f"<!doctype html><meta charset=utf-8><title>MCP Gateway</title><p>{escape(text)}</p>"
+    headers = {"cache-control": "no-store", "content-security-policy": "default-src 'none'"}
+    return HTMLResponse(page, status, headers)

@@ -1,0 +1,122 @@
+"""The vault: what is known of one server's login, encrypted, in a file that all gateways of this person share."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from cryptography.fernet import Fernet, InvalidToken
+from filelock import FileLock, Timeout
+from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
+from pydantic import BaseModel, ValidationError
+
+from mcp_gateway.plugin import ConfigError, ServerUnavailable
+from mcp_gateway_auth_oauth.ciphers import cipher
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 60.0
+"""How long to wait for another process that is just refreshing the same tokens."""
+
+_EARLY_SECONDS = 60.0
+
+
+class Login(BaseModel):
+    """The tokens of a login, the client that they were issued to, and by whom."""
+
+    tokens: OAuthToken | None = None
+    expires: float | None = None
+    client: OAuthClientInformationFull | None = None
+    authority: OAuthMetadata | None = None
+    resource: ProtectedResourceMetadata | None = None
+
+    @property
+    def access(self) -> str | None:
+        """The access token, if it is good for a while yet: a minute, or half of a short life."""
+        if self.tokens is None:
+            return None
+        early = min(_EARLY_SECONDS, (self.tokens.expires_in or 2 * _EARLY_SECONDS) / 2)
+        return None if self.expires is not None and time.time() > self.expires - early else self.tokens.access_token
+
+
+@dataclass(slots=True)
+class Vault:
+    """One server's login in a file. There is one writer at a time, in this process and in others."""
+
+    path: Path
+    fernet: Fernet
+    _cached: tuple[tuple[int, int], Login] | None = None
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    @classmethod
+    def of(cls, server: str, url: str, folder: Path | None, key: str | None) -> Vault:
+        """Open the vault of one server.
+
+        Raises:
+            ConfigError: there is no place for it, or no key.
+
+        """
+        folder = folder or _usual_folder()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder}: OAuth tokens cannot be kept there: {error.strerror or error}") from None
+        name = sha256(f"{server}\0{url}".encode()).hexdigest()[:32]
+        return cls(folder / f"{name}.login", cipher(key, folder))
+
+    def read(self) -> Login:
+        """Return the login; an empty one if there is none that can be read."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return Login()
+        stamp = (found.st_mtime_ns, found.st_ino)
+        try:
+            if self._cached is not None and self._cached[0] == stamp:
+                return self._cached[1]
+            login = Login.model_validate_json(self.fernet.decrypt(self.path.read_bytes()))
+        except (OSError, InvalidToken, ValidationError) as error:
+            log.warning("%s cannot be read (%s): a new login is needed", self.path, type(error).__name__)
+            login = Login()
+        self._cached = (stamp, login)
+        return login
+
+    def write(self, login: Login) -> None:
+        """Replace the login, whole or not at all."""
+        data = self.fernet.encrypt(login.model_dump_json().encode())
+        made = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+        made.replace(self.path)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until nobody else writes.
+
+        Raises:
+            ServerUnavailable: somebody else is at it for too long.
+
+        """
+        lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, thread_local=False, mode=0o600)
+        async with self._turn:
+            try:
+                await anyio.to_thread.run_sync(lock.acquire)
+            except Timeout:
+                raise ServerUnavailable("another gateway is refreshing its OAuth tokens; try again later") from None
+            try:
+                yield
+            finally:
+                lock.release()
+
+
+def _usual_folder() -> Path:
+    state = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "mcp-orchestration-gateway" / "oauth"

@@ -1,0 +1,104 @@
+import stat
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from cryptography.fernet import Fernet
+from mcp.shared.auth import OAuthToken
+from mcp_gateway_auth_oauth.ciphers import KEY_FILE, cipher
+from mcp_gateway_auth_oauth.vault import Login, Vault
+
+from mcp_gateway.plugin import ConfigError
+
+URL = "https://crm.example/mcp"
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def no_keyring(monkeypatch):
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    keyring = pytest.importorskip("keyring")
+    keyring.core.init_backend()
+
+
+def login(access="a", expires_in=3600, age=0):
+    tokens = OAuthToken(access_token=access, expires_in=expires_in, refresh_token="r")
+    return Login(tokens=tokens, expires=time.time() + expires_in - age)
+
+
+def test_what_is_written_is_read_by_another_gateway_with_the_same_key(tmp_path):
+    Vault.of("crm", URL, tmp_path, None).write(login("s3cr3t"))
+    assert Vault.of("crm", URL, tmp_path, None).read().access == "s3cr3t"
+    kept = next(tmp_path.glob("*.login"))
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert b"s3cr3t" not in kept.read_bytes()
+
+
+def test_servers_do_not_see_each_others_logins(tmp_path):
+    Vault.of("crm", URL, tmp_path, None).write(login())
+    assert Vault.of("crm", "https://other.example/mcp", tmp_path, None).read() == Login()
+    assert Vault.of("other", URL, tmp_path, None).read() == Login()
+
+
+def test_with_another_key_there_is_no_login(tmp_path):
+    Vault.of("crm", URL, tmp_path, Fernet.generate_key().decode()).write(login())
+    assert Vault.of("crm", URL, tmp_path, Fernet.generate_key().decode()).read() == Login()
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"\x00" * 500])
+def test_a_damaged_file_is_no_login(tmp_path, damage):
+    vault = Vault.of("crm", URL, tmp_path, None)
+    vault.write(login())
+    vault.path.write_bytes(damage)
+    assert vault.read() == Login()
+
+
+def test_a_token_that_is_about_to_expire_is_not_used(tmp_path):
+    assert login(age=3500).access == "a"
+    assert login(age=3550).access is None
+    assert login(expires_in=10, age=4).access == "a"
+    assert login(expires_in=10, age=6).access is None
+
+
+def test_a_key_that_is_none_is_refused_without_showing_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"GATEWAY_OAUTH_KEY.*32 random bytes") as caught:
+        cipher("s3cr3t", tmp_path)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/oauth: OAuth tokens cannot be kept there"):
+        Vault.of("crm", URL, tmp_path / "file" / "oauth", None)
+
+
+def test_the_key_is_in_the_system_keyring_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(HERE)])
+    monkeypatch.setenv("FILE_KEYRING", str(tmp_path / "ring"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "file_keyring.FileKeyring")
+    pytest.importorskip("keyring").core.init_backend()
+    Vault.of("crm", URL, tmp_path, None).write(login())
+    assert not (tmp_path / KEY_FILE).exists()
+    assert Vault.of("crm", URL, tmp_path, None).read().access == "a"
+    (tmp_path / "ring").unlink()
+    assert Vault.of("crm", URL, tmp_path, None).read() == Login()
+
+
+async def test_only_one_writes_at_a_time(tmp_path):
+    vaults = [Vault.of("crm", URL, tmp_path, None) for _ in range(3)]
+    inside = most = 0
+
+    async def write(vault):
+        nonlocal inside, most
+        async with vault.turn():
+            inside += 1
+            most = max(most, inside)
+            await anyio.sleep(0.01)
+            inside -= 1
+
+    async with anyio.create_task_group() as tasks:
+        for vault in vaults * 3:
+            tasks.start_soon(write, vault)
+    assert most == 1
