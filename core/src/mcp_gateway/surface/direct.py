@@ -69,6 +69,8 @@ class Direct:
     results: Results
     _routes: dict[str, Route | None] = field(default_factory=dict)
     _routed: Catalogue | None = None
+    _info: bytes = b""
+    _introduced: Catalogue | None = None
     _envelopes: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
     _under_way: dict[tuple[str, object], asyncio.Task[Any]] = field(default_factory=dict)
 
@@ -184,6 +186,13 @@ class Direct:
         route = self._route(name)
         return None if route is None else (route, _EMPTY if arguments is UNSET else arguments)
 
+    def _introduction(self) -> bytes:
+        """Return how the gateway introduces itself with each result, as JSON."""
+        catalogue = self.gateway.registry.catalogue
+        if self._introduced is not catalogue:
+            self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalogue
+        return self._info
+
     def _route(self, name: str) -> Route | None:
         catalogue = self.gateway.registry.catalogue
         if self._routed is not catalogue:
@@ -266,7 +275,7 @@ class Direct:
         self._note(plain, fields)
         if len(response) > self.results.most:
             return self._shortened(plain, fields, len(response))
-        shaped = written(modern_result(fields, server_info(self.gateway)) if plain.modern else handshake_result(fields))
+        shaped = written(modern_result(fields, self._introduction()) if plain.modern else handshake_result(fields))
         return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
     def _shortened(self, plain: Plain, fields: Fields, size: int) -> DirectAnswer:

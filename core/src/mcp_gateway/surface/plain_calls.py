@@ -74,10 +74,9 @@ def _meta_of(fields: Fields) -> Fields:
     return {name: value for name, value in members(raw).items() if name not in OF_ONE_CONNECTION}
 
 
-def modern_result(fields: Fields, server_info: object) -> Mapping[str, Raw | bytes]:
-    """Put the modern era's envelope on a result."""
-    info = json.dumps(server_info).encode()
-    meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: info}
+def modern_result(fields: Fields, server_info: bytes) -> Mapping[str, Raw | bytes]:
+    """Put the modern era's envelope on a result; `server_info` is JSON."""
+    meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: server_info}
     complete = {} if "resultType" in fields else {"resultType": COMPLETE}
     return {**complete, **fields, "_meta": b"".join(written(meta))}
 

@@ -6,9 +6,12 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import httptools
+
+from mcp_gateway_transport_http.outbox import Outbox
 
 KEEP_SECONDS = 4.0
 """How long an unused connection is kept: most servers close theirs after five seconds or more."""
@@ -34,8 +37,9 @@ class Reply:
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
-    def __init__(self) -> None:
-        """Begin unconnected."""
+    def __init__(self, outbox: Outbox) -> None:
+        """Begin unconnected; what is sent goes by `outbox`."""
+        self._outbox = outbox
         self.used = 0.0
         self.complete = True
         self._transport: asyncio.Transport | None = None
@@ -61,7 +65,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             self._fail("it closed the connection")
         else:
-            self._transport.write(message)
+            self._outbox.write(self._transport, message)
         return self._reply
 
     def close(self) -> None:
@@ -149,6 +153,7 @@ class Connections:
     host: str
     port: int
     security: ssl.SSLContext | None
+    _outbox: Outbox = field(default_factory=Outbox)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
 
@@ -171,7 +176,7 @@ class Connections:
         """
         server_name = self.host if self.security is not None else None
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection, self.host, self.port, ssl=self.security, server_hostname=server_name
+            partial(Connection, self._outbox), self.host, self.port, ssl=self.security, server_hostname=server_name
         )
         return connection
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal
 from mcp_gateway_transport_http.gate import Gate
+from mcp_gateway_transport_http.outbox import Outbox
 
 PATH = "/mcp"
 """Where clients find the gateway."""
@@ -44,6 +45,7 @@ class Front:
     gate: Gate
     used: Callable[[str], None]
     longest: int
+    outbox: Outbox = field(default_factory=Outbox)
 
     def protocol(
         self,
@@ -89,6 +91,11 @@ class FrontProtocol(HttpToolsProtocol):
         if self._answering is not None and "mcp-session-id" not in self._names:
             self._answering.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close after what is answered already was sent."""
+        self._front.outbox.flush()
+        super().shutdown()
 
     # -- what the parser tells
 
@@ -200,8 +207,8 @@ class FrontProtocol(HttpToolsProtocol):
             head += (name, b": ", value, b"\r\n")
         head += (b"content-type: ", kind, b"\r\ncontent-length: %d\r\n" % len(body))
         head.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-        if len(body) < _LARGE:
-            self.transport.write(b"".join((*head, body)))
+        if keep_alive and len(body) < _LARGE:
+            self._front.outbox.write(self.transport, b"".join((*head, body)))
         else:
             self.transport.writelines((b"".join(head), body))
 

@@ -1,0 +1,30 @@
+"""Writes what many connections have to send one after the other: who reads them all is woken once, not for each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Outbox:
+    """What the connections that share it will send when the event loop has run all that is ready.
+
+    Waking a process that sleeps costs more than sending it a kilobyte. One that is still
+    busy with the first message when the second comes need not be woken for it.
+    """
+
+    _waiting: list[tuple[asyncio.Transport, bytes]] = field(default_factory=list)
+
+    def write(self, transport: asyncio.Transport, data: bytes) -> None:
+        """Send some bytes in a moment."""
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._waiting.append((transport, data))
+
+    def flush(self) -> None:
+        """Send all that waits; a connection that was closed meanwhile gets nothing."""
+        waiting, self._waiting = self._waiting, []
+        for transport, data in waiting:
+            if not transport.is_closing():
+                transport.write(data)
