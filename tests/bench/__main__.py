@@ -20,6 +20,7 @@ from peers import PAIRS, PEERS, Peer
 from scenarios.calls import calls, large
 from scenarios.cold import cold
 from scenarios.memory import memory
+from scenarios.soak import soak
 from scenarios.tools import idle, tools
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
@@ -29,6 +30,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "cold": cold,
     "idle": idle,
     "memory": memory,
+    "soak": soak,
 }
 OTHERS = ("check", "install", "report")
 """Deeds that measure nothing: to try the bench's own tools, to make the peers' environments, to write the tables."""
@@ -70,7 +72,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`")
     parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
     parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
-    parser.add_argument("--calls", type=int, default=20000, help="after the warm-up, in `memory`")
+    parser.add_argument("--calls", type=int, default=20000, help="in `memory` and `soak`")
     parser.add_argument("--kinds", type=chosen_kinds, default="", help=f"of calls in `memory`: {', '.join(KINDS)}")
     parser.add_argument("--trace", action="store_true", help="say what has grown, in `memory`")
     return parser.parse_args(arguments)

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
 MARK = "<!-- made by tox -e bench -->"
 """Stands before and after the short table in the project's README."""
-SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory")
+SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak")
 
 
 def heading() -> str:
@@ -107,6 +107,21 @@ included.
     return said + table(head, lines) + failures("memory")
 
 
+def soak() -> str:
+    """Whether all stays well while servers fail at random."""
+    said = "Mixed calls while servers fail at random: three of a hundred ask for a fault, which hits others, too."
+    lines = []
+    for row in records("soak"):
+        if "failed" in row:
+            continue
+        counts = [f"{sum(row[name].values()):,}" for name in ("right", "wrong", "reasons")]
+        faults = ", ".join(f"{name} {count}" for name, count in sorted(row["reasons"].items()))
+        held = [f"{row['first'][key]} → {row['last'][key]}" for key in ("mib", "files")]
+        lines.append([row["pair"], f"{row['calls']:,}", *counts, faults, *held])
+    head = ["clients", "calls", "right", "wrong", "failed with a reason", "of which", "MiB", "open files"]
+    return f"## Does it stay well?\n\n{said}\n\n" + table(head, lines) + failures("soak")
+
+
 def chart() -> str:
     """Draw CPU per call at 32 callers: one panel for HTTP, one for stdio."""
     panels = []
@@ -138,7 +153,7 @@ def summary() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory}
+    parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory, "soak": soak}
     written = [write() for scenario, write in parts.items() if records(scenario)]
     return "\n".join([INTRODUCTION, heading(), "![CPU per call](results.svg)\n", *written]).rstrip() + "\n"
 

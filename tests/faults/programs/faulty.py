@@ -3,7 +3,7 @@
 faulty.py stdio FOLDER NAME    a child process, whose fault is what the file FOLDER/NAME holds
 faulty.py http FOLDER [PORT]   any number of servers, each at the path of its name; prints the port
 
-No file means no fault. A fault lasts until its file is gone.
+No file means no fault. A fault lasts until its file is gone. A call may also ask for one, by the argument `fault`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from typing import Any
 Json = dict[str, Any]
 VERSION = "2025-11-25"
 MIB = 1 << 20
+SLOW = 3.0
+"""How many seconds a slow call takes."""
 TOOL = {"description": "Returns what it is called with", "inputSchema": {"type": "object"}}
 STATUSES = {"401", "403", "404", "429", "500", "502"}
 BAD = (b"{}", b"[1]", b"{", b"null")
@@ -92,18 +94,26 @@ def serve_stdio(fault: Fault) -> None:
     for line in sys.stdin.buffer:
         message = json.loads(line)
         if (response := answer(message, fault.tools)) is not None:
-            respond(fault, json.dumps(response).encode() + b"\n", called=message["method"] == "tools/call")
+            name = (wanted(message) or fault.name) if message["method"] == "tools/call" else ""
+            respond(fault, name, json.dumps(response).encode() + b"\n")
 
 
-def respond(fault: Fault, line: bytes, *, called: bool) -> None:
+def wanted(message: Json) -> str:
+    """Return the fault that a call asks for."""
+    found = (message.get("params") or {}).get("arguments") or {}
+    return str(found.get("fault", ""))
+
+
+def respond(fault: Fault, name: str, line: bytes) -> None:  # noqa: C901  # one case a fault
     """Write a response, or do with it what the fault wants."""
-    name = fault.name if called else ""
     match name:
         case "dies during":
             print("the faulty server was told to die", file=sys.stderr, flush=True)
             os._exit(3)
         case "hangs":
             fault.over(name)
+        case "slow":
+            threading.Event().wait(SLOW)
         case "garbage":
             write(NOISE + random.Random(1).randbytes(MIB).replace(b"\n", b" ") + b"\n")
         case "halves":
@@ -161,10 +171,10 @@ class Http:
             return True
         file, message = self._folder / path.strip("/"), json.loads(body)
         fault, sessions = Fault(file), self._sessions.setdefault(path, set())
-        name = fault.name
+        name = wanted(message) or fault.name
         if name == "forgets":
             sessions.clear()
-            file.unlink()
+            file.unlink(missing_ok=True)
         if name in STATUSES:
             return await refuse(writer, int(name))
         if message["method"] != "initialize" and headers.get("mcp-session-id") not in sessions:
@@ -193,6 +203,8 @@ async def misbehave(writer: asyncio.StreamWriter, fault: Fault, name: str, body:
     match name:
         case "slow headers":
             await over(fault, name)
+        case "slow":
+            await asyncio.sleep(SLOW)
         case "slow body" | "endless" | "endless news":
             kind, piece = STREAMS[name]
             writer.write(head(200, None, kind, more))
