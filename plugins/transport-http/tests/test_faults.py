@@ -3,11 +3,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_http import mcp_gateway_client_transports
 from mcp_gateway_transport_http.faults import FaultTellingClient
+from mcp_gateway_transport_http.messages import is_message
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -194,3 +196,59 @@ async def test_a_redirect_to_another_host_does_not_take_the_credentials_along(se
     with pytest.raises(ExceptionGroup):
         await opened(url, **{"X-Api-Key": "s3cr3t"})
     assert b"s3cr3t" not in seen
+
+
+ASKED = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (lambda: Response("<html>", media_type="text/html"), "text/html instead of JSON"),
+        (lambda: Response("{", media_type="application/json"), "no JSON-RPC message"),
+        (lambda: JSONResponse([]), "no JSON-RPC message"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_a_fault_of_the_server(serve, answer, said):
+    url = serve(answering(answer))
+    async with FaultTellingClient() as client:
+        error = (await client.post(url, json=ASKED)).json()["error"]
+    assert error["code"] == TransportFault.UNREACHABLE
+    assert said in error["message"]
+
+
+async def test_an_answer_that_breaks_off_is_a_fault_of_the_server():
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+
+    async def half(stream):
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{")
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, half)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with FaultTellingClient() as client:
+            request = client.build_request("POST", f"http://127.0.0.1:{port}", json=ASKED)
+            error = (await client.send(request, stream=True)).json()["error"]
+        tasks.cancel_scope.cancel()
+    assert error["code"] == TransportFault.UNREACHABLE
+    assert "in the middle of its answer" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "data, so",
+    [
+        ('{"jsonrpc":"2.0","id":1,"result":{}}', True),
+        ('{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"no"}}', True),
+        ('{"jsonrpc":"2.0","method":"x"}', True),
+        ('{"jsonrpc":"2.0","id":1,"result":[]}', False),
+        ('{"jsonrpc":"2.0","id":1}', False),
+        ("{}", False),
+        ("[]", False),
+        ("[" * 10_000, False),
+        ("", False),
+    ],
+)
+def test_a_message_is_told_from_what_is_none(data, so):
+    assert is_message(data) is so

@@ -7,10 +7,27 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
+from msgspec import DecodeError, Struct
+from msgspec import json as rpc
 
 from mcp_gateway.plugin import TransportFault
+from mcp_gateway_transport_http.connections import MAX_BYTES
+from mcp_gateway_transport_http.messages import is_message
 
+_OF_THE_BODY = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 _SESSION = "mcp-session-id"
+
+
+class _Head(Struct):
+    id: int | str | None = None
+    method: str | None = None
+
+
+_head = rpc.Decoder(_Head)
+
+
+class _Unreadable(Exception):
+    """An answer is not as MCP has it; the words say how."""
 
 
 class FaultTellingClient(httpx2.AsyncClient):
@@ -28,9 +45,51 @@ class FaultTellingClient(httpx2.AsyncClient):
             if request.method != "POST":
                 raise
             return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error))
-        if request.method != "POST" or response.is_success or response.is_redirect:
+        if request.method == "POST" and response.is_success:
+            return await _read(request, response)
+        if request.method != "POST" or response.is_redirect:
             return response
         return await _explained(request, response)
+
+
+async def _read(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+    """Return an answer that can be read: events as they come, anything else once it is here whole."""
+    kind = response.headers.get("content-type", "").lower().partition(";")[0].strip()
+    if kind == "text/event-stream" or response.status_code != HTTPStatus.OK or not _wants_answer(request):
+        return response
+    try:
+        body = await _message_of(response, kind)
+    except httpx2.TransportError as error:
+        return _answer(request, 503, TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer")
+    except _Unreadable as error:
+        return _answer(request, 502, TransportFault.UNREACHABLE, str(error))
+    finally:
+        await response.aclose()
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
+    return httpx2.Response(200, headers=headers, content=body, request=request)
+
+
+async def _message_of(response: httpx2.Response, kind: str) -> bytes:
+    """Read an answer to its end."""
+    if kind != "application/json":
+        raise _Unreadable(f"it answered with {kind or 'something unnamed'} instead of JSON")
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BYTES:
+            raise _Unreadable(f"its answer has more than {MAX_BYTES} bytes")
+    if not is_message(body := b"".join(parts)):
+        raise _Unreadable("it answered with what is no JSON-RPC message")
+    return body
+
+
+def _wants_answer(request: httpx2.Request) -> bool:
+    try:
+        head = _head.decode(request.content)
+    except (DecodeError, httpx2.RequestNotRead):
+        return False
+    return head.id is not None and head.method is not None
 
 
 async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:

@@ -6,9 +6,11 @@ transport does not pass on which one that was.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -19,10 +21,13 @@ from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import RequestId, jsonrpc_message_adapter
 
 from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.messages import is_message
 from mcp_gateway_transport_http.wire import Wire
 
 MAX_EVENT_BYTES = 64 << 20
 """How large one message of a server's may be."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,9 @@ class TaggingTransport(StreamableHTTPTransport):
         original_request_id: RequestId | None = None,
         resumption_callback: Callable[[str], Awaitable[None]] | None = None,
     ) -> bool:
+        if sse.event == "message" and sse.data and not is_message(sse.data):
+            _skipped(self.url)
+            return False
         writer = (
             read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
         )
@@ -80,7 +88,11 @@ async def tagged_streams(
             return {**named, "cookie": cookies} if cookies else named
 
         async def on_event(event: bytes, request_id: int) -> None:
-            message = jsonrpc_message_adapter.validate_json(event, by_name=False)
+            try:
+                message = jsonrpc_message_adapter.validate_json(event, by_name=False)
+            except ValueError:
+                _skipped(url)
+                return
             await _Tagging(incoming_writer, request_id).send(SessionMessage(message))
 
         try:
@@ -92,3 +104,8 @@ async def tagged_streams(
             if transport.session_id:
                 await transport.terminate_session(client)
             tasks.cancel_scope.cancel()
+
+
+def _skipped(url: str) -> None:
+    """Say that a server sent something else than messages; the URL may hold a secret, so only its host is named."""
+    log.warning("%s sent an event that is no JSON-RPC message; it is skipped", urlsplit(url).hostname)
