@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from mcp_gateway.config.settings import Environment
+from mcp_gateway.secrecy import masked
 
 _OURS = "mcp_gateway"
 
@@ -42,7 +43,7 @@ def configure_logging(environment: Environment) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _masked],
         )
     )
     root = logging.getLogger()
@@ -55,6 +56,11 @@ def configure_logging(environment: Environment) -> None:
 def _plugin_loggers() -> list[str]:
     """Return the names under which plugin modules log: those of the modules that are loaded."""
     return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
+
+
+def _masked(_logger: Any, _method: str, line: Any) -> Any:
+    """Mask what looks like credentials in the whole line: words of plugins, servers and libraries may be in it."""
+    return masked(line) if isinstance(line, str) else line
 
 
 def _without_traceback(_logger: Any, _method: str, event: Any) -> Any:

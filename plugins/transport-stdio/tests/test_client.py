@@ -13,6 +13,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
 from mcp_gateway_transport_stdio.options import StdioOptions
+from mcp_gateway_transport_stdio.stderr import captured_stderr
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import Credentials, ServerUnavailable
@@ -193,3 +194,21 @@ def test_wrong_options_are_refused_without_showing_them(wrong):
 def test_a_number_in_the_environment_is_taken_as_text():
     options = StdioOptions.model_validate({"command": "x", "env": {"PORT": 8080, "RATE": 1.5}})
     assert options.env == {"PORT": "8080", "RATE": "1.5"}
+
+
+async def test_what_a_child_was_given_in_confidence_is_masked_in_its_last_words():
+    script = "import os, sys; print('no', os.environ['API_KEY'], sys.argv[2], file=sys.stderr); sys.exit(3)"
+    options = StdioOptions(
+        command=sys.executable, args=["-c", script, "--token", "s3cret-arg"], env={"API_KEY": "s3cret-env"}
+    )
+    assert set(options.secrets) == {"s3cret-arg", "s3cret-env"}
+    with captured_stderr("child", options.secrets) as stderr:
+        await anyio.run_process(
+            [options.program, *options.args], env=dict(options.env), stderr=stderr.file, check=False
+        )
+    assert stderr.last_lines() == "no *** ***"
+
+
+def test_what_is_no_secret_is_not_masked():
+    options = StdioOptions(command="x", args=["--port", "8080"], env={"MODE": "fast", "DEBUG": "1", "HOME_URL": "/tmp"})
+    assert options.secrets == ()

@@ -6,10 +6,12 @@ import sys
 from importlib.util import find_spec
 
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.secrecy import keep_memory_private
 
 
 def serve(reading: Reading) -> int:
     """Serve until the client leaves or a signal ends it."""
+    keep_memory_private()
     settings, servers, warnings = reading.settings, reading.servers, reading.warnings
     import anyio
     import structlog

@@ -64,7 +64,7 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 @asynccontextmanager
 async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
     noise = Noise(Path(options.program).name)
-    with captured_stderr(noise.program) as stderr:
+    with captured_stderr(noise.program, options.secrets) as stderr:
         try:
             async with _started(options, stderr, noise) as streams:
                 yield streams

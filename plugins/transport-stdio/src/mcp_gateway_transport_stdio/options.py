@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from mcp_gateway.plugin import Options
+
+_SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|dsn|url", re.IGNORECASE)
+_FLAG = re.compile(r"-[\w-]*=")
+_SHORT, _LONG = 4, 16
 
 
 def _number_as_text(value: object) -> object:
@@ -31,6 +37,15 @@ class StdioOptions(Options):
         if not self.program:
             raise ValueError('command: a stdio server needs the program to start, such as "command": "uvx"')
         return self
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is not to be repeated of the environment and the arguments, the longest first."""
+        named = [value for name, value in self.env.items() if _SECRET_NAME.search(name) or len(value) >= _LONG]
+        after = [value for flag, value in pairwise(self.args) if flag.startswith("-") and _SECRET_NAME.search(flag)]
+        joined = [flag.partition("=")[2] for flag in self.args if _FLAG.match(flag) and _SECRET_NAME.search(flag)]
+        parts = {part for value in (*named, *after, *joined) for part in value.split() if len(part) >= _SHORT}
+        return tuple(sorted((part for part in parts if part[0] not in "/.~"), key=len, reverse=True))
 
     @property
     def program(self) -> str:

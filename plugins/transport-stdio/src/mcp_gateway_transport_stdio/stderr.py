@@ -33,19 +33,31 @@ class Stderr:
 
 
 @contextmanager
-def captured_stderr(name: str) -> Iterator[Stderr]:
-    """Give a child a standard error of its own; a thread reads it until every writer has gone."""
+def captured_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[Stderr]:
+    """Give a child a standard error of its own; a thread reads it until every writer has gone.
+
+    A child may write what it was given in confidence: `secrets` are masked.
+    """
     readable, writable = os.pipe()
     lines: deque[str] = deque(maxlen=_LINES)
-    reader = threading.Thread(target=_read, args=(readable, name, lines), name=f"stderr of {name}", daemon=True)
+    reader = threading.Thread(
+        target=_read, args=(readable, name, lines, secrets), name=f"stderr of {name}", daemon=True
+    )
     reader.start()
     with os.fdopen(writable, "w", encoding="utf-8") as file:
         yield Stderr(file, reader, lines)
 
 
-def _read(descriptor: int, name: str, lines: deque[str]) -> None:
+def _read(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
     with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline=None) as stream:
         while line := stream.readline(_LINE_CHARACTERS):
-            if text := line.strip():
+            if text := masked(line.strip(), secrets):
                 lines.append(text)
                 log.debug("%s: %s", name, text)
+
+
+def masked(text: str, secrets: tuple[str, ...]) -> str:
+    """Return a text with a mask over every secret."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text

@@ -1,0 +1,44 @@
+"""Secrecy: what keeps secrets in when something else fails to, in the words of others in the log and in core dumps."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import suppress
+
+_MASK = "***"
+
+_BEARER = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_USERINFO = re.compile(r"(://)[^/\s@\"']+(@)")
+_NAMED = re.compile(
+    r"((?:password|passwd|secret|token|api[_-]?key|authorization)[\\\"']*\s*[=:]\s*[\\\"']*)"
+    r"(?!bearer\b|basic\b|\*\*\*)[^\s\"'\\,;&}{]{6,}",
+    re.IGNORECASE,
+)
+
+
+def masked(text: str) -> str:
+    """Return a text with a mask over what looks like credentials: bearer tokens, passwords in URLs, `password=...`."""
+    text = _BEARER.sub(rf"\1\2{_MASK}", text)
+    text = _USERINFO.sub(rf"\1{_MASK}\2", text)
+    return _NAMED.sub(rf"\1{_MASK}", text)
+
+
+def keep_memory_private() -> None:
+    """Leave no core dump of this process, and keep other processes of the user from reading its memory.
+
+    Where the system has no such thing, nothing happens.
+    """
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            import ctypes
+
+            ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+_SET_DUMPABLE = 4
+"""`PR_SET_DUMPABLE` of prctl(2): a handler of core dumps does not heed the limit on their size."""
