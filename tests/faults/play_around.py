@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from callers import Bystander, HttpCaller, seen, until_right
 from play_servers import FAULTY, Outcome, child_entry
 from rows import RIGHT, Row
-from support import GATEWAY, PATIENCE, Workshop, free_port
+from support import GATEWAY, PATIENCE, Process, Workshop, free_port
 
 RIGGED = str(Path(__file__).parent / "programs" / "rigged")
 
@@ -40,6 +42,16 @@ def finds(caller: HttpCaller, query: str, wanted: str) -> str:
     return RIGHT if wanted in names else f"found {names}, and was told {found.get('servers', found)}"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the rows are played."""
+
+    workshop: Workshop
+    folder: Path
+    gateway: Process
+    caller: HttpCaller
+
+
 def play_around(workshop: Workshop, rows: tuple[Row, ...]) -> dict[str, Outcome]:
     """Play all rows, one after the other."""
     folder = workshop.folder / "faults"
@@ -53,12 +65,13 @@ def play_around(workshop: Workshop, rows: tuple[Row, ...]) -> dict[str, Outcome]
     (folder / "dns").touch()
     rigged = {"PYTHONPATH": RIGGED, "FAULTS": str(folder), "MCP_GATEWAY_TOOL_CACHE_TTL": "1"}
     gateway = workshop.listening(workshop.config(*servers), **rigged)
-    caller = HttpCaller(gateway.url)
-    return {row.key: PLAYS[row.key](workshop, row, folder, caller) for row in rows}
+    place = Place(workshop, folder, gateway, HttpCaller(gateway.url))
+    return {row.key: PLAYS[row.key](place, row) for row in rows}
 
 
-def clock(_: Workshop, row: Row, folder: Path, caller: HttpCaller) -> Outcome:
+def clock(place: Place, row: Row) -> Outcome:
     """Move the clock; then a new tool of a server must still be found when its definitions are old."""
+    folder, caller = place.folder, place.caller
     assert (ready := until_right(lambda: seen(caller, "clock"), PATIENCE)) == RIGHT, ready
     tool = "later" if "+" in row.key else "earlier"
     with watched(caller) as bystander:
@@ -70,17 +83,19 @@ def clock(_: Workshop, row: Row, folder: Path, caller: HttpCaller) -> Outcome:
     return Outcome(found, tuple(bystander.seen), at_last)
 
 
-def dns(_: Workshop, row: Row, folder: Path, caller: HttpCaller) -> Outcome:
+def dns(place: Place, row: Row) -> Outcome:
+    caller = place.caller
     with watched(caller) as bystander:
         found = seen(caller, "dns")
         bystander.calls_again()
-        (folder / "dns").unlink()
+        (place.folder / "dns").unlink()
         at_last = until_right(lambda: seen(caller, "dns"), row.healthy)
     return Outcome(found, tuple(bystander.seen), at_last)
 
 
-def full_disk(workshop: Workshop, row: Row, folder: Path, _: HttpCaller) -> Outcome:
+def full_disk(place: Place, row: Row) -> Outcome:
     """Give a gateway a standard error that is always full, and have it log all that it can."""
+    workshop, folder = place.workshop, place.folder
     port = free_port()
     servers = workshop.config(child_entry(folder, "bystander"), child_entry(folder, "logged"))
     where = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": str(port), "GATEWAY_HOST": "127.0.0.1"}
@@ -94,20 +109,22 @@ def full_disk(workshop: Workshop, row: Row, folder: Path, _: HttpCaller) -> Outc
     return Outcome(found, tuple(bystander.seen), at_last)
 
 
-def garbage(workshop: Workshop, row: Row, _: Path, caller: HttpCaller) -> Outcome:
-    """Replace the server file while the gateway runs, and put it back."""
-    file = workshop.folder / "servers.json"
-    good = file.read_bytes()
+def garbage(place: Place, row: Row) -> Outcome:
+    """Replace the server file while the gateway runs; put it back with one server more, which must then answer."""
+    file, caller = place.workshop.folder / "servers.json", place.caller
+    good = json.loads(file.read_bytes())
     with watched(caller) as bystander:
         file.write_bytes(b'\x00\xff{"servers": [' * 1000)
+        place.gateway.wait_for("the file of servers cannot be used; the gateway goes on as before")
         found = seen(caller, "clock")
         bystander.calls_again()
-        file.write_bytes(good)
-        at_last = until_right(lambda: seen(caller, "clock"), row.healthy)
+        good["servers"].append(child_entry(place.folder, "added"))
+        file.write_text(json.dumps(good), encoding="utf-8")
+        at_last = until_right(lambda: seen(caller, "added"), row.healthy)
     return Outcome(found, tuple(bystander.seen), at_last)
 
 
-PLAYS: dict[str, Callable[[Workshop, Row, Path, HttpCaller], Outcome]] = {
+PLAYS: dict[str, Callable[[Place, Row], Outcome]] = {
     "clock +86400": clock,
     "clock -86400": clock,
     "dns": dns,

@@ -35,6 +35,7 @@ class Row:
 
 
 TIMEOUT = "timeout: server 'NAME' gave no answer within 4 s"
+TOO_LARGE = "result_too_large: the result of the tool "
 CLOSED = "server_unavailable: server 'NAME' is not available: it closed the connection"
 GONE = "connection: "
 REFUSED = "unauthorized: server 'NAME' refused the credentials: "
@@ -48,6 +49,8 @@ CHILD = (
     Row("garbage", "the child writes garbage before its answer", RIGHT),
     Row("halves", "the child writes its answer in two halves", RIGHT),
     Row("half a line", "the child writes half a line and dies", "closed the connection"),
+    Row("100 MB", "the child writes a line of 100 MB", TOO_LARGE),
+    Row("endless line", "the child writes a line that never ends", TIMEOUT, patience=4),
 )
 
 HTTP = (
@@ -60,7 +63,8 @@ HTTP = (
     Row("502", "HTTP 502", "HTTP 502"),
     Row("slow headers", "the head of the response does not come", TIMEOUT, patience=4),
     Row("slow body", "the body of the response does not end", TIMEOUT, patience=4),
-    Row("endless", "an endless stream of events without the answer", TIMEOUT, patience=4),
+    Row("endless", "an endless stream without the answer: comments", TIMEOUT, patience=4),
+    Row("endless news", "an endless stream without the answer: notifications", TIMEOUT, patience=4),
 )
 
 REDIS = (

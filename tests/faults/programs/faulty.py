@@ -128,6 +128,7 @@ def respond(fault: Fault, name: str, line: bytes) -> None:  # noqa: C901  # one 
         case "endless line":
             while fault.name == name:
                 write(b"x" * MIB)
+                threading.Event().wait(0.02)
     write(line)
     if name == "dies after":
         os._exit(3)
