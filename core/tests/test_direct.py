@@ -149,3 +149,55 @@ async def test_a_call_that_its_client_cancels_is_cancelled_at_the_server_and_not
         await ended.wait()
         await until(lambda: answers)
     assert answers[0].message == b""
+
+
+# -- lists
+
+
+def asking(meta=MODERN, **params):
+    params |= {"_meta": meta} if meta is not None else {}
+    return json.dumps({"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": params}).encode()
+
+
+EXPOSED = {"alpha": {"expose_tools": True}}
+LISTING = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+async def test_a_list_is_the_one_of_the_other_lane(gateway, modern):
+    alpha = Remote(tool("x", title=None, vendor={"n": 2**70}), tool("ü"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, client(await known(opened), modern=modern) as visitor:
+        usual = await visitor.request("tools/list", {})
+        await until(lambda: not opened.gateway.discovery.running)
+        await until(lambda: modern or opened.server._clients.direct(None))
+        direct = (await answered(opened, asking(MODERN if modern else None)))["result"]
+    for result in (usual, direct):
+        result.pop("ttlMs", None)  # it grows less meanwhile
+    assert json.dumps(direct["tools"]) == json.dumps(usual["tools"])
+    assert direct == usual
+
+
+async def test_a_list_follows_the_catalogue(gateway):
+    alpha = Remote(tool("x"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened:
+        await known(opened)
+        await until(lambda: not opened.gateway.discovery.running)
+        assert "alpha__y" not in str(await answered(opened, asking(), LISTING))
+        alpha.tools.append(tool("y"))
+        await known(opened)
+        assert "alpha__y" in str(await answered(opened, asking(), LISTING))
+
+
+@pytest.mark.parametrize(
+    "message, headers",
+    [
+        (asking(cursor="1"), LISTING),
+        (asking({**MODERN, "progressToken": 1}), LISTING),
+        (asking(), {**LISTING, "mcp-method": "tools/call"}),
+        (asking(), {**LISTING, "mcp-name": "x"}),
+        (asking(None), {}),
+    ],
+)
+async def test_a_request_for_a_list_that_is_not_plain_takes_the_other_lane(gateway, message, headers):
+    async with gateway({"alpha": Remote(tool("x"))}, **EXPOSED) as opened:
+        assert (await known(opened)).server.answer(message, headers) is None

@@ -82,7 +82,7 @@ class Routing:
             return {"ttlMs": 0, "cacheScope": "private"}
         age = max(offer.age for offer in offers)
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
-        public = all(hint.scope == "public" for hint in hints if hint) and not self._varies(kind)
+        public = all(hint.scope == "public" for hint in hints if hint) and not self.varies(kind)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
 
     def definition(self, name: str) -> Definition | None:
@@ -98,7 +98,7 @@ class Routing:
             return [item for offer in offers for item in offer.prompts_by_name.items()]
         return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
 
-    def _varies(self, kind: Kind) -> bool:
+    def varies(self, kind: Kind) -> bool:
         """Whether callers may see different lists: servers may offer each what his credentials allow."""
         return any(spec.auth is not None for spec in self.registry.specs.values() if kind.name in spec.exposed)
 

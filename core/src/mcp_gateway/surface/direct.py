@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
-from mcp_types.methods import validate_client_request
-from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET, Raw
-from pydantic import ValidationError
 
-from mcp_gateway.catalogue import Catalogue, Offer
+from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
@@ -32,22 +28,25 @@ from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.surface.answers import failure, overloaded
-from mcp_gateway.surface.clients import Clients, DirectClient, modern_name
+from mcp_gateway.surface.clients import Clients, DirectClient
+from mcp_gateway.surface.envelopes import Envelopes, agree
 from mcp_gateway.surface.eras import as_error, as_result
 from mcp_gateway.surface.hello import server_info
+from mcp_gateway.surface.lists import ToolLists
 from mcp_gateway.surface.plain_calls import (
     COMPLETE,
-    MODERN,
     Plain,
     Route,
     error_of,
     handshake_result,
+    listed,
     modern_result,
     params_of,
     refused,
 )
 from mcp_gateway.surface.results import Results, result_of
-from mcp_gateway.surface.splicing import Call, Fields, as_answer, as_call, as_remote_call, quoted, written
+from mcp_gateway.surface.routes import Routes
+from mcp_gateway.surface.splicing import Call, Fields, as_answer, as_call, as_list, as_remote_call, written
 from mcp_gateway.surface.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -55,7 +54,6 @@ log = structlog.get_logger(__name__)
 _NOT_PLAIN = frozenset({"progressToken", types.LOG_LEVEL_META_KEY})
 _INPUT_REQUIRED = b'"input_required"'
 _EMPTY = Raw(b"{}")
-_MOST_ENVELOPES = 1000
 _BY_CLIENT = "cancelled by the client"
 
 
@@ -67,12 +65,17 @@ class Direct:
     clients: Clients
     tools: Tools
     results: Results
-    _routes: dict[str, Route | None] = field(default_factory=dict)
-    _routed: Catalogue | None = None
+    _routes: Routes = field(init=False)
+    _lists: ToolLists = field(init=False)
     _info: bytes = b""
     _introduced: Catalogue | None = None
-    _envelopes: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
+    _envelopes: Envelopes = field(default_factory=Envelopes)
     _under_way: dict[tuple[str, object], asyncio.Task[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep what is the same for all calls."""
+        self._routes = Routes(self.gateway)
+        self._lists = ToolLists(self.gateway, self.tools)
 
     def answer(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None = None
@@ -82,10 +85,12 @@ class Direct:
         `headers` are those of an HTTP request, in lower case; None means the pipe.
         """
         call = as_call(message)
-        if call is None or not _NOT_PLAIN.isdisjoint(call.params.meta) or self.gateway.discovery.waiting:
+        if call is None:
+            return self._list(message, headers, principal)
+        if not _NOT_PLAIN.isdisjoint(call.params.meta) or self.gateway.discovery.waiting:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in call.params.meta
-        client = self._modern_client(call, headers, principal) if modern else self.clients.direct(headers, principal)
+        client = self._client(call.params.meta, "tools/call", call.params.name, headers, principal)
         named = self._named(call) if client is not None else None
         if client is None or named is None:
             return None
@@ -97,6 +102,38 @@ class Direct:
         plain = Plain(call, caller, *named, modern)
         answering = self._answered(plain)
         return answering if modern and headers is not None else self._cancellable(plain, answering)
+
+    def _client(
+        self,
+        meta: Fields,
+        method: str,
+        name: str | None,
+        headers: Mapping[str, str] | None,
+        principal: Principal | None,
+    ) -> DirectClient | None:
+        """Return who sent a request; None if that cannot be told from what came with it, or is not as it should be."""
+        if types.PROTOCOL_VERSION_META_KEY not in meta:
+            return self.clients.direct(headers, principal)
+        if headers is not None and not agree(headers, method, name):
+            return None
+        return self._envelopes.client(meta, headers, principal)
+
+    def _list(
+        self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None
+    ) -> Awaitable[DirectAnswer] | None:
+        """Return what will answer a `tools/list` for which the list is at hand."""
+        asked = as_list(message)
+        if asked is None or not _NOT_PLAIN.isdisjoint(asked.params.meta) or self.gateway.discovery.waiting:
+            return None
+        client = self._client(asked.params.meta, "tools/list", None, headers, principal)
+        if client is None:
+            return None
+        modern = types.PROTOCOL_VERSION_META_KEY in asked.params.meta
+        caller = Caller(
+            headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal
+        )
+        members = self._lists.members(caller, modern=modern)
+        return None if members is None else listed(asked, members, self._introduction() if modern else None)
 
     def _is_silent(self, spec: ServerSpec, client: DirectClient, *, modern: bool) -> bool:
         """Whether the server has nothing to say to this client while it works: neither questions nor messages."""
@@ -183,7 +220,7 @@ class Direct:
             if remote is None:
                 return None
             name, arguments = remote.tool_name, remote.arguments
-        route = self._route(name)
+        route = self._routes.route(name)
         return None if route is None else (route, _EMPTY if arguments is UNSET else arguments)
 
     def _introduction(self) -> bytes:
@@ -192,72 +229,6 @@ class Direct:
         if self._introduced is not catalogue:
             self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalogue
         return self._info
-
-    def _route(self, name: str) -> Route | None:
-        catalogue = self.gateway.registry.catalogue
-        if self._routed is not catalogue:
-            self._routes, self._routed = {}, catalogue
-        try:
-            return self._routes[name]
-        except KeyError:
-            if len(self._routes) > (len(catalogue.servers) + 1) * 10_000:
-                self._routes = {}
-            server = catalogue.owner(name)
-            if server is None:
-                return self._own_route(name) if self.gateway.views.personal else None
-            self._routes[name] = route = self._leading(catalogue.servers[server], name)
-            return route
-
-    def _own_route(self, name: str) -> Route | None:
-        """Return where a tool leads that some callers have; whether this caller has it is seen later."""
-        offer = self.gateway.views.personal.any_offer(name)
-        route = None if offer is None else self._leading(offer, name)
-        if route is None or offer is None:
-            return None
-        self._routes[name] = route = replace(route, own=offer.own_name(name))
-        return route
-
-    def _leading(self, offer: Offer, name: str) -> Route | None:
-        own = offer.own_name(name)
-        if own is None or own in offer.mirrored:
-            return None
-        headers = {
-            MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
-            MCP_METHOD_HEADER: "tools/call",
-            MCP_NAME_HEADER: encode_header_value(own),
-        }
-        return Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
-
-    def _modern_client(
-        self, call: Call, headers: Mapping[str, str] | None, principal: Principal | None
-    ) -> DirectClient | None:
-        """Return who sent a call of the modern era; None if its envelope is not as it should be."""
-        meta = call.params.meta
-        if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN:
-            return None
-        if headers is not None and not _agree(headers, call.params.name):
-            return None
-        declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
-        info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
-        capabilities = self._envelopes.get((declared, info))
-        if capabilities is None:
-            capabilities = self._learnt(declared, info)
-        return None if capabilities is None else DirectClient(modern_name(headers, principal), capabilities)
-
-    def _learnt(self, declared: bytes, info: bytes) -> Json | None:
-        """Have the SDK check an envelope that was not seen before; None if it is wrong."""
-        meta: Json = {types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION}
-        meta[types.CLIENT_CAPABILITIES_META_KEY] = json.loads(declared)
-        if info != b"null":
-            meta[types.CLIENT_INFO_META_KEY] = json.loads(info)
-        try:
-            validate_client_request("tools/call", LATEST_MODERN_VERSION, {"name": "x", "_meta": meta})
-        except ValidationError:
-            return None
-        if len(self._envelopes) >= _MOST_ENVELOPES:
-            self._envelopes.clear()
-        self._envelopes[declared, info] = capabilities = meta[types.CLIENT_CAPABILITIES_META_KEY]
-        return dict(capabilities)
 
     async def _exchanged(self, plain: Plain, keeper: Keeper) -> DirectAnswer:
         """Send a call, and shape what comes back for the client."""
@@ -297,13 +268,3 @@ class Direct:
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
             result = {name: json.loads(bytes(raw)) for name, raw in fields.items()}
             self.gateway.tasks.note(plain.route.spec.name, result, plain.caller.principal)
-
-
-def _agree(headers: Mapping[str, str], name: str) -> bool:
-    """Whether the headers of a modern request say what it says, and nothing that would have to be checked."""
-    return (
-        headers.get("mcp-protocol-version") == LATEST_MODERN_VERSION
-        and headers.get("mcp-method") == "tools/call"
-        and headers.get("mcp-name") == name
-        and not any(header.startswith("mcp-param-") for header in headers)
-    )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
-from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import Raw
 
 from mcp_gateway.bridging import as_questions
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import Caller, DirectAnswer
+from mcp_gateway.surface.envelopes import MODERN
 from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
-from mcp_gateway.surface.splicing import Call, Fields, members, quoted, written
+from mcp_gateway.surface.splicing import Call, Fields, List, members, written
 from mcp_gateway.version import IMPLEMENTATION
 
-MODERN = quoted(LATEST_MODERN_VERSION)
 COMPLETE = b'"complete"'
 
 _OUR_ENVELOPE: Mapping[str, bytes] = {
@@ -113,3 +112,12 @@ def refused(plain: Plain, error: MCPError) -> DirectAnswer:
     if error.error.data is not None:
         body["data"] = error.error.data
     return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
+
+
+async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
+    """Answer with a list whose members are written; with the modern era's envelope, if `server_info` is there."""
+    head = (b'{"jsonrpc":"2.0","id":', bytes(asked.id), b',"result":{')
+    if server_info is None:
+        return DirectAnswer(b"".join((*head, *members, b"}}")))
+    envelope = (b',"resultType":', COMPLETE, b',"_meta":{"%b":' % types.SERVER_INFO_META_KEY.encode(), server_info)
+    return DirectAnswer(b"".join((*head, *members, *envelope, b"}}}")))

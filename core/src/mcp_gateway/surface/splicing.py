@@ -30,6 +30,21 @@ class Call(Struct, forbid_unknown_fields=True):
     params: CallParams
 
 
+class ListParams(Struct, forbid_unknown_fields=True):
+    """The params of a `tools/list` that asks for nothing special."""
+
+    meta: Fields = field(name="_meta", default_factory=dict)
+
+
+class List(Struct, forbid_unknown_fields=True):
+    """A `tools/list` that asks for nothing special."""
+
+    jsonrpc: str
+    id: Raw
+    method: str
+    params: ListParams = field(default_factory=ListParams)
+
+
 class RemoteCall(Struct, forbid_unknown_fields=True):
     """The arguments of `call_remote_tool`, if they ask for nothing special."""
 
@@ -45,6 +60,7 @@ class Answer(Struct):
 
 
 _call = json.Decoder(Call)
+_list = json.Decoder(List)
 _remote = json.Decoder(RemoteCall)
 _answer = json.Decoder(Answer)
 
@@ -57,6 +73,18 @@ def as_call(message: bytes) -> Call | None:
         return None
     plain = call.method == "tools/call" and call.jsonrpc == "2.0" and _is_id(bytes(call.id))
     return call if plain and _is_object(call.params.arguments) else None
+
+
+def as_list(message: bytes) -> List | None:
+    """Read a message as a plain `tools/list`; None if it is anything else."""
+    if b'"tools/list"' not in message:
+        return None
+    try:
+        asked = _list.decode(message)
+    except (DecodeError, RecursionError):
+        return None
+    plain = asked.method == "tools/list" and asked.jsonrpc == "2.0" and _is_id(bytes(asked.id))
+    return asked if plain else None
 
 
 def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from mcp_gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
 from mcp_gateway.interaction import Interaction, Json
 from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
-from mcp_gateway.routing import MalformedName, UnknownServer, UnknownTool
+from mcp_gateway.routing import MalformedName, Routing, UnknownServer, UnknownTool
 from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.surface.answers import discover_answer, failure, overloaded, search_answer
 from mcp_gateway.surface.clients import with_override
@@ -72,6 +73,11 @@ class Tools:
         return self._own != before
 
     @property
+    def own(self) -> builtins.list[Json]:
+        """The gateway's own tools, if clients see them; another list after each change."""
+        return self._own
+
+    @property
     def own_names(self) -> frozenset[str]:
         """The names of the gateway's own tools, if clients see them."""
         return frozenset(self._own_schemas)
@@ -91,9 +97,12 @@ class Tools:
         """
         exposing = any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
         seen = await self._gateway.seen(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.routing
+        return {"tools": self.listed(seen, modern=modern), **seen.hint(TOOLS)}
+
+    def listed(self, seen: Routing, *, modern: bool) -> builtins.list[Json]:
+        """Return what is listed for clients of an era who see this."""
         found = [(name, as_definition(definition, modern=modern)) for name, definition in seen.exposed(TOOLS)]
-        exposed = [{**definition, "name": name} for name, definition in found if definition is not None]
-        return {"tools": [*self._own, *exposed], **seen.hint(TOOLS)}
+        return [*self._own, *({**definition, "name": name} for name, definition in found if definition is not None)]
 
     async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `tools/call`.

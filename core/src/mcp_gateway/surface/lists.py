@@ -1,0 +1,41 @@
+"""The list of tools as bytes: thousands of definitions are written once for each catalogue, not for each client."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.kinds import TOOLS
+from mcp_gateway.plugin import Caller
+from mcp_gateway.surface.tools import Tools
+
+
+@dataclass(slots=True)
+class ToolLists:
+    """The tools that are listed, for callers who all see the same. `_of` is what the bytes were made of."""
+
+    gateway: Gateway
+    tools: Tools
+    _of: tuple[object, ...] = ()
+    _written: dict[bool, bytes] = field(default_factory=dict)
+
+    def members(self, caller: Caller, *, modern: bool) -> list[bytes] | None:
+        """Return the members of a result of `tools/list`; None if this caller's has to be worked out."""
+        gateway = self.gateway
+        gateway.discovery.freshen(caller)
+        routing = gateway.routing
+        if gateway.discovery.running or routing.varies(TOOLS):
+            return None
+        of = (gateway.registry.catalogue, gateway.registry.specs, self.tools.own)
+        if len(self._of) != len(of) or any(now is not then for now, then in zip(of, self._of, strict=True)):
+            self._written, self._of = {}, of
+        if modern not in self._written:
+            self._written[modern] = _json(self.tools.listed(routing, modern=modern))
+        hint = routing.hint(TOOLS) if modern else {}
+        hints = (b",%b:%b" % (_json(name), _json(value)) for name, value in hint.items())
+        return [b'"tools":', self._written[modern], *hints]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

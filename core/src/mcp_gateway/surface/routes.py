@@ -1,0 +1,58 @@
+"""Where the names of tools lead on the direct lane, found once for each catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from mcp_gateway.catalogue import Catalogue, Offer
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.surface.plain_calls import Route
+from mcp_gateway.surface.splicing import quoted
+
+
+@dataclass(slots=True)
+class Routes:
+    """Leads from names to servers."""
+
+    gateway: Gateway
+    _routes: dict[str, Route | None] = field(default_factory=dict)
+    _of: Catalogue | None = None
+
+    def route(self, name: str) -> Route | None:
+        """Return where a tool's name leads; None if its calls cannot take this lane."""
+        catalogue = self.gateway.registry.catalogue
+        if self._of is not catalogue:
+            self._routes, self._of = {}, catalogue
+        try:
+            return self._routes[name]
+        except KeyError:
+            if len(self._routes) > (len(catalogue.servers) + 1) * 10_000:
+                self._routes = {}
+            server = catalogue.owner(name)
+            if server is None:
+                return self._own_route(name) if self.gateway.views.personal else None
+            self._routes[name] = route = self._leading(catalogue.servers[server], name)
+            return route
+
+    def _own_route(self, name: str) -> Route | None:
+        """Return where a tool leads that some callers have; whether this caller has it is seen later."""
+        offer = self.gateway.views.personal.any_offer(name)
+        route = None if offer is None else self._leading(offer, name)
+        if route is None or offer is None:
+            return None
+        self._routes[name] = route = replace(route, own=offer.own_name(name))
+        return route
+
+    def _leading(self, offer: Offer, name: str) -> Route | None:
+        own = offer.own_name(name)
+        if own is None or own in offer.mirrored:
+            return None
+        headers = {
+            MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
+            MCP_METHOD_HEADER: "tools/call",
+            MCP_NAME_HEADER: encode_header_value(own),
+        }
+        return Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
