@@ -331,3 +331,12 @@ def test_approving_keeps_no_more_than_what_was_right_lately():
     for number in range(100):
         pin = replace(pin, pending=str(number)).approved()
     assert len(pin.known) <= 20
+
+
+async def test_only_tools_are_pinned(shelf):
+    pins = pinning(shelf, "block")
+    for description in ("Greets", "Greets and more"):
+        offer = await pins.admitted(
+            spec(), Offer("alpha", (READ,), prompts=({"name": "p", "description": description},))
+        )
+        assert offer.prompts[0]["description"] == description

@@ -10,11 +10,12 @@ import pytest
 
 from mcp_gateway import personal as module
 from mcp_gateway.catalogue import Catalogue, Offer
-from mcp_gateway.personal import Personal
+from mcp_gateway.personal import Held, Personal
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.registry import Registry
 from mcp_gateway.search import Search
 from mcp_gateway.states import State
+from mcp_gateway.views import _until_quiet
 
 from .house import ask, client, spec
 from .plugins import Shelf, WordIndex, Words
@@ -147,6 +148,20 @@ async def test_news_of_a_callers_own_part_reach_that_caller_only(gateway):
         assert [(server, clients) for server, _, _, clients in told] == [("own", frozenset({"anna"}))]
         assert await tools_of(opened, ANNA) == ["own__diary", "own__album", "all__shared"]
         assert await tools_of(opened, BOB) == ["own__ledger", "all__shared"]
+
+
+async def test_a_server_that_announces_changes_all_the_time_is_asked_rarely(monkeypatch):
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr("anyio.sleep", sleep)
+    held = Held(used=0.0)
+    for _ in range(12):
+        await _until_quiet(held)
+    assert waited[:4] == [0.1, 0.2, 0.4, 0.8]
+    assert waited[-1] == 60.0
 
 
 async def test_a_caller_does_not_wait_for_the_servers_of_another_one(gateway):
