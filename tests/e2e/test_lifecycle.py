@@ -166,3 +166,44 @@ def test_garbage_over_http_is_refused_and_survived(workshop: Workshop) -> None:
         assert 400 <= httpx2.post(gateway.url, content=body, headers=headers).status_code < 500
     assert httpx2.post(gateway.url, content=b" " * (5 << 20), headers=headers).status_code == 413
     assert HttpClient(gateway.url, modern=True).call("plain__echo")["result"]
+
+
+@pytest.mark.parametrize("lane", ["direct", "whole"])
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_a_call_under_way_finishes_after_a_signal(
+    workshop: Workshop, tmp_path: Path, transport: str, modern: bool, lane: str
+) -> None:
+    config = workshop.config(plain_entry("plain", tmp_path / "log"))
+    patient = {"GATEWAY_SHUTDOWN_GRACE": "30", "GATEWAY_DIRECT": str(lane == "direct")}
+    if transport == "stdio":
+        gateway = workshop.start([GATEWAY], workshop.environment(config, **patient))
+        client: Any = PipeClient(process=gateway, modern=modern)
+    else:
+        listening = workshop.listening(config, **patient)
+        gateway, client = listening, HttpClient(url=listening.url, modern=modern)
+    assert "result" in client.call("plain__echo")
+    call = client.begin("tools/call", {"name": "plain__slow", "arguments": {"seconds": 1.5}})
+    until(lambda: "slow" in (tmp_path / "log").read_text(encoding="utf-8"), "the server has got the call")
+    gateway.popen.send_signal(signal.SIGTERM)
+    assert client.finish(call)["result"]["content"][0]["text"] == "slow done"
+    assert gateway.popen.wait(PATIENCE) == 0
+    assert not is_alive(child_of(tmp_path / "log"))
+
+
+def test_what_a_child_has_started_ends_with_it_even_if_the_child_has_gone_by_itself(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    log = tmp_path / "pid"
+    left_behind = "import time; time.sleep(600)"
+    leaving = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {left_behind!r}], stdin=subprocess.DEVNULL)\n"
+        f"open({str(log)!r}, 'w').write(str(child.pid))\n"
+        "sys.stdin.read()\n"
+    )
+    entry = {"name": "leaving", "command": sys.executable, "args": ["-c", leaving]}
+    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(entry)))
+    grandchild = int(until(lambda: log.exists() and log.read_text(), "the child starts its own"))
+    assert gateway.end() == 0
+    assert not is_alive(grandchild)

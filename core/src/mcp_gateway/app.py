@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from mcp_gateway.config.servers import ServerFile
 from mcp_gateway.config.settings import Environment, Settings
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.discovery import Discovery
+from mcp_gateway.ending import Ending
 from mcp_gateway.fitting import open_fitting, opened
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.parking import Parking
@@ -128,26 +128,21 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
         ConfigError: it cannot serve as configured.
 
     """
+    ending = Ending(settings.environment.grace)
     try:
-        async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
-            tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-            one_client = isinstance(transport, OneClient) and transport.one_client
-            async with running(settings, servers, one_client=one_client) as it:
-                if reread is not None and (seconds := settings.environment.config_reload):
-                    tasks.start_soon(it.reloading.follow, settings.environment.server_config, seconds, reread)
-                await transport.serve(it.server, ready=lambda where: log.info("ready", where=where))
-            tasks.cancel_scope.cancel()
+        with ending.everything:
+            async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
+                tasks.start_soon(ending.on_signals)
+                one_client = isinstance(transport, OneClient) and transport.one_client
+                async with running(settings, servers, one_client=one_client) as it:
+                    if one_client:
+                        ending.under_way = it.gateway.pool.load.under_way
+                    if reread is not None:
+                        it.reloading.start(settings.environment, reread)
+                    with ending.serving:
+                        await transport.serve(it.server, ready=lambda where: log.info("ready", where=where))
+                    ending.close()
+                tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         leaf = leaf_of(group)
         raise leaf if isinstance(leaf, GatewayError) else group from None
-
-
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
-    """Turn SIGINT and SIGTERM into one cancellation, so that everything closes in order."""
-    try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                log.info("stopping", signal=signal.Signals(number).name)
-                scope.cancel()
-    except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
-        await anyio.sleep_forever()

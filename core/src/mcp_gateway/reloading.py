@@ -11,6 +11,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.config.servers import ServerFile, ServerSpec
+from mcp_gateway.config.settings import Environment
 from mcp_gateway.config.watching import changes
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.fitting import Fitting
@@ -32,6 +33,11 @@ class Reloading:
     discovery: Discovery
     personal: Personal
     tasks: TaskGroup
+
+    def start(self, environment: Environment, reread: Callable[[], ServerFile]) -> None:
+        """Begin to follow the file that the environment names, if it wants that."""
+        if environment.config_reload:
+            self.tasks.start_soon(self.follow, environment.server_config, environment.config_reload, reread)
 
     async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile]) -> None:
         """Look at the file every so many seconds; one that cannot be used changes nothing, and that is said."""

@@ -65,6 +65,14 @@ class Environment(Options):
     idle_timeout: Seconds = Field(
         1800.0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
     )
+    grace: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_SHUTDOWN_GRACE",
+        description="Seconds that calls under way have at the end",
+    )
     max_calls: int = Field(
         1000, ge=1, alias="GATEWAY_MAX_CALLS", description="How many requests to servers may be under way in all"
     )

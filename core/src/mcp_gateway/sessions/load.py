@@ -54,6 +54,10 @@ class Load:
         self._all += 1
         return True
 
+    def under_way(self) -> int:
+        """How many requests there are, with those that wait."""
+        return self._all + sum(map(len, self._queues.values()))
+
     def leave(self, server: str) -> None:
         """Count a request out."""
         self._all -= 1

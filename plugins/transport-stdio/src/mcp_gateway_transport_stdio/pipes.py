@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 EXIT_SECONDS = 2.0
 """How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
 
+_LOOK_SECONDS = 0.02
+
 
 class Pipes(asyncio.SubprocessProtocol):
     """The pipes of a child. `lines` gets all that it writes, `on_end` hears once that there will be no more."""
@@ -100,15 +102,35 @@ class Pipes(asyncio.SubprocessProtocol):
         with anyio.CancelScope(shield=True):
             for number in (None, signal.SIGTERM, signal.SIGKILL):
                 if number is not None:
-                    with suppress(ProcessLookupError, PermissionError):
-                        os.killpg(self._transport.get_pid(), number)
+                    _signal(self._transport.get_pid(), number)
                 with anyio.move_on_after(EXIT_SECONDS):
                     await self.exited.wait()
                     break
             else:
                 log.warning("process %d is still alive after it was killed", self._transport.get_pid())
+            await _end_group(self._transport.get_pid())
         with suppress(PermissionError):
             self._transport.close()
+
+
+async def _end_group(group: int) -> None:
+    """End what a process has started and left behind when it ended."""
+    if not _signal(group, signal.SIGTERM):
+        return
+    with anyio.move_on_after(EXIT_SECONDS):
+        while _signal(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
+            await anyio.sleep(_LOOK_SECONDS)
+        return
+    _signal(group, signal.SIGKILL)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Send a signal to all of a group; say whether there is anybody in it."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""Ending: the first signal lets calls under way finish for a while, the second ends everything at once."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+import anyio
+import structlog
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 20.0
+"""How long closing may take once nothing is served any more."""
+
+_LOOK_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class Ending:
+    """What a signal ends: serving, and, the second time or when closing takes too long, everything.
+
+    `under_way` says how many requests there are; they are waited for, `grace` seconds at the most, if the
+    transport does not do that itself.
+    """
+
+    grace: float
+    under_way: Callable[[], int] | None = None
+    serving: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    everything: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    async def on_signals(self) -> None:
+        """Hear signals until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            with _signals() as signals:
+                async for number in signals:
+                    log.info("stopping", signal=signal.Signals(number).name)
+                    if self.everything.deadline != math.inf:
+                        self.everything.cancel()
+                    self.close()
+                    tasks.start_soon(self._drain)
+
+    def close(self) -> None:
+        """Begin to close: it must not take for ever."""
+        self.everything.deadline = anyio.current_time() + self.grace + CLOSE_SECONDS
+
+    async def _drain(self) -> None:
+        """Stop serving once nothing is under way any more."""
+        with anyio.move_on_after(self.grace):
+            while self.under_way is not None and self.under_way():  # noqa: ASYNC110  # calls must not pay for this
+                await anyio.sleep(_LOOK_SECONDS)
+        self.serving.cancel()
+
+
+@contextmanager
+def _signals() -> Iterator[AsyncIterator[int]]:
+    """Receive what asks the gateway to end."""
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            yield received
+    except NotImplementedError:  # Windows: Ctrl-C, and Ctrl-Break, which is how one process asks another to end
+        with plain_signals(signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGTERM)) as received:
+            yield received
+
+
+@contextmanager
+def plain_signals(*numbers: int) -> Iterator[AsyncIterator[int]]:
+    """Receive signals where the event loop cannot: by Python's own handlers, in the main thread."""
+    loop = asyncio.get_running_loop()
+    send, receive = anyio.create_memory_object_stream[int](len(numbers) + 8)
+
+    def offer(number: int) -> None:
+        with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
+            send.send_nowait(number)
+
+    def heard(number: int, _: FrameType | None) -> None:
+        loop.call_soon_threadsafe(offer, number)
+
+    with send, receive:
+        before = {number: signal.signal(number, heard) for number in numbers}
+        try:
+            yield receive
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
