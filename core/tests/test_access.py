@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import structlog
 
 from mcp_gateway.access import Access
-from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, ServerUnavailable
+from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, ServerUnavailable
 
 from .house import spec
 from .plugins import Forward, Saved, Static
@@ -93,3 +95,29 @@ async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_ha
         await headers(access(Failing(RuntimeError("s3cr3t"))), ME)
     assert str(caught.value) == "server 'alpha': its auth plugin failed (RuntimeError); the gateway's log says why"
     assert [entry["event"] for entry in logs] == ["an auth plugin failed"]
+
+
+class Shared:
+    """A strategy whose credentials are the same for all; it counts how often it is asked."""
+
+    shared = True
+
+    def __init__(self):
+        self.asked = 0
+
+    async def credentials(self, caller):
+        self.asked += 1
+        return Credentials.of({"Authorization": caller.override or "everybody's"})
+
+
+async def test_a_strategy_that_is_the_same_for_all_is_not_asked_whether_it_is():
+    strategy = Shared()
+    found = Access({"alpha": strategy}, {"alpha": Remote(credentials=True)})
+    assert await found.own(spec(auth=Bound("shared", None)), ME) is None
+    assert strategy.asked == 0
+    own = await found.own(spec(auth=Bound("shared", None)), OVERRIDE)
+    assert own.headers == {"Authorization": OVERRIDE.override}
+
+
+async def test_a_caller_over_a_pipe_has_nothing_of_his_own():
+    assert await access().own(spec(), replace(ANONYMOUS, client="c1")) is None

@@ -64,8 +64,11 @@ class Access:
 
         What a server offers for the caller's own is nobody else's business.
         """
-        if spec.auth is None and caller.override is None:
+        strategy = self.strategies.get(spec.name)
+        if caller.override is None and (strategy is None or getattr(strategy, "shared", False) is True):
             return None
+        if caller.override is None and not caller.headers and caller.principal is None:
+            return None  # a caller over a pipe has nothing of their own
         try:
             theirs = (await self.borrower(spec, caller)).credentials
         except GatewayError:

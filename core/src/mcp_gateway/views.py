@@ -93,11 +93,15 @@ class Views:
 
         """
         asker = self.discovery.asker(spec, caller)
-        borrower = await self.access.borrower(spec, asker)
-        credentials = await self.access.own(spec, caller)
-        if credentials is None:
+        await self.access.borrower(spec, asker)  # what is wrong with the caller's own is told
+        if await self.access.own(spec, caller) is None:
             return await self.discovery.discover(spec, caller)
-        return await self._ask(Errand(spec, self.personal.key(spec.name, credentials), borrower, asker.capabilities))
+
+        async def ask(borrower: Borrower) -> Offer:
+            key = self.personal.key(spec.name, borrower.credentials)
+            return await self._ask(Errand(spec, key, borrower, asker.capabilities))
+
+        return await self.access.attempt(spec, asker, ask)
 
     def announced(self, key: Borrower, method: str, params: Json) -> None:
         """Take note that a server announced something on a session; whoever has other credentials is not concerned."""

@@ -28,6 +28,7 @@ from mcp_gateway.plugin.protocols import (
     RefreshableIndex,
     RenewableAuth,
     ServerTransport,
+    SharedAuth,
     SlowRanker,
     StorageBackend,
 )
@@ -89,6 +90,7 @@ __all__ = [
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
+    "SharedAuth",
     "SlowRanker",
     "StorageBackend",
     "StorageError",

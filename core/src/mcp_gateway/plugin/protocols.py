@@ -121,6 +121,21 @@ class AuthStrategy(Protocol):
 
 
 @runtime_checkable
+class SharedAuth(AuthStrategy, Protocol):
+    """A strategy whose credentials are the gateway's own, whoever the caller is. Optional.
+
+    What a server offers for credentials that not all callers have is shown to those only
+    who have them. So the gateway compares a caller's with an anonymous one's, at every search
+    say, unless it is told here that there is no difference but by an `override`.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """Whether all callers have the same credentials."""
+        ...
+
+
+@runtime_checkable
 class RenewableAuth(AuthStrategy, Protocol):
     """A strategy whose credentials may be refused though they looked good, and then replaced. Optional."""
 

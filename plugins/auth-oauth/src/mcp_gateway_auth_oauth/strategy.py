@@ -24,6 +24,7 @@ class OAuth:
     options: OAuthOptions = field(repr=False)
     vault: Vault = field(repr=False)
     pages: Pages | None = field(default=None, repr=False)
+    shared: bool = True
     _entered: anyio.Event = field(default_factory=anyio.Event, repr=False)
 
     async def credentials(self, caller: Caller) -> Credentials:

@@ -50,6 +50,7 @@ class StaticAuth:
 
     saved: Credentials
     header_name: str
+    shared: bool = True
 
     async def credentials(self, caller: Caller) -> Credentials:
         """Return the saved headers, with the call's own in place of one of them."""

@@ -40,6 +40,12 @@ class AuthContract(Contract[AuthStrategy]):
         assert first == second
         assert hash(first) == hash(second)
 
+    async def test_what_is_said_to_be_shared_is_the_same_for_all(self, subject: AuthStrategy) -> None:
+        """Who says so of credentials that differ shows callers what is for others."""
+        if getattr(subject, "shared", False) and self.anonymous_allowed:
+            caller = Caller(headers={"authorization": OF_THE_CALLER}, client="one")
+            assert await subject.credentials(caller) == await subject.credentials(ANONYMOUS)
+
     async def test_the_connection_makes_no_difference(self, subject: AuthStrategy) -> None:
         """Who may do what does not depend on which of their windows asks."""
         one = Caller(headers={"authorization": OF_THE_CALLER}, client="one")
