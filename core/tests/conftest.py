@@ -25,7 +25,11 @@ def anyio_backend():
 def _silent_log():
     """Keep the log off standard output; `structlog.testing.capture_logs` still sees it."""
     before = structlog.get_config()
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
     yield
     structlog.configure(**before)
 

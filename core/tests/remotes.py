@@ -54,6 +54,7 @@ class Remote:
         self.listing = anyio.Event()
         self.may_list: anyio.Event | None = None
         self.page_size = 1000
+        self.deaf = False
         self.opened: list[dict[str, str]] = []
         self.open = 0
         self.listed = 0
@@ -101,6 +102,8 @@ class Remote:
             await self._server.run(*streams, options)
 
     async def _raw(self, ctx: Any, call_next: Any) -> Any:
+        if self.deaf:
+            await anyio.sleep_forever()
         if ctx.method == "notifications/initialized":
             self._sessions.append(ctx.session)
         if ctx.method == "tools/list":

@@ -8,9 +8,11 @@ import anyio
 import pytest
 
 from mcp_gateway import discovery as module
+from mcp_gateway import recovery
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.definitions import Definitions
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
+from mcp_gateway.sessions import breaker
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import State
 from mcp_gateway.steady import Steady
@@ -78,7 +80,7 @@ async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gat
     }
     async with gateway({"alpha": Line({"initialize": hello})}) as opened:
         await settled(opened)
-        assert state(opened) is State.DOWN
+        assert state(opened) is State.DEGRADED
         assert "did not list its tools: Method not found" in opened.gateway.registry.states["alpha"].reason
 
 
@@ -140,6 +142,8 @@ async def test_definitions_that_have_grown_old_are_asked_for_again_at_the_next_s
 
 
 async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gateway, monkeypatch):
+    monkeypatch.setattr(breaker, "MAX_FAILURES", 1000)
+    monkeypatch.setattr(recovery, "FIRST_PAUSE", 1000.0)
     alpha = Remote(tool("x"))
     alpha.refusal = OSError("no route")
     async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened:
@@ -168,7 +172,7 @@ async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):
         await until(lambda: not alpha.open)
         with pytest.raises(ServerUnavailable):
             await opened.gateway.discover("alpha", ANONYMOUS)
-        assert (state(opened), names(opened)) == (State.DOWN, ["alpha__x"])
+        assert (state(opened), names(opened)) == (State.DEGRADED, ["alpha__x"])
 
 
 # -- storage

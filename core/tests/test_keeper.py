@@ -11,10 +11,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import keeper as module
 from mcp_gateway.sessions.audience import Audience
+from mcp_gateway.sessions.breaker import Breaker
 from mcp_gateway.sessions.failures import as_failure
 from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.sessions.load import Load
 
+from .house import spec
 from .remotes import Line, Remote, tool
 
 
@@ -35,6 +37,7 @@ def keeper_of(transport, **changes):
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,
         "on_over": lambda _: None,
+        "breaker": Breaker(spec()),
     }
     return Keeper(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 

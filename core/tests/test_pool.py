@@ -8,7 +8,15 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable, TransportFault
+from mcp_gateway.plugin import (
+    AuthError,
+    ConnectionDropped,
+    Credentials,
+    NotSent,
+    ServerTimeout,
+    ServerUnavailable,
+    TransportFault,
+)
 from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
@@ -156,6 +164,48 @@ async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_
     async with pool_of(alpha) as pool:
         assert (await pool.lend(Borrower(spec()), call))["content"] == text("done")["content"]
     assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+
+
+class Dropping(Remote):
+    """Dies at the first so many calls."""
+
+    def __init__(self, times):
+        super().__init__(tool("x"))
+        self.left = times
+        self.answers["x"] = self._die
+
+    async def _die(self, _):
+        if self.left:
+            self.left -= 1
+            await self.die()
+            await anyio.sleep_forever()
+        return text("done")
+
+
+async def test_what_may_be_repeated_is_sent_again_once_if_the_connection_broke():
+    alpha = Dropping(times=1)
+    async with pool_of(alpha) as pool:
+        answer = await pool.lend(Borrower(spec(max_retries=1)), call, repeatable=True)
+        assert answer["content"] == text("done")["content"]
+    assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+
+
+@pytest.mark.parametrize("times, repeatable, retries", [(1, False, 3), (9, True, 3), (1, True, 0)])
+async def test_else_it_is_said_that_nobody_knows_whether_it_was_carried_out(times, repeatable, retries):
+    alpha = Dropping(times)
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ConnectionDropped, match=r"server 'alpha' .* whether the request was carried out is not kn"):
+            await pool.lend(Borrower(spec(max_retries=retries)), call, repeatable=repeatable)
+    assert len(alpha.calls) == (2 if repeatable and retries else 1)
+
+
+async def test_what_never_reached_the_server_is_sent_again_as_often_as_the_configuration_says(alpha):
+    alpha.answers["x"] = MCPError(TransportFault.UNREACHABLE, "refused", {"sent": False})
+    async with pool_of(alpha) as pool:
+        with pytest.raises(NotSent, match="server 'alpha' cannot be reached: refused"):
+            await pool.lend(Borrower(spec(max_retries=2)), call)
+        assert len(alpha.calls) == 3
+        assert [keeper.breaker.failures for keeper in pool._kept] == [1]
 
 
 async def test_a_session_that_is_lost_twice_is_an_error(alpha):

@@ -32,6 +32,7 @@ from mcp_gateway.plugin import (
     StorageBackend,
     Surroundings,
 )
+from mcp_gateway.recovery import Recovery
 from mcp_gateway.registry import Registry
 from mcp_gateway.reloading import Reloading
 from mcp_gateway.replicas import Replicas
@@ -73,11 +74,12 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
         load = Load(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
         fitting = await enter(open_fitting(servers.specs))
+        registry = Registry.of(servers.specs, servers.disabled)
         pool = await enter(
             open_pool(fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions)
         )
+        pool.breakers.states = registry.states
         tasks = await enter(_background())
-        registry = Registry.of(servers.specs, servers.disabled)
         access = Access(fitting.strategies, fitting.client_transports)
         steady = Steady(storage)
         pinning = Pinning(environment.pinning, open_shelf(storage, environment.state), lambda: registry.catalogue)
@@ -87,6 +89,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         views = Views(registry, access, discovery, personal, tasks)
         subscriptions = Subscriptions(tasks, pool)
         pool.is_current = registry.is_current
+        pool.breakers.on_trouble = Recovery(discovery, tasks).begin
         pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
         search = Search(rankers, environment.ranker, environment.max_results, tasks)

@@ -56,9 +56,9 @@ class Bridge:
         return await self._parking(borrower, request, caller, interaction)
 
     async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
-        spec = borrower.spec
+        spec, send = borrower.spec, request.sender(caller, interaction)
         async with self.pool.load.during(spec.name, spec.max_calls):
-            return await self.pool.lend(borrower, request.sender(caller, interaction))
+            return await self.pool.lend(borrower, send, repeatable=request.repeatable)
 
     async def _asking(
         self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn

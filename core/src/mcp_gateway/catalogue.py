@@ -20,6 +20,12 @@ Definition = Mapping[str, Any]
 """What a server said of a tool, prompt, resource or template: a JSON object, with all of its fields."""
 
 
+def is_repeatable(definition: Definition) -> bool:
+    """Whether a tool says of itself that calling it twice does no more than calling it once."""
+    said = definition.get("annotations")
+    return isinstance(said, dict) and (said.get("readOnlyHint") is True or said.get("idempotentHint") is True)
+
+
 @dataclass(frozen=True, slots=True)
 class Hint:
     """What a server said of how long (milliseconds) and for whom ("public" or "private") its list may be kept."""

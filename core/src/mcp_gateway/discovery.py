@@ -22,6 +22,7 @@ from mcp_gateway.definitions import Stamp, identity
 from mcp_gateway.interaction import Json, widens
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
+from mcp_gateway.sessions.breaker import CutOff
 from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
@@ -40,6 +41,10 @@ QUIET_SECONDS = 0.1
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
 
 LONGEST_QUIET = 60.0
+
+
+class NotListed(ServerUnavailable):
+    """The server answers, but does not list its tools."""
 
 
 @dataclass(slots=True)
@@ -150,8 +155,10 @@ class Discovery:
         """Whether any discovery is under way."""
         return bool(self._runs)
 
-    async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "") -> Offer:
+    async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "", *, trial: bool = False) -> Offer:
         """Ask a server for what it offers everybody now; put that into registry and storage, for other replicas, too.
+
+        A `trial` asks even a server that is cut off.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
@@ -161,14 +168,16 @@ class Discovery:
         asker = self.asker(spec, everybody(caller))
         try:
             offer = await self.access.attempt(
-                spec, asker, lambda borrower: self.ask(spec, borrower, asker.capabilities)
+                spec, asker, lambda borrower: self.ask(spec, borrower, asker.capabilities, trial=trial)
             )
         except AuthError as error:
-            if spec.name not in self.registry.catalogue.servers:
-                self._failed(spec, State.NEEDS_LOGIN, error)
+            self._failed(spec, State.NEEDS_LOGIN, error)
+            raise
+        except CutOff:
             raise
         except ServerUnavailable as error:
-            self._failed(spec, State.DOWN, error)
+            partly = isinstance(error, NotListed) or spec.name in self.registry.catalogue.servers
+            self._failed(spec, State.DEGRADED if partly else State.DOWN, error)
             raise
         admitted = await self.shared.pinning.admitted(spec, offer)
         if not self.registry.is_current(spec):
@@ -183,12 +192,14 @@ class Discovery:
             return caller
         return replace(caller, client=None, capabilities=self.host.capabilities)
 
-    async def ask(self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any]) -> Offer:
+    async def ask(
+        self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
+    ) -> Offer:
         """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
         try:
-            hello, pages = await self.pool.lend(borrower, partial(list_all, capabilities))
+            hello, pages = await self.pool.lend(borrower, partial(list_all, capabilities), repeatable=True, trial=trial)
         except MCPError as error:
-            raise ServerUnavailable(
+            raise NotListed(
                 f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
             ) from error
         return Offer(
@@ -209,7 +220,7 @@ class Discovery:
                 offer = self.registry.catalogue.servers[spec.name]
                 hears_more = widens(caller.capabilities, offer.told)
                 return hears_more or not self.shared.is_fresh(offer)
-            case State.DOWN | State.NEEDS_LOGIN:
+            case State.DOWN | State.DEGRADED | State.NEEDS_LOGIN:
                 return anyio.current_time() >= self._pauses[spec.name].until
         return False
 

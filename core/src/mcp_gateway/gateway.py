@@ -11,7 +11,7 @@ import structlog
 
 from mcp_gateway.access import Access
 from mcp_gateway.bridging import Bridge
-from mcp_gateway.catalogue import Offer
+from mcp_gateway.catalogue import Offer, is_repeatable
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.interaction import ALONE, Interaction, Json
@@ -69,7 +69,7 @@ class Gateway:
 
     async def discover(self, server: str, caller: Caller) -> Offer:
         """Ask a server for its tools now, and remember them."""
-        return await self.views.discover(self.routing.server(server), caller)
+        return await self.views.discover(self.routing.server(server), caller, trial=True)
 
     async def seen(self, caller: Caller, seconds: float | None = None, *, fresh: bool = True) -> Routing:
         """Return where names lead for a caller; with `seconds`, once the servers that still start have said."""
@@ -101,7 +101,9 @@ class Gateway:
 
         async def send(request: Request) -> Json:
             offer, tool = await self._known(spec, name, caller, routing)
-            own = Request(request.method, {**request.params, "name": tool}, offer.mirrored.get(tool))
+            repeatable = is_repeatable(offer.by_name.get(tool, {}))
+            params = {**request.params, "name": tool}
+            own = Request(request.method, params, offer.mirrored.get(tool), repeatable=repeatable)
             return await _logged(name, self._carried(spec, own, caller, interaction))
 
         request = Request("tools/call", params)
@@ -110,12 +112,12 @@ class Gateway:
     async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
         spec, definition = await self._routed(lambda routing: routing.prompt(name), caller)
-        request = Request("prompts/get", {**params, "name": definition["name"]})
+        request = Request("prompts/get", {**params, "name": definition["name"]}, repeatable=True)
         return await self._send(spec, request, caller, interaction)
 
     async def read(self, uri: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Read a resource from the server that listed it, or whose template makes it."""
-        request = Request("resources/read", {**params, "uri": uri})
+        request = Request("resources/read", {**params, "uri": uri}, repeatable=True)
         spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         return await self._send(spec, request, caller, interaction)
 
@@ -136,7 +138,8 @@ class Gateway:
         else:
             uri = str(described.get("uri"))
             spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
-        return await self._send(spec, Request("completion/complete", {**params, "ref": described}), caller)
+        request = Request("completion/complete", {**params, "ref": described}, repeatable=True)
+        return await self._send(spec, request, caller)
 
     async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Send a request of a kind that the gateway has no part in: about a task, or to the only server.

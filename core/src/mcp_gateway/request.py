@@ -18,11 +18,15 @@ _ANSWERS = ("inputResponses", "requestState")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent to a server. `mirrored` says which arguments go into headers, too."""
+    """What is sent to a server. `mirrored` says which arguments go into headers, too.
+
+    A `repeatable` one may be sent again if nobody knows whether it was carried out.
+    """
 
     method: str
     params: Json
     mirrored: Mapping[tuple[str, ...], str] | None = None
+    repeatable: bool = False
 
     @property
     def bare(self) -> Request:

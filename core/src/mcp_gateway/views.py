@@ -84,8 +84,8 @@ class Views:
         own = None if credentials is None else self.personal.offer(spec.name, credentials)
         return own or self.registry.catalogue.servers.get(spec.name)
 
-    async def discover(self, spec: ServerSpec, caller: Caller) -> Offer:
-        """Ask a server now for what it offers the caller.
+    async def discover(self, spec: ServerSpec, caller: Caller, *, trial: bool = False) -> Offer:
+        """Ask a server now for what it offers the caller; as a `trial` even one that is cut off.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
@@ -95,11 +95,11 @@ class Views:
         asker = self.discovery.asker(spec, caller)
         await self.access.borrower(spec, asker)  # what is wrong with the caller's own is told
         if await self.access.own(spec, caller) is None:
-            return await self.discovery.discover(spec, caller)
+            return await self.discovery.discover(spec, caller, trial=trial)
 
         async def ask(borrower: Borrower) -> Offer:
             key = self.personal.key(spec.name, borrower.credentials)
-            return await self._ask(Errand(spec, key, borrower, asker.capabilities))
+            return await self._ask(Errand(spec, key, borrower, asker.capabilities), trial=trial)
 
         return await self.access.attempt(spec, asker, ask)
 
@@ -164,9 +164,9 @@ class Views:
         with suppress(AuthError, ServerUnavailable):  # noted, and logged
             await self._ask(errand)
 
-    async def _ask(self, errand: Errand) -> Offer:
+    async def _ask(self, errand: Errand, *, trial: bool = False) -> Offer:
         try:
-            offer = await self.discovery.ask(errand.spec, errand.borrower, errand.capabilities)
+            offer = await self.discovery.ask(errand.spec, errand.borrower, errand.capabilities, trial=trial)
         except (AuthError, ServerUnavailable) as error:
             if self.registry.is_current(errand.spec):
                 self._failed(errand, error)

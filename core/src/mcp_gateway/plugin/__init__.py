@@ -4,6 +4,7 @@ from mcp_gateway.plugin.addresses import is_link_local
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
+    ConnectionDropped,
     GatewayError,
     LoginNeeded,
     NotSent,
@@ -61,6 +62,7 @@ __all__ = [
     "Caller",
     "ClientTransport",
     "ConfigError",
+    "ConnectionDropped",
     "Credentials",
     "DirectAnswer",
     "DirectServer",

@@ -8,6 +8,7 @@
     + LoginNeeded
   x ServerUnavailable
     + NotSent
+    + ConnectionDropped
     + ServerTimeout
   x StorageError
 """
@@ -79,6 +80,10 @@ class ServerUnavailable(GatewayError):
 
 class NotSent(ServerUnavailable):
     """A request was not sent; the same may be sent in another way."""
+
+
+class ConnectionDropped(ServerUnavailable):
+    """The connection broke while a request was under way; whether it was carried out, nobody knows."""
 
 
 class ServerTimeout(ServerUnavailable):

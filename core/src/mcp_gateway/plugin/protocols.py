@@ -67,7 +67,8 @@ class DirectWire(Protocol):
         Raises:
             NotSent: the request did not leave; it will be sent in the usual way.
             TimeoutError: there was no response within so many seconds.
-            ServerUnavailable: the connection closed before the response.
+            ConnectionDropped: the connection closed before the response.
+            ServerUnavailable: the server failed without an answer of its own.
 
         """
         ...

@@ -148,7 +148,8 @@ class TransportFault(IntEnum):
     A transport answers a request that it could not deliver with a JSON-RPC error of
     one of these codes, so that one failed request does not end the session. The error's
     `message` says what happened; `data` may hold `{"status": HTTP status,
-    "retryAfter": seconds}`. They lie outside the range that JSON-RPC reserves.
+    "retryAfter": seconds}`, or `{"sent": false}` if the request certainly did not reach the
+    server. They lie outside the range that JSON-RPC reserves.
     """
 
     UNREACHABLE = -31001

@@ -24,7 +24,8 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
         Overloaded: too many calls are under way.
         NotSent: the session has ended meanwhile; the call was not made.
         ServerTimeout: the server did not answer within its `timeout`.
-        ServerUnavailable: the connection closed.
+        ConnectionDropped: the connection closed.
+        ServerUnavailable: the server failed without an answer of its own.
 
     """
     if not keeper.load.enter(keeper.server, keeper.max_calls):
@@ -46,16 +47,17 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
     try:
         response = await peer.wire.exchange(message, request_id, headers, keeper.timeout)
         answered = True
+        keeper.breaker.answered()
         if exchange is not None:
             await exchange.delivered()
     except TimeoutError:
-        raise ServerTimeout(keeper.too_slow) from None
+        raise _too_slow(keeper) from None
     except NotSent:
         answered = True
         raise
     except ServerUnavailable as error:
         answered = True
-        raise await keeper.last_words(error) from error
+        raise await _failed(keeper, error) from error
     finally:
         keeper.load.leave(keeper.server)
         keeper.users -= 1
@@ -64,6 +66,19 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
         if not answered:
             await _give_up(keeper, request_id)
     return response
+
+
+def _too_slow(keeper: Keeper) -> ServerTimeout:
+    error = ServerTimeout(keeper.too_slow)
+    keeper.breaker.unanswered(error)
+    return error
+
+
+async def _failed(keeper: Keeper, error: ServerUnavailable) -> ServerUnavailable:
+    failure = await keeper.last_words(error)
+    if keeper.peer is not None:  # else its keeper has counted it
+        keeper.breaker.unanswered(failure)
+    return failure
 
 
 async def _give_up(keeper: Keeper, request_id: int) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import AuthError, GatewayError, LoginNeeded, ServerUnavailable, TransportFault
+from mcp_gateway.plugin import (
+    AuthError,
+    ConnectionDropped,
+    GatewayError,
+    LoginNeeded,
+    NotSent,
+    ServerUnavailable,
+    TransportFault,
+)
+
+NOBODY_KNOWS = "; whether the request was carried out is not known"
 
 
-class SessionClosed(ServerUnavailable):
-    """The connection closed under the borrower; whether the request was carried out, nobody knows."""
+class Rejected(ServerUnavailable):
+    """The server is there, but answers with a refusal."""
 
 
 class Refused(AuthError):
@@ -44,7 +55,7 @@ def as_failure(server: str, error: BaseException) -> GatewayError:
     leaf = leaf_of(error)
     notes = "".join(f"; {note}" for note in _notes(error))
     if isinstance(leaf, MCPError):
-        return of_answer(server, leaf, notes) or ServerUnavailable(
+        return _before_the_first_request(of_answer(server, leaf, notes)) or Rejected(
             f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
         )
     if isinstance(leaf, ServerUnavailable):
@@ -61,9 +72,9 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
     """Turn an answer that the transport made in the server's place into an error; None if it is the server's own."""
     match error.code:
         case types.CONNECTION_CLOSED:
-            return SessionClosed(f"server {server!r} closed the connection{notes or '; try again'}")
+            return ConnectionDropped(f"server {server!r} closed the connection{notes}{NOBODY_KNOWS}")
         case TransportFault.UNREACHABLE:
-            return ServerUnavailable(f"server {server!r} cannot be reached: {error.message}{notes}")
+            return _unreached(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:
             return Refused(
                 f"server {server!r} refused the credentials: {error.message}; "
@@ -73,6 +84,25 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
         case TransportFault.SESSION_LOST:
             return SessionLost(f"server {server!r} has lost the session: {error.message}{notes}")
     return None
+
+
+def _before_the_first_request(failure: GatewayError | None) -> GatewayError | None:
+    """Say less of a failure while a session is opened: no request can have been carried out."""
+    if isinstance(failure, NotSent | ConnectionDropped):
+        return ServerUnavailable(str(failure).removesuffix(NOBODY_KNOWS))
+    return failure
+
+
+def _unreached(said: str, data: object, notes: str) -> ServerUnavailable:
+    """Tell apart what was not sent, what got no answer, and what the server has refused."""
+    known = data if isinstance(data, dict) else {}
+    status, wait = known.get("status"), known.get("retryAfter")
+    if known.get("sent") is False:
+        return NotSent(f"{said}{notes}")
+    if not isinstance(status, int):
+        return ConnectionDropped(f"{said}{notes}{NOBODY_KNOWS}")
+    asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
+    return (ServerUnavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Rejected)(f"{said}{asked}{notes}")
 
 
 def leaf_of(error: BaseException) -> BaseException:

@@ -10,9 +10,18 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
-from mcp_gateway.plugin import ClientTransport, Credentials, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.plugin import (
+    AuthError,
+    ClientTransport,
+    ConnectionDropped,
+    Credentials,
+    GatewayError,
+    ServerTimeout,
+    ServerUnavailable,
+)
 from mcp_gateway.sessions.audience import Audience
-from mcp_gateway.sessions.failures import as_failure
+from mcp_gateway.sessions.breaker import Breaker
+from mcp_gateway.sessions.failures import NOBODY_KNOWS, Rejected, as_failure
 from mcp_gateway.sessions.greeting import negotiate
 from mcp_gateway.sessions.load import Load
 from mcp_gateway.sessions.peer import LISTS, AnnouncedFn, Peer, connected
@@ -49,6 +58,7 @@ class Keeper:
     on_announced: AnnouncedFn
     on_open: Callable[[Peer], None]
     on_over: Callable[[Keeper], None]
+    breaker: Breaker = field(repr=False)
     peer: Peer | None = None
     error: GatewayError | None = None
     users: int = 0
@@ -75,11 +85,17 @@ class Keeper:
             'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
         )
 
-    async def last_words(self, failure: GatewayError) -> GatewayError:
-        """Return what is known of the session's end, which is more than its user saw."""
-        with anyio.move_on_after(_LAST_WORDS_SECONDS):
-            await self.gone.wait()
-        return self.error or failure
+    async def last_words(self, failure: ServerUnavailable) -> ServerUnavailable:
+        """Return what is known of a request's failure, which is more than its sender saw if the session has ended."""
+        if isinstance(failure, ConnectionDropped):
+            with anyio.move_on_after(_LAST_WORDS_SECONDS):
+                await self.gone.wait()
+        said = str(self.error or failure)
+        if not said.startswith("server "):
+            said = f"server {self.server!r}: {said}"
+        if not isinstance(failure, ConnectionDropped):
+            return ServerUnavailable(said, lasting=failure.lasting)
+        return ConnectionDropped(said if said.endswith(NOBODY_KNOWS) else f"{said}{NOBODY_KNOWS}")
 
     async def keep(self) -> None:
         """Open the session, trying again if that may help; hold it; close it."""
@@ -99,10 +115,20 @@ class Keeper:
                 log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
                 with anyio.move_on_after(pause):
                     await self._over.wait()
+            self._count(self.error)
         finally:
             self._end_lending()
             self.settled.set()
             self.gone.set()
+
+    def _count(self, error: GatewayError | None) -> None:
+        """Tell the breaker what became of the session; what one caller's credentials led to concerns no other."""
+        if self._stopping:
+            return
+        if isinstance(error, AuthError):
+            self.breaker.answered()
+        elif isinstance(error, ServerUnavailable) and not (isinstance(error, Rejected) and self.credentials.pairs):
+            self.breaker.failed(error)
 
     def _is_final(self, error: GatewayError | None) -> bool:
         """Whether there is no use in another attempt: it was open, it is to stop, or it cannot work."""

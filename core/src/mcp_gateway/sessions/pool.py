@@ -15,13 +15,16 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Interaction, Json, thawed
-from mcp_gateway.plugin import ClientTransport, ServerTimeout, ServerUnavailable
+from mcp_gateway.plugin import ClientTransport, NotSent, ServerUnavailable
 from mcp_gateway.sessions.audience import Audience
-from mcp_gateway.sessions.failures import NoLongerConfigured, SessionClosed, SessionLost, of_answer
+from mcp_gateway.sessions.breaker import Breaker, Breakers
+from mcp_gateway.sessions.failures import NoLongerConfigured, SessionLost
 from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
 from mcp_gateway.sessions.load import Load, Overloaded
+from mcp_gateway.sessions.outcomes import failure_of, lateness
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.sessions.sharing import Borrower, Sharing
 
 log = structlog.get_logger(__name__)
@@ -50,20 +53,25 @@ class Pool:
     on_announced: list[Callable[[Borrower, str, Json], None]] = field(default_factory=list)
     way_to: Callable[[str], Interaction | None] = lambda _: None
     is_current: Callable[[ServerSpec], bool] = lambda _: True
+    breakers: Breakers = field(default_factory=Breakers, repr=False)
     _shared: Sharing = field(default_factory=Sharing)
     _kept: set[Keeper] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Let sharing know which clients are one person each."""
         self._shared.is_one = lambda client: self.way_to(client) is not None
+        self.breakers.on_open = self._cut_off
 
-    async def lend(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
+    async def lend(
+        self, borrower: Borrower, use: UseFn[ResultT], *, repeatable: bool = False, trial: bool = False
+    ) -> ResultT:
         """Let `use` work with the borrower's session, which is opened if need be.
 
-        A session that the server has forgotten is replaced, and `use` runs again: its
-        request was not carried out.
+        What was not carried out, such as by a session that the server has forgotten, is tried again, and so is
+        what is `repeatable` if the connection broke. A `trial` is for a server that is cut off.
 
         Raises:
+            CutOff: the server has failed several times, and is not tried at this moment.
             ServerUnavailable: the session cannot be opened, or closed under the borrower.
             Overloaded: the server has as many sessions as it may have, all in use.
             ServerTimeout: the server was silent for the server's `timeout`.
@@ -71,16 +79,26 @@ class Pool:
             MCPError: the server answered with an error of its own.
 
         """
-        try:
-            return await self._lend_once(borrower, use)
-        except SessionLost as lost:
-            log.info("session lost; opening another", server=borrower.spec.name, reason=str(lost))
-            return await self._lend_once(borrower, use)
+        breaker, repetition = self.breakers.of(borrower.spec), Repetition(borrower.spec, repeatable=repeatable)
+        breaker.check(trial=trial)
+        while True:
+            try:
+                return await self._lend_once(borrower, use)
+            except ServerUnavailable as failure:
+                pause = repetition.pause(failure)
+                if pause is None:
+                    if isinstance(failure, NotSent):
+                        breaker.failed(failure)
+                    raise
+                log.info("sending a request again", server=borrower.spec.name, reason=str(failure), pause=pause)
+            await anyio.sleep(pause)
 
     def direct(self, borrower: Borrower) -> Keeper | None:
         """Return what keeps the borrower's session, if it is open and has a wire for plain requests."""
         keeper = self._shared.keepers.get(self._shared.key(borrower))
-        return keeper if keeper is not None and keeper.peer is not None and keeper.peer.wire is not None else None
+        if keeper is None or keeper.peer is None or keeper.peer.wire is None or keeper.breaker.is_open:
+            return None
+        return keeper
 
     def known_modern(self, spec: ServerSpec) -> bool:
         """Whether a server is known to be of the modern era."""
@@ -89,7 +107,11 @@ class Pool:
     async def is_modern(self, borrower: Borrower) -> bool:
         """Whether the server is of the modern era; a session is opened to find out, if need be."""
         known = self._shared.modern.get(borrower.spec.name)
-        return await self.lend(borrower, _era) if known is None else known
+        if known is not None:
+            return known
+        self.breakers.of(borrower.spec).check()
+        async with self._borrowed(borrower) as keeper:
+            return (await _opened(keeper)).modern
 
     async def key(self, borrower: Borrower) -> Borrower:
         """Return a borrower that is equal for all with whom this one shares a session."""
@@ -120,6 +142,7 @@ class Pool:
 
     async def finish(self, spec: ServerSpec) -> None:
         """Lend no session of a server any more, and end each once its calls are over; wait for that."""
+        self.breakers.retire(spec)
         keepers = self._shared.taken(spec)
         while busy := [
             keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
@@ -145,17 +168,17 @@ class Pool:
             peer, patience = await _opened(keeper), Patience(borrower.spec.timeout, borrower.spec.max_call_time)
             with patience.waiting():
                 try:
-                    return await use(peer, patience)
+                    result = await use(peer, patience)
                 except MCPError as error:
-                    failure = of_answer(keeper.server, error)
+                    failure = await failure_of(keeper, error)
                     if failure is None:
                         raise
                     if isinstance(failure, SessionLost):
                         self._drop_keeper(keeper)
-                    if isinstance(failure, SessionClosed):
-                        failure = await keeper.last_words(failure)
                     raise failure from error
-        raise ServerTimeout(_too_long(borrower.spec) if patience.exhausted else keeper.too_slow)
+                keeper.breaker.answered()
+                return result
+        raise lateness(keeper, borrower.spec, patience)
 
     @asynccontextmanager
     async def _borrowed(self, borrower: Borrower) -> AsyncIterator[Keeper]:
@@ -176,14 +199,14 @@ class Pool:
         if not self.is_current(key.spec):
             raise NoLongerConfigured(key.spec.name)
         self._make_room(key.spec.name)
-        spec = key.spec
+        spec, breaker = key.spec, self.breakers.of(key.spec)
         own = key.client is not None or bool(key.credentials.pairs)
         keeper = Keeper(
             server=spec.name,
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
             timeout=spec.timeout,
-            max_retries=spec.max_retries,
+            max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if own or key.capabilities else math.inf,
             max_calls=spec.max_calls,
             load=self.load,
@@ -192,6 +215,7 @@ class Pool:
             on_announced=lambda method, params: self._announced(self._shared.key_of(keeper) or key, method, params),
             on_open=lambda peer: self._opened(keeper, peer),
             on_over=self._retire,
+            breaker=breaker,
         )
         keeper.audience.on_asked = lambda attributed: self._shared.asked(keeper, attributed=attributed)
         self._shared.keepers[key] = keeper
@@ -235,6 +259,13 @@ class Pool:
             )
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
+    def _cut_off(self, breaker: Breaker) -> None:
+        """End the sessions with a server that does not answer, but for those in use: a process that hangs is killed."""
+        theirs = [key for key, keeper in self._shared.keepers.items() if keeper.breaker is breaker]
+        for key in theirs:
+            if not self._shared.keepers[key].users and self._shared.keepers[key].settled.is_set():
+                self._drop(key)
+
     def _drop(self, key: Borrower) -> None:
         """Stop lending a session and end it."""
         if (keeper := self._shared.keepers.pop(key, None)) is not None:
@@ -263,18 +294,6 @@ async def open_pool(
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()
-
-
-def _too_long(spec: ServerSpec) -> str:
-    """Return what to say when a request has reached its last bound."""
-    return (
-        f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "
-        'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
-    )
-
-
-async def _era(peer: Peer, _patience: Patience) -> bool:
-    return peer.modern
 
 
 async def _opened(keeper: Keeper) -> Peer:

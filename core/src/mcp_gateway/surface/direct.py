@@ -22,7 +22,15 @@ from mcp_gateway.catalogue import Catalogue
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
-from mcp_gateway.plugin import Caller, DirectAnswer, GatewayError, LoginNeeded, NotSent, Principal
+from mcp_gateway.plugin import (
+    Caller,
+    ConnectionDropped,
+    DirectAnswer,
+    GatewayError,
+    LoginNeeded,
+    NotSent,
+    Principal,
+)
 from mcp_gateway.sessions.direct import exchanged
 from mcp_gateway.sessions.keeper import Keeper
 from mcp_gateway.sessions.load import Overloaded
@@ -186,7 +194,8 @@ class Direct:
         except Overloaded as error:
             return refused(plain, overloaded(error))
         except GatewayError as error:
-            return self._whole(plain, failure(error))
+            if not (isinstance(error, ConnectionDropped) and plain.route.repeatable):
+                return self._whole(plain, failure(error))
         return await self._in_the_usual_way(plain)
 
     def _has(self, borrower: Borrower, own: str) -> bool:

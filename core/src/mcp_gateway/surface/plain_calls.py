@@ -30,13 +30,15 @@ _OUR_ENVELOPE: Mapping[str, bytes] = {
 class Route:
     """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so.
 
-    `own` is the tool's own name if not all callers may know of it.
+    `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again if the
+    connection broke.
     """
 
     spec: ServerSpec
     name: bytes
     headers: Mapping[str, str]
     own: str | None = None
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
 from mcp_types.version import LATEST_MODERN_VERSION
 
-from mcp_gateway.catalogue import Catalogue, Offer
+from mcp_gateway.catalogue import Catalogue, Offer, is_repeatable
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.surface.plain_calls import Route
 from mcp_gateway.surface.splicing import quoted
@@ -55,4 +55,6 @@ class Routes:
             MCP_METHOD_HEADER: "tools/call",
             MCP_NAME_HEADER: encode_header_value(own),
         }
-        return Route(self.gateway.registry.specs[offer.server], quoted(own), headers)
+        spec = self.gateway.registry.specs[offer.server]
+        repeatable = is_repeatable(offer.by_name[own]) and spec.max_retries > 0
+        return Route(spec, quoted(own), headers, repeatable=repeatable)

@@ -32,6 +32,7 @@ class Reply:
     content_type: bytes
     body: bytes = b""
     pieces: asyncio.Queue[bytes | None] | None = None
+    retry_after: str = ""
 
 
 class Connection(asyncio.Protocol):
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._reply: asyncio.Future[Reply] | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._content_type = b""
+        self._retry_after = ""
         self._encoded = False
         self._parts: list[bytes] = []
         self._size = 0
@@ -60,7 +62,7 @@ class Connection(asyncio.Protocol):
         """Send a request; return what will be its response."""
         self._reply = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
-        self._content_type, self._encoded, self.complete = b"", False, False
+        self._content_type, self._retry_after, self._encoded, self.complete = b"", "", False, False
         self._parts, self._size, self._pieces = [], 0, None
         if self._transport is None:
             self._fail("it closed the connection")
@@ -102,6 +104,8 @@ class Connection(asyncio.Protocol):
         match name.lower():
             case b"content-type":
                 self._content_type = value.lower()
+            case b"retry-after":
+                self._retry_after = value.decode("latin-1").strip()[:40]
             case b"content-encoding":
                 self._encoded = value.strip().lower() not in (b"", b"identity")
 
@@ -130,7 +134,8 @@ class Connection(asyncio.Protocol):
         if self._pieces is not None:
             self._pieces.put_nowait(None)
         else:
-            self._resolve(Reply(self._status(), self._content_type, b"".join(self._parts)))
+            body = b"".join(self._parts)
+            self._resolve(Reply(self._status(), self._content_type, body, retry_after=self._retry_after))
 
     def _status(self) -> int:
         return self._parser.get_status_code() if self._parser is not None else 0

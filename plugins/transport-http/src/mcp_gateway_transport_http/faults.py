@@ -44,7 +44,8 @@ class FaultTellingClient(httpx2.AsyncClient):
         except httpx2.TransportError as error:
             if request.method != "POST":
                 raise
-            return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error))
+            sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
+            return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error), sent)
         if request.method == "POST" and response.is_success:
             return await _read(request, response)
         if request.method != "POST" or response.is_redirect:
@@ -60,9 +61,9 @@ async def _read(request: httpx2.Request, response: httpx2.Response) -> httpx2.Re
     try:
         body = await _message_of(response, kind)
     except httpx2.TransportError as error:
-        return _answer(request, 503, TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer")
+        return _answer(request, 503, TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer", {})
     except _Unreadable as error:
-        return _answer(request, 502, TransportFault.UNREACHABLE, str(error))
+        return _answer(request, 502, TransportFault.UNREACHABLE, str(error), {"status": 502})
     finally:
         await response.aclose()
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
@@ -105,7 +106,8 @@ async def _explained(request: httpx2.Request, response: httpx2.Response) -> http
         fault = TransportFault.UNREACHABLE
     retry_after = response.headers.get("retry-after")
     await response.aclose()
-    return _answer(request, status, fault, _status_line(status), retry_after)
+    data = {"status": status, **({"retryAfter": retry_after} if retry_after else {})}
+    return _answer(request, status, fault, _status_line(status), data)
 
 
 def _is_lost_session(status: int, answered: dict[str, Any] | None) -> bool:
@@ -132,9 +134,8 @@ async def _rpc_error(response: httpx2.Response) -> dict[str, Any] | None:
 
 
 def _answer(
-    request: httpx2.Request, status: int, fault: TransportFault, message: str, retry_after: str | None = None
+    request: httpx2.Request, status: int, fault: TransportFault, message: str, data: dict[str, Any]
 ) -> httpx2.Response:
-    data = {"status": status, **({"retryAfter": retry_after} if retry_after else {})}
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": int(fault), "message": message, "data": data}}
     return httpx2.Response(status, json=body, request=request)
 

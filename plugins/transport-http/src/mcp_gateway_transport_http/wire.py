@@ -17,7 +17,7 @@ from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
 from msgspec import DecodeError, Struct, json
 
-from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
 from mcp_gateway_transport_http.event_stream import Events
 
@@ -104,7 +104,7 @@ class Wire:
         except ConnectionLost as error:
             if deadline <= loop.time():
                 raise TimeoutError from None
-            raise ServerUnavailable(f"{error}; whether the call was carried out is not known") from None
+            raise ConnectionDropped(str(error)) from None
         except BaseException:
             connection.close()
             raise
@@ -129,7 +129,7 @@ class Wire:
         try:
             return await self._answered(request, request_id, headers, deadline)
         except NotSent as error:
-            raise ServerUnavailable(f"it ended the stream without an answer, and then: {error}") from None
+            raise ConnectionDropped(f"it ended the stream without an answer, and then: {error}") from None
 
     def _head(self, headers: Mapping[str, str]) -> bytes:
         return self.head + _written((*headers.items(), *self.session().items()))
@@ -195,7 +195,8 @@ def _refused(reply: Reply, *, in_session: bool) -> bytes:
     except (DecodeError, UnicodeDecodeError, RecursionError):
         head = _Head()
     if head.error is None:
-        raise ServerUnavailable(f"it answered HTTP {status}")
+        asked = f"; it asks to wait (Retry-After: {reply.retry_after})" if reply.retry_after else ""
+        raise ServerUnavailable(f"it answered HTTP {status}{asked}")
     return reply.body
 
 

@@ -16,7 +16,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
 
-from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent
 from mcp_gateway_transport_stdio.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, LongLine, error_line
 from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Pipes
@@ -123,7 +123,7 @@ class Wire:
         """Take note that nothing more will come."""
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(ServerUnavailable("it closed the connection; try again"))
+                future.set_exception(ConnectionDropped("it closed the connection"))
         self._incoming.close()
 
     def _pass_on(self, line: bytes) -> None:

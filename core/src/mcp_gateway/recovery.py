@@ -1,0 +1,106 @@
+"""Recovery: trying servers that did not answer, ever more rarely, until they do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.discovery import Discovery
+from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.sessions.breaker import Breaker, CutOff
+from mcp_gateway.sessions.load import Overloaded
+from mcp_gateway.sessions.patience import Patience
+from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sessions.sharing import Borrower
+from mcp_gateway.states import State
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+
+CALM_SECONDS = 60.0
+"""How long a server must have been well for the pauses to begin small again: one that crashes ever again is not."""
+
+KNOCK_SECONDS = 5.0
+"""How long a server may take to say that it is there."""
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Tries each server in trouble in a task of its own."""
+
+    discovery: Discovery = field(repr=False)
+    tasks: TaskGroup = field(repr=False)
+    _pauses: dict[str, int] = field(default_factory=dict)
+    _trying: set[Breaker] = field(default_factory=set, repr=False)
+
+    def begin(self, breaker: Breaker) -> None:
+        """Begin to try a server that has just failed; a crashed process is started again by this."""
+        if anyio.current_time() - breaker.answered_at > CALM_SECONDS:
+            self._pauses[breaker.server] = 0
+        if breaker not in self._trying:
+            self._trying.add(breaker)
+            self.tasks.start_soon(self._run, breaker)
+
+    async def _run(self, breaker: Breaker) -> None:
+        try:
+            while breaker.failures and not breaker.retired:
+                pause = self._pause(breaker.server)
+                breaker.next_try = anyio.current_time() + pause
+                with anyio.move_on_after(pause):
+                    await breaker.answers.wait()
+                    continue
+                await self._try(breaker, breaker.spec)
+        finally:
+            self._trying.discard(breaker)
+
+    def _pause(self, server: str) -> float:
+        """Return how long to wait before the next try: twice as long each time, and never quite the same."""
+        times = self._pauses.get(server, 0)
+        self._pauses[server] = times + 1
+        return min(FIRST_PAUSE * 2.0 ** min(times, 20), LONGEST_PAUSE) * random.uniform(1.0, 1.5)  # noqa: S311  # jitter, not a secret
+
+    async def _try(self, breaker: Breaker, spec: ServerSpec) -> None:
+        """Try a server once; any answer will do."""
+        before = breaker.failures
+        try:
+            await self._reach(breaker, spec)
+        except (CutOff, Overloaded):
+            log.debug("a server in trouble is not to be tried at this moment", server=spec.name)
+        except ServerUnavailable as error:
+            log.debug("a server is still in trouble", server=spec.name, reason=str(error))
+            if breaker.failures == before:  # nobody has counted it
+                breaker.failed(error)
+        except (GatewayError, MCPError):
+            breaker.answered()
+        else:
+            breaker.answered()
+
+    async def _reach(self, breaker: Breaker, spec: ServerSpec) -> None:
+        """Ask a server for its tools, or only whether it is there if they are known; if need be, as nobody."""
+        discovery = self.discovery
+        try:
+            if discovery.registry.states.asked(spec.name) is State.READY:
+                await discovery.access.attempt(spec, discovery.host, self._knock)
+            else:
+                await discovery.discover(spec, discovery.host, trial=True)
+        except AuthError:
+            if breaker.failures:  # its auth plugin said so, not the server
+                await self._knock(Borrower(spec))
+
+    async def _knock(self, borrower: Borrower) -> None:
+        await self.discovery.pool.lend(borrower, knock, trial=True)
+
+
+async def knock(peer: Peer, _: Patience) -> None:
+    """Ask a server whether it is there."""
+    with anyio.move_on_after(KNOCK_SECONDS):
+        await (peer.enveloped("server/discover", {}) if peer.modern else peer.request("ping", {}))
+        return
+    raise ServerTimeout(f"it does not even say within {KNOCK_SECONDS:g} s that it is there")

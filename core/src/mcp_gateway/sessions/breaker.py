@@ -1,0 +1,132 @@
+"""A breaker: after failures in a row a server is cut off, and whoever wants it hears at once since when and why."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import GatewayError, ServerUnavailable
+from mcp_gateway.states import ServerState, State, States, clock
+
+MAX_FAILURES = 3
+"""How many failures in a row cut a server off."""
+
+SPACING_SECONDS = 0.5
+"""How long after a failure a server that is cut off may be tried at somebody's request."""
+
+
+class CutOff(ServerUnavailable):
+    """The server did not answer several times; it was not even tried."""
+
+
+def _ignored(_: Breaker) -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class Breaker:
+    """Counts the failures of one server to be reached and to answer; one answer is enough to forget them.
+
+    `on_trouble` is called at the first failure, `on_open` when the server is cut off. `next_try` is when it
+    is tried again, on the event loop's clock. A `retired` one is for a server that is configured no more.
+    """
+
+    spec: ServerSpec = field(repr=False)
+    states: States = field(default_factory=States, repr=False)
+    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    is_open: bool = False
+    retired: bool = False
+    failures: int = 0
+    next_try: float = -math.inf
+    answered_at: float = -math.inf
+    answers: anyio.Event = field(default_factory=anyio.Event)
+    _reason: str = ""
+    _since: float = 0.0
+    _failed: float = -math.inf
+
+    @property
+    def server(self) -> str:
+        """The server's name."""
+        return self.spec.name
+
+    def check(self, *, trial: bool = False) -> None:
+        """Refuse to use a server that is cut off; a `trial` may, but not at once after the last failure.
+
+        Raises:
+            CutOff: it is cut off.
+
+        """
+        if self.is_open and not (trial and anyio.current_time() >= self._failed + SPACING_SECONDS):
+            raise CutOff(self._in_words())
+
+    def failed(self, error: GatewayError) -> None:
+        """Take note that the server could not be reached, or ended by itself."""
+        if self.retired:
+            return
+        self.failures += 1
+        self._reason, self._failed = str(error), anyio.current_time()
+        lasting = isinstance(error, ServerUnavailable) and error.lasting
+        opens = not self.is_open and (lasting or self.failures >= MAX_FAILURES)
+        if opens:
+            self.is_open, self._since = True, time.time()
+        self.states.trouble(self.server, self._reason, cut_off=self.is_open)
+        if self.failures == 1:
+            self.answers = anyio.Event()
+            self.on_trouble(self)
+        if opens:
+            self.on_open(self)
+
+    def unanswered(self, error: GatewayError) -> None:
+        """Take note that the server did not answer a request; further ones count only if it is tried on purpose.
+
+        One slow tool that is called often does not cut off all the others.
+        """
+        if not self.failures:
+            self.failed(error)
+
+    def answered(self) -> None:
+        """Take note that the server answers."""
+        if self.failures:
+            self.failures, self.is_open, self.answered_at = 0, False, anyio.current_time()
+            self.states.well(self.server)
+            self.answers.set()
+
+    def _in_words(self) -> str:
+        seconds = self.next_try - anyio.current_time()
+        again = f"in {math.ceil(seconds)} s" if seconds > 0 else "right now"
+        reason = ServerState(State.DOWN, self._reason).brief(self.server)
+        return (
+            f"server {self.server!r} is down since {clock(self._since)}: {reason}; "
+            f"it is tried again by itself {again}; discover_tools tries it at once"
+        )
+
+
+@dataclass(slots=True)
+class Breakers:
+    """The breakers of all servers. `on_trouble` and `on_open` are those of each."""
+
+    states: States = field(default_factory=States, repr=False)
+    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    _made: dict[str, Breaker] = field(default_factory=dict, repr=False)
+
+    def of(self, spec: ServerSpec) -> Breaker:
+        """Return a server's breaker."""
+        breaker = self._made.get(spec.name)
+        if breaker is None or breaker.spec is not spec:
+            if breaker is not None:
+                breaker.retired = True
+            breaker = Breaker(spec, self.states, self.on_trouble, self.on_open)
+            self._made[spec.name] = breaker
+        return breaker
+
+    def retire(self, spec: ServerSpec) -> None:
+        """Take note that a server is configured no more, or otherwise."""
+        if (breaker := self._made.get(spec.name)) is not None and breaker.spec is spec:
+            self._made.pop(spec.name).retired = True
