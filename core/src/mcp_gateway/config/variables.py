@@ -10,6 +10,10 @@ _VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<body>[^}]*)\}")
 _BODY = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 
 
+_OWN = ("GATEWAY_AUTH_TOKEN", "GATEWAY_OAUTH_KEY")
+"""The gateway's own secrets, which are no server's business."""
+
+
 class Unset(Exception):
     """A variable has no value and no default, or is of a kind that only an editor can fill in."""
 
@@ -36,6 +40,8 @@ def _expanded(match: re.Match[str], environ: Mapping[str, str]) -> str:
     body = _BODY.fullmatch(match["body"])
     if body is None:
         raise Unset(f"${{{match['body']}}} is not a variable that the gateway can expand; write ${{NAME}}")
+    if body["name"] in _OWN:
+        raise Unset(f"the environment variable {body['name']} is the gateway's own secret; servers do not get it")
     found = environ.get(body["name"])
     if found is not None and (found or body["default"] is None):
         return found

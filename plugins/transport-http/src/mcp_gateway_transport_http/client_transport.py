@@ -16,6 +16,7 @@ from mcp.client._transport import TransportStreams
 from mcp_gateway.plugin import ClientTransport, Credentials
 from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.faults import FaultTellingClient
+from mcp_gateway_transport_http.guard import Guard
 from mcp_gateway_transport_http.options import HttpOptions
 from mcp_gateway_transport_http.streams import tagged_streams
 from mcp_gateway_transport_http.wire import is_direct, request_head
@@ -31,6 +32,7 @@ class HttpClientTransport:
     """Opens HTTP sessions with one server."""
 
     url: str
+    guard: Guard | None = None
 
     @property
     def carries_credentials(self) -> bool:
@@ -39,20 +41,20 @@ class HttpClientTransport:
 
     def connect(self, credentials: Credentials) -> Transport:
         """Return the streams of a session that sends `credentials` with every request."""
-        return _session(self.url, credentials.headers)
+        return _session(self.url, credentials.headers, self.guard)
 
 
 @asynccontextmanager
 async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
     """Settle where the server is; nothing is connected yet."""
-    yield HttpClientTransport(str(options.url))
+    yield HttpClientTransport(str(options.url), None if options.allow_link_local else Guard())
 
 
 @asynccontextmanager
-async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
+async def _session(url: str, headers: dict[str, str], guard: Guard | None) -> AsyncIterator[TransportStreams]:
     encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
-    client = FaultTellingClient(headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
-    connections = _connections(url) if is_direct(url) else None
+    client = FaultTellingClient(guard, headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
+    connections = _connections(url, guard) if is_direct(url) else None
     head = request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
     try:
         async with client, tagged_streams(url, client, connections, head) as streams:
@@ -62,10 +64,11 @@ async def _session(url: str, headers: dict[str, str]) -> AsyncIterator[Transport
             connections.close()
 
 
-def _connections(url: str) -> Connections:
+def _connections(url: str, guard: Guard | None) -> Connections:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
-    return Connections(parts.hostname or "", parts.port or (443 if secure else 80), _certificates() if secure else None)
+    port = parts.port or (443 if secure else 80)
+    return Connections(parts.hostname or "", port, _certificates() if secure else None, guard)
 
 
 def _encoded(value: str) -> bytes:

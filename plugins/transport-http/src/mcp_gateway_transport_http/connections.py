@@ -11,6 +11,8 @@ from typing import cast
 
 import httptools
 
+from mcp_gateway.plugin import is_link_local
+from mcp_gateway_transport_http.guard import Guard
 from mcp_gateway_transport_http.outbox import Outbox
 
 KEEP_SECONDS = 4.0
@@ -158,6 +160,7 @@ class Connections:
     host: str
     port: int
     security: ssl.SSLContext | None
+    guard: Guard | None = None
     _outbox: Outbox = field(default_factory=Outbox)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
@@ -180,9 +183,15 @@ class Connections:
 
         """
         server_name = self.host if self.security is not None else None
-        _, connection = await asyncio.get_running_loop().create_connection(
+        if self.guard is not None:
+            await self.guard.check_name(self.host)
+        transport, connection = await asyncio.get_running_loop().create_connection(
             partial(Connection, self._outbox), self.host, self.port, ssl=self.security, server_hostname=server_name
         )
+        peer = transport.get_extra_info("peername")
+        if self.guard is not None and peer and is_link_local(str(peer[0])):
+            connection.close()
+            raise OSError("its address is link-local")
         return connection
 
     def give_back(self, connection: Connection) -> None:

@@ -12,6 +12,7 @@ from msgspec import json as rpc
 
 from mcp_gateway.plugin import TransportFault
 from mcp_gateway_transport_http.connections import MAX_BYTES
+from mcp_gateway_transport_http.guard import Guard, LinkLocal
 from mcp_gateway_transport_http.messages import is_message
 
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "transfer-encoding"})
@@ -37,8 +38,15 @@ class FaultTellingClient(httpx2.AsyncClient):
     tells nobody the status of a refusal.
     """
 
+    def __init__(self, guard: Guard | None = None, **options: Any) -> None:
+        """Open no connection that `guard` refuses."""
+        super().__init__(**options)
+        self._guard = guard
+
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send; what fails becomes a response that says why, to a POST at least."""
+        if self._guard is not None:
+            request.extensions["trace"] = self._guard.trace
         try:
             response = await super().send(request, **options)
         except httpx2.TransportError as error:
@@ -142,6 +150,7 @@ def _answer(
 
 def _in_words(error: httpx2.TransportError) -> str:
     kinds = {
+        LinkLocal: "it is not connected to",
         httpx2.ConnectTimeout: "connecting took too long",
         httpx2.ConnectError: "it refuses connections, or its address does not exist",
         httpx2.RemoteProtocolError: "it closed the connection without an answer",

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
-from mcp_gateway.plugin import Options
+from mcp_gateway.plugin import Options, is_link_local
 
 _MIN_TOKEN = 8
+
+_METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
 """The names of this machine, as they stand in URLs."""
@@ -32,6 +34,16 @@ class HttpOptions(Options):
     """Where a server is. The URL may hold a secret, so it is never printed."""
 
     url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")
+    allow_link_local: bool = Field(
+        default=False, description="Reach this server even at link-local addresses, where clouds keep credentials"
+    )
+
+    @model_validator(mode="after")
+    def _not_link_local(self) -> Self:
+        host = (self.url.host or "").strip("[]")
+        if not self.allow_link_local and (is_link_local(host) or host.rstrip(".") in _METADATA_NAMES):
+            raise ValueError("url: it leads to where clouds keep credentials; if that is meant, set allow_link_local")
+        return self
 
 
 class ListenOptions(Options):

@@ -20,6 +20,7 @@ from msgspec import DecodeError, Struct, json
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
 from mcp_gateway_transport_http.event_stream import Events
+from mcp_gateway_transport_http.guard import LinkLocal
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
@@ -95,7 +96,7 @@ class Wire:
             connection = self.connections.idle()
             if connection is None:
                 connection = await asyncio.wait_for(self.connections.opened(), deadline - loop.time())
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, LinkLocal) as error:
             raise NotSent(f"it cannot be connected to: {error}") from None
         timer = loop.call_at(deadline, connection.close)
         try:

@@ -1,0 +1,70 @@
+"""The guard: a URL must not lead to where clouds keep credentials of machines, whatever its name resolves to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import httpx2
+
+from mcp_gateway.plugin import is_link_local
+
+ResolveFn = Callable[[str], Awaitable[list[str]]]
+"""Returns the addresses of a name."""
+
+
+class LinkLocal(httpx2.ConnectError):
+    """A server's address is link-local, and nobody has said that this is meant."""
+
+
+async def resolved(host: str) -> list[str]:
+    """Return the addresses of a name; none if it has none, which connecting to it says better."""
+    try:
+        found = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [str(address[0]) for *_, address in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Checks addresses twice: of the name, and of the connection, for names may change their mind."""
+
+    resolve: ResolveFn = resolved
+
+    async def check_name(self, host: str) -> None:
+        """Refuse a name before it is connected to.
+
+        Raises:
+            LinkLocal: it has a link-local address.
+
+        """
+        for address in await self.resolve(host.strip("[]")):
+            check_address(address)
+
+    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Check each connection that an HTTP client opens (httpx's `trace` extension)."""
+        if event == "connection.connect_tcp.started":
+            await self.check_name(str(info["host"]))
+        elif event == "connection.connect_tcp.complete":
+            stream = info["return_value"]
+            peer = stream.get_extra_info("server_addr")
+            try:
+                check_address(str(peer[0]) if peer else "")
+            except LinkLocal:
+                await stream.aclose()
+                raise
+
+
+def check_address(address: str) -> None:
+    """Refuse a link-local address.
+
+    Raises:
+        LinkLocal: it is one.
+
+    """
+    if is_link_local(address):
+        raise LinkLocal("its address is link-local, where clouds keep credentials; if that is meant, allow_link_local")

@@ -1,0 +1,78 @@
+"""Where the gateway does not go: to the addresses at which clouds keep the credentials of their machines."""
+
+import anyio
+import pytest
+from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.faults import FaultTellingClient
+from mcp_gateway_transport_http.guard import Guard, LinkLocal, check_address
+from mcp_gateway_transport_http.options import HttpOptions
+from pydantic import ValidationError
+
+FORBIDDEN = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "2852039166",
+    "0xa9fea9fe",
+    "0251.0376.0251.0376",
+    "169.254.43518",
+    "169.254.169.254.",
+    "[fe80::1]",
+    "[fd00:ec2::254]",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:a9fe:a9fe]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[2002:a9fe:a9fe::1]",
+    "metadata.google.internal",
+    "METADATA.google.internal.",
+    "\N{FULLWIDTH DIGIT ONE}69.254.169.254",
+]
+
+
+@pytest.mark.parametrize("host", FORBIDDEN, ids=ascii)
+def test_a_url_that_says_so_is_refused_unless_it_is_allowed(host):
+    with pytest.raises(ValidationError, match="allow_link_local") as caught:
+        HttpOptions.model_validate({"url": f"http://{host}/latest/s3cr3t"})
+    assert "s3cr3t" not in str(caught.value)
+    assert HttpOptions.model_validate({"url": f"http://{host}/", "allow_link_local": True}).allow_link_local
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "[::1]", "10.0.0.1", "192.168.1.1", "example.org", "[fd00::1]", "8.8.8.8"]
+)
+def test_other_addresses_are_everybodys_own_affair(host):
+    assert HttpOptions.model_validate({"url": f"http://{host}/mcp"})
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.0.1", "100.100.100.200"])
+async def test_a_name_that_resolves_to_one_is_not_connected_to(address):
+    async def resolve(_host):
+        return ["127.0.0.1", address]
+
+    guard = Guard(resolve)
+    async with FaultTellingClient(guard) as client:
+        answer = (await client.post("http://innocent.example/mcp", json={})).json()
+        assert "link-local" in answer["error"]["message"]
+    with pytest.raises(LinkLocal):
+        await Connections("innocent.example", 80, None, guard).opened()
+
+
+async def test_a_connection_that_came_to_be_at_one_is_closed_before_anything_is_sent():
+    class Stream:
+        closed = False
+
+        def get_extra_info(self, _name):
+            return ("169.254.169.254", 80)
+
+        async def aclose(self):
+            self.closed = True
+
+    stream = Stream()
+    with pytest.raises(LinkLocal):
+        await Guard().trace("connection.connect_tcp.complete", {"return_value": stream})
+    assert stream.closed
+
+
+async def test_a_name_that_resolves_to_nothing_is_for_connecting_to_say():
+    with anyio.fail_after(60):
+        await Guard().check_name("no.such.host.invalid")
+    check_address("no address")
