@@ -88,7 +88,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         personal = Personal(registry, environment.idle_timeout)
         views = Views(registry, access, discovery, personal, tasks)
         subscriptions = Subscriptions(tasks, pool)
-        pool.is_current = registry.is_current
+        pool.is_current = pool.breakers.is_current = registry.is_current
         pool.breakers.on_trouble = Recovery(discovery, tasks).begin
         pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.catalogue import Hint, Offer
+from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
+from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.sessions.failures import of_answer
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Page, Peer
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.sharing import Borrower
 
 log = structlog.get_logger(__name__)
 
 
-async def list_all(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
+class NotListed(ServerUnavailable):
+    """The server answers, but does not list its tools."""
+
+
+async def ask(
+    pool: Pool, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
+) -> Offer:
+    """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
+    try:
+        hello, pages = await pool.lend(borrower, partial(_list_all, capabilities), repeatable=True, trial=trial)
+    except MCPError as error:
+        raise NotListed(
+            f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
+        ) from error
+    return Offer(
+        spec.name,
+        **{name: tuple(page.items) for name, page in pages.items()},
+        about=_about(hello),
+        hello=hello,
+        told=capabilities,
+        hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
+        fetched=time.time(),
+        namespace=spec.namespace,
+        withheld={},
+    )
+
+
+async def _list_all(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
     """Return what the server said of itself, and what it offers of each kind."""
     return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities) for kind in KINDS}
 
@@ -42,7 +76,7 @@ async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapp
         return Page([])
 
 
-def about(hello: Mapping[str, Any]) -> str:
+def _about(hello: Mapping[str, Any]) -> str:
     """Return the server's own description of itself: its instructions, or its title."""
     meta, info = hello.get("_meta"), hello.get("serverInfo")
     if info is None and isinstance(meta, dict):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
-from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.access import Access
-from mcp_gateway.asking import about, list_all
-from mcp_gateway.catalogue import Hint, Offer
+from mcp_gateway.asking import NotListed, ask
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Stamp, identity
 from mcp_gateway.interaction import Json, widens
@@ -24,6 +21,7 @@ from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, Serve
 from mcp_gateway.registry import Registry
 from mcp_gateway.sessions.breaker import CutOff
 from mcp_gateway.sessions.failures import NoLongerConfigured
+from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.shared import Shared
@@ -41,10 +39,6 @@ QUIET_SECONDS = 0.1
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
 
 LONGEST_QUIET = 60.0
-
-
-class NotListed(ServerUnavailable):
-    """The server answers, but does not list its tools."""
 
 
 @dataclass(slots=True)
@@ -173,7 +167,7 @@ class Discovery:
         except AuthError as error:
             self._failed(spec, State.NEEDS_LOGIN, error)
             raise
-        except CutOff:
+        except (CutOff, Overloaded):
             raise
         except ServerUnavailable as error:
             partly = isinstance(error, NotListed) or spec.name in self.registry.catalogue.servers
@@ -196,23 +190,7 @@ class Discovery:
         self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
     ) -> Offer:
         """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
-        try:
-            hello, pages = await self.pool.lend(borrower, partial(list_all, capabilities), repeatable=True, trial=trial)
-        except MCPError as error:
-            raise NotListed(
-                f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
-            ) from error
-        return Offer(
-            spec.name,
-            **{name: tuple(page.items) for name, page in pages.items()},
-            about=about(hello),
-            hello=hello,
-            told=capabilities,
-            hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
-            fetched=time.time(),
-            namespace=spec.namespace,
-            withheld={},
-        )
+        return await ask(self.pool, spec, borrower, capabilities, trial=trial)
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.states.asked(spec.name):

@@ -78,7 +78,8 @@ class Registry:
 
         A caller may have states of his `own`, and a catalogue.
         """
-        known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **(own or {})}
+        theirs = {name: state for name, state in (own or {}).items() if not self.states.is_cut_off(name)}
+        known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
         return [*notes, *(_withheld(offer) for offer in known.values() if offer.withheld)]
 

@@ -13,6 +13,8 @@ import structlog
 log = structlog.get_logger(__name__)
 
 _MAX_REASON = 240
+_MAX_LINK = 2000
+"""A login's link is no use if it is cut."""
 
 
 class State(StrEnum):
@@ -51,7 +53,8 @@ class ServerState:
         """Return the reason as a short line that does not name the server again."""
         line = " ".join(self.reason.removeprefix(f"server {server!r}").removeprefix(":").split())
         line = line.removeprefix("is not available: ")
-        return line if len(line) <= _MAX_REASON else f"{line[: _MAX_REASON - 1].rstrip()}…"
+        most = _MAX_LINK if self.name is State.NEEDS_LOGIN else _MAX_REASON
+        return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 @dataclass(slots=True)
@@ -80,6 +83,10 @@ class States:
     def asked(self, server: str) -> State:
         """Return what came of asking a server for its tools, whatever its troubles are."""
         return self._asked[server][0]
+
+    def is_cut_off(self, server: str) -> bool:
+        """Whether a server is not tried for a while."""
+        return self._troubles.get(server, (None, ""))[0] is State.DOWN
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
         """Note what came of asking a server for its tools."""

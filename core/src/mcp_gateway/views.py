@@ -12,6 +12,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.access import Access
+from mcp_gateway.asking import NotListed
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import FIRST_PAUSE, LIST_CHANGED, LONGEST_PAUSE, LONGEST_QUIET, QUIET_SECONDS, Discovery
@@ -19,6 +20,7 @@ from mcp_gateway.interaction import Json, thawed
 from mcp_gateway.personal import Held, Key, Personal, View
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
+from mcp_gateway.sessions.breaker import CutOff
 from mcp_gateway.sessions.failures import NoLongerConfigured
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.states import ServerState, State
@@ -167,6 +169,8 @@ class Views:
     async def _ask(self, errand: Errand, *, trial: bool = False) -> Offer:
         try:
             offer = await self.discovery.ask(errand.spec, errand.borrower, errand.capabilities, trial=trial)
+        except CutOff:
+            raise
         except (AuthError, ServerUnavailable) as error:
             if self.registry.is_current(errand.spec):
                 self._failed(errand, error)
@@ -186,7 +190,8 @@ class Views:
         held = self.personal.held(errand.key)
         held.pause = min(held.pause * 2, LONGEST_PAUSE) if held.pause else FIRST_PAUSE
         held.until = anyio.current_time() + held.pause
-        held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else State.DOWN, str(error))
+        reached = State.DEGRADED if held.offer is not None or isinstance(error, NotListed) else State.DOWN
+        held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else reached, str(error))
         log.info("discovery for a caller failed", server=errand.spec.name, reason=str(error), pause=held.pause)
 
 

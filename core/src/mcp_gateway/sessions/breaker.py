@@ -109,24 +109,24 @@ class Breaker:
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of all servers. `on_trouble` and `on_open` are those of each."""
+    """The breakers of all servers, as far as `is_current` knows them. `on_trouble` and `on_open` are those of each."""
 
     states: States = field(default_factory=States, repr=False)
     on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
     on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
-    _made: dict[str, Breaker] = field(default_factory=dict, repr=False)
+    is_current: Callable[[ServerSpec], bool] = field(default=lambda _: True, repr=False)
+    _made: dict[ServerSpec, Breaker] = field(default_factory=dict, repr=False)
 
     def of(self, spec: ServerSpec) -> Breaker:
-        """Return a server's breaker."""
-        breaker = self._made.get(spec.name)
-        if breaker is None or breaker.spec is not spec:
-            if breaker is not None:
-                breaker.retired = True
-            breaker = Breaker(spec, self.states, self.on_trouble, self.on_open)
-            self._made[spec.name] = breaker
+        """Return a server's breaker; a retired one if it is not configured so any more."""
+        if (breaker := self._made.get(spec)) is not None:
+            return breaker
+        if not self.is_current(spec):
+            return Breaker(spec, retired=True)
+        self._made[spec] = breaker = Breaker(spec, self.states, self.on_trouble, self.on_open)
         return breaker
 
     def retire(self, spec: ServerSpec) -> None:
         """Take note that a server is configured no more, or otherwise."""
-        if (breaker := self._made.get(spec.name)) is not None and breaker.spec is spec:
-            self._made.pop(spec.name).retired = True
+        if (breaker := self._made.pop(spec, None)) is not None:
+            breaker.retired = True

@@ -65,10 +65,9 @@ class Pool:
     async def lend(
         self, borrower: Borrower, use: UseFn[ResultT], *, repeatable: bool = False, trial: bool = False
     ) -> ResultT:
-        """Let `use` work with the borrower's session, which is opened if need be.
+        """Let `use` work with the borrower's session, which is opened if need be; a `trial` even if it is cut off.
 
-        What was not carried out, such as by a session that the server has forgotten, is tried again, and so is
-        what is `repeatable` if the connection broke. A `trial` is for a server that is cut off.
+        What was not carried out is tried again, and so is what is `repeatable` if the connection broke.
 
         Raises:
             CutOff: the server has failed several times, and is not tried at this moment.
@@ -106,8 +105,7 @@ class Pool:
 
     async def is_modern(self, borrower: Borrower) -> bool:
         """Whether the server is of the modern era; a session is opened to find out, if need be."""
-        known = self._shared.modern.get(borrower.spec.name)
-        if known is not None:
+        if (known := self._shared.modern.get(borrower.spec.name)) is not None:
             return known
         self.breakers.of(borrower.spec).check()
         async with self._borrowed(borrower) as keeper:
@@ -261,10 +259,9 @@ class Pool:
 
     def _cut_off(self, breaker: Breaker) -> None:
         """End the sessions with a server that does not answer, but for those in use: a process that hangs is killed."""
-        theirs = [key for key, keeper in self._shared.keepers.items() if keeper.breaker is breaker]
-        for key in theirs:
-            if not self._shared.keepers[key].users and self._shared.keepers[key].settled.is_set():
-                self._drop(key)
+        theirs = [(key, keeper) for key, keeper in self._shared.keepers.items() if keeper.breaker is breaker]
+        for key in [key for key, keeper in theirs if keeper.settled.is_set() and not keeper.users]:
+            self._drop(key)
 
     def _drop(self, key: Borrower) -> None:
         """Stop lending a session and end it."""
