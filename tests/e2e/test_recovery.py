@@ -1,0 +1,75 @@
+"""Servers that fail are shown as such, cut off, tried by themselves, and back without anybody's doing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from support import GATEWAY, PLAIN, Json, Workshop, free_port, lines_of, plain_entry, until
+from wire import HttpClient, PipeClient
+
+
+def notes(client: Any) -> list[str]:
+    found = client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]["servers"]
+    return [str(note) for note in found]
+
+
+def failure(client: Any, tool: str) -> str:
+    answer: Json = client.call(tool)["result"]
+    return str(answer["structuredContent"]["error"]) if answer.get("isError") else ""
+
+
+def test_a_process_that_is_killed_is_started_again_without_a_call(workshop: Workshop, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    gateway = workshop.listening(workshop.config(plain_entry("plain", log)))
+    client = HttpClient(gateway.url, modern=True)
+    pid = client.call("plain__whoami")["result"]["structuredContent"]["pid"]
+    os.kill(int(pid), signal.SIGKILL)
+    until(lambda: len(lines_of(log, "start")) == 2, "the process is started again")
+    until(lambda: notes(client) == [], "all is well again")
+
+
+def test_a_process_that_never_comes_up_is_not_started_in_a_tight_loop(workshop: Workshop, tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    crash = f"import sys; open({str(starts)!r}, 'a').write('x'); sys.exit('no API key')"
+    entry = {"name": "broken", "command": sys.executable, "args": ["-c", crash], "max_retries": 0}
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(workshop.config(entry))), modern=True)
+    said = until(lambda: [note for note in notes(client) if "broken: down since" in note], "it is down")[0]
+    assert "it last wrote to standard error: no API key" in said
+    until(lambda: "is down since" in failure(client, "broken__x"), "it is cut off")
+    before = len(starts.read_text())
+    for _ in range(20):
+        assert "it is tried again by itself" in failure(client, "broken__x")
+    assert len(starts.read_text()) <= before + 2
+
+
+def test_a_server_over_http_that_goes_away_comes_back_by_itself(workshop: Workshop) -> None:
+    port = str(free_port())
+    url, server = workshop.plain_http("--port", port)
+    config = workshop.config({"name": "plain", "url": url, "max_retries": 0})
+    client = HttpClient(workshop.listening(config).url, modern=True)
+    assert not failure(client, "plain__whoami")
+    server.end(signal.SIGKILL)
+    until(lambda: "server 'plain' is down since" in failure(client, "plain__whoami"), "it is cut off")
+    assert notes(client)[0].startswith("plain: down since ")
+    workshop.start([sys.executable, str(PLAIN), "http", "--port", port], dict(os.environ))
+    until(lambda: notes(client) == [], "it is ready again")
+    assert not failure(client, "plain__whoami")
+
+
+def test_the_command_line_says_how_every_server_is_doing(workshop: Workshop) -> None:
+    config = workshop.config(
+        plain_entry("plain"),
+        {"name": "gone", "url": f"http://127.0.0.1:{free_port()}/mcp", "max_retries": 0},
+        plain_entry("off", enabled=False),
+    )
+    done = workshop.run("servers", config=config)
+    assert done.returncode == 1
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["plain", "ready"],
+        ["gone", "down"],
+        ["off", "disabled"],
+    ]
