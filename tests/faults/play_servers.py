@@ -44,7 +44,7 @@ class Stage:
         with Bystander(self.look("bystander")) as bystander:
             bystander.calls_again()
             end = self._begin(row, name, bystander)
-            found = look()
+            found = [look() for _ in range(row.calls)][-1]
             bystander.calls_again()
             end()
             at_last = until_right(look, row.healthy)
@@ -53,7 +53,10 @@ class Stage:
 
     def _begin(self, row: Row, name: str, bystander: Bystander) -> Callable[[], None]:
         """Begin a fault; return what ends it."""
-        if row.key in {"killed before", "stopped"}:
+        file = self.folder / name
+        if row.key == "dies at start":
+            file.write_text(row.key, encoding="utf-8")
+        if row.key in {"killed before", "stopped", "dies at start"}:
             pid = self._pid(name)
             if row.key == "stopped":
                 os.kill(pid, signal.SIGSTOP)
@@ -61,8 +64,7 @@ class Stage:
             os.kill(pid, signal.SIGKILL)
             until(lambda: not is_alive(pid), "the child ends")
             bystander.calls_again()  # by then the gateway has seen the pipe's end
-            return lambda: None
-        file = self.folder / name
+            return lambda: file.unlink(missing_ok=True)
         file.write_text(row.key, encoding="utf-8")
         return lambda: file.unlink(missing_ok=True)
 

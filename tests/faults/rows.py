@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 RIGHT = "the right answer"
@@ -11,9 +12,10 @@ RIGHT = "the right answer"
 class Row:
     """One fault.
 
-    `key` is what the faulty server calls it. `caller` is part of what the caller of the faulty server sees, and
-    `others` of what those see who call another server meanwhile. Within `healthy` seconds of the fault's end the
-    same server answers rightly again. `patience` is the server's `timeout`, if it is not the default one.
+    `key` is what the faulty server calls it. `caller` is what the caller of that server sees after so many `calls`;
+    `…` leaves something out. `others` is how begins what those see who call another server meanwhile. Within `healthy`
+    seconds of the fault's end the same server answers rightly again. `patience` is the server's `timeout`, if it is
+    not the default one.
     """
 
     key: str
@@ -22,33 +24,47 @@ class Row:
     healthy: int = 20
     others: str = RIGHT
     patience: float | None = None
+    calls: int = 1
 
     @property
     def server(self) -> str:
         """The name of the server that has the fault."""
         return self.key.replace(" ", "-").lower()
 
-    @property
-    def seen(self) -> str:
-        """What the caller sees, with the server's name in its place."""
-        return self.caller.replace("NAME", self.server)
+    def is_seen(self, said: str) -> bool:
+        """Whether this is what the caller is to see."""
+        parts = self.caller.replace("NAME", self.server).split("…")
+        return re.match(".*?".join(map(re.escape, parts)), said, re.DOTALL) is not None
 
 
 TIMEOUT = "timeout: server 'NAME' gave no answer within 4 s"
 TOO_LARGE = "result_too_large: the result of the tool "
-CLOSED = "server_unavailable: server 'NAME' is not available: it closed the connection"
+DOWN = "server_unavailable: server 'NAME'"
+CLOSED = DOWN + "…it closed the connection"
+UNKNOWN = DOWN + "…whether the request was carried out is not known"
 GONE = "connection: "
 REFUSED = "unauthorized: server 'NAME' refused the credentials: "
 
 CHILD = (
     Row("killed before", "the child is killed before a call", RIGHT),
-    Row("dies during", "the child dies during a call", CLOSED + "; it last wrote to standard error: the faulty server"),
+    Row(
+        "dies during",
+        "the child dies during a call",
+        CLOSED + "…it last wrote to standard error: the faulty",
+    ),
     Row("dies after", "the child dies after a call", RIGHT),
     Row("hangs", "the child hangs", TIMEOUT, patience=4),
     Row("stopped", "the child is stopped (SIGSTOP)", TIMEOUT, patience=4),
     Row("garbage", "the child writes garbage before its answer", RIGHT),
     Row("halves", "the child writes its answer in two halves", RIGHT),
-    Row("half a line", "the child writes half a line and dies", "closed the connection"),
+    Row("half a line", "the child writes half a line and dies", CLOSED),
+    Row(
+        "dies at start",
+        "the child dies, and at every start again",
+        DOWN + " is down since…the faulty server was told not to start…it is tried again by itself",
+        calls=4,
+        healthy=30,
+    ),
     Row("100 MB", "the child writes a line of 100 MB", TOO_LARGE),
     Row("endless line", "the child writes a line that never ends", TIMEOUT, patience=4),
 )
@@ -56,13 +72,16 @@ CHILD = (
 HTTP = (
     Row("401", "HTTP 401", REFUSED + "HTTP 401 Unauthorized"),
     Row("403", "HTTP 403", REFUSED + "HTTP 403 Forbidden"),
-    Row("404", "HTTP 404 to everything", "server_unavailable: server 'NAME' cannot be reached: HTTP 404 Not Found"),
+    Row("404", "HTTP 404 to everything", DOWN + " cannot be reached: HTTP 404 Not Found"),
     Row("forgets", "HTTP 404 because the session is forgotten", RIGHT),
-    Row("429", "HTTP 429 with Retry-After", "HTTP 429"),
-    Row("500", "HTTP 500", "HTTP 500"),
-    Row("502", "HTTP 502", "HTTP 502"),
+    Row("429", "HTTP 429 with Retry-After", DOWN + "…HTTP 429…it asks to wait (Retry-After: 1)"),
+    Row("500", "HTTP 500", DOWN + "…HTTP 500"),
+    Row("502", "HTTP 502", DOWN + "…HTTP 502"),
     Row("slow headers", "the head of the response does not come", TIMEOUT, patience=4),
     Row("slow body", "the body of the response does not end", TIMEOUT, patience=4),
+    Row("reset", "the connection is reset in mid-body", UNKNOWN),
+    Row("content type", "the wrong content type", DOWN + "…it answered with text/html instead of JSON"),
+    Row("bad events", "a stream with garbage before the answer", RIGHT),
     Row("endless", "an endless stream without the answer: comments", TIMEOUT, patience=4),
     Row("endless news", "an endless stream without the answer: notifications", TIMEOUT, patience=4),
 )
@@ -81,7 +100,7 @@ GATEWAYS = (
 )
 
 AROUND = (
-    Row("dns", "the server's name has no address (DNS)", "server_unavailable: server 'dns' "),
+    Row("dns", "the server's name has no address (DNS)", DOWN + " cannot be reached"),
     Row("clock +86400", "the clock jumps ahead by a day", RIGHT),
     Row("clock -86400", "the clock jumps back by a day", RIGHT),
     Row("garbage file", "the server file is replaced by garbage", RIGHT),

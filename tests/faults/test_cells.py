@@ -49,7 +49,7 @@ def outcome(played: Callable[[str], Outcomes], group: str, row: Row) -> Outcome:
 
 @each_cell
 def test_the_caller_sees_what_is_wrong(outcome: Outcome, row: Row) -> None:
-    assert row.seen in outcome.caller
+    assert row.is_seen(outcome.caller), outcome.caller
 
 
 @each_cell

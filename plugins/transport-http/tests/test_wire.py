@@ -116,6 +116,8 @@ async def test_a_stream_that_ends_early_is_taken_up_where_it_ended():
         response(b"{}", "500 Internal Server Error"),
         response(ANSWER, more="content-encoding: gzip\r\n"),
         response(b"", kind="text/event-stream"),
+        response(ANSWER, kind="text/html"),
+        response(ANSWER, kind=""),
     ],
 )
 async def test_without_an_answer_the_server_is_unavailable(answer):

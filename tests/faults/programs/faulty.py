@@ -91,6 +91,8 @@ class Fault:
 
 
 def serve_stdio(fault: Fault) -> None:
+    if fault.name == "dies at start":
+        sys.exit("the faulty server was told not to start")
     for line in sys.stdin.buffer:
         message = json.loads(line)
         if (response := answer(message, fault.tools)) is not None:

@@ -144,7 +144,9 @@ class Wire:
 
     async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
         if reply.pieces is None:
-            return reply.body if reply.status == HTTPStatus.OK else _refused(reply, in_session=bool(self.session()))
+            if reply.status == HTTPStatus.OK:
+                return _message(reply)
+            return _refused(reply, in_session=bool(self.session()))
         events = Events()
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
@@ -183,6 +185,14 @@ def _written(headers: tuple[tuple[str, str], ...]) -> bytes:
     if any(map(_ILLEGAL.search, lines)):
         raise NotSent("a header cannot be written as it is")
     return "\r\n".join([*lines, ""]).encode("latin-1", "replace")
+
+
+def _message(reply: Reply) -> bytes:
+    """Return the message that a response holds, if it says that it is JSON."""
+    if not reply.content_type.startswith(b"application/json"):
+        kind = reply.content_type.partition(b";")[0].decode("latin-1").strip()
+        raise ServerUnavailable(f"it answered with {kind or 'something unnamed'} instead of JSON")
+    return reply.body
 
 
 def _refused(reply: Reply, *, in_session: bool) -> bytes:
