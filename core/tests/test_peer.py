@@ -10,6 +10,7 @@ from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions import greeting as module
 from mcp_gateway.sessions.greeting import negotiate
+from mcp_gateway.sessions.listing import listed
 from mcp_gateway.sessions.peer import connected
 
 from .remotes import Remote, text, tool, wire
@@ -127,7 +128,7 @@ async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
     touched = []
     async with connected(remote.connect(Credentials())) as peer:
         await negotiate(peer)
-        assert (await peer.list(TOOLS, lambda: touched.append(1))).items == remote.tools
+        assert (await listed(peer, TOOLS, lambda: touched.append(1))).items == remote.tools
     assert len(touched) == remote.listed == 3
 
 
@@ -135,14 +136,14 @@ async def test_a_list_that_comes_back_to_where_it_was_is_cut():
     endless = {"tools": [tool("x")], "nextCursor": "again"}
     async with connected(wire({"initialize": OLD_HELLO, "tools/list": endless})) as peer:
         await negotiate(peer)
-        assert len((await peer.list(TOOLS, lambda: None)).items) == 2
+        assert len((await listed(peer, TOOLS, lambda: None)).items) == 2
 
 
 @pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
 async def test_what_is_no_definition_is_left_out(tools):
     async with connected(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as peer:
         await negotiate(peer)
-        assert (await peer.list(TOOLS, lambda: None)).items == []
+        assert (await listed(peer, TOOLS, lambda: None)).items == []
 
 
 async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out():
@@ -150,7 +151,27 @@ async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out
     remote = Remote(tool("good"), {**tool("bad"), "inputSchema": bad})
     async with connected(remote.connect(Credentials())) as peer:
         await negotiate(peer)
-        assert [found["name"] for found in (await peer.list(TOOLS, lambda: None)).items] == ["good"]
+        assert [found["name"] for found in (await listed(peer, TOOLS, lambda: None)).items] == ["good"]
+
+
+async def test_a_server_that_lists_too_much_is_heard_so_far():
+    remote = Remote(*(tool(f"t{number}") for number in range(50)))
+    remote.page_size = 20
+    async with connected(remote.connect(Credentials())) as peer:
+        await negotiate(peer)
+        page = await listed(peer, TOOLS, lambda: None, most=30)
+        assert (len(page.items), page.cut, remote.listed) == (30, True, 2)
+        assert not (await listed(peer, TOOLS, lambda: None, most=50)).cut
+
+
+async def test_a_list_has_so_many_bytes(monkeypatch):
+    monkeypatch.setattr("mcp_gateway.sessions.listing.MAX_LIST_BYTES", 20_000)
+    remote = Remote(*(tool(f"t{number}", "x" * 1000) for number in range(50)))
+    remote.page_size = 10
+    async with connected(remote.connect(Credentials())) as peer:
+        await negotiate(peer)
+        page = await listed(peer, TOOLS, lambda: None)
+        assert (len(page.items), page.cut) == (10, True)
 
 
 async def test_a_request_of_the_servers_is_refused_but_for_ping():

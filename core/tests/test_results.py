@@ -10,8 +10,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.discovery import ANONYMOUS
 from mcp_gateway.plugin import Caller
 from mcp_gateway.routing import UnknownResource
+from mcp_gateway.sizes import weight
 from mcp_gateway.surface import results as module
-from mcp_gateway.surface.results import PREFIX, Results, ResultTooLarge, _exceeds
+from mcp_gateway.surface.results import PREFIX, Results, ResultTooLarge
 
 from .house import ask, client
 from .remotes import Remote, text, tool
@@ -117,8 +118,8 @@ async def test_resources_and_prompts_are_bounded_too(gateway):
 @pytest.mark.parametrize("value", [{"a": ["x" * 100, 1, None, {"b": "ü"}]}, "ü" * 60, ["x"] * 40, {"k" * 100: True}])
 def test_the_size_is_about_that_of_the_json(value):
     size = len(json.dumps(value, ensure_ascii=False).encode())
-    assert _exceeds(value, size // 2)
-    assert not _exceeds(value, size * 2)
+    assert weight(value, size // 2) > size // 2
+    assert size / 2 < weight(value, size * 2) < size * 2
 
 
 async def test_text_that_is_longer_as_json_is_cut_to_fit():

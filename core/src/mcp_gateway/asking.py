@@ -17,8 +17,9 @@ from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import KINDS, TEMPLATES, TOOLS, Kind
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.sessions.failures import of_answer
+from mcp_gateway.sessions.listing import Page, listed
 from mcp_gateway.sessions.patience import Patience
-from mcp_gateway.sessions.peer import Page, Peer
+from mcp_gateway.sessions.peer import Peer
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.sharing import Borrower
 
@@ -34,11 +35,16 @@ async def ask(
 ) -> Offer:
     """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
     try:
-        hello, pages = await pool.lend(borrower, partial(_list_all, capabilities), repeatable=True, trial=trial)
+        asking = partial(_list_all, capabilities, spec.max_definitions)
+        hello, pages = await pool.lend(borrower, asking, repeatable=True, trial=trial)
     except MCPError as error:
         raise NotListed(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
         ) from error
+    if cut := [name for name, page in pages.items() if page.cut]:
+        log.warning(
+            "a server lists too much (GATEWAY_MAX_DEFINITIONS); the rest is not there", server=spec.name, of=cut
+        )
     return Offer(
         spec.name,
         **{name: tuple(page.items) for name, page in pages.items()},
@@ -52,12 +58,14 @@ async def ask(
     )
 
 
-async def _list_all(capabilities: Mapping[str, Any], peer: Peer, patience: Patience) -> tuple[Json, dict[str, Page]]:
-    """Return what the server said of itself, and what it offers of each kind."""
-    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities) for kind in KINDS}
+async def _list_all(
+    capabilities: Mapping[str, Any], most: int, peer: Peer, patience: Patience
+) -> tuple[Json, dict[str, Page]]:
+    """Return what the server said of itself, and what it offers of each kind, `most` of each."""
+    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities, most) for kind in KINDS}
 
 
-async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any]) -> Page:
+async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any], most: int) -> Page:
     """Ask for one kind: always for tools, for the others if the server says that it has them.
 
     That it cannot list the others is no reason to do without its tools.
@@ -66,7 +74,7 @@ async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapp
     if not declared and kind is not TOOLS:
         return Page([])
     try:
-        return await peer.list(kind, patience.touch, capabilities)
+        return await listed(peer, kind, patience.touch, capabilities, most)
     except MCPError as error:
         if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
             return Page([])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import pbkdf2_hmac, sha256
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mcp_gateway.config.forms import RawEntry, read_entries
+from mcp_gateway.config.hashes import digest_of, fingerprint_of, saved_of
 from mcp_gateway.config.problems import did_you_mean, in_words
 from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds
 from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
 from mcp_gateway.providers import Providers, Shelf
-
-_ROUNDS = 5000
 
 
 class ServerEntry(BaseModel):
@@ -85,6 +82,7 @@ class ServerSpec:
     saved: str = ""
     digest: str = ""
     max_calls: int = 200
+    max_definitions: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +209,10 @@ class _Reading:
                 timeout=min(timeout, entry.max_call_time or timeout),
                 max_call_time=entry.max_call_time or max(environment.max_call_time, timeout),
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
-                fingerprint=_fingerprint(keys),
-                saved=_saved(keys),
-                digest=_digest(keys),
+                fingerprint=fingerprint_of(keys),
+                saved=saved_of(keys),
+                digest=digest_of(keys),
+                max_definitions=environment.max_definitions,
                 max_calls=entry.max_calls or environment.max_server_calls,
             )
         )
@@ -277,29 +276,6 @@ def _keys(provider: Provider[Any, Any]) -> frozenset[str]:
     """Return what a provider reads of a server's entry."""
     options: type[Options] = provider.options
     return options.keys() - options.variables()
-
-
-def _fingerprint(keys: Mapping[str, Any]) -> str:
-    """Hash where an entry leads, so that a stored tool list is not taken for that of another server."""
-    leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
-    return sha256("\0".join(leads).encode()).hexdigest()[:12]
-
-
-def _saved(keys: Mapping[str, Any]) -> str:
-    """Hash an entry's credentials, so that what a server offers for them is not taken for what it offers for others.
-
-    The hash is slow to guess at, for it stands in storage.
-    """
-    saved = [str(keys[key]) for key in ("auth_type", "auth_headers", "env") if keys.get(key)]
-    if not saved:
-        return ""
-    said, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), _fingerprint(keys).encode()
-    return pbkdf2_hmac("sha256", said, salt, _ROUNDS, 6).hex()
-
-
-def _digest(keys: Mapping[str, Any]) -> str:
-    """Hash all of an entry, to tell whether it has changed; it may hold secrets, so it is never printed."""
-    return sha256(json.dumps(keys, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _exposed(entry: ServerEntry) -> frozenset[str]:

@@ -85,6 +85,9 @@ class Environment(Options):
     queue_timeout: Seconds = Field(
         10.0, alias="GATEWAY_QUEUE_TIMEOUT", description="Seconds that they wait at the most"
     )
+    max_definitions: int = Field(
+        10_000, ge=1, alias="GATEWAY_MAX_DEFINITIONS", description="How many tools, say, one server may list"
+    )
     max_result_bytes: int = Field(
         32 << 20, ge=10_000, le=256 << 20, alias="GATEWAY_MAX_RESULT_BYTES", description="How large a result may be"
     )

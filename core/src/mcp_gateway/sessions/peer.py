@@ -25,7 +25,6 @@ from mcp.shared.inbound import (
     MCP_PROTOCOL_VERSION_HEADER,
     NAME_BEARING_METHODS,
     encode_header_value,
-    find_invalid_x_mcp_header,
     mcp_param_headers,
 )
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
@@ -33,7 +32,6 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.interaction import LEVELS, Json
-from mcp_gateway.kinds import TOOLS, Kind
 from mcp_gateway.plugin import DirectWire
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.exchange import Exchange
@@ -55,18 +53,6 @@ _UPDATED = "notifications/resources/updated"
 _ANNOUNCEMENTS = frozenset({_UPDATED, *(f"notifications/{name}/list_changed" for name in LISTS)})
 _ENDS_A_REQUEST = "notifications/cancelled"
 """The dispatcher has acted on it; it concerns nobody else."""
-
-MAX_PAGES = 1000
-"""How many pages a list may have; a server that never ends its list is broken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a server listed of a kind, from all pages, and what it said of how long and for whom to keep it."""
-
-    items: list[Json]
-    ttl_ms: int | None = None
-    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,29 +154,6 @@ class Peer:
         capabilities = self.hello.get("capabilities")
         return capabilities if isinstance(capabilities, dict) else {}
 
-    async def list(self, kind: Kind, touch: Callable[[], None], capabilities: Mapping[str, Any] | None = None) -> Page:
-        """Return all pages of a list, as far as they are definitions. `touch` is called after each page.
-
-        `capabilities` are those of the client for whom it is: a modern server may list more for more.
-        """
-        found: list[Json] = []
-        page: Json = {}
-        cursors: set[str] = set()
-        while len(cursors) < MAX_PAGES:
-            params = {"cursor": page["nextCursor"]} if page else {}
-            page = await self.request(kind.method, params, capabilities=capabilities)
-            touch()
-            items, cursor = page.get(kind.field), page.get("nextCursor")
-            found += filter(kind.admits, items if isinstance(items, list) else [])
-            if not isinstance(cursor, str) or not cursor or cursor in cursors:
-                break
-            cursors.add(cursor)
-        items = _with_valid_headers(found) if self.modern and kind is TOOLS else found
-        ttl, scope = page.get("ttlMs"), page.get("cacheScope")
-        return Page(
-            items, ttl if isinstance(ttl, int) and ttl >= 0 else None, scope if isinstance(scope, str) else None
-        )
-
     def acknowledged(self, params: Json) -> None:
         """Take note of what a modern server will announce on a subscription."""
         honoured = params.get("notifications")
@@ -280,12 +243,3 @@ async def connected(
         await tasks.start(run)
         yield peer
         tasks.cancel_scope.cancel()
-
-
-def _with_valid_headers(tools: list[Json]) -> list[Json]:
-    """Drop tools with invalid `x-mcp-header` annotations, as a client of the modern era must."""
-    valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
-    if len(valid) < len(tools):
-        dropped = [tool["name"] for tool in tools if tool not in valid]
-        log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
-    return valid

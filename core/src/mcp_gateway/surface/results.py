@@ -14,6 +14,7 @@ import anyio
 from mcp_gateway.interaction import Json
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.routing import UnknownResource
+from mcp_gateway.sizes import weight
 
 PREFIX = "gateway://results/"
 """Begins the URI of a result that is kept; the rest cannot be guessed."""
@@ -57,7 +58,7 @@ class Results:
             ResultTooLarge: it is too large, and cannot be cut.
 
         """
-        if not _exceeds(result, self.most):
+        if weight(result, self.most) <= self.most:
             return result
         return self.shortened(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
 
@@ -132,22 +133,3 @@ def _cut(text: str, most: int) -> str:
     while len(json.dumps(shown)) > most and shown:
         shown = shown[: len(shown) * most // len(json.dumps(shown))]
     return shown
-
-
-def _exceeds(value: object, most: int) -> bool:
-    """Whether a value has more than `most` bytes as JSON, about: escapes do not count, and it stops at the bound."""
-    waiting, size = [value], 0
-    while waiting and size <= most:
-        match waiting.pop():
-            case str() as text:
-                size += len(text) + 2 if text.isascii() else len(text.encode("utf-8", "replace")) + 2
-            case dict() as inner:
-                size += 2 + 2 * len(inner)
-                waiting += inner
-                waiting += inner.values()
-            case list() as items:
-                size += 2 + len(items)
-                waiting += items
-            case _:
-                size += 4
-    return size > most

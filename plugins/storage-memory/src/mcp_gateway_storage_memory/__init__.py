@@ -12,11 +12,16 @@ from mcp_gateway.plugin import Options, Provider, StorageBackend, hookimpl
 GATEWAY_API = 1
 
 
+SWEEP_SECONDS = 60.0
+"""How often, at the most, all that has expired is looked for."""
+
+
 @dataclass(slots=True)
 class MemoryStorage:
     """Values by key, each with the time of the monotonic clock at which it expires."""
 
     _items: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
+    _next_sweep: float = field(default_factory=time.monotonic)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
@@ -25,7 +30,15 @@ class MemoryStorage:
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`."""
+        self._sweep()
         self._items[key] = (value, None if ttl is None else time.monotonic() + ttl)
+
+    def _sweep(self) -> None:
+        """Forget what has expired, now and then: nobody may ever ask for it."""
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_SECONDS
+            self._items = {key: item for key, item in self._items.items() if item[1] is None or item[1] > now}
 
     async def delete(self, key: str) -> bool:
         """Forget `key`."""

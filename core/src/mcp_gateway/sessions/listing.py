@@ -1,0 +1,84 @@
+"""Listing: all pages of what a server lists of a kind, as far as they are definitions, and not too much of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from mcp.shared.inbound import find_invalid_x_mcp_header
+
+from mcp_gateway.interaction import Json
+from mcp_gateway.kinds import TOOLS, Kind
+from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sizes import weight
+
+log = structlog.get_logger(__name__)
+
+MAX_DEFINITIONS = 10_000
+"""How many things of a kind one server may list, unless the configuration says otherwise."""
+
+MAX_LIST_BYTES = 64 << 20
+"""How large one list of one server may be."""
+
+MAX_PAGES = 1000
+"""How many pages a list may have; a server that never ends its list is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server listed of a kind, from all pages, and what it said of how long and for whom to keep it.
+
+    `cut` says whether it listed more than may be.
+    """
+
+    items: list[Json]
+    ttl_ms: int | None = None
+    scope: str | None = None
+    cut: bool = False
+
+
+async def listed(
+    peer: Peer,
+    kind: Kind,
+    touch: Callable[[], None],
+    capabilities: Mapping[str, Any] | None = None,
+    most: int = MAX_DEFINITIONS,
+) -> Page:
+    """Return all pages of a list, as far as they are definitions. `touch` is called after each page.
+
+    There are at most `most` definitions in it, and no more bytes than may be. `capabilities` are those
+    of the client for whom it is: a modern server may list more for more.
+    """
+    found: list[Json] = []
+    left = MAX_LIST_BYTES
+    page: Json = {}
+    cursors: set[str] = set()
+    while len(cursors) < MAX_PAGES:
+        params = {"cursor": page["nextCursor"]} if page else {}
+        page = await peer.request(kind.method, params, capabilities=capabilities)
+        touch()
+        items, cursor = page.get(kind.field), page.get("nextCursor")
+        left -= weight(items, left)
+        found += filter(kind.admits, items if isinstance(items, list) and left >= 0 else [])
+        if left < 0 or len(found) > most:
+            break
+        if not isinstance(cursor, str) or not cursor or cursor in cursors:
+            break
+        cursors.add(cursor)
+    cut = left < 0 or len(found) > most
+    del found[most:]
+    items = _with_valid_headers(found) if peer.modern and kind is TOOLS else found
+    ttl, scope = page.get("ttlMs"), page.get("cacheScope")
+    ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
+    return Page(items, ttl_ms, scope if isinstance(scope, str) else None, cut)
+
+
+def _with_valid_headers(tools: list[Json]) -> list[Json]:
+    """Drop tools with invalid `x-mcp-header` annotations, as a client of the modern era must."""
+    valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
+    if len(valid) < len(tools):
+        dropped = [tool["name"] for tool in tools if tool not in valid]
+        log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
+    return valid
