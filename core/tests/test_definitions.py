@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import replace
 
 import anyio
@@ -99,7 +100,9 @@ async def test_no_secret_of_the_configuration_is_stored(read):
     entry = {"name": "alpha", "url": f"http://x/?key={secret}", "auth_type": "static", "auth_headers": {"X": secret}}
     shelf = Shelf()
     await Definitions(Steady(shelf), ttl=300).save(read({"servers": [entry]}).specs[0], TOOLS)
-    assert secret not in f"{shelf.values} {shelf.ttls}"
+    bodies = [zlib.decompress(value.partition(b"\n")[2]) for key, value in shelf.values.items() if ":offer:" in key]
+    assert b"what it is" in bodies[0]
+    assert secret not in f"{bodies} {shelf.values} {shelf.ttls}"
 
 
 @pytest.mark.parametrize(
@@ -111,9 +114,12 @@ async def test_no_secret_of_the_configuration_is_stored(read):
     ]
     + [b'{"definitions": [], "about": "", "fetched": "soon"}', b"[" * 100_000],
 )
-async def test_a_value_that_is_not_of_our_form_is_as_good_as_none(value):
+@pytest.mark.parametrize("packed", [True, False])
+async def test_a_value_that_is_not_of_our_form_is_as_good_as_none(value, packed):
     shelf = Shelf()
-    shelf.values[f"{PREFIX}offer:alpha:f00"] = b'{"digest": "d", "fetched": 1, "turn": ""}\n' + value
+    shelf.values[f"{PREFIX}offer:alpha:f00"] = b'{"digest": "d", "fetched": 1, "turn": ""}\n' + (
+        zlib.compress(value) if packed else value
+    )
     assert await Definitions(Steady(shelf), ttl=300).load(spec()) is None
 
 

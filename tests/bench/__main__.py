@@ -20,6 +20,7 @@ from peers import PAIRS, PEERS, Peer
 from scenarios.calls import calls, large
 from scenarios.cold import cold
 from scenarios.memory import memory
+from scenarios.replicas import replicas
 from scenarios.soak import soak
 from scenarios.tools import idle, tools
 
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "idle": idle,
     "memory": memory,
     "soak": soak,
+    "replicas": replicas,
 }
 OTHERS = ("check", "install", "report")
 """Deeds that measure nothing: to try the bench's own tools, to make the peers' environments, to write the tables."""
@@ -69,9 +71,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=chosen_pairs, default=",".join(PAIRS), help="how client and servers connect")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of calls")
-    parser.add_argument("--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`")
+    parser.add_argument(
+        "--callers", type=numbers, default="1,32,256", help="how many at once, in `calls` and `replicas`"
+    )
     parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
     parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
+    parser.add_argument("--replicas", type=numbers, default="1,2,3", help="how many, in `replicas`")
     parser.add_argument("--calls", type=int, default=20000, help="in `memory` and `soak`")
     parser.add_argument("--kinds", type=chosen_kinds, default="", help=f"of calls in `memory`: {', '.join(KINDS)}")
     parser.add_argument("--trace", action="store_true", help="say what has grown, in `memory`")
@@ -97,7 +102,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         del os.environ[name]  # settings of the person who measures are not what is measured
     for name in ("downstream", "load"):
         program(name)
-    fields = ("peers", "pairs", "rounds", "seconds", "callers", "tools", "servers", "calls", "kinds", "trace")
+    fields = (
+        "peers",
+        "pairs",
+        "rounds",
+        "seconds",
+        "callers",
+        "tools",
+        "servers",
+        "replicas",
+        "calls",
+        "kinds",
+        "trace",
+    )
     bench = Bench(**{name: getattr(options, name) for name in fields}, machine=machine.describe())
     if "check" in options.scenario:
         subprocess.run([sys.executable, "-m", "pytest", "-q", str(Path(__file__).parent)], check=True)

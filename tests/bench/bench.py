@@ -31,6 +31,7 @@ class Bench:
     callers: Sequence[int]
     tools: Sequence[int]
     servers: Sequence[int]
+    replicas: Sequence[int]
     calls: int
     kinds: Sequence[str]
     trace: bool

@@ -8,14 +8,14 @@ from typing import Any
 from bench import median, records
 from chart import bars
 from peers import PEERS
-from report import INTRODUCTION, calls, failures, grid, large, measured, of_pair, shown, table
+from report import INTRODUCTION, Samples, calls, failures, grid, large, measured, of_pair, shown, table
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
 MARK = "<!-- made by tox -e bench -->"
 """Stands before and after the short table in the project's README."""
-SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak")
+SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak", "replicas")
 
 
 def heading() -> str:
@@ -122,6 +122,21 @@ def soak() -> str:
     return f"## Does it stay well?\n\n{said}\n\n" + table(head, lines) + failures("soak")
 
 
+def replicas() -> str:
+    """Write what several gateways do together."""
+    said = """Gateways with one Redis behind haproxy, as the project's README says; clients of the modern era,
+results of 1 KiB. *CPU* is that of all of them, load balancer and Redis included."""
+    rows = [row for row in records("replicas") if row.get("gateway", {}).get("good")]
+    lines = []
+    for count, callers in sorted({(row["replicas"], row["callers"]) for row in rows}, key=lambda key: (key[1], key[0])):
+        mine = Samples([row for row in rows if (row["replicas"], row["callers"]) == (count, callers)], "gateway")
+        cost = [shown(mine.median("per_second"), 0), shown(mine.median("cpu_ms_per_call"), 3)]
+        taken = " / ".join(shown(mine.median(key)) for key in ("p50_ms", "p95_ms", "p99_ms"))
+        lines.append([str(callers), str(count) if count else "one, by itself", *cost, taken, mine.faults()])
+    head = ["callers", "gateways", "calls/s", "CPU ms per call", "p50 / p95 / p99 ms", "wrong"]
+    return f"## Several gateways\n\n{said}\n\n" + table(head, lines) + failures("replicas")
+
+
 def chart() -> str:
     """Draw CPU per call at 32 callers: one panel for HTTP, one for stdio."""
     panels = []
@@ -154,6 +169,7 @@ def summary() -> str:
 def page() -> str:
     """Return the whole page."""
     parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory, "soak": soak}
+    parts["replicas"] = replicas
     written = [write() for scenario, write in parts.items() if records(scenario)]
     return "\n".join([INTRODUCTION, heading(), "![CPU per call](results.svg)\n", *written]).rstrip() + "\n"
 

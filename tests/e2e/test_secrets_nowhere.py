@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,8 @@ def stored(client: Redis) -> str:
     found: list[str] = []
     for key in client.keys("*"):
         value = client.get(key) if client.type(key) == b"string" else b""
+        with suppress(zlib.error):
+            value += zlib.decompress(value.partition(b"\n")[2])
         found.append(f"{key!r} {value!r}")
     return "\n".join(found)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+import zlib
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+import anyio.to_thread
 import structlog
 
 from mcp_gateway.catalogue import Hint, Offer
@@ -61,7 +63,7 @@ class Definitions:
     async def load(self, spec: ServerSpec) -> Stored | None:
         """Return what is remembered of a server, however old."""
         value = await self.steady.attempt(partial(self.steady.storage.get, _key("offer", spec)), None)
-        return None if value is None else _parsed(spec, value)
+        return None if value is None else await anyio.to_thread.run_sync(_parsed, spec, value)
 
     async def stamp(self, spec: ServerSpec) -> Stamp | None:
         """Return the stamp alone of what is remembered, if it can be read."""
@@ -70,8 +72,8 @@ class Definitions:
 
     async def save(self, spec: ServerSpec, offer: Offer, turn: str = "") -> Stamp:
         """Remember what a server offers, in one key, so that a reader never sees half of it; then its stamp."""
-        body = json.dumps(_body(offer)).encode()
-        stamp = Stamp(blake2b(body, digest_size=16).hexdigest(), offer.fetched, turn)
+        digest, body = await anyio.to_thread.run_sync(_packed, offer)
+        stamp = Stamp(digest, offer.fetched, turn)
         written = json.dumps(asdict(stamp)).encode()
         await self.steady.attempt(partial(self._write, spec, written, body), None)
         return stamp
@@ -100,6 +102,12 @@ def _key(what: str, spec: ServerSpec) -> str:
     return f"{PREFIX}{what}:{identity(spec)}"
 
 
+def _packed(offer: Offer) -> tuple[str, bytes]:
+    """Return the digest of all that a server said, and that in few bytes."""
+    body = json.dumps(_body(offer)).encode()
+    return blake2b(body, digest_size=16).hexdigest(), zlib.compress(body, 1)
+
+
 def _body(offer: Offer) -> dict[str, Any]:
     said = {"about": offer.about, "hello": offer.hello, "told": offer.told}
     hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
@@ -111,7 +119,7 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
     head, _, body = value.partition(b"\n")
     stamp = read_stamp(head)
     try:
-        kept: Any = json.loads(body)
+        kept: Any = json.loads(zlib.decompress(body))
         offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
         offer = Offer(
             spec.name,
@@ -124,7 +132,7 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
             namespace=spec.namespace,
             withheld={},
         )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, zlib.error):
         offer = None
     if offer is None or stamp is None:
         log.warning("stored definitions cannot be read; asking the server", server=spec.name)

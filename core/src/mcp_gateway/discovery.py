@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.access import Access
+from mcp_gateway.access import Access, everybody
 from mcp_gateway.asking import NotListed, ask
 from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
@@ -265,10 +265,12 @@ class Discovery:
     def _most(self, spec: ServerSpec, caller: Caller) -> Mapping[str, Any]:
         return self.asker(spec, everybody(caller)).capabilities
 
-    def _told(self, server: str, _: Stamp | None = None) -> None:
-        """Take note that another replica has saved definitions."""
+    def _told(self, server: str, stamp: Stamp) -> None:
+        """Take note of what another replica has saved; it is read if it is new."""
         spec = self.registry.specs.get(server.partition(":")[0])
-        if spec is not None and identity(spec) == server:
+        if spec is None or identity(spec) != server:
+            return
+        if spec.name in self._runs or not self.shared.still(spec, self._most(spec, self.host), stamp):
             self._begin(spec, self.host).news = True
 
     def _missed(self) -> None:
@@ -285,8 +287,3 @@ class Discovery:
         self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
         self.registry.mark(spec.name, state, str(error))
         log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
-
-
-def everybody(caller: Caller) -> Caller:
-    """Return the same caller without anything that other callers do not have."""
-    return replace(caller, headers={}, override=None, principal=None)

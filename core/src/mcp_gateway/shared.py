@@ -51,6 +51,8 @@ class Shared:
 
     async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Take over what is fresh in storage, and say whether it was; what is old there serves meanwhile."""
+        if spec.name in self.registry.catalogue.servers:
+            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
         stored = await self.definitions.load(spec)
         if await self._take(spec, capabilities, stored):
             return True
@@ -62,24 +64,28 @@ class Shared:
 
     async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Take over what another replica has saved, if it is anything new; say whether it is of no use here."""
-        stamp, known = await self.definitions.stamp(spec), self._stamps.get(spec.name)
+        stamp = await self.definitions.stamp(spec)
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
             return False
-        offer = self.registry.catalogue.servers.get(spec.name)
-        if offer is None or known is None or stamp.digest != known.digest:
-            return not await self._take(spec, capabilities, await self.definitions.load(spec))
+        return not await self._follow(spec, capabilities, stamp)
+
+    def still(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp) -> bool:
+        """Take note that a server says what it said before; False if that is something else than what is known here."""
+        offer, known = self.registry.catalogue.servers.get(spec.name), self._stamps.get(spec.name)
+        if offer is None or known is None or known.digest != stamp.digest:
+            return False
+        if offer.withheld or widens(capabilities, offer.told):  # it may be approved by now; it may have said more
+            return False
         self._stamps[spec.name] = stamp
         self.registry.put(replace(offer, fetched=max(offer.fetched, min(stamp.fetched, time.time()))))
-        return False
+        return True
 
     @asynccontextmanager
     async def turn(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
         """Wait for a turn to ask a server; None if another replica has asked it meanwhile."""
 
         async def done(_: str) -> bool:
-            stamp = await self.definitions.stamp(spec)
-            fresh = stamp is not None and self.is_fresh(stamp)
-            return fresh and await self._take(spec, capabilities, await self.definitions.load(spec))
+            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
 
         async with self.replicas.turn(identity(spec), done) as turn:
             yield turn
@@ -93,11 +99,19 @@ class Shared:
             stamp = await self.definitions.stamp(spec) if first else None
             if stamp is None or stamp.turn in {"", before and before.turn}:
                 return False
-            taken = await self._take(spec, capabilities, await self.definitions.load(spec))
+            taken = await self._follow(spec, capabilities, stamp)
             return taken and stamp.turn != first  # that turn had begun before: it may have been too early
 
         async with self.replicas.turn(identity(spec), done) as turn:
             yield turn
+
+    async def _follow(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp | None) -> bool:
+        """Take over what a stamp stands for, if it is fresh; read it only if it is not what is known."""
+        if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
+            return False
+        if self.still(spec, capabilities, stamp):
+            return True
+        return await self._take(spec, capabilities, await self.definitions.load(spec))
 
     async def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
         """Put fresh definitions into the registry, unless the server was told less than it could be told here."""
