@@ -144,3 +144,51 @@ async def test_a_storage_that_breaks_promises_is_noticed():
             await promise(Forgetful(), "at:")
     with pytest.raises(RuntimeError):
         await contract.test_writing_while_listing_is_allowed(Forgetful(), "at:")
+
+
+class Generous(Forgetful):
+    """A storage that lends a key to everybody, for good, and takes it back from everybody."""
+
+    async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
+        self.items.setdefault(key, holder)
+        return holder
+
+    async def release(self, key: str, holder: bytes) -> bool:
+        return self.items.pop(key, None) is not None
+
+
+class Confused(Forgetful):
+    """A storage on which one hears what is said on any channel, and what was said before."""
+
+    async def announce(self, channel: str, message: bytes) -> None:
+        self.items[str(len(self.items))] = message
+
+    @asynccontextmanager
+    async def announcements(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        yield self._all()
+
+    async def _all(self) -> AsyncIterator[bytes]:
+        for message in self.items.values():
+            yield message
+
+
+async def test_a_storage_that_lends_carelessly_is_noticed():
+    contract = StorageContract()
+    for promise in (
+        contract.test_a_lease_is_for_one_holder,
+        contract.test_only_its_holder_gives_a_lease_back,
+        contract.test_a_lease_ends_by_itself,
+        contract.test_of_many_who_want_a_lease_one_gets_it,
+    ):
+        with pytest.raises(AssertionError):
+            await promise(Generous(), "at:")
+
+
+async def test_a_storage_that_mixes_announcements_up_is_noticed():
+    contract = StorageContract()
+    for promise in (
+        contract.test_all_who_listen_hear_every_message_in_order,
+        contract.test_a_channel_carries_its_own_messages_only,
+    ):
+        with pytest.raises(AssertionError):
+            await promise(Confused(), "at:")
