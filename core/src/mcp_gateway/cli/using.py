@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from mcp.client import Transport
+from mcp.client._transport import Transport
 from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 

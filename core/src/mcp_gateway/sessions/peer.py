@@ -16,7 +16,7 @@ import anyio
 import mcp_types as types
 import structlog
 from anyio.abc import TaskStatus
-from mcp.client import Transport
+from mcp.client._transport import Transport
 from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (

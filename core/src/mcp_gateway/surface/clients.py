@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 import mcp_types as types
-from mcp.server import ServerRequestContext
 from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.shared.dispatcher import DispatchContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS

@@ -14,9 +14,8 @@ from typing import Any
 import mcp_types as types
 import structlog
 from anyio.abc import TaskGroup
-from mcp.server import Server
 from mcp.server.context import CallNext, HandlerResult
-from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS

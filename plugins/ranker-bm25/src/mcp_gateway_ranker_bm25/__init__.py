@@ -24,7 +24,7 @@ class Bm25Options(Options):
 
 def bm25_ranker(options: Bm25Options) -> AbstractAsyncContextManager[Ranker]:
     """Make the ranker."""
-    from mcp_gateway_ranker_bm25.ranker import open_bm25  # numpy is slow to import
+    from mcp_gateway_ranker_bm25.ranker import open_bm25
 
     return open_bm25(options.aliases)
 

@@ -26,7 +26,7 @@ def hybrid_ranker(
     options: HybridOptions, surroundings: Surroundings | None = None
 ) -> AbstractAsyncContextManager[Ranker]:
     """Make the ranker; the model is loaded when the first index is built."""
-    from mcp_gateway_ranker_hybrid.ranker import open_hybrid  # numpy is slow to import
+    from mcp_gateway_ranker_hybrid.ranker import open_hybrid
 
     return open_hybrid(options.words, surroundings or Surroundings.installed(without=NAME))
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -20,10 +21,11 @@ from mcp_gateway.plugin import (
     StorageBackend,
     Surroundings,
 )
-from mcp_gateway_ranker_hybrid.index import FusedSearch, meanings
-from mcp_gateway_ranker_hybrid.model import loaded
 from mcp_gateway_ranker_hybrid.texts import hash_of, text_of
-from mcp_gateway_ranker_hybrid.vectors import Vectors
+
+if TYPE_CHECKING:  # numpy is slow to import, and no handshake needs it
+    from mcp_gateway_ranker_hybrid.index import FusedSearch
+    from mcp_gateway_ranker_hybrid.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,8 @@ class HybridRanker:
         vectors = await self._loaded()
         if vectors is None:
             return HybridIndex(self, documents, words, None)
+        from mcp_gateway_ranker_hybrid.index import FusedSearch, meanings
+
         flat = _flat(documents)
         hashes, texts = await anyio.to_thread.run_sync(_texts, flat)
         found = await vectors.of(texts)
@@ -107,7 +111,7 @@ class HybridRanker:
         async with self._loading:
             if self._vectors is None and not self._missing:
                 try:
-                    model = await anyio.to_thread.run_sync(loaded)
+                    self._vectors = await anyio.to_thread.run_sync(_vectors, self.storage)
                 except (ImportError, OSError) as error:
                     self._missing = True
                     log.warning(
@@ -115,8 +119,6 @@ class HybridRanker:
                         "try: pip install --force-reinstall mcp-gateway-ranker-hybrid",
                         error,
                     )
-                else:
-                    self._vectors = Vectors(model, self.storage)
             return self._vectors
 
 
@@ -125,6 +127,13 @@ async def open_hybrid(words: str, surroundings: Surroundings) -> AsyncIterator[R
     """Open the ranker, and the one that it stacks."""
     async with surroundings.ranker(words) as ranker:
         yield HybridRanker(ranker, surroundings.storage)
+
+
+def _vectors(storage: StorageBackend) -> Vectors:
+    from mcp_gateway_ranker_hybrid.model import loaded
+    from mcp_gateway_ranker_hybrid.vectors import Vectors
+
+    return Vectors(loaded(), storage)
 
 
 def _flat(documents: Mapping[str, tuple[Document, ...]]) -> list[Document]:

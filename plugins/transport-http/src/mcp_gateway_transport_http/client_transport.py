@@ -10,8 +10,7 @@ from functools import cache
 from urllib.parse import urlsplit
 
 import httpx2
-from mcp.client import Transport
-from mcp.client._transport import TransportStreams
+from mcp.client._transport import Transport, TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
 from mcp_gateway_transport_http.connections import Connections

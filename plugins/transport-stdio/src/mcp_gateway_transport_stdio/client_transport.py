@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mcp.client import Transport
-from mcp.client._transport import TransportStreams
+from mcp.client._transport import Transport, TransportStreams
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import anyio
 import anyio.to_thread
-from mcp.server import Server
+from mcp.server.lowlevel.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import jsonrpc_message_adapter

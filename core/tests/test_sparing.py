@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+START = "from mcp_gateway.sparing import spare_imports; spare_imports(); import mcp_gateway.app, sys; "
+
+
+def printed(program):
+    """Run a program in a process of its own; return what it prints."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_the_gateway_starts_without_what_it_does_not_use_of_the_sdk():
+    assert printed(START + "print('mcp.server.mcpserver' in sys.modules, 'mcp.client.client' in sys.modules)") == [
+        "False",
+        "False",
+    ]
+
+
+def test_everything_of_the_sdk_is_there_for_who_asks():
+    ask = "from mcp import Client; from mcp.server import MCPServer; import mcp; "
+    assert printed(START + ask + "print(Client.__name__, type(mcp).__name__)") == ["Client", "module"]
+
+
+def test_what_was_imported_before_stays_as_it_is():
+    assert printed("import mcp; " + START + "print(sys.modules['mcp'] is mcp, type(mcp).__name__)") == [
+        "True",
+        "module",
+    ]

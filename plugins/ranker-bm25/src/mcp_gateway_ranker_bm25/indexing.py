@@ -1,0 +1,48 @@
+"""Indexing: each server's tools are analysed once, and merged into an index with those of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio.to_thread
+
+from mcp_gateway.plugin import Document, Hits, Query, RankerIndex
+from mcp_gateway_ranker_bm25.aliases import Aliases, aliases_of
+from mcp_gateway_ranker_bm25.fields import Section, section
+from mcp_gateway_ranker_bm25.index import WordIndex
+from mcp_gateway_ranker_bm25.merging import merged
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25Index:
+    """An index, with the sections that the next one is made of. It never changes."""
+
+    sections: Mapping[str, Section]
+    words: WordIndex
+
+    async def search(self, query: Query) -> Hits:
+        """Return the tools that match, best first; a query takes less than a millisecond, so it stays on the loop."""
+        return self.words.find(query)
+
+    async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
+        """Return an index in which the tools of these servers are replaced; the others are not analysed again."""
+        return await anyio.to_thread.run_sync(_refreshed, self, dict(changed))
+
+
+def built(documents: Sequence[Document], aliases: str) -> Bm25Index:
+    """Index documents; `aliases` is the configured text."""
+    by_server: dict[str, list[Document]] = {}
+    for document in documents:
+        by_server.setdefault(document.server, []).append(document)
+    return _indexed({server: section(server, found) for server, found in by_server.items()}, aliases_of(aliases))
+
+
+def _refreshed(index: Bm25Index, changed: Mapping[str, Sequence[Document]]) -> Bm25Index:
+    kept = {server: held for server, held in index.sections.items() if server not in changed}
+    new = {server: section(server, documents) for server, documents in changed.items() if documents}
+    return _indexed({**kept, **new}, index.words.aliases)
+
+
+def _indexed(sections: Mapping[str, Section], aliases: Aliases) -> Bm25Index:
+    return Bm25Index(sections, WordIndex(merged(tuple(sections.values())), aliases))
