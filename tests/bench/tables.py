@@ -109,7 +109,7 @@ included.
 
 def soak() -> str:
     """Whether all stays well while servers fail at random."""
-    said = "Mixed calls while servers fail at random: three of a hundred ask for a fault, which hits others, too."
+    said = "Mixed calls while servers fail at random: one of a hundred asks for a fault, which hits others, too."
     lines = []
     for row in records("soak"):
         if "failed" in row:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mcp_gateway_transport_http.connections import Connection, ConnectionLost
 from mcp_gateway_transport_http.event_stream import Events
+from mcp_gateway_transport_http.outbox import Outbox
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:
@@ -75,7 +76,7 @@ def response(data: bytes) -> None:
 
 
 async def _response(_: bytes, pieces: list[bytes]) -> None:
-    connection = Connection()
+    connection = Connection(Outbox())
     connection.connection_made(Nowhere())
     reply = connection.request(b"POST / HTTP/1.1\r\n\r\n")
     for piece in filter(None, pieces):

@@ -36,7 +36,7 @@ WARM_UP = 0.1
 HEALTHY = 60
 """Seconds within which every server must answer again at the end."""
 
-KINDS = {"plain": 50, "progress": 15, "remote": 15, "search": 8, "list": 5, "discover": 1, "cancelled": 3, "faulty": 3}
+KINDS = {"plain": 52, "progress": 15, "remote": 15, "search": 8, "list": 5, "discover": 1, "cancelled": 3, "faulty": 1}
 """How often, of a hundred calls."""
 FAULTS = {
     CHILDREN: {"dies during": 6, "dies after": 6, "half a line": 6, "garbage": 3, "halves": 20, "slow": 1},
