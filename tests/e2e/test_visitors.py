@@ -168,3 +168,26 @@ def test_a_session_belongs_to_the_person_who_opened_it(workshop: Workshop) -> No
     assert door.knock(mallory).status_code == 200
     assert call(mallory) == 404
     assert call(door.token()) == 200
+
+
+TASKS = "io.modelcontextprotocol/tasks"
+FORM = {"mode": "form", "message": "Your name?", "requestedSchema": {"type": "object", "properties": {}}}
+
+
+def test_calls_that_wait_and_tasks_are_each_persons_own_whatever_their_token(workshop: Workshop) -> None:
+    asker, _ = workshop.plain_http("--era", "handshake", "--full")
+    worker, _ = workshop.plain_http("--era", "modern", "--full")
+    door = Door(workshop, {"name": "asker", "url": asker}, {"name": "worker", "url": worker})
+    can: Json = {"elicitation": {"form": {}}, "extensions": {TASKS: {}}}
+    answers = {"elicitation/create": {"action": "accept", "content": {}}}
+    people = [door.token(), door.token(), door.token(subject="mallory")]
+    alice, again, mallory = (door.client(token, capabilities=can, answers=answers) for token in people)
+    params = {"name": "asker__ask", "arguments": {"rounds": [[["elicitation/create", FORM]]]}}
+    asked = alice.ask("tools/call", params)["result"]
+    assert asked["resultType"] == "input_required", asked
+    answered = {**params, **alice.answers_to(asked)}
+    assert mallory.ask("tools/call", answered)["error"]["code"] == -32602
+    assert again.ask("tools/call", answered)["result"]["structuredContent"]["answers"]
+    task = alice.call("worker__job", {})["result"]["taskId"]
+    assert "error" in mallory.ask("tasks/get", {"taskId": task})
+    assert again.ask("tasks/get", {"taskId": task})["result"]["taskId"] == task
