@@ -172,3 +172,18 @@ def test_arguments_that_a_modern_server_wants_as_headers_are_known_by_tool():
     schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
     tools = Offer("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
     assert tools.mirrored == {"x": {("region",): "Region"}}
+
+
+def test_names_are_not_worked_out_again_because_time_has_moved_on():
+    order = ["alpha", "beta"]
+    first = Catalogue().with_offer(Offer("alpha", (tool("x"),)), order).with_offer(Offer("beta", (tool("y"),)), order)
+    assert first.owner("nothing__x") is None
+    touched = first.with_offer(Offer("alpha", (tool("x"),), fetched=1.0), order)
+    assert (touched.revision, touched._irregular) == (first.revision, first._irregular)
+    assert touched._irregular is first._irregular
+    assert touched.owner("alpha__x") == "alpha"
+    renamed = first.with_offer(Offer("alpha", (tool("x"),), namespace="other"), order)
+    assert (renamed.owner("other__x"), renamed.owner("alpha__x")) == ("alpha", None)
+    grown = first.with_offer(Offer("alpha", (tool("x"), tool("a" * 70))), order)
+    assert grown.revision == first.revision + 1
+    assert grown._irregular is not first._irregular

@@ -160,9 +160,14 @@ class Catalogue:
 
     def with_offer(self, offer: Offer, order: Sequence[str]) -> Catalogue:
         """Return a catalogue in which `offer` replaces that of the same server."""
-        changed = self.servers.get(offer.server) != offer
+        before = self.servers.get(offer.server)
+        changed = before != offer
         found = {**self.servers, offer.server: offer}
-        return Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
+        catalogue = Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
+        if before is not None and not changed and before.namespace == offer.namespace:
+            names = {name: value for name, value in vars(self).items() if name in {"_namespaces", "_irregular"}}
+            vars(catalogue).update(names)  # worked out from every name of every server
+        return catalogue
 
     def overlaid(self, offers: Mapping[str, Offer], order: Sequence[str]) -> Catalogue:
         """Return what a caller sees to whom servers offer something else than to all."""
