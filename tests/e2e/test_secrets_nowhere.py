@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from authorities import authority
+from authorities import authority, protected
 from redis import Redis
 from support import GATEWAY, Listening, Workshop, free_port, plain_entry, redis_server
 from wire import HttpClient, Json
@@ -238,6 +238,30 @@ def test_tokens_of_an_authorization_server_come_out_nowhere(workshop: Workshop) 
     said = "\n".join([*answers, *gateway.errors.seen])
     assert right.rpartition(".")[2] not in said
     assert leaked(said) == []
+
+
+def test_logins_of_the_gateways_own_come_out_nowhere(workshop: Workshop) -> None:
+    server = authority(workshop)
+    entry = {
+        "name": "crm",
+        "url": protected(workshop, server.issuer),
+        "auth_type": "oauth",
+        "grant": "client_credentials",
+        "client_id": "machine",
+        "client_secret": "machine-secret",
+        "issuer": server.issuer,
+    }
+    folder = workshop.folder / "oauth"
+    variables = {"GATEWAY_OAUTH_FOLDER": str(folder), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    gateway = workshop.listening(workshop.config(entry), GATEWAY_LOG_LEVEL="debug", **variables)
+    client = HttpClient(gateway.url, modern=True)
+    answers = [str(client.call(tool, {})) for tool in ("crm__whoami", "crm__refuse", "crm__whoami", "crm__nope")]
+    assert "machine" in answers[0], "the login works"
+    gateway.end()
+    gateway.errors.until(lambda line: "stopping" in line)
+    said = "\n".join([*answers, *gateway.errors.seen, *files_in(folder), *files_in(workshop.folder / "state")])
+    assert "machine-secret" not in said
+    assert "eyJ" not in said, "that is how access tokens begin"
 
 
 def test_what_is_searched_would_be_found(workshop: Workshop) -> None:
