@@ -229,6 +229,14 @@ async def test_it_is_forgotten_after_a_while(personal):
     assert list(personal.view({"own": key(personal, "anna")}).catalogue.full_names()) == ["own__shared"]
 
 
+async def test_callers_to_whom_a_server_offers_the_same_share_a_copy_of_it(personal):
+    for who, fetched in (("anna", 1.0), ("bob", 2.0)):
+        personal.put(key(personal, who), Offer("own", (tool("diary"),), fetched=fetched))
+    anna, bob = (personal.held(key(personal, who)) for who in ("anna", "bob"))
+    assert anna.offer is bob.offer
+    assert (anna.fetched, bob.fetched) == (1.0, 2.0)
+
+
 async def test_there_is_a_most_of_it_and_what_failed_goes_first(personal, monkeypatch):
     monkeypatch.setattr(module, "MAX_HELD", 3)
     personal.put(key(personal, "anna"), Offer("own", (tool("diary"),)))

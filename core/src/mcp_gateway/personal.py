@@ -33,9 +33,10 @@ class Held:
     """What one server offers for certain credentials, if it has said so already.
 
     `used` and `until` are on the event loop's clock: when it was last wanted, and until when a
-    server that failed is left alone. `clients` are those who have seen it; `done` is there while
-    the server is asked, `again` says whether it has changed meanwhile. `asked` and `quiet` are for
-    servers that announce changes all the time.
+    server that failed is left alone. `fetched` is when it was asked, in seconds since the epoch.
+    `clients` are those who have seen it; `done` is there while the server is asked, `again` says
+    whether it has changed meanwhile. `asked` and `quiet` are for servers that announce changes
+    all the time.
     """
 
     used: float
@@ -45,6 +46,7 @@ class Held:
     until: float = 0.0
     clients: set[str] = field(default_factory=set)
     done: anyio.Event | None = None
+    fetched: float = 0.0
     again: bool = False
     asked: float = 0.0
     quiet: float = 0.0
@@ -114,8 +116,14 @@ class Personal:
         return found
 
     def put(self, key: Key, offer: Offer) -> Offer | None:
-        """Take over what a server offers; return what it offered before."""
-        held = self.held(key)
+        """Take over what a server offers; return what it offered before.
+
+        Most servers offer the same to most callers, who then share one copy of it.
+        """
+        held, latest = self.held(key), self.latest.get(offer.server)
+        held.fetched = offer.fetched
+        if latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):
+            offer = latest
         before, held.offer, held.state, held.pause = held.offer, offer, ServerState(State.READY), 0.0
         self.latest[offer.server] = offer
         return before

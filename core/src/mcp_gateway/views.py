@@ -139,7 +139,7 @@ class Views:
 
     def _is_due(self, held: Held) -> bool:
         if held.state.name is State.READY and held.offer is not None:
-            return not self.discovery.shared.is_fresh(held.offer)
+            return not self.discovery.shared.is_fresh(replace(held.offer, fetched=held.fetched))
         return anyio.current_time() >= held.until
 
     def _begin(self, errand: Errand, held: Held, *, quiet: bool = False) -> None:
