@@ -18,6 +18,8 @@ Without a command the gateway serves, over standard input and output unless GATE
 Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong.
 """
 
+_WITHOUT_THE_SDK = frozenset({"plugins", "check", "schema"})
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command
     """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
-    spare_imports()
+    if command not in _WITHOUT_THE_SDK:
+        spare_imports()
     reading = Reading.of(arguments)
     match command:
         case "plugins":
