@@ -138,6 +138,11 @@ def test_only_the_browser_that_began_a_login_can_end_it(workshop: Workshop) -> N
         assert stranger.status_code == 400
         forged = victim.get(re.sub(r"state=[^&]+", "state=other", back))
         assert forged.status_code == 502
+        again = victim.get(link)
+        assert again.status_code == 302
+        denied = victim.get(f"{back.partition('?')[0]}?error=access_denied&error_description=<b>no</b>")
+        assert denied.status_code == 502
+        assert "&lt;b&gt;no" in denied.text
     assert client.call("crm__whoami", {})["result"]["isError"] is True
     assert httpx2.get(link, headers={"host": "evil.example"}).status_code == 400
     assert httpx2.get(link[:-3] + "xyz").status_code == 404

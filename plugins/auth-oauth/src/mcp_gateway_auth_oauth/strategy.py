@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import anyio.to_thread
 import httpx2
 from mcp.client.auth import OAuthFlowError, OAuthTokenError
 
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, LoginNeeded, ServerUnavailable
+from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ConfigError, Credentials, LoginNeeded, ServerUnavailable
 from mcp_gateway_auth_oauth.flows import MachineFlow, PersonFlow
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.pages import Attempt, Pages
 from mcp_gateway_auth_oauth.vault import Login, Vault
+
+_KEYRING_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -107,7 +110,13 @@ class OAuth:
 async def oauth(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
     """Open the vault; the pages open when they are wanted, and close with the gateway."""
     key = options.key.get_secret_value() if options.key is not None else None
-    vault = Vault.of(options.server, str(options.url), options.folder, key)
+    try:
+        with anyio.fail_after(_KEYRING_SECONDS):
+            vault = await anyio.to_thread.run_sync(
+                Vault.of, options.server, str(options.url), options.folder, key, abandon_on_cancel=True
+            )
+    except TimeoutError:
+        raise ConfigError("the system keyring does not answer: unlock it, or set GATEWAY_OAUTH_KEY") from None
     async with anyio.create_task_group() as tasks:
         strategy = OAuth(options, vault)
         if options.grant == "authorization_code":
