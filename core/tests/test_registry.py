@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcp_gateway.catalogue import Offer
-from mcp_gateway.config.servers import DisabledServer
+from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer
 from mcp_gateway.registry import Registry
 from mcp_gateway.states import State
 
@@ -24,6 +24,11 @@ def note(registry, server):
 
 def test_a_server_that_nobody_has_asked_says_how_to_ask_it(registry):
     assert note(registry, "a") == ("a: its tools have not been asked for; call discover_tools with server_name 'a'")
+
+
+def test_a_server_that_somebody_has_switched_off_is_not_missed():
+    registry = Registry.of((), (DisabledServer("off", SWITCHED_OFF, on_purpose=True),))
+    assert registry.notes() == []
 
 
 def test_a_disabled_server_says_why(registry):

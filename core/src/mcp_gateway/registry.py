@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalogue import Catalogue, Offer
-from mcp_gateway.config.servers import DisabledServer, ServerSpec
+from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.states import ServerState, State, States
 
 _NOT_ASKED = "its tools have not been asked for"
@@ -100,7 +100,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.IDLE:
             return f"{server}: {reason}; call discover_tools with server_name {server!r}"
         case State.DISABLED:
-            return f"{server}: disabled: {reason}"
+            return "" if reason == SWITCHED_OFF else f"{server}: disabled: {reason}"  # nobody misses what is off
         case State.DOWN if known:
             return f"{since}, its tools fail until it is back: {reason}"
     return f"{since}: {reason}"

@@ -85,6 +85,10 @@ class ServerSpec:
     max_definitions: int = 10_000
 
 
+SWITCHED_OFF = '"enabled" is false'
+"""Why a server is disabled that somebody has switched off."""
+
+
 @dataclass(frozen=True, slots=True)
 class DisabledServer:
     """A server that is not used, and why: it cannot be as configured, or is not to be (`on_purpose`)."""
@@ -160,7 +164,7 @@ class _Reading:
 
     def _leave_out(self, name: object) -> None:
         if isinstance(name, str) and is_server_name(name):
-            self.disabled.append(DisabledServer(name, '"enabled" is false', on_purpose=True))
+            self.disabled.append(DisabledServer(name, SWITCHED_OFF, on_purpose=True))
 
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
