@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support import GATEWAY, PLAIN, Json, Workshop, free_port, lines_of, plain_entry, until
 from wire import HttpClient, PipeClient
 
@@ -58,6 +59,23 @@ def test_a_server_over_http_that_goes_away_comes_back_by_itself(workshop: Worksh
     workshop.start([sys.executable, str(PLAIN), "http", "--port", port], dict(os.environ))
     until(lambda: notes(client) == [], "it is ready again")
     assert not failure(client, "plain__whoami")
+
+
+@pytest.mark.parametrize("direct", ["true", "false"])
+@pytest.mark.parametrize("tool, repeated", [("read", True), ("set", True), ("pay", False)])
+def test_a_call_whose_connection_broke_is_repeated_only_if_that_is_safe(
+    workshop: Workshop, tmp_path: Path, tool: str, repeated: bool, direct: str
+) -> None:
+    entry = {"name": "plain", "command": sys.executable, "args": [str(PLAIN.with_name("dropping.py")), str(tmp_path)]}
+    client = HttpClient(workshop.listening(workshop.config(entry), GATEWAY_DIRECT=direct).url, modern=True)
+    until(lambda: notes(client) == [], "it is ready")
+    said = failure(client, f"plain__{tool}")
+    if repeated:
+        assert said == ""
+        assert (tmp_path / tool).read_text() == "xx"
+    else:
+        assert "whether the request was carried out is not known" in said
+        assert (tmp_path / tool).read_text() == "x"
 
 
 def test_the_command_line_says_how_every_server_is_doing(workshop: Workshop) -> None:
