@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec import Raw
 
-from mcp_gateway.surface.splicing import as_answer, as_call, as_remote_call, members, quoted, written
+from mcp_gateway.surface.splicing import as_answer, as_call, as_list, as_remote_call, members, quoted, written
 
 ODD = b'{"a":1.0,"big":123456789012345678901234567890,"z":null,"\\u00e9":"\\u2028","a2":[ 1 ,2]}'
 
@@ -31,6 +31,7 @@ def test_what_is_not_utf_8_does_not_pass_through(wrong):
         as_call(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + wrong + b"}}")
         is None
     )
+    assert as_list(b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"x":' + wrong + b"}}}") is None
     assert as_remote_call(Raw(b'{"tool_name":"x","arguments":' + wrong + b"}x")) is None
     with pytest.raises(ValueError, match=r"utf-8|malformed"):
         as_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + wrong + b"}}")

@@ -93,8 +93,8 @@ class PipeCaller:
         assert self._process.popen.stdout is not None
         for line in self._process.popen.stdout:
             message = json.loads(line)
-            if "method" not in message:
-                self._waiting.pop(message["id"]).set_result(message)
+            if "method" not in message and (waiting := self._waiting.pop(message["id"], None)) is not None:
+                waiting.set_result(message)
         for future in self._waiting.values():
             future.set_exception(OSError("the gateway closed its output"))
 

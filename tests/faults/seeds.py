@@ -12,6 +12,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "variables": (b"${A}", b"$${A}", b"${B:-${A}}", b"${env:A}", b"${A:-}"),
     "frame": (
         b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a__b","arguments":{"x":1.0},"_meta":{"a":1}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x","_meta":{"a":"b"}}}',
         b'{"tool_name":"a__b","arguments":{"x":[null,"\\u00e9"]}}',
         b'{"jsonrpc":"2.0","id":"x","result":{"content":[{"type":"text","text":"a"}],"isError":false,"big":1e400}}',
         b'{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no","data":{}}}',

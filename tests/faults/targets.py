@@ -31,7 +31,7 @@ from mcp_gateway.names import MAX_NAME, full_name, is_server_name, nearest, spli
 from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
 from mcp_gateway.providers import Providers
 from mcp_gateway.surface.own_tools import CallArguments, DiscoverArguments, SearchArguments
-from mcp_gateway.surface.splicing import as_answer, as_call, as_remote_call, written
+from mcp_gateway.surface.splicing import as_answer, as_call, as_list, as_remote_call, written
 
 Target = Callable[[bytes], None]
 LIMIT = 64
@@ -117,6 +117,7 @@ def frame(data: bytes) -> None:
     if call is not None and (message := loaded(data)) is not None:
         assert (message["method"], message["params"]["name"]) == ("tools/call", call.params.name)
         assert json.loads(bytes(call.id)) == message["id"]
+    as_list(data)
     as_remote_call(Raw(data))
     try:
         fields, _ = as_answer(data)

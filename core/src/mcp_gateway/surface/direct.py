@@ -207,10 +207,13 @@ class Direct:
         """Answer a call whose session is not open, or cannot take it as bytes."""
         sent = plain.call.params
         params: Json = {"name": sent.name}
-        if sent.arguments is not UNSET:
-            params["arguments"] = json.loads(bytes(sent.arguments))
-        if sent.meta:
-            params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
+        try:
+            if sent.arguments is not UNSET:
+                params["arguments"] = json.loads(bytes(sent.arguments))
+            if sent.meta:
+                params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
+        except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
+            return refused(plain, MCPError(types.INVALID_PARAMS, f"the arguments cannot be read: {error}"))
         try:
             way = None if plain.modern else self.clients.way_to(str(plain.caller.client))
             return self._whole(plain, await self.tools.call(params, plain.caller, way or ALONE))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import mcp_types as types
 from mcp_types.methods import validate_client_request
 from mcp_types.version import LATEST_MODERN_VERSION
-from pydantic import ValidationError
 
 from mcp_gateway.interaction import Json
 from mcp_gateway.plugin import Principal
@@ -42,12 +41,12 @@ class Envelopes:
     def _learnt(self, declared: bytes, info: bytes) -> Json | None:
         """Have the SDK check an envelope that was not seen before; None if it is wrong."""
         meta: Json = {types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION}
-        meta[types.CLIENT_CAPABILITIES_META_KEY] = json.loads(declared)
-        if info != b"null":
-            meta[types.CLIENT_INFO_META_KEY] = json.loads(info)
         try:
+            meta[types.CLIENT_CAPABILITIES_META_KEY] = json.loads(declared)
+            if info != b"null":
+                meta[types.CLIENT_INFO_META_KEY] = json.loads(info)
             validate_client_request("tools/call", LATEST_MODERN_VERSION, {"name": "x", "_meta": meta})
-        except ValidationError:
+        except (ValueError, RecursionError):
             return None
         if len(self._known) >= _MOST:
             self._known.clear()

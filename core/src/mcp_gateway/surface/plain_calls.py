@@ -96,7 +96,10 @@ def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
 
 def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
     """Return a server's error in the era of the client."""
-    said = json.loads(error or b"null")
+    try:
+        said = json.loads(error or b"null")
+    except (ValueError, RecursionError):
+        said = None
     if not isinstance(said, dict) or not isinstance(said.get("code"), int):
         return MCPError(types.INTERNAL_ERROR, f"server {server!r} sent an error that cannot be read")
     found = MCPError(said["code"], str(said.get("message", "")), said.get("data"))

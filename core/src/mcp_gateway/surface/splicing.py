@@ -9,6 +9,9 @@ from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 Fields = dict[str, Raw]
 """The members of a JSON object, each still as it came."""
 
+_LONGEST_NUMBER = 1000
+"""How many digits an id may have here: Python reads no number of more than 4300."""
+
 _fields = json.Decoder(Fields)
 _encode = json.Encoder().encode
 
@@ -80,8 +83,8 @@ def as_list(message: bytes) -> List | None:
     if b'"tools/list"' not in message:
         return None
     try:
-        asked = _list.decode(message)
-    except (DecodeError, RecursionError):
+        asked = _list.decode(_text(message))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = asked.method == "tools/list" and asked.jsonrpc == "2.0" and _is_id(bytes(asked.id))
     return asked if plain else None
@@ -145,7 +148,7 @@ def _text(message: bytes) -> bytes:
 
 
 def _is_id(raw: bytes) -> bool:
-    return raw[:1] == b'"' or raw.removeprefix(b"-").isdigit()
+    return raw[:1] == b'"' or (len(raw) <= _LONGEST_NUMBER and raw.removeprefix(b"-").isdigit())
 
 
 def _is_object(raw: Raw | UnsetType) -> bool:

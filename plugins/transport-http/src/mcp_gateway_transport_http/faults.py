@@ -96,7 +96,7 @@ async def _message_of(response: httpx2.Response, kind: str) -> bytes:
 def _wants_answer(request: httpx2.Request) -> bool:
     try:
         head = _head.decode(request.content)
-    except (DecodeError, httpx2.RequestNotRead):
+    except (DecodeError, UnicodeDecodeError, httpx2.RequestNotRead):
         return False
     return head.id is not None and head.method is not None
 

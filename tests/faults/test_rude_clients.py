@@ -1,0 +1,106 @@
+"""Clients that send nonsense are refused in words, over HTTP and over stdio, and nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+from callers import HttpCaller, PipeCaller, seen, until_right
+from hypothesis import given
+from hypothesis import strategies as some
+from play_servers import FAULTY
+from rows import RIGHT
+from support import GATEWAY, PATIENCE, Json, Workshop
+from test_properties import edited, edits, same_each_time
+from wire import HANDSHAKE, INFO, MODERN, enveloped
+
+HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
+REQUESTS: tuple[tuple[str, Json], ...] = (
+    ("tools/call", enveloped({"name": "plain__echo", "arguments": {"a": [1.0, None, "é"]}})),
+    ("tools/call", {"name": "plain__echo", "arguments": {}, "_meta": {"progressToken": "t"}}),
+    ("tools/call", {"name": "tool_search", "arguments": {"query": "echo"}}),
+    ("initialize", HELLO),
+    ("tools/list", enveloped({})),
+    ("notifications/cancelled", {"requestId": 1}),
+    ("server/discover", enveloped({})),
+)
+
+
+def message(method: str, params: Json, id_: int = 7) -> bytes:
+    body = {"jsonrpc": "2.0", "id": id_, "method": method, "params": params}
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def request(method: str, params: Json) -> bytes:
+    """Write an HTTP request after which the connection is closed."""
+    body = message(method, params)
+    lines = ["POST /mcp HTTP/1.1", "host: 127.0.0.1", "connection: close"]
+    lines += ["accept: application/json, text/event-stream"]
+    lines += ["content-type: application/json", f"content-length: {len(body)}"]
+    if "_meta" in params and "progressToken" not in params["_meta"]:
+        lines += [f"mcp-protocol-version: {MODERN}", f"mcp-method: {method}", f"mcp-name: {params.get('name', '')}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with ExitStack() as stack:
+        yield Workshop(tmp_path_factory.mktemp("rude"), stack)
+
+
+@pytest.fixture(scope="module")
+def config(workshop: Workshop) -> object:
+    entry = {"command": sys.executable, "args": ["-S", FAULTY, "stdio", str(workshop.folder), "plain"]}
+    return workshop.config({"name": "plain", **entry})
+
+
+@pytest.fixture(scope="module")
+def url(workshop: Workshop, config: object) -> str:
+    return workshop.listening(config).url
+
+
+def answered(url: str, data: bytes) -> bytes:
+    """Send bytes, say that there will be no more, and read what comes until the other end closes."""
+    where = urlsplit(url)
+    found = b""
+    with socket.create_connection((str(where.hostname), int(where.port or 0)), PATIENCE) as stream:
+        try:
+            stream.sendall(data)
+            stream.shutdown(socket.SHUT_WR)
+            while piece := stream.recv(1 << 16):
+                found += piece
+        except ConnectionError:
+            pass
+    return found
+
+
+@same_each_time
+@given(sent=some.builds(edited, some.sampled_from([request(*each) for each in REQUESTS]), edits))
+def test_whatever_is_sent_over_http_is_no_error_of_the_gateways(url: str, sent: bytes) -> None:
+    found = answered(url, sent)
+    assert not found.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")), found[:500]
+
+
+def test_others_are_served_as_before_over_http(url: str) -> None:
+    assert until_right(lambda: seen(HttpCaller(url), "plain"), PATIENCE) == RIGHT
+
+
+def test_whatever_is_sent_over_stdio_the_next_call_is_answered(workshop: Workshop, config: object) -> None:
+    process = workshop.start([GATEWAY], workshop.environment(config, GATEWAY_LOG_LEVEL="ERROR"), errors="replace")
+    client = PipeCaller(process)
+    assert process.popen.stdin is not None
+    raw = process.popen.stdin.buffer
+
+    @same_each_time
+    @given(line=some.builds(edited, some.sampled_from([message(*each, id_=10**9) for each in REQUESTS]), edits))
+    def sent(line: bytes) -> None:
+        raw.write(line.replace(b"\n", b" ") + b"\n")
+        raw.flush()
+        assert until_right(lambda: seen(client, "plain"), PATIENCE) == RIGHT
+
+    sent()
