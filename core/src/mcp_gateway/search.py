@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -80,12 +80,14 @@ class Search:
     """Searches. An index is built at the first search after a change; a search never sees half of one.
 
     `tasks` is where slow rankers build in the background; without it, searches wait for them.
+    `on_built` hears that an index was built.
     """
 
     rankers: Mapping[str, Ranker]
     default: str
     max_results: int = MAX_RESULTS
     tasks: TaskGroup | None = None
+    on_built: Callable[[], None] = lambda: None
     _built: dict[Slot, _Built] = field(default_factory=dict)
     _building: dict[Slot, anyio.Lock] = field(default_factory=dict)
     _slow: dict[Slot, _Slow] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class Search:
                 build = self._build_slowly if slowly else self._build
                 built = self._built[slot] = await build(slot, ranker, catalogue)
                 self._make_room()
+                self.on_built()
             return built
 
     def _make_room(self) -> None:
@@ -177,6 +180,7 @@ class Search:
         now = self._built.get(slot)
         if slow.built is not None and now is not None and now.catalogue.revision == slow.catalogue.revision:
             self._built[slot] = slow.built
+            self.on_built()
         slow.done.set()
 
     def _ranker(self, name: str) -> Ranker:

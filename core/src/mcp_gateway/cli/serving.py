@@ -7,12 +7,14 @@ import sys
 from importlib.util import find_spec
 
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.memory import share_one_arena
 from mcp_gateway.secrecy import keep_memory_private
 
 
 def serve(reading: Reading) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
+    share_one_arena()
     gc.disable()  # nothing that is made at the start goes away again
     settings, servers, warnings = reading.settings, reading.servers, reading.warnings
     import anyio

@@ -14,6 +14,7 @@ from mcp_gateway.plugin import Document
 from mcp_gateway_ranker_bm25.analyser import key, terms
 
 Ints = npt.NDArray[np.int64]
+Columns = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
 
@@ -41,10 +42,10 @@ FIELDS = (
 class Entries:
     """Which term stands in which field of which document, and how often: four columns of equal length."""
 
-    document: Ints
-    term: Ints
-    field: Ints
-    count: Ints
+    document: Columns
+    term: Columns
+    field: Columns
+    count: Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Section:
 def section(server: str, documents: Sequence[Document]) -> Section:
     """Analyse the documents of one server."""
     vocabulary: dict[str, int] = {}
-    rows = array("q")
+    rows = array("i")
     lengths = np.zeros((len(documents), len(FIELDS)), np.int64)
     keys: list[tuple[str, int]] = []
     for at, document in enumerate(documents):
@@ -76,7 +77,7 @@ def section(server: str, documents: Sequence[Document]) -> Section:
             lengths[at, field] = len(found)
             for term, count in Counter(found).items():
                 rows.extend((at, vocabulary.setdefault(term, len(vocabulary)), field, count))
-    columns = np.array(rows, np.int64).reshape(-1, 4).T
+    columns = np.array(rows, np.int32).reshape(-1, 4).T
     named = tuple(sorted(pair for pair in keys if pair[0]))
     ids = tuple(document.id for document in documents)
     return Section(server, ids, tuple(vocabulary), Entries(*np.ascontiguousarray(columns)), lengths, named)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcp_gateway_ranker_bm25.analyser import stem, words
-from mcp_gateway_ranker_bm25.fields import FIELDS, Entries, Ints, Section
+from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Section
 from mcp_gateway_ranker_bm25.names import Names
 from mcp_gateway_ranker_bm25.postings import Postings, postings
 
@@ -28,7 +28,7 @@ class Merged:
     ids: tuple[str, ...]
     postings: Postings
     servers: tuple[str, ...]
-    owner: Ints
+    owner: Columns
     names: Names
     calling: Mapping[str, tuple[int, ...]]
     called: tuple[int, ...]
@@ -39,22 +39,22 @@ def merged(sections: Sequence[Section]) -> Merged:
     sections = sorted(sections, key=lambda section: section.server)
     ids = [id_ for section in sections for id_ in section.ids]
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    place = np.empty(len(ids), np.int64)
-    place[order] = np.arange(len(ids))
+    place = np.empty(len(ids), np.int32)
+    place[order] = np.arange(len(ids), dtype=np.int32)
     sizes = np.array([len(section.ids) for section in sections], np.int64)
     calling, called = _calling(sections)
     return Merged(
         ids=tuple(ids[at] for at in order),
         postings=_postings(sections, place),
         servers=tuple(section.server for section in sections),
-        owner=np.repeat(np.arange(len(sections)), sizes)[order],
+        owner=np.repeat(np.arange(len(sections), dtype=np.int32), sizes)[order],
         names=_names(sections, place),
         calling=calling,
         called=called,
     )
 
 
-def _postings(sections: Sequence[Section], place: Ints) -> Postings:
+def _postings(sections: Sequence[Section], place: Columns) -> Postings:
     vocabulary: dict[str, int] = {}
     columns: list[Entries] = []
     began = 0
@@ -63,17 +63,17 @@ def _postings(sections: Sequence[Section], place: Ints) -> Postings:
         known = [vocabulary.setdefault(term, len(vocabulary)) for term in section.vocabulary]
         here, entries = place[began : began + len(section.ids)], section.entries
         lengths[here] = section.lengths
-        number = np.array(known, np.int64)
+        number = np.array(known, np.int32)
         columns.append(Entries(here[entries.document], number[entries.term], entries.field, entries.count))
         began += len(section.ids)
     joined = (
-        np.concatenate([np.zeros(0, np.int64), *(getattr(column, name) for column in columns)])
+        np.concatenate([np.zeros(0, np.int32), *(getattr(column, name) for column in columns)])
         for name in ("document", "term", "field", "count")
     )
     return postings(vocabulary, Entries(*joined), lengths)
 
 
-def _names(sections: Sequence[Section], place: Ints) -> Names:
+def _names(sections: Sequence[Section], place: Columns) -> Names:
     found: list[tuple[str, int]] = []
     began = 0
     for section in sections:

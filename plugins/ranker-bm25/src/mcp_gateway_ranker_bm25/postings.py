@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rank_bm25 import BM25Okapi
 
-from mcp_gateway_ranker_bm25.fields import FIELDS, Entries, Field, Floats, Ints
+from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Field, Floats, Ints
 
 K1 = 1.2
 """How soon a word that is repeated counts no more."""
@@ -43,9 +43,9 @@ class Postings:
     size: int
     vocabulary: Mapping[str, int]
     starts: Ints
-    documents: Ints
+    documents: Columns
     weights: Floats
-    fields: npt.NDArray[np.int64]
+    fields: npt.NDArray[np.uint8]
     idf: Floats
 
     def scores(self, asked: Iterable[tuple[str, float]]) -> Floats:
@@ -85,13 +85,17 @@ def postings(
     """
     size, width = len(lengths), len(vocabulary)
     frequency = _frequencies(entries, lengths, fields)
-    order = np.argsort(entries.term * max(size, 1) + entries.document, kind="stable")
+    order = np.argsort(entries.term.astype(np.int64) * max(size, 1) + entries.document, kind="stable")
     term, document = entries.term[order], entries.document[order]
     first = (
         np.flatnonzero(np.r_[True, (term[1:] != term[:-1]) | (document[1:] != document[:-1])]) if len(term) else order
     )
     summed = np.add.reduceat(frequency[order], first) if len(first) else np.zeros(0)
-    bits = np.bitwise_or.reduceat(1 << entries.field[order], first) if len(first) else first
+    bits = (
+        np.bitwise_or.reduceat((1 << entries.field[order]).astype(np.uint8), first)
+        if len(first)
+        else np.zeros(0, np.uint8)
+    )
     counts = np.bincount(term[first], minlength=width)
     idf = Statistics(counts, size).by_term if width else np.zeros(0)
     weights = idf[term[first]] * (summed * (k1 + 1) / (k1 + summed))
