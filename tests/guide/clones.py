@@ -35,7 +35,7 @@ class Clone:
         kept["PATH"] = os.pathsep.join(
             part for part in kept["PATH"].split(os.pathsep) if not venv or not part.startswith(venv)
         )
-        return {**kept, **variables}
+        return {**kept, "GATEWAY_STATE_DIR": str(self.folder / ".state"), **variables}
 
     def run(self, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a shell; it must succeed."""

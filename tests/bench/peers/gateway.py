@@ -36,6 +36,7 @@ class Gateway(Peer):
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(place.port),
             "GATEWAY_LOG_LEVEL": "WARNING",
+            "GATEWAY_STATE_DIR": str(place.folder / "state"),
         }
         return Launch((gateway_program(),), environment, place.folder)
 
