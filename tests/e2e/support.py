@@ -128,10 +128,12 @@ class Workshop:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self._stack = stack
+        self._files = 0
 
     def config(self, *servers: Json, **more: Any) -> Path:
-        """Write a server file."""
-        path = self.folder / "servers.json"
+        """Write a server file, each time another one: a gateway follows its own."""
+        self._files += 1
+        path = self.folder / ("servers.json" if self._files == 1 else f"servers-{self._files}.json")
         path.write_text(json.dumps({"servers": list(servers), **more}), encoding="utf-8")
         return path
 

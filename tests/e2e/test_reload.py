@@ -25,7 +25,7 @@ def test_servers_come_and_go_while_clients_are_connected(workshop: Workshop, tmp
         gateway, client = listening, HttpClient(url=listening.url, modern=False)
     assert "result" in client.call("first__echo", {"a": 1})
     (child,) = (int(pid) for pid in lines_of(tmp_path / "first", "start"))
-    workshop.config(first, second)
+    config.write_text(json.dumps({"servers": [first, second]}), encoding="utf-8")
     assert gateway.wait_for(AGAIN)["added"] == ["second"]
     assert "result" in client.call("second__echo", {"a": 2})
     assert is_alive(child)
