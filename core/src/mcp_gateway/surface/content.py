@@ -71,7 +71,8 @@ class Content:
 
     async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer a request of a kind that the gateway has no part in."""
-        return await _answered(self._gateway.forward(method, as_params(params), caller, interaction))
+        sent = self._gateway.forward(method, as_params(params), caller, interaction)
+        return await _answered(self._fitting(f"the result of {method}", sent, caller))
 
     async def complete(self, params: Mapping[str, Any], caller: Caller) -> Json:
         """Answer `completion/complete`."""
