@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from mcp_gateway.catalogue import Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.definitions import Stamp, identity
 from mcp_gateway.interaction import Json, widens
+from mcp_gateway.pacing import Pace
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.registry import Registry
 from mcp_gateway.sessions.breaker import CutOff
@@ -83,6 +85,11 @@ class Discovery:
     _runs: dict[str, _Run] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _quiet: dict[str, _Pause] = field(default_factory=dict)
+    _pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Ask a few at a time."""
+        self._pace = Pace(self.tasks)
 
     def start(self, *, after_greeting: bool = False) -> None:
         """Begin to discover every server that has `auto_discover`; or do so once the only client has greeted."""
@@ -109,9 +116,9 @@ class Discovery:
         if not self.waiting:
             return
         self.waiting = False
-        for spec in self.registry.specs.values():
-            if spec.auto_discover:
-                self._begin(spec, self.host).due = True
+        wanted = [spec for spec in self.registry.specs.values() if spec.auto_discover]
+        for spec in random.sample(wanted, len(wanted)):  # replicas that start together begin with different ones
+            self._begin(spec, self.host).due = True
 
     def announced(self, key: Borrower, method: str, _params: Json) -> None:
         """Take note that a server announced something; if what it offers changed, ask again."""
@@ -248,12 +255,12 @@ class Discovery:
             return
         if spec.name in self.registry.catalogue.servers:
             run.found.set()
-        async with self.shared.turn(spec, most) as turn:
+        async with self._pace.kept(), self.shared.turn(spec, most) as turn:
             await self._discover(spec, run.caller, turn)
 
     async def _ask_again(self, spec: ServerSpec, caller: Caller) -> None:
         """Ask a server that has changed, unless another replica does from now on."""
-        async with self.shared.turn_from_now(spec, self._most(spec, caller)) as turn:
+        async with self._pace.kept(), self.shared.turn_from_now(spec, self._most(spec, caller)) as turn:
             await self._discover(spec, caller, turn)
 
     async def _discover(self, spec: ServerSpec, caller: Caller, turn: str | None) -> None:

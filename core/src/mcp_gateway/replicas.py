@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 CHANNEL = f"{PREFIX}news"
 """Where replicas tell each other what they learned."""
 
-LEASE_SECONDS, PROLONG_SECONDS = 6.0, 2.0
+LEASE_SECONDS, PROLONG_SECONDS = 10.0, 2.5
 """How long a turn lasts if its holder is gone; how often a holder that is not says so."""
 
-WAIT_SECONDS = 15.0
-"""How long others wait for a turn before they ask by themselves."""
+WAIT_SECONDS = 45.0
+"""How long others wait for a holder that is there before they ask by themselves: longer than most servers take."""
 
 LOOK_SECONDS = 1.0
 """How long they wait for news before they look whether the turn is over."""

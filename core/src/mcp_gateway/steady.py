@@ -19,6 +19,9 @@ STORAGE_SECONDS = 5.0
 SLOW_SECONDS, REST_SECONDS = 1.0, 5.0
 """A failure that took so long is not waited for again in the time after it."""
 
+AT_A_TIME = 16
+"""How many requests are under way at once. The others wait, which is not the storage's fault: it is not timed."""
+
 ResultT = TypeVar("ResultT")
 
 
@@ -29,18 +32,20 @@ class Steady:
     storage: StorageBackend
     _failing: bool = field(default=False)
     _rests_until: float = field(default=float("-inf"))
+    _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
     async def attempt(self, deed: Callable[[], Awaitable[ResultT]], otherwise: ResultT) -> ResultT:
         """Return what `deed` gives, or `otherwise` if it fails."""
-        began = anyio.current_time()
-        if began < self._rests_until:
-            return otherwise
-        try:
-            with anyio.fail_after(STORAGE_SECONDS):
-                result = await deed()
-        except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-            self._failed(error, slow=anyio.current_time() - began >= SLOW_SECONDS)
-            return otherwise
+        async with self._free:
+            began = anyio.current_time()
+            if began < self._rests_until:
+                return otherwise
+            try:
+                with anyio.fail_after(STORAGE_SECONDS):
+                    result = await deed()
+            except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
+                self._failed(error, slow=anyio.current_time() - began >= SLOW_SECONDS)
+                return otherwise
         self.works()
         return result
 
