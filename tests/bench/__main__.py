@@ -20,6 +20,7 @@ from peers import PAIRS, PEERS, Peer
 from scenarios.calls import calls, large
 from scenarios.cold import cold
 from scenarios.memory import memory
+from scenarios.profile import profile
 from scenarios.replicas import replicas
 from scenarios.soak import soak
 from scenarios.tools import idle, tools
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "memory": memory,
     "soak": soak,
     "replicas": replicas,
+    "profile": profile,
 }
 OTHERS = ("check", "install", "report")
 """Deeds that measure nothing: to try the bench's own tools, to make the peers' environments, to write the tables."""

@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
 MARK = "<!-- made by tox -e bench -->"
 """Stands before and after the short table in the project's README."""
-SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak", "replicas")
+SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak", "replicas", "profile")
 
 
 def heading() -> str:
@@ -137,6 +137,21 @@ results of 1 KiB. *CPU* is that of all of them, load balancer and Redis included
     return f"## Several gateways\n\n{said}\n\n" + table(head, lines) + failures("replicas")
 
 
+def profile() -> str:
+    """Write where the CPU time of a call goes."""
+    said = """32 callers, results of 1 KiB. *µs* is the share of the samples times the CPU of a call, which was
+measured without taking samples. What C code does counts for the Python function that called it: sending is
+the kernel's work above all."""
+    rows = {f"{row['peer']}, {row['pair']}": row for row in records("profile") if "failed" not in row}
+    parts = list(next(iter(rows.values()))["shares"]) if rows else []
+    lines = [
+        [part, *(shown(1000 * row["cpu_ms_per_call"] * row["shares"][part], 1) for row in rows.values())]
+        for part in parts
+    ]
+    total = ["**together**", *(shown(1000 * row["cpu_ms_per_call"], 1) for row in rows.values())]
+    return f"## Where each microsecond goes\n\n{said}\n\n" + table(["µs", *rows], [*lines, total]) + failures("profile")
+
+
 def chart() -> str:
     """Draw CPU per call at 32 callers: one panel for HTTP, one for stdio."""
     panels = []
@@ -169,7 +184,7 @@ def summary() -> str:
 def page() -> str:
     """Return the whole page."""
     parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory, "soak": soak}
-    parts["replicas"] = replicas
+    parts |= {"replicas": replicas, "profile": profile}
     written = [write() for scenario, write in parts.items() if records(scenario)]
     return "\n".join([INTRODUCTION, heading(), "![CPU per call](results.svg)\n", *written]).rstrip() + "\n"
 
