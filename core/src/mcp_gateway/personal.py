@@ -122,7 +122,7 @@ class Personal:
         """
         held, latest = self.held(key), self.latest.get(offer.server)
         held.fetched = offer.fetched
-        if latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):
+        if latest is not None and latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):
             offer = latest
         before, held.offer, held.state, held.pause = held.offer, offer, ServerState(State.READY), 0.0
         self.latest[offer.server] = offer
