@@ -24,3 +24,7 @@ def test_what_is_no_number_is_no_pause_and_an_id_with_a_nul_is_none():
     events = Events()
     assert list(events.parsed(b"retry: soon\nid: a\0b\nother: x\n\n")) == []
     assert (events.last, events.retry) == (None, 1.0)
+
+
+def test_a_byte_order_mark_may_begin_a_stream():
+    assert list(Events().parsed(b'\xef\xbb\xbfdata: {"a":1}\n\n')) == [b'{"a":1}']

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _PAUSE_SECONDS = 1.0
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Events:
                     yield data
 
     def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
+        name, _, value = line.removeprefix(_BOM).partition(b":")  # it may begin a stream; no field is called so
         value = value.removeprefix(b" ")
         match name:
             case b"data":
