@@ -3,7 +3,7 @@
 python tests/retrieval/run.py                  everything; fails if a ranker has become worse
 python tests/retrieval/run.py bm25 --sets metatool
 python tests/retrieval/run.py --write          takes what it finds as the new baseline
-python tests/retrieval/run.py --whole          what is not ours gets every query, too, not only every fifth: minutes longer
+python tests/retrieval/run.py --whole          what is not ours gets every query, not only every fifth
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def searchers(wanted: Sequence[str]) -> AsyncIterator[dict[str, Searcher]]
 
 
 async def run(searcher: Searcher, case_set: Set, step: int = 1) -> tuple[dict[str, float], float, float]:
-    """Search for every `step`th query of a set; return the means, and the CPU time of the build (s) and of a query (ms)."""
+    """Search for every `step`th query; return the means, and the CPU time of the build (s) and of a query (ms)."""
     began = time.process_time()
     find = await searcher(case_set.tools)
     built = time.process_time()
