@@ -1,8 +1,8 @@
 """Where pins are kept: they must outlive the gateway and every cache, or a restart would make all definitions new.
 
-A storage backend that several gateways share keeps them without expiry, so that the replicas know the same. Any
-other one may be gone with the process: then they are files in the user's state folder, not beside the
-configuration, which may be read-only, and which is other people's to write.
+A storage backend that several gateways share keeps them, so that the replicas know the same, until nobody has used
+them for `KEPT_SECONDS`. Any other one may be gone with the process: then they are files in the user's state folder, not
+beside the configuration, which may be read-only, and which is other people's to write.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,12 @@ from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend
 
 PREFIX = "mcp-gateway:1:pins:"
 """Begins every key; the number is the version of the values' form."""
+
+KEPT_SECONDS = 400 * 86400.0
+"""How long storage keeps what nobody uses: servers are taken away without a word, yet some are used once a year."""
+
+RENEWED_SECONDS = 86400.0
+"""How old pins may be before whoever uses them next has them kept for `KEPT_SECONDS` from then."""
 
 _SECONDS = 5.0
 
@@ -39,32 +47,36 @@ class PinShelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredPins:
-    """Pins in a storage backend."""
+    """Pins in a storage backend, packed, behind the time of writing: of many replicas one a day renews them."""
 
     storage: StorageBackend
 
     async def load(self, name: str) -> Pins:
-        """Return what is kept."""
+        """Return what is kept, and see that it stays."""
         import anyio
 
         try:
             with anyio.fail_after(_SECONDS):
                 value = await self.storage.get(PREFIX + name)
-            return {} if value is None else loaded(value)
+            written, pins = (time.time(), {}) if value is None else _unpacked(value)
         except ValueError as error:
             raise StorageError(
                 f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
             ) from None
         except Exception as error:  # noqa: BLE001  # a border with foreign code
             raise _as_storage_error(error) from None
+        if abs(time.time() - written) > RENEWED_SECONDS:
+            with suppress(StorageError):  # they were read; the next use tries again
+                await self.save(name, pins)
+        return pins
 
     async def save(self, name: str, pins: Pins) -> None:
-        """Keep pins, for good."""
+        """Keep pins until nobody has used them for `KEPT_SECONDS`."""
         import anyio
 
         try:
             with anyio.fail_after(_SECONDS):
-                await self.storage.set(PREFIX + name, dumped(pins), ttl=None)
+                await self.storage.set(PREFIX + name, _packed(pins), ttl=KEPT_SECONDS)
         except Exception as error:  # noqa: BLE001  # a border with foreign code
             raise _as_storage_error(error) from None
 
@@ -149,6 +161,19 @@ def state_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / name
     return Path.home() / ".local" / "state" / name
+
+
+def _packed(pins: Pins) -> bytes:
+    return b"%d\n" % time.time() + zlib.compress(dumped(pins), 1)
+
+
+def _unpacked(value: bytes) -> tuple[float, Pins]:
+    """Return when pins were written, and what they are; a `ValueError` says that these are none."""
+    written, _, body = value.partition(b"\n")
+    try:
+        return float(written), loaded(zlib.decompress(body))
+    except zlib.error as error:
+        raise ValueError("these are no pins") from error
 
 
 def _as_storage_error(error: Exception) -> StorageError:
