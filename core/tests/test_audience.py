@@ -93,9 +93,9 @@ async def test_beside_all_requests_it_goes_to_the_only_client_that_has_used_the_
     audience = Audience(ROOTS, way_to={"ann": ann.way}.get)
     with pytest.raises(MCPError, match="belongs to no request"):
         await audience.asked(about(), "roots/list", {})
-    audience.clients.add("ann")
+    audience.used_by("ann")
     assert (await audience.asked(about(), "roots/list", {}))["answered"] == "ann"
-    audience.clients.add("bob")
+    audience.used_by("bob")
     with pytest.raises(MCPError, match="belongs to no request"):
         await audience.asked(about(), "roots/list", {})
 
@@ -180,7 +180,7 @@ async def test_progress_goes_to_the_request_whose_id_was_its_token(ann, bob):
 async def test_a_message_beside_all_requests_is_for_the_only_client_or_for_nobody(ann, bob):
     audience = Audience(way_to={"ann": ann.way, "bob": bob.way}.get, clients={"ann"})
     await audience.notified(about(), MESSAGE, {"data": 1})
-    audience.clients.add("bob")
+    audience.used_by("bob")
     await audience.notified(about(), MESSAGE, {"data": 2})
     assert (ann.told, bob.told) == ([(MESSAGE, {"data": 1})], [])
 
@@ -211,3 +211,29 @@ async def test_a_session_is_attended_as_long_as_a_client_that_used_it_is_connect
     assert audience.attended
     ways.clear()
     assert not audience.attended
+
+
+def test_of_clients_that_cannot_be_reached_and_never_leave_no_more_are_noted_than_make_several():
+    audience = Audience()
+    for number in range(1000):
+        audience.used_by(f"stranger {number}")
+        audience.used_by("stranger 0")
+    assert audience.clients == {"stranger 0", "stranger 1"}
+
+
+async def test_a_client_that_comes_after_many_others_that_cannot_be_reached_is_never_taken_for_the_only_one(ann, bob):
+    ways = {"ann": ann.way, "bob": bob.way}
+    audience = Audience(ROOTS, way_to=ways.get)
+    for client in ("ann", "bob", "stranger 1", "stranger 2", "stranger 3"):
+        audience.used_by(client)
+    for client in ("bob", "ann"):
+        del ways[client]
+        audience.left(client)
+    assert len(audience.clients) == 2
+    ways["ann"] = ann.way
+    audience.used_by("ann")
+    assert audience.attended
+    with pytest.raises(MCPError, match="belongs to no request"):
+        await audience.asked(about(), "roots/list", {})
+    await audience.notified(about(), MESSAGE, {"data": "secret"})
+    assert ann.told == []

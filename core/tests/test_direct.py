@@ -201,3 +201,15 @@ async def test_a_list_follows_the_catalogue(gateway):
 async def test_a_request_for_a_list_that_is_not_plain_takes_the_other_lane(gateway, message, headers):
     async with gateway({"alpha": Remote(tool("x"))}, **EXPOSED) as opened:
         assert (await known(opened)).server.answer(message, headers) is None
+
+
+@pytest.mark.parametrize("handshake", [True, False])
+async def test_callers_with_ever_other_tokens_are_not_noted_one_by_one_on_a_session_that_they_share(gateway, handshake):
+    alpha = Remote(tool("x"), handshake=handshake)
+    async with gateway({"alpha": alpha}) as opened:
+        await known(opened)
+        for number in range(20):
+            assert "result" in await answered(opened, call(), {**HEADERS, "authorization": f"Bearer {number}"})
+        noted = [len(keeper.audience.clients) for keeper in opened.gateway.pool._shared.keepers.values()]
+    assert len(alpha.calls) == 20
+    assert max(noted) <= 2

@@ -24,6 +24,8 @@ Context = DispatchContext[Any]
 _ASK_BESIDE_SECONDS = 30.0
 """How long a client may take to answer what has to do with no request of its."""
 
+_SEVERAL = 2
+
 
 def _nowhere(_client: str) -> Interaction | None:
     return None
@@ -42,6 +44,8 @@ class Audience:
     for the one that has used the session at all; if there are several, it is for nobody.
     A client that cannot be reached beside its requests, as those of the modern era over
     HTTP, may be several people: then it must be the only request under way.
+    `clients` are those that have used it and have not left. Of those that cannot be reached, and so
+    never say that they leave, only two are noted: more are no more than several.
     `watchers` is how many only wait for what is announced.
     `capabilities` is what the server was told that the clients can do. `way_to` finds the
     way to a client beside its requests. `on_asked` hears that the server asks back, and
@@ -55,11 +59,22 @@ class Audience:
     watchers: int = 0
     _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
+    _unreachable: int = 0
 
     @property
     def attended(self) -> bool:
         """Whether a client that is still connected has used the session."""
         return any(self.way_to(client) is not None for client in self.clients)
+
+    def used_by(self, client: str) -> None:
+        """Take note of a client that uses the session."""
+        if client in self.clients:
+            return
+        if self.way_to(client) is None:
+            if self._unreachable >= _SEVERAL:
+                return
+            self._unreachable += 1
+        self.clients.add(client)
 
     def left(self, client: str) -> None:
         """Forget a client that has left, and take back what it was asked beside its requests."""
@@ -142,7 +157,7 @@ class Audience:
         if (request_id := _request_of(context)) is not None:
             return self._exchanges.get(request_id)
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
-        if len(under_way) < 2:  # noqa: PLR2004  # only one can be meant
+        if len(under_way) < _SEVERAL:  # only one can be meant
             return next(iter(under_way), None)
         clients = {exchange.client for exchange in under_way}
         one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None

@@ -37,7 +37,7 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
     request_id = next(peer.ids)
     message = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}' % (request_id, params)
     keeper.users += 1
-    keeper.audience.clients.add(client)
+    keeper.audience.used_by(client)
     exchange = None
     if not peer.modern:
         headers = {MCP_PROTOCOL_VERSION_HEADER: peer.version}

@@ -184,7 +184,7 @@ class Pool:
         key = self._shared.key(borrower)
         keeper = self._shared.keepers.get(key) or self._new(key)
         if borrower.behalf is not None:
-            keeper.audience.clients.add(borrower.behalf)
+            keeper.audience.used_by(borrower.behalf)
         keeper.users += 1
         try:
             yield keeper
