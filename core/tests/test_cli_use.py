@@ -16,6 +16,7 @@ from .remotes import text
 def _quiet(monkeypatch):
     """Leave logging alone: it is set up once a process."""
     monkeypatch.setattr("mcp_gateway.cli.using.configure_logging", lambda _: None)
+    monkeypatch.setattr("mcp_gateway.cli.login.configure_logging", lambda _: None)
 
 
 @pytest.fixture
@@ -96,6 +97,23 @@ def test_a_search_that_finds_nothing_says_so(run, alpha):
     assert code == 0
     assert out.splitlines()[0] == "0 of 0 matching tools (bm25)"
     assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
+
+
+@pytest.mark.parametrize("command", [("search", "say"), ("tools",), ("servers",)], ids=" ".join)
+def test_who_has_no_file_of_servers_hears_which_one_is_missing(run, monkeypatch, tmp_path, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SERVER_CONFIG_PATH", raising=False)
+    code, out, err = run(*command)
+    assert (code, "try other words" in out) == (0, False)
+    assert err == (
+        "warning: server_config.json: there is no such file, so there are no servers; write it, or set "
+        "SERVER_CONFIG_PATH\n"
+    )
+
+
+def test_a_login_at_a_server_that_wants_none_is_told_what_to_set(run, alpha):
+    code, _, err = run("login", "alpha")
+    assert (code, 'server \'alpha\' wants no login; if it does, set "auth_type": "oauth"' in err) == (1, True)
 
 
 def test_a_call_prints_the_tools_own_answer(run, alpha):

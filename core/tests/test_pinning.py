@@ -377,8 +377,10 @@ def test_the_commands_show_what_has_changed_and_approve_it(run, servers, remote)
     assert "alpha: 2 tools pinned, 1 changed" in run("pins")[1]
     assert run("approve", "alpha")[0] == 0
     code, _, complaint = run("approve", "alpha")
-    assert (code, "nothing of 'alpha' waits" in complaint) == (1, True)
+    assert (code, "nothing of server 'alpha' waits" in complaint) == (1, True)
+    assert "nothing of tool 'read' of server 'alpha' waits" in run("approve", "alpha", "read")[2]
     assert "no server is called 'alpa'; did you mean 'alpha'?" in run("approve", "alpa")[2]
+    assert "no server is called 'zzz'; servers: alpha" in run("approve", "zzz")[2]
 
 
 def test_approving_keeps_no_more_than_what_was_right_lately():

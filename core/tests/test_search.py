@@ -129,6 +129,10 @@ async def test_a_search_that_finds_nothing_says_so_and_names_what_is_near(search
     assert (await search.find(tools, Query(text="send"))).hits.hints == ()
 
 
+async def test_where_there_are_no_tools_other_words_are_no_help(search):
+    assert (await search.find(several(calendar=[]), Query(text="x"))).hits.hints == ("there are no tools to search",)
+
+
 class Refreshable(Words):
     """A ranker whose indexes can be refreshed; `refreshed` collects what changed."""
 

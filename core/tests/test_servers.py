@@ -127,10 +127,11 @@ def test_the_name_of_the_header_is_harmless_without_auth(one):
 
 
 def test_in_a_clients_form_a_key_that_nobody_reads_is_a_warning(read):
-    found = read({"mcpServers": {"alpha": {"command": "x", "alwaysAllow": ["y"], "gallery": True}}})
+    found = read({"mcpServers": {"alpha": {"command": "x", "alwaysAllow": ["y"], "gallery": True, "agrs": []}}})
     assert [warning.rpartition(": ")[2] for warning in found.warnings] == [
         "the gateway does not read the key 'alwaysAllow'",
         "the gateway does not read the key 'gallery'",
+        "the gateway does not read the key 'agrs'; did you mean 'args'?",
     ]
     assert len(found.specs) == 1
 
@@ -221,7 +222,9 @@ def test_a_default_file_that_does_not_exist_is_a_warning_and_another_an_error(tm
     providers = providers_of(everything())
     found = read_servers(read_environment({}), {}, providers)
     assert found.specs == ()
-    assert found.warnings == ("server_config.json: there is no such file, so there are no servers",)
+    assert found.warnings == (
+        "server_config.json: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",
+    )
     environ = {"SERVER_CONFIG_PATH": str(tmp_path / "other.json")}
     with pytest.raises(ConfigError, match=r"other.json: there is no such file"):
         read_servers(read_environment(environ), environ, providers)

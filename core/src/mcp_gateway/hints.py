@@ -12,7 +12,10 @@ _MOST = 3
 
 def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
     """Say in a line that nothing matches `text`, and which servers and tools have names near its words."""
-    near_servers, near_tools = _near(text, list(servers)), _near(text, list(tools))
+    names = list(tools)
+    if not names:
+        return "there are no tools to search"
+    near_servers, near_tools = _near(text, list(servers)), _near(text, names)
     said = ["nothing matches; try other words"]
     if near_servers:
         said.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")

@@ -36,10 +36,11 @@ def _found(reading: Reading, server: str) -> ServerSpec:
 
 async def _login(spec: ServerSpec, *, browser: bool) -> int:
     if spec.auth is None:
-        raise ConfigError(f"server {spec.name!r} has no auth_type with which one logs in")
+        raise ConfigError(f'server {spec.name!r} wants no login; if it does, set "auth_type": "oauth" in its entry')
     async with spec.auth.open() as strategy, anyio.create_task_group() as tasks:
         if not isinstance(strategy, InteractiveAuth):
-            raise ConfigError(f'server {spec.name!r}: nobody logs in with "auth_type": "{spec.auth.name}"')
+            said = f'nobody logs in with "auth_type": "{spec.auth.name}"; one does with "oauth"'
+            raise ConfigError(f"server {spec.name!r}: {said}")
 
         def show(link: str) -> None:
             print(f"Open this link in a browser on this machine to log in to {spec.name}:\n\n  {link}\n", flush=True)

@@ -56,7 +56,8 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
     specs = {spec.name: spec for spec in reading.servers.specs}
     if server not in specs:
         near = nearest(server, specs, 1)
-        raise ConfigError(f"no server is called {server!r}; {f'did you mean {near[0]!r}? ' if near else ''}")
+        advice = f"did you mean {near[0]!r}?" if near else f"servers: {', '.join(specs) or 'none'}"
+        raise ConfigError(f"no server is called {server!r}; {advice}")
     approved: list[str] = []
     async with _shelf(reading) as shelf:
         for own in (False, True):
@@ -69,7 +70,8 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
     for line in approved:
         print(f"approved: {line}")
     if not approved:
-        raise ConfigError(f"nothing of {tool or server!r} waits for approval; see mcp-orchestration-gateway pins")
+        wanted = f"tool {tool!r} of server {server!r}" if tool else f"server {server!r}"
+        raise ConfigError(f"nothing of {wanted} waits for approval; see mcp-orchestration-gateway pins")
     print("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
     return 0
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 
 from mcp_gateway.cli.reading import Reading
-from mcp_gateway.cli.using import be_quiet, visiting
+from mcp_gateway.cli.using import be_quiet, say_if_there_are_none, visiting
 from mcp_gateway.interaction import Json
 from mcp_gateway.registry import Registry
 from mcp_gateway.states import WRONG, State
@@ -17,6 +17,7 @@ from mcp_gateway.states import WRONG, State
 def show_servers(reading: Reading, *, as_json: bool) -> int:
     """Ask every server for its tools; print what comes of it. The exit code is 1 if there is one to look after."""
     be_quiet(reading)
+    say_if_there_are_none(reading)
     return anyio.run(_show, reading, as_json)
 
 

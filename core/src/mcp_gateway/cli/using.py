@@ -48,6 +48,7 @@ class Visit:
 def use(reading: Reading, arguments: Namespace) -> int:
     """Run one of the three commands."""
     be_quiet(reading)
+    say_if_there_are_none(reading)
     return anyio.run(_use, reading, arguments)
 
 
@@ -57,6 +58,13 @@ def be_quiet(reading: Reading) -> None:
     if "log_level" not in environment.model_fields_set:
         environment = environment.model_copy(update={"log_level": "error"})
     configure_logging(environment)
+
+
+def say_if_there_are_none(reading: Reading) -> None:
+    """Say on standard error why there are no servers, if there are none."""
+    if not reading.servers.specs and not reading.servers.disabled:
+        for warning in reading.servers.warnings:
+            _complain(f"warning: {warning}")
 
 
 async def _use(reading: Reading, arguments: Namespace) -> int:

@@ -60,9 +60,7 @@ class ServerSpec:
     `exposed` names the kinds that clients see natively: tools, prompts, resources, templates.
     `auth` is None where no credentials are wanted; with `auth_optional` a caller who
     brought none goes without. `fingerprint` changes with where the entry leads, and `saved` with
-    the credentials that are saved in it, of which it tells nothing.
-    brought none goes without. `fingerprint` changes with where the entry leads,
-    `digest` with anything in it.
+    the credentials that are saved in it, of which it tells nothing; `digest` with anything in it.
     """
 
     name: str
@@ -119,7 +117,9 @@ def read_servers(environment: Environment, environ: Mapping[str, str], providers
     """
     path = environment.server_config
     if "server_config" not in environment.model_fields_set and not path.exists():
-        return ServerFile(warnings=(f"{path}: there is no such file, so there are no servers",))
+        return ServerFile(
+            warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
+        )
     reading = _Reading(environment, environ, providers)
     for entry in read_entries(path):
         reading.add(entry)
@@ -245,7 +245,8 @@ class _Reading:
             if key in known or key.startswith("x-"):
                 continue
             if raw.foreign:
-                self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}")
+                near = did_you_mean(key, known)
+                self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}{near}")
             elif not (owners := self._owners(key)):
                 raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known | self._all_keys())}")
             elif not self._left_over(key, entry):
