@@ -117,6 +117,12 @@ async def test_the_token_is_not_passed_on_when_it_is_sent_in_both_headers():
     assert TOKEN not in str(result.passed)
 
 
+async def test_who_sends_a_wrong_token_hears_that_it_arrived():
+    wrong = await visit(("authorization", "Bearer wrong"), **TOKENED)
+    assert "What was sent is not this gateway's token" in json.dumps(wrong.body)
+    assert "This gateway wants its token" in json.dumps((await visit(**TOKENED)).body)
+
+
 async def test_a_wrong_token_in_its_own_header_is_not_let_in_nor_passed_on():
     assert (await visit(("x-mcp-gateway-token", "wrong"), **TOKENED)).status == 401
     result = await visit(("authorization", f"Bearer {TOKEN}"), ("x-mcp-gateway-token", "wrong"), **TOKENED)

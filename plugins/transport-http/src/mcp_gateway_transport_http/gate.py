@@ -108,7 +108,10 @@ class Gate:
     async def _let_in(self, scope: Scope, headers: Headers) -> Scope | Refusal:
         """Return a request of a visitor whom the authorization server knows, with who that is; or refuse it."""
         if self._visitors is None:
-            return Refusal(401, "This gateway wants its token: send 'Authorization: Bearer TOKEN'.")
+            said = (
+                "What was sent is not this gateway's token" if any(_sent(headers)) else "This gateway wants its token"
+            )
+            return Refusal(401, f"{said}: send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN.")
         if scope["path"] == self._visitors.metadata_path:
             return scope
         return await self._visitors.let_in(scope, _sent(headers))
