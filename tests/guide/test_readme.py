@@ -88,9 +88,12 @@ def test_every_key_of_a_server_is_in_the_table(installed: tuple[Clone, str]) -> 
 def test_every_command_is_in_the_table(installed: tuple[Clone, str]) -> None:
     said = installed[0].run(".venv/bin/mcp-gateway --help").stdout
     table = README.partition("## Command line")[2].partition("## Run several")[0]
-    for name in ("serve", "tools", "search", "call", "login", "check", "plugins", "schema"):
+    names = re.findall(r"^    (\w+) ", said, re.MULTILINE)
+    assert {"serve", "servers", "pins", "approve"} <= set(names)
+    for name in names:
         assert f"| `{name}" in table
-        assert re.search(rf"^ +{name} ", said, re.MULTILINE)
+        takes_json = "--json" in installed[0].run(f".venv/bin/mcp-gateway {name} --help").stdout
+        assert takes_json == (f"`{name}`" in table.partition("take `--json`")[0].rpartition("\n\n")[2])
 
 
 def test_the_sample_configuration_is_right(installed: tuple[Clone, str]) -> None:
