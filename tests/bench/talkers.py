@@ -178,7 +178,9 @@ class StdioTalker(Talker):
                 await self.respond(message)
             elif "method" in message:
                 self._tokens.get(message.get("params", {}).get("progressToken"), lambda _: None)(message)
-            elif waiting := self._waiting.get(message["id"]):
+            elif (waiting := self._waiting.get(message["id"])) and not waiting[
+                0
+            ].done():  # it may be cancelled just now
                 waiting[0].set_result(message)
 
     async def tell(self, message: Json) -> None:

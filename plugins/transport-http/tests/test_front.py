@@ -35,7 +35,7 @@ class Answering:
             raise
         if b"broken" in message:
             raise RuntimeError("broken")
-        return DirectAnswer(message)
+        return DirectAnswer(message, streamed=b"streamed" in message)
 
 
 @asynccontextmanager
@@ -99,6 +99,14 @@ async def test_a_plain_call_is_answered_and_the_connection_stays():
             assert (status, headers["content-type"], body) == (200, "application/json", b'{"plain":%d}' % number)
             assert "date" in headers
             assert "connection" not in headers
+
+
+async def test_an_answer_may_be_an_event_of_a_stream():
+    async with connected(Answering()) as stream:
+        await stream.send(request(b'{"plain":"streamed"}'))
+        status, headers, body = await response(stream)
+    assert (status, headers["content-type"]) == (200, "text/event-stream")
+    assert body == b'event: message\r\ndata: {"plain":"streamed"}\r\n\r\n'
 
 
 async def test_a_body_may_come_in_pieces():

@@ -136,10 +136,14 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class DirectAnswer:
-    """A JSON-RPC response as bytes, and the code of the error in it, if it is one."""
+    """A JSON-RPC response as bytes, and the code of the error in it, if it is one.
+
+    `streamed` says that a client over HTTP expects it as an event of a stream.
+    """
 
     message: bytes
     error: int | None = None
+    streamed: bool = False
 
 
 class TransportFault(IntEnum):

@@ -120,9 +120,12 @@ def refused(plain: Plain, error: MCPError) -> DirectAnswer:
 
 
 async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
-    """Answer with a list whose members are written; with the modern era's envelope, if `server_info` is there."""
+    """Answer with a list whose members are written; with the modern era's envelope, if `server_info` is there.
+
+    Clients of the handshake era get it as an event, as on the other lane.
+    """
     head = (b'{"jsonrpc":"2.0","id":', bytes(asked.id), b',"result":{')
     if server_info is None:
-        return DirectAnswer(b"".join((*head, *members, b"}}")))
+        return DirectAnswer(b"".join((*head, *members, b"}}")), streamed=True)
     envelope = (b',"resultType":', COMPLETE, b',"_meta":{"%b":' % types.SERVER_INFO_META_KEY.encode(), server_info)
     return DirectAnswer(b"".join((*head, *members, *envelope, b"}}}")))

@@ -219,6 +219,8 @@ def _parts(answer: DirectAnswer | None) -> tuple[int, bytes, bytes]:
         return 500, b"text/plain; charset=utf-8", b"Internal Server Error"
     if not answer.message:
         return 200, b"text/event-stream", b""
+    if answer.streamed:
+        return 200, b"text/event-stream", b"event: message\r\ndata: %b\r\n\r\n" % answer.message
     if answer.error is None:
         return 200, b"application/json", answer.message
     return int(ERROR_CODE_HTTP_STATUS.get(answer.error, HTTPStatus.OK)), b"application/json", answer.message
