@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from mcp_gateway.plugin import (
     AuthError,
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 10.0
 """How long closing a session may take."""
+
+ANNOUNCING_SECONDS = 0.5
+"""How long a session waits for the server to say that it announces changes; if it does so later, it is asked again."""
 
 _FIRST_PAUSE = 0.25
 _LAST_WORDS_SECONDS = 0.5
@@ -143,9 +147,9 @@ class Keeper:
                 transport = self.client_transport.connect(self.credentials)
                 async with connected(transport, self.audience, self.on_announced) as peer:
                     await negotiate(peer)
-                    self._open(peer)
                     async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(listen, peer, self._missed)
+                        await self._announcing(peer, tasks)
+                        self._open(peer)
                         await self._until_over()
                         tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
@@ -153,6 +157,14 @@ class Keeper:
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
             return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
         return None
+
+    async def _announcing(self, peer: Peer, tasks: TaskGroup) -> None:
+        """Have changes announced before anybody asks for what may change: none is missed in between."""
+        ready = anyio.Event()
+        tasks.start_soon(listen, peer, ready, self._missed)
+        with anyio.move_on_after(ANNOUNCING_SECONDS):
+            await ready.wait()
+        ready.set()
 
     def _missed(self) -> None:
         """Take every list for changed: announcements may have been lost."""

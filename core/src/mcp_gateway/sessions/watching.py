@@ -22,23 +22,33 @@ RELISTEN_SECONDS = 5.0
 _UNSUBSCRIBE_SECONDS = 2.0
 
 
-async def listen(peer: Peer, on_again: Callable[[], None]) -> None:
+async def listen(peer: Peer, ready: anyio.Event, on_missed: Callable[[], None]) -> None:
     """Ask a modern server to announce changes of its lists, as long as the session lives.
 
     Servers of the handshake era announce them without being asked. The announcements
     arrive as notifications; the request itself is answered when the server ends it.
-    `on_again` is called when it was asked again: changes may have been missed.
+    `ready` is set when the server announces changes, or is known not to; whoever waits for it
+    may set it to wait no longer. If it begins to announce them after that, or has stopped
+    meanwhile, `on_missed` is called: there may have been changes before.
     """
+
+    def acknowledged(_: Json) -> None:
+        if ready.is_set():
+            on_missed()
+        ready.set()
+
     wanted = {f"{name}ListChanged": True for name in LISTS if _has(peer.declared.get(name), "listChanged")}
     while peer.modern and wanted:
         try:
-            await _subscribed(peer, wanted, Subscription(_unheard, _unheard))
+            await _subscribed(peer, wanted, Subscription(acknowledged, _unheard))
         except MCPError as error:
             if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
-                return
+                break
             log.info("the server ended a subscription; asking again", reason=error.error.message)
+        ready.set()
         await anyio.sleep(RELISTEN_SECONDS)
-        on_again()
+        on_missed()
+    ready.set()
 
 
 async def watch(
