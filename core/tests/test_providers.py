@@ -104,7 +104,7 @@ def test_an_unknown_name_lists_what_there_is_and_suggests_the_nearest():
 @pytest.mark.parametrize(
     "shelf, name, line",
     [
-        ("rankers", "dense", "pip install mcp-gateway-ranker-dense"),
+        ("rankers", "hybrid", "pip install mcp-gateway-ranker-hybrid"),
         ("storage_backends", "redis", "pip install mcp-gateway-storage-redis"),
         ("auth_strategies", "static", "pip install mcp-gateway-auth-static"),
         ("auth_strategies", "forward", "pip install mcp-gateway-auth-forwarded"),
@@ -116,6 +116,11 @@ def test_a_name_that_nothing_is_near_to_brings_the_line_that_installs_it(shelf, 
     with pytest.raises(PluginError) as caught:
         getattr(providers_of(), shelf)[name]
     assert str(caught.value).endswith(f"is called '{name}'; installed: none; try: {line}")
+
+
+def test_no_package_is_named_that_anybody_might_have_published():
+    with pytest.raises(PluginError, match=r"installed: none; install a plugin that brings it$"):
+        providers_of().rankers["dense"]
 
 
 def test_a_fault_is_told_where_something_is_missing_and_nowhere_else():

@@ -57,7 +57,7 @@ def test_a_wrong_configuration_is_one_line_for_each_problem(workshop: Workshop) 
         told = result.stdout + result.stderr
         assert f"{config}: server 'a': url:" in told
         assert "server 'b': nobody reads the key 'transprot'; did you mean 'transport'?" in told
-        assert "try: pip install mcp-gateway-transport-carrier-pigeon" in told
+        assert "install a plugin that brings it" in told
         assert "S3CRET" not in told
         assert "Traceback" not in told
 

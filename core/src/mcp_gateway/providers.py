@@ -28,6 +28,15 @@ _NAME = re.compile(r"[\w.-]{1,40}")
 """What a name may look like; anything else may be a secret in the wrong place, and is not repeated."""
 
 _RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
+_OURS = frozenset(
+    {
+        *(f"mcp-gateway-transport-{name}" for name in ("http", "stdio")),
+        *(f"mcp-gateway-auth-{name}" for name in ("forwarded", "oauth", "static")),
+        *(f"mcp-gateway-ranker-{name}" for name in ("bm25", "hybrid", "regex")),
+        *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),
+    }
+)
+"""The plugins that the gateway's own project publishes."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +71,15 @@ class Shelf(Generic[ProductT]):
         if close := get_close_matches(name.lower(), self.providers, n=1):
             words.append(f"did you mean {close[0]!r}?")
         else:
-            words.append(f"try: {pip_line(self.distribution, name)}")
+            words.append(where_from(self.distribution, name))
         words += [f"this plugin failed to load: {fault}" for fault in self.faults]
         return "; ".join(words)
 
 
-def pip_line(distribution: str, name: str) -> str:
-    """Return the command that installs the published plugin of that name."""
-    package = f"{distribution}-{name}"
-    return f"pip install {_RENAMED.get(package, package)}"
+def where_from(distribution: str, name: str) -> str:
+    """Say how to install the plugin of that name. No package but ours is named: anybody may own the name."""
+    package = _RENAMED.get(f"{distribution}-{name}", f"{distribution}-{name}")
+    return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
 
 
 @dataclass(frozen=True, slots=True)

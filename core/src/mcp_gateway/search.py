@@ -23,7 +23,7 @@ from mcp_gateway.plugin import (
     RefreshableIndex,
     SlowRanker,
 )
-from mcp_gateway.providers import pip_line
+from mcp_gateway.providers import where_from
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +187,7 @@ class Search:
         if name in self.rankers:
             return self.rankers[name]
         near = nearest(name, self.rankers, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"try: {pip_line('mcp-gateway-ranker', name)}"
+        advice = f"did you mean {near[0]!r}?" if near else where_from("mcp-gateway-ranker", name)
         there_is = ", ".join(sorted(self.rankers)) or "none"
         raise UnknownRanker(f"no ranker is called {name!r}; installed: {there_is}; {advice}")
 

@@ -79,6 +79,12 @@ async def test_a_directory_that_is_not_there_is_a_lasting_failure(tmp_path):
     assert caught.value.lasting
 
 
+async def test_a_command_with_its_arguments_in_it_is_told_where_these_go():
+    with pytest.raises(ServerUnavailable, match="put what comes after its name into args"):
+        async with started(command="no-such-command --flag"):
+            pass
+
+
 async def test_a_command_that_is_not_found_is_a_lasting_failure():
     with pytest.raises(ServerUnavailable, match=r"'no-such-command'.*install it") as caught:
         async with started(command="no-such-command"):

@@ -105,9 +105,9 @@ def _found(program: str, path: str | None) -> str:
     beside = str(Path(sys.executable).parent)
     found = shutil.which(program, path=path) or shutil.which(program, path=beside)
     if found is None:
+        advice = "put what comes after its name into args, or" if " " in program else "install it, or"
         raise ServerUnavailable(
-            f"its command {program!r} is not found; install it, or write its full path into the configuration",
-            lasting=True,
+            f"its command {program!r} is not found; {advice} write its full path into the configuration", lasting=True
         )
     return found
 
