@@ -193,7 +193,10 @@ def test_every_problem_has_a_line_of_its_own(problem):
         ({"max_retries": -1}, "max_retries: Input should be greater than or equal to 0"),
         ({"connection_mode": "sticky"}, "connection_mode: Input should be 'stateless' or 'stateful'"),
         ({"expose_tools": "perhaps"}, "expose_tools: Input should be a valid boolean"),
-        ({"transport": "pigeon"}, "no client transport is called 'pigeon'; installed: http, memory, stdio; try: pip"),
+        (
+            {"transport": "pigeon"},
+            "no client transport is called 'pigeon'; installed: http, memory, stdio; install a plugin that brings it",
+        ),
         ({"transport": 3}, "transport: Input should be a valid string"),
         ({"auth_type": "statics"}, "no auth strategy is called 'statics'; installed: forward, static; did you mean"),
         ({"auth_type": "static"}, "auth_headers: Field required"),
