@@ -254,5 +254,5 @@ def test_a_gateway_logs_in_to_a_gateway(workshop: Workshop, tmp_path_factory: py
 def test_the_command_says_when_nobody_can_log_in(workshop: Workshop) -> None:
     house = House(workshop)
     house.entry["auth_type"] = "none"
-    assert "no auth_type" in workshop.run("login", "crm", config=house.config).stderr
+    assert "server 'crm' wants no login" in workshop.run("login", "crm", config=house.config).stderr
     assert "there is no server 'nope'" in workshop.run("login", "nope", config=house.config).stderr
