@@ -161,7 +161,7 @@ class Connections:
     port: int
     security: ssl.SSLContext | None
     guard: Guard | None = None
-    _outbox: Outbox = field(default_factory=Outbox)
+    outbox: Outbox = field(default_factory=Outbox)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
 
@@ -186,7 +186,7 @@ class Connections:
         if self.guard is not None:
             await self.guard.check_name(self.host)
         transport, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, self._outbox), self.host, self.port, ssl=self.security, server_hostname=server_name
+            partial(Connection, self.outbox), self.host, self.port, ssl=self.security, server_hostname=server_name
         )
         peer = transport.get_extra_info("peername")
         if self.guard is not None and peer and is_link_local(str(peer[0])):

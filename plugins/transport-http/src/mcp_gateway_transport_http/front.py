@@ -182,23 +182,30 @@ class FrontProtocol(HttpToolsProtocol):
             super().on_body(piece)
 
     async def _answered(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> None:
+        self._front.outbox.busy += 1
         try:
-            answer = await answering
+            answer = await self._answer(turn, answering)
+            if not self.transport.is_closing():
+                self._write(answer, keep_alive=turn.keep_alive)
+                if self.flow.write_paused:
+                    await self.flow.drain()
+                turn.response_complete = True
+                if not turn.keep_alive:
+                    self.transport.close()
+                self.on_response_complete()
+        finally:
+            self._front.outbox.busy -= 1
+
+    async def _answer(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> DirectAnswer | None:
+        """Wait for an answer; None if it could not be made."""
+        try:
+            return await answering
         except Exception:
             self.logger.exception("Exception in a plain call")
             turn.keep_alive = False
-            answer = None
+            return None
         finally:
             self._answering = None
-        if self.transport.is_closing():
-            return
-        self._write(answer, keep_alive=turn.keep_alive)
-        if self.flow.write_paused:
-            await self.flow.drain()
-        turn.response_complete = True
-        if not turn.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
 
     def _write(self, answer: DirectAnswer | None, *, keep_alive: bool) -> None:
         status, kind, body = _parts(answer)

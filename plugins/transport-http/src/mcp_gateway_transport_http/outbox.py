@@ -11,13 +11,18 @@ class Outbox:
     """What the connections that share it will send when the event loop has run all that is ready.
 
     Waking a process that sleeps costs more than sending it a kilobyte. One that is still
-    busy with the first message when the second comes need not be woken for it.
+    busy with the first message when the second comes need not be woken for it. With
+    one request under way (`busy`) there is nothing to wait for.
     """
 
+    busy: int = 0
     _waiting: list[tuple[asyncio.Transport, bytes]] = field(default_factory=list)
 
     def write(self, transport: asyncio.Transport, data: bytes) -> None:
-        """Send some bytes in a moment."""
+        """Send some bytes in a moment, or at once."""
+        if self.busy <= 1 and not self._waiting:
+            transport.write(data)
+            return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         self._waiting.append((transport, data))

@@ -99,6 +99,7 @@ class Wire:
         except (OSError, TimeoutError, LinkLocal) as error:
             raise NotSent(f"it cannot be connected to: {error}") from None
         timer = loop.call_at(deadline, connection.close)
+        self.connections.outbox.busy += 1
         try:
             reply = await connection.request(request)
             response = await self._response(reply, request_id)
@@ -111,6 +112,7 @@ class Wire:
             raise
         finally:
             timer.cancel()
+            self.connections.outbox.busy -= 1
         if isinstance(response, _Broken):
             connection.close()
             return await self._resumed(response, request_id, headers, deadline)

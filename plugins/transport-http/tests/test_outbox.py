@@ -1,0 +1,47 @@
+from typing import Any
+
+import anyio
+from mcp_gateway_transport_http.outbox import Outbox
+
+
+class Wire:
+    """Notes what is written."""
+
+    def __init__(self, written: list[bytes], *, closing: bool = False) -> None:
+        self.written, self.closing = written, closing
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+
+async def test_what_is_sent_together_goes_when_all_that_is_ready_has_run():
+    written: list[bytes] = []
+    wire: Any = Wire(written)
+    outbox = Outbox(busy=2)
+    outbox.write(wire, b"1")
+    outbox.busy = 1
+    outbox.write(wire, b"2")
+    assert written == []
+    await anyio.lowlevel.checkpoint()
+    assert written == [b"1", b"2"]
+
+
+async def test_one_alone_is_sent_at_once():
+    written: list[bytes] = []
+    wire: Any = Wire(written)
+    Outbox(busy=1).write(wire, b"1")
+    assert written == [b"1"]
+
+
+async def test_a_connection_that_was_closed_meanwhile_gets_nothing():
+    written: list[bytes] = []
+    open_one: Any = Wire(written)
+    closed: Any = Wire(written, closing=True)
+    outbox = Outbox(busy=2)
+    outbox.write(closed, b"1")
+    outbox.write(open_one, b"2")
+    outbox.flush()
+    assert written == [b"2"]
