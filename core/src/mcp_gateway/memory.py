@@ -35,17 +35,18 @@ class Tidying:
 
 def share_one_arena() -> None:
     """Let all threads take memory from one place: glibc keeps what each has freed, and never tells the others."""
-    with suppress(OSError, AttributeError, ImportError):
-        if sys.platform == "linux":
-            import ctypes
-
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    _ask_libc("mallopt", _M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
     """Give the system what is free; it is kept otherwise, in case that it is needed again."""
+    _ask_libc("malloc_trim", 0)
+
+
+def _ask_libc(name: str, *numbers: int) -> None:
+    """Call a function of glibc, where there is one."""
     with suppress(OSError, AttributeError, ImportError):
         if sys.platform == "linux":
             import ctypes
 
-            ctypes.CDLL(None).malloc_trim(0)
+            getattr(ctypes.CDLL(None), name)(*numbers)

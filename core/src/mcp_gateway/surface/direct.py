@@ -104,9 +104,7 @@ class Direct:
             return None
         if not self._is_silent(named[0].spec, client, modern=modern):
             return None
-        caller = Caller(
-            headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal
-        )
+        caller = _caller(client, headers, principal)
         plain = Plain(call, caller, *named, modern)
         answering = self._answered(plain)
         return answering if modern and headers is not None else self._cancellable(plain, answering)
@@ -137,9 +135,7 @@ class Direct:
         if client is None:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in asked.params.meta
-        caller = Caller(
-            headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal
-        )
+        caller = _caller(client, headers, principal)
         members = self._lists.members(caller, modern=modern)
         return None if members is None else listed(asked, members, self._introduction() if modern else None)
 
@@ -280,3 +276,7 @@ class Direct:
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
             result = {name: json.loads(bytes(raw)) for name, raw in fields.items()}
             self.gateway.tasks.note(plain.route.spec.name, result, plain.caller.principal)
+
+
+def _caller(client: DirectClient, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
+    return Caller(headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal)
