@@ -128,16 +128,15 @@ class HttpTalker(Talker):
             self._session = {"Mcp-Session-Id": session, "MCP-Protocol-Version": HANDSHAKE}
         if "chunked" not in headers.get("transfer-encoding", ""):
             body = await reader.readexactly(int(headers.get("content-length", "0")))
-            if body:
-                yield json.loads(body)
+            for message in _whole(body, headers.get("content-type", "")):
+                yield message
             return
         text = b""
         while size := int(await reader.readline(), 16):
             text += (await reader.readexactly(size + 2))[:-2].replace(b"\r", b"")
             *events, text = text.split(b"\n\n")
             for event in events:
-                data = b"\n".join(line[5:] for line in event.split(b"\n") if line.startswith(b"data:"))
-                if data.strip():
+                if data := _data(event):
                     yield json.loads(data)
         await reader.readline()
         if text.strip() and "json" in headers.get("content-type", ""):
@@ -206,3 +205,15 @@ class StdioTalker(Talker):
         self._process.stdin.close()
         await asyncio.wait_for(self._process.wait(), PATIENCE)
         await self._reading
+
+
+def _whole(body: bytes, content_type: str) -> list[Json]:
+    """Return the messages of a body that came in one piece: one, or the events of a stream that has ended."""
+    events = body.replace(b"\r", b"").split(b"\n\n") if "event-stream" in content_type else []
+    found = [data for event in events if (data := _data(event))] if events else [body] if body else []
+    return [json.loads(each) for each in found]
+
+
+def _data(event: bytes) -> bytes:
+    """Return the data of a server-sent event."""
+    return b"\n".join(line[5:] for line in event.split(b"\n") if line.startswith(b"data:")).strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -18,10 +17,10 @@ from pathlib import Path
 from bench import Bench, say
 from builds import cache_folder
 from conversations import KINDS, MIX, finish
-from environments import gateway_program
 from peers import PEERS
 from processes import Process, free_port, resident
 from stage import wait_for_port
+from started import gateway_before
 from talkers import HttpTalker, StdioTalker, Talker
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
@@ -89,28 +88,11 @@ async def gateway(bench: Bench, pair: str) -> AsyncIterator[tuple[int, asyncio.s
             servers.append({"name": f"{era}-http", "url": f"http://127.0.0.1:{port}/mcp"})
             command = {"command": sys.executable, "args": [SERVER, era, "--stdio"]}
             servers.append({"name": f"{era}-stdio", **command})
-        file = Path(folder) / "servers.json"
-        file.write_text(json.dumps({"servers": servers}))
-        port = free_port()
-        environment = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVER_CONFIG_PATH": str(file)}
-        environment |= {"GATEWAY_TRANSPORT": pair, "GATEWAY_LOG_LEVEL": "WARNING"}
-        if bench.trace:
-            environment |= {"PYTHONPATH": str(PROGRAMS / "tracing"), "BENCH_TRACE": str(growth_file(pair))}
-        process = await asyncio.create_subprocess_exec(
-            gateway_program(),
-            env={**os.environ, **environment},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=1 << 24,
-        )
+        traced = {"PYTHONPATH": str(PROGRAMS / "tracing"), "BENCH_TRACE": str(growth_file(pair))}
         try:
-            if pair == "http":
-                wait_for_port(port)
-            yield port, process
+            async with gateway_before(servers, pair, Path(folder), traced if bench.trace else {}) as started:
+                yield started
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
             for each in processes:
                 each.stop()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import random
 import sys
 import tempfile
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import Bench, say
-from environments import gateway_program
 from peers import PEERS
 from processes import Process, free_port, resident
 from stage import wait_for_port
+from started import gateway_before
 from talkers import HttpTalker, StdioTalker, Talker
 
 Json = dict[str, Any]
@@ -189,7 +188,7 @@ class Soak:
 async def gateway(kind: str) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
     """Start the gateway in front of faulty servers; give its port and its process."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        port, remote = free_port(), free_port()
+        remote = free_port()
         faulty = Process([sys.executable, "-S", FAULTY, "http", folder, str(remote)])
         wait_for_port(remote)
         servers: list[Json] = [
@@ -197,27 +196,12 @@ async def gateway(kind: str) -> AsyncIterator[tuple[int, asyncio.subprocess.Proc
             for name in CHILDREN
         ]
         servers += [{"name": name, "url": f"http://127.0.0.1:{remote}/{name}"} for name in REMOTE]
-        file = Path(folder) / "servers.json"
-        file.write_text(json.dumps({"servers": [{**server, "timeout": TIMEOUT} for server in servers]}))
-        environment = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVER_CONFIG_PATH": str(file)}
-        environment |= {"GATEWAY_TRANSPORT": kind, "GATEWAY_LOG_LEVEL": "WARNING"}
-        with (Path(folder) / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                gateway_program(),
-                env={**os.environ, **environment},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                limit=1 << 24,
-            )
+        patient = [{**server, "timeout": TIMEOUT} for server in servers]
         try:
-            if kind == "http":
-                wait_for_port(port)
-            yield port, process
+            with (Path(folder) / "log").open("wb") as log:
+                async with gateway_before(patient, kind, Path(folder), {}, log) as started:
+                    yield started
         finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
             faulty.stop()
 
 
