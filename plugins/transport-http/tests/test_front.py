@@ -101,6 +101,46 @@ async def test_a_plain_call_is_answered_and_the_connection_stays():
             assert "connection" not in headers
 
 
+async def test_a_head_that_comes_again_leads_to_the_same_with_the_length_of_its_own_body():
+    answering, lengths = Answering(), []
+    plain = answering.answer
+    answering.answer = lambda message, headers, _: lengths.append(headers["content-length"]) or plain(message)  # type: ignore[method-assign]
+    bodies = [b'{"plain":%d}' % 10**power for power in (0, 0, 3, 20, 0)]
+    async with connected(answering) as stream:
+        for body in bodies:
+            await stream.send(request(body))
+            assert (await response(stream))[2] == body
+    assert lengths == [str(len(body)) for body in bodies]
+
+
+async def test_what_is_not_plain_goes_the_usual_way_behind_the_same_head():
+    async with connected(Answering()) as stream:
+        for _ in range(2):
+            await stream.send(request(b'{"plain":1}'))
+            assert (await response(stream))[0] == 200
+            await stream.send(request(b"[]"))
+            assert (await response(stream))[0] == 400
+
+
+@pytest.mark.parametrize("again", ["", "Bearer secret-toker", "Bearer secret-token2"])
+async def test_the_gate_looks_at_every_request_of_a_connection(again):
+    async with connected(Answering(), GATEWAY_AUTH_TOKEN="secret-token") as stream:
+        for _ in range(2):
+            await stream.send(request(b'{"plain":1}', "authorization: Bearer secret-token"))
+            assert (await response(stream))[0] == 200
+        await stream.send(request(b'{"plain":1}', f"authorization: {again}"))
+        assert (await response(stream))[0] == 401
+
+
+async def test_a_connection_that_is_not_used_any_more_is_closed():
+    async with connected(Answering()) as stream:
+        for _ in range(3):
+            await stream.send(request(b'{"plain":1}'))
+            await response(stream)
+        with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
+            await stream.receive()
+
+
 async def test_an_answer_may_be_an_event_of_a_stream():
     async with connected(Answering()) as stream:
         await stream.send(request(b'{"plain":"streamed"}'))

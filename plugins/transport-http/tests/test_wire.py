@@ -92,6 +92,25 @@ async def test_a_connection_is_used_again():
         assert len(requests) == 3
 
 
+async def test_heads_that_come_again_are_known_whatever_comes_between():
+    longer = ANSWER.replace(b"{}", b'{"content":[]}')
+    answers = [ANSWER, longer, ANSWER, longer, ANSWER]
+    written = [response(answer) for answer in answers]
+    written[2] = events(ANSWER)
+    written[3] = response(longer, more="x: y\r\n")
+    async with server(*written) as (wire, requests, _):
+        assert [await send(wire) for _ in answers] == answers
+    assert len(requests) == len(answers)
+
+
+async def test_a_refusal_behind_a_head_that_is_known_is_one():
+    async with server(response(ANSWER), response(ANSWER), response(b"no", "502 Bad Gateway")) as (wire, _, _):
+        for _ in range(2):
+            assert await send(wire) == ANSWER
+        with pytest.raises(ServerUnavailable):
+            await send(wire)
+
+
 async def test_what_comes_before_the_answer_is_passed_on_with_the_requests_id():
     async with server(events(NEWS, NEWS, ANSWER)) as (wire, _, heard):
         assert await send(wire) == ANSWER

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from typing import cast
 
 import httptools
 
 from mcp_gateway.plugin import is_link_local
 from mcp_gateway_transport_http.guard import Guard
+from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.outbox import Outbox
 
 KEEP_SECONDS = 4.0
@@ -37,6 +40,10 @@ class Reply:
     retry_after: str = ""
 
 
+ReplyFn = Callable[[Reply | ConnectionLost], None]
+"""Hears the response to a request, or why there is none."""
+
+
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
@@ -46,8 +53,10 @@ class Connection(asyncio.Protocol):
         self.used = 0.0
         self.complete = True
         self._transport: asyncio.Transport | None = None
-        self._reply: asyncio.Future[Reply] | None = None
+        self._done: ReplyFn | None = None
         self._parser: httptools.HttpResponseParser | None = None
+        self._head: Head | None = None
+        self._first = b""
         self._content_type = b""
         self._retry_after = ""
         self._encoded = False
@@ -62,15 +71,17 @@ class Connection(asyncio.Protocol):
 
     def request(self, message: bytes) -> asyncio.Future[Reply]:
         """Send a request; return what will be its response."""
-        self._reply = asyncio.get_running_loop().create_future()
-        self._parser = httptools.HttpResponseParser(self)
-        self._content_type, self._retry_after, self._encoded, self.complete = b"", "", False, False
-        self._parts, self._size, self._pieces = [], 0, None
+        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.send(message, partial(_settle, reply))
+        return reply
+
+    def send(self, message: bytes, done: ReplyFn) -> None:
+        """Send a request; `done` hears what comes of it."""
+        self._done, self._parser, self._pieces, self.complete = done, None, None, False
         if self._transport is None:
             self._fail("it closed the connection")
         else:
             self._outbox.write(self._transport, message)
-        return self._reply
 
     def close(self) -> None:
         """Close, whatever is under way."""
@@ -84,15 +95,28 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came."""
-        if self._parser is None or self.complete:
+        """Parse what came; no more than the body, if its head is that of the response before."""
+        if self.complete:
             self.close()  # nobody has asked anything
             return
+        if self._parser is None and self._head is not None and (start := self._head.body(data)):
+            self.complete = True
+            self._resolve(Reply(200, self._content_type, data[start:]))
+            return
+        parser = self._parser or self._begin(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"it does not speak HTTP: {error}")
             self.close()
+        self._first = b""
+
+    def _begin(self, data: bytes) -> httptools.HttpResponseParser:
+        """Make ready for a response that begins with this; return what will parse it."""
+        self._content_type, self._retry_after, self._encoded = b"", "", False
+        self._parts, self._size, self._head, self._first = [], 0, None, data
+        self._parser = parser = httptools.HttpResponseParser(self)
+        return parser
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that nothing more will come."""
@@ -131,26 +155,38 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Hand over a response that is complete."""
         self.complete = True
-        if self._parser is not None and not self._parser.should_keep_alive() and self._transport is not None:
+        keep_alive = self._parser is not None and self._parser.should_keep_alive()
+        if not keep_alive and self._transport is not None:
             self._transport.close()
         if self._pieces is not None:
             self._pieces.put_nowait(None)
-        else:
-            body = b"".join(self._parts)
-            self._resolve(Reply(self._status(), self._content_type, body, retry_after=self._retry_after))
+            return
+        status, body = self._status(), b"".join(self._parts)
+        if keep_alive and self._first.endswith(body) and status == HTTPStatus.OK and not self._retry_after:
+            self._head = head_of(self._first)
+        self._resolve(Reply(status, self._content_type, body, retry_after=self._retry_after))
 
     def _status(self) -> int:
         return self._parser.get_status_code() if self._parser is not None else 0
 
-    def _resolve(self, reply: Reply) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(reply)
+    def _resolve(self, reply: Reply | ConnectionLost) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            done(reply)
 
     def _fail(self, reason: str) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(ConnectionLost(reason))
+        self._resolve(ConnectionLost(reason))
         if self._pieces is not None:
             self._pieces.put_nowait(None)
+
+
+def _settle(future: asyncio.Future[Reply], reply: Reply | ConnectionLost) -> None:
+    if future.done():
+        return
+    if isinstance(reply, Reply):
+        future.set_result(reply)
+    else:
+        future.set_exception(reply)
 
 
 @dataclass(slots=True)

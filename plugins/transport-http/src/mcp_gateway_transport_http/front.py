@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal
 from mcp_gateway_transport_http.gate import Gate
+from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.outbox import Outbox
 
 PATH = "/mcp"
@@ -85,6 +86,18 @@ class FrontProtocol(HttpToolsProtocol):
         self._names: dict[str, str] = {}
         self._principal: Principal | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._data = b""
+        self._head: Head | None = None
+        self._between = True
+        self._quiet_since = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a plain call whose head is that of the one before; parse everything else."""
+        if self._head is not None and self._between and self._is_free() and self._is_answered(data, self._head):
+            return
+        self._data = data if self._between else b""
+        super().data_received(data)
+        self._data = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
@@ -97,7 +110,22 @@ class FrontProtocol(HttpToolsProtocol):
         self._front.outbox.flush()
         super().shutdown()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close if nothing has come for a while; the clock is not set anew for each plain call."""
+        self.timeout_keep_alive_task = None
+        if self._is_free():
+            left = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+            if left > 0:
+                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+            else:
+                super().timeout_keep_alive_handler()
+
     # -- what the parser tells
+
+    def on_message_begin(self) -> None:
+        """Take note that the parser is in the middle of a message."""
+        self._between = False
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take the white space around a value away: it is not part of it (RFC 9110, section 5.5)."""
@@ -122,6 +150,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a request that is held, if it is a plain call."""
+        self._between = True
         if self._held is None:
             super().on_message_complete()
             return
@@ -131,16 +160,34 @@ class FrontProtocol(HttpToolsProtocol):
             self._hand_on()
             super().on_message_complete()
             return
-        self._held = None
+        self._held, keep_alive = None, self.parser.should_keep_alive()
+        may_come_again = keep_alive and self._data.endswith(message) and self._front.gate.is_steady
+        self._head = head_of(self._data) if may_come_again else None
+        self._begin(answering, keep_alive=keep_alive)
+
+    # -- plain calls
+
+    def _is_answered(self, data: bytes, head: Head) -> bool:
+        """Answer a whole request that begins with this head, if it is a plain call; say whether it is."""
+        start = head.body(data)
+        length = len(data) - start
+        if not start or length > self._front.longest:
+            return False
+        if (text := str(length)) != self._names.get("content-length"):
+            self._names = {**self._names, "content-length": text}
+        answering = self._front.server.answer(data[start:], self._names, None)
+        if answering is not None:
+            self._begin(answering, keep_alive=True)
+        return answering is not None
+
+    def _begin(self, answering: Awaitable[DirectAnswer], *, keep_alive: bool) -> None:
         if session := self._names.get("mcp-session-id"):
             self._front.used(session)
-        turn = _Turn(keep_alive=self.parser.should_keep_alive())
+        turn = _Turn(keep_alive=keep_alive)
         self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
         task = self._answering = self.loop.create_task(self._answered(turn, answering))
         self.tasks.add(task)  # those that are waited for at the end
         task.add_done_callback(self.tasks.discard)
-
-    # -- plain calls
 
     def _is_free(self) -> bool:
         """Whether no request before this one is still under way on this connection."""
@@ -192,9 +239,17 @@ class FrontProtocol(HttpToolsProtocol):
                 turn.response_complete = True
                 if not turn.keep_alive:
                     self.transport.close()
-                self.on_response_complete()
+                self._complete()
         finally:
             self._front.outbox.busy -= 1
+
+    def _complete(self) -> None:
+        """Go on with the request behind this one, or wait for another."""
+        self._quiet_since = self.loop.time()
+        if self.pipeline or self.timeout_keep_alive_task is None:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
 
     async def _answer(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> DirectAnswer | None:
         """Wait for an answer; None if it could not be made."""

@@ -73,6 +73,11 @@ class Gate:
         response = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
         return await response(scope, receive, send)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether a request that may pass could have come at any other time; tokens of visitors expire."""
+        return self._visitors is None
+
     def admits(self, scope: Scope) -> bool:
         """Whether a request may pass, as far as that can be told at once."""
         if not self._guarded:
