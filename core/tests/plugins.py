@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -175,7 +175,7 @@ def everything(remotes: Mapping[str, Any] | None = None, **others: Any) -> Modul
 def providers_of(*plugins: ModuleType) -> Providers:
     """Load plugins of this process, and nothing else."""
     extra = [(f"plugin-{number}", made) for number, made in enumerate(plugins)]
-    return Providers.of(load_plugins(NOTHING_INSTALLED, extra=extra))
+    return Providers.of(replace(load_plugins(NOTHING_INSTALLED, extra=extra), left_out=()))
 
 
 def distribute(

@@ -13,7 +13,7 @@ from mcp_gateway.version import VERSION
 
 @pytest.fixture
 def no_plugins(monkeypatch):
-    monkeypatch.setenv("GATEWAY_PLUGINS", "no plugin has this name")
+    monkeypatch.setattr("mcp_gateway.loading._entry_points", lambda: iter(()))
 
 
 # -- check
@@ -38,7 +38,7 @@ def test_everything_that_is_wrong_is_told_at_once(run, servers, monkeypatch):
     assert (code, found["ok"]) == (1, False)
     assert len(found["problems"]) == 3
     assert "did you mean 'bm25'?" in found["problems"][0]
-    assert "server 'a': nobody reads the key 'comand'" in "".join(found["problems"])
+    assert "nobody reads the key 'comand'; did you mean 'command'?" in "".join(found["problems"])
     assert "no client transport is called 'pigeon'" in found["problems"][-1]
 
 
@@ -85,7 +85,26 @@ def test_what_is_installed_is_listed_and_what_is_selected_marked(run, servers):
 def test_a_plugin_to_disable_that_is_not_installed_is_a_warning(run, servers, monkeypatch):
     servers({"name": "a", "url": "http://x"})
     monkeypatch.setenv("GATEWAY_DISABLED_PLUGINS", "ranker-bm52")
-    assert "warning: environment: no plugin is called 'ranker-bm52'; installed: " in run("check")[1]
+    said = "warning: environment: GATEWAY_DISABLED_PLUGINS: no plugin is called 'ranker-bm52'"
+    assert said in run("check")[1]
+
+
+@pytest.mark.parametrize("command", ["check", "plugins", "serve"])
+def test_a_plugin_to_load_that_is_not_installed_is_named_with_what_there_is(run, servers, monkeypatch, command):
+    servers({"name": "a", "url": "http://x"})
+    monkeypatch.setenv("GATEWAY_PLUGINS", "everything,everythin")
+    code, out, err = run(command)
+    assert code == 1
+    [line] = (out + err).splitlines()
+    said = "GATEWAY_PLUGINS: no plugin is called 'everythin'; did you mean 'everything'?; installed: "
+    assert said in line
+    assert "everything" in line.partition("installed: ")[2]
+
+
+def test_a_list_of_plugins_without_a_name_is_refused(run, servers, monkeypatch):
+    servers({"name": "a", "url": "http://x"})
+    monkeypatch.setenv("GATEWAY_PLUGINS", ",")
+    assert "GATEWAY_PLUGINS: it names no plugin; unset it to load all" in run("check")[1]
 
 
 def test_what_is_installed_is_listed_for_programs_too(run, servers):

@@ -162,8 +162,20 @@ def test_the_place_of_a_mistake_is_right_in_a_file_with_comments_too(problem):
     assert "line 4, column 1: " in problem('{\n  // a comment\n  "servers": [[], []\n}')
 
 
-def test_an_empty_file_is_not_json(problem):
-    assert "line 1, column 1: Expecting value (the file is not JSON)" in problem("")
+@pytest.mark.parametrize("written", ["", " \n"])
+def test_an_empty_file_is_told_what_to_hold(problem, written):
+    assert 'servers.json: it is empty; write {"servers": [...]} or {"mcpServers": {...}}' in problem(written)
+
+
+@pytest.mark.parametrize(
+    "written, said",
+    [
+        ({"mcpServer": {}}, "nobody reads the key 'mcpServer'; did you mean 'mcpServers'?"),
+        ({"mcpServers": []}, "what 'mcpServers' holds is neither"),
+    ],
+)
+def test_a_file_without_servers_is_told_of_a_near_miss(problem, written, said):
+    assert problem(written).endswith(f'or {{"mcpServers": {{...}}}}; {said}')
 
 
 @pytest.mark.parametrize("written", ['[{"name": "a"}]', "3", "null", '"text"'])
@@ -207,10 +219,10 @@ def test_a_file_that_does_not_exist_says_which_variable_leads_to_it(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="it cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="it cannot be read: it is a folder; name the file in it"):
         read_entries(tmp_path)
     (tmp_path / "latin").write_bytes(b'{"servers": "\xff"}')
-    with pytest.raises(ConfigError, match="latin: it cannot be read: "):
+    with pytest.raises(ConfigError, match="latin: it cannot be read: it is not UTF-8; save it as UTF-8"):
         read_entries(tmp_path / "latin")
 
 

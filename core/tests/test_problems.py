@@ -9,6 +9,7 @@ from mcp_gateway.config.problems import did_you_mean, in_words
 
 
 class Model(BaseModel):
+    name: str
     port: int = 1
     headers: dict[str, int] = Field(default_factory=dict, alias="auth_headers")
 
@@ -29,14 +30,16 @@ class Model(BaseModel):
             "auth_headers.(a key that is not shown): Input should be a valid integer",
         ),
         ({"port": 2}, "port: anything but two"),
+        ({}, "name: it is missing"),
     ],
 )
 def test_a_problem_names_its_key_and_no_value(given, words):
     with pytest.raises(ValidationError) as caught:
-        Model.model_validate(given)
+        Model.model_validate({"name": "x", **given} if given else {})
     assert in_words(caught.value) == words
 
 
 def test_a_suggestion_is_made_for_what_is_near():
     assert did_you_mean("comand", ["command", "args"]) == "; did you mean 'command'?"
+    assert did_you_mean("bm25", ["ranker-regex", "ranker-bm25"]) == "; did you mean 'ranker-bm25'?"
     assert did_you_mean("zebra", ["command", "args"]) == ""

@@ -118,6 +118,12 @@ def test_a_name_that_nothing_is_near_to_brings_the_line_that_installs_it(shelf, 
     assert str(caught.value).endswith(f"is called '{name}'; installed: none; try: {line}")
 
 
+def test_a_name_that_is_left_out_on_purpose_is_not_to_be_installed(install):
+    install("mcp-gateway-ranker-hybrid", modules={"acme": ""}, ranker_acme="acme")
+    with pytest.raises(PluginError, match=r"DISABLED_PLUGINS leaves out mcp-gateway-ranker-hybrid, which brings it$"):
+        Providers.of(load_plugins(NOTHING_INSTALLED)).rankers["hybrid"]
+
+
 def test_no_package_is_named_that_anybody_might_have_published():
     with pytest.raises(PluginError, match=r"installed: none; install a plugin that brings it$"):
         providers_of().rankers["dense"]

@@ -76,6 +76,36 @@ def test_the_last_bound_of_a_call_is_never_shorter_than_the_wait_for_its_first_s
     assert (one(environ, max_call_time=5).timeout, one(environ, max_call_time=5).max_call_time) == (5, 5)
 
 
+def test_the_last_bound_of_all_calls_bounds_the_wait_of_servers_that_do_not_say_how_long_to_wait(one):
+    environ = {"MCP_GATEWAY_MAX_CALL_TIME": "5"}
+    assert (one(environ).timeout, one(environ).max_call_time) == (5, 5)
+    assert one({"MCP_GATEWAY_CONNECTION_TIMEOUT": "7200"}).timeout == 7200
+
+
+def test_an_entry_that_leads_nowhere_says_what_it_needs(problem):
+    said = problem({"name": "alpha"}, {"name": "beta", "comand": "x"})
+    needs = """it needs "command", the program to start (stdio), or "url", where it is (HTTP)"""
+    assert [line.partition("server_config.json: ")[2] for line in said.splitlines()] == [
+        f"server 'alpha': {needs}",
+        f"server 'beta': {needs}; nobody reads the key 'comand'; did you mean 'command'?",
+    ]
+
+
+def test_an_entry_that_leads_to_two_places_is_refused(problem):
+    assert """server 'alpha': it has both "command" and "url"; remove one of them""" in problem(command(url="http://x"))
+
+
+def test_in_a_clients_form_an_entry_that_leads_nowhere_is_left_out(read):
+    found = read({"mcpServers": {"alpha": {"comand": "x"}, "beta": {"command": "x"}}})
+    assert [spec.name for spec in found.specs] == ["beta"]
+    assert "nobody reads the key 'comand'; did you mean 'command'?" in found.disabled[0].reason
+
+
+def test_in_a_clients_form_a_key_of_another_plugin_is_suggested(read):
+    found = read({"mcpServers": {"alpha": {"type": "http", "url": "http://x", "comand": "x"}}})
+    assert found.warnings[0].endswith("does not read the key 'comand'; did you mean 'command'?")
+
+
 def test_a_description_is_one_line(one):
     assert one(description="of\n  two\tlines").description == "of two lines"
 
@@ -143,7 +173,7 @@ def test_a_name_that_would_make_full_names_ambiguous_is_refused(problem, name):
 
 def test_an_entry_must_have_a_name(problem):
     said = problem({"command": "x"})
-    assert "servers.0: name: Field required" in said
+    assert "servers.0: name: it is missing" in said
 
 
 def test_two_servers_of_one_name_are_refused(problem):
@@ -199,7 +229,7 @@ def test_every_problem_has_a_line_of_its_own(problem):
         ),
         ({"transport": 3}, "transport: Input should be a valid string"),
         ({"auth_type": "statics"}, "no auth strategy is called 'statics'; installed: forward, static; did you mean"),
-        ({"auth_type": "static"}, "auth_headers: Field required"),
+        ({"auth_type": "static"}, "auth_headers: it is missing"),
         ({"auth_type": "static", "auth_headers": {}}, "auth_headers: Dictionary should have at least 1 item"),
     ],
 )

@@ -76,6 +76,8 @@ def test_every_variable_is_described():
         ("MCP_GATEWAY_DEFAULT_CONNECTION_MODE", "sticky"),
         ("MCP_GATEWAY_CONNECTION_TIMEOUT", "-1"),
         ("GATEWAY_MAX_RESULTS", "0"),
+        ("GATEWAY_CONFIG_RELOAD", "-1"),
+        ("GATEWAY_CONFIG_RELOAD", "0.001"),
         ("MCP_GATEWAY_MAX_RETRIES", "1.5"),
         ("MCP_GATEWAY_MAX_RETRIES", "101"),
         ("MCP_GATEWAY_SESSION_IDLE_TIMEOUT", "0"),

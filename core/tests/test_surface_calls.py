@@ -197,7 +197,7 @@ async def test_calling_an_unknown_tool_directly_is_a_protocol_error(gateway, mod
         ({"tool_name": "nonsense"}, "malformed_name", "tool_search"),
         ({"tool_name": "alhpa__x"}, "unknown_server", "did you mean 'alpha'?"),
         ({"tool_name": "alpha__create_isue"}, "unknown_tool", "did you mean 'alpha__create_issue'?"),
-        ({}, "invalid_arguments", "tool_name: Field required"),
+        ({}, "invalid_arguments", "tool_name: it is missing"),
         ({"tool_name": "alpha__x", "arguments": 3}, "invalid_arguments", "arguments"),
         ({"tool_name": "alpha__x", "args": {}}, "invalid_arguments", "args"),
         ({"tool_name": "alpha__x", "auth_header": ""}, "invalid_arguments", "auth_header"),

@@ -156,7 +156,7 @@ async def test_a_search_may_ask_for_the_reasons(gateway):
         ({"query": "x", "server": "gti"}, "unknown_server", "did you mean 'git'?"),
         ({"query": "x", "server": 3}, "invalid_arguments", "server"),
         ({"query": "x" * 201}, "query_too_long", "the query has 201 characters; use at most 200"),
-        ({}, "invalid_arguments", "tool_search: query: Field required"),
+        ({}, "invalid_arguments", "tool_search: query: it is missing"),
         ({"query": "x", "limit": 1}, "invalid_arguments", "limit"),
         ({"query": "x", "max_results": "many"}, "invalid_arguments", "max_results"),
         ({"query": "x", "ranker": "bm52"}, "unknown_ranker", "did you mean 'bm25'?"),

@@ -41,13 +41,17 @@ _OURS = frozenset(
 
 @dataclass(frozen=True)
 class Shelf(Generic[ProductT]):
-    """The providers of one kind, by name. `distribution` begins the names of its published plugins."""
+    """The providers of one kind, by name. `distribution` begins the names of its published plugins.
+
+    `left_out` are the distributions of plugins, of any kind, that the configuration leaves out.
+    """
 
     kind: str
     distribution: str
     providers: Mapping[str, Provider[Any, ProductT]]
     origins: Mapping[str, Origin]
     faults: tuple[Fault, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
     def __getitem__(self, name: str) -> Provider[Any, ProductT]:
         """Return the provider called `name`.
@@ -70,6 +74,8 @@ class Shelf(Generic[ProductT]):
         words = [f"no {self.kind} is called {name!r}; installed: {installed}"]
         if close := get_close_matches(name.lower(), self.providers, n=1):
             words.append(f"did you mean {close[0]!r}?")
+        elif (package := _package(self.distribution, name)) in self.left_out:
+            words.append(f"GATEWAY_PLUGINS or GATEWAY_DISABLED_PLUGINS leaves out {package}, which brings it")
         else:
             words.append(where_from(self.distribution, name))
         words += [f"this plugin failed to load: {fault}" for fault in self.faults]
@@ -78,8 +84,12 @@ class Shelf(Generic[ProductT]):
 
 def where_from(distribution: str, name: str) -> str:
     """Say how to install the plugin of that name. No package but ours is named: anybody may own the name."""
-    package = _RENAMED.get(f"{distribution}-{name}", f"{distribution}-{name}")
+    package = _package(distribution, name)
     return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
+
+
+def _package(distribution: str, name: str) -> str:
+    return _RENAMED.get(f"{distribution}-{name}", f"{distribution}-{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,8 @@ def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any
                 )
             providers[provider.name] = provider
             origins[provider.name] = origin
-    return Shelf(kind, distribution, providers, origins, tuple(faults))
+    left_out = frozenset(origin.distribution for origin in loaded.left_out)
+    return Shelf(kind, distribution, providers, origins, tuple(faults), left_out)
 
 
 def _checked(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:

@@ -1,5 +1,6 @@
 import pytest
 from mcp_gateway_ranker_bm25 import mcp_gateway_rankers
+from pydantic import ValidationError
 
 from mcp_gateway.plugin import Document, Hits, Parameter, Query
 
@@ -130,6 +131,15 @@ async def test_a_configuration_adds_words_that_mean_the_same():
     assert await ids("k8s", documents=tools) == []
     assert await ids("k8s", documents=tools, aliases=aliases) == ["s__kubernetes_apply"]
     assert set(await ids("pr", documents=tools, aliases=aliases)) == {"s__pr_state", "s__create_pull_request"}
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    ["k8s", "k8s =", "= kubernetes", "k8s = !", "pr = pull request, k8s", "k8s = kubernetes; pr = x", "a b = c d"],
+)
+def test_aliases_that_say_nothing_are_refused_with_the_form(aliases):
+    with pytest.raises(ValidationError, match=r"GATEWAY_BM25_ALIASES[\s\S]*write k8s = kubernetes, pr = pull request"):
+        PROVIDER.bind({"GATEWAY_BM25_ALIASES": aliases})
 
 
 async def test_tools_of_a_server_that_is_named_are_preferred():

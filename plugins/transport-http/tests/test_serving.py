@@ -108,6 +108,19 @@ async def test_an_address_that_is_not_ours_is_a_configuration_error(host):
         {"GATEWAY_PORT": "x"},
         {"GATEWAY_AUTH_TOKEN": "s3cr3t"},
         {"GATEWAY_SHUTDOWN_GRACE": "-1"},
+        {"GATEWAY_MAX_REQUEST_BYTES": "1"},
+        {"GATEWAY_HOST": " "},
+        {"GATEWAY_HOST": "127.0.0.1:8080"},
+        {"GATEWAY_HOST": "http://127.0.0.1"},
+        {"GATEWAY_ALLOWED_HOSTS": "*"},
+        {"GATEWAY_ALLOWED_HOSTS": "gate.example:443"},
+        {"GATEWAY_ALLOWED_HOSTS": "ok.example, https://gate.example"},
+        {"GATEWAY_CORS_ORIGINS": "app.example"},
+        {"GATEWAY_CORS_ORIGINS": "https://app.example/"},
+        {"GATEWAY_AUTH_AUDIENCE": "https://gate.example/mcp"},
+        {"GATEWAY_AUTH_SCOPES": "mcp:use"},
+        {"GATEWAY_AUTH_JWKS": "https://login.example/keys"},
+        {"GATEWAY_PUBLIC_URL": "https://gate.example/mcp"},
     ],
     ids=str,
 )
@@ -138,6 +151,12 @@ def test_an_authorization_server_without_what_tokens_are_checked_against_is_refu
 def test_an_audience_that_is_no_url_goes_with_the_public_url():
     source = {**ISSUER, "GATEWAY_AUTH_AUDIENCE": "api://gate", "GATEWAY_PUBLIC_URL": "https://gate.example/mcp"}
     assert PROVIDER.options.model_validate(source).resource == "https://gate.example/mcp"
+
+
+@pytest.mark.parametrize("host, taken", [("::1", "::1"), ("[::1]", "::1"), ("my_host", "my_host"), ("a-b.c", "a-b.c")])
+def test_addresses_may_be_written_as_in_a_url(host, taken):
+    options = PROVIDER.options.model_validate({"GATEWAY_HOST": host, "GATEWAY_ALLOWED_HOSTS": host})
+    assert (options.host, options.allowed_hosts) == (taken, (taken,))
 
 
 def test_by_default_it_listens_everywhere_with_the_gate_shut():

@@ -190,6 +190,11 @@ def test_there_must_be_a_program():
         PROVIDER.bind({"args": ["s3cr3t"]})
 
 
+def test_an_address_is_no_program():
+    with pytest.raises(ValidationError, match='"transport": "http"'):
+        PROVIDER.bind({"url": "https://example.org/mcp"})
+
+
 @pytest.mark.parametrize("wrong", [{"args": "s3cr3t"}, {"env": ["s3cr3t"]}, {"env": {"KEY": ["s3cr3t"]}}], ids=str)
 def test_wrong_options_are_refused_without_showing_them(wrong):
     with pytest.raises(ValidationError) as caught:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from mcp_gateway.config.problems import did_you_mean
 from mcp_gateway.config.servers import ServerFile, read_servers
 from mcp_gateway.config.settings import (
     Environment,
@@ -18,6 +19,7 @@ from mcp_gateway.config.settings import (
     stray_variables,
 )
 from mcp_gateway.loading import Loaded, load_plugins
+from mcp_gateway.plugin import PluginError
 from mcp_gateway.providers import Providers
 
 _OPTIONS = {
@@ -47,8 +49,12 @@ class Reading:
 
     @cached_property
     def loaded(self) -> Loaded:
-        """The plugins."""
-        return load_plugins(plugin_choice(self.environ))
+        """The plugins. All that are to be loaded must be there."""
+        choice = plugin_choice(self.environ)
+        loaded = load_plugins(choice)
+        if unknown := _unknown("GATEWAY_PLUGINS", choice.only, loaded):
+            raise PluginError("\n".join(unknown))
+        return loaded
 
     @cached_property
     def providers(self) -> Providers:
@@ -75,10 +81,15 @@ class Reading:
         return [*self.servers.warnings, *stray_variables(self.environ, self.providers), *self._strange_plugins()]
 
     def _strange_plugins(self) -> list[str]:
-        """Say which plugins are to be chosen or disabled that are not installed."""
-        choice, loaded = plugin_choice(self.environ), self.loaded
-        installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
-        return [
-            f"environment: no plugin is called {name!r}; installed: {', '.join(sorted(installed)) or 'none'}"
-            for name in sorted({*choice.only, *choice.disabled} - installed)
-        ]
+        """Say which plugins are to be left out that are not there anyway."""
+        return _unknown("GATEWAY_DISABLED_PLUGINS", plugin_choice(self.environ).disabled, self.loaded)
+
+
+def _unknown(variable: str, names: Collection[str], loaded: Loaded) -> list[str]:
+    """Say which of the plugins that a variable names are not installed."""
+    installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
+    there = f"installed: {', '.join(sorted(installed)) or 'none'}"
+    return [
+        f"environment: {variable}: no plugin is called {name!r}{did_you_mean(name, sorted(installed))}; {there}"
+        for name in sorted({*names} - installed)
+    ]

@@ -23,6 +23,9 @@ _TRANSPORTS = {
     "remote": "http",
 }
 _CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
+_WAYS = ("command", "url")
+_PLACES = ("servers", "mcpServers")
+_FORMS = 'write {"servers": [...]} or {"mcpServers": {...}}'
 _MILLISECONDS = 1000
 MAX_SECONDS = 10**9
 """More than any time that a configuration can mean."""
@@ -36,12 +39,14 @@ class RawEntry:
     """One server as the file describes it, in the keys of the native form, not yet checked.
 
     In a client's form (`foreign`) keys that nobody reads are the client's own, and only a warning.
+    `unclear` says why it cannot be told how to reach the server.
     """
 
     where: str
     keys: Mapping[str, Any]
     foreign: bool
     warnings: tuple[str, ...] = field(default=())
+    unclear: str = ""
 
 
 def read_entries(path: Path) -> list[RawEntry]:
@@ -55,9 +60,9 @@ def read_entries(path: Path) -> list[RawEntry]:
     if not isinstance(document, dict):
         raise ConfigError(f'{path}: it must hold a JSON object, such as {{"servers": []}}')
     native = document.get("servers")
-    foreign = [document[key] for key in ("servers", "mcpServers") if isinstance(document.get(key), dict)]
+    foreign = [document[key] for key in _PLACES if isinstance(document.get(key), dict)]
     if not isinstance(native, list) and not foreign:
-        raise ConfigError(f'{path}: it has no servers: write {{"servers": [...]}} or {{"mcpServers": {{...}}}}')
+        raise ConfigError(f"{path}: it has no servers: {_FORMS}{_near_miss(document)}")
     entries: list[RawEntry] = []
     if isinstance(native, list):
         _refuse_strangers(path, document)
@@ -67,13 +72,28 @@ def read_entries(path: Path) -> list[RawEntry]:
     return entries
 
 
+def _near_miss(document: Mapping[str, Any]) -> str:
+    """Say what stands where the servers are looked for, or near to it."""
+    for key in document:
+        if key in _PLACES:
+            return f"; what {key!r} holds is neither"
+        if near := did_you_mean(key, _PLACES):
+            return f"; nobody reads the key {key!r}{near}"
+    return ""
+
+
 def _parsed(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; set SERVER_CONFIG_PATH to the file of servers") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: it cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: it cannot be read: it is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        reason = "it is a folder; name the file in it" if path.is_dir() else error.strerror
+        raise ConfigError(f"{path}: it cannot be read: {reason}") from None
+    if not text.strip():
+        raise ConfigError(f"{path}: it is empty; {_FORMS}")
     try:
         return _json(text)
     except ConfigError as error:
@@ -125,7 +145,9 @@ def _native(path: Path, number: int, item: Any) -> RawEntry:
         raise ConfigError(f"{path}: servers.{number}: it must be an object")
     name = item.get("name")
     where = f"{path}: server {name!r}" if isinstance(name, str) else f"{path}: servers.{number}"
-    return RawEntry(where, _with_transport(_without_nulls(item)), foreign=False)
+    keys = _without_nulls(item)
+    unclear = _unclear(keys)
+    return RawEntry(where, _with_transport(keys), foreign=False, unclear=unclear)
 
 
 def _foreign(path: Path, name: str, item: Any) -> RawEntry:
@@ -148,11 +170,23 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
     if isinstance(keys.get("timeout"), int | float) and _MILLISECONDS <= keys["timeout"] <= _MILLISECONDS * MAX_SECONDS:
         keys["timeout"] /= _MILLISECONDS
         warnings.append(f"its timeout is taken as milliseconds: {keys['timeout']:g} s")
-    return RawEntry(f"{path}: server {name!r}", _with_transport(keys), foreign=True, warnings=tuple(warnings))
+    where, unclear = f"{path}: server {name!r}", _unclear(keys)
+    return RawEntry(where, _with_transport(keys), foreign=True, warnings=tuple(warnings), unclear=unclear)
 
 
 def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None or key == "namespace"}
+
+
+def _unclear(keys: Mapping[str, Any]) -> str:
+    """Say why it cannot be told how to reach a server, if it cannot."""
+    ways = [key for key in (*_WAYS, "transport", "type") if key in keys]
+    if ways == [*_WAYS]:
+        return 'it has both "command" and "url"; remove one of them'
+    if ways:
+        return ""
+    near = [f"; nobody reads the key {key!r}{meant}" for key in keys if (meant := did_you_mean(key, _WAYS))]
+    return f'it needs "command", the program to start (stdio), or "url", where it is (HTTP){"".join(near)}'
 
 
 def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:

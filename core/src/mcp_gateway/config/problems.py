@@ -14,12 +14,13 @@ _KEY = re.compile(r"[\w$.-]{1,64}|\[key\]")
 def in_words(error: ValidationError) -> str:
     """Say what is wrong with which key: `port: Input should be less than or equal to 65535`."""
     problems = error.errors(include_input=False, include_url=False)
-    return "; ".join(f"{_path(problem['loc'])}{_message(problem['msg'])}" for problem in problems)
+    return "; ".join(f"{_path(problem['loc'])}{_message(problem['type'], problem['msg'])}" for problem in problems)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or nothing if no known word is near."""
-    close = get_close_matches(word, list(known), n=1)
+    """Return `; did you mean 'x'?` for a known word that is near, or that ends with -`word`; else nothing."""
+    known = list(known)
+    close = get_close_matches(word, known, n=1) or [other for other in known if other.endswith(f"-{word}")]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -29,5 +30,5 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "".join(f"{part}." for part in parts).removesuffix(".") + (": " if location else "")
 
 
-def _message(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _message(kind: str, message: str) -> str:
+    return "it is missing" if kind == "missing" else message.removeprefix("Value error, ")

@@ -170,6 +170,8 @@ class _Reading:
         if raw.keys.get("enabled") is False:
             self._leave_out(raw.keys.get("name"))  # even if it has variables that are not set
             return
+        if raw.unclear:
+            raise ConfigError(raw.unclear)
         try:
             keys: dict[str, Any] = expand(dict(raw.keys), self._environ)
         except Unset as error:
@@ -197,7 +199,8 @@ class _Reading:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_strangers(raw, entry, keys, readers)
         environment = self._environment
-        timeout = entry.timeout or environment.timeout
+        limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
+        timeout = entry.timeout or min(environment.timeout, limit)
         self.specs.append(
             ServerSpec(
                 name=entry.name,
@@ -245,7 +248,7 @@ class _Reading:
             if key in known or key.startswith("x-"):
                 continue
             if raw.foreign:
-                near = did_you_mean(key, known)
+                near = did_you_mean(key, known | self._all_keys())
                 self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}{near}")
             elif not (owners := self._owners(key)):
                 raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known | self._all_keys())}")

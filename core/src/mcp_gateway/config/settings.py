@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.forms import MAX_SECONDS
 from mcp_gateway.config.problems import did_you_mean, in_words
@@ -23,6 +23,15 @@ LogFormat = Literal["auto", "console", "json"]
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 Lower = Annotated[str, _in_lower_case]
 ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
+_MIN_RELOAD = 0.01
+
+
+def _not_always(seconds: float) -> float:
+    if 0 < seconds < _MIN_RELOAD:
+        raise ValueError(f"it should be at least {_MIN_RELOAD:g}, or 0")
+    return seconds
+
+
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
@@ -32,7 +41,7 @@ class Environment(Options):
     server_config: Path = Field(
         Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
     )
-    config_reload: float = Field(
+    config_reload: Annotated[float, AfterValidator(_not_always)] = Field(
         1.0,
         ge=0,
         le=MAX_SECONDS,
@@ -151,9 +160,17 @@ def read_environ(start: Path | None = None) -> dict[str, str]:
 
 
 def plugin_choice(environ: Mapping[str, str]) -> Choice:
-    """Return which plugins may load."""
+    """Return which plugins may load.
+
+    Raises:
+        ConfigError: a variable is wrong; the message names it.
+
+    """
     environment = read_environment(environ)
-    return Choice(only=_listed(environment.plugins), disabled=_listed(environment.disabled_plugins))
+    only = _listed(environment.plugins)
+    if environment.plugins and not only:
+        raise ConfigError("environment: GATEWAY_PLUGINS: it names no plugin; unset it to load all")
+    return Choice(only, disabled=_listed(environment.disabled_plugins))
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
@@ -183,7 +200,7 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
         (providers.rankers, environment.ranker),
     )
     if missing := [shelf.absence(name) for shelf, name in chosen if name not in shelf.providers]:
-        if not any(shelf.providers for shelf in providers.shelves):
+        if not any(shelf.providers or shelf.left_out for shelf in providers.shelves):
             missing.append(f"no plugins are installed at all; the default ones come with: {EVERYTHING}")
         raise PluginError("\n".join(f"environment: {line}" for line in missing))
     try:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mcp_gateway.plugin import Options, Provider, Ranker, hookimpl
 
 GATEWAY_API = 1
 
 
+_WORD = re.compile(r"[^\W_]+")
+
+
+def _are_aliases(text: str) -> str:
+    """Take a configuration for right in which every group has two sides, and one of them is a single word."""
+    for group in filter(str.strip, text.split(",")):
+        sides = [len(_WORD.findall(side)) for side in group.split("=")]
+        if len(sides) < 2 or 0 in sides or 1 not in sides or ";" in group:  # noqa: PLR2004  # this equals that
+            raise ValueError(
+                f"{group.strip()!r} does not say which word means what; write k8s = kubernetes, pr = pull request"
+            )
+    return text
+
+
 class Bm25Options(Options):
     """What is read from the environment."""
 
-    aliases: str = Field(
+    aliases: Annotated[str, AfterValidator(_are_aliases)] = Field(
         "",
         alias="GATEWAY_BM25_ALIASES",
         description="Words that mean the same in your tools: k8s = kubernetes, pr = pull request",

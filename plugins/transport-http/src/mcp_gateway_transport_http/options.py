@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
@@ -9,6 +10,8 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Fi
 from mcp_gateway.plugin import Options, is_link_local
 
 _MIN_TOKEN = 8
+_NAME = re.compile(r"[\w.-]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
 _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
@@ -27,7 +30,29 @@ def _is_token(token: SecretStr) -> SecretStr:
     return token
 
 
+def _is_host(host: str) -> str:
+    host = host.strip()
+    if not host or re.search(r"[\s/]", host) or (host.count(":") == 1):
+        raise ValueError("it must be an address alone, such as 127.0.0.1; the port goes into GATEWAY_PORT")
+    return host.strip("[]")
+
+
+def _are_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    bare = tuple(host.strip("[]") for host in hosts)
+    if not all(_NAME.fullmatch(host) or (host.count(":") > 1 and "/" not in host) for host in bare):
+        raise ValueError("write names alone, such as gateway.example: no http://, no port, no *")
+    return bare
+
+
+def _are_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("write origins as browsers send them, such as https://app.example: no path, no / at the end")
+    return origins
+
+
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Names = Annotated[Listed, AfterValidator(_are_names)]
+Origins = Annotated[Listed, AfterValidator(_are_origins)]
 
 
 class HttpOptions(Options):
@@ -51,7 +76,11 @@ class ListenOptions(Options):
 
     model_config = ConfigDict(url_preserve_empty_path=True)
 
-    host: str = Field("0.0.0.0", alias="GATEWAY_HOST", description="The address to listen at")  # noqa: S104  # the gate keeps others out
+    host: Annotated[str, AfterValidator(_is_host)] = Field(
+        "0.0.0.0",  # noqa: S104  # the gate keeps others out
+        alias="GATEWAY_HOST",
+        description="The address to listen at",
+    )
     port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; 0: a free one")
     token: Annotated[SecretStr, AfterValidator(_is_token)] | None = Field(
         None, alias="GATEWAY_AUTH_TOKEN", description="The token that every client must send"
@@ -69,14 +98,14 @@ class ListenOptions(Options):
     public_url: HttpUrl | None = Field(
         None, alias="GATEWAY_PUBLIC_URL", description="The URL of this gateway's /mcp, if that is no audience"
     )
-    cors_origins: Listed = Field(
+    cors_origins: Origins = Field(
         (), alias="GATEWAY_CORS_ORIGINS", description="Origins of web pages that may use the gateway"
     )
-    allowed_hosts: Listed = Field(
+    allowed_hosts: Names = Field(
         (), alias="GATEWAY_ALLOWED_HOSTS", description="Names by which the gateway may be called, beside localhost"
     )
     max_request_bytes: int = Field(
-        4 << 20, gt=0, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+        4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
     )
     max_requests: int = Field(
         5000, ge=1, alias="GATEWAY_MAX_REQUESTS", description="How many requests and streams may be open at a time"
@@ -106,8 +135,16 @@ class ListenOptions(Options):
 
     @model_validator(mode="after")
     def _settled(self) -> Self:
-        """Refuse an authorization server without what tokens are checked against."""
+        """Refuse an authorization server without what tokens are checked against, and that without a server."""
         if self.issuer is None:
+            of_issuers: dict[str, object] = {
+                "GATEWAY_AUTH_AUDIENCE": self.audiences,
+                "GATEWAY_AUTH_SCOPES": self.scopes,
+                "GATEWAY_AUTH_JWKS": self.jwks,
+                "GATEWAY_PUBLIC_URL": self.public_url,
+            }
+            if idle := [name for name, value in of_issuers.items() if value]:
+                raise ValueError(f"{' and '.join(idle)} lets nobody in without GATEWAY_AUTH_ISSUER; set that, too")
             return self
         if not self.audiences:
             raise ValueError("with GATEWAY_AUTH_ISSUER, set GATEWAY_AUTH_AUDIENCE: tokens for others open nothing here")

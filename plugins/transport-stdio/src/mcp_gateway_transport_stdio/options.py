@@ -36,6 +36,8 @@ class StdioOptions(Options):
     def _has_a_command(self) -> StdioOptions:
         if not self.program:
             raise ValueError('command: a stdio server needs the program to start, such as "command": "uvx"')
+        if "://" in self.program:
+            raise ValueError('a URL is no program to start; write it as "url", with "transport": "http"')
         return self
 
     @property
@@ -57,5 +59,5 @@ class StdioServerOptions(Options):
     """How much is read from the client."""
 
     max_request_bytes: int = Field(
-        4 << 20, gt=0, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+        4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
     )
