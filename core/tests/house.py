@@ -18,6 +18,7 @@ from mcp_gateway.plugin import Bound
 from mcp_gateway.providers import Providers
 from mcp_gateway.sessions.greeting import _initialize, negotiate
 from mcp_gateway.sessions.peer import Peer, connected
+from mcp_gateway.surface.server import GatewayServer
 
 from .plugins import everything, providers_of
 from .remotes import PATIENCE, Json
@@ -62,7 +63,14 @@ async def gateway(
     servers = read(folder, {"servers": entries}, providers, **(environ or {}))
     with anyio.fail_after(6 * PATIENCE):
         async with running(read_settings(environ or {}, providers), servers) as opened:
+            await opened.reception.server()
             yield opened
+
+
+def server_of(opened: Running) -> GatewayServer:
+    """Return what an open gateway has in front of it."""
+    assert opened.reception.opened is not None
+    return opened.reception.opened
 
 
 @asynccontextmanager
@@ -73,7 +81,7 @@ async def client(opened: Running, *, modern: bool = True, heard: list[str] | Non
         if heard is not None:
             heard.append(method)
 
-    async with connected(InMemoryTransport(opened.server), on_announced=notified) as peer:
+    async with connected(InMemoryTransport(await opened.reception.server()), on_announced=notified) as peer:
         await (negotiate(peer) if modern else _initialize(peer))
         yield peer
 

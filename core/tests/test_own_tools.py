@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
+from mcp_gateway.surface.hello import instructions
 from mcp_gateway.surface.own_tools import (
     CallArguments,
     DiscoverArguments,
     SearchArguments,
-    instructions,
     own_tools,
 )
 

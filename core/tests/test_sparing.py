@@ -18,6 +18,17 @@ def test_the_gateway_starts_without_what_it_does_not_use_of_the_sdk():
     ]
 
 
+def test_the_gateway_is_put_together_without_the_sdks_server_which_is_loaded_after_the_greeting():
+    late = ("mcp.server.lowlevel.server", "mcp_types.methods", "starlette", "uvicorn", "mcp_gateway.surface.server")
+    assert printed(START + f"print(*[name in sys.modules for name in {late}])") == ["False"] * len(late)
+
+
+def test_log_lines_are_written_without_rich_where_that_is_installed(tmp_path):
+    (tmp_path / "rich.py").write_text("raise SystemExit('somebody imported rich')")
+    find = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    assert printed(find + START + "print('structlog' in sys.modules, 'rich' in sys.modules)") == ["True", "False"]
+
+
 def test_everything_of_the_sdk_is_there_for_who_asks():
     ask = "from mcp import Client; from mcp.server import MCPServer; import mcp; "
     assert printed(START + ask + "print(Client.__name__, type(mcp).__name__)") == ["Client", "module"]

@@ -15,7 +15,7 @@ from mcp_gateway.interaction import Interaction
 from mcp_gateway.plugin import ANONYMOUS
 from mcp_gateway.sessions.exchange import Exchange
 
-from .house import ask, client
+from .house import ask, client, server_of
 from .remotes import Remote, text, tool, until
 
 eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
@@ -38,7 +38,7 @@ async def listed(visitor):
 
 
 def sdk_client(opened, mode="auto"):
-    return Client(InMemoryTransport(opened.server), mode=mode)
+    return Client(InMemoryTransport(server_of(opened)), mode=mode)
 
 
 # -- listing
@@ -114,7 +114,7 @@ async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gat
 
 async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
     alpha = Remote(tool("x"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(opened.server)) as visitor:
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(server_of(opened))) as visitor:
         await visitor.list_tools()
         async with visitor.listen(tools_list_changed=True) as news:
             alpha.tools = [tool("y")]

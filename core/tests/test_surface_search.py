@@ -13,7 +13,7 @@ from mcp.client._memory import InMemoryTransport
 from mcp_gateway.plugin import Hit, Hits, Match
 from mcp_gateway.surface.own_tools import own_tools
 
-from .house import ask, client
+from .house import ask, client, server_of
 from .plugins import Words
 from .remotes import Remote, text, tool
 
@@ -74,7 +74,7 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
 async def test_the_sdks_own_client_can_search_and_call(gateway, mode):
     alpha = Remote(tool("echo", "Say it back"))
     alpha.answers["echo"] = text("hello")
-    async with gateway({"alpha": alpha}) as opened, Client(InMemoryTransport(opened.server), mode=mode) as visitor:
+    async with gateway({"alpha": alpha}) as opened, Client(InMemoryTransport(server_of(opened)), mode=mode) as visitor:
         listed = await visitor.list_tools()
         assert [item.name for item in listed.tools] == ["tool_search", "discover_tools", "call_remote_tool"]
         found = await visitor.call_tool("tool_search", {"query": "echo"})

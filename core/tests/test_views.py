@@ -17,7 +17,7 @@ from mcp_gateway.search import Search
 from mcp_gateway.states import State
 from mcp_gateway.views import _until_quiet
 
-from .house import ask, client, spec
+from .house import ask, client, server_of, spec
 from .plugins import Shelf, WordIndex, Words
 from .remotes import Remote, tool, until
 
@@ -92,7 +92,7 @@ async def test_on_the_direct_lane_a_tool_of_anothers_is_as_unknown_as_on_the_oth
         answers = {}
         for caller in (ANNA, BOB):
             sent = {**HEADERS, "mcp-name": "own__diary", **caller.headers}
-            answering = opened.server.answer(call("own__diary"), sent)
+            answering = server_of(opened).answer(call("own__diary"), sent)
             assert answering is not None
             answers[caller.client] = json.loads((await answering).message)
         assert answers["anna"]["result"]["content"][0]["text"] == "done"

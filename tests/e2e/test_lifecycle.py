@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from support import GATEWAY, PATIENCE, Workshop, is_alive, lines_of, plain_entry, until
-from wire import HttpClient, PipeClient
+from wire import INFO, HttpClient, PipeClient, enveloped
 
 
 def child_of(log: Path) -> int:
@@ -34,6 +35,30 @@ def test_a_signal_ends_the_gateway_and_its_children(
     gateway.wait_for("discovered")
     assert gateway.end(number) == 0
     assert not is_alive(child)
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_greeting_is_answered_once_and_what_is_sent_with_it_after_it(workshop: Workshop, modern: bool) -> None:
+    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config()))
+    params: Any = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": INFO}
+    first = ("server/discover", enveloped({})) if modern else ("initialize", params)
+    sent: list[Any] = [
+        {"jsonrpc": "2.0", "id": "first", "method": first[0], "params": first[1]},
+        *([] if modern else [{"jsonrpc": "2.0", "method": "notifications/initialized"}]),
+        {"jsonrpc": "2.0", "id": "second", "method": "tools/list", "params": enveloped({}) if modern else {}},
+        {"jsonrpc": "2.0", "id": "first", "method": "prompts/list", "params": enveloped({}) if modern else {}},
+    ]
+    assert gateway.popen.stdin is not None
+    assert gateway.popen.stdout is not None
+    gateway.popen.stdin.write("".join(f"{json.dumps(message)}\n" for message in sent))
+    gateway.popen.stdin.flush()
+    answers = [json.loads(gateway.popen.stdout.readline()) for _ in range(3)]
+    assert [answer["id"] for answer in answers] == ["first", "second", "first"]
+    assert [sorted(set(answer["result"]) & {"capabilities", "tools", "prompts"}) for answer in answers] == [
+        ["capabilities"],
+        ["tools"],
+        ["prompts"],
+    ]
 
 
 def test_the_end_of_standard_input_ends_the_gateway_and_its_children(workshop: Workshop, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import anyio
@@ -28,9 +28,11 @@ from mcp_gateway.pinning import Pinning
 from mcp_gateway.pinshelf import open_shelf
 from mcp_gateway.plugin import (
     Bound,
+    EarlyTransport,
     GatewayError,
     OneClient,
     Ranker,
+    ServerTransport,
     StorageBackend,
     Surroundings,
 )
@@ -46,8 +48,8 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.shared import Shared
 from mcp_gateway.steady import Steady
 from mcp_gateway.subscriptions import Subscriptions
+from mcp_gateway.surface.reception import Reception
 from mcp_gateway.surface.results import Results
-from mcp_gateway.surface.server import GatewayServer
 from mcp_gateway.tasks import Tasks
 from mcp_gateway.views import Views
 
@@ -56,10 +58,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An open gateway, the MCP server in front of it, and what changes its servers."""
+    """An open gateway, who receives clients in front of it, and what changes its servers."""
 
     gateway: Gateway
-    server: GatewayServer
+    reception: Reception
     reloading: Reloading
 
 
@@ -100,9 +102,9 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         gateway = Gateway(
             registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
-        server = GatewayServer(gateway, tasks, _results(environment), direct=environment.direct)
+        reception = Reception(gateway, tasks, _results(environment), direct=environment.direct)
         discovery.start(after_greeting=one_client)
-        yield Running(gateway, server, Reloading(registry, fitting, pool, discovery, personal, tasks))
+        yield Running(gateway, reception, Reloading(registry, fitting, pool, discovery, personal, tasks))
 
 
 def _results(environment: Environment) -> Results:
@@ -126,10 +128,32 @@ async def _background() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
+async def _served(transport: ServerTransport, reception: Reception) -> None:
+    """Let a transport serve: at once if it can do with a reception, else when the gateway's server is there."""
+
+    def ready(where: str) -> None:
+        log.info("ready", where=where)
+
+    if isinstance(transport, EarlyTransport):
+        await transport.serve_early(reception, ready=ready)
+    else:
+        await transport.serve(await reception.server(), ready=ready)
+
+
 def _started() -> None:
     """Collect garbage from now on, but never look again at what the start has made: it stays."""
     gc.freeze()
     gc.enable()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Do not look for garbage among what stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        _started()
 
 
 async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
@@ -153,8 +177,9 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
                     if reread is not None:
                         it.reloading.start(settings.environment, reread)
                     _started()
+                    it.reception.loading = _undisturbed
                     with ending.serving:
-                        await transport.serve(it.server, ready=lambda where: log.info("ready", where=where))
+                        await _served(transport, it.reception)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

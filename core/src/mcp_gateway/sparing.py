@@ -1,12 +1,14 @@
-"""Sparing imports: packages of the MCP SDK whose `__init__` imports all that they have wait until that is asked for.
+"""Sparing imports: what libraries would import without need is left out, or waits until somebody asks for it.
 
-The gateway uses some of their modules. What it does not use, such as the SDK's own high-level server and
-client, would take a fifth of its start and nine megabytes.
+Packages of the MCP SDK import in their `__init__` all that they have, such as its own high-level server and
+client: a fifth of the start, and nine megabytes. structlog imports rich, if that is installed, for
+tracebacks with the values of variables, which could be secrets.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
@@ -27,7 +29,8 @@ class _Later(ModuleType):
 
 
 def spare_imports() -> None:
-    """Let the packages wait, unless they have been imported already."""
+    """Let the packages wait, unless they have been imported already, and hide rich from structlog."""
+    _import_without("structlog", "rich")
     for name in _LATER:
         if name in sys.modules:
             continue
@@ -40,3 +43,14 @@ def spare_imports() -> None:
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, package)
+
+
+def _import_without(module: str, hidden: str) -> None:
+    """Import a module as if an optional package that it would use were not installed."""
+    if hidden in sys.modules:
+        return
+    sys.modules[hidden] = None  # type: ignore[assignment]  # what Python takes for "cannot be imported"
+    try:
+        import_module(module)
+    finally:
+        del sys.modules[hidden]

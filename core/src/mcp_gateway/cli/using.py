@@ -84,8 +84,9 @@ async def visiting(reading: Reading) -> AsyncIterator[Visit]:
     """Open a gateway in this process, with a client in front of it."""
     patience = max((spec.timeout for spec in reading.servers.specs), default=0.0)
     async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
+        server = await opened.reception.server()
         async with create_client_server_memory_streams() as (ours, theirs):
-            tasks.start_soon(opened.server.run, *theirs, opened.server.create_initialization_options())
+            tasks.start_soon(server.run, *theirs, server.create_initialization_options())
             async with connected(_opened(ours)) as peer:
                 await negotiate(peer)
                 yield Visit(opened, peer, patience)

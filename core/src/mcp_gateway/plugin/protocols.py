@@ -51,6 +51,32 @@ class ServerTransport(Protocol):
 
 
 @runtime_checkable
+class Reception(Protocol):
+    """What stands in for the gateway's server until that is there: it needs the whole MCP SDK, which takes a while."""
+
+    def greet(self, message: bytes) -> bytes | None:
+        """Return the answer to the very first message of the only client, or None: only the server can answer it.
+
+        The server must get the message all the same; what it answers is dropped, as the
+        client has its answer.
+        """
+        ...
+
+    async def server(self) -> Server[Any]:
+        """Return the gateway's server; the first time, load what it needs."""
+        ...
+
+
+@runtime_checkable
+class EarlyTransport(ServerTransport, Protocol):
+    """A server transport for a single client that can answer its greeting before the server is there. Optional."""
+
+    async def serve_early(self, reception: Reception, *, ready: Callable[[str], None]) -> None:
+        """Do as `serve` does, with the server that `reception` will have."""
+        ...
+
+
+@runtime_checkable
 class DirectWire(Protocol):
     """What the write stream of a client transport's session may be besides: a wire for plain requests, past the SDK.
 

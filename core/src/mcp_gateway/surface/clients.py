@@ -18,11 +18,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_gateway.interaction import ALONE, LEVELS, Interaction, Json, is_severe
 from mcp_gateway.plugin import Caller, Principal
+from mcp_gateway.surface.greetings import PIPE, Guest
 
 Context = ServerRequestContext[Any, Any]
 
 _NAME, _CAPABILITIES, _LEVEL = "mcp_gateway.client", "mcp_gateway.capabilities", "mcp_gateway.level"
-_PIPE = "pipe"
 
 
 def caller_of(context: Context) -> Caller:
@@ -82,7 +82,7 @@ def is_modern(context: Context) -> bool:
 def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
     """Return the name of a modern client; without headers it is the other end of the pipe."""
     if headers is None:
-        return _PIPE
+        return PIPE
     return _hashed(principal or headers.get("authorization", ""))
 
 
@@ -140,9 +140,11 @@ class Clients:
     _sessions: dict[str | None, DirectClient] = field(default_factory=dict)
     _piped: bool = False
 
-    def greeted(self, context: Context) -> None:
-        """Take note of a client that has sent `initialize`, and of what it can do."""
+    def greeted(self, context: Context, guest: Guest | None = None) -> None:
+        """Take note of a client that has sent `initialize`, and of what it can do; it may be a `guest` already."""
         connection = _connection(context.session)
+        if guest is not None:
+            connection.state[_NAME] = guest.name
         connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
         client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
@@ -166,7 +168,7 @@ class Clients:
         """Return the way to a connected client beside its requests."""
         connection = self._connections.get(client)
         if connection is None:
-            return ALONE if self._piped and client == _PIPE else None
+            return ALONE if self._piped and client == PIPE else None
 
         async def notify(method: str, params: Json) -> None:
             if method != "notifications/message" or is_severe(params, connection.state.get(_LEVEL, LEVELS[0])):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import mcp_types as types
 
 from mcp_gateway.catalogue import Offer
+from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import Json
 from mcp_gateway.routing import Routing
@@ -15,6 +16,10 @@ from mcp_gateway.version import IMPLEMENTATION
 
 _BESIDES = ("extensions", "experimental", "tasks")
 """Capabilities that the gateway has only if servers of the client's era have them."""
+
+
+MAX_DESCRIBED = 1500
+"""How many characters the servers may take in a tool's description."""
 
 
 def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
@@ -31,12 +36,52 @@ def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
     return {**hello, "capabilities": capabilities}
 
 
+def instructions_of(gateway: Gateway) -> str:
+    """Return what a client is told of the gateway now."""
+    registry = gateway.registry
+    return instructions(
+        registry.specs.values(), {name: offer.about for name, offer in registry.catalogue.servers.items()}
+    )
+
+
+def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str]) -> str:
+    """Return what a client is told of the gateway: which servers there are, and what they are for."""
+    lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
+    if not lines:
+        return "This gateway has no servers configured yet; list them in its server_config.json."
+    return "\n".join(
+        [
+            "This gateway gives access to the tools of the servers below without listing them all.",
+            "Find tools with tool_search, then call them by their full name with call_remote_tool.",
+            *cut(lines, MAX_DESCRIBED * 4),
+        ]
+    )
+
+
 def server_info(gateway: Gateway) -> object:
     """Return how the gateway introduces itself: as the server, where clients are to see that instead."""
     offers = list(gateway.registry.catalogue.servers.values())
     if not offers or gateway.routing.transparent is None:
         return IMPLEMENTATION
     return _info_of(offers[0]) or IMPLEMENTATION
+
+
+def _line(name: str, about: str) -> str:
+    return f"- {name}: {_clipped(about)}" if about else f"- {name}"
+
+
+def _clipped(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def cut(parts: list[str], most: int) -> list[str]:
+    """Keep the first parts that fit into `most` characters, and count the others."""
+    kept: list[str] = []
+    for part in parts:
+        if sum(map(len, kept)) + len(part) > most:
+            return [*kept, f"and {len(parts) - len(kept)} more"]
+        kept.append(part)
+    return kept
 
 
 def _in_place_of(offer: Offer, hello: Json, *, modern: bool) -> Json:

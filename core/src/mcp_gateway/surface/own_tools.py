@@ -10,11 +10,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.search import MAX_RESULTS
+from mcp_gateway.surface.hello import MAX_DESCRIBED, cut
 
 Json = dict[str, Any]
 
 MAX_QUERY = 200
-_MAX_DESCRIBED = 1500
 
 
 def _object(value: object) -> object:
@@ -170,43 +170,11 @@ def own_tools(specs: Iterable[ServerSpec], max_results: int = MAX_RESULTS) -> li
     ]
 
 
-def instructions(specs: Iterable[ServerSpec], about: dict[str, str]) -> str:
-    """Return what a client is told of the gateway: which servers there are, and what they are for."""
-    lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
-    if not lines:
-        return "This gateway has no servers configured yet; list them in its server_config.json."
-    return "\n".join(
-        [
-            "This gateway gives access to the tools of the servers below without listing them all.",
-            "Find tools with tool_search, then call them by their full name with call_remote_tool.",
-            *_cut(lines, _MAX_DESCRIBED * 4),
-        ]
-    )
-
-
 def _inside(specs: Iterable[ServerSpec]) -> str:
     named = [f"{spec.name} ({spec.description})" if spec.description else spec.name for spec in specs]
     if not named:
         return "No servers are configured yet."
-    return f"Servers inside: {', '.join(_cut(named, _MAX_DESCRIBED))}."
-
-
-def _line(name: str, about: str) -> str:
-    return f"- {name}: {_clipped(about)}" if about else f"- {name}"
-
-
-def _clipped(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
-
-
-def _cut(parts: list[str], most: int) -> list[str]:
-    """Keep the first parts that fit into `most` characters, and count the others."""
-    kept: list[str] = []
-    for part in parts:
-        if sum(map(len, kept)) + len(part) > most:
-            return [*kept, f"and {len(parts) - len(kept)} more"]
-        kept.append(part)
-    return kept
+    return f"Servers inside: {', '.join(cut(named, MAX_DESCRIBED))}."
 
 
 def _schema(model: type[Arguments], **filled: object) -> Json:

@@ -29,9 +29,10 @@ from mcp_gateway.surface.clients import Clients, Context, caller_of, interaction
 from mcp_gateway.surface.content import Content
 from mcp_gateway.surface.direct import Direct
 from mcp_gateway.surface.eras import as_definition, as_error, as_result
-from mcp_gateway.surface.hello import described, server_info
+from mcp_gateway.surface.greetings import Guest
+from mcp_gateway.surface.hello import described, instructions_of, server_info
 from mcp_gateway.surface.listening import Listening
-from mcp_gateway.surface.own_tools import instructions, own_tools
+from mcp_gateway.surface.own_tools import own_tools
 from mcp_gateway.surface.results import Results
 from mcp_gateway.surface.tools import Tools
 from mcp_gateway.version import NAME, VERSION
@@ -44,8 +45,20 @@ _answer: ContextVar[list[Json]] = ContextVar("answer")
 class GatewayServer(Server[Any]):
     """Answers clients for a gateway. `tasks` run as long as the gateway does."""
 
-    def __init__(self, gateway: Gateway, tasks: TaskGroup, results: Results, *, direct: bool = True) -> None:
-        """Stand in front of `gateway`; `results` bounds what comes back; without `direct` all calls take one lane."""
+    def __init__(
+        self,
+        gateway: Gateway,
+        tasks: TaskGroup,
+        results: Results,
+        *,
+        direct: bool = True,
+        guest: Guest | None = None,
+    ) -> None:
+        """Stand in front of `gateway`; `results` bounds what comes back; without `direct` all calls take one lane.
+
+        `guest` is a client that has its answer to a greeting which is still to come.
+        """
+        self._guest = guest
         self._gateway = gateway
         self._specs = gateway.registry.specs
         self._tools = Tools(gateway, own_tools(self._specs.values(), gateway.finder.max_results), results)
@@ -58,7 +71,7 @@ class GatewayServer(Server[Any]):
             NAME,
             version=VERSION,
             title="MCP Orchestration Gateway",
-            instructions=self._instructions(gateway.registry.catalogue),
+            instructions=instructions_of(gateway),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_prompts=self._list_prompts,
@@ -80,7 +93,7 @@ class GatewayServer(Server[Any]):
         self._has_direct_lane = direct
         gateway.registry.on_change.append(self._changed)
         gateway.views.on_change.append(self._changed_for)
-        gateway.pool.way_to = self._clients.way_to
+        self.way_to = self._clients.way_to
 
     def answer(
         self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
@@ -129,9 +142,12 @@ class GatewayServer(Server[Any]):
         hello = await call_next(ctx)
         if not isinstance(hello, dict):
             return hello
+        guest, self._guest = self._guest, None
         if not modern:
-            self._clients.greeted(ctx)
+            self._clients.greeted(ctx, guest)
         self._clients.spoke(ctx)
+        if guest is not None:
+            guest.arrived.set()
         self._gateway.discovery.greeted(caller_of(ctx))
         transparent = self._gateway.routing.transparent is not None
         seen = await self._gateway.seen(caller_of(ctx), SETTLE_SECONDS if transparent else None)
@@ -210,13 +226,9 @@ class GatewayServer(Server[Any]):
         self._gateway.pool.forget_client(client)
         self._gateway.views.forget_client(client)
 
-    def _instructions(self, catalogue: Catalogue) -> str:
-        about = {name: tools.about for name, tools in catalogue.servers.items()}
-        return instructions(self._gateway.registry.specs.values(), about)
-
-    def _changed(self, catalogue: Catalogue) -> None:
+    def _changed(self, _: Catalogue) -> None:
         """Follow a new catalogue: describe its servers; tell clients if what is listed natively has changed."""
-        self.instructions = self._instructions(catalogue)
+        self.instructions = instructions_of(self._gateway)
         listed = self._listed()
         changed = {kind for kind in KINDS if listed[kind] != self._exposed[kind]}
         self._exposed = listed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,6 +15,9 @@ import anyio.lowlevel
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+
+GreetFn = Callable[[bytes], bytes | None]
+"""Answers the first message, if it can."""
 
 MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
@@ -28,9 +32,12 @@ def are_pipes(*descriptors: int) -> bool:
 class Duplex(asyncio.Protocol):
     """Reads lines, and writes lines. As an iterator it gives the lines that are for the SDK."""
 
-    def __init__(self, server: DirectServer, longest: int) -> None:
-        """Answer plain calls with `server`; lines of more than `longest` bytes are refused."""
-        self._server = server
+    def __init__(self, greet: GreetFn, longest: int) -> None:
+        """Let `greet` answer the first line, if it can; lines of more than `longest` bytes are refused."""
+        self._greet: GreetFn | None = greet
+        self._answered: object = None
+        self._heard_first = asyncio.Event()
+        self._server: DirectServer | None = None
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
         self._lines = Lines(self._heard, self._refuse, longest)
         self._calls: set[asyncio.Task[None]] = set()
@@ -56,10 +63,21 @@ class Duplex(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that the client has closed its end."""
+        self._heard_first.set()
         self._lines_in.close()
 
+    async def greeted(self) -> None:
+        """Wait until the client has said something, or left."""
+        await self._heard_first.wait()
+
+    def admit(self, server: object) -> None:
+        """Have plain calls answered by `server`, if it can."""
+        self._server = server if isinstance(server, DirectServer) else None
+
     def _heard(self, line: bytes) -> None:
-        answering = self._server.answer(line)
+        if self._greet is not None:
+            self._begin(line, self._greet)
+        answering = None if self._server is None else self._server.answer(line)
         if answering is not None:
             call = asyncio.get_running_loop().create_task(self._answer(answering))
             self._calls.add(call)
@@ -72,6 +90,15 @@ class Duplex(asyncio.Protocol):
         if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:
             self._paused = True
             self._reading.pause_reading()
+
+    def _begin(self, line: bytes, greet: GreetFn) -> None:
+        """Answer the first line at once, if it is a greeting; the SDK hears it, too, but its answer is dropped."""
+        self._greet = None
+        self._heard_first.set()
+        answer = greet(line)
+        if answer is not None:
+            self._answered = json.loads(answer)["id"]
+            self._write(answer + b"\n")
 
     def _refuse(self, line: LongLine) -> None:
         self._write(refusal(line, self._lines.limit) + b"\n")
@@ -97,8 +124,16 @@ class Duplex(asyncio.Protocol):
 
     async def write(self, text: str) -> None:
         """Write what the SDK has to say."""
+        if self._answered is not None and self._is_answer_again(text):
+            self._answered = None
+            return
         self._write(text.encode("utf-8", "replace"))
         await self._writable.wait()
+
+    def _is_answer_again(self, text: str) -> bool:
+        """Whether this answers the greeting, which the client has an answer to."""
+        message = json.loads(text)
+        return "method" not in message and message.get("id") == self._answered
 
     async def flush(self) -> None:
         """Do nothing: what is written is on its way."""
@@ -143,22 +178,25 @@ class _Writing(asyncio.BaseProtocol):
 
 
 @asynccontextmanager
-async def duplex(server: DirectServer, reading: int, longest: int) -> AsyncIterator[Duplex]:
+async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Duplex]:
     """Talk over descriptor `reading` and standard output, in whose place others find standard error meanwhile."""
     loop = asyncio.get_running_loop()
-    pipes = Duplex(server, longest)
-    with _standard_output() as output, os.fdopen(os.dup(reading), "rb", 0) as incoming:
+    pipes = Duplex(greet, longest)
+    with (
+        _standard_output() as output,
+        os.fdopen(os.dup(reading), "rb", 0) as incoming,
+        os.fdopen(os.dup(output), "wb", 0) as outgoing,
+    ):
+        pipes.writing, _ = await loop.connect_write_pipe(
+            lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
+        )
         await loop.connect_read_pipe(lambda: pipes, incoming)
-        with os.fdopen(os.dup(output), "wb", 0) as outgoing:
-            pipes.writing, _ = await loop.connect_write_pipe(
-                lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
-            )
-            try:
-                yield pipes
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await pipes.close()
-                    await anyio.lowlevel.checkpoint()
+        try:
+            yield pipes
+        finally:
+            with anyio.CancelScope(shield=True):
+                await pipes.close()
+                await anyio.lowlevel.checkpoint()
 
 
 @contextmanager

@@ -7,21 +7,21 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.to_thread
-from mcp.server.lowlevel.server import Server
-from mcp.server.stdio import stdio_server
-from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
 
-from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
+from mcp_gateway.plugin import ConfigError, Reception, ServerTransport
 from mcp_gateway_transport_stdio.duplex import are_pipes, duplex
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.options import StdioServerOptions
 
+if TYPE_CHECKING:
+    from mcp.server.lowlevel.server import Server
+
 _CHUNK = 65536
+_WHERE = "standard input and output"
 _ON_A_TERMINAL = (
     "waiting for an MCP client on standard input, and this is a terminal: put this command into your client's "
     "configuration, or try 'mcp-orchestration-gateway search WORDS'; Ctrl-C ends"
@@ -41,6 +41,10 @@ class StdioServerTransport:
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve over the process's standard input and output."""
+        await self.serve_early(_Opened(server), ready=ready)
+
+    async def serve_early(self, reception: Reception, *, ready: Callable[[str], None]) -> None:
+        """Serve, and let the reception answer the greeting."""
         if sys.stdin is None or sys.stdout is None:
             raise ConfigError(
                 "standard input or output is closed: let an MCP client start the gateway, "
@@ -50,15 +54,38 @@ class StdioServerTransport:
             print(_ON_A_TERMINAL, file=sys.stderr)
         longest = self.options.max_request_bytes
         with _standard_input() as descriptor:
-            if isinstance(server, DirectServer) and are_pipes(descriptor, 1):
-                async with duplex(server, descriptor, longest) as pipes:
-                    await _run(server, pipes, pipes, ready)
+            if are_pipes(descriptor, 1):
+                async with duplex(reception.greet, descriptor, longest) as pipes:
+                    ready(_WHERE)
+                    await pipes.greeted()
+                    server = await reception.server()
+                    pipes.admit(server)
+                    await _run(server, pipes, pipes)
             else:
-                await _run(server, CancellableLines(descriptor, longest), None, ready)
+                server = await reception.server()
+                ready(_WHERE)
+                await _run(server, CancellableLines(descriptor, longest), None)
 
 
-async def _run(server: Server[Any], lines: object, output: object, ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A reception where the server is there already."""
+
+    opened: Server[Any]
+
+    def greet(self, message: bytes) -> bytes | None:  # noqa: ARG002  # the server will
+        return None
+
+    async def server(self) -> Server[Any]:
+        return self.opened
+
+
+async def _run(server: Server[Any], lines: object, output: object) -> None:
     """Serve these lines with the SDK."""
+    from mcp.server.stdio import stdio_server  # the SDK is slow to load
+    from mcp.shared.message import SessionMessage
+    from mcp_types import jsonrpc_message_adapter
+
     reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
         if isinstance(lines, CancellableLines):
@@ -68,7 +95,6 @@ async def _run(server: Server[Any], lines: object, output: object, ready: Callab
                 await outgoing.send(SessionMessage(error))
 
             lines.too_long = refuse
-        ready("standard input and output")
         await server.run(incoming, outgoing, server.create_initialization_options())
 
 

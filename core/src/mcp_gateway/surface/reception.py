@@ -1,0 +1,98 @@
+"""The reception: it answers the first greeting at once, while the MCP SDK, which everything else needs, is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import mcp_types as types
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.interaction import ALONE, Interaction, Json
+from mcp_gateway.surface.greetings import Guest, answered, read_greeting
+from mcp_gateway.surface.results import Results
+
+if TYPE_CHECKING:
+    from mcp_gateway.surface.server import GatewayServer
+
+_PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowlevel.server", "mcp_gateway.surface.server")
+"""What takes long to load, in parts between which others have their turn."""
+
+
+@dataclass(slots=True)
+class Reception:
+    """Stands in for the gateway's server until that is there. See `Reception` of the plugin API.
+
+    `loading` is entered while it is loaded.
+    """
+
+    gateway: Gateway
+    tasks: TaskGroup
+    results: Results
+    direct: bool = True
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext
+    opened: GatewayServer | None = None
+    _guest: Guest | None = None
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        """Be asked for the ways to clients."""
+        self.gateway.pool.way_to = self._way_to
+
+    def greet(self, message: bytes) -> bytes | None:
+        """Return the answer to the first message of the only client, if that is a greeting like any other."""
+        if self.opened is not None or self._guest is not None or self.gateway.routing.transparent is not None:
+            return None
+        greeting = read_greeting(message)
+        if greeting is None:
+            return None
+        self._guest = Guest(greeting)
+        self.gateway.discovery.greeted(self._guest.caller)
+        return answered(greeting, self.gateway)
+
+    async def server(self) -> GatewayServer:
+        """Return the gateway's server; the first time, load what it needs."""
+        async with self._turn:
+            if self.opened is None:
+                with self.loading():
+                    for part in _PARTS:
+                        await anyio.lowlevel.checkpoint()
+                        import_module(part)
+                    self.opened = self._open()
+        return self.opened
+
+    def _open(self) -> GatewayServer:
+        from mcp_gateway.surface.server import GatewayServer  # it takes the whole SDK
+
+        return GatewayServer(self.gateway, self.tasks, self.results, direct=self.direct, guest=self._guest)
+
+    def _way_to(self, client: str) -> Interaction | None:
+        guest = self._guest
+        if guest is None or guest.arrived.is_set() or guest.name != client:
+            return None if self.opened is None else self.opened.way_to(client)
+        return ALONE if guest.modern else self._way_to_guest(guest)
+
+    def _way_to_guest(self, guest: Guest) -> Interaction:
+        """Return a way to a client whose greeting has been answered, but has not come to the server yet."""
+
+        async def way() -> Interaction:
+            await guest.arrived.wait()
+            return self._way_to(guest.name) or ALONE
+
+        async def notify(method: str, params: Json) -> None:
+            await (await way()).notify(method, params)
+
+        async def ask(method: str, params: Json) -> Json:
+            arrived = await way()
+            if arrived.ask is None:
+                raise MCPError(types.INVALID_REQUEST, "the client has left")
+            return await arrived.ask(method, params)
+
+        return Interaction(notify, ask)
