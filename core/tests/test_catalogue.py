@@ -129,7 +129,7 @@ def test_a_new_list_replaces_that_of_its_server_only_and_the_old_catalogue_stays
 
 def test_of_two_tools_with_one_name_the_last_counts():
     tools = Offer("a", (tool("x", "first"), tool("x", "second")))
-    assert [document.description for document in tools.documents] == ["second"]
+    assert [document.description for document in tools.documents()] == ["second"]
 
 
 def test_a_document_holds_what_can_be_searched():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.names import SEPARATOR, full_name, split_name
 from mcp_gateway.plugin import Document, Parameter
+from mcp_gateway.written import mentions, read
 
 if TYPE_CHECKING:
     from mcp.shared.uri_template import UriTemplate
@@ -86,7 +87,7 @@ class Offer:
     @cached_property
     def digest(self) -> str:
         """A hash of the tools: equal for equal ones."""
-        return sha256(json.dumps([self.namespace, self.tools], sort_keys=True).encode()).hexdigest()
+        return sha256(json.dumps([self.namespace, self.tools], sort_keys=True, default=read).encode()).hexdigest()
 
     @property
     def _prefix(self) -> str | None:
@@ -131,17 +132,16 @@ class Offer:
     @cached_property
     def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
         """Which arguments of which tool a modern server wants as `Mcp-Param-*` headers, too."""
-        from mcp.shared.inbound import x_mcp_header_map
+        from mcp.shared.inbound import X_MCP_HEADER_KEY, x_mcp_header_map
 
-        found = {name: x_mcp_header_map(definition.get("inputSchema")) for name, definition in self.by_name.items()}
+        some = {name: tool for name, tool in self.by_name.items() if mentions(tool, X_MCP_HEADER_KEY)}
+        found = {name: x_mcp_header_map(tool.get("inputSchema")) for name, tool in some.items()}
         return {name: paths for name, paths in found.items() if paths}
 
-    @cached_property
-    def documents(self) -> tuple[Document, ...]:
-        """The tools as rankers see them."""
-        return tuple(
-            as_document(self.server, definition, self.full_name(name)) for name, definition in self.by_name.items()
-        )
+    def documents(self) -> Iterator[Document]:
+        """Iterate over the tools as rankers see them, which is made for each that asks."""
+        for name, own in self.own_names.items():
+            yield as_document(self.server, self.by_name[own], name)
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,12 @@ class Catalogue:
 
     def documents(self) -> list[Document]:
         """Return every tool as rankers see it."""
-        return [document for tools in self.servers.values() for document in tools.documents]
+        return [document for tools in self.servers.values() for document in tools.documents()]
 
 
 def as_document(server: str, definition: Definition, name: str | None = None) -> Document:
     """Read what can be searched out of a definition; what is not as MCP has it is left out."""
+    definition = read(definition)
     annotations = definition.get("annotations")
     title = definition.get("title") or (annotations.get("title") if isinstance(annotations, dict) else None)
     return Document(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import blake2b
@@ -15,8 +16,9 @@ import structlog
 
 from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.kinds import KINDS
+from mcp_gateway.kinds import KINDS, TOOLS
 from mcp_gateway.steady import Steady
+from mcp_gateway.written import Named, as_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -104,14 +106,25 @@ def _key(what: str, spec: ServerSpec) -> str:
 
 def _packed(offer: Offer) -> tuple[str, bytes]:
     """Return the digest of all that a server said, and that in few bytes."""
-    body = json.dumps(_body(offer)).encode()
-    return blake2b(body, digest_size=16).hexdigest(), zlib.compress(body, 1)
+    digest, packing = blake2b(digest_size=16), zlib.compressobj(1)
+    packed: list[bytes] = []
+    for part in _body(offer):  # all of it at once would take many times as much memory for a moment
+        digest.update(part)
+        packed.append(packing.compress(part))
+    return digest.hexdigest(), b"".join([*packed, packing.flush()])
 
 
-def _body(offer: Offer) -> dict[str, Any]:
-    said = {"about": offer.about, "hello": offer.hello, "told": offer.told}
+def _body(offer: Offer) -> Iterator[bytes]:
+    """Write all that a server said, in pieces."""
     hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
-    return {**said, "hints": hints, **{kind.name: getattr(offer, kind.name) for kind in KINDS}}
+    said = {"about": offer.about, "hello": offer.hello, "told": offer.told, "hints": hints}
+    yield json.dumps(said).encode().removesuffix(b"}")
+    for kind in KINDS:
+        yield f', "{kind.name}": ['.encode()
+        for at, definition in enumerate(getattr(offer, kind.name)):
+            yield (b", " if at else b"") + as_bytes(definition)
+        yield b"]"
+    yield b"}"
 
 
 def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
@@ -120,7 +133,8 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
     stamp = read_stamp(head)
     try:
         kept: Any = json.loads(zlib.decompress(body))
-        offered = {kind.name: tuple(item for item in kept[kind.name] if kind.admits(item)) for kind in KINDS}
+        offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in KINDS}
+        offered |= {TOOLS.name: tuple(map(Named, offered[TOOLS.name]))}
         offer = Offer(
             spec.name,
             **offered,

@@ -15,6 +15,7 @@ from mcp_gateway.pins import MAX_PINS, Pin, Pins, fields_of, hash_of
 from mcp_gateway.pinshelf import PinShelf, pin_name
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.scanner import distinctive, scanned
+from mcp_gateway.written import read
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +134,7 @@ class Pinning:
 def _compared(before: Pins, tools: tuple[Definition, ...], others: frozenset[str], hidden: bool) -> Pins:  # noqa: FBT001  # run_sync takes no keywords
     """Return the pins after these tools were seen; those of tools that are gone stay."""
     after = dict(before)
-    for tool in tools:
+    for tool in map(read, tools):
         name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)
         pin = after.get(name)
         if pin is not None and hashed == (pin.pending or hashed) and hashed in (*pin.known, pin.pending):

@@ -207,9 +207,10 @@ def _changed(before: Catalogue, after: Catalogue) -> dict[str, tuple[Document, .
     return {
         **gone,
         **{
-            server: offer.documents
+            server: documents
             for server, offer in after.servers.items()
-            if (old := before.servers.get(server)) is not offer and (old is None or old.documents != offer.documents)
+            if (old := before.servers.get(server)) is not offer
+            and (documents := tuple(offer.documents())) != (old and tuple(old.documents()))
         },
     }
 

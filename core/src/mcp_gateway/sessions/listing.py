@@ -9,10 +9,12 @@ from typing import Any
 import structlog
 from mcp.shared.inbound import find_invalid_x_mcp_header
 
+from mcp_gateway.catalogue import Definition
 from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import TOOLS, Kind
 from mcp_gateway.sessions.peer import Peer
 from mcp_gateway.sizes import weight
+from mcp_gateway.written import named
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +35,7 @@ class Page:
     `cut` says whether it listed more than may be.
     """
 
-    items: list[Json]
+    items: list[Definition]
     ttl_ms: int | None = None
     scope: str | None = None
     cut: bool = False
@@ -51,7 +53,7 @@ async def listed(
     There are at most `most` definitions in it, and no more bytes than may be. `capabilities` are those
     of the client for whom it is: a modern server may list more for more.
     """
-    found: list[Json] = []
+    found: list[Definition] = []
     left = MAX_LIST_BYTES
     page: Json = {}
     cursors: set[str] = set()
@@ -59,9 +61,13 @@ async def listed(
         params = {"cursor": page["nextCursor"]} if page else {}
         page = await peer.request(kind.method, params, capabilities=capabilities)
         touch()
-        items, cursor = page.get(kind.field), page.get("nextCursor")
+        items, cursor = page.pop(kind.field, None), page.get("nextCursor")  # the SDK keeps the last message
         left -= weight(items, left)
-        found += filter(kind.admits, items if isinstance(items, list) and left >= 0 else [])
+        admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
+        if kind is TOOLS:
+            found += await named(_with_valid_headers(admitted) if peer.modern else admitted)
+        else:
+            found += admitted
         if left < 0 or len(found) > most:
             break
         if not isinstance(cursor, str) or not cursor or cursor in cursors:
@@ -69,10 +75,9 @@ async def listed(
         cursors.add(cursor)
     cut = left < 0 or len(found) > most
     del found[most:]
-    items = _with_valid_headers(found) if peer.modern and kind is TOOLS else found
     ttl, scope = page.get("ttlMs"), page.get("cacheScope")
     ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
-    return Page(items, ttl_ms, scope if isinstance(scope, str) else None, cut)
+    return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:

@@ -12,6 +12,7 @@ from mcp_gateway.catalogue import Definition, Offer
 from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.search import Found
 from mcp_gateway.sessions.load import Overloaded
+from mcp_gateway.written import read
 
 OVERLOADED = -31029
 """The JSON-RPC error code of an overload, outside the range that JSON-RPC reserves."""
@@ -69,6 +70,7 @@ def overloaded(error: Overloaded) -> MCPError:
 
 
 def _described(name: str, definition: Definition) -> Json:
+    definition = read(definition)
     schema = definition.get("inputSchema")
     description = definition.get("description")
     return {

@@ -11,6 +11,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 
 from mcp_gateway.interaction import Json
 from mcp_gateway.version import IMPLEMENTATION
+from mcp_gateway.written import read
 
 OF_ONE_CONNECTION = frozenset(
     {
@@ -53,6 +54,7 @@ def as_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None
 
     None if nothing can be done: a client that cannot read one definition throws the whole list away.
     """
+    definition = read(definition)
     if not _is_object_schema(definition.get("inputSchema")):
         return None
     return {key: value for key, value in definition.items() if _is_readable(key, value, modern=modern)}
