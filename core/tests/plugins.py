@@ -42,14 +42,14 @@ def plugin(**offers: list[Any]) -> ModuleType:
     return made
 
 
-def provider(name: str, product: Any = None, options: type[Options] = Options) -> Provider[Any, Any]:
+def provider(name: str, product: Any = None, options: type[Options] = Options, **more: Any) -> Provider[Any, Any]:
     """Offer `product`, or what it returns for the options if it is a function."""
 
     @asynccontextmanager
     async def build(settled: Any) -> AsyncIterator[Any]:
         yield product(settled) if callable(product) else product
 
-    return Provider(name=name, summary=f"the test's {name}", options=options, build=build)
+    return Provider(name=name, summary=f"the test's {name}", options=options, build=build, **more)
 
 
 class Command(Options):
@@ -157,7 +157,7 @@ def everything(remotes: Mapping[str, Any] | None = None, **others: Any) -> Modul
     """Make a plugin with the names of all default ones, and `memory`, which leads to `remotes`."""
     return plugin(
         client_transports=[
-            provider("stdio", options=Command),
+            provider("stdio", options=Command, obstacle=lambda it: "it is not there" if it.command == "gone" else None),
             provider("http", options=Address),
             provider("memory", lambda options: (remotes or {})[options.name], Named),
         ],

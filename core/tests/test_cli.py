@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 
+import anyio
 import pytest
 from jsonschema import Draft202012Validator
 
 from mcp_gateway.cli.main import main
+from mcp_gateway.plugin import StorageError
 from mcp_gateway.version import VERSION
+
+from . import plugins
+from .plugins import Shelf
 
 
 @pytest.fixture
@@ -21,13 +26,40 @@ def no_plugins(monkeypatch):
 
 def test_a_right_configuration_is_well(run, servers):
     servers({"name": "a", "command": "x"}, {"name": "b", "url": "http://x"})
-    assert run("check") == (0, "all is well: 2 servers: a, b\n", "")
+    assert run("check") == (
+        0,
+        "all is well: 2 servers: a, b\nno server was started; check --connect tries them\n",
+        "",
+    )
 
 
 def test_a_right_configuration_is_well_for_programs_too(run, servers):
     servers({"name": "a", "command": "x"})
     code, out, _ = run("check", "--json")
     assert (code, json.loads(out)) == (0, {"ok": True, "problems": [], "warnings": [], "servers": ["a"]})
+
+
+def test_what_a_plugin_misses_on_this_machine_is_wrong(run, servers):
+    servers({"name": "a", "command": "gone"}, {"name": "b", "command": "x"})
+    assert run("check") == (1, "wrong: server_config.json: server 'a': it is not there\n", "")
+
+
+class Gone(Shelf):
+    async def get(self, key):
+        raise StorageError("no route")
+
+
+class Silent(Shelf):
+    async def get(self, key):
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("storage, said", [(Gone(), "no route"), (Silent(), "it did not answer within 0.1 s")])
+def test_a_storage_that_does_not_answer_is_wrong(run, servers, monkeypatch, storage, said):
+    monkeypatch.setattr(plugins, "INSTALLED", plugins.everything(storage=storage))
+    monkeypatch.setattr("mcp_gateway.cli.check.STORAGE_SECONDS", 0.1)
+    servers({"name": "a", "command": "x"})
+    assert run("check") == (1, f"wrong: environment: STORAGE_BACKEND=memory: {said}\n", "")
 
 
 def test_everything_that_is_wrong_is_told_at_once(run, servers, monkeypatch):

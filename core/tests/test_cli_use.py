@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -63,6 +64,33 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
     assert run("servers")[0] == 0
+
+
+def test_a_check_that_connects_says_of_each_server_who_it_is_and_what_it_has(run, alpha):
+    code, out, _ = run("check", "--connect")
+    assert code == 0
+    first, last = out.splitlines()
+    assert re.fullmatch(r"alpha: remote 1, 2026-07-28 \(modern\), 1 tool, \d+\.\d s", first)
+    assert last == "all is well: 1 server: alpha"
+    [trial] = json.loads(run("check", "--connect", "--json")[1])["trials"]
+    assert (trial["server"], trial["ok"], trial["protocol"], trial["tools"]) == ("alpha", True, "2026-07-28", 1)
+
+
+def test_a_check_that_connects_says_why_a_server_fails(run, servers, remote):
+    remote.carries_credentials = True
+    remote.refusal = OSError("no route")
+    servers(
+        {"name": "alpha", "transport": "memory"},
+        {"name": "beta", "transport": "memory", "auth_type": "forward"},
+        {"name": "off", "transport": "memory", "enabled": False},
+    )
+    code, out, _ = run("check", "--connect")
+    assert code == 1
+    assert [line.partition(" failed after ")[0] for line in out.splitlines()[:2]] == ["alpha:", "beta:"]
+    assert out.splitlines()[2:] == [
+        "wrong: server_config.json: server 'alpha' is not available: OSError: no route",
+        "wrong: server_config.json: server 'beta': it wants the caller's own Authorization header",
+    ]
 
 
 def test_a_search_finds_what_a_model_would_find(run, alpha):

@@ -157,7 +157,7 @@ async def test_another_ranker_may_find_the_words(notebook):
     lower = Surroundings.installed().rankers["bm25"]
     async with bound.opened(Surroundings(notebook, {"mine": Bound("mine", lower.open)})) as subject:
         assert (await found(await subject.build(DOCUMENTS), "message")).hits
-    with pytest.raises(PluginError, match="there is no ranker 'mine' to stack on; there is: bm25"):
+    with pytest.raises(PluginError, match="GATEWAY_HYBRID_WORDS: no ranker to add to is called 'mine'; there is: bm25"):
         async with bound.opened(Surroundings(notebook, {"bm25": lower})):
             pass
 

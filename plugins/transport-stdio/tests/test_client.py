@@ -190,6 +190,17 @@ def test_there_must_be_a_program():
         PROVIDER.bind({"args": ["s3cr3t"]})
 
 
+def test_what_is_missing_here_is_told_without_starting_anything(tmp_path):
+    here = {"command": sys.executable, "cwd": str(tmp_path)}
+    assert PROVIDER.bind(here).obstacle() is None
+    assert "its command 'no-such' is not found" in PROVIDER.bind({**here, "command": "no-such"}).obstacle()
+    assert PROVIDER.bind({**here, "cwd": str(tmp_path / "gone")}).obstacle() == "its cwd is not a directory"
+    there = {"command": "mine", "env": {"PATH": str(tmp_path)}}
+    assert "is not found" in PROVIDER.bind(there).obstacle()
+    (tmp_path / "mine").touch(0o755)
+    assert PROVIDER.bind(there).obstacle() is None
+
+
 def test_an_address_is_no_program():
     with pytest.raises(ValidationError, match='"transport": "http"'):
         PROVIDER.bind({"url": "https://example.org/mcp"})

@@ -3,59 +3,125 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinshelf import filed_pins
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin import Bound, ConfigError, Ranker, StorageBackend, StorageError, Surroundings
+
+if TYPE_CHECKING:
+    from mcp_gateway.cli.trying import Trial
+
+STORAGE_SECONDS = 5.0
+"""How long the storage may take to answer."""
 
 
-def check(reading: Reading, *, as_json: bool) -> int:
-    """Print what is wrong; the exit code is 0 if nothing is."""
-    problems: list[str] = []
-    warnings: list[str] = []
-    servers: list[str] = []
-    for step in (_settings, _servers, _pins):
+@dataclass(slots=True)
+class Findings:
+    """What was found; `trials` are of the servers that were tried."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    servers: list[str] = field(default_factory=list)
+    trials: list[Trial] | None = None
+
+
+def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
+    """Print what is wrong; the exit code is 0 if nothing is. Servers are tried only to `connect`."""
+    found = Findings(trials=[] if connect else None)
+    steps: list[Callable[[Reading, Findings], None]] = [_settings, _servers, _pins, _storage]
+    for step in [*steps, _trials] if connect else steps:
         try:
-            step(reading, problems, warnings, servers)
+            step(reading, found)
         except ConfigError as error:
-            problems += [line for line in str(error).splitlines() if line not in problems]
+            found.problems += [line for line in str(error).splitlines() if line not in found.problems]
     if as_json:
-        found = {"ok": not problems, "problems": problems, "warnings": warnings, "servers": servers}
-        print(json.dumps(found))
+        told = {"ok": not found.problems, **asdict(found)}
+        print(json.dumps(told if connect else {key: told[key] for key in told if key != "trials"}))
     else:
-        _print(problems, warnings, servers)
-    return 1 if problems else 0
+        _print(found)
+    return 1 if found.problems else 0
 
 
-def _settings(reading: Reading, _problems: list[str], _warnings: list[str], _servers: list[str]) -> None:
+def _settings(reading: Reading, _found: Findings) -> None:
     _ = reading.settings
 
 
-def _servers(reading: Reading, problems: list[str], warnings: list[str], servers: list[str]) -> None:
-    found = reading.servers
-    servers += [spec.name for spec in found.specs]
-    path = reading.environment.server_config
-    unusable = [server for server in found.disabled if not server.on_purpose]
-    problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
-    warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
+def _servers(reading: Reading, found: Findings) -> None:
+    """Say which servers cannot be used, and what the plugins of the others miss here."""
+    file, path = reading.servers, reading.environment.server_config
+    found.servers += [spec.name for spec in file.specs]
+    unusable = [server for server in file.disabled if not server.on_purpose]
+    found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
+    if found.trials is None:
+        found.problems += [f"{path}: server {spec.name!r}: {said}" for spec in file.specs for said in _obstacles(spec)]
+    found.warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
 
 
-def _pins(reading: Reading, _problems: list[str], warnings: list[str], _servers: list[str]) -> None:
+def _obstacles(spec: ServerSpec) -> list[str]:
+    bound: tuple[Bound[object] | None, ...] = (spec.client_transport, spec.auth)
+    return [said for plugin in bound if plugin and plugin.obstacle and (said := plugin.obstacle())]
+
+
+def _pins(reading: Reading, found: Findings) -> None:
     """Say which tools have changed, and which are suspicious, as far as files of this machine have it."""
     if reading.environment.pinning == "off":
         return
     for spec in reading.servers.specs:
         for tool, pin in filed_pins(spec, reading.environment.state).items():
             if pin.pending:
-                warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
+                found.warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
             if pin.flags:
-                warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
+                found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
 
 
-def _print(problems: list[str], warnings: list[str], servers: list[str]) -> None:
-    for problem in problems:
+def _storage(reading: Reading, _found: Findings) -> None:
+    """Say whether the storage answers, and whether the rankers open."""
+    import anyio
+
+    settings = reading.settings
+    anyio.run(_opened, settings.storage, settings.rankers)
+
+
+async def _opened(storage: Bound[StorageBackend], rankers: Mapping[str, Bound[Ranker]]) -> None:
+    import anyio
+
+    from mcp_gateway.fitting import opened
+
+    async with opened(storage) as backend:
+        try:
+            with anyio.fail_after(STORAGE_SECONDS):
+                await backend.get("mcp-gateway:check")
+        except (StorageError, TimeoutError) as error:
+            reason = str(error) or f"it did not answer within {STORAGE_SECONDS:g} s"
+            raise ConfigError(f"environment: STORAGE_BACKEND={storage.name}: {reason}") from None
+        for name, bound in rankers.items():
+            others = {other: found for other, found in rankers.items() if other != name}
+            async with opened(bound, Surroundings(backend, others)):
+                pass
+
+
+def _trials(reading: Reading, found: Findings) -> None:
+    """Try every server."""
+    from mcp_gateway.cli.trying import try_all
+
+    found.trials = try_all(reading)
+    path = reading.environment.server_config
+    found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
+
+
+def _print(found: Findings) -> None:
+    for trial in found.trials or ():
+        print(trial.line)
+    for problem in found.problems:
         print(f"wrong: {problem}")
-    for warning in warnings:
+    for warning in found.warnings:
         print(f"warning: {warning}")
-    if not problems:
-        print(f"all is well: {len(servers)} server{'' if len(servers) == 1 else 's'}: {', '.join(servers) or 'none'}")
+    if not found.problems:
+        names = found.servers
+        print(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
+        if names and found.trials is None:
+            print("no server was started; check --connect tries them")

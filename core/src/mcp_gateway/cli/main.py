@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command
     """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
-    if command not in _WITHOUT_THE_SDK:
+    if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
         spare_imports()
     reading = Reading.of(arguments)
     match command:
@@ -52,7 +52,7 @@ def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  
         case "check":
             from mcp_gateway.cli.check import check
 
-            return check(reading, as_json=arguments.json)
+            return check(reading, as_json=arguments.json, connect=arguments.connect)
         case "login":
             from mcp_gateway.cli.login import login
 
@@ -112,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     login = commands.add_parser("login", help="log in to a server that wants that (OAuth)")
     login.add_argument("server", metavar="SERVER", help="the server's name")
     login.add_argument("--no-browser", action="store_true", help="only print the link")
-    _with_json(commands.add_parser("check", help="say whether the configuration is right"))
+    check = _with_json(commands.add_parser("check", help="say whether the configuration is right"))
+    check.add_argument("--connect", action="store_true", help="try every server, too: start it or connect to it")
     _with_json(commands.add_parser("plugins", help="list what is installed, selected and broken"))
     _with_json(commands.add_parser("pins", help="list the tools whose definitions have changed or look suspicious"))
     right = commands.add_parser("approve", help="take changed definitions for right")

@@ -45,11 +45,13 @@ class Bound(Generic[ProductT_co]):
     """A provider with its options settled: nothing left to do but `async with bound.open() as product`.
 
     `open_with` is there if the provider wants to know its surroundings; `opened` uses it then.
+    `obstacle` says what keeps it from working here, if the provider can tell that beforehand.
     """
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[ProductT_co]]
     open_with: Callable[[Surroundings], AbstractAsyncContextManager[ProductT_co]] | None = None
+    obstacle: Callable[[], str | None] | None = None
 
     def opened(self, surroundings: Surroundings) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the product, unopened, with what is around it if it wants that."""
@@ -66,6 +68,8 @@ class Provider(Generic[OptionsT, ProductT]):
     Import heavy libraries inside `build`, not in the hook's module. A ranker that stacks
     another one, or keeps things in storage, has `build_with`, too, which the gateway
     calls in its place, with the `Surroundings`; `build` then does with `Surroundings.installed()`.
+    `obstacle`, for the command `check`, says in a line what keeps such options from working on this
+    machine, a program that is not installed say, and starts and connects nothing; None if nothing does.
     """
 
     name: str
@@ -73,6 +77,7 @@ class Provider(Generic[OptionsT, ProductT]):
     options: type[OptionsT]
     build: Callable[[OptionsT], AbstractAsyncContextManager[ProductT]]
     build_with: Callable[[OptionsT, Surroundings], AbstractAsyncContextManager[ProductT]] | None = None
+    obstacle: Callable[[OptionsT], str | None] | None = None
 
     def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
         """Validate `source` into options.
@@ -82,7 +87,10 @@ class Provider(Generic[OptionsT, ProductT]):
 
         """
         options = self.options.model_validate(source)
-        with_surroundings = self.build_with
-        if with_surroundings is None:
-            return Bound(self.name, lambda: self.build(options))
-        return Bound(self.name, lambda: self.build(options), lambda around: with_surroundings(options, around))
+        with_surroundings, obstacle = self.build_with, self.obstacle
+        return Bound(
+            self.name,
+            lambda: self.build(options),
+            None if with_surroundings is None else lambda around: with_surroundings(options, around),
+            None if obstacle is None else lambda: obstacle(options),
+        )

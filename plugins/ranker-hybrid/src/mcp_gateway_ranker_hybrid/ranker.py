@@ -14,6 +14,7 @@ import anyio.to_thread
 from mcp_gateway.plugin import (
     Document,
     Hits,
+    PluginError,
     Query,
     Ranker,
     RankerIndex,
@@ -125,6 +126,11 @@ class HybridRanker:
 @asynccontextmanager
 async def open_hybrid(words: str, surroundings: Surroundings) -> AsyncIterator[Ranker]:
     """Open the ranker, and the one that it stacks."""
+    if words not in surroundings.rankers:
+        there = ", ".join(sorted(surroundings.rankers)) or "none"
+        raise PluginError(
+            f"environment: GATEWAY_HYBRID_WORDS: no ranker to add to is called {words!r}; there is: {there}"
+        )
     async with surroundings.ranker(words) as ranker:
         yield HybridRanker(ranker, surroundings.storage)
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 
 from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
 from mcp_gateway_transport_stdio.options import StdioOptions, StdioServerOptions
+from mcp_gateway_transport_stdio.program import obstacle
 
 GATEWAY_API = 1
 
@@ -28,7 +29,13 @@ def open_server_transport(options: StdioServerOptions) -> AbstractAsyncContextMa
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTransport]]:
     """Offer `stdio` for servers."""
-    yield Provider(name="stdio", summary="start a child process", options=StdioOptions, build=open_client_transport)
+    yield Provider(
+        name="stdio",
+        summary="start a child process",
+        options=StdioOptions,
+        build=open_client_transport,
+        obstacle=obstacle,
+    )
 
 
 @hookimpl

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,30 +10,15 @@ from functools import partial
 from pathlib import Path
 
 from mcp.client._transport import Transport, TransportStreams
-from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
+from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
 from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.options import StdioOptions
 from mcp_gateway_transport_stdio.pipes import Program, child
+from mcp_gateway_transport_stdio.program import command_of, directory_of, environment_of
 from mcp_gateway_transport_stdio.stderr import Stderr, captured_stderr
 from mcp_gateway_transport_stdio.wire import wired
-
-_HARMLESS = (
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "NODE_EXTRA_CA_CERTS",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "TZ",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR",
-)
-"""What a child gets of the gateway's environment beside the SDK's own list (PATH, HOME and the like)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +62,7 @@ async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
 
 def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsyncContextManager[TransportStreams]:
     """Start the process: with a wire of its own where processes are POSIX's, as the SDK does elsewhere."""
-    environment = _environment(options)
-    command = _found(options.program, environment.get("PATH"))
-    directory = _directory(options.cwd)
+    environment, command, directory = environment_of(options), command_of(options), directory_of(options)
     if os.name == "posix":
         program = Program([command, *options.args], environment, directory, stderr.file)
         return wired(partial(child, program), noise)
@@ -89,30 +70,3 @@ def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsy
         command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
     )
     return stdio_client(parameters, errlog=stderr.file)
-
-
-def _environment(options: StdioOptions) -> dict[str, str]:
-    harmless = {name: os.environ[name] for name in _HARMLESS if name in os.environ}
-    return {**get_default_environment(), **harmless, **options.env}
-
-
-def _found(program: str, path: str | None) -> str:
-    """Find a program on the child's PATH, or beside the Python that runs the gateway.
-
-    The second makes servers work that were installed into the gateway's own
-    virtual environment, which a desktop client does not activate.
-    """
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(program, path=path) or shutil.which(program, path=beside)
-    if found is None:
-        advice = "put what comes after its name into args, or" if " " in program else "install it, or"
-        raise ServerUnavailable(
-            f"its command {program!r} is not found; {advice} write its full path into the configuration", lasting=True
-        )
-    return found
-
-
-def _directory(cwd: Path | None) -> Path | None:
-    if cwd is not None and not cwd.is_dir():
-        raise ServerUnavailable("its cwd is not a directory", lasting=True)
-    return cwd

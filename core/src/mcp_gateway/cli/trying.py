@@ -1,0 +1,116 @@
+"""`check --connect`: every server is started or connected to, and asked what it offers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+from mcp_types import SERVER_INFO_META_KEY
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from mcp_gateway.access import Access
+from mcp_gateway.asking import ask
+from mcp_gateway.catalogue import Offer
+from mcp_gateway.cli.reading import Reading
+from mcp_gateway.cli.using import be_quiet
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.fitting import open_fitting
+from mcp_gateway.pacing import Pace
+from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginNeeded
+from mcp_gateway.sessions.failures import as_failure, leaf_of
+from mcp_gateway.sessions.load import Load
+from mcp_gateway.sessions.pool import open_pool
+
+_MOST = 3
+"""How many times its `timeout` a server may take in all: it is connected to, greeted and asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying a server: what it calls itself, its version of the protocol, its tools; or why it failed."""
+
+    server: str
+    ok: bool
+    seconds: float
+    says: str = ""
+    protocol: str = ""
+    tools: int = 0
+    reason: str = ""
+
+    @property
+    def line(self) -> str:
+        """The trial in a line for people."""
+        if not self.ok:
+            return f"{self.server}: failed after {self.seconds:.1f} s"
+        era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
+        tools = f"{self.tools} tool{'' if self.tools == 1 else 's'}"
+        return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
+
+
+def try_all(reading: Reading) -> list[Trial]:
+    """Try every server that is not disabled, a few at a time; return what came of it, in the order of the file."""
+    be_quiet(reading)
+    return anyio.run(_try_all, reading.servers.specs)
+
+
+async def _try_all(specs: tuple[ServerSpec, ...]) -> list[Trial]:
+    trials: dict[str, Trial] = {}
+
+    async def attempt(spec: ServerSpec) -> None:
+        async with pace.kept():
+            trials[spec.name] = await _try(spec)
+
+    async with anyio.create_task_group() as counting:
+        pace = Pace(counting)
+        async with anyio.create_task_group() as tasks:
+            for spec in specs:
+                tasks.start_soon(attempt, spec)
+    return [trials[spec.name] for spec in specs]
+
+
+async def _try(spec: ServerSpec) -> Trial:
+    began = anyio.current_time()
+    try:
+        with anyio.fail_after(_MOST * spec.timeout):
+            offer, seconds = await _asked(replace(spec, max_retries=0))
+    except (GatewayError, TimeoutError, ExceptionGroup) as error:
+        reason = _reason(spec, leaf_of(error))
+        return Trial(spec.name, ok=False, seconds=anyio.current_time() - began, reason=reason)
+    version = LATEST_MODERN_VERSION if offer.modern else _plain(offer.hello.get("protocolVersion"))
+    return Trial(spec.name, ok=True, seconds=seconds, says=_says(offer.hello), protocol=version, tools=len(offer.tools))
+
+
+async def _asked(spec: ServerSpec) -> tuple[Offer, float]:
+    """Ask a server what it offers, in a session of its own; return how long that took, too."""
+    began = anyio.current_time()
+    async with (
+        open_fitting([spec]) as fitting,
+        open_pool(fitting.client_transports, spec.timeout, Load(), max_sessions=1) as pool,
+    ):
+        access = Access(fitting.strategies, fitting.client_transports)
+        offer = await access.attempt(spec, ANONYMOUS, lambda borrower: ask(pool, spec, borrower, {}))
+        return offer, anyio.current_time() - began
+
+
+def _reason(spec: ServerSpec, error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return f"server {spec.name!r} did not list all that it has within {_MOST * spec.timeout:g} s"
+    if isinstance(error, LoginNeeded):  # the link in it ends with this process
+        return f"server {spec.name!r} needs a login: mcp-orchestration-gateway login {spec.name}"
+    return str(error) if isinstance(error, GatewayError) else str(as_failure(spec.name, error))
+
+
+def _says(hello: Mapping[str, Any]) -> str:
+    """Return what a server calls itself, and its version."""
+    meta = hello.get("_meta")
+    info = hello.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
+    said = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
+    return " ".join(word for word in said if word)
+
+
+def _plain(value: object) -> str:
+    """Take from a server's words what a terminal might obey."""
+    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "", value)[:80] if isinstance(value, str) else ""
