@@ -279,7 +279,17 @@ async def test_a_file_that_is_damaged_says_which_one(tmp_path, value):
 
 def test_what_is_written_is_read_again():
     pin = Pin(("a", "b"), {"description": "x"}, "c", {"description": "y\u200b"}, ("hidden-characters",))
-    assert loaded(dumped({"t": pin})) == {"t": pin}
+    assert loaded(dumped({"t": pin, "u": pin})) == {"t": pin, "u": pin}
+    assert loaded(dumped({})) == {}
+
+
+def test_each_tool_is_a_line_but_other_forms_of_the_same_are_read_too():
+    pins = {name: Pin(("a",), {"description": "x\ny"}) for name in ("t", "u", "w,\n")}
+    lines = dumped(pins).splitlines()
+    assert [line.startswith(b'"') for line in lines] == [False, True, True, True, False]
+    for form in ({"indent": 1}, {}, {"separators": (",", ":")}):
+        assert loaded(json.dumps(json.loads(dumped(pins)), **form).encode()) == pins
+    assert loaded(dumped(pins).replace(b'": {"known"', b'":\n {"known"')) == pins
 
 
 # -- what has changed

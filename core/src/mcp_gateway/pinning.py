@@ -11,7 +11,7 @@ import structlog
 from mcp_gateway.catalogue import Catalogue, Definition, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.config.settings import PinningMode
-from mcp_gateway.pins import MAX_PINS, Pin, Pins, fields_of, hash_of
+from mcp_gateway.pins import MAX_PINS, Pin, Pins, hash_of, kept_fields, packed, unpacked
 from mcp_gateway.pinshelf import PinShelf, pin_name
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.scanner import distinctive, scanned
@@ -31,12 +31,13 @@ class Pinning:
 
     What a caller's own credentials show has pins of its own, with hashes in the place of what
     it says; they are the same for all callers, so a definition that another caller was shown is known.
+    `_kept` are the pins as they were last, packed: they are needed once the shelf fails.
     """
 
     mode: PinningMode
     shelf: PinShelf
     seen: Callable[[], Catalogue]
-    _kept: dict[str, Pins] = field(default_factory=dict)
+    _kept: dict[str, bytes] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
     _told: dict[tuple[str, str], int] = field(default_factory=dict)
     _failing: bool = False
@@ -52,9 +53,9 @@ class Pinning:
             return replace(offer, tools=(), withheld={tool["name"]: why for tool in offer.tools})
         others = self._others(offer.server)
         if len(offer.tools) < _IN_A_THREAD:
-            after = _compared(before, offer.tools, others, own)
+            after, self._kept[name] = _compared(before, offer.tools, others, own)
         else:
-            after = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
+            after, self._kept[name] = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
         if after != before or name in self._unsaved:
             await self._keep(name, after)
         self._tell(spec, before, after)
@@ -62,15 +63,17 @@ class Pinning:
 
     async def _before(self, name: str) -> Pins | None:
         """Return the pins of a server; None if they are needed and cannot be read."""
-        if name in self._unsaved:
-            return self._kept[name]
-        try:
-            self._kept[name] = await self.shelf.load(name)
-        except StorageError as error:
-            self._complain(error)
-            return self._kept.get(name) if self.mode == "block" else self._kept.setdefault(name, {})
-        self._failing = False
-        return self._kept[name]
+        if name not in self._unsaved:
+            try:
+                found = await self.shelf.load(name)
+            except StorageError as error:
+                self._complain(error)
+            else:
+                self._failing = False
+                return found
+        if name in self._kept:
+            return await anyio.to_thread.run_sync(unpacked, self._kept[name])
+        return None if self.mode == "block" else {}
 
     def _others(self, server: str) -> frozenset[str]:
         offers = self.seen().servers
@@ -79,7 +82,6 @@ class Pinning:
         return distinctive(names) - frozenset(mine)
 
     async def _keep(self, name: str, pins: Pins) -> None:
-        self._kept[name] = pins
         try:
             await self.shelf.save(name, pins)
         except StorageError as error:
@@ -131,8 +133,13 @@ class Pinning:
         )
 
 
-def _compared(before: Pins, tools: tuple[Definition, ...], others: frozenset[str], hidden: bool) -> Pins:  # noqa: FBT001  # run_sync takes no keywords
-    """Return the pins after these tools were seen; those of tools that are gone stay."""
+def _compared(
+    before: Pins,
+    tools: tuple[Definition, ...],
+    others: frozenset[str],
+    hidden: bool,  # noqa: FBT001  # run_sync takes no keywords
+) -> tuple[Pins, bytes]:
+    """Return the pins after these tools were seen, and that packed; those of tools that are gone stay."""
     after = dict(before)
     for tool in map(read, tools):
         name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)
@@ -140,7 +147,7 @@ def _compared(before: Pins, tools: tuple[Definition, ...], others: frozenset[str
         if pin is not None and hashed == (pin.pending or hashed) and hashed in (*pin.known, pin.pending):
             after[name] = pin if pin.flags == flags else replace(pin, flags=flags)
         elif pin is not None:
-            after[name] = pin.seen(hashed, fields_of(tool, hidden=hidden), flags)
+            after[name] = pin.seen(hashed, kept_fields(tool, hidden=hidden), flags)
         elif len(after) < MAX_PINS:
-            after[name] = Pin((hashed,), fields_of(tool, hidden=hidden), flags=flags)
-    return after
+            after[name] = Pin((hashed,), kept_fields(tool, hidden=hidden), flags=flags)
+    return after, packed(after)

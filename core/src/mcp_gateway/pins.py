@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from io import BytesIO
+from types import MappingProxyType
 from typing import Any
 
 from mcp_gateway.catalogue import Definition
+from mcp_gateway.written import Written, read
 
 PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
 """The fields that count: those that a model reads, or a client decides by."""
@@ -22,6 +26,9 @@ _MAX_KNOWN = 20
 Fields = Mapping[str, str]
 """The parts of a definition as text, by their paths: `inputSchema.properties.path.description`."""
 
+_NONE: Fields = MappingProxyType({})
+_HEAD, _TAIL = b'{"pins": 1, "tools": {\n', b"\n}}"
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -34,7 +41,7 @@ class Pin:
     known: tuple[str, ...]
     fields: Fields
     pending: str = ""
-    pending_fields: Fields = field(default_factory=dict)
+    pending_fields: Fields = field(default_factory=lambda: _NONE)
     flags: tuple[str, ...] = ()
 
     @property
@@ -49,7 +56,7 @@ class Pin:
     def seen(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
         """Return the pin after the tool was seen again."""
         if hashed in self.known:
-            return replace(self, pending="", pending_fields={}, flags=flags)
+            return replace(self, pending="", pending_fields=_NONE, flags=flags)
         return replace(self, pending=hashed, pending_fields=fields, flags=flags)
 
 
@@ -61,6 +68,11 @@ def hash_of(definition: Definition) -> str:
     """Hash what counts of a definition."""
     counted = {name: definition[name] for name in PINNED if name in definition}
     return sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def kept_fields(definition: Definition, *, hidden: bool = False) -> Fields:
+    """Take a definition apart, for keeping it."""
+    return Written(fields_of(definition, hidden=hidden))
 
 
 def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]:
@@ -76,6 +88,7 @@ def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]
 
 def difference(before: Fields, after: Fields) -> str:
     """Say in a line which fields differ, and what they said and say."""
+    before, after = read(before), read(after)
     changes = [_change(path, before.get(path), after.get(path)) for path in (*before, *(set(after) - set(before)))]
     said = [change for change in changes if change]
     more = [f"and {len(said) - _MAX_SHOWN} more"] if len(said) > _MAX_SHOWN else []
@@ -84,16 +97,37 @@ def difference(before: Fields, after: Fields) -> str:
 
 def dumped(pins: Pins) -> bytes:
     """Write pins for storage."""
-    tools = {
-        name: {
-            "known": pin.known,
-            "fields": pin.fields,
-            "flags": pin.flags,
-            **({"pending": pin.pending, "pending_fields": pin.pending_fields} if pin.pending else {}),
-        }
-        for name, pin in pins.items()
-    }
-    return json.dumps({"pins": 1, "tools": tools}, indent=1).encode()
+    return b"".join(lines(pins))
+
+
+def lines(pins: Pins) -> Iterator[bytes]:
+    """Write pins as JSON, each in a line of its own: all at once would take many times as much memory for a moment."""
+    yield _HEAD
+    for at, (name, pin) in enumerate(pins.items()):
+        separator = ",\n" if at else ""
+        kept = {"known": pin.known, "fields": read(pin.fields), "flags": pin.flags}
+        pending = {"pending": pin.pending, "pending_fields": read(pin.pending_fields)} if pin.pending else {}
+        yield f"{separator}{json.dumps(name)}: {json.dumps({**kept, **pending})}".encode()
+    yield _TAIL
+
+
+def packed(pins: Pins) -> bytes:
+    """Write pins in few bytes."""
+    packing = zlib.compressobj(1)
+    return b"".join([*map(packing.compress, lines(pins)), packing.flush()])
+
+
+def unpacked(value: bytes) -> Pins:
+    """Read what `packed` wrote.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    try:
+        return loaded(zlib.decompress(value))
+    except zlib.error as error:
+        raise ValueError("these are no pins") from error
 
 
 def loaded(value: bytes) -> Pins:
@@ -104,19 +138,36 @@ def loaded(value: bytes) -> Pins:
 
     """
     try:
-        return {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
+        return _in_lines(value) or {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError("these are no pins") from error
 
 
+def _in_lines(value: bytes) -> Pins | None:
+    """Read pins line by line, which takes little memory; None if they are written in another way."""
+    found: Pins = {}
+    try:
+        if value.startswith(_HEAD) and value.endswith(_TAIL):
+            for line in BytesIO(value[len(_HEAD) : -len(_TAIL)]):
+                found |= {name: _pin(kept) for name, kept in json.loads(b"{%b}" % line.rstrip(b",\n")).items()}
+    except ValueError:
+        return None
+    return found
+
+
 def _pin(kept: Mapping[str, Any]) -> Pin:
+    pending = kept.get("pending_fields")
     return Pin(
         tuple(map(str, kept["known"])),
-        {str(path): str(text) for path, text in kept["fields"].items()},
+        _fields(kept["fields"]),
         str(kept.get("pending", "")),
-        {str(path): str(text) for path, text in kept.get("pending_fields", {}).items()},
+        _fields(pending) if pending else _NONE,
         tuple(map(str, kept.get("flags", ()))),
     )
+
+
+def _fields(kept: Mapping[str, Any]) -> Fields:
+    return Written({str(path): str(text) for path, text in kept.items()})
 
 
 def _parts(definition: Definition) -> Iterator[tuple[str, object]]:

@@ -11,14 +11,13 @@ import os
 import sys
 import tempfile
 import time
-import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.pins import Pins, dumped, loaded
+from mcp_gateway.pins import Pins, lines, loaded, packed, unpacked
 from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError
 
 PREFIX = "mcp-gateway:1:pins:"
@@ -53,12 +52,12 @@ class StoredPins:
 
     async def load(self, name: str) -> Pins:
         """Return what is kept, and see that it stays."""
-        import anyio
+        import anyio.to_thread
 
         try:
             with anyio.fail_after(_SECONDS):
                 value = await self.storage.get(PREFIX + name)
-            written, pins = (time.time(), {}) if value is None else _unpacked(value)
+            written, pins = (time.time(), {}) if value is None else await anyio.to_thread.run_sync(_unpacked, value)
         except ValueError as error:
             raise StorageError(
                 f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
@@ -72,21 +71,20 @@ class StoredPins:
 
     async def save(self, name: str, pins: Pins) -> None:
         """Keep pins until nobody has used them for `KEPT_SECONDS`."""
-        import anyio
+        import anyio.to_thread
 
         try:
             with anyio.fail_after(_SECONDS):
-                await self.storage.set(PREFIX + name, _packed(pins), ttl=KEPT_SECONDS)
+                await self.storage.set(PREFIX + name, await anyio.to_thread.run_sync(_packed, pins), ttl=KEPT_SECONDS)
         except Exception as error:  # noqa: BLE001  # a border with foreign code
             raise _as_storage_error(error) from None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class FiledPins:
-    """Pins in files, one a server, each replaced whole. A file that has not changed is not read again."""
+    """Pins in files, one a server, each replaced whole."""
 
     folder: Path
-    _read: dict[str, tuple[tuple[int, int], Pins]] = field(default_factory=dict)
 
     async def load(self, name: str) -> Pins:
         """Return what is kept."""
@@ -104,11 +102,7 @@ class FiledPins:
         """Return what is kept, at once."""
         path = self._path(name)
         try:
-            stat = path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_size)
-            if name not in self._read or self._read[name][0] != stamp:
-                self._read[name] = stamp, loaded(path.read_bytes())
-            return self._read[name][1]
+            return loaded(path.read_bytes())
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -121,7 +115,7 @@ class FiledPins:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".new", delete=False) as file:
-                file.write(dumped(pins))
+                file.writelines(lines(pins))
             Path(file.name).replace(path)
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error.strerror}; set GATEWAY_STATE_DIR") from None
@@ -164,16 +158,13 @@ def state_folder() -> Path:
 
 
 def _packed(pins: Pins) -> bytes:
-    return b"%d\n" % time.time() + zlib.compress(dumped(pins), 1)
+    return b"%d\n" % time.time() + packed(pins)
 
 
 def _unpacked(value: bytes) -> tuple[float, Pins]:
     """Return when pins were written, and what they are; a `ValueError` says that these are none."""
     written, _, body = value.partition(b"\n")
-    try:
-        return float(written), loaded(zlib.decompress(body))
-    except zlib.error as error:
-        raise ValueError("these are no pins") from error
+    return float(written), unpacked(body)
 
 
 def _as_storage_error(error: Exception) -> StorageError:

@@ -64,9 +64,10 @@ class Named(Written):
     __slots__ = ("name",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        """Write `value`."""
+        """Write `value`. Its name is copied, or it would keep the memory around it from going back to the system."""
         super().__init__(value)
-        self.name: str = value["name"]
+        name: str = value["name"]
+        self.name = name.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
 
     def __getitem__(self, name: str) -> Any:
         """Return a field."""
