@@ -23,6 +23,9 @@ MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
 
 
+_LOOK_SECONDS = 0.02
+
+
 def are_pipes(*descriptors: int) -> bool:
     """Whether these can be waited for without a thread: pipes or sockets, on a system that has such things."""
     modes = [os.fstat(descriptor).st_mode for descriptor in descriptors]
@@ -148,6 +151,21 @@ class Duplex(asyncio.Protocol):
             self._writable.clear()
         else:
             self._writable.set()
+
+    def under_way(self) -> int:
+        """How many calls are not answered yet."""
+        return len(self._calls)
+
+    def is_read(self) -> bool:
+        """Whether the client may read what is written."""
+        return self.writing is not None and not self.writing.is_closing()
+
+    async def written(self, seconds: float) -> None:
+        """Wait until all is written, so many seconds at the most."""
+        writing = self.writing
+        with anyio.move_on_after(seconds):
+            while writing and not writing.is_closing() and writing.get_write_buffer_size():  # noqa: ASYNC110  # no event
+                await anyio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
         """Give up the calls under way, and close both pipes once all is written."""

@@ -56,8 +56,16 @@ class StdioOptions(Options):
 
 
 class StdioServerOptions(Options):
-    """How much is read from the client."""
+    """How much is read from the client, and how long its calls have at the end."""
 
     max_request_bytes: int = Field(
         4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+    )
+    grace: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_SHUTDOWN_GRACE",
+        description="Seconds that calls under way have at the end",
     )

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.plugin import ConfigError, Reception, ServerTransport
-from mcp_gateway_transport_stdio.duplex import are_pipes, duplex
+from mcp_gateway_transport_stdio.duplex import Duplex, are_pipes, duplex
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.options import StdioServerOptions
 
@@ -52,7 +52,7 @@ class StdioServerTransport:
             )
         if sys.stdin.isatty():
             print(_ON_A_TERMINAL, file=sys.stderr)
-        longest = self.options.max_request_bytes
+        longest, grace = self.options.max_request_bytes, self.options.grace
         with _standard_input() as descriptor:
             if are_pipes(descriptor, 1):
                 async with duplex(reception.greet, descriptor, longest) as pipes:
@@ -60,11 +60,11 @@ class StdioServerTransport:
                     await pipes.greeted()
                     server = await reception.server()
                     pipes.admit(server)
-                    await _run(server, pipes, pipes)
+                    await _run(server, pipes, pipes, grace)
             else:
                 server = await reception.server()
                 ready(_WHERE)
-                await _run(server, CancellableLines(descriptor, longest), None)
+                await _run(server, CancellableLines(descriptor, longest), None, grace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,13 @@ class _Opened:
         return self.opened
 
 
-async def _run(server: Server[Any], lines: object, output: object) -> None:
+async def _run(server: Server[Any], lines: object, output: object, grace: float) -> None:
     """Serve these lines with the SDK."""
     from mcp.server.stdio import stdio_server  # the SDK is slow to load
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
+
+    from mcp_gateway_transport_stdio.debts import Debts, Incoming, Outgoing
 
     reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
@@ -95,7 +97,12 @@ async def _run(server: Server[Any], lines: object, output: object) -> None:
                 await outgoing.send(SessionMessage(error))
 
             lines.too_long = refuse
-        await server.run(incoming, outgoing, server.create_initialization_options())
+        pipes = lines if isinstance(lines, Duplex) else None
+        debts = Debts(grace, pipes.under_way, pipes.is_read) if pipes else Debts(grace)
+        options = server.create_initialization_options()
+        await server.run(Incoming(incoming, debts), Outgoing(outgoing, debts), options)
+    if pipes:
+        await pipes.written(grace)
 
 
 @asynccontextmanager

@@ -1,0 +1,105 @@
+"""A shell pipeline gets all of its answers: the end of standard input ends the asking, and not what was asked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import GATEWAY, PATIENCE, Process, Workshop, lines_of, plain_entry, until
+from wire import HANDSHAKE, INFO, enveloped
+
+LONG = {"GATEWAY_SHUTDOWN_GRACE": "3600"}
+
+
+def written(*requests: tuple[str, Any], modern: bool) -> str:
+    """Write requests as a script would, each with its place as id; of the handshake era after a handshake."""
+    hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
+    before: list[Any] = [] if modern else [{"id": 0, "method": "initialize", "params": hello}]
+    before += [] if modern else [{"method": "notifications/initialized"}]
+    asked = [
+        {"id": number, "method": method, "params": enveloped(params) if modern else params}
+        for number, (method, params) in enumerate(requests, 1)
+    ]
+    return "".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in before + asked)
+
+
+def call(tool: str, arguments: Any) -> tuple[str, Any]:
+    return "tools/call", {"name": tool, "arguments": arguments}
+
+
+def started(workshop: Workshop, log: Path, text: str, **variables: str) -> Process:
+    """Start a gateway, write to it, and close its standard input."""
+    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain", log)), **variables))
+    assert gateway.popen.stdin is not None
+    gateway.popen.stdin.write(text)
+    gateway.popen.stdin.close()
+    return gateway
+
+
+ASKED = (call("plain__slow", {"seconds": 0.5}), call("tool_search", {"query": "echo"}), ("tools/list", {}))
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_what_was_asked_is_answered_after_the_end_of_the_input(
+    workshop: Workshop, tmp_path: Path, modern: bool
+) -> None:
+    gateway = started(workshop, tmp_path / "log", written(*ASKED, modern=modern), **LONG)
+    assert gateway.popen.stdout is not None
+    answers = [json.loads(line) for line in gateway.popen.stdout]
+    results = {answer["id"]: answer["result"] for answer in answers if "id" in answer}
+    assert set(results) == ({1, 2, 3} if modern else {0, 1, 2, 3})
+    assert results[1]["content"] == [{"type": "text", "text": "slow done"}]
+    assert gateway.popen.wait(PATIENCE) == 0
+
+
+def test_files_do_as_well_as_pipes(workshop: Workshop, tmp_path: Path) -> None:
+    asked, answered = tmp_path / "asked", tmp_path / "answered"
+    asked.write_text(written(*ASKED, modern=False), encoding="utf-8")
+    environment = workshop.environment(workshop.config(plain_entry("plain")), **LONG)
+    with asked.open() as incoming, answered.open("w") as outgoing:
+        done = subprocess.run(
+            [GATEWAY],
+            env=environment,
+            stdin=incoming,
+            stdout=outgoing,
+            stderr=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert {json.loads(line).get("id") for line in answered.read_text(encoding="utf-8").splitlines()} >= {0, 1, 2, 3}
+
+
+def test_a_long_answer_is_written_to_its_end_however_late_it_is_read(workshop: Workshop, tmp_path: Path) -> None:
+    text = "x" * 3_000_000
+    asked = written(call("plain__echo", {"text": text}), modern=True)
+    gateway = started(workshop, tmp_path / "log", asked, **LONG)
+    until(lambda: lines_of(tmp_path / "log", "tools/call"), "the call reaches the server")
+    assert gateway.popen.stdout is not None
+    [answer] = [json.loads(line) for line in gateway.popen.stdout]
+    assert answer["result"]["structuredContent"]["arguments"] == {"text": text}
+
+
+def test_what_takes_longer_than_the_grace_is_given_up_and_told(workshop: Workshop, tmp_path: Path) -> None:
+    asked = written(call("plain__slow", {"seconds": 600}), modern=True)
+    gateway = started(workshop, tmp_path / "log", asked, GATEWAY_SHUTDOWN_GRACE="0.2")
+    gateway.errors.until(lambda line: "given up: 1; to wait longer, set GATEWAY_SHUTDOWN_GRACE" in line)
+    assert gateway.popen.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_client_that_has_closed_both_ends_is_not_waited_for(workshop: Workshop, tmp_path: Path, modern: bool) -> None:
+    asked = written(call("plain__slow", {"seconds": 600}), modern=modern)
+    gateway = started(workshop, tmp_path / "log", asked, **LONG)
+    assert gateway.popen.stdout is not None
+    gateway.popen.stdout.close()
+    assert gateway.popen.wait(PATIENCE) == 0
+
+
+def test_a_client_that_only_listened_is_not_waited_for(workshop: Workshop, tmp_path: Path) -> None:
+    listening = ("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    gateway = started(workshop, tmp_path / "log", written(listening, modern=True), **LONG)
+    assert gateway.popen.wait(PATIENCE) == 0
