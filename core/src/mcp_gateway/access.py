@@ -30,6 +30,8 @@ ResultT = TypeVar("ResultT")
 
 log = structlog.get_logger(__name__)
 
+_NONE = Credentials()
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -48,15 +50,27 @@ class Access:
             ServerUnavailable: its auth plugin could not get them.
 
         """
+        known = self.borrower_now(spec, caller)
+        if known is not None:
+            return known
         client = caller.client if spec.stateful else None
+        credentials = await self._credentials(spec, caller)
+        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+
+    def borrower_now(self, spec: ServerSpec, caller: Caller) -> Borrower | None:
+        """Return the same without waiting; None if its auth plugin has to be asked."""
         if (transport := self.client_transports.get(spec.name)) is None:
             raise NoLongerConfigured(spec.name)
         if not transport.carries_credentials:
             self._refuse_override(spec, caller, "its transport carries no headers; leave auth_header out")
-            return Borrower(spec, Credentials(), client, frozen(caller.capabilities), caller.client)
-        if not spec.overridable:
-            self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
-        credentials = await self._credentials(spec, caller)
+            credentials = _NONE
+        else:
+            if not spec.overridable:
+                self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
+            if spec.name in self.strategies:
+                return None
+            credentials = Credentials.of({"Authorization": caller.override}) if caller.override else _NONE
+        client = caller.client if spec.stateful else None
         return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
 
     async def own(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
@@ -80,9 +94,7 @@ class Access:
         return None if theirs == everybodys else theirs
 
     async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
-        strategy = self.strategies.get(spec.name)
-        if strategy is None:
-            return Credentials.of({"Authorization": caller.override}) if caller.override else Credentials()
+        strategy = self.strategies[spec.name]
         if spec.auth_optional and caller.principal is not None:
             # The token is for the gateway: only a server's own auth_type sends it on.
             caller = replace(caller, headers={})

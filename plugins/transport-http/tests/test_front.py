@@ -236,3 +236,51 @@ async def test_a_body_that_grows_beyond_the_bound_is_refused():
         await stream.send(b"7d0\r\n" + b'{"plain":"' + b"x" * 1990 + b"\r\n0\r\n\r\n")
         with anyio.fail_after(30):
             assert (await stream.receive()).startswith(b"HTTP/1.1 413 ")
+
+
+class Prompt(Answering):
+    """Answers when `done` is called; it is never awaited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: Any = None
+        self.began = anyio.Event()
+
+    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+        return self
+
+    def begin(self, done: Any) -> bool:
+        self.done = done
+        self.began.set()
+        return True
+
+    def cancel(self, msg: object = None) -> None:
+        self.given_up.set()
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+async def test_an_answer_that_was_begun_is_written_when_it_comes_and_the_next_request_is_served(size):
+    prompt = Prompt()
+    async with connected(prompt) as stream:
+        for number in range(3):
+            prompt.began = anyio.Event()
+            await stream.send(request(b'{"plain":%d}' % number))
+            with anyio.fail_after(30):
+                await prompt.began.wait()
+            prompt.done(DirectAnswer(b"x" * size))
+            assert (await response(stream))[2] == b"x" * size
+
+
+@pytest.mark.parametrize("more", [(), ("mcp-session-id: x",)])
+async def test_a_client_that_leaves_gives_up_what_was_begun_unless_it_has_a_session(more):
+    prompt = Prompt()
+    async with connected(prompt) as stream:
+        await stream.send(request(b'{"plain":1}', *more))
+        with anyio.fail_after(30):
+            await prompt.began.wait()
+            await stream.aclose()
+            if not more:
+                await prompt.given_up.wait()
+        if more:
+            prompt.done(DirectAnswer(b"{}"))
+    assert prompt.given_up.is_set() != bool(more)

@@ -11,7 +11,7 @@ import pytest
 from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.wire import Wire, is_direct, request_head
 
-from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 
 MESSAGE = b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{}}'
 ANSWER = b'{"jsonrpc":"2.0","id":5,"result":{}}'
@@ -197,3 +197,76 @@ def test_servers_behind_a_proxy_or_a_password_are_reached_in_the_usual_way(monke
     assert not is_direct("http://example.org/mcp")
     monkeypatch.setenv("no_proxy", "example.org")
     assert is_direct("http://example.org/mcp")
+
+
+# -- without a task
+
+
+async def begun(wire, outcomes, headers=None):
+    """Send at once, and wait for what comes of it."""
+    came = anyio.Event()
+
+    def done(outcome):
+        outcomes.append(outcome)
+        came.set()
+
+    give_up = wire.send_now(MESSAGE, 5, headers or {}, 10.0, done)
+    assert give_up is not None
+    assert wire.connections.outbox.busy == 1
+    return came, give_up
+
+
+async def test_without_an_open_connection_or_with_a_header_that_cannot_be_written_nothing_is_sent_at_once():
+    async with server(response(ANSWER)) as (wire, requests, _):
+        assert wire.send_now(MESSAGE, 5, {}, 10.0, print) is None
+        await send(wire)
+        assert wire.send_now(MESSAGE, 5, {"mcp-name": "x\r\ny: z"}, 10.0, print) is None
+        assert wire.connections.outbox.busy == 0
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("second", [response(ANSWER), events(ANSWER), events(NEWS, ANSWER)])
+async def test_what_is_sent_at_once_is_answered_and_the_connection_is_used_again(second):
+    outcomes = []
+    async with server(response(ANSWER), second, response(ANSWER)) as (wire, requests, heard):
+        await send(wire)
+        came, _ = await begun(wire, outcomes)
+        await came.wait()
+        assert outcomes == [ANSWER]
+        assert wire.connections.outbox.busy == 0
+        assert await send(wire) == ANSWER
+        assert heard == ([(NEWS, 5)] if NEWS in second else [])
+    assert len(requests) == 3
+
+
+@pytest.mark.parametrize(
+    "second, kind",
+    [
+        (b"", ConnectionDropped),
+        (response(b"", kind="text/event-stream"), ConnectionDropped),
+        (response(b"gone", "502 Bad Gateway"), ServerUnavailable),
+        (response(b"", "404 Not Found"), NotSent),
+    ],
+)
+async def test_what_is_sent_at_once_may_fail(second, kind):
+    outcomes = []
+    async with server(response(ANSWER), second) as (wire, _, _):
+        await send(wire)
+        came, _ = await begun(wire, outcomes)
+        await came.wait()
+        assert wire.connections.outbox.busy == 0
+    assert [type(outcome) for outcome in outcomes] == [kind]
+
+
+async def test_who_gives_up_what_was_sent_at_once_hears_nothing_and_the_connection_is_closed():
+    outcomes = []
+    async with server(response(ANSWER), None) as (wire, requests, _):
+        await send(wire)
+        _, give_up = await begun(wire, outcomes)
+        while len(requests) < 2:
+            await anyio.lowlevel.checkpoint()
+        give_up()
+        await anyio.lowlevel.checkpoint()
+        assert wire.connections.idle() is None
+        assert wire.connections.outbox.busy == 0
+    assert outcomes == []

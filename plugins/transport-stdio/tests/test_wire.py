@@ -12,7 +12,7 @@ from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Program, child
 from mcp_gateway_transport_stdio.wire import wired
 
-from mcp_gateway.plugin import NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 
 SERVER = """
 import json, sys, time
@@ -104,3 +104,37 @@ async def test_an_answer_that_is_too_long_fails_its_request_and_no_other(monkeyp
         answer = await send(wire, params=b'"' + b"x" * 20_000 + b'"')
         assert b"longer than the gateway reads (10000 bytes)" in answer
         assert b'"id": 2' in await send(wire, request_id=2)
+
+
+def written(method="echo", request_id=1):
+    return b'{"jsonrpc":"2.0","id":%d,"method":"%b","params":{}}' % (request_id, method.encode())
+
+
+@pytest.mark.parametrize("method", ["echo", "die"])
+async def test_what_is_sent_at_once_is_heard_of_once(method):
+    outcomes, came = [], anyio.Event()
+    async with session() as (_, wire):
+
+        def done(outcome):
+            outcomes.append(outcome)
+            came.set()
+
+        assert wire.send_now(written(method), 1, {}, 20.0, done) is not None
+        await came.wait()
+    assert [type(outcome) for outcome in outcomes] == [bytes if method == "echo" else ConnectionDropped]
+
+
+async def test_nothing_is_heard_of_what_was_given_up():
+    outcomes = []
+    async with session() as (incoming, wire):
+        wire.send_now(written(), 1, {}, 20.0, outcomes.append)()
+        assert (await incoming.receive()).message.id == 1
+        assert await send(wire, request_id=2)
+    assert outcomes == []
+
+
+async def test_nothing_is_sent_at_once_to_a_process_that_has_ended():
+    async with session() as (_, wire):
+        with pytest.raises(ServerUnavailable):
+            await send(wire, "die")
+        assert wire.send_now(written(), 1, {}, 20.0, print) is None

@@ -101,6 +101,42 @@ class DirectWire(Protocol):
 
 
 @runtime_checkable
+class PromptWire(Protocol):
+    """What a `DirectWire` may be besides: one that sends at once and calls back, so that a request needs no task."""
+
+    def send_now(
+        self,
+        message: bytes,
+        request_id: int,
+        headers: Mapping[str, str],
+        seconds: float,
+        done: Callable[[bytes | Exception], None],
+    ) -> Callable[[], None] | None:
+        """Send a request as `exchange` does, if nothing has to be waited for first; return what gives it up.
+
+        None means that nothing was sent. `done` hears the response or one of the errors of `exchange`,
+        later and once, and nothing any more once the request was given up: so it is after `seconds`.
+        """
+        ...
+
+
+@runtime_checkable
+class PromptAnswer(Protocol):
+    """What `DirectServer.answer` returns may be besides: an answer that can be had without a task."""
+
+    def begin(self, done: Callable[[DirectAnswer], None]) -> bool:
+        """Begin at once; False means that nothing was done: then it must be awaited.
+
+        `done` hears the answer later and once, and nothing any more once it was given up.
+        """
+        ...
+
+    def cancel(self, msg: object = None) -> object:
+        """Give up what was begun; called as a task's method is."""
+        ...
+
+
+@runtime_checkable
 class DirectServer(Protocol):
     """What the gateway's server is besides, for server transports that want to be fast."""
 

@@ -1,8 +1,10 @@
-"""Sending a request past the SDK, on the bytes of the session's own wire."""
+"""Sending a request past the SDK, on the bytes of the session's own wire: in a task, or without one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 import anyio
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
@@ -11,14 +13,126 @@ from mcp_gateway.interaction import ALONE
 from mcp_gateway.plugin import NotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.peer import Peer
 
 _CANCEL_SECONDS = 2.0
 
+HeardFn = Callable[[bytes | Awaitable[bytes]], None]
+"""Hears a response, or what has to be awaited for it."""
 
-async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: str) -> bytes:
-    """Send a `tools/call`; return the response as it came.
+
+@dataclass(slots=True, eq=False)
+class _Entered:
+    """A `tools/call` that counts among those under way: what is sent, and what passes meanwhile."""
+
+    keeper: Keeper
+    peer: Peer
+    request_id: int
+    message: bytes
+    headers: Mapping[str, str]
+    exchange: Exchange | None
+
+    def leave(self) -> None:
+        """Count it out."""
+        keeper = self.keeper
+        keeper.load.leave(keeper.server)
+        keeper.users -= 1
+        keeper.used = asyncio.get_running_loop().time()
+        keeper.audience.leave(self.request_id)
+
+    async def concluded(self, answering: Awaitable[bytes]) -> bytes:
+        """Wait for the response, and count the request out."""
+        keeper, answered = self.keeper, False
+        try:
+            response = await answering
+            answered = True
+            keeper.breaker.answered()
+            if self.exchange is not None:
+                await self.exchange.delivered()
+        except TimeoutError:
+            raise _too_slow(keeper) from None
+        except NotSent:
+            answered = True
+            raise
+        except ServerUnavailable as error:
+            answered = True
+            raise await _failed(keeper, error) from error
+        finally:
+            self.leave()
+            if not answered:
+                await self.give_up()
+        return response
+
+    async def give_up(self) -> None:
+        """Tell the server that nobody waits for an answer any more."""
+        if self.keeper.peer is not None:
+            with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
+                await self.keeper.peer.give_up(self.request_id)
+
+
+@dataclass(slots=True, eq=False)
+class Sending:
+    """A `tools/call` under way without a task."""
+
+    _entered: _Entered
+    _heard: HeardFn
+    _give_up: Callable[[], None] | None = None
+
+    def begin(self) -> bool:
+        """Send it; say whether that could be done without waiting for anything."""
+        entered, prompt = self._entered, self._entered.peer.prompt
+        if prompt is None:
+            return False
+        seconds = entered.keeper.timeout
+        self._give_up = prompt.send_now(entered.message, entered.request_id, entered.headers, seconds, self._outcome)
+        if self._give_up is None:
+            return False
+        entered.keeper.deadlines.begin(entered.request_id, self._expired)
+        return True
+
+    def cancel(self) -> Awaitable[None]:
+        """Give it up; return what tells the server so."""
+        self._end()
+        self._entered.leave()
+        return self._entered.give_up()
+
+    def _end(self) -> None:
+        self._entered.keeper.deadlines.end(self._entered.request_id)
+        if self._give_up is not None:
+            self._give_up()
+
+    def _expired(self) -> None:
+        self._end()
+        self._outcome(TimeoutError())
+
+    def _outcome(self, outcome: bytes | Exception) -> None:
+        entered = self._entered
+        entered.keeper.deadlines.end(entered.request_id)
+        if isinstance(outcome, bytes) and (entered.exchange is None or entered.exchange.is_delivered):
+            entered.leave()
+            entered.keeper.breaker.answered()
+            self._heard(outcome)
+        else:
+            self._heard(entered.concluded(_known(outcome)))
+
+
+def sending(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: str, heard: HeardFn) -> Sending | None:
+    """Send a `tools/call` at once, if nothing has to be waited for; else return None, and nothing has happened.
 
     `params` is JSON, `headers` are for a modern server over HTTP, `client` is who sent it.
+    """
+    if keeper.peer is None or keeper.peer.prompt is None or not keeper.load.enter(keeper.server, keeper.max_calls):
+        return None
+    entered = _entered(keeper, keeper.peer, params, headers, client)
+    begun = Sending(entered, heard)
+    if begun.begin():
+        return begun
+    entered.leave()
+    return None
+
+
+async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: str) -> bytes:
+    """Send a `tools/call`; return the response as it came. The parameters are those of `sending`.
 
     Raises:
         Overloaded: too many calls are under way.
@@ -34,6 +148,13 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
     if peer is None or peer.wire is None:
         keeper.load.leave(keeper.server)
         raise NotSent(f"server {keeper.server!r}: the session has just ended")
+    entered = _entered(keeper, peer, params, headers, client)
+    answering = peer.wire.exchange(entered.message, entered.request_id, entered.headers, keeper.timeout)
+    return await entered.concluded(answering)
+
+
+def _entered(keeper: Keeper, peer: Peer, params: bytes, headers: Mapping[str, str], client: str) -> _Entered:
+    """Take note of a request that begins, and that counts already."""
     request_id = next(peer.ids)
     message = b'{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":%b}' % (request_id, params)
     keeper.users += 1
@@ -43,29 +164,13 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
         headers = {MCP_PROTOCOL_VERSION_HEADER: peer.version}
         exchange = Exchange(client, keeper.audience.way_to(client) or ALONE)
         keeper.audience.enter(request_id, exchange)
-    answered = False
-    try:
-        response = await peer.wire.exchange(message, request_id, headers, keeper.timeout)
-        answered = True
-        keeper.breaker.answered()
-        if exchange is not None:
-            await exchange.delivered()
-    except TimeoutError:
-        raise _too_slow(keeper) from None
-    except NotSent:
-        answered = True
-        raise
-    except ServerUnavailable as error:
-        answered = True
-        raise await _failed(keeper, error) from error
-    finally:
-        keeper.load.leave(keeper.server)
-        keeper.users -= 1
-        keeper.used = anyio.current_time()
-        keeper.audience.leave(request_id)
-        if not answered:
-            await _give_up(keeper, request_id)
-    return response
+    return _Entered(keeper, peer, request_id, message, headers, exchange)
+
+
+async def _known(outcome: bytes | Exception) -> bytes:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _too_slow(keeper: Keeper) -> ServerTimeout:
@@ -79,10 +184,3 @@ async def _failed(keeper: Keeper, error: ServerUnavailable) -> ServerUnavailable
     if keeper.peer is not None:  # else its keeper has counted it
         keeper.breaker.unanswered(failure)
     return failure
-
-
-async def _give_up(keeper: Keeper, request_id: int) -> None:
-    """Tell the server that nobody waits for an answer any more."""
-    if keeper.peer is not None:
-        with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
-            await keeper.peer.give_up(request_id)

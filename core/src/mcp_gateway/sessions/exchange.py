@@ -65,6 +65,11 @@ class Exchange:
         finally:
             self.take_back()
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the client has got what the server told it."""
+        return not self._deliveries
+
     async def delivered(self) -> None:
         """Wait until the client has got what the server told it."""
         if self._deliveries:

@@ -22,6 +22,7 @@ from mcp_gateway.plugin import (
 )
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.breaker import Breaker
+from mcp_gateway.sessions.deadlines import Deadlines
 from mcp_gateway.sessions.failures import NOBODY_KNOWS, Rejected, as_failure
 from mcp_gateway.sessions.greeting import negotiate
 from mcp_gateway.sessions.load import Load
@@ -67,12 +68,17 @@ class Keeper:
     error: GatewayError | None = None
     users: int = 0
     used: float = 0.0
+    deadlines: Deadlines = field(init=False, repr=False)
     settled: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
     _over: anyio.Event = field(default_factory=anyio.Event)
     _stopping: bool = False
     _lendable: bool = True
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def __post_init__(self) -> None:
+        """Give every request the same time."""
+        self.deadlines = Deadlines(self.timeout)
 
     def stop(self) -> None:
         """End the session within `CLOSE_SECONDS`; at once if it is not open yet."""

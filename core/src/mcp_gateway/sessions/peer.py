@@ -32,7 +32,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.interaction import LEVELS, Json
-from mcp_gateway.plugin import DirectWire
+from mcp_gateway.plugin import DirectWire, PromptWire
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.version import IMPLEMENTATION
@@ -75,6 +75,7 @@ class Peer:
     dispatcher: JSONRPCDispatcher
     audience: Audience = field(default_factory=Audience)
     wire: DirectWire | None = None
+    prompt: PromptWire | None = None
     closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
     hello: Json = field(default_factory=dict)
@@ -222,7 +223,8 @@ async def connected(
     """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
     async with transport as (read, write), anyio.create_task_group() as tasks:
         dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(read, write)
-        peer = Peer(dispatcher, audience or Audience(), write if isinstance(write, DirectWire) else None)
+        wire = write if isinstance(write, DirectWire) else None
+        peer = Peer(dispatcher, audience or Audience(), wire, wire if isinstance(wire, PromptWire) else None)
 
         def announced(method: str, params: Mapping[str, Any] | None) -> bool:
             """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""

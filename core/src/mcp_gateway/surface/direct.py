@@ -11,7 +11,6 @@ import asyncio
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import mcp_types as types
 import structlog
@@ -31,11 +30,11 @@ from mcp_gateway.plugin import (
     NotSent,
     Principal,
 )
-from mcp_gateway.sessions.direct import exchanged
-from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.direct import HeardFn, Sending, exchanged, sending
 from mcp_gateway.sessions.load import Overloaded
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.surface.answers import failure, overloaded
+from mcp_gateway.surface.calling import Calling, Key
 from mcp_gateway.surface.clients import Clients, DirectClient
 from mcp_gateway.surface.envelopes import Envelopes, agree
 from mcp_gateway.surface.eras import as_error, as_result
@@ -62,7 +61,6 @@ log = structlog.get_logger(__name__)
 _NOT_PLAIN = frozenset({"progressToken", types.LOG_LEVEL_META_KEY})
 _INPUT_REQUIRED = b'"input_required"'
 _EMPTY = Raw(b"{}")
-_BY_CLIENT = "cancelled by the client"
 
 
 @dataclass(slots=True)
@@ -78,7 +76,8 @@ class Direct:
     _info: bytes = b""
     _introduced: Catalogue | None = None
     _envelopes: Envelopes = field(default_factory=Envelopes)
-    _under_way: dict[tuple[str, object], asyncio.Task[Any]] = field(default_factory=dict)
+    under_way: dict[Key, Calling] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Keep what is the same for all calls."""
@@ -106,8 +105,7 @@ class Direct:
             return None
         caller = _caller(client, headers, principal)
         plain = Plain(call, caller, *named, modern)
-        answering = self._answered(plain)
-        return answering if modern and headers is not None else self._cancellable(plain, answering)
+        return Calling(self, plain, None if modern and headers is not None else (client.name, call.request_id))
 
     def _client(
         self,
@@ -152,39 +150,46 @@ class Direct:
 
     def leave(self, client: str) -> None:
         """Give up the calls of a client that has left."""
-        for key, task in list(self._under_way.items()):
+        for key, calling in list(self.under_way.items()):
             if key[0] == client:
-                task.cancel(_BY_CLIENT)
+                calling.withdraw()
 
     def cancel(self, client: str, request_id: object) -> None:
         """Give up a call that its client does not want answered any more."""
-        if (task := self._under_way.get((client, request_id))) is not None:
-            task.cancel(_BY_CLIENT)
+        if (calling := self.under_way.get((client, request_id))) is not None:
+            calling.withdraw()
 
-    async def _cancellable(self, plain: Plain, answering: Awaitable[DirectAnswer]) -> DirectAnswer:
-        """Answer a call that its client may cancel by a notification: then with nothing."""
-        key, task = (str(plain.caller.client), json.loads(bytes(plain.call.id))), asyncio.current_task()
-        if task is None:
-            return await answering
-        self._under_way[key] = task
-        try:
-            return await answering
-        except asyncio.CancelledError as cancelled:
-            if cancelled.args != (_BY_CLIENT,):
-                raise
-            task.uncancel()
-            return DirectAnswer(b"")
-        finally:
-            self._under_way.pop(key, None)
+    # -- what makes an answer of a call
 
-    async def _answered(self, plain: Plain) -> DirectAnswer:
+    def run(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        """Do something in a task of its own."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def sent(self, plain: Plain, heard: HeardFn) -> Sending | None:
+        """Send a call at once; None if something has to be waited for, and then nothing has happened."""
         try:
-            borrower = await self.gateway.access.borrower(plain.route.spec, plain.caller)
-            if plain.route.own is not None and not self._has(borrower, plain.route.own):
-                return await self._in_the_usual_way(plain)
-            keeper = self.gateway.pool.direct(borrower)
-            if keeper is not None:
-                return await self._exchanged(plain, keeper)
+            borrower = self.gateway.access.borrower_now(plain.route.spec, plain.caller)
+        except GatewayError:
+            return None
+        keeper = None if borrower is None or plain.route.own is not None else self.gateway.pool.direct(borrower)
+        if keeper is None:
+            return None
+        params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
+        return sending(keeper, params, plain.route.headers, str(plain.caller.client), heard)
+
+    async def answered(self, plain: Plain) -> DirectAnswer:
+        """Do all that a call needs."""
+        return await self.concluded(plain, self._exchanged(plain))
+
+    async def concluded(self, plain: Plain, response: Awaitable[bytes]) -> DirectAnswer:
+        """Wait for a response, and make an answer of it."""
+        try:
+            answer = self.shaped(plain, await response)
+            if answer is not None:
+                return answer
         except (NotSent, LoginNeeded):
             pass
         except Overloaded as error:
@@ -238,19 +243,27 @@ class Direct:
             self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalogue
         return self._info
 
-    async def _exchanged(self, plain: Plain, keeper: Keeper) -> DirectAnswer:
-        """Send a call, and shape what comes back for the client."""
+    async def _exchanged(self, plain: Plain) -> bytes:
+        """Send a call on the borrower's session; return the response as it came."""
+        borrower = await self.gateway.access.borrower(plain.route.spec, plain.caller)
+        keeper = self.gateway.pool.direct(borrower)
+        if keeper is None or (plain.route.own is not None and not self._has(borrower, plain.route.own)):
+            raise NotSent("there is no session for it")
         params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
-        response = await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))
+        return await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))
+
+    def shaped(self, plain: Plain, response: bytes) -> DirectAnswer | None:
+        """Make an answer of a response; None if that is for the usual way."""
+        server = plain.route.spec.name
         try:
             fields, error = as_answer(response)
         except (ValueError, RecursionError):
-            wrong = f"server {keeper.server!r} sent a response that cannot be read"
+            wrong = f"server {server!r} sent a response that cannot be read"
             return refused(plain, MCPError(types.INTERNAL_ERROR, wrong))
         if fields is None:
-            return refused(plain, error_of(error, keeper.server, modern=plain.modern))
+            return refused(plain, error_of(error, server, modern=plain.modern))
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
-            return await self._in_the_usual_way(plain)  # where the server's questions are dealt with
+            return None  # the server's questions are dealt with there
         self._note(plain, fields)
         if len(response) > self.results.most:
             return self._shortened(plain, fields, len(response))

@@ -119,6 +119,11 @@ def refused(plain: Plain, error: MCPError) -> DirectAnswer:
     return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
 
 
+def failed(plain: Plain) -> DirectAnswer:
+    """Answer a call at which the gateway itself failed."""
+    return refused(plain, MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why"))
+
+
 async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
     """Answer with a list whose members are written; with the modern era's envelope, if `server_info` is there.
 

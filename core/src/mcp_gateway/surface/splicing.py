@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from json import loads
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 
@@ -31,6 +32,12 @@ class Call(Struct, forbid_unknown_fields=True):
     id: Raw
     method: str
     params: CallParams
+
+    @property
+    def request_id(self) -> str | int:
+        """The id, read."""
+        found: str | int = loads(bytes(self.id)) if bytes(self.id)[:1] == b'"' else int(bytes(self.id))
+        return found
 
 
 class ListParams(Struct, forbid_unknown_fields=True):

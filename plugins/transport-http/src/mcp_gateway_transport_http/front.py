@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal
+from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer
 from mcp_gateway_transport_http.gate import Gate
 from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.outbox import Outbox
@@ -62,9 +63,19 @@ class Front:
 class _Turn:
     """A request that is answered here, as uvicorn's protocol wants to see it."""
 
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
     def __init__(self, *, keep_alive: bool) -> None:
         self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
-        self.message_event = asyncio.Event()
+        self.message_event = _Unheard
+
+
+class _Unheard:
+    """The event that something has come of a request; nobody waits for it."""
+
+    @staticmethod
+    def set() -> None:
+        """Tell nobody."""
 
 
 class FrontProtocol(HttpToolsProtocol):
@@ -86,6 +97,7 @@ class FrontProtocol(HttpToolsProtocol):
         self._names: dict[str, str] = {}
         self._principal: Principal | None = None
         self._answering: asyncio.Task[None] | None = None
+        self._begun: PromptAnswer | None = None
         self._data = b""
         self._head: Head | None = None
         self._between = True
@@ -101,8 +113,12 @@ class FrontProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
-        if self._answering is not None and "mcp-session-id" not in self._names:
-            self._answering.cancel()
+        if "mcp-session-id" not in self._names:
+            if self._answering is not None:
+                self._answering.cancel()
+            if self._begun is not None:
+                self._begun.cancel()
+                self._over(self._begun)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -185,8 +201,14 @@ class FrontProtocol(HttpToolsProtocol):
             self._front.used(session)
         turn = _Turn(keep_alive=keep_alive)
         self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
+        self._front.outbox.busy += 1
+        begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
+        if begun is not None and begun.begin(partial(self._came, turn)):
+            self._begun = begun
+            self.tasks.add(cast("asyncio.Task[None]", begun))  # those that are waited for at the end
+            return
         task = self._answering = self.loop.create_task(self._answered(turn, answering))
-        self.tasks.add(task)  # those that are waited for at the end
+        self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def _is_free(self) -> bool:
@@ -228,23 +250,45 @@ class FrontProtocol(HttpToolsProtocol):
         for piece in pieces:
             super().on_body(piece)
 
+    def _came(self, turn: _Turn, answer: DirectAnswer) -> None:
+        """Write the answer to what was begun without a task."""
+        if self._begun is not None:
+            self._over(self._begun)
+        if self.transport.is_closing():
+            return
+        self._write(answer, keep_alive=turn.keep_alive)
+        if self.flow.write_paused:
+            task = self.loop.create_task(self._drained(turn))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        else:
+            self._complete(turn)
+
+    def _over(self, begun: PromptAnswer) -> None:
+        self._begun = None
+        self._front.outbox.busy -= 1
+        self.tasks.discard(cast("asyncio.Task[None]", begun))
+
+    async def _drained(self, turn: _Turn) -> None:
+        await self.flow.drain()
+        self._complete(turn)
+
     async def _answered(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> None:
-        self._front.outbox.busy += 1
         try:
             answer = await self._answer(turn, answering)
             if not self.transport.is_closing():
                 self._write(answer, keep_alive=turn.keep_alive)
                 if self.flow.write_paused:
                     await self.flow.drain()
-                turn.response_complete = True
-                if not turn.keep_alive:
-                    self.transport.close()
-                self._complete()
+                self._complete(turn)
         finally:
             self._front.outbox.busy -= 1
 
-    def _complete(self) -> None:
+    def _complete(self, turn: _Turn) -> None:
         """Go on with the request behind this one, or wait for another."""
+        turn.response_complete = True
+        if not turn.keep_alive:
+            self.transport.close()
         self._quiet_since = self.loop.time()
         if self.pipeline or self.timeout_keep_alive_task is None:
             self.on_response_complete()

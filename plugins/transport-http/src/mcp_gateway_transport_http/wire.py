@@ -90,6 +90,28 @@ class Wire:
         message = b"content-length: %d\r\n\r\n%b" % (len(message), message)
         return await self._answered(b"POST" + self._head(headers) + message, request_id, headers, deadline)
 
+    def send_now(
+        self,
+        message: bytes,
+        request_id: int,
+        headers: Mapping[str, str],
+        seconds: float,
+        done: Callable[[bytes | Exception], None],
+    ) -> Callable[[], None] | None:
+        """Send a request on a connection that is open; see `PromptWire`."""
+        connection = self.connections.idle()
+        if connection is None:
+            return None
+        try:
+            head = self._head(headers)
+        except NotSent:
+            self.connections.give_back(connection)
+            return None
+        request = _Request(self, connection, request_id, headers, seconds, done)
+        self.connections.outbox.busy += 1
+        connection.send(b"POST%bcontent-length: %d\r\n\r\n%b" % (head, len(message), message), request.replied)
+        return request.give_up
+
     async def _answered(self, request: bytes, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
         loop = asyncio.get_running_loop()
         try:
@@ -113,14 +135,42 @@ class Wire:
         finally:
             timer.cancel()
             self.connections.outbox.busy -= 1
+        return await self._taken(connection, response, request_id, headers, deadline)
+
+    async def streamed(
+        self, connection: Connection, reply: Reply, request_id: int, headers: Mapping[str, str], deadline: float
+    ) -> bytes:
+        """Wait for the response in a stream of events."""
+        try:
+            response = await self._response(reply, request_id)
+        except ConnectionLost as error:
+            raise ConnectionDropped(str(error)) from None
+        except BaseException:
+            connection.close()
+            raise
+        return await self._taken(connection, response, request_id, headers, deadline)
+
+    async def _taken(
+        self,
+        connection: Connection,
+        response: bytes | _Broken,
+        request_id: int,
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> bytes:
+        """Take the connection back; go on elsewhere with a stream that broke."""
         if isinstance(response, _Broken):
             connection.close()
             return await self._resumed(response, request_id, headers, deadline)
+        self.take_back(connection)
+        return response
+
+    def take_back(self, connection: Connection) -> None:
+        """Take back a connection after the response, also one whose stream has not ended yet."""
         if connection.complete:
             self.connections.give_back(connection)
         else:
-            loop.call_later(_DRAIN_SECONDS, self._drained, connection)
-        return response
+            asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._drained, connection)
 
     async def _resumed(self, broken: _Broken, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
         """Take up a stream that the server has ended before the response, as it asked for."""
@@ -146,9 +196,7 @@ class Wire:
 
     async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
         if reply.pieces is None:
-            if reply.status == HTTPStatus.OK:
-                return _message(reply)
-            return _refused(reply, in_session=bool(self.session()))
+            return self.whole(reply)
         events = Events()
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
@@ -158,6 +206,12 @@ class Wire:
         if events.last is None:
             raise ConnectionLost("it ended the stream without an answer")
         return _Broken(events.last, events.retry)
+
+    def whole(self, reply: Reply) -> bytes:
+        """Return the response that a reply is which is no stream of events."""
+        if reply.status == HTTPStatus.OK:
+            return _message(reply)
+        return _refused(reply, in_session=bool(self.session()))
 
     # -- the SDK's write stream
 
@@ -179,6 +233,61 @@ class Wire:
     ) -> bool | None:
         """Leave as the SDK's stream is left."""
         return await self.stream.__aexit__(kind, error, trace)
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A request under way without a task."""
+
+    wire: Wire
+    connection: Connection
+    request_id: int
+    headers: Mapping[str, str]
+    seconds: float
+    done: Callable[[bytes | Exception], None] | None
+    task: asyncio.Task[None] | None = None
+
+    def give_up(self) -> None:
+        """Close the connection, and say nothing any more."""
+        if self._over() is not None:
+            self.connection.close()
+        if self.task is not None:
+            self.task.cancel()
+
+    def replied(self, reply: Reply | ConnectionLost) -> None:
+        """Pass a reply on, or wait for what it is only the beginning of."""
+        if isinstance(reply, Reply) and reply.pieces is not None:
+            self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
+        elif (done := self._over()) is not None:
+            done(self._outcome(reply))
+
+    def _over(self) -> Callable[[bytes | Exception], None] | None:
+        """Count it out; return who is to hear of it, once."""
+        done, self.done = self.done, None
+        if done is not None:
+            self.wire.connections.outbox.busy -= 1
+        return done
+
+    def _outcome(self, reply: Reply | ConnectionLost) -> bytes | Exception:
+        if isinstance(reply, ConnectionLost):
+            return ConnectionDropped(str(reply))
+        self.wire.take_back(self.connection)
+        try:
+            return self.wire.whole(reply)
+        except ServerUnavailable as error:
+            return error
+
+    async def _streamed(self, reply: Reply) -> None:
+        deadline = asyncio.get_running_loop().time() + self.seconds
+        outcome: bytes | Exception
+        try:
+            outcome = await self.wire.streamed(self.connection, reply, self.request_id, self.headers, deadline)
+        except (ServerUnavailable, TimeoutError) as error:
+            outcome = error
+        except Exception as error:  # noqa: BLE001  # whatever it is, who waits must hear of it
+            outcome = ServerUnavailable(f"its stream cannot be read: {error}")
+        if (done := self._over()) is not None:
+            done(outcome)
 
 
 @lru_cache(maxsize=1024)

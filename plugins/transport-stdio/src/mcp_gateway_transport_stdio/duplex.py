@@ -8,12 +8,13 @@ import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import cast
 
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer
+from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 
 GreetFn = Callable[[bytes], bytes | None]
@@ -44,6 +45,7 @@ class Duplex(asyncio.Protocol):
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
         self._lines = Lines(self._heard, self._refuse, longest)
         self._calls: set[asyncio.Task[None]] = set()
+        self._begun: set[PromptAnswer] = set()
         self._writable = asyncio.Event()
         self._writable.set()
         self._reading: asyncio.ReadTransport | None = None
@@ -82,6 +84,10 @@ class Duplex(asyncio.Protocol):
             self._begin(line, self._greet)
         answering = None if self._server is None else self._server.answer(line)
         if answering is not None:
+            begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
+            if begun is not None and begun.begin(partial(self._came, begun)):
+                self._begun.add(begun)
+                return
             call = asyncio.get_running_loop().create_task(self._answer(answering))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -118,6 +124,11 @@ class Duplex(asyncio.Protocol):
             yield line
 
     # -- writing
+
+    def _came(self, begun: PromptAnswer, answer: DirectAnswer) -> None:
+        self._begun.discard(begun)
+        if answer.message:
+            self._write(answer.message + b"\n")
 
     async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
         answer = await answering
@@ -169,6 +180,8 @@ class Duplex(asyncio.Protocol):
 
     async def close(self) -> None:
         """Give up the calls under way, and close both pipes once all is written."""
+        for begun in self._begun:
+            begun.cancel()
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

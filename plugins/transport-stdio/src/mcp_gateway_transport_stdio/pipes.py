@@ -76,6 +76,11 @@ class Pipes(asyncio.SubprocessProtocol):
             raise BrokenPipeError
         self._stdin.write(line + b"\n")
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether a line can be written, and the child has read most of what was written before."""
+        return self._writable.is_set() and not (self.closed or self._stdin is None or self._stdin.is_closing())
+
     async def writable(self) -> None:
         """Wait until the child has read most of what was written."""
         await self._writable.wait()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 import anyio
@@ -24,6 +25,7 @@ from mcp_gateway_transport_stdio.pipes import Pipes
 log = logging.getLogger(__name__)
 
 Incoming = SessionMessage | Exception
+DoneFn = Callable[[bytes | Exception], None]
 ChildFn = Callable[[Lines, Callable[[], None]], AbstractAsyncContextManager[Pipes]]
 
 MOST_WAITING = 1000
@@ -54,7 +56,7 @@ class Wire:
     _backlog: Callable[[], int]
     _noise: Noise
     _pipes: Pipes | None = None
-    _waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
+    _waiting: dict[int, DoneFn] = field(default_factory=dict)
     _paused: bool = False
 
     def begin(self, pipes: Pipes) -> None:
@@ -67,20 +69,38 @@ class Wire:
         """Send a request; return the line that answers it. See `DirectWire`."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
-        self._waiting[request_id] = future
+        self._waiting[request_id] = partial(_settle, future)
         timer = None
         try:
             self._write(message)
             if self._pipes is not None:
                 await self._pipes.writable()
-            timer = loop.call_later(seconds, _expire, future)
+            timer = loop.call_later(seconds, _settle, future, TimeoutError())
             return await future
         except BrokenPipeError:
             raise NotSent("the process has just ended") from None
         finally:
-            del self._waiting[request_id]
+            self._waiting.pop(request_id, None)
             if timer is not None:
                 timer.cancel()
+
+    def send_now(
+        self,
+        message: bytes,
+        request_id: int,
+        _: Mapping[str, str],
+        seconds: float,  # noqa: ARG002  # who calls keeps the time
+        done: DoneFn,
+    ) -> Callable[[], None] | None:
+        """Send a request, if the child reads; see `PromptWire`."""
+        if self._pipes is None or not self._pipes.is_writable:
+            return None
+        self._waiting[request_id] = done
+        self._pipes.write(message)
+        return partial(self._forget, request_id)
+
+    def _forget(self, request_id: int) -> None:
+        self._waiting.pop(request_id, None)
 
     def heard(self, line: bytes) -> None:
         """Hand a line to the request that waits for it, or to the dispatcher."""
@@ -90,9 +110,8 @@ class Wire:
             except (DecodeError, UnicodeDecodeError, RecursionError):
                 pass
             else:
-                future = self._waiting.get(head.id) if isinstance(head.id, int) and head.method is None else None
-                if future is not None:
-                    self._resolve(future, line, _ROUNDS if self._backlog() else 0)
+                if isinstance(head.id, int) and head.method is None and head.id in self._waiting:
+                    self._resolve(head.id, line, _ROUNDS if self._backlog() else 0)
                     return
         if line.strip():
             self._pass_on(line)
@@ -109,22 +128,20 @@ class Wire:
         else:
             self.heard(error_line(line.id, INTERNAL_ERROR, f"the server answered with {said}"))
 
-    def _resolve(self, future: asyncio.Future[bytes], line: bytes, rounds: int) -> None:
+    def _resolve(self, request_id: int, line: bytes, rounds: int) -> None:
         """Answer a request; not before the dispatcher has passed on what came earlier."""
-        if future.done():
-            return
         if rounds:
             left = _ROUNDS if self._backlog() else rounds - 1
-            asyncio.get_running_loop().call_soon(self._resolve, future, line, left)
-        else:
-            future.set_result(line)
+            asyncio.get_running_loop().call_soon(self._resolve, request_id, line, left)
+        elif (done := self._waiting.pop(request_id, None)) is not None:
+            done(line)
 
     def ended(self) -> None:
         """Take note that nothing more will come."""
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionDropped("it closed the connection"))
         self._incoming.close()
+        waiting, self._waiting = list(self._waiting.values()), {}
+        for done in waiting:
+            done(ConnectionDropped("it closed the connection"))
 
     def _pass_on(self, line: bytes) -> None:
         try:
@@ -220,6 +237,10 @@ async def wired(child: ChildFn, noise: Noise) -> AsyncIterator[TransportStreams]
             yield incoming, wire
 
 
-def _expire(future: asyncio.Future[bytes]) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
+def _settle(future: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, bytes):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome)

@@ -1,0 +1,39 @@
+"""Deadlines of requests that have the same time: they end in the order in which they begin, so one timer will do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, eq=False)
+class Deadlines:
+    """Calls back for each request that is still under way after so many seconds."""
+
+    seconds: float
+    _ends: dict[int, tuple[float, Callable[[], None]]] = field(default_factory=dict)
+    _timer: asyncio.TimerHandle | None = None
+
+    def begin(self, request_id: int, expired: Callable[[], None]) -> None:
+        """Take note of a request that begins."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.seconds
+        self._ends[request_id] = (end, expired)
+        if self._timer is None:
+            self._timer = loop.call_at(end, self._look)
+
+    def end(self, request_id: int) -> None:
+        """Forget a request that is over."""
+        self._ends.pop(request_id, None)
+
+    def _look(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        while self._ends:
+            request_id, (end, expired) = next(iter(self._ends.items()))
+            if end > loop.time():
+                self._timer = loop.call_at(end, self._look)
+                return
+            del self._ends[request_id]
+            expired()
