@@ -121,6 +121,20 @@ async def test_news_that_come_while_the_server_is_asked_are_not_lost(gateway):
     assert alpha.listed == 2
 
 
+async def test_memory_is_given_back_after_a_server_was_asked_also_if_nothing_has_changed(gateway):
+    alpha, asked = Remote(tool("x")), list[int]()
+    async with gateway({"alpha": alpha}) as opened:
+        await settled(opened)
+        opened.gateway.discovery.on_asked = lambda: asked.append(1)
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        assert asked == [1]
+        alpha.refusal = OSError("no route")
+        await alpha.die()
+        with pytest.raises(ServerUnavailable):
+            await opened.gateway.discover("alpha", ANONYMOUS)
+        assert len(asked) > 1
+
+
 async def test_other_news_change_nothing(gateway):
     alpha = Remote(tool("x"), handshake=True)
     async with gateway({"alpha": alpha}) as opened:

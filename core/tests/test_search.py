@@ -51,6 +51,15 @@ async def test_the_index_is_built_anew_for_a_new_catalogue_only(search, words):
     assert (words.built, found.hits.total) == (2, 2)
 
 
+async def test_who_gives_memory_back_hears_of_each_index_before_it_is_searched(search):
+    heard: list[int] = []
+    search.on_built = lambda: heard.append(1)
+    for names in (("read",), ("read",), ("read", "write")):
+        tools = replace(catalogue(*names), revision=len(names))
+        await search.find(tools, Query(text="read"))
+    assert heard == [1, 1]
+
+
 async def test_a_ranker_that_is_not_asked_builds_nothing(search):
     await search.find(catalogue("read"), Query(text="read"))
     assert search.rankers["regex"].built == 0

@@ -21,7 +21,7 @@ from mcp_gateway.discovery import Discovery
 from mcp_gateway.ending import Ending
 from mcp_gateway.fitting import open_fitting, opened
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.memory import Tidying
+from mcp_gateway.memory import Tidying, give_back
 from mcp_gateway.parking import Parking
 from mcp_gateway.personal import Personal
 from mcp_gateway.pinning import Pinning
@@ -97,8 +97,9 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
         pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
         tidying = Tidying(tasks)
-        search = Search(rankers, environment.ranker, environment.max_results, tasks, tidying.begin)
+        search = Search(rankers, environment.ranker, environment.max_results, tasks, give_back)
         registry.on_change.append(tidying.begin)
+        discovery.on_asked = tidying.begin
         gateway = Gateway(
             registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -72,7 +72,7 @@ class Discovery:
     """Keeps the registry up to date. Runs in the background; one server never waits for another.
 
     Some servers offer more to clients that can do more. They are asked as `host`, the most
-    capable client so far.
+    capable client so far. `on_asked` hears that a server has said what it offers, or has failed to.
     """
 
     registry: Registry
@@ -82,6 +82,7 @@ class Discovery:
     tasks: TaskGroup
     host: Caller = ANONYMOUS
     waiting: bool = False
+    on_asked: Callable[[], None] = lambda: None
     _runs: dict[str, _Run] = field(default_factory=dict)
     _pauses: dict[str, _Pause] = field(default_factory=dict)
     _quiet: dict[str, _Pause] = field(default_factory=dict)
@@ -197,7 +198,10 @@ class Discovery:
         self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
     ) -> Offer:
         """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
-        return await ask(self.pool, spec, borrower, capabilities, trial=trial)
+        try:
+            return await ask(self.pool, spec, borrower, capabilities, trial=trial)
+        finally:
+            self.on_asked()
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.states.asked(spec.name):

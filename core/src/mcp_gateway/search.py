@@ -80,7 +80,7 @@ class Search:
     """Searches. An index is built at the first search after a change; a search never sees half of one.
 
     `tasks` is where slow rankers build in the background; without it, searches wait for them.
-    `on_built` hears that an index was built.
+    `on_built` hears in a thread that an index was built, before it is searched.
     """
 
     rankers: Mapping[str, Ranker]
@@ -121,7 +121,7 @@ class Search:
                 build = self._build_slowly if slowly else self._build
                 built = self._built[slot] = await build(slot, ranker, catalogue)
                 self._make_room()
-                self.on_built()
+                await anyio.to_thread.run_sync(self.on_built)
             return built
 
     def _make_room(self) -> None:
@@ -180,8 +180,8 @@ class Search:
         now = self._built.get(slot)
         if slow.built is not None and now is not None and now.catalogue.revision == slow.catalogue.revision:
             self._built[slot] = slow.built
-            self.on_built()
         slow.done.set()
+        await anyio.to_thread.run_sync(self.on_built)
 
     def _ranker(self, name: str) -> Ranker:
         if name in self.rankers:

@@ -23,7 +23,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-import snowballstemmer
+from mcp_gateway_ranker_bm25.stemming import english
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -47,7 +47,7 @@ STOP_WORDS = frozenset(_CONVERSATION.split())
 
 def terms(text: str) -> list[str]:
     """Return the terms of `text`, in order, as often as they stand there."""
-    return [stem(word) for word in words(text) if word not in STOP_WORDS]
+    return [word if word.isdigit() else stem(word) for word in words(text) if word not in STOP_WORDS]
 
 
 def words(text: str) -> Iterator[str]:
@@ -88,4 +88,4 @@ def _pairs(raw: str) -> Iterator[str]:
     yield from (word.lower() for word in _CJK.split(raw) if word)
 
 
-_STEMMER = snowballstemmer.stemmer("english")
+_STEMMER = english()

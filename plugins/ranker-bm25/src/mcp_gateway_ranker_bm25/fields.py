@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from mcp_gateway.plugin import Document
 from mcp_gateway_ranker_bm25.analyser import key, terms
 
 Ints = npt.NDArray[np.int64]
-Columns = npt.NDArray[np.int32]
+Columns = npt.NDArray[np.integer[Any]]
 Floats = npt.NDArray[np.float64]
 
 
@@ -53,15 +54,16 @@ class Section:
     """The analysed documents of one server: what is expensive, and need not be done again for the others.
 
     `lengths` are the numbers of terms, a row a document, a column a field. `keys` are the
-    documents' names without case and punctuation, with the document's position.
+    documents' names without case and punctuation, and `called` the position of each one's document.
     """
 
     server: str
     ids: tuple[str, ...]
     vocabulary: tuple[str, ...]
     entries: Entries
-    lengths: Ints
-    keys: tuple[tuple[str, int], ...]
+    lengths: Columns
+    keys: tuple[str, ...]
+    called: Columns
 
 
 def section(server: str, documents: Sequence[Document]) -> Section:
@@ -77,10 +79,22 @@ def section(server: str, documents: Sequence[Document]) -> Section:
             lengths[at, field] = len(found)
             for term, count in Counter(found).items():
                 rows.extend((at, vocabulary.setdefault(term, len(vocabulary)), field, count))
-    columns = np.array(rows, np.int32).reshape(-1, 4).T
-    named = tuple(sorted(pair for pair in keys if pair[0]))
-    ids = tuple(document.id for document in documents)
-    return Section(server, ids, tuple(vocabulary), Entries(*np.ascontiguousarray(columns)), lengths, named)
+    columns = np.frombuffer(rows, np.intc).reshape(-1, 4).T
+    named = sorted(pair for pair in keys if pair[0])
+    return Section(
+        server,
+        tuple(document.id for document in documents),
+        tuple(vocabulary),
+        Entries(*map(narrow, columns)),
+        narrow(lengths),
+        tuple(name for name, _ in named),
+        narrow(np.array([at for _, at in named], np.int32)),
+    )
+
+
+def narrow(numbers: Columns) -> Columns:
+    """Return numbers that are not negative in as few bytes as they need."""
+    return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 
 
 def _texts(document: Document) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcp_gateway_ranker_bm25.analyser import stem, words
-from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Section
+from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Section, narrow
 from mcp_gateway_ranker_bm25.names import Names
 from mcp_gateway_ranker_bm25.postings import Postings, postings
 
@@ -77,10 +77,10 @@ def _names(sections: Sequence[Section], place: Columns) -> Names:
     found: list[tuple[str, int]] = []
     began = 0
     for section in sections:
-        found += [(key, int(place[began + at])) for key, at in section.keys]
+        found += zip(section.keys, place[began + section.called.astype(np.intp)].tolist(), strict=True)
         began += len(section.ids)
     found.sort()
-    return Names(tuple(key for key, _ in found), tuple(at for _, at in found))
+    return Names(tuple(key for key, _ in found), narrow(np.array([at for _, at in found], np.int32)))
 
 
 def _calling(sections: Sequence[Section]) -> tuple[Mapping[str, tuple[int, ...]], tuple[int, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mcp_gateway_ranker_bm25.analyser import key
+from mcp_gateway_ranker_bm25.fields import Columns
 
 _SHORTEST = 3
 """How many characters of a name's beginning lead to it."""
@@ -20,12 +21,12 @@ class Names:
     """
 
     keys: tuple[str, ...]
-    documents: tuple[int, ...]
+    documents: Columns
 
     def called(self, text: str) -> frozenset[int]:
         """Return the tools whose name is all of `text`, or a word in it that is written as names are."""
         return frozenset(
-            self.documents[at]
+            int(self.documents[at])
             for name in {key(text), *map(key, _written_as_names(text))}
             for at in self._from(name)
             if self.keys[at] == name
@@ -36,7 +37,7 @@ class Names:
         name = key(text)
         if len(name) < _SHORTEST or len(text.split()) != 1:
             return frozenset()
-        return frozenset(self.documents[at] for at in self._from(name))
+        return frozenset(int(self.documents[at]) for at in self._from(name))
 
     def _from(self, name: str) -> Iterator[int]:
         """Iterate over the places of the names that begin with `name`."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from rank_bm25 import BM25Okapi
 
-from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Field, Floats, Ints
+from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Field, Floats, Ints, narrow
 
 K1 = 1.2
 """How soon a word that is repeated counts no more."""
@@ -99,7 +99,7 @@ def postings(
     counts = np.bincount(term[first], minlength=width)
     idf = Statistics(counts, size).by_term if width else np.zeros(0)
     weights = idf[term[first]] * (summed * (k1 + 1) / (k1 + summed))
-    return Postings(size, vocabulary, np.r_[0, np.cumsum(counts)], document[first], weights, bits, idf)
+    return Postings(size, vocabulary, np.r_[0, np.cumsum(counts)], narrow(document[first]), weights, bits, idf)
 
 
 def _frequencies(entries: Entries, lengths: Ints, fields: Sequence[Field]) -> Floats:

@@ -96,8 +96,10 @@ async def open_regex() -> AsyncIterator[Ranker]:
 
 def _by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
     found: dict[str, list[Tool]] = {}
+    same: dict[str, str] = {}  # many tools of a server take the same arguments
     for document in documents:
-        found.setdefault(document.server, []).append(Tool(document.id, document.server, _texts(document)))
+        texts = tuple(same.setdefault(text, text) for text in _texts(document))
+        found.setdefault(document.server, []).append(Tool(document.id, document.server, texts))
     return {server: tuple(tools) for server, tools in found.items()}
 
 

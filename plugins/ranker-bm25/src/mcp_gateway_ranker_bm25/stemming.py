@@ -1,0 +1,34 @@
+"""Snowball's stemmer of English alone: its package would load those of all languages, which take ten megabytes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Protocol
+
+_PACKAGE = f"{__package__}.snowball"
+"""What the package is called here, where its `__init__` is not run."""
+
+
+class Stemmer(Protocol):
+    """A stemmer."""
+
+    def stemWord(self, word: str) -> str:  # noqa: N802  # it is Snowball's name
+        """Return the stem of a word."""
+        ...
+
+
+def english() -> Stemmer:
+    """Make the stemmer; in C, if that is installed."""
+    found = find_spec("snowballstemmer")
+    if found is not None and found.submodule_search_locations and find_spec("Stemmer") is None:
+        package = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
+        package.__path__ = list(found.submodule_search_locations)
+        made: Stemmer = import_module(f"{_PACKAGE}.english_stemmer").EnglishStemmer()
+        return made
+    import snowballstemmer
+
+    whole: Stemmer = snowballstemmer.stemmer("english")
+    return whole
