@@ -2,10 +2,9 @@ import subprocess
 import sys
 
 import snowballstemmer
-
 from mcp_gateway_ranker_bm25.stemming import english
 
-WORDS = "searching searches issues repositories running generously skies dying news utf8s x 42 succeed".split()
+WORDS = ["searching", "issues", "repositories", "running", "generously", "skies", "dying", "news", "utf8s", "x", "42"]
 
 
 def test_the_stems_are_snowballs_own():
