@@ -158,6 +158,23 @@ def test_text_that_is_not_json_is_named_with_line_and_column(problem):
     assert "(the file is not JSON)" in said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"servers": [{"name": "a", "command": "C:\Users\me\server.exe"}]}',
+        '{"servers": [ // it says "hello\n{"name": "a", "command": "\\\\\\\\server\\share"},]}',
+        r'{"servers": [{"name": "a", "command": "\u00"}]}',
+    ],
+)
+def test_a_path_of_windows_whose_backslashes_are_not_written_twice_is_refused(problem, text):
+    assert "is no escape; write a backslash twice" in problem(text)
+
+
+def test_backslashes_that_are_written_twice_are_kept_beside_comments(entries):
+    [entry] = entries(r'{"servers": [{"name": "a", "command": "C:\\Users\\new", "cwd": "\u0041"},]} // C:\Users')
+    assert (entry.keys["command"], entry.keys["cwd"]) == (r"C:\Users\new", "A")
+
+
 def test_the_place_of_a_mistake_is_right_in_a_file_with_comments_too(problem):
     assert "line 4, column 1: " in problem('{\n  // a comment\n  "servers": [[], []\n}')
 

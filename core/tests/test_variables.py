@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mcp_gateway.config.variables import Unset, expand
@@ -54,6 +56,14 @@ def test_a_variable_that_is_not_set_is_named(written):
 def test_a_variable_that_only_an_editor_can_fill_in_says_so(written):
     with pytest.raises(Unset, match="not a variable that the gateway can expand; write"):
         expand(written, ENVIRON)
+
+
+def test_on_windows_case_makes_no_difference(monkeypatch):
+    monkeypatch.setattr(os, "name", "nt")
+    assert expand("${env:AppData}", {"APPDATA": "there"}) == "there"
+    assert expand("${mine}", {"mine": "from a file"}) == "from a file"
+    with pytest.raises(Unset, match="the gateway's own secret"):
+        expand("${gateway_auth_token}", {"GATEWAY_AUTH_TOKEN": "t"})
 
 
 def test_a_variable_that_only_an_editor_can_fill_in_is_named():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from support import Workshop, plain_entry
+import pytest
+from support import GATEWAY, PATIENCE, Workshop, plain_entry
 
 
 def test_tools_lists_them_with_their_arguments(workshop: Workshop) -> None:
@@ -43,6 +44,26 @@ def test_call_prints_the_result_and_tells_failure_by_its_exit_code(workshop: Wor
     assert (failed.returncode, "custom (the server's error -31999)" in failed.stderr) == (1, True)
     unreadable = workshop.run("call", "one__echo", "{n: 1}", config=config)
     assert "the arguments are not JSON" in unreadable.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_tools_say_is_printed_whatever_the_systems_encoding_is(workshop: Workshop, encoding: str) -> None:
+    config = workshop.config(plain_entry("one"))
+    said = json.dumps({"text": "→ é 🙂"})
+    for more in ([], ["--json"]):
+        shown = workshop.run("call", "one__echo", said, *more, config=config, PYTHONIOENCODING=encoding)
+        assert shown.returncode == 0, shown.stderr
+        assert "→ é 🙂" in shown.stdout
+    assert json.loads(shown.stdout)["structuredContent"]["arguments"] == json.loads(said)
+
+
+def test_arguments_are_read_from_standard_input(workshop: Workshop) -> None:
+    command = [GATEWAY, "call", "one__echo", "-", "--json"]
+    client = workshop.start(
+        command, workshop.environment(workshop.config(plain_entry("one")), PYTHONIOENCODING="ascii")
+    )
+    shown, _ = client.popen.communicate('\ufeff{"text": "é"}', timeout=PATIENCE)
+    assert json.loads(shown)["structuredContent"]["arguments"] == {"text": "é"}
 
 
 def test_a_wrong_configuration_is_one_line_for_each_problem(workshop: Workshop) -> None:

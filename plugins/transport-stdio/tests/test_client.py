@@ -201,6 +201,12 @@ def test_what_is_missing_here_is_told_without_starting_anything(tmp_path):
     assert PROVIDER.bind(there).obstacle() is None
 
 
+@pytest.mark.parametrize("entry", [{"command": "C:\new\tool"}, {"command": "x", "cwd": "C:\temp"}])
+def test_a_path_of_windows_that_json_has_taken_for_something_else_is_refused(entry):
+    with pytest.raises(ValidationError, match="is a backslash not written twice"):
+        PROVIDER.bind(entry)
+
+
 def test_an_address_is_no_program():
     with pytest.raises(ValidationError, match='"transport": "http"'):
         PROVIDER.bind({"url": "https://example.org/mcp"})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from mcp_gateway_transport_stdio import server_transport
 from mcp_gateway_transport_stdio.server_transport import CancellableLines
 
 SECONDS = 30
@@ -85,8 +86,18 @@ async def test_a_reader_that_waits_can_be_cancelled():
     os.close(reading)
 
 
+async def test_where_it_cannot_be_waited_for_a_thread_reads(monkeypatch):
+    monkeypatch.setattr(server_transport, "CAN_WAIT", False)
+    reading, writing = os.pipe()
+    os.write(writing, b"one\ntwo")
+    os.close(writing)
+    assert await lines_of(reading) == ["one", "two"]
+    os.close(reading)
+
+
 SERVE = """
-import anyio, signal, sys
+import anyio, os, signal, sys
+from mcp_gateway_transport_stdio import server_transport as here
 from mcp_gateway_transport_stdio import mcp_gateway_server_transports
 from mcp_gateway_testkit import reference_server
 
@@ -107,10 +118,14 @@ anyio.run(main)
 """
 
 
-@pytest.fixture
-def gateway():
+AS_ON_WINDOWS = "\nhere.CAN_WAIT, here.are_pipes = False, lambda *_: False\n"
+
+
+@pytest.fixture(params=["", AS_ON_WINDOWS], ids=["here", "as on Windows"])
+def gateway(request):
+    script = SERVE.replace("\n\n", f"\n{request.param}\n", 1)
     with subprocess.Popen(
-        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
         said = {process.stderr.readline().strip(), process.stderr.readline().strip()}

@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.plugin import GatewayError
@@ -25,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     if sys.stderr is None:  # closed by whoever started us: there is nobody to tell
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it stays open to the end
+    _take_every_character(sys.stdout)
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments.command or "serve", arguments)
@@ -37,6 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _take_every_character(output: TextIO | None) -> None:
+    """Write what servers say whatever it is: UTF-8 for programs, and no terminal is too old for it."""
+    if isinstance(output, TextIOWrapper):
+        output.reconfigure(encoding=None if output.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command

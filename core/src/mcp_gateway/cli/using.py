@@ -154,11 +154,17 @@ async def _call(visit: Visit, arguments: Namespace, given: Json) -> int:
 
 
 def _arguments(arguments: Namespace) -> Json:
-    text = sys.stdin.read() if arguments.arguments == "-" else arguments.arguments
+    if arguments.arguments != "-":
+        text: str | bytes = arguments.arguments
+    else:
+        text = sys.stdin.buffer.read() if sys.stdin is not None else b""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"the arguments are not JSON: {error.msg} at character {error.pos}") from None
+        advice = "" if arguments.arguments == "-" else "; a shell that takes quotes away may pipe them to '-' instead"
+        raise ConfigError(f"the arguments are not JSON: {error.msg} at character {error.pos}{advice}") from None
+    except UnicodeDecodeError:
+        raise ConfigError("the arguments are not UTF-8") from None
     if not isinstance(value, dict):
         raise ConfigError('the arguments must be a JSON object, such as {"timezone": "UTC"}')
     return value

@@ -33,6 +33,10 @@ MAX_SECONDS = 10**9
 _PLACE = re.compile(r"<string>:(?P<line>\d+) (?P<said>.*) at column (?P<column>\d+)", re.DOTALL)
 """How json5 says where it stopped."""
 
+_TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|(?P<string>"(?:[^"\\\n]|\\.)*")', re.DOTALL)
+_WRONG_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u(?![0-9a-fA-F]{4})|[^\W_bfnrtu]))")
+"""The JSON reader of editors takes `C:\\Users` without a second backslash for `C:Users`."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
@@ -116,6 +120,10 @@ def _with_comments(text: str, problem: str) -> Any:
     """
     import json5
 
+    for token in _TOKEN.finditer(text):
+        if wrong := _WRONG_ESCAPE.search(token["string"] or ""):
+            line = text.count("\n", 0, token.start()) + 1
+            raise ConfigError(f"line {line}: {wrong[1]} is no escape; write a backslash twice")
     try:
         return json5.loads(text, object_pairs_hook=_no_duplicates)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -40,9 +41,12 @@ def _expanded(match: re.Match[str], environ: Mapping[str, str]) -> str:
     body = _BODY.fullmatch(match["body"])
     if body is None:
         raise Unset(f"${{{match['body']}}} is not a variable that the gateway can expand; write ${{NAME}}")
-    if body["name"] in _OWN:
-        raise Unset(f"the environment variable {body['name']} is the gateway's own secret; servers do not get it")
-    found = environ.get(body["name"])
+    name = body["name"]
+    if os.name == "nt" and name not in environ:  # case makes no difference there
+        name = name.upper()
+    if name in _OWN:
+        raise Unset(f"the environment variable {name} is the gateway's own secret; servers do not get it")
+    found = environ.get(name)
     if found is not None and (found or body["default"] is None):
         return found
     if body["default"] is None:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +27,7 @@ LOCK_SECONDS = 60.0
 """How long to wait for another process that is just refreshing the same tokens."""
 
 _EARLY_SECONDS = 60.0
+_PAUSES = (0.01, 0.05, 0.25)
 
 
 class Login(BaseModel):
@@ -95,7 +96,7 @@ class Vault:
         made = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
-        made.replace(self.path)
+        _replace(made, self.path)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -115,6 +116,16 @@ class Vault:
                 yield
             finally:
                 lock.release()
+
+
+def _replace(made: Path, path: Path) -> None:
+    """Put a file in the place of another one; on Windows that fails while somebody reads the other."""
+    for pause in _PAUSES:
+        with suppress(PermissionError):
+            made.replace(path)
+            return
+        time.sleep(pause)
+    made.replace(path)
 
 
 def _usual_folder() -> Path:

@@ -36,6 +36,8 @@ class StdioOptions(Options):
     def _has_a_command(self) -> StdioOptions:
         if not self.program:
             raise ValueError('command: a stdio server needs the program to start, such as "command": "uvx"')
+        if any(character < " " for path in (self.program, str(self.cwd or "")) for character in path):
+            raise ValueError("command or cwd: there is a control character in it; is a backslash not written twice?")
         if "://" in self.program:
             raise ValueError('a URL is no program to start; write it as "url", with "transport": "http"')
         return self

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
-import anyio.to_thread
 
 from mcp_gateway.plugin import ConfigError, Reception, ServerTransport
 from mcp_gateway_transport_stdio.duplex import Duplex, are_pipes, duplex
@@ -19,6 +20,9 @@ from mcp_gateway_transport_stdio.options import StdioServerOptions
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
+
+CAN_WAIT = os.name == "posix"
+"""Whether it can be waited for that something comes over a pipe; on Windows only for sockets."""
 
 _CHUNK = 65536
 _WHERE = "standard input and output"
@@ -144,11 +148,32 @@ class CancellableLines:
             self._read_lines.clear()
 
     async def _read(self) -> bytes:
+        if CAN_WAIT:
+            with suppress(OSError):  # it is a plain file
+                await anyio.wait_readable(self._descriptor)
+                return os.read(self._descriptor, _CHUNK)
+        return await _read_in_thread(self._descriptor)
+
+
+async def _read_in_thread(descriptor: int) -> bytes:
+    """Read in a thread that nobody waits for, not even the end of the process: nothing may come any more."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[bytes] = loop.create_future()
+
+    def tell(data: bytes) -> None:
+        if not future.done():
+            future.set_result(data)
+
+    def read() -> None:
         try:
-            await anyio.wait_readable(self._descriptor)
-        except (OSError, NotImplementedError):  # a plain file, or Windows: no waiting, so a thread
-            return await anyio.to_thread.run_sync(os.read, self._descriptor, _CHUNK, abandon_on_cancel=True)
-        return os.read(self._descriptor, _CHUNK)
+            data = os.read(descriptor, _CHUNK)
+        except OSError:
+            data = b""
+        with suppress(RuntimeError):  # the event loop is closed
+            loop.call_soon_threadsafe(tell, data)
+
+    threading.Thread(target=read, name="standard input", daemon=True).start()
+    return await future
 
 
 async def _unheard(_: LongLine) -> None:
@@ -165,5 +190,6 @@ def _standard_input() -> Iterator[int]:
     try:
         yield wire
     finally:
-        os.dup2(wire, 0)
-        os.close(wire)
+        if CAN_WAIT:  # else a thread may be reading, and closing would wait for it
+            os.dup2(wire, 0)
+            os.close(wire)
