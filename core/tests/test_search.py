@@ -237,3 +237,30 @@ async def test_a_slow_ranker_that_fails_is_logged_and_answers_on_with_less(slowl
     tools = several(a=["read"])
     for _ in range(2):
         assert await ids(search, tools) == ["meanwhile_a__read"]
+
+
+async def test_a_ranker_can_be_prepared_once_for_a_search_that_waits(words):
+    async with anyio.create_task_group() as tasks:
+        search = Search({"bm25": words, "regex": Words()}, "bm25", tasks=tasks)
+        for _ in range(2):
+            search.prepare(catalogue("read"))
+            await until(lambda: words.built == 1)
+        search.prepare(catalogue("read"), "no such ranker")
+        tools = catalogue("read").with_offer(Offer("b", (tool("spread"),)), ["a", "b"])
+        assert (await search.find(tools, Query(text="read"))).hits.total == 2
+        search.prepare(tools)
+        await anyio.wait_all_tasks_blocked()
+        assert (words.built, search.rankers["regex"].built) == (2, 0)
+
+
+async def test_a_ranker_that_cannot_be_prepared_says_so_when_it_is_asked():
+    class Broken(Words):
+        async def build(self, documents):
+            raise ValueError("no index today")
+
+    async with anyio.create_task_group() as tasks:
+        search = Search({"bm25": Broken()}, "bm25", tasks=tasks)
+        search.prepare(catalogue("read"))
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(ValueError, match="no index today"):
+            await search.find(catalogue("read"), Query(text="read"))

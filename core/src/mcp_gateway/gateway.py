@@ -84,6 +84,8 @@ class Gateway:
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> Found:
         """Find the tools that fit a query, among those that the caller sees."""
+        if self.discovery.running:
+            self.finder.prepare(self.registry.catalogue, ranker)
         seen = await self.seen(caller, SETTLE_SECONDS, fresh=False)
         found = await self.finder.find(seen.catalogue, query, ranker)
         if not found.hits.total and (self.discovery.running or self.views.running):

@@ -110,6 +110,19 @@ class Search:
             hits = replace(hits, label="none", hints=(*hits.hints, said))
         return Found(hits, built.catalogue, name)
 
+    def prepare(self, catalogue: Catalogue, ranker: str | None = None) -> None:
+        """Load a ranker and index what there is, for a search that still waits for servers; only the first time."""
+        name = ranker or self.default
+        found, is_first = self.rankers.get(name), (name, catalogue.own) not in self._building
+        if self.tasks is not None and found is not None and is_first and not isinstance(found, SlowRanker):
+            self.tasks.start_soon(self._prepare, name, catalogue)
+
+    async def _prepare(self, name: str, catalogue: Catalogue) -> None:
+        try:
+            await self._index(name, catalogue)
+        except Exception as error:  # noqa: BLE001  # the search itself will say so
+            log.debug("a ranker could not be prepared", ranker=name, error=repr(error))
+
     async def _index(self, name: str, catalogue: Catalogue) -> _Built:
         ranker, slot = self._ranker(name), (name, catalogue.own)
         async with self._building.setdefault(slot, anyio.Lock()):

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowlevel.server", "mcp_gateway.surface.server")
 """What takes long to load, in parts between which others have their turn."""
 
+_IDLE_TURNS, _IDLE_SECONDS = 20, 0.0005
+"""How many turns of the event loop in a row, each how short, are a sign that there is nothing to do."""
+
+_PATIENCE = 0.3
+"""How long to give way, in seconds, before each part."""
+
 
 @dataclass(slots=True)
 class Reception:
@@ -63,7 +69,7 @@ class Reception:
             if self.opened is None:
                 with self.loading():
                     for part in _PARTS:
-                        await anyio.lowlevel.checkpoint()
+                        await _give_way()
                         import_module(part)
                     self.opened = self._open()
         return self.opened
@@ -96,3 +102,14 @@ class Reception:
             return await arrived.ask(method, params)
 
         return Interaction(notify, ask)
+
+
+async def _give_way() -> None:
+    """Let others go first, as long as they have something to do: servers are being started."""
+    now = anyio.current_time()
+    deadline, idle = now + _PATIENCE, 0
+    while idle < _IDLE_TURNS and now < deadline:
+        before = now
+        await anyio.lowlevel.checkpoint()
+        now = anyio.current_time()
+        idle = idle + 1 if now - before < _IDLE_SECONDS else 0
