@@ -31,7 +31,8 @@ class ToolLists:
         if len(self._of) != len(of) or any(now is not then for now, then in zip(of, self._of, strict=True)):
             self._written, self._of = {}, of
         if modern not in self._written:
-            self._written[modern] = _json(self.tools.listed(routing, modern=modern))
+            members = b",".join(map(_json, self.tools.listed(routing, modern=modern)))
+            self._written[modern] = b"[%b]" % members
         hint = routing.hint(TOOLS) if modern else {}
         hints = (b",%b:%b" % (_json(name), _json(value)) for name, value in hint.items())
         return [b'"tools":', self._written[modern], *hints]

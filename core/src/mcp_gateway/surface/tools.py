@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import mcp_types as types
@@ -97,12 +97,15 @@ class Tools:
         """
         exposing = any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
         seen = await self._gateway.seen(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.routing
-        return {"tools": self.listed(seen, modern=modern), **seen.hint(TOOLS)}
+        return {"tools": [*self.listed(seen, modern=modern)], **seen.hint(TOOLS)}
 
-    def listed(self, seen: Routing, *, modern: bool) -> builtins.list[Json]:
-        """Return what is listed for clients of an era who see this."""
-        found = [(name, as_definition(definition, modern=modern)) for name, definition in seen.exposed(TOOLS)]
-        return [*self._own, *({**definition, "name": name} for name, definition in found if definition is not None)]
+    def listed(self, seen: Routing, *, modern: bool) -> Iterator[Json]:
+        """Iterate over what is listed for clients of an era who see this."""
+        yield from self._own
+        for name, definition in seen.exposed(TOOLS):
+            shaped = as_definition(definition, modern=modern)
+            if shaped is not None:
+                yield {**shaped, "name": name}
 
     async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
         """Answer `tools/call`.
