@@ -28,8 +28,8 @@ _PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowleve
 _IDLE_TURNS, _IDLE_SECONDS = 20, 0.0005
 """How many turns of the event loop in a row, each how short, are a sign that there is nothing to do."""
 
-_PATIENCE = 0.3
-"""How long to give way, in seconds, before each part."""
+_PATIENCE = 0.25
+"""How long to give way, in seconds."""
 
 
 @dataclass(slots=True)
@@ -68,8 +68,9 @@ class Reception:
         async with self._turn:
             if self.opened is None:
                 with self.loading():
+                    deadline = anyio.current_time() + _PATIENCE
                     for part in _PARTS:
-                        await _give_way()
+                        await _give_way(deadline)
                         import_module(part)
                     self.opened = self._open()
         return self.opened
@@ -104,10 +105,9 @@ class Reception:
         return Interaction(notify, ask)
 
 
-async def _give_way() -> None:
+async def _give_way(deadline: float) -> None:
     """Let others go first, as long as they have something to do: servers are being started."""
-    now = anyio.current_time()
-    deadline, idle = now + _PATIENCE, 0
+    now, idle = anyio.current_time(), 0
     while idle < _IDLE_TURNS and now < deadline:
         before = now
         await anyio.lowlevel.checkpoint()

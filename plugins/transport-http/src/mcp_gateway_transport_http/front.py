@@ -22,10 +22,8 @@ from uvicorn.server import ServerState
 from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer
 from mcp_gateway_transport_http.gate import Gate
 from mcp_gateway_transport_http.heads import Head, head_of
+from mcp_gateway_transport_http.options import PATH
 from mcp_gateway_transport_http.outbox import Outbox
-
-PATH = "/mcp"
-"""Where clients find the gateway."""
 
 _URL = PATH.encode()
 _LARGE = 64 << 10

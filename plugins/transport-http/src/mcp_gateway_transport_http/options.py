@@ -18,6 +18,9 @@ _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "ins
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
 """The names of this machine, as they stand in URLs."""
 
+PATH = "/mcp"
+"""Where clients find the gateway."""
+
 
 def _listed(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Towards clients: the SDK's ASGI application behind the gate, under uvicorn."""
+"""Towards clients: serve at an address."""
 
 from __future__ import annotations
 
@@ -11,29 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import uvicorn
-from mcp.server.lowlevel.server import Server
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
 
-from mcp_gateway.plugin import ConfigError, DirectServer, ServerTransport
-from mcp_gateway_transport_http.bounds import BoundedManager
-from mcp_gateway_transport_http.front import PATH, Front
-from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
-from mcp_gateway_transport_http.options import ListenOptions
+from mcp_gateway.plugin import ConfigError, ServerTransport
+from mcp_gateway_transport_http.options import PATH, ListenOptions
 
 if TYPE_CHECKING:
-    from mcp_gateway_transport_http.visitors import Visitors
+    import uvicorn
+    from mcp.server.lowlevel.server import Server
 
 log = logging.getLogger(__name__)
 
-_LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 _BACKLOG = 2048
 
 
@@ -45,25 +32,17 @@ class HttpServerTransport:
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve until cancelled; then give calls under way a moment to finish."""
+        from mcp_gateway_transport_http.application import listener  # uvicorn and the SDK are slow to import
+
         with _listening(self.options) as listening:
             where = f"http://{_shown(listening)}{PATH}"
-            app, front = application(server, self.options)
-            config = uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                http=front.protocol if front else "httptools",  # type: ignore[arg-type]  # it is called as a class would be
-                loop="none",
-                timeout_graceful_shutdown=max(1, round(self.options.grace)),
-            )
-            listener = _Listener(config, lambda: ready(where))
+            serving = listener(server, self.options, lambda: ready(where))
             if self.options.token is None and self.options.issuer is None:
                 log.info("only this machine may connect: GATEWAY_AUTH_TOKEN is not set")
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_stop_when_cancelled, listener)
+                tasks.start_soon(_stop_when_cancelled, serving)
                 with anyio.CancelScope(shield=True):
-                    await listener.serve(sockets=[listening])
+                    await serving.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()
 
 
@@ -73,71 +52,11 @@ async def http_server_transport(options: ListenOptions) -> AsyncIterator[ServerT
     yield HttpServerTransport(options)
 
 
-def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, Front | None]:
-    """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
-    manager = BoundedManager(
-        options,
-        app=server,
-        max_request_body_size=options.max_request_bytes,
-        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
-    )
-    visitors = _visitors(options)
-    endpoint = Starlette(
-        routes=[
-            Route(PATH, StreamableHTTPASGIApp(manager)),
-            Route("/health", _health),
-            *(visitors.routes() if visitors is not None else ()),
-        ],
-        lifespan=lambda _: manager.run(),
-    )
-    gate = Gate(endpoint, options, visitors)
-    behind = CORSMiddleware(
-        gate,
-        allow_origins=options.cors_origins,
-        allow_origin_regex=_LOCAL_ORIGIN,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*", "Authorization", TOKEN_HEADER],
-        expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
-    )
-    if not isinstance(server, DirectServer):
-        return behind, None
-    return behind, Front(server, gate, manager.touch, options.max_request_bytes)
-
-
-def _visitors(options: ListenOptions) -> Visitors | None:
-    if options.issuer is None:
-        return None
-    from mcp_gateway_transport_http.visitors import Visitors  # cryptography is slow to import
-
-    return Visitors.of(options)
-
-
-class _Listener(uvicorn.Server):
-    """A uvicorn that leaves signals to the gateway, and tells when it can be connected to."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
 async def _stop_when_cancelled(listener: uvicorn.Server) -> None:
     try:
         await anyio.sleep_forever()
     finally:
         listener.should_exit = True
-
-
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 @contextmanager

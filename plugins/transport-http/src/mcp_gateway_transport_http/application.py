@@ -1,0 +1,105 @@
+"""What serves HTTP: the SDK's ASGI application behind the gate, under uvicorn. Slow to import."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from mcp.server.lowlevel.server import Server
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from mcp_gateway.plugin import DirectServer
+from mcp_gateway_transport_http.bounds import BoundedManager
+from mcp_gateway_transport_http.front import Front
+from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
+from mcp_gateway_transport_http.options import PATH, ListenOptions
+
+if TYPE_CHECKING:
+    from mcp_gateway_transport_http.visitors import Visitors
+
+_LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+
+
+def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
+    """Return a uvicorn that serves the application; `ready` is called when it can be connected to."""
+    app, front = application(server, options)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=front.protocol if front else "httptools",  # type: ignore[arg-type]  # it is called as a class would be
+        loop="none",
+        timeout_graceful_shutdown=max(1, round(options.grace)),
+    )
+    return _Listener(config, ready)
+
+
+def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, Front | None]:
+    """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
+    manager = BoundedManager(
+        options,
+        app=server,
+        max_request_body_size=options.max_request_bytes,
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
+    )
+    visitors = _visitors(options)
+    endpoint = Starlette(
+        routes=[
+            Route(PATH, StreamableHTTPASGIApp(manager)),
+            Route("/health", _health),
+            *(visitors.routes() if visitors is not None else ()),
+        ],
+        lifespan=lambda _: manager.run(),
+    )
+    gate = Gate(endpoint, options, visitors)
+    behind = CORSMiddleware(
+        gate,
+        allow_origins=options.cors_origins,
+        allow_origin_regex=_LOCAL_ORIGIN,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*", "Authorization", TOKEN_HEADER],
+        expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
+    )
+    if not isinstance(server, DirectServer):
+        return behind, None
+    return behind, Front(server, gate, manager.touch, options.max_request_bytes)
+
+
+def _visitors(options: ListenOptions) -> Visitors | None:
+    if options.issuer is None:
+        return None
+    from mcp_gateway_transport_http.visitors import Visitors  # cryptography is slow to import
+
+    return Visitors.of(options)
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn that leaves signals to the gateway, and tells when it can be connected to."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
