@@ -247,6 +247,13 @@ def test_a_transport_on_the_command_line_wins_over_the_environment(run, installe
     assert "is called 'pigeon'" in run("serve", "--transport", "pigeon")[2]
 
 
+def test_a_port_without_anybody_who_listens_there_is_told(run, servers):
+    servers({"name": "a", "command": "x"})
+    code, _, err = run("serve", "--port", "8081")
+    assert code == 1
+    assert "nothing listens at GATEWAY_PORT with the transport 'stdio'; add --transport http" in err
+
+
 def test_every_problem_has_a_line_of_its_own_on_standard_error(run, servers):
     servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
     code, out, err = run("serve")
@@ -254,7 +261,10 @@ def test_every_problem_has_a_line_of_its_own_on_standard_error(run, servers):
     assert [line.startswith("mcp-orchestration-gateway: ") for line in err.splitlines()] == [True, True]
 
 
-@pytest.mark.parametrize("arguments", [("nonsense",), ("--nonsense",), ("search",), ("search", "x", "--max", "many")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("--nonsense",), ("search",), ("search", "x", "--max", "many"), ("search", "x", "--max", "0")],
+)
 def test_a_wrong_command_line_has_an_exit_code_of_its_own(run, arguments):
     with pytest.raises(SystemExit) as caught:
         run(*arguments)

@@ -153,7 +153,8 @@ def test_a_call_prints_the_tools_own_answer(run, alpha):
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("alpha__nothing",), "has no tool 'nothing'"),
+        (("alpha__nothing",), "server 'alpha' has no tool 'nothing'"),
+        (("echo",), "did you mean 'alpha__echo'?"),
         (("alpha__echo", "{"), "the arguments are not JSON"),
         (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
     ],
@@ -162,3 +163,11 @@ def test_a_call_that_fails_says_why(run, alpha, arguments, said):
     code, out, err = run("call", *arguments)
     assert (code, out) == (1, "")
     assert said in err
+    assert "error_code" not in err
+
+
+def test_what_a_server_says_does_not_command_the_terminal(run, alpha, monkeypatch):
+    alpha.answers["echo"] = text("\x1b]0;mine\x07hello\x9b2J\n\tthere")
+    assert run("call", "alpha__echo")[1] == "\x1b]0;mine\x07hello\x9b2J\n\tthere\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run("call", "alpha__echo")[1] == "]0;minehello2J\n\tthere\n"

@@ -154,7 +154,9 @@ class Routing:
         """Return the server that a tool's name leads to, whether or not it has such a tool."""
         server = self.catalogue.owner(name) or self._namesake(name)
         if server is None:
-            hint = _meant(name, self.catalogue.full_names())
+            known = list(self.catalogue.full_names())
+            namesakes = [full for full in known if full.endswith(f"{SEPARATOR}{name}")]
+            hint = _did_you_mean(namesakes[:3] or nearest(name, known))
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
                 f"{hint}find names with tool_search"
@@ -180,5 +182,8 @@ class Routing:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
-    near = nearest(name, known)
+    return _did_you_mean(nearest(name, known))
+
+
+def _did_you_mean(near: list[str]) -> str:
     return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

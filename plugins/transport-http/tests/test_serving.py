@@ -41,6 +41,14 @@ async def test_its_health_can_be_asked():
         assert "server" not in answer.headers
 
 
+@pytest.mark.parametrize("path", ["/", "/sse", "/mcp/x"])
+async def test_who_asks_at_another_path_hears_which_one_it_is(path):
+    async with serving() as client:
+        answer = await client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["message"].endswith("MCP (Streamable HTTP) is at /mcp")
+
+
 async def test_health_is_behind_the_gate_too():
     async with serving(GATEWAY_AUTH_TOKEN="the-gateways-own") as client:
         assert (await client.get("/health")).status_code == 401

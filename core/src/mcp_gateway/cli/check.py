@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from mcp_gateway.cli.printing import show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinshelf import filed_pins
@@ -115,11 +116,11 @@ def _trials(reading: Reading, found: Findings) -> None:
 
 def _print(found: Findings) -> None:
     for trial in found.trials or ():
-        print(trial.line)
+        show(trial.line)
     for problem in found.problems:
-        print(f"wrong: {problem}")
+        show(f"wrong: {problem}")
     for warning in found.warnings:
-        print(f"warning: {warning}")
+        show(f"warning: {warning}")
     if not found.problems:
         names = found.servers
         print(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.plugin import GatewayError
@@ -102,34 +102,45 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
     parser.add_argument("--config", metavar="FILE", help="the file of servers (SERVER_CONFIG_PATH)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    serve = commands.add_parser("serve", help="serve clients (the default)")
+    serve = _command(commands, "serve", "serve clients (the default)")
     serve.add_argument("--transport", help="stdio, http or a plugin's (GATEWAY_TRANSPORT)")
     serve.add_argument("--host", help="the address to listen at (GATEWAY_HOST)")
     serve.add_argument("--port", help="the port to listen at (GATEWAY_PORT)")
-    _with_json(commands.add_parser("servers", help="say how every server is doing, and why"))
-    tools = _with_json(commands.add_parser("tools", help="list the tools of all servers"))
+    _with_json(_command(commands, "servers", "say how every server is doing, and why"))
+    tools = _with_json(_command(commands, "tools", "list the tools of all servers"))
     tools.add_argument("--server", metavar="NAME", help="of this server only")
-    search = _with_json(commands.add_parser("search", help="find tools, as a model would"))
+    search = _with_json(_command(commands, "search", "find tools, as a model would"))
     search.add_argument("query", help="what to look for")
-    search.add_argument("--ranker", metavar="NAME", help="how to rank: bm25, regex or a plugin's")
+    search.add_argument("--ranker", metavar="NAME", help="how to rank: bm25, regex, hybrid or a plugin's")
     search.add_argument("--server", metavar="NAME", action="append", help="of this server only; may be repeated")
     search.add_argument("--explain", action="store_true", help="say why each tool was found")
-    search.add_argument("--max", type=int, default=5, metavar="N", help="how many to show (default 5)")
-    call = _with_json(commands.add_parser("call", help="call a tool, as a model would"))
+    search.add_argument("--max", type=_count, default=5, metavar="N", help="how many to show (default 5)")
+    call = _with_json(_command(commands, "call", "call a tool, as a model would"))
     call.add_argument("tool", help="the full name, server__tool")
     call.add_argument("arguments", nargs="?", default="{}", help="a JSON object, or - to read it from standard input")
-    login = commands.add_parser("login", help="log in to a server that wants that (OAuth)")
+    login = _command(commands, "login", "log in to a server that wants that (OAuth)")
     login.add_argument("server", metavar="SERVER", help="the server's name")
     login.add_argument("--no-browser", action="store_true", help="only print the link")
-    check = _with_json(commands.add_parser("check", help="say whether the configuration is right"))
+    check = _with_json(_command(commands, "check", "say whether the configuration is right"))
     check.add_argument("--connect", action="store_true", help="try every server, too: start it or connect to it")
-    _with_json(commands.add_parser("plugins", help="list what is installed, selected and broken"))
-    _with_json(commands.add_parser("pins", help="list the tools whose definitions have changed or look suspicious"))
-    right = commands.add_parser("approve", help="take changed definitions for right")
+    _with_json(_command(commands, "plugins", "list what is installed, selected and broken"))
+    _with_json(_command(commands, "pins", "list the tools whose definitions have changed or look suspicious"))
+    right = _command(commands, "approve", "take changed definitions for right")
     right.add_argument("server", help="the server's name")
     right.add_argument("tool", nargs="?", help="the tool's own name; without it, all of the server's")
-    commands.add_parser("schema", help="print the JSON Schema of the file of servers")
+    _command(commands, "schema", "print the JSON Schema of the file of servers")
     return parser
+
+
+def _command(commands: Any, name: str, does: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=does, description=f"{does[0].upper()}{does[1:]}.")
+    return parser
+
+
+def _count(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError("it must be 1 or more")
+    return count
 
 
 def _with_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from mcp_gateway.cli.printing import show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.fitting import opened
@@ -40,9 +41,9 @@ async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyi
         print(f"{name}: {len(pins)} tools pinned, {waiting} changed")
         for tool, pin in pins.items():
             if pin.pending:
-                print(f"  {tool} has changed: {pin.change}")
+                show(f"  {tool} has changed: {pin.change}")
             if pin.flags:
-                print(f"  {tool} is suspicious: {', '.join(pin.flags)}")
+                show(f"  {tool} is suspicious: {', '.join(pin.flags)}")
     if any(pin.pending for pins in found.values() for pin in pins.values()):
         print("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
     return 0
@@ -68,7 +69,7 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
                 await shelf.save(name, {**pins, **{one: pin.approved() for one, pin in changed.items()}})
             approved += [f"{one}: {pin.change}" for one, pin in changed.items()]
     for line in approved:
-        print(f"approved: {line}")
+        show(f"approved: {line}")
     if not approved:
         wanted = f"tool {tool!r} of server {server!r}" if tool else f"server {server!r}"
         raise ConfigError(f"nothing of {wanted} waits for approval; see mcp-orchestration-gateway pins")

@@ -19,7 +19,7 @@ from mcp_gateway.config.settings import (
     stray_variables,
 )
 from mcp_gateway.loading import Loaded, load_plugins
-from mcp_gateway.plugin import PluginError
+from mcp_gateway.plugin import ConfigError, PluginError
 from mcp_gateway.providers import Providers
 
 _OPTIONS = {
@@ -32,15 +32,20 @@ _OPTIONS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """The configuration, read step by step as a command asks for it. Every step may raise `ConfigError`."""
+    """The configuration, read step by step as a command asks for it. Every step may raise `ConfigError`.
+
+    `where` are the variables whose place an option of the command line has taken, of those that say where to listen.
+    """
 
     environ: Mapping[str, str]
+    where: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, arguments: Namespace) -> Reading:
         """Read the environment; command-line options win over it."""
-        given = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
-        return cls({**read_environ(), **{name: str(value) for name, value in given.items() if value is not None}})
+        options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
+        given = {name: str(value) for name, value in options.items() if value is not None}
+        return cls({**read_environ(), **given}, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}))
 
     @cached_property
     def environment(self) -> Environment:
@@ -64,7 +69,12 @@ class Reading:
     @cached_property
     def settings(self) -> Settings:
         """How the gateway runs."""
-        return read_settings(self.environ, self.providers)
+        settings = read_settings(self.environ, self.providers)
+        transport = self.providers.server_transports[settings.environment.server_transport]
+        if idle := self.where - transport.options.keys():
+            said = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
+            raise ConfigError(f"{said}; add --transport http")
+        return settings
 
     @cached_property
     def servers(self) -> ServerFile:

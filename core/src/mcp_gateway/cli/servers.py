@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import anyio
 
+from mcp_gateway.cli.printing import show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.cli.using import be_quiet, say_if_there_are_none, visiting
 from mcp_gateway.interaction import Json
@@ -53,6 +54,6 @@ def _print(found: list[Json]) -> None:
     for item in found:
         tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
         said = f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
-        print(said.rstrip())
+        show(said.rstrip())
     if not found:
         print("no servers are configured")

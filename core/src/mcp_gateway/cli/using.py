@@ -16,9 +16,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import Running, running
+from mcp_gateway.cli.printing import show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.interaction import Json
 from mcp_gateway.logs import configure_logging
+from mcp_gateway.names import split_name
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.sessions.greeting import negotiate
 from mcp_gateway.sessions.peer import Peer, connected
@@ -145,6 +147,8 @@ async def _search(visit: Visit, arguments: Namespace) -> int:
 
 
 async def _call(visit: Visit, arguments: Namespace, given: Json) -> int:
+    if split_name(arguments.tool) is None:
+        await visit.settled()  # only who knows all tools can say which one is meant
     result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": given})
     if arguments.json:
         print(json.dumps(result, ensure_ascii=False))
@@ -182,7 +186,7 @@ def _print_server(name: str, answer: Json) -> None:
 def _print_tool(tool: Json) -> None:
     summary = " ".join(tool["description"].split())
     required = ", ".join(_parameters(tool["input_schema"]))
-    print(f"  {tool['tool_name']}({required})\n      {summary[:160]}")
+    show(f"  {tool['tool_name']}({required})\n      {summary[:160]}")
 
 
 def _print_reasons(tool: Json) -> None:
@@ -190,7 +194,7 @@ def _print_reasons(tool: Json) -> None:
     if "score" in tool:
         print(f"      score {tool['score']:.2f}")
     for match in tool.get("matches", ()):
-        print(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())
+        show(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())
 
 
 def _parameters(schema: Any) -> list[str]:
@@ -202,21 +206,26 @@ def _parameters(schema: Any) -> list[str]:
 
 
 def _print_result(result: Json) -> None:
+    """Print a tool's own answer; of a failure of the gateway's only what it says."""
+    own = result.get("structuredContent")
+    if result.get("isError") and isinstance(own, dict) and {"success", "error_code", "error"} <= own.keys():
+        _complain(str(own["error"]))
+        return
     for block in result.get("content") or []:
         is_text = isinstance(block, dict) and block.get("type") == "text"
         text = block["text"] if is_text else json.dumps(block, ensure_ascii=False)
-        print(text, file=sys.stderr if result.get("isError") else sys.stdout)
+        show(text, file=sys.stderr if result.get("isError") else sys.stdout)
     if not result.get("content") and "structuredContent" in result:
         print(json.dumps(result["structuredContent"], ensure_ascii=False, indent=2))
 
 
 def _print_notes(notes: list[str]) -> None:
     for note in notes:
-        print(f"note: {note}")
+        show(f"note: {note}")
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
+    show(text, file=sys.stderr)
 
 
 def _error(error: MCPError) -> Json:

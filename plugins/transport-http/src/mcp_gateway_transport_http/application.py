@@ -27,6 +27,7 @@ from mcp_gateway_transport_http.options import PATH, ListenOptions
 if TYPE_CHECKING:
     from mcp_gateway_transport_http.visitors import Visitors
 
+_INVALID_REQUEST = -32600
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
@@ -61,6 +62,7 @@ def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, F
             *(visitors.routes() if visitors is not None else ()),
         ],
         lifespan=lambda _: manager.run(),
+        exception_handlers={404: _not_found},
     )
     gate = Gate(endpoint, options, visitors)
     behind = CORSMiddleware(
@@ -99,6 +101,11 @@ class _Listener(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    error = {"code": _INVALID_REQUEST, "message": f"There is nothing here; MCP (Streamable HTTP) is at {PATH}"}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
 
 
 async def _health(_: Request) -> Response:
