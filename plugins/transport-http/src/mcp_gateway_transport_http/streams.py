@@ -19,6 +19,7 @@ from mcp.client.streamable_http import StreamableHTTPTransport
 from mcp.shared._context_streams import ContextSendStream, create_context_streams
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import RequestId, jsonrpc_message_adapter
+from pydantic_core import from_json
 
 from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.messages import is_message
@@ -89,7 +90,8 @@ async def tagged_streams(
 
         async def on_event(event: bytes, request_id: int) -> None:
             try:
-                message = jsonrpc_message_adapter.validate_json(event, by_name=False)
+                said = from_json(event, cache_strings="keys")  # validate_json takes five times as much memory
+                message = jsonrpc_message_adapter.validate_python(said, by_name=False)
             except ValueError:
                 _skipped(url)
                 return

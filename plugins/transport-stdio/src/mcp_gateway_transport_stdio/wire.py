@@ -14,8 +14,9 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
-from mcp_types import jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
+from pydantic_core import from_json
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent
 from mcp_gateway_transport_stdio.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, LongLine, error_line
@@ -145,9 +146,7 @@ class Wire:
 
     def _pass_on(self, line: bytes) -> None:
         try:
-            message = SessionMessage(
-                jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
-            )
+            message = SessionMessage(_read(line))
         except ValueError:
             self._noise.heard(line)
             return
@@ -244,3 +243,9 @@ def _settle(future: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
         future.set_result(outcome)
     else:
         future.set_exception(outcome)
+
+
+def _read(line: bytes) -> JSONRPCMessage:
+    """Read a message; `validate_json` does the same with five times as much memory, and keeps strings of it."""
+    said = from_json(line.decode("utf-8", "replace"), cache_strings="keys")
+    return jsonrpc_message_adapter.validate_python(said, by_name=False)
