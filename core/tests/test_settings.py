@@ -12,7 +12,7 @@ from mcp_gateway.config.settings import (
     read_environ,
     read_environment,
     read_settings,
-    stray_variables,
+    strange_variables,
 )
 from mcp_gateway.plugin import ConfigError, PluginError
 
@@ -160,8 +160,15 @@ def test_a_file_env_that_is_no_text_is_named(tmp_path):
         read_environ(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["MCP_GATEWAY_CONNECTION_TIMEOUT", "GATEWAY_QUEUE_TIMEOUT"])
+def test_a_wait_that_may_be_meant_in_milliseconds_is_told(name):
+    said = f"environment: {name}: 30000 seconds are 8.3 hours; is it meant in milliseconds?"
+    assert strange_variables({name: "30000"}, providers_of(everything())) == [said]
+    assert strange_variables({name: "3600"}, providers_of(everything())) == []
+
+
 def test_a_variable_that_nobody_reads_is_told_with_the_nearest():
-    strays = stray_variables(
+    strays = strange_variables(
         {"GATEWAY_RANKR": "x", "GATEWAY_SOMETHING_ELSE_ALTOGETHER": "x", "GATEWAY_PORT": "80", "PATH": "x"},
         providers_of(everything()),
     )

@@ -297,4 +297,4 @@ class Discovery:
         seconds = min(before.seconds * 2, LONGEST_PAUSE) if before and again else FIRST_PAUSE
         self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
         self.registry.mark(spec.name, state, str(error))
-        log.warning("discovery failed", server=spec.name, reason=str(error), pause=seconds)
+        log.info("discovery failed", server=spec.name, reason=str(error), pause=seconds)

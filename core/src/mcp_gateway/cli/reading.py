@@ -16,7 +16,7 @@ from mcp_gateway.config.settings import (
     read_environ,
     read_environment,
     read_settings,
-    stray_variables,
+    strange_variables,
 )
 from mcp_gateway.loading import Loaded, load_plugins
 from mcp_gateway.plugin import ConfigError, PluginError
@@ -88,7 +88,7 @@ class Reading:
     @property
     def warnings(self) -> list[str]:
         """What is strange, but no error."""
-        return [*self.servers.warnings, *stray_variables(self.environ, self.providers), *self._strange_plugins()]
+        return [*self.servers.warnings, *strange_variables(self.environ, self.providers), *self._strange_plugins()]
 
     def _strange_plugins(self) -> list[str]:
         """Say which plugins are to be left out that are not there anyway."""

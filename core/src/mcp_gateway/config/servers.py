@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from mcp_gateway.config.forms import RawEntry, read_entries
 from mcp_gateway.config.hashes import digest_of, fingerprint_of, saved_of
 from mcp_gateway.config.problems import did_you_mean, in_words
-from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds
+from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, too_long
 from mcp_gateway.config.variables import Unset, expand
 from mcp_gateway.names import is_server_name
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
@@ -181,6 +181,7 @@ class _Reading:
         if not entry.enabled:
             self._leave_out(entry.name)
             return
+        self.warnings += [f"{raw.where}: {said}" for said in too_long("timeout", entry.timeout)]
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
         self._check_namespace(entry)

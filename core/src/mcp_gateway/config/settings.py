@@ -24,6 +24,7 @@ _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstan
 Lower = Annotated[str, _in_lower_case]
 ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
 _MIN_RELOAD = 0.01
+_HOUR = 3600.0
 
 
 def _not_always(seconds: float) -> float:
@@ -130,6 +131,9 @@ class Environment(Options):
     disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
 
 
+_WAITS = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "timeout", "GATEWAY_QUEUE_TIMEOUT": "queue_timeout"}
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How the gateway runs, with its plugins chosen and their options settled."""
@@ -214,8 +218,8 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
         raise ConfigError(f"environment: {in_words(error)}") from None
 
 
-def stray_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
-    """Say which variables look like the gateway's own but are read by nobody."""
+def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
+    """Say which variables look like the gateway's own but are read by nobody, and which waits are very long."""
     known = set(Environment.keys())
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
         for provider in shelf.providers.values():
@@ -224,11 +228,20 @@ def stray_variables(environ: Mapping[str, str], providers: Providers) -> list[st
     for shelf in entries:
         for provider in shelf.providers.values():
             known |= provider.options.variables()
-    return [
+    environment = read_environment(environ)
+    long = {name: getattr(environment, field) for name, field in _WAITS.items()}
+    return [f"environment: {said}" for name, seconds in long.items() for said in too_long(name, seconds)] + [
         f"environment: nobody reads {name}{did_you_mean(name, known)}"
         for name in sorted(environ)
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
     ]
+
+
+def too_long(key: str, seconds: float | None) -> list[str]:
+    """Say that a wait is so long that it may be meant in milliseconds."""
+    if seconds is None or seconds <= _HOUR:
+        return []
+    return [f"{key}: {seconds:g} seconds are {seconds / _HOUR:.1f} hours; is it meant in milliseconds?"]
 
 
 def _listed(text: str) -> frozenset[str]:
