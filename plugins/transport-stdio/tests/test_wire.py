@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
+from mcp_gateway_transport_stdio.lines import Lines
 from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Program, child
-from mcp_gateway_transport_stdio.wire import wired
+from mcp_gateway_transport_stdio.wire import answers, wired
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 
@@ -138,3 +141,51 @@ async def test_nothing_is_sent_at_once_to_a_process_that_has_ended():
         with pytest.raises(ServerUnavailable):
             await send(wire, "die")
         assert wire.send_now(written(), 1, {}, 20.0, print) is None
+
+
+def open_files():
+    """How many files are open, where the system tells."""
+    files = Path("/proc/self/fd")
+    return len(list(files.iterdir())) if files.exists() else 0
+
+
+@pytest.mark.parametrize("command", ["echo", "die"])
+async def test_a_session_leaves_no_file_open(command):
+    async def used():
+        async with session() as (_, wire):
+            with suppress(ServerUnavailable):
+                await send(wire, command)
+
+    await used()
+    before = open_files()
+    for _ in range(3):
+        await used()
+    with anyio.fail_after(30):
+        while open_files() > before:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_program_that_is_not_there_leaves_no_file_open():
+    before = open_files()
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            async with child(Program(["/no/such/program"], {}, None, sys.stderr), Lines(print, print, 9), print):
+                pass
+    assert open_files() <= before
+
+
+@pytest.mark.parametrize(
+    "line, request_id",
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{}}', 7),
+        (b'{ "jsonrpc" : "2.0" , "id" : 7 , "error" : {} }', 7),
+        (b'{"result":{"id":8},"jsonrpc":"2.0","id":7}', 7),
+        (b'{"id":7,"result":{}}', 7),
+        (b'{"jsonrpc":"2.0","id":7,"method":"ping"}', -1),
+        (b'{"jsonrpc":"2.0","id":"7","result":{}}', -1),
+        (b'{"jsonrpc":"2.0","method":"x","params":{"id":7}}', -1),
+        (b"no message", -1),
+    ],
+)
+def test_a_line_says_which_request_it_answers(line, request_id):
+    assert answers(line) == request_id

@@ -65,7 +65,7 @@ class RemoteCall(Struct, forbid_unknown_fields=True):
 class Answer(Struct):
     """A server's response."""
 
-    result: Raw | UnsetType = UNSET
+    result: Fields | UnsetType = UNSET
     error: Raw | UnsetType = UNSET
 
 
@@ -116,7 +116,7 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
     try:
         answer = _answer.decode(_text(message))
         if answer.result is not UNSET:
-            return _fields.decode(answer.result), None
+            return answer.result, None
     except DecodeError as error:
         raise ValueError(str(error)) from error
     if answer.error is not UNSET:

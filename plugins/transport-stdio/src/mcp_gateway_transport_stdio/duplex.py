@@ -16,6 +16,7 @@ import anyio.lowlevel
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.pipes import widen
 
 GreetFn = Callable[[bytes], bytes | None]
 """Answers the first message, if it can."""
@@ -25,6 +26,12 @@ MOST_WAITING = 1000
 
 
 _LOOK_SECONDS = 0.02
+
+_LARGE = 64 << 10
+"""From how many bytes on the end of a line is written beside it rather than joined with it."""
+
+_ROOM = 1 << 20
+"""How much may be written before the client reads, where that can be chosen."""
 
 
 def are_pipes(*descriptors: int) -> bool:
@@ -127,8 +134,13 @@ class Duplex(asyncio.Protocol):
 
     def _came(self, begun: PromptAnswer, answer: DirectAnswer) -> None:
         self._begun.discard(begun)
-        if answer.message:
+        if not answer.message:
+            return
+        if len(answer.message) < _LARGE:
             self._write(answer.message + b"\n")
+        else:
+            self._write(answer.message)
+            self._write(b"\n")
 
     async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
         answer = await answering
@@ -165,7 +177,7 @@ class Duplex(asyncio.Protocol):
 
     def under_way(self) -> int:
         """How many calls are not answered yet."""
-        return len(self._calls)
+        return len(self._calls) + len(self._begun)
 
     def is_read(self) -> bool:
         """Whether the client may read what is written."""
@@ -218,6 +230,7 @@ async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Du
         os.fdopen(os.dup(reading), "rb", 0) as incoming,
         os.fdopen(os.dup(output), "wb", 0) as outgoing,
     ):
+        widen(outgoing.fileno(), _ROOM)
         pipes.writing, _ = await loop.connect_write_pipe(
             lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
         )

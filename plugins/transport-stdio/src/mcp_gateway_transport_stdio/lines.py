@@ -58,6 +58,9 @@ class Lines:
 
     def feed(self, data: bytes) -> None:
         """Take the next piece."""
+        if self._size and b"\n" not in data:
+            self._grow(data)
+            return
         *lines, rest = data.split(b"\n")
         for line in lines:
             if self._size or len(line) > self.limit:

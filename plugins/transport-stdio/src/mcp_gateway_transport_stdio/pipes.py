@@ -26,6 +26,9 @@ EXIT_SECONDS = 2.0
 
 _LOOK_SECONDS = 0.02
 
+_ROOM = 256 << 10
+"""How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
+
 
 class Pipes(asyncio.Protocol):
     """The pipes of a child. `lines` gets all that it writes, `on_end` hears once that there will be no more."""
@@ -44,6 +47,8 @@ class Pipes(asyncio.Protocol):
         """Take the pipes over, and hear when the child is gone."""
         loop = asyncio.get_running_loop()
         when_gone(self._process, loop, self.exited.set)
+        if self._process.stdout is not None:
+            widen(self._process.stdout.fileno(), _ROOM)
         self._stdin, _ = await loop.connect_write_pipe(lambda: _Input(self), self._process.stdin)
         await loop.connect_read_pipe(lambda: self, self._process.stdout)
 
@@ -171,6 +176,15 @@ def _signal(group: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def widen(descriptor: int, room: int) -> None:
+    """Give a pipe room for so many bytes, if it has less: a large message then takes fewer turns."""
+    with suppress(ImportError, AttributeError, OSError):  # no pipe, no Linux, or too many of them
+        import fcntl
+
+        if fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ) < room:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, room)
 
 
 @dataclass(frozen=True, slots=True)

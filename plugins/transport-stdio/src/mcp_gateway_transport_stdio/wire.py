@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ class _Head(Struct):
 
 
 _head = json.Decoder(_Head)
+
+_RESPONSE = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,\s*"(?:result|error)"\s*:')
 
 
 @dataclass(slots=True)
@@ -105,15 +108,9 @@ class Wire:
 
     def heard(self, line: bytes) -> None:
         """Hand a line to the request that waits for it, or to the dispatcher."""
-        if self._waiting:
-            try:
-                head = _head.decode(line)
-            except (DecodeError, UnicodeDecodeError, RecursionError):
-                pass
-            else:
-                if isinstance(head.id, int) and head.method is None and head.id in self._waiting:
-                    self._resolve(head.id, line, _ROUNDS if self._backlog() else 0)
-                    return
+        if self._waiting and (request_id := answers(line)) in self._waiting:
+            self._resolve(request_id, line, _ROUNDS if self._backlog() else 0)
+            return
         if line.strip():
             self._pass_on(line)
 
@@ -234,6 +231,17 @@ async def wired(child: ChildFn, noise: Noise) -> AsyncIterator[TransportStreams]
         async with child(Lines(wire.heard, wire.too_long, MAX_LINE), wire.ended) as pipes:
             wire.begin(pipes)
             yield incoming, wire
+
+
+def answers(line: bytes) -> int:
+    """Return the id of the request that a line answers, or -1; most programs write it where it need not be sought."""
+    if (found := _RESPONSE.match(line)) is not None:
+        return int(found[1])
+    try:
+        head = _head.decode(line)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return -1
+    return head.id if isinstance(head.id, int) and head.method is None else -1
 
 
 def _settle(future: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
