@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, HttpUrl, ValidationError, model_validator
 
 from mcp_gateway.config.problems import did_you_mean, in_words
 
 
 class Model(BaseModel):
     name: str
+    url: HttpUrl | None = None
     port: int = 1
     headers: dict[str, int] = Field(default_factory=dict, alias="auth_headers")
 
@@ -31,6 +32,7 @@ class Model(BaseModel):
         ),
         ({"port": 2}, "port: anything but two"),
         ({}, "name: it is missing"),
+        ({"url": "S3CRET/mcp"}, "url: it must be a whole URL, such as https://example.org/mcp"),
     ],
 )
 def test_a_problem_names_its_key_and_no_value(given, words):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.config.settings import read_environment, read_settings, stray_variables
+from mcp_gateway.config.settings import read_environment, read_settings, strange_variables
 from mcp_gateway.plugin import Caller, ConfigError, Credentials
 from mcp_gateway.sessions.sharing import Borrower
 
@@ -108,7 +108,7 @@ def test_a_wrong_variable_is_named_and_never_printed(environ):
 
 
 def test_a_stray_variable_is_named_and_never_printed():
-    strays = stray_variables({"GATEWAY_AUTH_TOKNE": SECRET}, providers_of(everything()))
+    strays = strange_variables({"GATEWAY_AUTH_TOKNE": SECRET}, providers_of(everything()))
     assert strays == ["environment: nobody reads GATEWAY_AUTH_TOKNE; did you mean 'GATEWAY_AUTH_TOKEN'?"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support import GATEWAY, PATIENCE, Workshop, plain_entry
+from support import GATEWAY, PATIENCE, Workshop, free_port, is_alive, lines_of, plain_entry, redis_server
 
 
 def test_tools_lists_them_with_their_arguments(workshop: Workshop) -> None:
@@ -81,6 +81,35 @@ def test_a_wrong_configuration_is_one_line_for_each_problem(workshop: Workshop) 
         assert "install a plugin that brings it" in told
         assert "S3CRET" not in told
         assert "Traceback" not in told
+
+
+def test_a_check_starts_nothing_and_one_that_connects_tries_every_server(workshop: Workshop) -> None:
+    log = workshop.folder / "log"
+    config = workshop.config(plain_entry("one", log), {"name": "gone", "command": "no-such-command-anywhere"})
+    checked = workshop.run("check", config=config)
+    assert checked.returncode == 1
+    assert "server 'gone': its command 'no-such-command-anywhere' is not found" in checked.stdout
+    assert not lines_of(log, "start")
+    tried = workshop.run("check", "--connect", "--json", config=config)
+    found = json.loads(tried.stdout)
+    assert (tried.returncode, len(found["problems"])) == (1, 1)
+    assert [(trial["server"], trial["ok"], trial["tools"]) for trial in found["trials"]] == [
+        ("one", True, 8),
+        ("gone", False, 0),
+    ]
+    assert not is_alive(lines_of(log, "start")[0])
+
+
+def test_a_check_says_whether_redis_answers(workshop: Workshop) -> None:
+    config = workshop.config(plain_entry("one"))
+    away = workshop.run("check", config=config, STORAGE_BACKEND="redis", REDIS_URL="redis://:S3CRET@127.0.0.1:1/0")
+    assert away.returncode == 1
+    assert "wrong: environment: STORAGE_BACKEND=redis: " in away.stdout
+    assert "S3CRET" not in away.stdout + away.stderr
+    port = free_port()
+    with redis_server(workshop.folder, port):
+        there = {"STORAGE_BACKEND": "redis", "REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+        assert workshop.run("check", config=config, **there).returncode == 0
 
 
 def test_an_unset_variable_disables_one_server_with_a_named_reason(workshop: Workshop) -> None:

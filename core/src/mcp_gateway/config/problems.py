@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 
 _KEY = re.compile(r"[\w$.-]{1,64}|\[key\]")
+_PLAINER = {"missing": "it is missing", "url_parsing": "it must be a whole URL, such as https://example.org/mcp"}
 
 
 def in_words(error: ValidationError) -> str:
@@ -31,4 +32,4 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _message(kind: str, message: str) -> str:
-    return "it is missing" if kind == "missing" else message.removeprefix("Value error, ")
+    return _PLAINER.get(kind) or message.removeprefix("Value error, ")
