@@ -44,7 +44,7 @@ def recorded(order, **changes):
     return providers_of(plugin(**parts))
 
 
-ENTRY = {"name": "alpha", "auth_type": "static", "auth_headers": {"X-Key": "k"}}
+ENTRY = {"name": "alpha", "transport": "http", "auth_type": "static", "auth_headers": {"X-Key": "k"}}
 
 
 async def test_plugins_are_opened_in_order_and_closed_in_reverse(tmp_path):
@@ -75,7 +75,7 @@ async def test_every_session_is_closed_before_the_plugins_are(tmp_path):
             storage_backends=[provider("memory", Shelf())],
         )
     )
-    servers = read_file(tmp_path, {"servers": [{"name": "alpha"}]}, providers)
+    servers = read_file(tmp_path, {"servers": [{"name": "alpha", "transport": "http"}]}, providers)
     async with running(read_settings({}, providers), servers):
         await until(lambda: alpha.open)
         await alpha.listing.wait()
