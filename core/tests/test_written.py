@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mcp_gateway.catalogue import Offer
-from mcp_gateway.written import Named, Written, as_bytes, mentions, named, read
+from mcp_gateway.written import Named, Written, as_bytes, mentions, read
 
 TOOL = {
     "zeta": 1.0,
@@ -59,9 +59,3 @@ def test_a_first_look_finds_every_field_that_is_there():
     assert mentions(Written({"a": {"x-mcp-header": "N"}}), "x-mcp-header")
     assert not mentions(Written({"a": {"x": "N"}}), "x-mcp-header")
     assert mentions({}, "x-mcp-header"), "what is not written has to be looked at"
-
-
-@pytest.mark.parametrize("count", [2, 500])
-async def test_many_are_written_in_order(count):
-    tools = [{"name": f"x{number}"} for number in range(count)]
-    assert await named(tools) == tools

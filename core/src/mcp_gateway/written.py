@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-_IN_A_THREAD = 50
-"""From how many objects on writing them would hold up the event loop."""
 
 
 class Written(Mapping[str, Any]):
@@ -89,14 +85,6 @@ def as_bytes(value: Mapping[str, Any]) -> bytes:
 def mentions(value: Mapping[str, Any], text: str) -> bool:
     """Whether `text`, of characters that JSON never escapes, may stand in an object: a quick first look."""
     return not isinstance(value, Written) or text.encode() in value.json
-
-
-async def named(values: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Write objects that have names; many of them in a thread."""
-    import anyio.to_thread
-
-    work: Callable[[], list[Mapping[str, Any]]] = partial(list, map(Named, values := list(values)))
-    return await anyio.to_thread.run_sync(work) if len(values) >= _IN_A_THREAD else work()
 
 
 def _as_json(value: Mapping[str, Any]) -> bytes:

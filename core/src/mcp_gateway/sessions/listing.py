@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio.to_thread
 import structlog
 from mcp.shared.inbound import find_invalid_x_mcp_header
 
@@ -14,7 +15,7 @@ from mcp_gateway.interaction import Json
 from mcp_gateway.kinds import TOOLS, Kind
 from mcp_gateway.sessions.peer import Peer
 from mcp_gateway.sizes import weight
-from mcp_gateway.written import named
+from mcp_gateway.written import Named
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,10 @@ MAX_LIST_BYTES = 64 << 20
 
 MAX_PAGES = 1000
 """How many pages a list may have; a server that never ends its list is broken."""
+
+
+_IN_A_THREAD = 50
+"""From how many things on a page looking at them would hold up the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,11 @@ async def listed(
         page = await peer.request(kind.method, params, capabilities=capabilities)
         touch()
         items, cursor = page.pop(kind.field, None), page.get("nextCursor")  # the SDK keeps the last message
-        left -= weight(items, left)
-        admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
-        if kind is TOOLS:
-            found += await named(_with_valid_headers(admitted) if peer.modern else admitted)
+        if isinstance(items, list) and len(items) >= _IN_A_THREAD:
+            taken, left = await anyio.to_thread.run_sync(_taken, kind, items, left, peer.modern)
         else:
-            found += admitted
+            taken, left = _taken(kind, items, left, peer.modern)
+        found += taken
         if left < 0 or len(found) > most:
             break
         if not isinstance(cursor, str) or not cursor or cursor in cursors:
@@ -78,6 +82,15 @@ async def listed(
     ttl, scope = page.get("ttlMs"), page.get("cacheScope")
     ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
     return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
+
+
+def _taken(kind: Kind, items: object, left: int, modern: bool) -> tuple[list[Definition], int]:  # noqa: FBT001  # run_sync takes no keywords
+    """Return what of a page are definitions, as they are kept, and how many bytes are left."""
+    left -= weight(items, left)
+    admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
+    if kind is not TOOLS:
+        return [*admitted], left
+    return [*map(Named, _with_valid_headers(admitted) if modern else admitted)], left
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:
