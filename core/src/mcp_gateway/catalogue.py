@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -162,6 +162,8 @@ class Catalogue:
         """Return a catalogue in which `offer` replaces that of the same server."""
         before = self.servers.get(offer.server)
         changed = before != offer
+        if before is not None and not changed:
+            offer = replace(offer, tools=before.tools)  # equal ones, which are where the memory has no holes
         found = {**self.servers, offer.server: offer}
         catalogue = Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
         if before is not None and not changed and before.namespace == offer.namespace:
