@@ -156,6 +156,7 @@ def test_a_call_prints_the_tools_own_answer(run, alpha):
         (("alpha__nothing",), "server 'alpha' has no tool 'nothing'"),
         (("echo",), "did you mean 'alpha__echo'?"),
         (("alpha__echo", "{"), "the arguments are not JSON"),
+        (("alpha__echo", '{"text": "\\ud83d"}'), "half of a pair"),
         (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
     ],
 )

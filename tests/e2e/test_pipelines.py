@@ -103,3 +103,22 @@ def test_a_client_that_only_listened_is_not_waited_for(workshop: Workshop, tmp_p
     listening = ("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
     gateway = started(workshop, tmp_path / "log", written(listening, modern=True), **LONG)
     assert gateway.popen.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_what_is_no_message_gets_an_error_and_disturbs_nothing(
+    workshop: Workshop, tmp_path: Path, modern: bool
+) -> None:
+    first, *rest = written(call("plain__echo", {"n": 1}), modern=modern).splitlines(keepends=True)
+    half = '{"jsonrpc":"2.0","id":"half","method":"tools/call","params":{"name":"plain__echo","arguments":{"t":"\\ud800"}}}\n'
+    odd = ["garbage\n", half, "[]\n", "\n", '{"jsonrpc":"2.0","id":77}\n', '{"jsonrpc":"2.0","id":78,"result":5}\n']
+    gateway = started(workshop, tmp_path / "log", "".join([first, *odd, *rest]), **LONG)
+    assert gateway.popen.stdout is not None
+    answers = [json.loads(line) for line in gateway.popen.stdout]
+    errors = {str(answer.get("id")): answer["error"]["code"] for answer in answers if "error" in answer}
+    assert errors == {"None": -32600, "half": -32700, "77": -32600}
+    assert sum("error" in answer for answer in answers) == 4
+    assert next(answer for answer in answers if answer.get("id") == 1)["result"]["structuredContent"]["arguments"] == {
+        "n": 1
+    }
+    assert gateway.popen.wait(PATIENCE) == 0

@@ -171,6 +171,10 @@ def _arguments(arguments: Namespace) -> Json:
         raise ConfigError("the arguments are not UTF-8") from None
     if not isinstance(value, dict):
         raise ConfigError('the arguments must be a JSON object, such as {"timezone": "UTC"}')
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the arguments hold half of a pair such as \\ud83d\\ude00: write both halves") from None
     return value
 
 

@@ -12,6 +12,8 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
+from mcp_gateway_transport_stdio.unreadable import complaint
+
 log = logging.getLogger(__name__)
 
 _ENDLESS = "subscriptions/listen"
@@ -32,9 +34,9 @@ class Debts:
     reads: Callable[[], bool] = lambda: True
     _owed: set[str | int] = field(default_factory=set)
 
-    def read(self, item: SessionMessage | Exception) -> None:
+    def read(self, item: SessionMessage) -> None:
         """Take note of what the client has asked, or does not ask any more."""
-        message = item.message if isinstance(item, SessionMessage) else None
+        message = item.message
         if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
             self._owed.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
@@ -57,11 +59,11 @@ class Debts:
 
 
 class Incoming:
-    """The SDK's read stream, which does not end before the debts are paid."""
+    """The SDK's read stream, which does not end before the debts are paid. What is no message gets an error at once."""
 
-    def __init__(self, stream: Any, debts: Debts) -> None:
+    def __init__(self, stream: Any, debts: Debts, outgoing: Outgoing) -> None:
         """Read from `stream`."""
-        self._stream, self._debts = stream, debts
+        self._stream, self._debts, self._outgoing = stream, debts, outgoing
 
     @property
     def last_context(self) -> Context | None:
@@ -71,13 +73,17 @@ class Incoming:
 
     async def receive(self) -> SessionMessage | Exception:
         """Return the next message."""
-        try:
-            item: SessionMessage | Exception = await self._stream.receive()
-        except anyio.EndOfStream:
-            await self._debts.paid()
-            raise
-        self._debts.read(item)
-        return item
+        while True:
+            try:
+                item: SessionMessage | Exception = await self._stream.receive()
+            except anyio.EndOfStream:
+                await self._debts.paid()
+                raise
+            if isinstance(item, SessionMessage):
+                self._debts.read(item)
+                return item
+            if (error := complaint(item)) is not None:
+                await self._outgoing.send(SessionMessage(error))
 
     async def aclose(self) -> None:
         """Close the stream."""

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,12 @@ class Lines:
             self._parts = [whole[:_END], whole[-_END:]]
         else:
             self._parts[1] = (self._parts[1] + part)[-_END:]
+
+
+def id_of(line: bytes) -> str | int | None:
+    """Return the id of a message that cannot be read as a whole, if it stands at either end."""
+    found = LongLine(line[:_END], line[-_END:], len(line)).id
+    return None if found is None else cast("str | int", json.loads(found))
 
 
 def error_line(request_id: bytes, code: int, message: str) -> bytes:

@@ -104,7 +104,8 @@ async def _run(server: Server[Any], lines: object, output: object, grace: float)
         pipes = lines if isinstance(lines, Duplex) else None
         debts = Debts(grace, pipes.under_way, pipes.is_read) if pipes else Debts(grace)
         options = server.create_initialization_options()
-        await server.run(Incoming(incoming, debts), Outgoing(outgoing, debts), options)
+        answers = Outgoing(outgoing, debts)
+        await server.run(Incoming(incoming, debts, answers), answers, options)
     if pipes:
         await pipes.written(grace)
 
