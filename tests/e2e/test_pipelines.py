@@ -110,7 +110,7 @@ def test_what_is_no_message_gets_an_error_and_disturbs_nothing(
     workshop: Workshop, tmp_path: Path, modern: bool
 ) -> None:
     first, *rest = written(call("plain__echo", {"n": 1}), modern=modern).splitlines(keepends=True)
-    half = '{"jsonrpc":"2.0","id":"half","method":"tools/call","params":{"name":"plain__echo","arguments":{"t":"\\ud800"}}}\n'
+    half = '{"jsonrpc":"2.0","id":"half","method":"tools/call","params":{"name":"x","arguments":{"t":"\\ud800"}}}\n'
     odd = ["garbage\n", half, "[]\n", "\n", '{"jsonrpc":"2.0","id":77}\n', '{"jsonrpc":"2.0","id":78,"result":5}\n']
     gateway = started(workshop, tmp_path / "log", "".join([first, *odd, *rest]), **LONG)
     assert gateway.popen.stdout is not None
