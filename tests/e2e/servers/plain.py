@@ -219,7 +219,10 @@ class Server:
             case "odd":
                 return ODD_RESULT
             case "echo":
-                return {"content": [], "structuredContent": {"arguments": call.arguments, "params": call.params}}
+                # As programs in JavaScript cut text, in the middle of a character.
+                cut = {"text": "cut \ud83d"} if "cut" in call.arguments else {}
+                said = {"arguments": {**call.arguments, **cut}, "params": call.params}
+                return {"content": [], "structuredContent": said}
             case "whoami":
                 return {"content": [], "structuredContent": {"headers": headers, "pid": os.getpid()}}
             case "environment":

@@ -21,7 +21,7 @@ def serve_stdio(server: Any) -> None:
     def send(message: Json | None) -> None:
         if message is not None:
             with lock:
-                sys.stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
+                sys.stdout.write(dumped(message) + "\n")
                 sys.stdout.flush()
 
     session = server.open_session(send)
@@ -60,7 +60,7 @@ def serve_http(server: Any, port: int, sessions: bool) -> None:  # noqa: C901  #
                 return self.reply(202, b"")
             if stream.open:
                 return stream.send(answer)
-            return self.reply(200, json.dumps(answer, ensure_ascii=False).encode(), "application/json", more)
+            return self.reply(200, dumped(answer).encode(), "application/json", more)
 
         def session(self, message: Json) -> tuple[Session | None, dict[str, str]]:
             """Return the session of a request, and what names it if it is new."""
@@ -106,6 +106,12 @@ def serve_http(server: Any, port: int, sessions: bool) -> None:  # noqa: C901  #
     listener = Listener(("127.0.0.1", port), Handler)
     print(listener.server_address[1], flush=True)
     listener.serve_forever()
+
+
+def dumped(message: Any) -> str:
+    """Write JSON in plain characters, but for halves of them, which have none."""
+    text = json.dumps(message, ensure_ascii=False)
+    return text if text.isprintable() or text.encode("utf-8", "ignore").decode() == text else json.dumps(message)
 
 
 class _Stream:

@@ -14,6 +14,7 @@ from mcp_gateway.plugin.errors import (
     ServerUnavailable,
     StorageError,
 )
+from mcp_gateway.plugin.halves import mended
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.protocols import (
     AnnouncingStorage,
@@ -108,4 +109,5 @@ __all__ = [
     "TransportFault",
     "hookimpl",
     "is_link_local",
+    "mended",
 ]

@@ -7,6 +7,8 @@ from json import loads
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 
+from mcp_gateway.plugin import mended
+
 Fields = dict[str, Raw]
 """The members of a JSON object, each still as it came."""
 
@@ -114,7 +116,7 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
 
     """
     try:
-        answer = _answer.decode(_text(message))
+        answer = _decoded(message)
         if answer.result is not UNSET:
             return answer.result, None
     except DecodeError as error:
@@ -122,6 +124,15 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
     if answer.error is not UNSET:
         return None, bytes(answer.error)
     raise ValueError("neither a result nor an error")
+
+
+def _decoded(message: bytes) -> Answer:
+    try:
+        return _answer.decode(_text(message))
+    except DecodeError:
+        if (whole := mended(message)) is message:
+            raise
+        return _answer.decode(_text(whole))
 
 
 def members(raw: Raw) -> Fields:

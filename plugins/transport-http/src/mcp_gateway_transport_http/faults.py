@@ -10,7 +10,7 @@ import httpx2
 from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
-from mcp_gateway.plugin import TransportFault
+from mcp_gateway.plugin import TransportFault, mended
 from mcp_gateway_transport_http.connections import MAX_BYTES
 from mcp_gateway_transport_http.guard import Guard, LinkLocal
 from mcp_gateway_transport_http.messages import is_message
@@ -88,7 +88,7 @@ async def _message_of(response: httpx2.Response, kind: str) -> bytes:
         size += len(part)
         if size > MAX_BYTES:
             raise _Unreadable(f"its answer has more than {MAX_BYTES} bytes")
-    if not is_message(body := b"".join(parts)):
+    if not is_message(body := mended(b"".join(parts))):
         raise _Unreadable("it answered with what is no JSON-RPC message")
     return body
 

@@ -21,6 +21,7 @@ from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import RequestId, jsonrpc_message_adapter
 from pydantic_core import from_json
 
+from mcp_gateway.plugin import mended
 from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.messages import is_message
 from mcp_gateway_transport_http.wire import Wire
@@ -55,8 +56,11 @@ class TaggingTransport(StreamableHTTPTransport):
         resumption_callback: Callable[[str], Awaitable[None]] | None = None,
     ) -> bool:
         if sse.event == "message" and sse.data and not is_message(sse.data):
-            _skipped(self.url)
-            return False
+            whole = mended(sse.data.encode()).decode()
+            if not is_message(whole):
+                _skipped(self.url)
+                return False
+            sse = httpx2.ServerSentEvent(sse.event, whole, sse.id, sse.retry)
         writer = (
             read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
         )
@@ -90,7 +94,7 @@ async def tagged_streams(
 
         async def on_event(event: bytes, request_id: int) -> None:
             try:
-                said = from_json(event, cache_strings="keys")  # validate_json takes five times as much memory
+                said = from_json(mended(event), cache_strings="keys")  # validate_json takes five times as much memory
                 message = jsonrpc_message_adapter.validate_python(said, by_name=False)
             except ValueError:
                 _skipped(url)

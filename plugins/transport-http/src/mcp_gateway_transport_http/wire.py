@@ -17,7 +17,7 @@ from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
 from msgspec import DecodeError, Struct, json
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, mended
 from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
 from mcp_gateway_transport_http.event_stream import Events
 from mcp_gateway_transport_http.guard import LinkLocal
@@ -324,7 +324,7 @@ def _refused(reply: Reply, *, in_session: bool) -> bytes:
 
 def _answers(event: bytes, request_id: int) -> bool:
     try:
-        head = _head.decode(event)
+        head = _head.decode(mended(event))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return head.method is None and head.id in (request_id, str(request_id))

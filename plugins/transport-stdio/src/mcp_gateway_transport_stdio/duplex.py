@@ -14,7 +14,7 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer
+from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer, mended
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.pipes import widen
 
@@ -100,7 +100,7 @@ class Duplex(asyncio.Protocol):
             call.add_done_callback(self._calls.discard)
             return
         try:
-            self._lines_in.send_nowait(line.decode("utf-8", "replace"))
+            self._lines_in.send_nowait(mended(line).decode("utf-8", "replace"))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             return
         if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from mcp_gateway.plugin import ConfigError, Reception, ServerTransport
+from mcp_gateway.plugin import ConfigError, Reception, ServerTransport, mended
 from mcp_gateway_transport_stdio.duplex import Duplex, are_pipes, duplex
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.options import StdioServerOptions
@@ -143,7 +143,7 @@ class CancellableLines:
                 self._cutter.feed(chunk)
             for line in self._read_lines:
                 if isinstance(line, bytes):
-                    yield line.decode("utf-8", "replace")
+                    yield mended(line).decode("utf-8", "replace")
                 else:
                     await self.too_long(line)
             self._read_lines.clear()

@@ -19,7 +19,7 @@ from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
 from pydantic_core import from_json
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent
+from mcp_gateway.plugin import ConnectionDropped, NotSent, mended
 from mcp_gateway_transport_stdio.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, LongLine, error_line
 from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Pipes
@@ -238,7 +238,7 @@ def answers(line: bytes) -> int:
     if (found := _RESPONSE.match(line)) is not None:
         return int(found[1])
     try:
-        head = _head.decode(line)
+        head = _head.decode(mended(line))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return -1
     return head.id if isinstance(head.id, int) and head.method is None else -1
@@ -255,5 +255,5 @@ def _settle(future: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
 
 def _read(line: bytes) -> JSONRPCMessage:
     """Read a message; `validate_json` does the same with five times as much memory, and keeps strings of it."""
-    said = from_json(line.decode("utf-8", "replace"), cache_strings="keys")
+    said = from_json(mended(line).decode("utf-8", "replace"), cache_strings="keys")
     return jsonrpc_message_adapter.validate_python(said, by_name=False)

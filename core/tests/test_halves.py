@@ -1,0 +1,33 @@
+"""Half of a surrogate pair becomes U+FFFD; everything else stays byte for byte the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mcp_gateway.plugin import mended
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "plain", "\U0001f600", "\\ud83d", "\\\\ud83d", 'quote " and \\', "\n\t\u0000", "é\ud7ff\ue000", "\\u\\ud\\uD"],
+)
+def test_what_is_whole_comes_back_as_the_same_object(text):
+    for ascii_only in (True, False):
+        message = json.dumps({"text": text, "\U0001f600": 1}, ensure_ascii=ascii_only).encode()
+        assert mended(message) is message
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("\ud83d", "\ufffd"),
+        ("a\ud83d\ud83d\ude00b", "a\ufffd\U0001f600b"),
+        ("\ude00\ud83d", "\ufffd\ufffd"),
+        ("\\\ud83d", "\\\ufffd"),
+    ],
+)
+def test_halves_are_replaced(text, expected):
+    assert json.loads(mended(json.dumps({text: [text]}).encode())) == {expected: [expected]}
+    assert json.loads(mended(json.dumps(text).upper().replace("\\U", "\\u").encode())) == expected.upper()
