@@ -48,7 +48,7 @@ async def unopened(folder, **keys):
     entry = {"name": "alpha", "transport": "memory", "timeout": PATIENCE, **keys}
     servers = read(folder, {"servers": [entry]}, providers)
     with anyio.fail_after(6 * PATIENCE):
-        async with running(read_settings({}, providers), servers, one_client=True) as opened:
+        async with running(read_settings({}, providers), servers, later=True) as opened:
             assert isinstance(opened.reception, Reception)
             yield opened
 

@@ -66,10 +66,10 @@ class Running:
 
 
 @asynccontextmanager
-async def running(settings: Settings, servers: ServerFile, *, one_client: bool = False) -> AsyncIterator[Running]:
+async def running(settings: Settings, servers: ServerFile, *, later: bool = False) -> AsyncIterator[Running]:
     """Open the plugins, then the gateway, and begin to discover; close all in reverse.
 
-    With `one_client`, servers are first told what the only client can do.
+    `later` is when the only client has said what it can do, or clients can connect: that comes first.
     """
     environment = settings.environment
     async with AsyncExitStack() as stack:
@@ -104,7 +104,7 @@ async def running(settings: Settings, servers: ServerFile, *, one_client: bool =
             registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
         reception = Reception(gateway, tasks, _results(environment), direct=environment.direct)
-        discovery.start(after_greeting=one_client)
+        discovery.start(later=later)
         yield Running(gateway, reception, Reloading(registry, fitting, pool, discovery, personal, tasks))
 
 
@@ -129,16 +129,18 @@ async def _background() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-async def _served(transport: ServerTransport, reception: Reception) -> None:
+async def _served(transport: ServerTransport, it: Running, *, one_client: bool) -> None:
     """Let a transport serve: at once if it can do with a reception, else when the gateway's server is there."""
 
     def ready(where: str) -> None:
         log.info("ready", where=where)
+        if not one_client:
+            it.gateway.discovery.begin()
 
     if isinstance(transport, EarlyTransport):
-        await transport.serve_early(reception, ready=ready)
+        await transport.serve_early(it.reception, ready=ready)
     else:
-        await transport.serve(await reception.server(), ready=ready)
+        await transport.serve(await it.reception.server(), ready=ready)
 
 
 def _started() -> None:
@@ -172,7 +174,7 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 one_client = isinstance(transport, OneClient) and transport.one_client
-                async with running(settings, servers, one_client=one_client) as it:
+                async with running(settings, servers, later=True) as it:
                     if one_client:
                         ending.under_way = it.gateway.pool.load.under_way
                     if reread is not None:
@@ -180,7 +182,7 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
                     _started()
                     it.reception.loading = _undisturbed
                     with ending.serving:
-                        await _served(transport, it.reception)
+                        await _served(transport, it, one_client=one_client)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

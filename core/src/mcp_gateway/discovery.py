@@ -35,7 +35,7 @@ LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 
 GREETING_SECONDS = 1.0
-"""How long the only client may take to greet before servers are asked without knowing what it can do."""
+"""How long a client may take to greet, or a transport to be ready, before servers are asked all the same."""
 
 QUIET_SECONDS = 0.1
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
@@ -92,28 +92,29 @@ class Discovery:
         """Ask a few at a time."""
         self._pace = Pace(self.tasks)
 
-    def start(self, *, after_greeting: bool = False) -> None:
-        """Begin to discover every server that has `auto_discover`; or do so once the only client has greeted."""
+    def start(self, *, later: bool = False) -> None:
+        """Begin to discover every server that has `auto_discover`; `later` when there may be clients."""
         self.waiting = True
         self.shared.replicas.on_news.append(self._told)
         self.shared.replicas.on_gap.append(self._missed)
         self.shared.replicas.start()
-        if after_greeting:
+        if later:
             self.tasks.start_soon(self._start_later)
         else:
-            self._start()
+            self.begin()
 
     def greeted(self, caller: Caller) -> None:
         """Take note of what a client can do."""
         if widens(caller.capabilities, self.host.capabilities):
             self.host = Caller(client=caller.client, capabilities=caller.capabilities)
-        self._start()
+        self.begin()
 
     async def _start_later(self) -> None:
         await anyio.sleep(GREETING_SECONDS)
-        self._start()
+        self.begin()
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Begin now what was to begin later."""
         if not self.waiting:
             return
         self.waiting = False
