@@ -177,7 +177,7 @@ def test_a_port_that_is_taken_is_one_line(workshop: Workshop) -> None:
 def test_garbage_on_standard_input_is_survived(workshop: Workshop) -> None:
     process = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain"))))
     assert process.popen.stdin is not None
-    process.popen.stdin.write('not json\n{"jsonrpc": "2.0"}\n[]\n\n{"id": 1}\n')
+    process.popen.stdin.write('not json\n{"jsonrpc": "2.0"}\n[]\n\n{"id": "odd"}\n')
     client: Any = PipeClient(process, modern=False)
     assert client.call("plain__echo")["result"]["structuredContent"]["arguments"] == {}
 
