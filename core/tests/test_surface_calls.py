@@ -41,6 +41,14 @@ def sdk_client(opened, mode="auto"):
     return Client(InMemoryTransport(server_of(opened)), mode=mode)
 
 
+@eras
+async def test_half_a_character_of_a_clients_is_passed_on_as_what_no_character_is(gateway, modern):
+    alpha = Remote(tool("x"), handshake=not modern)
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        await ask(visitor, "alpha__x", {"text": "cut \ud83d", "whole": "\U0001f600", "n": 1.0})
+    assert alpha.calls[-1]["arguments"] == {"text": "cut \ufffd", "whole": "\U0001f600", "n": 1.0}
+
+
 # -- listing
 
 

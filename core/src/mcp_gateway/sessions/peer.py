@@ -6,6 +6,7 @@ fields that they do not know.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.interaction import LEVELS, Json
-from mcp_gateway.plugin import DirectWire, PromptWire
+from mcp_gateway.plugin import DirectWire, PromptWire, mended
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.version import IMPLEMENTATION
@@ -109,6 +110,7 @@ class Peer:
         """
         request_id = next(self.ids)
         options: CallOptions = {"request_id": request_id}
+        params = _passable(params)
         if exchange is None:
             return await self._sent(method, params, options, capabilities, mirrored)
         reserved: Json = {}
@@ -204,6 +206,18 @@ class Peer:
         }
         options["headers"] = _routing_headers(method, params, mirrored)
         return await self.dispatcher.send_raw_request(method, {**params, "_meta": meta}, options)
+
+
+def _passable(params: Json) -> Json:
+    """Return params that every wire can carry: half of a character, which no wire can, is U+FFFD in them."""
+    try:
+        json.dumps(params, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        found: Json = json.loads(mended(json.dumps(params).encode()))
+        return found
+    except RecursionError:  # the wire says so
+        pass
+    return params
 
 
 def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
