@@ -13,7 +13,7 @@ from mcp_gateway.config.settings import read_settings
 from mcp_gateway.config.watching import changes
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
-from .house import ask, client, read
+from .house import ask, client, read, server_of
 from .plugins import everything, providers_of
 from .remotes import PATIENCE, Remote, text, tool, until
 
@@ -117,7 +117,7 @@ async def test_clients_hear_that_the_gateways_own_tools_name_other_servers(tmp_p
         house(tmp_path, {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}, ALPHA) as it,
         client(it.opened, modern=modern, heard=heard) as peer,
     ):
-        await until(lambda: it.known)
+        await until(lambda: it.known and (modern or server_of(it.opened)._clients.direct(None)))
         await it.write(ALPHA, BETA)
         listed = await peer.request("tools/list", {})
         assert "beta" in listed["tools"][0]["description"]
