@@ -15,29 +15,18 @@ from urllib.request import getproxies, proxy_bypass
 
 from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
-from msgspec import DecodeError, Struct, json
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, mended
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
 from mcp_gateway_transport_http.event_stream import Events
 from mcp_gateway_transport_http.guard import LinkLocal
+from mcp_gateway_transport_http.replies import answers, message_of, refusal_of
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DRAIN_SECONDS = 1.0
-
-
-class _Head(Struct):
-    """What tells whether a message is the response to a request."""
-
-    id: int | str | float | None = None
-    method: str | None = None
-    error: object = None
-
-
-_head = json.Decoder(_Head)
 
 
 def is_direct(url: str) -> bool:
@@ -200,7 +189,7 @@ class Wire:
         events = Events()
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
-                if _answers(event, request_id):
+                if answers(event, request_id):
                     return event
                 await self.on_event(event, request_id)
         if events.last is None:
@@ -210,8 +199,8 @@ class Wire:
     def whole(self, reply: Reply) -> bytes:
         """Return the response that a reply is which is no stream of events."""
         if reply.status == HTTPStatus.OK:
-            return _message(reply)
-        return _refused(reply, in_session=bool(self.session()))
+            return message_of(reply)
+        return refusal_of(reply, in_session=bool(self.session()))
 
     # -- the SDK's write stream
 
@@ -296,38 +285,6 @@ def _written(headers: tuple[tuple[str, str], ...]) -> bytes:
     if any(map(_ILLEGAL.search, lines)):
         raise NotSent("a header cannot be written as it is")
     return "\r\n".join([*lines, ""]).encode("latin-1", "replace")
-
-
-def _message(reply: Reply) -> bytes:
-    """Return the message that a response holds, if it says that it is JSON."""
-    if not reply.content_type.startswith(b"application/json"):
-        kind = reply.content_type.partition(b";")[0].decode("latin-1").strip()
-        raise ServerUnavailable(f"it answered with {kind or 'something unnamed'} instead of JSON")
-    return reply.body
-
-
-def _refused(reply: Reply, *, in_session: bool) -> bytes:
-    """Return the JSON-RPC error of a refusal; refusals that the other way explains better are sent there."""
-    status = reply.status
-    explained = status in (401, 403, 404) or status < HTTPStatus.BAD_REQUEST
-    if explained or (status == HTTPStatus.BAD_REQUEST and in_session):
-        raise NotSent(f"HTTP {status}")
-    try:
-        head = _head.decode(reply.body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        head = _Head()
-    if head.error is None:
-        asked = f"; it asks to wait (Retry-After: {reply.retry_after})" if reply.retry_after else ""
-        raise ServerUnavailable(f"it answered HTTP {status}{asked}")
-    return reply.body
-
-
-def _answers(event: bytes, request_id: int) -> bool:
-    try:
-        head = _head.decode(mended(event))
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return head.method is None and head.id in (request_id, str(request_id))
 
 
 def _host(parts: SplitResult) -> str:
