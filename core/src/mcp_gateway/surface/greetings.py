@@ -103,7 +103,7 @@ def _modern(request_id: object, params: Mapping[str, Any]) -> Greeting | None:
     meta = params.get("_meta")
     if not isinstance(meta, dict) or meta.get(types.PROTOCOL_VERSION_META_KEY) != LATEST_MODERN_VERSION:
         return None
-    capabilities = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
+    capabilities: Any = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
     types.ClientCapabilities.model_validate(capabilities, by_name=False)
     types.Implementation.model_validate(meta.get(types.CLIENT_INFO_META_KEY), by_name=False)
-    return Greeting(request_id, LATEST_MODERN_VERSION, capabilities or {}, modern=True)
+    return Greeting(request_id, LATEST_MODERN_VERSION, capabilities, modern=True)

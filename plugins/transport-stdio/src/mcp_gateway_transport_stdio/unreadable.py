@@ -16,7 +16,7 @@ def complaint(fault: Exception) -> JSONRPCError | None:
     """Return the error that answers a line which the SDK could not read; None if nobody waits for an answer to it."""
     if not isinstance(fault, ValidationError):
         return None
-    found = fault.errors(include_url=False, include_context=True)[0]
+    found = fault.errors(include_url=False)[0]
     if found["type"] == "json_invalid":
         return _no_json(str(found["input"]), str(found.get("ctx", {}).get("error", "it cannot be read")))
     return _no_message(_whole(fault))
