@@ -113,6 +113,74 @@ async def test_a_head_that_comes_again_leads_to_the_same_with_the_length_of_its_
     assert lengths == [str(len(body)) for body in bodies]
 
 
+class Naming(Answering):
+    """Answers a plain call with the value of its header `who`, at once: a pipelined request is answered before the
+    next one is read.
+    """
+
+    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+        return Named(headers.get("who", "nobody")) if message.startswith(b'{"plain"') else None
+
+
+class Named:
+    """An answer that is there at once."""
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+
+    def begin(self, done: Any) -> bool:
+        done(DirectAnswer(self._who.encode()))
+        return True
+
+    def cancel(self, msg: object = None) -> None: ...
+
+
+TOKENED = "x-mcp-gateway-token: secret-token"
+OTHERS = {
+    "is not plain": request(b"[]", TOKENED, "who: bob"),
+    "is refused": request(b'{"plain":1}', "x-mcp-gateway-token: secret-tokem", "who: bob"),
+    "has no token": request(b'{"plain":1}', "who: bob"),
+    "is too long": request(b'{"plain":"%s"}' % (b"x" * 2000), TOKENED, "who: bob"),
+    "goes elsewhere": request(b'{"plain":1}', TOKENED, "who: bob").replace(b"/mcp", b"/health"),
+    "has an Origin": request(b'{"plain":1}', TOKENED, "who: bob", "origin: https://evil.example"),
+    "is a GET": request(b"", TOKENED, "who: bob").replace(b"POST", b"GET"),
+    "is plain": request(b'{"plain":1}', TOKENED, "who: bob"),
+    "has no name": request(b'{"plain":1}', TOKENED),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+async def test_what_another_request_says_is_never_taken_for_what_this_one_says(other):
+    alice = request(b'{"plain":1}', TOKENED, "who: alice")
+    async with connected(Naming(), GATEWAY_AUTH_TOKEN="secret-token", GATEWAY_MAX_REQUEST_BYTES="1000") as stream:
+        for _ in range(3):
+            for _ in range(2):
+                await stream.send(alice)
+                assert (await response(stream))[2] == b"alice"
+            await stream.send(other)
+            assert (await response(stream))[2] not in (b"alice", b"")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30, -1])
+async def test_what_comes_in_the_same_piece_is_not_taken_for_one_another(cut):
+    alice, bob = (request(b'{"plain":1}', f"who: {name}") for name in ("alice", "bob"))
+    async with connected(Naming()) as stream:
+        for _ in range(3):
+            await stream.send(alice + bob + alice[:cut])
+            assert await bodies(stream, 2) == [b"alice", b"bob"]
+            await stream.send(alice[cut:])
+            assert await bodies(stream, 1) == [b"alice"]
+
+
+async def bodies(stream: SocketStream, count: int) -> list[bytes]:
+    """Read so many answers of `Naming`."""
+    data = b""
+    with anyio.fail_after(30):
+        while data.count(b"HTTP/1.1 200 OK") < count or not data.endswith((b"alice", b"bob")):
+            data += await stream.receive()
+    return [answer.split(b"\r\n\r\n")[1] for answer in data.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+
+
 async def test_what_is_not_plain_goes_the_usual_way_behind_the_same_head():
     async with connected(Answering()) as stream:
         for _ in range(2):
@@ -211,6 +279,25 @@ async def test_a_client_with_a_session_may_leave_and_its_call_goes_on():
             await answering.came.wait()
         await stream.aclose()
         assert not answering.given_up.is_set()
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+async def test_whether_a_call_is_given_up_depends_on_its_own_session_not_on_that_of_another_request(has_session):
+    answering = Answering()
+    kinds: tuple[list[str], list[str]] = ["mcp-session-id: x"], []
+    own, other = kinds if has_session else kinds[::-1]
+    async with connected(answering) as stream:
+        for body in (b'{"plain":1}', b"[]"):
+            await stream.send(request(body, *other))
+            await response(stream)
+        answering.may, answering.came = anyio.Event(), anyio.Event()
+        await stream.send(request(b'{"plain":2}', *own))
+        with anyio.fail_after(30):
+            await answering.came.wait()
+            await stream.aclose()
+            if not has_session:
+                await answering.given_up.wait()
+    assert answering.given_up.is_set() != has_session
 
 
 async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog):

@@ -11,7 +11,7 @@ def message(body: bytes) -> bytes:
 
 
 def body(data: bytes) -> bytes | None:
-    head = head_of(message(b"{}"))
+    head = head_of(message(b"{}"), b"{}")
     assert head is not None
     start = head.body(data)
     return data[start:] if start else None
@@ -52,4 +52,10 @@ def test_anything_else_is_left_to_the_parser(data):
     ],
 )
 def test_a_head_that_does_not_say_once_how_long_its_body_is_cannot_come_again(data):
-    assert head_of(data) is None
+    assert head_of(data, data[-2:]) is None
+
+
+@pytest.mark.parametrize("before", [b"{}", b"[]", b""])
+def test_a_head_is_not_that_of_another_message_in_the_same_piece(before):
+    assert head_of(message(before) + message(b"{}"), b"{}") is None
+    assert head_of(message(b"{}"), before) is None or before == b"{}"

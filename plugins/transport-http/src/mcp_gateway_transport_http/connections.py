@@ -40,6 +40,14 @@ class Reply:
     retry_after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownHead:
+    """A head of a response that may come again, and what was read from exactly these bytes."""
+
+    head: Head
+    content_type: bytes
+
+
 ReplyFn = Callable[[Reply | ConnectionLost], None]
 """Hears the response to a request, or why there is none."""
 
@@ -55,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._done: ReplyFn | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._head: Head | None = None
+        self._known: _KnownHead | None = None
         self._first = b""
         self._content_type = b""
         self._retry_after = ""
@@ -99,9 +107,10 @@ class Connection(asyncio.Protocol):
         if self.complete:
             self.close()  # nobody has asked anything
             return
-        if self._parser is None and self._head is not None and (start := self._head.body(data)):
+        known = self._known if self._parser is None else None
+        if known is not None and (start := known.head.body(data)):
             self.complete = True
-            self._resolve(Reply(200, self._content_type, data[start:]))
+            self._resolve(Reply(200, known.content_type, data[start:]))
             return
         parser = self._parser or self._begin(data)
         try:
@@ -114,7 +123,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, data: bytes) -> httptools.HttpResponseParser:
         """Make ready for a response that begins with this; return what will parse it."""
         self._content_type, self._retry_after, self._encoded = b"", "", False
-        self._parts, self._size, self._head, self._first = [], 0, None, data
+        self._parts, self._size, self._known, self._first = [], 0, None, data
         self._parser = parser = httptools.HttpResponseParser(self)
         return parser
 
@@ -162,8 +171,9 @@ class Connection(asyncio.Protocol):
             self._pieces.put_nowait(None)
             return
         status, body = self._status(), b"".join(self._parts)
-        if keep_alive and self._first.endswith(body) and status == HTTPStatus.OK and not self._retry_after:
-            self._head = head_of(self._first)
+        may_come_again = keep_alive and status == HTTPStatus.OK and not self._retry_after
+        head = head_of(self._first, body) if may_come_again else None
+        self._known = None if head is None else _KnownHead(head, self._content_type)
         self._resolve(Reply(status, self._content_type, body, retry_after=self._retry_after))
 
     def _status(self) -> int:

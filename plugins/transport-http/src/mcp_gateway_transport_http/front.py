@@ -7,7 +7,7 @@ they came. Starting an ASGI application for each would cost as much as the call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -61,9 +61,10 @@ class Front:
 class _Turn:
     """A request that is answered here, as uvicorn's protocol wants to see it."""
 
-    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete", "session")
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(self, session: str | None, *, keep_alive: bool) -> None:
+        self.session = session
         self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
         self.message_event = _Unheard
 
@@ -74,6 +75,23 @@ class _Unheard:
     @staticmethod
     def set() -> None:
         """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldRequest:
+    """A request whose body is still coming: its headers, who has sent it, and the body so far."""
+
+    names: Mapping[str, str]
+    principal: Principal | None
+    pieces: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownHead:
+    """A head that may come again, and the headers that were read from exactly these bytes."""
+
+    head: Head
+    names: Mapping[str, str]
 
 
 class FrontProtocol(HttpToolsProtocol):
@@ -90,20 +108,19 @@ class FrontProtocol(HttpToolsProtocol):
         """Begin unconnected."""
         super().__init__(config, server_state, app_state, loop)
         self._front = front
-        self._held: list[bytes] | None = None
+        self._held: _HeldRequest | None = None
         self._size = 0
-        self._names: dict[str, str] = {}
-        self._principal: Principal | None = None
+        self._turn: _Turn | None = None
         self._answering: asyncio.Task[None] | None = None
         self._begun: PromptAnswer | None = None
         self._data = b""
-        self._head: Head | None = None
+        self._known: _KnownHead | None = None
         self._between = True
         self._quiet_since = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Answer a plain call whose head is that of the one before; parse everything else."""
-        if self._head is not None and self._between and self._is_free() and self._is_answered(data, self._head):
+        if self._known is not None and self._between and self._is_free() and self._is_answered(data, self._known):
             return
         self._data = data if self._between else b""
         super().data_received(data)
@@ -111,7 +128,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
-        if "mcp-session-id" not in self._names:
+        if self._turn is not None and not self._turn.session:
             if self._answering is not None:
                 self._answering.cancel()
             if self._begun is not None:
@@ -137,8 +154,8 @@ class FrontProtocol(HttpToolsProtocol):
     # -- what the parser tells
 
     def on_message_begin(self) -> None:
-        """Take note that the parser is in the middle of a message."""
-        self._between = False
+        """Take note that the parser is in the middle of a message, and forget the one before."""
+        self._between, self._known = False, None
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -147,8 +164,9 @@ class FrontProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Hold a request that may be a plain call."""
-        if self.url == _URL and self._is_free() and self._may_be_plain() and self._is_admitted():
-            self._held, self._size = [], 0
+        names = self._read_names() if self.url == _URL and self._is_free() else None
+        if names is not None and self._front.gate.admits(cast("Scope", self.scope)):
+            self._held, self._size = _HeldRequest(names, self._front.gate.principal(cast("Scope", self.scope))), 0
         else:
             super().on_headers_complete()
 
@@ -157,7 +175,7 @@ class FrontProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_body(body)
             return
-        self._held.append(body)
+        self._held.pieces.append(body)
         self._size += len(body)
         if self._size > self._front.longest:
             self._hand_on()
@@ -168,36 +186,36 @@ class FrontProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_message_complete()
             return
-        message = self._held[0] if len(self._held) == 1 else b"".join(self._held)
-        answering = self._front.server.answer(message, self._names, self._principal)
+        held, pieces = self._held, self._held.pieces
+        message = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        answering = self._front.server.answer(message, held.names, held.principal)
         if answering is None:
             self._hand_on()
             super().on_message_complete()
             return
         self._held, keep_alive = None, self.parser.should_keep_alive()
-        may_come_again = keep_alive and self._data.endswith(message) and self._front.gate.is_steady
-        self._head = head_of(self._data) if may_come_again else None
-        self._begin(answering, keep_alive=keep_alive)
+        head = head_of(self._data, message) if keep_alive and self._front.gate.is_steady else None
+        self._known = None if head is None else _KnownHead(head, held.names)
+        self._begin(answering, held.names, keep_alive=keep_alive)
 
     # -- plain calls
 
-    def _is_answered(self, data: bytes, head: Head) -> bool:
+    def _is_answered(self, data: bytes, known: _KnownHead) -> bool:
         """Answer a whole request that begins with this head, if it is a plain call; say whether it is."""
-        start = head.body(data)
+        start = known.head.body(data)
         length = len(data) - start
         if not start or length > self._front.longest:
             return False
-        if (text := str(length)) != self._names.get("content-length"):
-            self._names = {**self._names, "content-length": text}
-        answering = self._front.server.answer(data[start:], self._names, None)
+        names = {**known.names, "content-length": str(length)}
+        answering = self._front.server.answer(data[start:], names, None)
         if answering is not None:
-            self._begin(answering, keep_alive=True)
+            self._begin(answering, names, keep_alive=True)
         return answering is not None
 
-    def _begin(self, answering: Awaitable[DirectAnswer], *, keep_alive: bool) -> None:
-        if session := self._names.get("mcp-session-id"):
+    def _begin(self, answering: Awaitable[DirectAnswer], names: Mapping[str, str], *, keep_alive: bool) -> None:
+        if session := names.get("mcp-session-id"):
             self._front.used(session)
-        turn = _Turn(keep_alive=keep_alive)
+        self._turn = turn = _Turn(session, keep_alive=keep_alive)
         self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
         self._front.outbox.busy += 1
         begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
@@ -213,37 +231,32 @@ class FrontProtocol(HttpToolsProtocol):
         """Whether no request before this one is still under way on this connection."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _is_admitted(self) -> bool:
-        gate, scope = self._front.gate, cast("Scope", self.scope)
-        self._principal = gate.principal(scope)
-        return gate.admits(scope)
-
-    def _may_be_plain(self) -> bool:
-        """Whether this is a call as usual clients send it, by its headers."""
+    def _read_names(self) -> Mapping[str, str] | None:
+        """Return the headers of what may be a plain call as usual clients send it, without the gateway's token."""
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
-            return False
+            return None
         names: dict[str, str] = {}
         holds_token = self._front.gate.holds_token
         for name, value in self.headers:
             if name in _UNUSUAL:
-                return False
+                return None
             text = name.decode("latin-1")
             if text in names and (name in _ONCE or name.startswith(b"mcp-")):
-                return False
+                return None
             if not holds_token(name, value):
                 names[text] = value.decode("latin-1")
-        self._names = names
         accept = names.get("accept", "")
-        return (
+        may_be_plain = (
             "application/json" in accept
             and "text/event-stream" in accept
             and names.get("content-type", "").startswith("application/json")
             and int(names.get("content-length", "0")) <= self._front.longest
         )
+        return names if may_be_plain else None
 
     def _hand_on(self) -> None:
         """Give a request that was held to ASGI, as if it came just now."""
-        pieces, self._held = self._held or [], None
+        pieces, self._held = self._held.pieces if self._held is not None else [], None
         super().on_headers_complete()
         for piece in pieces:
             super().on_body(piece)

@@ -30,10 +30,12 @@ class Head:
         return begin if is_same else 0
 
 
-def head_of(data: bytes) -> Head | None:
-    """Return the head with which a message begins, if it says once how long the body is."""
+def head_of(data: bytes, body: bytes) -> Head | None:
+    """Return the head of a message that is all of `data`, if it says once how long its `body` is."""
     end = data.find(_END) + len(_END)
     lengths = list(_LENGTH.finditer(data, 0, end))
     if end < len(_END) or len(lengths) != 1:
         return None
-    return Head(data[: lengths[0].start(1)], data[lengths[0].end(1) : end])
+    head = Head(data[: lengths[0].start(1)], data[lengths[0].end(1) : end])
+    # Of two messages in one piece the parser may speak of the second: its headers are not those of this head.
+    return head if head.body(data) == end and data[end:] == body else None
