@@ -29,7 +29,7 @@ def events(*data, more=""):
 
 @asynccontextmanager
 async def server(*answers):
-    """Serve these answers, one for each request; None is silence, an empty one closes the connection."""
+    """Serve these answers, one for each request; None is silence, an empty one closes, a function writes it."""
     requests, left = [], list(answers)
 
     async def serve(reader, writer):
@@ -44,7 +44,7 @@ async def server(*answers):
                     await asyncio.sleep(60)
                 if not answer:
                     break
-                writer.write(answer)
+                await answer(writer) if callable(answer) else writer.write(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -109,6 +109,52 @@ async def test_a_refusal_behind_a_head_that_is_known_is_one():
             assert await send(wire) == ANSWER
         with pytest.raises(ServerUnavailable):
             await send(wire)
+
+
+INTERIM = [
+    b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\ncontent-type: text/event-stream\r\nretry-after: 9\r\n\r\n",
+    b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\ncontent-encoding: gzip\r\n\r\n",
+    b"HTTP/1.1 102 Processing\r\ncontent-length: %d\r\n\r\n" % len(ANSWER),
+    b"HTTP/1.1 199 What\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("final", [response(ANSWER), events(NEWS, ANSWER)])
+@pytest.mark.parametrize("interim", [*INTERIM, b"".join(INTERIM)])
+@pytest.mark.parametrize("apart", [True, False])
+async def test_interim_responses_are_not_the_answer_and_not_a_head_that_is_known(interim, final, apart):
+    gone = asyncio.Event()
+
+    async def in_two_pieces(writer):
+        writer.write(interim)
+        await writer.drain()
+        await gone.wait()
+        writer.write(final)
+
+    answers = [response(ANSWER), in_two_pieces if apart else interim + final, response(ANSWER), response(ANSWER)]
+    async with server(*answers) as (wire, requests, _):
+        assert await send(wire) == ANSWER
+        asyncio.get_running_loop().call_later(0.05, gone.set)
+        for _ in range(3):
+            assert await send(wire) == ANSWER
+    assert len(requests) == 4
+
+
+@pytest.mark.parametrize("more", ["", "connection: upgrade\r\nupgrade: h2c\r\n"])
+async def test_a_protocol_that_nobody_asked_for_is_an_error(more):
+    switched = f"HTTP/1.1 101 Switching Protocols\r\n{more}\r\n".encode()
+    async with server(switched + response(ANSWER)) as (wire, requests, _):
+        with pytest.raises(ConnectionDropped):
+            await send(wire)
+    assert len(requests) == 1
+
+
+async def test_what_follows_a_response_is_not_taken_for_the_next_one():
+    stray = ANSWER.replace(b"{}", b'{"content":["stray"]}')
+    async with server(response(ANSWER) + response(stray), response(ANSWER)) as (wire, requests, _):
+        assert [await send(wire), await send(wire)] == [ANSWER, ANSWER]
+    assert len(requests) == 2
 
 
 async def test_what_comes_before_the_answer_is_passed_on_with_the_requests_id():

@@ -118,14 +118,21 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(f"it does not speak HTTP: {error}")
             self.close()
+        except httptools.HttpParserUpgrade:
+            self._fail("it switched to another protocol, which nobody asked for")
+            self.close()
         self._first = b""
 
     def _begin(self, data: bytes) -> httptools.HttpResponseParser:
         """Make ready for a response that begins with this; return what will parse it."""
-        self._content_type, self._retry_after, self._encoded = b"", "", False
+        self._forget_head()
         self._parts, self._size, self._known, self._first = [], 0, None, data
         self._parser = parser = httptools.HttpResponseParser(self)
         return parser
+
+    def _forget_head(self) -> None:
+        """Forget what a head said: that of an interim response (1xx, RFC 9110 section 15.2) is not the answer's."""
+        self._content_type, self._retry_after, self._encoded, self._first = b"", "", False, b""
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that nothing more will come."""
@@ -133,6 +140,11 @@ class Connection(asyncio.Protocol):
         self._fail("it closed the connection without an answer")
 
     # -- what the parser tells
+
+    def on_message_begin(self) -> None:
+        """Close the connection if something follows the response: it must not be taken for the next one."""
+        if self.complete:
+            self.close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the headers that matter."""
@@ -163,6 +175,9 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Hand over a response that is complete."""
+        if self._status() < HTTPStatus.OK:
+            self._forget_head()
+            return
         self.complete = True
         keep_alive = self._parser is not None and self._parser.should_keep_alive()
         if not keep_alive and self._transport is not None:
