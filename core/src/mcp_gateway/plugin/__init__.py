@@ -14,6 +14,7 @@ from mcp_gateway.plugin.errors import (
     ServerUnavailable,
     StorageError,
 )
+from mcp_gateway.plugin.framing import to_line
 from mcp_gateway.plugin.halves import mended
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.protocols import (
@@ -110,4 +111,5 @@ __all__ = [
     "hookimpl",
     "is_link_local",
     "mended",
+    "to_line",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from http import HTTPStatus
 from typing import Any
 
@@ -88,7 +89,7 @@ async def _message_of(response: httpx2.Response, kind: str) -> bytes:
         size += len(part)
         if size > MAX_BYTES:
             raise _Unreadable(f"its answer has more than {MAX_BYTES} bytes")
-    if not is_message(body := mended(b"".join(parts))):
+    if not is_message(body := mended(b"".join(parts).removeprefix(BOM_UTF8))):
         raise _Unreadable("it answered with what is no JSON-RPC message")
     return body
 

@@ -19,7 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer
+from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer, to_line
 from mcp_gateway_transport_http.gate import Gate
 from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.options import PATH
@@ -337,7 +337,7 @@ def _parts(answer: DirectAnswer | None) -> tuple[int, bytes, bytes]:
     if not answer.message:
         return 200, b"text/event-stream", b""
     if answer.streamed:
-        return 200, b"text/event-stream", b"event: message\r\ndata: %b\r\n\r\n" % answer.message
+        return 200, b"text/event-stream", b"event: message\r\ndata: %b\r\n\r\n" % to_line(answer.message)
     if answer.error is None:
         return 200, b"application/json", answer.message
     return int(ERROR_CODE_HTTP_STATUS.get(answer.error, HTTPStatus.OK)), b"application/json", answer.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from http import HTTPStatus
 
 from msgspec import DecodeError, Struct, json
@@ -26,7 +27,7 @@ def message_of(reply: Reply) -> bytes:
     if not reply.content_type.startswith(b"application/json"):
         kind = reply.content_type.partition(b";")[0].decode("latin-1").strip()
         raise ServerUnavailable(f"it answered with {kind or 'something unnamed'} instead of JSON")
-    return reply.body
+    return reply.body.removeprefix(BOM_UTF8)
 
 
 def refusal_of(reply: Reply, *, in_session: bool) -> bytes:

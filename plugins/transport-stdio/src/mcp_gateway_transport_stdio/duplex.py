@@ -14,7 +14,7 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer, mended
+from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer, mended, to_line
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.pipes import widen
 
@@ -136,16 +136,17 @@ class Duplex(asyncio.Protocol):
         self._begun.discard(begun)
         if not answer.message:
             return
-        if len(answer.message) < _LARGE:
-            self._write(answer.message + b"\n")
+        line = to_line(answer.message)
+        if len(line) < _LARGE:
+            self._write(line + b"\n")
         else:
-            self._write(answer.message)
+            self._write(line)
             self._write(b"\n")
 
     async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
         answer = await answering
         if answer.message:
-            self._write(answer.message + b"\n")
+            self._write(to_line(answer.message) + b"\n")
             await self._writable.wait()
 
     async def write(self, text: str) -> None:

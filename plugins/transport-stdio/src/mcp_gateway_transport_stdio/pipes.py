@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 
 import anyio
 
+from mcp_gateway.plugin import to_line
 from mcp_gateway_transport_stdio.lines import Lines
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,10 @@ class Pipes(asyncio.Protocol):
         (self._writable.clear if please else self._writable.set)()
 
     def write(self, line: bytes) -> None:
-        """Write a line, whose end is added."""
+        """Write a message in one line, whose end is added."""
         if self.closed or self._stdin is None or self._stdin.is_closing():
             raise BrokenPipeError
-        self._stdin.write(line + b"\n")
+        self._stdin.write(to_line(line) + b"\n")
 
     @property
     def is_writable(self) -> bool:

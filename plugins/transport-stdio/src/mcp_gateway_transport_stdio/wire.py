@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from codecs import BOM_UTF8
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Wire:
 
     def heard(self, line: bytes) -> None:
         """Hand a line to the request that waits for it, or to the dispatcher."""
+        line = line.removeprefix(BOM_UTF8)
         if self._waiting and (request_id := answers(line)) in self._waiting:
             self._resolve(request_id, line, _ROUNDS if self._backlog() else 0)
             return
