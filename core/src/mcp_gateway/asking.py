@@ -55,6 +55,7 @@ async def ask(
         fetched=time.time(),
         namespace=spec.namespace,
         withheld={},
+        refused=(),
     )
 
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from mcp_gateway.names import SEPARATOR, full_name, split_name
+from mcp_gateway.names import MAX_NAME, SEPARATOR, full_name, split_name
 from mcp_gateway.plugin import Document, Parameter
 from mcp_gateway.written import mentions, read
 
@@ -35,6 +35,25 @@ class Hint:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A definition that a server may not offer, since its name is another's.
+
+    `kind` is that of `kinds.Kind`, `name` the server's own, and `owner` says in words whose it is.
+    """
+
+    kind: str
+    name: str
+    owner: str
+    definition: Definition
+
+    @property
+    def what(self) -> str:
+        """The thing and its owner, in words; what a server wrote is quoted and cut."""
+        quoted = repr(self.name if len(self.name) <= MAX_NAME else f"{self.name[:MAX_NAME]}…")
+        return f"{self.kind.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
+
+
 @dataclass(frozen=True)
 class Offer:
     """What one server offers at one moment, and what it said of itself.
@@ -44,7 +63,8 @@ class Offer:
     when it was greeted, and `told` what it was told that clients can do. `hints` say for
     each kind by its name how long the list is good. `namespace` begins the names of its
     tools and prompts; None if nothing does, and empty if the server's name does. `withheld` says
-    of tools that are not among `tools`, though the server has them, why that is so.
+    of tools that are not among `tools`, though the server has them, why that is so; `refused`
+    are definitions under names that belong to others, which are nowhere else here.
     """
 
     server: str
@@ -59,10 +79,16 @@ class Offer:
     fetched: float = field(default=0.0, compare=False)
     namespace: str | None = field(default="", compare=False)
     withheld: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
 
     def why_withheld(self, name: str) -> str | None:
         """Return why the tool that was called `name` here is not offered, if it was there and is withheld."""
         return next((why for own, why in self.withheld.items() if self.full_name(own) == name), None)
+
+    def why_refused(self, kind: str, name: str) -> str | None:
+        """Return why what was called `name` here is not offered, if the server lists it and may not."""
+        found = (refusal for refusal in self.refused if refusal.kind == kind)
+        return next((f"its {refusal.what}" for refusal in found if self.full_name(refusal.name) == name), None)
 
     def full_name(self, own: str) -> str:
         """Return what a tool or prompt of this server is called in the gateway."""

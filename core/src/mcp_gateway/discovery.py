@@ -182,7 +182,7 @@ class Discovery:
             partly = isinstance(error, NotListed) or spec.name in self.registry.catalogue.servers
             self._failed(spec, State.DEGRADED if partly else State.DOWN, error)
             raise
-        admitted = await self.shared.pinning.admitted(spec, offer)
+        admitted = self.registry.admission.admit(await self.shared.pinning.admitted(spec, offer))
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
         self._pauses.pop(spec.name, None)

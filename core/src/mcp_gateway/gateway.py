@@ -15,6 +15,7 @@ from mcp_gateway.catalogue import Offer, is_repeatable
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery import Discovery
 from mcp_gateway.interaction import ALONE, Interaction, Json
+from mcp_gateway.kinds import TOOLS
 from mcp_gateway.logins import with_login
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.registry import Registry
@@ -47,7 +48,7 @@ class UnknownMethod(GatewayError):
 
 
 class ToolWithheld(GatewayError):
-    """The server has such a tool, but its definition has changed and nobody has approved that."""
+    """The server has such a tool, but its definition has changed unapproved, or its name is another's."""
 
     code = "tool_withheld"
 
@@ -197,6 +198,8 @@ class Gateway:
             tool = tools.own_name(name)
         if (why := tools.why_withheld(name)) is not None:
             raise ToolWithheld(f"the tool {name!r} is withheld: {why}")
+        if tool is None and (why := tools.why_refused(TOOLS.name, name)) is not None:
+            raise ToolWithheld(f"server {spec.name!r}: {why}")
         if tool is None and self.routing.transparent is not None and not tools.modern:
             return tools, name  # a modern server's tool may be missing because it must not be called
         if tool is None:

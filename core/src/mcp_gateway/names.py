@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -10,10 +11,18 @@ SEPARATOR = "__"
 MAX_NAME = 64
 HASH_LENGTH = 6
 
+OWN_TOOLS = frozenset({"tool_search", "discover_tools", "call_remote_tool"})
+"""What the gateway's own tools are called."""
+
+OWN_URIS = "gateway://results/"
+"""What the URIs of the gateway's own resources begin with."""
+
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
 _ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
 _NEAR = 60.0
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_A_WORD = re.compile(r"[^a-z0-9_]")
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
 
 
 def full_name(namespace: str | None, tool: str) -> str:
@@ -32,6 +41,23 @@ def full_name(namespace: str | None, tool: str) -> str:
         return whole
     plain = _FOREIGN.sub("_", whole)[: MAX_NAME - HASH_LENGTH - 1]
     return f"{plain}_{sha256(whole.encode()).hexdigest()[:HASH_LENGTH]}"
+
+
+def name_prefix(namespace: str) -> str:
+    """Return what every name in a namespace begins with, short forms too."""
+    return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
+
+
+def folded_name(name: str) -> str:
+    """Return what is left of a name that is read carelessly.
+
+    Two names that only differ in case, width, accents, invisible characters or punctuation have
+    the same: some clients cannot tell them apart, and models even less.
+    """
+    if not name.isascii():
+        parts = unicodedata.normalize("NFKD", name.casefold())
+        name = "".join(part for part in parts if unicodedata.category(part) not in _UNSEEN)
+    return _NOT_A_WORD.sub("_", name.strip().lower())
 
 
 def split_name(name: str) -> tuple[str, str] | None:

@@ -104,6 +104,14 @@ class Personal:
             self.latest.pop(server, None)
         self._views.clear()
 
+    def admit_again(self) -> None:
+        """Look again at what was let in: other servers are configured, which have names of their own."""
+        for held in self._held.values():
+            if held.offer is not None:
+                held.offer = self.registry.admission.admit(held.offer)
+        self.latest = {server: self.registry.admission.admit(offer) for server, offer in self.latest.items()}
+        self._views.clear()
+
     def held(self, key: Key) -> Held:
         """Return what is kept under a key, which is in use now."""
         now = anyio.current_time()
@@ -120,6 +128,7 @@ class Personal:
 
         Most servers offer the same to most callers, who then share one copy of it.
         """
+        offer = self.registry.admission.admit(offer)
         held, latest = self.held(key), self.latest.get(offer.server)
         held.fetched = offer.fetched
         if latest is not None and latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.reservations import Admission, Reservations
 from mcp_gateway.states import ServerState, State, States
+
+MAX_REFUSED = 5
+"""How many refused definitions of a server are named in a line."""
 
 _NOT_ASKED = "its tools have not been asked for"
 
@@ -20,11 +24,12 @@ class Registry:
     catalogue: Catalogue = field(default_factory=Catalogue)
     states: States = field(default_factory=States)
     on_change: list[Callable[[Catalogue], None]] = field(default_factory=list)
+    admission: Admission = field(default_factory=Admission)
 
     @classmethod
     def of(cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...]) -> Registry:
         """Begin with servers that nobody has asked yet."""
-        registry = cls({spec.name: spec for spec in specs})
+        registry = cls({spec.name: spec for spec in specs}, admission=Admission(Reservations.of(specs, disabled)))
         for spec in specs:
             registry.mark(spec.name, State.IDLE, _NOT_ASKED)
         for server in disabled:
@@ -35,6 +40,7 @@ class Registry:
     def replace(self, specs: Mapping[str, ServerSpec], disabled: tuple[DisabledServer, ...]) -> None:
         """Go over to other servers; of those that still lead to the same place what they offer is kept."""
         before, self.specs = self.specs, dict(specs)
+        self.admission.reservations = Reservations.of(specs.values(), disabled)
         offers = {name: offer for name in specs if (offer := self._kept(before.get(name), specs[name])) is not None}
         self.catalogue = Catalogue(offers, self.catalogue.revision + 1)
         same = {name for name, spec in specs.items() if before.get(name) is spec}
@@ -55,7 +61,7 @@ class Registry:
         offer = self.catalogue.servers.get(spec.name)
         if before is None or offer is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
             return None
-        return offer if before is spec else replace(offer, namespace=spec.namespace)
+        return self.admission.admit(offer if before is spec else replace(offer, namespace=spec.namespace))
 
     def _tell(self) -> None:
         for tell in self.on_change:
@@ -64,7 +70,7 @@ class Registry:
     def put(self, offer: Offer, state: State = State.READY) -> None:
         """Take over what a server offers, and tell those who want to know if it changed."""
         before = self.catalogue.revision
-        self.catalogue = self.catalogue.with_offer(offer, list(self.specs))
+        self.catalogue = self.catalogue.with_offer(self.admission.admit(offer), list(self.specs))
         self.mark(offer.server, state)
         if self.catalogue.revision != before:
             self._tell()
@@ -81,13 +87,21 @@ class Registry:
         theirs = {name: state for name, state in (own or {}).items() if not self.states.is_cut_off(name)}
         known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
-        return [*notes, *(_withheld(offer) for offer in known.values() if offer.withheld)]
+        notes += [_withheld(offer) for offer in known.values() if offer.withheld]
+        return [*notes, *(_refused(offer) for offer in known.values() if offer.refused)]
 
 
 def _withheld(offer: Offer) -> str:
     tools = f"{len(offer.withheld)} tool{'' if len(offer.withheld) == 1 else 's'}"
     names = ", ".join(sorted(offer.withheld)[:5])
     return f"{offer.server}: {tools} withheld, whose definitions have changed and wait for approval: {names}"
+
+
+def _refused(offer: Offer) -> str:
+    """Say which definitions of a server are refused, and whose names they have."""
+    shown = "; ".join(refusal.what for refusal in offer.refused[:MAX_REFUSED])
+    more = len(offer.refused) - MAX_REFUSED
+    return f"{offer.server}: its {shown}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _note(server: str, state: ServerState, *, known: bool) -> str:

@@ -64,6 +64,7 @@ class Reloading:
         self.fitting.use(await self.fitting.opened(new), after)
         self.registry.replace(after, file.disabled)
         self.personal.forget_servers([spec.name for spec in old])
+        self.personal.admit_again()
         for spec in old:
             self.tasks.start_soon(self._end, spec)
         for spec in new:

@@ -12,6 +12,7 @@ from mcp_gateway.kinds import PROMPTS, RESOURCES, TOOLS, Kind
 from mcp_gateway.names import SEPARATOR, nearest, split_name
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.registry import Registry
+from mcp_gateway.reservations import transparent_server
 from mcp_gateway.states import State
 
 
@@ -70,9 +71,7 @@ class Routing:
     @property
     def transparent(self) -> ServerSpec | None:
         """The server that clients see as if there were no gateway: the only one, with no namespace, all exposed."""
-        specs = list(self.registry.specs.values())
-        alone = len(specs) == 1 and specs[0].namespace is None and TOOLS.name in specs[0].exposed
-        return specs[0] if alone else None
+        return transparent_server(self.registry.specs.values())
 
     def hint(self, kind: Kind) -> dict[str, Any]:
         """Return how long, in milliseconds from now, and for whom clients may keep the list of a kind."""
@@ -117,10 +116,22 @@ class Routing:
         for server, offer in self.catalogue.servers.items():
             if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
                 return self.registry.specs[server], offer.prompts_by_name[name]
-        if (only := self.transparent) is not None:
+        refused = (offer.why_refused(PROMPTS.name, name) for offer in self.catalogue.servers.values())
+        why = next(filter(None, refused), None)
+        if why is None and (only := self.transparent) is not None:
             return only, {"name": name}
         known = [listed for listed, _ in self.exposed(PROMPTS)]
-        raise UnknownPrompt(f"no prompt is called {name!r}; {_meant(name, known)}prompts/list has them all")
+        said = f"{self._absence(name)}{_meant(name, known)}"
+        raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
+
+    def _absence(self, name: str) -> str:
+        """Say how the server is doing that a name belongs to, if that may be why nothing is called so."""
+        parts = split_name(name)
+        owner = self.registry.admission.reservations.servers.get(parts[0]) if parts is not None else None
+        if owner is None or owner not in self.registry.states:
+            return ""
+        state = self.registry.states[owner]
+        return "" if state.name is State.READY else f"server {owner!r} is {state.name}: {state.brief(owner)}; "
 
     def resource_server(self, uri: str) -> ServerSpec:
         """Return the server that listed a resource, or else the one whose template makes it."""
@@ -168,7 +179,7 @@ class Routing:
         parts = split_name(name)
         specs = self.registry.specs.values()
         if parts is not None:
-            return next((spec.name for spec in specs if spec.namespace == parts[0]), parts[0])
+            return self.registry.admission.reservations.servers.get(parts[0], parts[0])
         return next((spec.name for spec in specs if spec.namespace is None), None)
 
     def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:

@@ -177,7 +177,9 @@ class Views:
             raise
         if not self.registry.is_current(errand.spec):
             raise NoLongerConfigured(errand.spec.name)
-        offer = await self.discovery.shared.pinning.admitted(errand.spec, offer, own=True)
+        offer = self.registry.admission.admit(
+            await self.discovery.shared.pinning.admitted(errand.spec, offer, own=True)
+        )
         before = self.personal.put(errand.key, offer)
         if before != offer:
             clients = frozenset(self.personal.held(errand.key).clients)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from mcp_gateway.catalogue import Offer
 from mcp_gateway.cli.printing import show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinshelf import filed_pins
 from mcp_gateway.plugin import Bound, ConfigError, Ranker, StorageBackend, StorageError, Surroundings
+from mcp_gateway.reservations import Reservations, refusal_line
 
 if TYPE_CHECKING:
     from mcp_gateway.cli.trying import Trial
@@ -68,11 +70,15 @@ def _obstacles(spec: ServerSpec) -> list[str]:
 
 
 def _pins(reading: Reading, found: Findings) -> None:
-    """Say which tools have changed, and which are suspicious, as far as files of this machine have it."""
+    """Say which tools have changed, are suspicious or refused, as far as files of this machine have it."""
     if reading.environment.pinning == "off":
         return
+    reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)
     for spec in reading.servers.specs:
-        for tool, pin in filed_pins(spec, reading.environment.state).items():
+        pins = filed_pins(spec, reading.environment.state)
+        seen = Offer(spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace)
+        found.warnings += [refusal_line(spec.name, refusal) for refusal in reservations.admit(seen).refused]
+        for tool, pin in pins.items():
             if pin.pending:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
             if pin.flags:
@@ -112,6 +118,8 @@ def _trials(reading: Reading, found: Findings) -> None:
     found.trials = try_all(reading)
     path = reading.environment.server_config
     found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
+    refused = (line for trial in found.trials for line in trial.refused)
+    found.warnings += [line for line in refused if line not in found.warnings]
 
 
 def _print(found: Findings) -> None:

@@ -44,6 +44,7 @@ def _found(registry: Registry) -> list[Json]:
             "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds"),
             "reason": state.brief(name),
             "tools": len(offers[name].tools) if name in offers else 0,
+            "refused": [refusal.what for refusal in offers[name].refused] if name in offers else [],
         }
         for name, state in registry.states.items()
     ]
@@ -55,5 +56,7 @@ def _print(found: list[Json]) -> None:
         tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
         said = f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
         show(said.rstrip())
+        for what in item["refused"]:
+            show(f"{'':<{name}}  its {what}")
     if not found:
         print("no servers are configured")

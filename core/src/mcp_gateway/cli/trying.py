@@ -20,6 +20,7 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.fitting import open_fitting
 from mcp_gateway.pacing import Pace
 from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginNeeded
+from mcp_gateway.reservations import Reservations, refusal_line
 from mcp_gateway.sessions.failures import as_failure, leaf_of
 from mcp_gateway.sessions.load import Load
 from mcp_gateway.sessions.pool import open_pool
@@ -30,7 +31,10 @@ _MOST = 3
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of trying a server: what it calls itself, its version of the protocol, its tools; or why it failed."""
+    """What came of trying a server: what it calls itself, its version of the protocol, its tools; or why it failed.
+
+    `refused` says in a line each what it lists under names of others.
+    """
 
     server: str
     ok: bool
@@ -39,6 +43,7 @@ class Trial:
     protocol: str = ""
     tools: int = 0
     reason: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
@@ -53,15 +58,15 @@ class Trial:
 def try_all(reading: Reading) -> list[Trial]:
     """Try every server that is not disabled, a few at a time; return what came of it, in the order of the file."""
     be_quiet(reading)
-    return anyio.run(_try_all, reading.servers.specs)
+    return anyio.run(_try_all, reading.servers.specs, Reservations.of(reading.servers.specs, reading.servers.disabled))
 
 
-async def _try_all(specs: tuple[ServerSpec, ...]) -> list[Trial]:
+async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) -> list[Trial]:
     trials: dict[str, Trial] = {}
 
     async def attempt(spec: ServerSpec) -> None:
         async with pace.kept():
-            trials[spec.name] = await _try(spec)
+            trials[spec.name] = await _try(spec, reservations)
 
     async with anyio.create_task_group() as counting:
         pace = Pace(counting)
@@ -71,16 +76,25 @@ async def _try_all(specs: tuple[ServerSpec, ...]) -> list[Trial]:
     return [trials[spec.name] for spec in specs]
 
 
-async def _try(spec: ServerSpec) -> Trial:
+async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
     began = anyio.current_time()
     try:
         with anyio.fail_after(_MOST * spec.timeout):
             offer, seconds = await _asked(replace(spec, max_retries=0))
+        offer = reservations.admit(offer)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
         reason = _reason(spec, leaf_of(error))
         return Trial(spec.name, ok=False, seconds=anyio.current_time() - began, reason=reason)
     version = LATEST_MODERN_VERSION if offer.modern else _plain(offer.hello.get("protocolVersion"))
-    return Trial(spec.name, ok=True, seconds=seconds, says=_says(offer.hello), protocol=version, tools=len(offer.tools))
+    return Trial(
+        spec.name,
+        ok=True,
+        seconds=seconds,
+        says=_says(offer.hello),
+        protocol=version,
+        tools=len(offer.tools),
+        refused=tuple(refusal_line(spec.name, refusal) for refusal in offer.refused),
+    )
 
 
 async def _asked(spec: ServerSpec) -> tuple[Offer, float]:

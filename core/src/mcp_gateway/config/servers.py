@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from mcp_gateway.config.forms import RawEntry, read_entries
 from mcp_gateway.config.hashes import digest_of, fingerprint_of, saved_of
+from mcp_gateway.config.namespaces import check_namespace, configured_namespace
 from mcp_gateway.config.problems import did_you_mean, in_words
 from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, too_long
 from mcp_gateway.config.variables import Unset, expand
@@ -89,11 +90,15 @@ SWITCHED_OFF = '"enabled" is false'
 
 @dataclass(frozen=True, slots=True)
 class DisabledServer:
-    """A server that is not used, and why: it cannot be as configured, or is not to be (`on_purpose`)."""
+    """A server that is not used, and why: it cannot be as configured, or is not to be (`on_purpose`).
+
+    `namespace` is that of its entry, as far as it can be read; other servers must not have its names.
+    """
 
     name: str
     reason: str
     on_purpose: bool = False
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +165,18 @@ class _Reading:
 
     def _disable(self, raw: RawEntry, reason: str) -> None:
         self.warnings.append(f"{raw.where}: disabled: {reason}")
-        self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason))
+        namespace = configured_namespace(raw.keys)
+        self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason, namespace=namespace))
 
-    def _leave_out(self, name: object) -> None:
+    def _leave_out(self, keys: Mapping[str, object]) -> None:
+        name = keys.get("name")
         if isinstance(name, str) and is_server_name(name):
-            self.disabled.append(DisabledServer(name, SWITCHED_OFF, on_purpose=True))
+            namespace = configured_namespace(keys)
+            self.disabled.append(DisabledServer(name, SWITCHED_OFF, on_purpose=True, namespace=namespace))
 
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
-            self._leave_out(raw.keys.get("name"))  # even if it has variables that are not set
+            self._leave_out(raw.keys)  # even if it has variables that are not set
             return
         if raw.unclear:
             raise ConfigError(raw.unclear)
@@ -179,20 +187,15 @@ class _Reading:
             return
         entry = ServerEntry.model_validate(keys)
         if not entry.enabled:
-            self._leave_out(entry.name)
+            self._leave_out(keys)
             return
         self.warnings += [f"{raw.where}: {said}" for said in too_long("timeout", entry.timeout)]
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
-        self._check_namespace(entry)
+        namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
+        self.warnings += [f"{raw.where}: {said}" for said in check_namespace(namespace, self.specs)]
         self._seen.add(entry.name)
         self._bind(raw, entry, keys)
-
-    def _check_namespace(self, entry: ServerEntry) -> None:
-        namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
-        if rival := next((spec.name for spec in self.specs if spec.namespace == namespace), None):
-            shared = "neither has a namespace" if namespace is None else f"both have the namespace {namespace!r}"
-            raise ConfigError(f"namespace: {shared}, this server and {rival!r}; give one of them another")
 
     def _bind(self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any]) -> None:
         transport = self._providers.client_transports[entry.transport]

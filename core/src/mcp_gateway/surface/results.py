@@ -12,11 +12,12 @@ from typing import Any
 import anyio
 
 from mcp_gateway.interaction import Json
+from mcp_gateway.names import OWN_URIS
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.routing import UnknownResource
 from mcp_gateway.sizes import weight
 
-PREFIX = "gateway://results/"
+PREFIX = OWN_URIS
 """Begins the URI of a result that is kept; the rest cannot be guessed."""
 
 KEPT_SECONDS = 600.0

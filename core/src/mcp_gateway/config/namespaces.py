@@ -1,0 +1,59 @@
+"""Namespaces of servers: no two may begin names alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from mcp_gateway.names import folded_name, is_server_name, name_prefix
+from mcp_gateway.plugin import ConfigError
+
+
+class NamedServer(Protocol):
+    """A server as far as names go."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def namespace(self) -> str | None:
+        """What begins the names of what it offers; None if nothing does."""
+        ...
+
+
+def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> list[str]:
+    """Return warnings of servers whose namespaces some clients cannot tell from this one.
+
+    Raises:
+        ConfigError: another server has the same names.
+
+    """
+    warnings: list[str] = []
+    for other in others:
+        if namespace is None and other.namespace is None:
+            raise ConfigError(_said("neither has a namespace", other))
+        if namespace is None or other.namespace is None:
+            continue
+        if namespace == other.namespace:
+            raise ConfigError(_said(f"both have the namespace {namespace!r}", other))
+        mine, theirs = name_prefix(namespace), name_prefix(other.namespace)
+        if mine == theirs:
+            raise ConfigError(_said(f"the short names of both begin with {mine!r}", other))
+        if folded_name(mine) == folded_name(theirs):
+            warnings.append(
+                f"namespace: some clients cannot tell {namespace!r} from {other.namespace!r}, that of server "
+                f"{other.name!r}; give one of them another"
+            )
+    return warnings
+
+
+def configured_namespace(keys: Mapping[str, object]) -> str | None:
+    """Return the namespace of an entry that is not used, as far as it can be read."""
+    namespace = keys.get("namespace", keys.get("name"))
+    return namespace if isinstance(namespace, str) and is_server_name(namespace) else None
+
+
+def _said(shared: str, other: NamedServer) -> str:
+    return f"namespace: {shared}, this server and {other.name!r}; give one of them another"
