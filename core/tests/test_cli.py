@@ -256,7 +256,7 @@ def test_a_port_without_anybody_who_listens_there_is_told(run, servers):
 
 def test_every_problem_has_a_line_of_its_own_on_standard_error(run, servers):
     servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
-    code, out, err = run("serve")
+    code, out, err = run("servers")
     assert (code, out) == (1, "")
     assert [line.startswith("mcp-orchestration-gateway: ") for line in err.splitlines()] == [True, True]
 

@@ -231,7 +231,7 @@ def test_a_key_that_stands_twice_in_one_object_is_refused(problem, written):
 
 
 def test_a_file_that_does_not_exist_says_which_variable_leads_to_it(tmp_path):
-    with pytest.raises(ConfigError, match=r"nowhere.json: there is no such file; set SERVER_CONFIG_PATH"):
+    with pytest.raises(ConfigError, match=r"nowhere.json: there is no such file; write it, or set SERVER_CONFIG_PATH"):
         read_entries(tmp_path / "nowhere.json")
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from mcp_gateway import pinning as module
 from mcp_gateway.catalogue import Catalogue, Offer
+from mcp_gateway.config.folders import state_folder
 from mcp_gateway.gateway import ToolWithheld
 from mcp_gateway.pinning import Pinning
 from mcp_gateway.pins import Pin, difference, dumped, fields_of, hash_of, loaded
@@ -22,7 +23,6 @@ from mcp_gateway.pinshelf import (
     FiledPins,
     StoredPins,
     open_shelf,
-    state_folder,
 )
 from mcp_gateway.plugin import ANONYMOUS, Query, StorageError
 

@@ -9,7 +9,6 @@ import pytest
 from mcp_gateway.config.settings import (
     Environment,
     plugin_choice,
-    read_environ,
     read_environment,
     read_settings,
     strange_variables,
@@ -19,6 +18,7 @@ from mcp_gateway.plugin import ConfigError, PluginError
 from .plugins import everything, providers_of
 
 DEFAULTS = {
+    "GATEWAY_ENV_FILE": ("env_file", None, "/x/.env", Path("/x/.env")),
     "SERVER_CONFIG_PATH": ("server_config", Path("server_config.json"), "x.json", Path("x.json")),
     "GATEWAY_CONFIG_RELOAD": ("config_reload", 1.0, "0", 0.0),
     "GATEWAY_TRANSPORT": ("server_transport", "stdio", " HTTP ", "http"),
@@ -131,33 +131,6 @@ def test_which_plugins_load_is_a_list_with_commas():
     choice = plugin_choice({"GATEWAY_PLUGINS": " a, b,,", "GATEWAY_DISABLED_PLUGINS": "c"})
     assert (choice.only, choice.disabled) == ({"a", "b"}, {"c"})
     assert plugin_choice({}).admits("anything")
-
-
-def test_the_file_env_is_read_and_the_real_environment_wins(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("GATEWAY_RANKER=regex\nGATEWAY_LOG_LEVEL='debug' # loud\n", encoding="utf-8")
-    monkeypatch.setenv("GATEWAY_RANKER", "bm25")
-    environ = read_environ()
-    assert (environ["GATEWAY_RANKER"], environ["GATEWAY_LOG_LEVEL"]) == ("bm25", "debug")
-
-
-def test_a_variable_that_is_empty_counts_as_not_set(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("MCP_GATEWAY_MAX_RETRIES=\nA_NAME_ALONE\n", encoding="utf-8")
-    monkeypatch.setenv("GATEWAY_RANKER", "")
-    environ = read_environ(tmp_path)
-    assert not {"GATEWAY_RANKER", "MCP_GATEWAY_MAX_RETRIES", "A_NAME_ALONE"} & environ.keys()
-    assert read_environment(environ).ranker == "bm25"
-
-
-def test_a_variable_that_is_empty_takes_back_that_of_the_file(tmp_path, monkeypatch):
-    (tmp_path / ".env").write_text("GATEWAY_RANKER=regex\n", encoding="utf-8")
-    monkeypatch.setenv("GATEWAY_RANKER", "")
-    assert "GATEWAY_RANKER" not in read_environ(tmp_path)
-
-
-def test_a_file_env_that_is_no_text_is_named(tmp_path):
-    (tmp_path / ".env").write_bytes(b"A=\xff\xfe")
-    with pytest.raises(ConfigError, match=r"\.env: it cannot be read"):
-        read_environ(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["MCP_GATEWAY_CONNECTION_TIMEOUT", "GATEWAY_QUEUE_TIMEOUT"])

@@ -78,7 +78,7 @@ async def running(settings: Settings, servers: ServerFile, *, later: bool = Fals
         rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
         load = Load(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
         fitting = await enter(open_fitting(servers.specs))
-        registry = Registry.of(servers.specs, servers.disabled)
+        registry = Registry.of(servers.specs, servers.disabled, servers.notices)
         pool = await enter(
             open_pool(fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions)
         )

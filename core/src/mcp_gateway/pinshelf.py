@@ -7,8 +7,6 @@ beside the configuration, which may be read-only, and which is other people's to
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mcp_gateway.config.folders import state_folder
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pins import Pins, lines, loaded, packed, unpacked
 from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError
@@ -143,18 +142,6 @@ def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
         with suppress(StorageError):
             found |= FiledPins(folder or state_folder()).read(pin_name(spec, own=own))
     return found
-
-
-def state_folder() -> Path:
-    """Return the user's folder for what a program remembers, by the rules of the system."""
-    name = "mcp-orchestration-gateway"
-    if chosen := os.environ.get("XDG_STATE_HOME"):
-        return Path(chosen) / name
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / name
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / name
-    return Path.home() / ".local" / "state" / name
 
 
 def _packed(pins: Pins) -> bytes:

@@ -18,18 +18,26 @@ _NOT_ASKED = "its tools have not been asked for"
 
 @dataclass(slots=True)
 class Registry:
-    """Servers by name, in the order of the configuration. `on_change` hears of every new catalogue."""
+    """Servers by name, in the order of the configuration. `on_change` hears of every new catalogue.
+
+    `notices` say why there are fewer servers than a person may expect.
+    """
 
     specs: Mapping[str, ServerSpec]
     catalogue: Catalogue = field(default_factory=Catalogue)
     states: States = field(default_factory=States)
+    notices: tuple[str, ...] = ()
     on_change: list[Callable[[Catalogue], None]] = field(default_factory=list)
     admission: Admission = field(default_factory=Admission)
 
     @classmethod
-    def of(cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...]) -> Registry:
+    def of(
+        cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...], notices: tuple[str, ...] = ()
+    ) -> Registry:
         """Begin with servers that nobody has asked yet."""
-        registry = cls({spec.name: spec for spec in specs}, admission=Admission(Reservations.of(specs, disabled)))
+        registry = cls(
+            {spec.name: spec for spec in specs}, notices=notices, admission=Admission(Reservations.of(specs, disabled))
+        )
         for spec in specs:
             registry.mark(spec.name, State.IDLE, _NOT_ASKED)
         for server in disabled:
@@ -37,9 +45,14 @@ class Registry:
                 registry.mark(server.name, State.DISABLED, server.reason)
         return registry
 
-    def replace(self, specs: Mapping[str, ServerSpec], disabled: tuple[DisabledServer, ...]) -> None:
+    def replace(
+        self,
+        specs: Mapping[str, ServerSpec],
+        disabled: tuple[DisabledServer, ...],
+        notices: tuple[str, ...] = (),
+    ) -> None:
         """Go over to other servers; of those that still lead to the same place what they offer is kept."""
-        before, self.specs = self.specs, dict(specs)
+        before, self.specs, self.notices = self.specs, dict(specs), notices
         self.admission.reservations = Reservations.of(specs.values(), disabled)
         offers = {name: offer for name in specs if (offer := self._kept(before.get(name), specs[name])) is not None}
         self.catalogue = Catalogue(offers, self.catalogue.revision + 1)
@@ -88,7 +101,7 @@ class Registry:
         known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
         notes += [_withheld(offer) for offer in known.values() if offer.withheld]
-        return [*notes, *(_refused(offer) for offer in known.values() if offer.refused)]
+        return [*self.notices, *notes, *(_refused(offer) for offer in known.values() if offer.refused)]
 
 
 def _withheld(offer: Offer) -> str:

@@ -62,7 +62,7 @@ class Reloading:
         new = [spec for name, spec in after.items() if before.get(name) is not spec]
         old = [spec for name, spec in before.items() if after.get(name) is not spec]
         self.fitting.use(await self.fitting.opened(new), after)
-        self.registry.replace(after, file.disabled)
+        self.registry.replace(after, file.disabled, file.notices)
         self.personal.forget_servers([spec.name for spec in old])
         self.personal.admit_again()
         for spec in old:

@@ -158,7 +158,7 @@ class Routing:
         states = self.registry.states
         if name in states and states[name].name is State.DISABLED:
             raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
-        known = ", ".join(self.registry.specs) or "none"
+        known = ", ".join(self.registry.specs) or "; ".join(["none", *self.registry.notices])
         raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
 
     def tool_server(self, name: str) -> ServerSpec:

@@ -20,7 +20,7 @@ Without a command the gateway serves, over standard input and output unless GATE
 Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong.
 """
 
-_WITHOUT_THE_SDK = frozenset({"plugins", "check", "schema"})
+_WITHOUT_THE_SDK = frozenset({"plugins", "check", "schema", "trust"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,10 +48,14 @@ def _take_every_character(output: TextIO | None) -> None:
         output.reconfigure(encoding=None if output.isatty() else "utf-8", errors="backslashreplace")
 
 
-def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: PLR0911  # one a command
+def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: C901, PLR0911  # one a command
     """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
     if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
         spare_imports()
+    if command == "trust":  # it needs no configuration, and must not take one from the folder that it is about
+        from mcp_gateway.cli.trust import run_trust
+
+        return run_trust(arguments)
     reading = Reading.of(arguments)
     match command:
         case "plugins":
@@ -128,6 +132,11 @@ def _parser() -> argparse.ArgumentParser:
     right = _command(commands, "approve", "take changed definitions for right")
     right.add_argument("server", help="the server's name")
     right.add_argument("tool", nargs="?", help="the tool's own name; without it, all of the server's")
+    trust = _command(commands, "trust", "let gateways over stdio in a folder read its server_config.json as it is now")
+    trust.add_argument("folder", nargs="?", default=".", help="the folder (default: this one)")
+    instead = trust.add_mutually_exclusive_group()
+    instead.add_argument("--list", action="store_true", help="list what is trusted")
+    instead.add_argument("--remove", action="store_true", help="trust it no longer")
     _command(commands, "schema", "print the JSON Schema of the file of servers")
     return parser
 

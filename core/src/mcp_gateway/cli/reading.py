@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mcp_gateway.config.problems import did_you_mean
@@ -13,11 +14,12 @@ from mcp_gateway.config.settings import (
     Environment,
     Settings,
     plugin_choice,
-    read_environ,
     read_environment,
     read_settings,
     strange_variables,
 )
+from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
+from mcp_gateway.config.trust import Trust
 from mcp_gateway.loading import Loaded, load_plugins
 from mcp_gateway.plugin import ConfigError, PluginError
 from mcp_gateway.providers import Providers
@@ -37,7 +39,7 @@ class Reading:
     `where` are the variables whose place an option of the command line has taken, of those that say where to listen.
     """
 
-    environ: Mapping[str, str]
+    source: ConfigSource
     where: frozenset[str] = frozenset()
 
     @classmethod
@@ -45,7 +47,13 @@ class Reading:
         """Read the environment; command-line options win over it."""
         options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
-        return cls({**read_environ(), **given}, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}))
+        source = find_source({**os.environ, **given}, is_serving=arguments.command in (None, "serve"))
+        return cls(source, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}))
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment over that of the `.env` that is read."""
+        return self.source.environ
 
     @cached_property
     def environment(self) -> Environment:
@@ -78,17 +86,35 @@ class Reading:
 
     @cached_property
     def servers(self) -> ServerFile:
-        """The servers behind the gateway."""
-        return self.reread()
+        """The servers behind the gateway; none, and why, where it goes on without a file that can be used."""
+        try:
+            return self.reread()
+        except ConfigError as error:
+            if not self.source.is_tolerant:
+                raise
+            return ServerFile(notices=(*str(error).splitlines(), *self.source.notices))
 
     def reread(self) -> ServerFile:
         """Read the file of servers as it is now; the environment stays as it was."""
-        return read_servers(self.environment, self.environ, self.providers)
+        check = self._check_trust if self.source.is_checked else None
+        file = read_servers(self.environment, self.environ, self.providers, check)
+        return replace(file, notices=self.source.notices)
+
+    def _check_trust(self, content: bytes) -> None:
+        file = self.source.servers_file
+        if not open_trust_store().is_trusted(file, content):
+            raise ConfigError(explain_distrust(file, Trust.CHANGED))
 
     @property
     def warnings(self) -> list[str]:
         """What is strange, but no error."""
-        return [*self.servers.warnings, *strange_variables(self.environ, self.providers), *self._strange_plugins()]
+        file = self.servers
+        return [
+            *file.notices,
+            *file.warnings,
+            *strange_variables(self.environ, self.providers),
+            *self._strange_plugins(),
+        ]
 
     def _strange_plugins(self) -> list[str]:
         """Say which plugins are to be left out that are not there anyway."""

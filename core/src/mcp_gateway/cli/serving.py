@@ -29,6 +29,8 @@ def serve(reading: Reading) -> int:
         log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
     for warning in warnings:
         log.warning(warning)
+    if ignored := reading.source.ignored_env_file:
+        log.info("the .env of the working directory is not read; GATEWAY_ENV_FILE may name it", file=str(ignored))
     anyio.run(run, settings, servers, reading.reread, backend_options={"use_uvloop": _is_uvloop_usable()})
     return 0
 

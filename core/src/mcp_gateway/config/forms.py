@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ _TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|(?P<string>"(?:[^"\\\n]|\\.)*")', re.DO
 _WRONG_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u(?![0-9a-fA-F]{4})|[^\W_bfnrtu]))")
 """The JSON reader of editors takes `C:\\Users` without a second backslash for `C:Users`."""
 
+CheckFn = Callable[[bytes], None]
+"""Raises for a content of the file that is not to be used."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
@@ -53,14 +56,14 @@ class RawEntry:
     unclear: str = ""
 
 
-def read_entries(path: Path) -> list[RawEntry]:
-    """Read the file, in whichever form it is.
+def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
+    """Read the file, in whichever form it is; `check` sees exactly the bytes that are used, and may refuse them.
 
     Raises:
         ConfigError: it cannot be read, is not JSON, or has none of the forms.
 
     """
-    document = _parsed(path)
+    document = _parsed(path, check)
     if not isinstance(document, dict):
         raise ConfigError(f'{path}: it must hold a JSON object, such as {{"servers": []}}')
     native = document.get("servers")
@@ -86,11 +89,16 @@ def _near_miss(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: Path, check: CheckFn | None) -> Any:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        if check is not None:
+            check(content)
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; set SERVER_CONFIG_PATH to the file of servers") from None
+        raise ConfigError(
+            f"{path}: there is no such file; write it, or set SERVER_CONFIG_PATH to the file of servers"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: it cannot be read: it is not UTF-8; save it as UTF-8") from None
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mcp_gateway.config.forms import RawEntry, read_entries
+from mcp_gateway.config.forms import CheckFn, RawEntry, read_entries
 from mcp_gateway.config.hashes import digest_of, fingerprint_of, saved_of
 from mcp_gateway.config.namespaces import check_namespace, configured_namespace
 from mcp_gateway.config.problems import did_you_mean, in_words
@@ -103,21 +103,23 @@ class DisabledServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerFile:
-    """What the file comes to."""
+    """What the file comes to; `notices` are for the clients, too: why there is less than they may expect."""
 
     specs: tuple[ServerSpec, ...] = ()
     disabled: tuple[DisabledServer, ...] = ()
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
-def read_servers(environment: Environment, environ: Mapping[str, str], providers: Providers) -> ServerFile:
+def read_servers(
+    environment: Environment, environ: Mapping[str, str], providers: Providers, check: CheckFn | None = None
+) -> ServerFile:
     """Read the server file and settle every enabled entry.
 
-    A default file that does not exist is a warning: the gateway then has no servers.
+    A default file that does not exist is a warning: then there are no servers. `check` may refuse the content.
 
     Raises:
-        ConfigError: something is wrong; the message has a line for each problem,
-            naming file, server and key.
+        ConfigError: something is wrong; the message has a line for each problem, naming file, server and key.
 
     """
     path = environment.server_config
@@ -126,7 +128,7 @@ def read_servers(environment: Environment, environ: Mapping[str, str], providers
             warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
         )
     reading = _Reading(environment, environ, providers)
-    for entry in read_entries(path):
+    for entry in read_entries(path, check):
         reading.add(entry)
     if reading.problems:
         raise ConfigError("\n".join(reading.problems))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,9 @@ class Environment(Options):
 
     server_config: Path = Field(
         Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
+    )
+    env_file: Path | None = Field(
+        None, alias="GATEWAY_ENV_FILE", description="The file that variables are read from, beside the environment"
     )
     config_reload: Annotated[float, AfterValidator(_not_always)] = Field(
         1.0,
@@ -142,25 +144,6 @@ class Settings:
     server_transport: Bound[ServerTransport]
     storage: Bound[StorageBackend]
     rankers: Mapping[str, Bound[Ranker]]
-
-
-def read_environ(start: Path | None = None) -> dict[str, str]:
-    """Return this process's environment over that of the `.env` file in `start` (the working directory).
-
-    A variable that is set but empty counts as not set.
-
-    Raises:
-        ConfigError: the file cannot be read.
-
-    """
-    from dotenv import dotenv_values
-
-    path = (start or Path.cwd()) / ".env"
-    try:
-        written = dotenv_values(path) if path.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: it cannot be read: {error}") from None
-    return {name: value for name, value in {**written, **os.environ}.items() if value}
 
 
 def plugin_choice(environ: Mapping[str, str]) -> Choice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mcp_types as types
@@ -39,21 +39,23 @@ def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
 def instructions_of(gateway: Gateway) -> str:
     """Return what a client is told of the gateway now."""
     registry = gateway.registry
-    return instructions(
-        registry.specs.values(), {name: offer.about for name, offer in registry.catalogue.servers.items()}
-    )
+    about = {name: offer.about for name, offer in registry.catalogue.servers.items()}
+    return instructions(registry.specs.values(), about, registry.notices)
 
 
-def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str]) -> str:
+def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
     """Return what a client is told of the gateway: which servers there are, and what they are for."""
     lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
+    told = cut([f"Note for the user: {notice}." for notice in notices], MAX_DESCRIBED)
     if not lines:
-        return "This gateway has no servers configured yet; list them in its server_config.json."
+        empty = "This gateway has no servers configured yet; list them in its server_config.json."
+        return "\n".join([empty, *told])
     return "\n".join(
         [
             "This gateway gives access to the tools of the servers below without listing them all.",
             "Find tools with tool_search, then call them by their full name with call_remote_tool.",
             *cut(lines, MAX_DESCRIBED * 4),
+            *told,
         ]
     )
 

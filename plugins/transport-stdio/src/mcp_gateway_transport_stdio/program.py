@@ -36,7 +36,7 @@ def environment_of(options: StdioOptions) -> dict[str, str]:
 
 
 def command_of(options: StdioOptions) -> str:
-    """Find the program on the child's PATH, or beside the Python that runs the gateway.
+    """Find the program on the child's PATH, or beside the Python that runs the gateway; never in the working directory.
 
     The second makes servers work that were installed into the gateway's own
     virtual environment, which a desktop client does not activate.
@@ -45,15 +45,27 @@ def command_of(options: StdioOptions) -> str:
         ServerUnavailable: it is not there.
 
     """
-    program, path = options.program, options.env.get("PATH", os.environ.get("PATH"))
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(program, path=path) or shutil.which(program, path=beside)
+    program = options.program
+    path = options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
+    found = _find_program(program, path) or _find_program(program, str(Path(sys.executable).parent))
     if found is None:
         advice = "put what comes after its name into args, or" if " " in program else "install it, or"
         raise ServerUnavailable(
             f"its command {program!r} is not found; {advice} write its full path into the configuration", lasting=True
         )
     return found
+
+
+def _drop_relative_folders(path: str) -> str:
+    """Leave out the folders of a PATH that lead into the working directory, which may be anybody's."""
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
+
+
+def _find_program(program: str, path: str) -> str | None:
+    """Return where a program is; Windows looks into the working directory first, whatever PATH says."""
+    found = shutil.which(program, path=path)
+    is_bare = Path(program).name == program
+    return None if found is None or (is_bare and os.name == "nt" and not Path(found).is_absolute()) else found
 
 
 def directory_of(options: StdioOptions) -> Path | None:

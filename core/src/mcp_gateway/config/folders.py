@@ -1,0 +1,30 @@
+"""The user's own folders for this program, by the rules of the system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.version import NAME
+
+
+def config_folder() -> Path:
+    """Return where the user's configuration is: `~/.config/mcp-orchestration-gateway` on Linux."""
+    from platformdirs import user_config_path
+
+    return _resolve(lambda: user_config_path(NAME, appauthor=False))
+
+
+def state_folder() -> Path:
+    """Return where the program remembers things: `~/.local/state/mcp-orchestration-gateway` on Linux."""
+    from platformdirs import user_state_path
+
+    return _resolve(lambda: user_state_path(NAME, appauthor=False))
+
+
+def _resolve(find: Callable[[], Path]) -> Path:
+    try:
+        return find()
+    except RuntimeError:  # neither the environment nor the system knows a home
+        raise ConfigError("environment: HOME: there is no home folder; set HOME to a whole path") from None

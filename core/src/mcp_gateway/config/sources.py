@@ -1,0 +1,200 @@
+"""Where the configuration comes from: which file of servers is read, and which `.env`.
+
+Clients start stdio servers in whatever folder a person has open, which may be a repository of a stranger. So a gateway
+that serves over stdio takes nothing from its working directory unasked. Who types a command, or starts a server on the
+network, has chosen the folder: these read it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_gateway.config.folders import config_folder, state_folder
+from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.version import NAME
+
+SERVERS, ENV_FILE = "SERVER_CONFIG_PATH", "GATEWAY_ENV_FILE"
+"""The variables that name the two files."""
+
+_FOLDERS = ("GATEWAY_STATE_DIR", "GATEWAY_OAUTH_FOLDER")
+"""Variables that name folders whose content is believed: pins, and logins."""
+
+ReadEnvFn = Callable[[Path], Mapping[str, str | None] | None]
+"""Reads a `.env`; None if there is no such file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the program was started, and to do what."""
+
+    folder: Path
+    is_serving: bool = False
+    has_env_file: bool = False
+    trust: Trust = Trust.ABSENT
+    user_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSource:
+    """The settled decision.
+
+    `environ` is the environment over that of `env_file`. `is_checked` tells that `servers_file` is read only as far as
+    it is trusted, `is_tolerant` that the program goes on without it. `notices` are for people and models;
+    `ignored_env_file` is a `.env` that other ways of starting the program would read.
+    """
+
+    environ: Mapping[str, str]
+    servers_file: Path
+    env_file: Path | None = None
+    is_checked: bool = False
+    is_tolerant: bool = False
+    notices: tuple[str, ...] = ()
+    ignored_env_file: Path | None = None
+
+
+def decide_source(environ: Mapping[str, str], place: Place, read_env: ReadEnvFn) -> ConfigSource:
+    """Decide which files are read.
+
+    Raises:
+        ConfigError: a file that was named does not exist, or a folder is not named in full.
+
+    """
+    env_file = _named_env_file(environ)
+    settled = _merge(environ, env_file, read_env)
+    if place.is_serving and settled.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http":
+        return _decide_for_stdio(settled, env_file, place)
+    if env_file is None:
+        env_file = place.folder / ".env"
+        settled = _merge(environ, env_file, read_env)
+    return ConfigSource(settled, Path(settled.get(SERVERS, FILE_NAME)), env_file)
+
+
+def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource:
+    """Decide which files are read by this process.
+
+    Raises:
+        ConfigError: as `decide_source` does, or a file cannot be read.
+
+    """
+    return decide_source(environ, _inspect_place() if is_serving else Place(_get_working_directory()), read_env_file)
+
+
+def open_trust_store() -> TrustStore:
+    """Return what people have trusted.
+
+    It is not in `GATEWAY_STATE_DIR`: the shell in which a person trusts a folder knows nothing of the variables that a
+    client gives to its servers.
+
+    Raises:
+        ConfigError: there is no home folder.
+
+    """
+    return TrustStore(state_folder() / "trusted")
+
+
+def explain_distrust(file: Path, trust: Trust) -> str:
+    """Say that a folder's file is not read, and what makes it so that it is."""
+    why = "has changed since it was trusted" if trust is Trust.CHANGED else "has not been trusted by anybody"
+    return (
+        f"{_to_one_line(file)} is not read, because it {why}: a person who has looked at it may run '{NAME} trust' in "
+        "that folder and then start this gateway anew"
+    )
+
+
+def read_env_file(path: Path) -> Mapping[str, str | None] | None:
+    """Read a `.env`; None if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read.
+
+    """
+    if not path.is_file():
+        return None
+    from dotenv import dotenv_values
+
+    try:
+        return dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: it cannot be read: {error}") from None
+
+
+def _named_env_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the `.env` that a person has named, or that lies beside the file of servers that one has named."""
+    if named := environ.get(ENV_FILE):
+        return Path(named)
+    return Path(servers).parent / ".env" if (servers := environ.get(SERVERS)) else None
+
+
+def _merge(environ: Mapping[str, str], env_file: Path | None, read_env: ReadEnvFn) -> dict[str, str]:
+    """Return the environment over a file's; a variable that is set but empty counts as not set."""
+    written = read_env(env_file) if env_file is not None else {}
+    if written is None and environ.get(ENV_FILE):
+        raise ConfigError(f"{env_file}: there is no such file; {ENV_FILE} names it")
+    found = {**(written or {}), ENV_FILE: None}  # a file does not name another one
+    if env_file is not None and environ.get(ENV_FILE) and (servers := found.get(SERVERS)):
+        found[SERVERS] = str(env_file.parent / servers)  # as whoever wrote that file sees it, wherever this runs
+    return {name: value for name, value in {**found, **environ}.items() if value}
+
+
+def _decide_for_stdio(settled: dict[str, str], env_file: Path | None, place: Place) -> ConfigSource:
+    """Decide for a process whose working directory is somebody else's choice."""
+    _refuse_relative_folders(settled)
+    beside = place.folder / ".env"
+    ignored = beside if place.has_env_file and (env_file is None or env_file.absolute() != beside) else None
+    if SERVERS in settled:
+        return ConfigSource(settled, Path(settled[SERVERS]), env_file, is_tolerant=True, ignored_env_file=ignored)
+    file, is_checked = _choose_file(place), place.trust is Trust.TRUSTED
+    distrusted = place.trust in (Trust.UNKNOWN, Trust.CHANGED)
+    return ConfigSource(
+        {**settled, SERVERS: str(file)},  # nothing that reads the environment can go astray
+        file,
+        env_file,
+        is_checked=is_checked,
+        is_tolerant=True,
+        notices=(explain_distrust(place.folder / FILE_NAME, place.trust),) if distrusted else (),
+        ignored_env_file=ignored,
+    )
+
+
+def _refuse_relative_folders(settled: Mapping[str, str]) -> None:
+    for name in _FOLDERS:
+        if (value := settled.get(name)) and not Path(value).is_absolute():
+            raise ConfigError(
+                f"environment: {name}: it must be a whole path: over stdio the gateway runs in whatever folder the "
+                "client has open"
+            )
+
+
+def _choose_file(place: Place) -> Path:
+    if place.trust is Trust.TRUSTED:
+        return place.folder / FILE_NAME
+    if place.user_file is None:
+        raise ConfigError(f"environment: there is no home folder; set {SERVERS} to the file of servers, or HOME")
+    return place.user_file
+
+
+def _inspect_place() -> Place:
+    folder = _get_working_directory()
+    try:
+        user_file, store = config_folder() / FILE_NAME, open_trust_store()
+    except ConfigError:  # a container may have no home; it names its file
+        return Place(folder, is_serving=True)
+    has_env_file = (folder / ".env").is_file()
+    trust = store.judge(folder / FILE_NAME)
+    return Place(folder, is_serving=True, has_env_file=has_env_file, trust=trust, user_file=user_file)
+
+
+def _get_working_directory() -> Path:
+    try:
+        return Path.cwd().resolve()
+    except OSError:  # it has been removed
+        return Path(os.curdir)
+
+
+def _to_one_line(path: Path) -> str:
+    """Return a path in one line: who names a folder may not speak to the model."""
+    return "".join(character if character.isprintable() else "?" for character in str(path))

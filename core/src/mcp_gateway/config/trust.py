@@ -1,0 +1,130 @@
+"""Trust in the file of servers of a folder, which a person gives once, for exactly that content."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+
+from mcp_gateway.plugin import ConfigError
+
+FILE_NAME = "server_config.json"
+MAX_FILE_BYTES = 16 << 20
+
+
+class Trust(StrEnum):
+    """What is known of the file of servers in a folder."""
+
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    CHANGED = "changed"
+    TRUSTED = "trusted"
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """Remembers trusted files, each in a record of its own: two processes cannot lose each other's."""
+
+    folder: Path
+
+    def judge(self, file: Path) -> Trust:
+        """Say whether a file is trusted as it is now."""
+        if not os.path.lexists(file):
+            return Trust.ABSENT
+        if self._digest(file) is None:  # what nobody has trusted is not even opened: it may be a pipe
+            return Trust.UNKNOWN
+        try:
+            return Trust.TRUSTED if self.is_trusted(file, read_whole(file)) else Trust.CHANGED
+        except ConfigError:
+            return Trust.CHANGED
+
+    def is_trusted(self, file: Path, content: bytes) -> bool:
+        """Whether a person has trusted exactly this content of a file."""
+        return self._digest(file) == sha256(content).hexdigest()
+
+    def add(self, file: Path, content: bytes) -> None:
+        """Trust this content of a file from now on.
+
+        Raises:
+            ConfigError: it cannot be remembered.
+
+        """
+        record = {"file": str(file), "sha256": sha256(content).hexdigest()}
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(self._record(file), json.dumps(record).encode())
+        except OSError as error:
+            raise ConfigError(f"{self.folder}: trust cannot be remembered there: {error.strerror or error}") from None
+
+    def remove(self, file: Path) -> bool:
+        """Trust a file no longer; say whether it was trusted.
+
+        Raises:
+            ConfigError: the record cannot be removed.
+
+        """
+        try:
+            self._record(file).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise ConfigError(f"{self._record(file)}: it cannot be removed: {error.strerror or error}") from None
+        return True
+
+    def list_files(self) -> list[Path]:
+        """Return the files that were trusted, in the order of their paths."""
+        records = [_read_record(path) for path in self.folder.glob("*.json")]
+        return sorted(Path(record["file"]) for record in records if "file" in record)
+
+    def _digest(self, file: Path) -> str | None:
+        record = _read_record(self._record(file))
+        return record.get("sha256") if record.get("file") == str(file) else None
+
+    def _record(self, file: Path) -> Path:
+        return self.folder / f"{sha256(os.fsencode(file)).hexdigest()}.json"
+
+
+def read_whole(file: Path) -> bytes:
+    """Return the content of a regular file of a sensible size.
+
+    Raises:
+        ConfigError: it cannot be read, is something else, or too large.
+
+    """
+    try:
+        if not file.is_file():
+            raise ConfigError(f"{file}: there is no such file")
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"{file}: it is larger than {MAX_FILE_BYTES >> 20} MiB")
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file}: it cannot be read: {error.strerror}") from None
+
+
+def _read_record(path: Path) -> dict[str, str]:
+    """Return what is remembered of a file; nothing if that cannot be read."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(record, dict):
+        return {}
+    return {key: value for key, value in record.items() if isinstance(value, str)}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole, readable by its owner only, or leave what there was."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".new")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
