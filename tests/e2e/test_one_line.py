@@ -12,7 +12,7 @@ from support import GATEWAY, HERE, Workshop, plain_entry
 from wire import HttpClient, Json, PipeClient, enveloped
 
 HOSTILE = HERE / "servers" / "hostile.py"
-HOW = ["indent", "crlf", "cr", "around", "bom", "indent-sse", "crlf-sse"]
+HOW = ["indent", "crlf", "cr", "around", "bom", "indent-sse", "crlf-sse", "cr-sse", "bom-sse"]
 ANSWER = {"content": [{"type": "text", "text": "so far"}], "structuredContent": {"value": "x"}}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway_transport_http.event_stream import Events
+from mcp_gateway_transport_http.limits import LimitExceeded
 
 STREAM = (
     b': hi\n\nid: 7\nretry: 250\ndata:\n\nevent: message\ndata: {"a":\ndata: 1}\n\ndata:{"b":2}\nid: 8\n\ndata: half'
@@ -28,3 +29,33 @@ def test_what_is_no_number_is_no_pause_and_an_id_with_a_nul_is_none():
 
 def test_a_byte_order_mark_may_begin_a_stream():
     assert list(Events().parsed(b'\xef\xbb\xbfdata: {"a":1}\n\n')) == [b'{"a":1}']
+
+
+@pytest.mark.parametrize("stream", [b"data: " + b"x" * 2000, b"data: x\n" * 300, b": " + b"x" * 2000])
+@pytest.mark.parametrize("size", [1, 64, 5000])
+def test_an_event_that_is_too_long_is_not_read_to_its_end(stream, size):
+    events, found = Events(1000), []
+    pieces = (stream[at : at + size] for at in range(0, len(stream), size))
+    with pytest.raises(LimitExceeded, match="more than 1000 bytes"):
+        found.extend(event for piece in pieces for event in events.parsed(piece))
+    assert found == []
+
+
+def test_what_came_before_does_not_count():
+    assert len([event for _ in range(100) for event in Events(1000).parsed(b"data: " + b"x" * 900 + b"\n\n")]) == 100
+    events = Events(1000)
+    assert len([event for _ in range(100) for event in events.parsed(b"data: " + b"x" * 900 + b"\n\n")]) == 100
+
+
+def test_a_line_without_an_end_is_parsed_in_linear_time():
+    """Each piece was copied with all that had come before: 60,000 of them took minutes."""
+    events = Events(64 << 20)
+    for _ in range(60_000):
+        assert list(events.parsed(b"x" * 1000)) == []
+
+
+@pytest.mark.parametrize("digits", [10, 4000, 5000])
+def test_a_pause_that_is_too_long_is_none(digits):
+    events = Events()
+    assert list(events.parsed(b"retry: " + b"9" * digits + b"\nid: " + b"7" * 2000 + b"\n\n")) == []
+    assert (events.retry, events.last) == (1.0, None)

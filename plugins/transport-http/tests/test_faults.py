@@ -117,10 +117,11 @@ async def test_a_get_that_cannot_be_sent_raises_as_ever():
             await client.get(f"http://127.0.0.1:{port}/mcp")
 
 
-async def test_answers_to_a_get_are_left_alone(serve):
+async def test_a_refusal_of_a_get_keeps_its_status_and_is_not_read(serve):
     url = serve(answering(lambda: PlainTextResponse("no stream here", 405)))
     async with FaultTellingClient() as client:
-        assert (await client.get(url)).text == "no stream here"
+        response = await client.get(url)
+    assert (response.status_code, response.content) == (405, b"")
 
 
 async def test_a_redirect_is_left_to_the_client(serve):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
 import pytest
 from mcp_gateway_transport_http.connections import Connections
-from mcp_gateway_transport_http.wire import Wire, is_direct, request_head
+from mcp_gateway_transport_http.pieces import Pieces
+from mcp_gateway_transport_http.targets import is_direct, request_head
+from mcp_gateway_transport_http.wire import Wire
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 
@@ -316,3 +319,49 @@ async def test_who_gives_up_what_was_sent_at_once_hears_nothing_and_the_connecti
         assert wire.connections.idle() is None
         assert wire.connections.outbox.busy == 0
     assert outcomes == []
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (b"HTTP/1.1 200 OK\r\nx: " + b"x" * 70_000, "head of its answer has more than 65536 bytes"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, "head of its answer has more than 128 fields"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3000, "head of its answer has more than 65536 bytes"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n", "its answer has more than"),
+        (response(b" " * 50_000), "its answer has more than 40000 bytes"),
+        (response(b"data: " + b"x" * 50_000, kind="text/event-stream"), "more than 40000 bytes"),
+        (response(b"data: x\n" * 9000, kind="text/event-stream"), "an event of its answer has more than 40000 bytes"),
+        (response(ANSWER, more="content-encoding: gzip\r\n"), "compressed"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+             b"2;" + b"x" * 70_000,
+            "head of its answer has more than 65536 bytes",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_is_too_long_is_not_read_to_its_end_and_not_asked_for_again(answer, said):
+    async with server(answer) as (wire, requests, _):
+        wire.connections.max_bytes = 40_000
+        with pytest.raises(ServerUnavailable, match=said) as failure:
+            await send(wire)
+        assert not isinstance(failure.value, ConnectionDropped)
+        assert len(requests) == 1
+
+
+async def test_a_stream_that_nobody_takes_is_not_read():
+    """What comes faster than it is worked on waits at the server, not here."""
+    taken = asyncio.Event()
+    async with server(events(*[NEWS] * 40_000, ANSWER)) as (wire, _, heard):
+
+        async def on_event(event, request_id):
+            await taken.wait()
+            heard.append((event, request_id))
+
+        wire.on_event = on_event
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send, wire)
+            await anyio.wait_all_tasks_blocked()
+            held = [each for each in gc.get_objects() if isinstance(each, Pieces)]
+            assert [len(each._held) < 1 << 20 for each in held] == [True]
+            taken.set()
+    assert len(heard) == 40_000

@@ -175,6 +175,8 @@ async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamW
             _, era, attack = head.split()[1].split("/")
             if message.get("method") == "tools/call":
                 await write(writer, attack, message["id"])
+                if attack.startswith("pretty") and not attack.endswith("sse"):
+                    continue  # it says how long it is
                 break
             if "id" not in message:
                 status = b"405 Method Not Allowed" if head.startswith("GET") else b"202 Accepted"

@@ -17,6 +17,7 @@ from mcp_gateway.plugin.errors import (
 from mcp_gateway.plugin.framing import to_line
 from mcp_gateway.plugin.halves import mended
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
+from mcp_gateway.plugin.limits import MessageLimits
 from mcp_gateway.plugin.protocols import (
     AnnouncingStorage,
     AuthStrategy,
@@ -83,6 +84,7 @@ __all__ = [
     "LeasingStorage",
     "LoginNeeded",
     "Match",
+    "MessageLimits",
     "NotSent",
     "OneClient",
     "Options",

@@ -16,9 +16,10 @@ from mcp_gateway.plugin import ClientTransport, Credentials
 from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.guard import Guard
+from mcp_gateway_transport_http.limits import MAX_MESSAGE_BYTES
 from mcp_gateway_transport_http.options import HttpOptions
 from mcp_gateway_transport_http.streams import tagged_streams
-from mcp_gateway_transport_http.wire import is_direct, request_head
+from mcp_gateway_transport_http.targets import is_direct, request_head
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
@@ -32,6 +33,7 @@ class HttpClientTransport:
 
     url: str
     guard: Guard | None = None
+    max_bytes: int = MAX_MESSAGE_BYTES
 
     @property
     def carries_credentials(self) -> bool:
@@ -40,34 +42,37 @@ class HttpClientTransport:
 
     def connect(self, credentials: Credentials) -> Transport:
         """Return the streams of a session that sends `credentials` with every request."""
-        return _session(self.url, credentials.headers, self.guard)
+        return _session(self, credentials.headers)
 
 
 @asynccontextmanager
 async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
     """Settle where the server is; nothing is connected yet."""
-    yield HttpClientTransport(str(options.url), None if options.allow_link_local else Guard())
+    guard = None if options.allow_link_local else Guard()
+    yield HttpClientTransport(str(options.url), guard, options.max_message_bytes)
 
 
 @asynccontextmanager
-async def _session(url: str, headers: dict[str, str], guard: Guard | None) -> AsyncIterator[TransportStreams]:
+async def _session(to: HttpClientTransport, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
+    url, most = to.url, to.max_bytes
     encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
-    client = FaultTellingClient(guard, headers=encoded, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
-    connections = _connections(url, guard) if is_direct(url) else None
+    sent = [(b"accept-encoding", b"identity"), *encoded]
+    client = FaultTellingClient(to.guard, most, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
+    connections = _connections(to) if is_direct(url) else None
     head = request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
     try:
-        async with client, tagged_streams(url, client, connections, head) as streams:
+        async with client, tagged_streams(url, client, connections, head, most) as streams:
             yield streams
     finally:
         if connections is not None:
             connections.close()
 
 
-def _connections(url: str, guard: Guard | None) -> Connections:
-    parts = urlsplit(url)
+def _connections(to: HttpClientTransport) -> Connections:
+    parts = urlsplit(to.url)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    return Connections(parts.hostname or "", port, _certificates() if secure else None, guard)
+    return Connections(parts.hostname or "", port, _certificates() if secure else None, to.guard, to.max_bytes)
 
 
 def _encoded(value: str) -> bytes:

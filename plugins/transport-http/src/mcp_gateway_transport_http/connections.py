@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -16,28 +15,13 @@ import httptools
 from mcp_gateway.plugin import is_link_local
 from mcp_gateway_transport_http.guard import Guard
 from mcp_gateway_transport_http.heads import Head, head_of
+from mcp_gateway_transport_http.limits import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, LimitExceeded, too_long
 from mcp_gateway_transport_http.outbox import Outbox
+from mcp_gateway_transport_http.pieces import Pieces
+from mcp_gateway_transport_http.replies import ConnectionLost, Reply, ReplyFn
 
 KEEP_SECONDS = 4.0
 """How long an unused connection is kept: most servers close theirs after five seconds or more."""
-
-MAX_BYTES = 256 << 20
-"""The longest response that is read."""
-
-
-class ConnectionLost(Exception):
-    """The connection closed before the response was complete."""
-
-
-@dataclass(slots=True)
-class Reply:
-    """A response: its body, or, while the server is still sending events, a queue of pieces that ends with None."""
-
-    status: int
-    content_type: bytes
-    body: bytes = b""
-    pieces: asyncio.Queue[bytes | None] | None = None
-    retry_after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +32,12 @@ class _KnownHead:
     content_type: bytes
 
 
-ReplyFn = Callable[[Reply | ConnectionLost], None]
-"""Hears the response to a request, or why there is none."""
-
-
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        """Begin unconnected; what is sent goes by `outbox`."""
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        """Begin unconnected; what is sent goes by `outbox`, and no body may have more than `max_bytes`."""
+        self._outbox, self._max_bytes = outbox, max_bytes
         self.used = 0.0
         self.complete = True
         self._transport: asyncio.Transport | None = None
@@ -68,9 +48,9 @@ class Connection(asyncio.Protocol):
         self._content_type = b""
         self._retry_after = ""
         self._encoded = False
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._pieces: asyncio.Queue[bytes | None] | None = None
+        self._body: bytes | bytearray = b""
+        self._length = self._bodiless = self._fields = 0
+        self._pieces: Pieces | None = None
 
     @property
     def is_open(self) -> bool:
@@ -114,9 +94,13 @@ class Connection(asyncio.Protocol):
             return
         parser = self._parser or self._begin(data)
         try:
-            parser.feed_data(data)
+            self._feed(parser, data)
+        except LimitExceeded as error:
+            self._fail(error)
+            self.close()
         except httptools.HttpParserError as error:
-            self._fail(f"it does not speak HTTP: {error}")
+            excess = error.__context__
+            self._fail(excess if isinstance(excess, LimitExceeded) else f"it does not speak HTTP: {error}")
             self.close()
         except httptools.HttpParserUpgrade:
             self._fail("it switched to another protocol, which nobody asked for")
@@ -126,13 +110,27 @@ class Connection(asyncio.Protocol):
     def _begin(self, data: bytes) -> httptools.HttpResponseParser:
         """Make ready for a response that begins with this; return what will parse it."""
         self._forget_head()
-        self._parts, self._size, self._known, self._first = [], 0, None, data
+        self._body, self._bodiless, self._fields, self._known, self._first = b"", 0, 0, None, data
         self._parser = parser = httptools.HttpResponseParser(self)
         return parser
+
+    def _feed(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
+        """Have data parsed, of which not too much may be anything else than the body.
+
+        The parser keeps what it has of a field, and copies it for each piece of data that comes.
+        """
+        while data:
+            room = MAX_HEAD_BYTES - self._bodiless
+            piece, data = data[:room], data[room:]
+            self._bodiless += len(piece)
+            parser.feed_data(piece)
+            if self._bodiless >= MAX_HEAD_BYTES:
+                raise LimitExceeded(f"the head of its answer has more than {MAX_HEAD_BYTES} bytes")
 
     def _forget_head(self) -> None:
         """Forget what a head said: that of an interim response (1xx, RFC 9110 section 15.2) is not the answer's."""
         self._content_type, self._retry_after, self._encoded, self._first = b"", "", False, b""
+        self._length = 0
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that nothing more will come."""
@@ -148,6 +146,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep the headers that matter."""
+        self._fields += 1
+        if self._fields > MAX_HEADERS:
+            raise LimitExceeded(f"the head of its answer has more than {MAX_HEADERS} fields")
         match name.lower():
             case b"content-type":
                 self._content_type = value.lower()
@@ -155,23 +156,32 @@ class Connection(asyncio.Protocol):
                 self._retry_after = value.decode("latin-1").strip()[:40]
             case b"content-encoding":
                 self._encoded = value.strip().lower() not in (b"", b"identity")
+            case b"content-length":
+                self._length = int(value[:18]) if value.isdigit() else 0
 
     def on_headers_complete(self) -> None:
         """Hand over a stream of events as soon as it begins."""
         if self._content_type.startswith(b"text/event-stream") and self._status() == 200:  # noqa: PLR2004
-            self._pieces = asyncio.Queue()
+            self._pieces = Pieces(self._transport)
             self._resolve(Reply(200, self._content_type, pieces=self._pieces))
+        elif self._length > self._max_bytes:
+            raise too_long("its answer", self._max_bytes)
 
     def on_body(self, body: bytes) -> None:
         """Collect the body."""
-        self._size += len(body)
-        if self._size > MAX_BYTES or self._encoded:
-            self._fail("its response is too long, or compressed though nobody asked for that")
-            self.close()
-        elif self._pieces is not None:
-            self._pieces.put_nowait(body)
+        self._bodiless = 0
+        if self._encoded:
+            raise LimitExceeded("its answer is compressed, though nobody asked for that")
+        if self._pieces is not None:
+            self._pieces.put(body)
+        elif not self._body:
+            self._body = body
         else:
-            self._parts.append(body)
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
+            if len(self._body) > self._max_bytes:
+                raise too_long("its answer", self._max_bytes)
 
     def on_message_complete(self) -> None:
         """Hand over a response that is complete."""
@@ -183,9 +193,9 @@ class Connection(asyncio.Protocol):
         if not keep_alive and self._transport is not None:
             self._transport.close()
         if self._pieces is not None:
-            self._pieces.put_nowait(None)
+            self._pieces.end()
             return
-        status, body = self._status(), b"".join(self._parts)
+        status, body, self._body = self._status(), bytes(self._body), b""
         may_come_again = keep_alive and status == HTTPStatus.OK and not self._retry_after
         head = head_of(self._first, body) if may_come_again else None
         self._known = None if head is None else _KnownHead(head, self._content_type)
@@ -194,18 +204,19 @@ class Connection(asyncio.Protocol):
     def _status(self) -> int:
         return self._parser.get_status_code() if self._parser is not None else 0
 
-    def _resolve(self, reply: Reply | ConnectionLost) -> None:
+    def _resolve(self, reply: Reply | ConnectionLost | LimitExceeded) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(reply)
 
-    def _fail(self, reason: str) -> None:
-        self._resolve(ConnectionLost(reason))
+    def _fail(self, reason: str | LimitExceeded) -> None:
+        self._body = b""
+        self._resolve(reason if isinstance(reason, LimitExceeded) else ConnectionLost(reason))
         if self._pieces is not None:
-            self._pieces.put_nowait(None)
+            self._pieces.end(reason if isinstance(reason, LimitExceeded) else None)
 
 
-def _settle(future: asyncio.Future[Reply], reply: Reply | ConnectionLost) -> None:
+def _settle(future: asyncio.Future[Reply], reply: Reply | ConnectionLost | LimitExceeded) -> None:
     if future.done():
         return
     if isinstance(reply, Reply):
@@ -222,6 +233,7 @@ class Connections:
     port: int
     security: ssl.SSLContext | None
     guard: Guard | None = None
+    max_bytes: int = MAX_MESSAGE_BYTES
     outbox: Outbox = field(default_factory=Outbox)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
@@ -247,7 +259,11 @@ class Connections:
         if self.guard is not None:
             await self.guard.check_name(self.host)
         transport, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, self.outbox), self.host, self.port, ssl=self.security, server_hostname=server_name
+            partial(Connection, self.outbox, self.max_bytes),
+            self.host,
+            self.port,
+            ssl=self.security,
+            server_hostname=server_name,
         )
         peer = transport.get_extra_info("peername")
         if self.guard is not None and peer and is_link_local(str(peer[0])):

@@ -12,11 +12,15 @@ from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
 from mcp_gateway.plugin import TransportFault, mended
-from mcp_gateway_transport_http.connections import MAX_BYTES
+from mcp_gateway_transport_http.bodies import error_message, read_body, with_body, with_events
 from mcp_gateway_transport_http.guard import Guard, LinkLocal
+from mcp_gateway_transport_http.limits import MAX_MESSAGE_BYTES, LimitExceeded
 from mcp_gateway_transport_http.messages import is_message
 
-_OF_THE_BODY = frozenset({"content-length", "content-encoding", "transfer-encoding"})
+_ERROR_BYTES = 1 << 20
+"""How much of a refusal is read."""
+
+_EVENTS = "text/event-stream"
 _SESSION = "mcp-session-id"
 
 
@@ -39,13 +43,14 @@ class FaultTellingClient(httpx2.AsyncClient):
     tells nobody the status of a refusal.
     """
 
-    def __init__(self, guard: Guard | None = None, **options: Any) -> None:
-        """Open no connection that `guard` refuses."""
+    def __init__(self, guard: Guard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
+        """Open no connection that `guard` refuses; read no message of more than `max_bytes`."""
         super().__init__(**options)
-        self._guard = guard
+        self._guard, self._max_bytes = guard, max_bytes
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send; what fails becomes a response that says why, to a POST at least."""
+        """Send; what fails becomes a response that says why, to a POST at least. No body is read without a bound."""
+        options["stream"] = True
         if self._guard is not None:
             request.extensions["trace"] = self._guard.trace
         try:
@@ -55,41 +60,42 @@ class FaultTellingClient(httpx2.AsyncClient):
                 raise
             sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
             return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error), sent)
-        if request.method == "POST" and response.is_success:
-            return await _read(request, response)
-        if request.method != "POST" or response.is_redirect:
-            return response
-        return await _explained(request, response)
+        if response.is_success and _kind(response) == _EVENTS:
+            return with_events(response, self._max_bytes)
+        if request.method == "POST" and response.is_success and _wants_answer(request):
+            return await _read(request, response, self._max_bytes)
+        if request.method == "POST" and response.is_error:
+            return await _explained(request, response)
+        await response.aclose()
+        return with_body(response)
 
 
-async def _read(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-    """Return an answer that can be read: events as they come, anything else once it is here whole."""
-    kind = response.headers.get("content-type", "").lower().partition(";")[0].strip()
-    if kind == "text/event-stream" or response.status_code != HTTPStatus.OK or not _wants_answer(request):
-        return response
+def _kind(response: httpx2.Response) -> str:
+    kind: str = response.headers.get("content-type", "")
+    return kind.lower().partition(";")[0].strip()
+
+
+async def _read(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
+    """Return an answer once it is here whole; that none will come is said by 202."""
+    if response.status_code == HTTPStatus.ACCEPTED:
+        await response.aclose()
+        return with_body(response)
     try:
-        body = await _message_of(response, kind)
+        body = await _message_of(response, most)
     except httpx2.TransportError as error:
         return _answer(request, 503, TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer", {})
-    except _Unreadable as error:
+    except (_Unreadable, LimitExceeded) as error:
         return _answer(request, 502, TransportFault.UNREACHABLE, str(error), {"status": 502})
     finally:
         await response.aclose()
-    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_BODY]
-    return httpx2.Response(200, headers=headers, content=body, request=request)
+    return with_body(response, body, 200)
 
 
-async def _message_of(response: httpx2.Response, kind: str) -> bytes:
+async def _message_of(response: httpx2.Response, most: int) -> bytes:
     """Read an answer to its end."""
-    if kind != "application/json":
+    if (kind := _kind(response)) != "application/json":
         raise _Unreadable(f"it answered with {kind or 'something unnamed'} instead of JSON")
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BYTES:
-            raise _Unreadable(f"its answer has more than {MAX_BYTES} bytes")
-    if not is_message(body := mended(b"".join(parts).removeprefix(BOM_UTF8))):
+    if not is_message(body := mended((await read_body(response, most)).removeprefix(BOM_UTF8))):
         raise _Unreadable("it answered with what is no JSON-RPC message")
     return body
 
@@ -133,8 +139,8 @@ async def _rpc_error(response: httpx2.Response) -> dict[str, Any] | None:
     if not response.headers.get("content-type", "").lower().startswith("application/json"):
         return None
     try:
-        body = json.loads(await response.aread())
-    except (ValueError, RecursionError, httpx2.StreamError, httpx2.TransportError):
+        body = json.loads(await read_body(response, _ERROR_BYTES))
+    except (LimitExceeded, ValueError, RecursionError, httpx2.StreamError, httpx2.TransportError):
         return None
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
@@ -145,8 +151,8 @@ async def _rpc_error(response: httpx2.Response) -> dict[str, Any] | None:
 def _answer(
     request: httpx2.Request, status: int, fault: TransportFault, message: str, data: dict[str, Any]
 ) -> httpx2.Response:
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": int(fault), "message": message, "data": data}}
-    return httpx2.Response(status, json=body, request=request)
+    headers = {"content-type": "application/json"}
+    return httpx2.Response(status, headers=headers, content=error_message(fault, message, data), request=request)
 
 
 def _in_words(error: httpx2.TransportError) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
-from mcp_gateway.plugin import Options, is_link_local
+from mcp_gateway.plugin import MessageLimits, Options, is_link_local
 
 _MIN_TOKEN = 8
 _NAME = re.compile(r"[\w.-]+")
@@ -58,7 +58,7 @@ Names = Annotated[Listed, AfterValidator(_are_names)]
 Origins = Annotated[Listed, AfterValidator(_are_origins)]
 
 
-class HttpOptions(Options):
+class HttpOptions(MessageLimits):
     """Where a server is. The URL may hold a secret, so it is never printed."""
 
     url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from msgspec import DecodeError, Struct, json
 
 from mcp_gateway.plugin import NotSent, ServerUnavailable, mended
-from mcp_gateway_transport_http.connections import Reply
+from mcp_gateway_transport_http.limits import LimitExceeded
+from mcp_gateway_transport_http.pieces import Pieces
+
+
+class ConnectionLost(Exception):
+    """The connection closed before the response was complete."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """A response: its body, or, while the server is still sending events, the pieces of it."""
+
+    status: int
+    content_type: bytes
+    body: bytes = b""
+    pieces: Pieces | None = None
+    retry_after: str = ""
+
+
+ReplyFn = Callable[[Reply | ConnectionLost | LimitExceeded], None]
+"""Hears the response to a request, or why there is none."""
 
 
 class _Head(Struct):

@@ -26,9 +26,6 @@ from mcp_gateway_transport_http.connections import Connections
 from mcp_gateway_transport_http.messages import is_message
 from mcp_gateway_transport_http.wire import Wire
 
-MAX_EVENT_BYTES = 64 << 20
-"""How large one message of a server's may be."""
-
 log = logging.getLogger(__name__)
 
 
@@ -48,6 +45,11 @@ class _Tagging:
 class TaggingTransport(StreamableHTTPTransport):
     """The SDK's transport, which tells on which request's stream a message came."""
 
+    def __init__(self, url: str, *, max_sse_event_size: int | None) -> None:
+        """Reach the server at `url`."""
+        super().__init__(url, max_sse_event_size=max_sse_event_size)
+        self.skipped = Skipped(url)
+
     async def _handle_sse_event(
         self,
         sse: httpx2.ServerSentEvent,
@@ -58,7 +60,7 @@ class TaggingTransport(StreamableHTTPTransport):
         if sse.event == "message" and sse.data and not is_message(sse.data):
             whole = mended(sse.data.encode()).decode()
             if not is_message(whole):
-                _skipped(self.url)
+                self.skipped.count()
                 return False
             sse = httpx2.ServerSentEvent(sse.event, whole, sse.id, sse.retry)
         writer = (
@@ -69,13 +71,14 @@ class TaggingTransport(StreamableHTTPTransport):
 
 @asynccontextmanager
 async def tagged_streams(
-    url: str, client: httpx2.AsyncClient, connections: Connections | None, head: bytes
+    url: str, client: httpx2.AsyncClient, connections: Connections | None, head: bytes, max_bytes: int
 ) -> AsyncIterator[TransportStreams]:
     """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them.
 
-    Plain requests go by `connections`, if there are any, and begin with `head`.
+    Plain requests go by `connections`, if there are any, and begin with `head`. `client` bounds
+    what is read to `max_bytes`; the SDK counts some more.
     """
-    transport = TaggingTransport(url, max_sse_event_size=MAX_EVENT_BYTES)
+    transport = TaggingTransport(url, max_sse_event_size=2 * max_bytes)
     incoming_writer, incoming = create_context_streams[SessionMessage | Exception](0)
     outgoing, outgoing_reader = create_context_streams[SessionMessage](0)
     async with incoming_writer, incoming, outgoing, outgoing_reader, anyio.create_task_group() as tasks:
@@ -97,7 +100,7 @@ async def tagged_streams(
                 said = from_json(mended(event), cache_strings="keys")  # validate_json takes five times as much memory
                 message = jsonrpc_message_adapter.validate_python(said, by_name=False)
             except ValueError:
-                _skipped(url)
+                transport.skipped.count()
                 return
             await _Tagging(incoming_writer, request_id).send(SessionMessage(message))
 
@@ -112,6 +115,17 @@ async def tagged_streams(
             tasks.cancel_scope.cancel()
 
 
-def _skipped(url: str) -> None:
-    """Say that a server sent something else than messages; the URL may hold a secret, so only its host is named."""
-    log.warning("%s sent an event that is no JSON-RPC message; it is skipped", urlsplit(url).hostname)
+class Skipped:
+    """Counts the events of a server that are no messages, and tells of the first, the tenth and so on."""
+
+    def __init__(self, url: str) -> None:
+        """Name only the host of a URL, which may hold a secret."""
+        self._host = urlsplit(url).hostname
+        self._count, self._next = 0, 1
+
+    def count(self) -> None:
+        """Take note of another one."""
+        self._count += 1
+        if self._count == self._next:
+            self._next *= 10
+            log.warning("%s sent an event that is no JSON-RPC message; such are skipped: %d", self._host, self._count)

@@ -10,45 +10,22 @@ from functools import lru_cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
-from mcp_gateway_transport_http.connections import Connection, ConnectionLost, Connections, Reply
+from mcp_gateway_transport_http.connections import Connection, Connections
 from mcp_gateway_transport_http.event_stream import Events
 from mcp_gateway_transport_http.guard import LinkLocal
-from mcp_gateway_transport_http.replies import answers, message_of, refusal_of
+from mcp_gateway_transport_http.limits import LimitExceeded, Turns
+from mcp_gateway_transport_http.replies import ConnectionLost, Reply, answers, message_of, refusal_of
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DRAIN_SECONDS = 1.0
-
-
-def is_direct(url: str) -> bool:
-    """Whether a server is reached without a proxy and a password, so that connections of our own lead to it."""
-    parts, proxies = urlsplit(url), getproxies()
-    if parts.username is not None:
-        return False
-    return bool(proxy_bypass(parts.hostname or "")) or not (parts.scheme in proxies or "all" in proxies)
-
-
-def request_head(url: str, headers: Mapping[str, str]) -> bytes:
-    """Return the beginning of every request but for its method: where it goes, and the session's own headers."""
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [
-        f" {path} HTTP/1.1",
-        f"host: {_host(parts)}",
-        "accept: application/json, text/event-stream",
-        "content-type: application/json",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +91,11 @@ class Wire:
         try:
             reply = await connection.request(request)
             response = await self._response(reply, request_id)
-        except ConnectionLost as error:
+        except (ConnectionLost, LimitExceeded) as error:
+            connection.close()
             if deadline <= loop.time():
                 raise TimeoutError from None
-            raise ConnectionDropped(str(error)) from None
+            raise _failure(error) from None
         except BaseException:
             connection.close()
             raise
@@ -132,8 +110,9 @@ class Wire:
         """Wait for the response in a stream of events."""
         try:
             response = await self._response(reply, request_id)
-        except ConnectionLost as error:
-            raise ConnectionDropped(str(error)) from None
+        except (ConnectionLost, LimitExceeded) as error:
+            connection.close()
+            raise _failure(error) from None
         except BaseException:
             connection.close()
             raise
@@ -186,12 +165,14 @@ class Wire:
     async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
         if reply.pieces is None:
             return self.whole(reply)
-        events = Events()
+        events, turns = Events(self.connections.max_bytes), Turns()
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
                 if answers(event, request_id):
                     return event
                 await self.on_event(event, request_id)
+                await turns.pass_on()
+            await turns.pass_on()
         if events.last is None:
             raise ConnectionLost("it ended the stream without an answer")
         return _Broken(events.last, events.retry)
@@ -243,7 +224,7 @@ class _Request:
         if self.task is not None:
             self.task.cancel()
 
-    def replied(self, reply: Reply | ConnectionLost) -> None:
+    def replied(self, reply: Reply | ConnectionLost | LimitExceeded) -> None:
         """Pass a reply on, or wait for what it is only the beginning of."""
         if isinstance(reply, Reply) and reply.pieces is not None:
             self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
@@ -257,9 +238,9 @@ class _Request:
             self.wire.connections.outbox.busy -= 1
         return done
 
-    def _outcome(self, reply: Reply | ConnectionLost) -> bytes | Exception:
-        if isinstance(reply, ConnectionLost):
-            return ConnectionDropped(str(reply))
+    def _outcome(self, reply: Reply | ConnectionLost | LimitExceeded) -> bytes | Exception:
+        if not isinstance(reply, Reply):
+            return _failure(reply)
         self.wire.take_back(self.connection)
         try:
             return self.wire.whole(reply)
@@ -279,15 +260,14 @@ class _Request:
             done(outcome)
 
 
+def _failure(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
+    """Return the error that tells of a failed request; one whose answer is too long is not worth repeating."""
+    return ServerUnavailable(str(error)) if isinstance(error, LimitExceeded) else ConnectionDropped(str(error))
+
+
 @lru_cache(maxsize=1024)
 def _written(headers: tuple[tuple[str, str], ...]) -> bytes:
     lines = [f"{name}: {value}" for name, value in headers]
     if any(map(_ILLEGAL.search, lines)):
         raise NotSent("a header cannot be written as it is")
     return "\r\n".join([*lines, ""]).encode("latin-1", "replace")
-
-
-def _host(parts: SplitResult) -> str:
-    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else (parts.hostname or "")
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return name if parts.port in (None, usual) else f"{name}:{parts.port}"
