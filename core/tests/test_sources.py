@@ -176,3 +176,8 @@ def test_a_working_directory_that_was_removed_is_no_reason_to_fail(tmp_path, mon
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert find_source({"SERVER_CONFIG_PATH": MINE}, is_serving=True).servers_file == Path(MINE)
+
+
+def test_a_named_file_needs_no_home(monkeypatch):
+    monkeypatch.setattr("mcp_gateway.config.sources.config_folder", lambda: pytest.fail("nobody needs it"))
+    assert find_source({"SERVER_CONFIG_PATH": MINE}, is_serving=True).servers_file == Path(MINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 
@@ -153,3 +154,17 @@ def test_a_file_that_changes_between_two_looks_is_not_used(run, file):
     assert "has changed since it was trusted" in reading.servers.notices[0]
     with pytest.raises(ConfigError, match="has changed since it was trusted"):
         reading.reread()
+
+
+def test_of_a_file_that_is_wrong_in_many_places_clients_hear_the_first_and_the_log_has_all(installed, file):
+    from argparse import Namespace
+
+    from mcp_gateway.cli.reading import Reading
+
+    entries = [{"name": f"s{number}", "comand": "x"} for number in range(50)]
+    file.write_text(json.dumps({"servers": entries}), encoding="utf-8")
+    reading = Reading.of(Namespace(command="serve", config=file))
+    *first, more = reading.servers.notices
+    assert [f"server 's{number}'" in said for number, said in enumerate(first)] == [True] * 3
+    assert more == f"and 47 more: mcp-orchestration-gateway --config {file} check"
+    assert sum("server 's" in warning for warning in reading.warnings) == 50

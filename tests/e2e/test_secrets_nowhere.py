@@ -15,7 +15,7 @@ import pytest
 from authorities import authority, protected
 from redis import Redis
 from support import GATEWAY, Listening, Workshop, free_port, plain_entry, redis_server
-from wire import HttpClient, Json
+from wire import HttpClient, Json, PipeClient
 
 CHATTY = """
 import os, sys
@@ -215,6 +215,12 @@ def test_a_configuration_that_is_wrong_repeats_none(workshop: Workshop) -> None:
     done = workshop.run("serve", config=workshop.config(*wrong), GATEWAY_PORT=secret("port"), GATEWAY_TRANSPORT="http")
     assert done.returncode == 1
     assert leaked(done.stdout + done.stderr) == []
+    client = PipeClient(workshop.start([GATEWAY], workshop.environment(workshop.config(*wrong))), modern=False)
+    told = client.hello["instructions"]
+    assert "server 'a'" in told
+    assert "server 'c'" in told
+    searched = client.call("tool_search", {"query": "x"})
+    assert leaked(f"{told} {searched}") == []
 
 
 def test_tokens_of_an_authorization_server_come_out_nowhere(workshop: Workshop) -> None:

@@ -262,7 +262,8 @@ def test_without_a_file_that_can_be_used_it_answers_and_says_why_until_there_is_
     if wrong is not None:
         desk.configure(at=file)
         file.write_text(wrong)
-    client, told = desk.visit(modern=modern, **QUICK, **({"SERVER_CONFIG_PATH": str(file)} if named else {}))
+    variables = {"SERVER_CONFIG_PATH": str(file), "GATEWAY_DIRECT": "false"} if named else {}
+    client, told = desk.visit(modern=modern, **QUICK, **variables)
     for said in (told, json.dumps(search(client)), json.dumps(client.call("x__y", {}))):
         assert str(file) in said
         assert why in said
@@ -272,6 +273,8 @@ def test_without_a_file_that_can_be_used_it_answers_and_says_why_until_there_is_
     answer = search(client)
     assert answer["tools"][0]["tool_name"] == "plain__echo"
     assert answer["servers"] == []
+    if modern:
+        assert str(file) not in client.ask("server/discover", {})["result"]["instructions"]
     assert desk.leave(client) == 0
 
 

@@ -23,6 +23,7 @@ from mcp_gateway.config.trust import Trust
 from mcp_gateway.loading import Loaded, load_plugins
 from mcp_gateway.plugin import ConfigError, PluginError
 from mcp_gateway.providers import Providers
+from mcp_gateway.version import NAME
 
 _OPTIONS = {
     "config": "SERVER_CONFIG_PATH",
@@ -30,6 +31,9 @@ _OPTIONS = {
     "host": "GATEWAY_HOST",
     "port": "GATEWAY_PORT",
 }
+
+_MAX_TOLD = 3
+"""How many problems of a file that cannot be used clients are told of; the log has all."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,11 @@ class Reading:
         except ConfigError as error:
             if not self.source.is_tolerant:
                 raise
-            return ServerFile(notices=(*str(error).splitlines(), *self.source.notices))
+            problems = str(error).splitlines()
+            told = problems[:_MAX_TOLD]
+            if more := len(problems) - len(told):
+                told.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
+            return ServerFile(warnings=tuple(problems[_MAX_TOLD:]), notices=(*told, *self.source.notices))
 
     def reread(self) -> ServerFile:
         """Read the file of servers as it is now; the environment stays as it was."""

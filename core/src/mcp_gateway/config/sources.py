@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mcp_gateway.config.folders import config_folder, state_folder
@@ -80,7 +80,12 @@ def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource
         ConfigError: as `decide_source` does, or a file cannot be read.
 
     """
-    return decide_source(environ, _inspect_place() if is_serving else Place(_get_working_directory()), read_env_file)
+    place = Place(_get_working_directory(), is_serving=is_serving)
+    if is_serving:
+        place = replace(place, has_env_file=(place.folder / ".env").is_file())
+        if not environ.get(SERVERS):  # the usual start is spared the import
+            place = _inspect_user_folders(place)
+    return decide_source(environ, place, read_env_file)
 
 
 def open_trust_store() -> TrustStore:
@@ -177,15 +182,13 @@ def _choose_file(place: Place) -> Path:
     return place.user_file
 
 
-def _inspect_place() -> Place:
-    folder = _get_working_directory()
+def _inspect_user_folders(place: Place) -> Place:
+    """Find out which file the user has, and what of the working directory the user trusts."""
     try:
         user_file, store = config_folder() / FILE_NAME, open_trust_store()
     except ConfigError:  # a container may have no home; it names its file
-        return Place(folder, is_serving=True)
-    has_env_file = (folder / ".env").is_file()
-    trust = store.judge(folder / FILE_NAME)
-    return Place(folder, is_serving=True, has_env_file=has_env_file, trust=trust, user_file=user_file)
+        return place
+    return replace(place, trust=store.judge(place.folder / FILE_NAME), user_file=user_file)
 
 
 def _get_working_directory() -> Path:

@@ -46,7 +46,7 @@ def instructions_of(gateway: Gateway) -> str:
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
     """Return what a client is told of the gateway: which servers there are, and what they are for."""
     lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
-    told = cut([f"Note for the user: {notice}." for notice in notices], MAX_DESCRIBED)
+    told = cut([f"Note for the user: {_clipped(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
     if not lines:
         empty = "This gateway has no servers configured yet; list them in its server_config.json."
         return "\n".join([empty, *told])
