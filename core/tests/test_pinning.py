@@ -58,7 +58,7 @@ async def admitted(pins, *tools, own=False):
 
 @pytest.fixture(params=["files", "storage"])
 def shelf(request, tmp_path):
-    return FiledPins(tmp_path) if request.param == "files" else StoredPins(Sharing())
+    return FiledPins(tmp_path) if request.param == "files" else StoredPins.of(Sharing())
 
 
 async def test_the_first_definition_is_taken_as_it_is(shelf):
@@ -172,24 +172,24 @@ async def test_suspicious_definitions_are_told_with_the_rules_that_they_break(sh
 
 async def test_pins_in_storage_are_kept_for_more_than_a_year_after_their_last_use():
     storage = Sharing()
-    await admitted(pinning(StoredPins(storage)), READ)
+    await admitted(pinning(StoredPins.of(storage)), READ)
     assert storage.ttls == {KEY: KEPT_SECONDS}
     assert KEPT_SECONDS > 366 * 86400
 
 
 async def test_whoever_uses_them_renews_them_once_a_day_and_no_more():
     storage = Sharing()
-    await admitted(pinning(StoredPins(storage)), READ)
+    await admitted(pinning(StoredPins.of(storage)), READ)
     storage.ttls.clear()
-    await admitted(pinning(StoredPins(storage)), READ)
+    await admitted(pinning(StoredPins.of(storage)), READ)
     assert storage.ttls == {}, "they were written on this day"
     for written in (time.time() - RENEWED_SECONDS - 1, time.time() + RENEWED_SECONDS + 60):
         storage.values[KEY] = b"%d\n" % written + storage.values[KEY].partition(b"\n")[2]
-        await admitted(pinning(StoredPins(storage)), READ)
+        await admitted(pinning(StoredPins.of(storage)), READ)
         assert storage.ttls.pop(KEY) == KEPT_SECONDS
-        await admitted(pinning(StoredPins(storage)), READ)
+        await admitted(pinning(StoredPins.of(storage)), READ)
         assert storage.ttls == {}, "the next one need not"
-    assert (await admitted(pinning(StoredPins(storage)), EVIL))[1], "and they are what they were"
+    assert (await admitted(pinning(StoredPins.of(storage)), EVIL))[1], "and they are what they were"
 
 
 async def test_pins_that_can_be_read_but_not_renewed_are_good_all_the_same():
@@ -198,16 +198,16 @@ async def test_pins_that_can_be_read_but_not_renewed_are_good_all_the_same():
             raise StorageError("it is full")
 
     storage = Sharing()
-    await admitted(pinning(StoredPins(storage)), READ)
+    await admitted(pinning(StoredPins.of(storage)), READ)
     full = Full()
     full.values[KEY] = b"1\n" + storage.values[KEY].partition(b"\n")[2]
-    assert await StoredPins(full).load("alpha:f00") == await StoredPins(storage).load("alpha:f00") != {}
+    assert await StoredPins.of(full).load("alpha:f00") == await StoredPins.of(storage).load("alpha:f00") != {}
 
 
 async def test_pins_in_storage_are_packed():
     storage, tools = Sharing(), [tool(f"read_{number}", "Reads a file " * 10) for number in range(100)]
-    await admitted(pinning(StoredPins(storage)), *tools)
-    pins = await StoredPins(storage).load("alpha:f00")
+    await admitted(pinning(StoredPins.of(storage)), *tools)
+    pins = await StoredPins.of(storage).load("alpha:f00")
     assert set(pins) == {each["name"] for each in tools}
     assert len(storage.values[KEY]) < len(dumped(pins)) / 2
 
@@ -217,7 +217,7 @@ async def test_a_stored_value_that_is_damaged_says_which_one(value):
     storage = Sharing()
     storage.values[KEY] = value
     with pytest.raises(StorageError, match="the value of mcp-gateway:1:pins:alpha:f00 cannot be read"):
-        await StoredPins(storage).load("alpha:f00")
+        await StoredPins.of(storage).load("alpha:f00")
 
 
 async def test_only_a_storage_that_is_shared_keeps_them_and_files_do_otherwise(tmp_path):
@@ -266,6 +266,47 @@ async def test_with_block_pins_that_cannot_be_read_withhold_everything():
     offer, _ = await admitted(pinning(Broken(reads=False), "block"), READ)
     assert offer.tools == ()
     assert "cannot be read" in offer.withheld["read"]
+
+
+class Away(Sharing):
+    """A storage that several gateways share, which is away for a while."""
+
+    def __init__(self):
+        super().__init__()
+        self.away = False
+
+    async def get(self, key):
+        if self.away:
+            raise StorageError("it is away")
+        return await super().get(key)
+
+    async def set(self, key, value, *, ttl=None):
+        if self.away:
+            raise StorageError("it is away")
+        await super().set(key, value, ttl=ttl)
+
+
+async def test_pins_that_could_not_be_read_are_never_replaced_so_a_change_is_noticed_once_they_can():
+    storage = Away()
+    await admitted(pinning(StoredPins.of(storage)), READ)
+    later = pinning(StoredPins.of(storage))
+    storage.away = True
+    assert (await admitted(later, EVIL))[1] == [], "nobody can tell"
+    storage.away = False
+    _, told = await admitted(later, EVIL)
+    assert "Reads a file" in told[0]["change"]
+    assert (await StoredPins.of(storage).load("alpha:f00"))["read"].known == (hash_of(READ),)
+
+
+@pytest.mark.parametrize("mode", ["warn", "block"])
+async def test_pins_that_are_damaged_are_no_reason_to_trust_and_are_left_for_people_to_look_at(mode):
+    storage = Sharing()
+    storage.values[KEY] = damaged = b"1\n" + zlib.compress(b"0" * 1000)
+    with structlog.testing.capture_logs() as logs:
+        offer = await pinning(StoredPins.of(storage), mode).admitted(spec(), Offer("alpha", (READ,)))
+    assert bool(offer.tools) == (mode == "warn")
+    assert any(KEY in entry.get("reason", "") for entry in logs)
+    assert storage.values[KEY] == damaged
 
 
 @pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"tools": 3}', b'{"tools": {"a": {}}}', b"\xff", b"[" * 100_000])
@@ -355,7 +396,7 @@ async def test_replicas_share_what_they_have_pinned_and_what_was_approved(gatewa
         async with gateway({"alpha": Remote(EVIL)}, environ, storage=storage) as second:
             assert (await second.gateway.discover("alpha", ANONYMOUS)).tools == ()
             (key,) = [key for key in storage.values if ":pins:" in key]
-            name, shelf = key.removeprefix(PREFIX), StoredPins(storage)
+            name, shelf = key.removeprefix(PREFIX), StoredPins.of(storage)
             await shelf.save(name, {"read": (await shelf.load(name))["read"].approved()})
             assert (await second.gateway.discover("alpha", ANONYMOUS)).tools == (EVIL,)
 

@@ -8,6 +8,7 @@ import pytest
 
 from mcp_gateway.compartment import Compartment
 from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, Surroundings
+from mcp_gateway.steady import Steady
 
 from .house import ask, client
 from .plugins import Shelf, Words, provider
@@ -98,7 +99,7 @@ def mcp_gateway_rankers():
 
 async def test_a_compartment_sees_its_own_keys_only():
     whole = Shelf()
-    one, two = Compartment(whole, "ranker:one:"), Compartment(whole, "ranker:two:")
+    one, two = (Compartment(whole, f"ranker:{name}:", Steady(whole)) for name in ("one", "two"))
     await one.set("key", b"1", ttl=5.0)
     await two.set("key", b"2")
     assert (await one.get("key"), await two.get("key")) == (b"1", b"2")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import time
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,86 @@ def test_a_redis_that_is_away_at_the_start_is_a_warning(workshop: Workshop, tmp_
     warning = gateway.wait_for("storage does not work; the gateway goes on without sharing definitions")
     assert warning["level"] == "warning"
     assert search(gateway.url)["tools"][0]["tool_name"] == "plain__echo"
+
+
+@contextmanager
+def frozen_redis(folder: Path) -> Iterator[int]:
+    """Have a real Redis whose process is stopped: it is connected to, and never answers."""
+    port = free_port()
+    with redis_server(folder, port) as popen:
+        popen.send_signal(signal.SIGSTOP)
+        try:
+            yield port
+        finally:
+            popen.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def black_hole(_: Path) -> Iterator[int]:
+    """Have an address at which nobody even says that there is nothing: connecting never ends."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as stack:
+        port = int(server.getsockname()[1])
+        for _number in range(4):  # fill the queue of those who wait to be let in
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.mark.parametrize("servers", [1, 20])
+@pytest.mark.parametrize("away", [frozen_redis, black_hole])
+def test_a_redis_that_never_answers_delays_no_first_search(
+    workshop: Workshop, tmp_path: Path, away: Callable[[Path], AbstractContextManager[int]], servers: int
+) -> None:
+    url, _ = workshop.plain_http()
+    config = workshop.config(*({"name": f"plain{number}", "url": url} for number in range(servers)))
+    with away(tmp_path) as port:
+        gateway = workshop.listening(config, **shared(port))
+        began = time.monotonic()
+        found = search(gateway.url)
+        seconds = time.monotonic() - began
+    assert found["tools"][0]["tool_name"].endswith("__echo")
+    assert found["servers"] == []
+    assert seconds < 8, "each wait for it came on top of the others, which was more than ten seconds"
+
+
+def test_what_was_withheld_while_pins_could_not_be_read_comes_back_with_redis(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    config = workshop.config({"name": "plain", "url": workshop.plain_http()[0]})
+    port = free_port()
+    gateway = workshop.listening(config, GATEWAY_PINNING="block", **shared(port))
+    found = search(gateway.url)
+    assert found["tools"] == []
+    assert "withheld" in found["servers"][0]
+    with redis_server(tmp_path, port):
+        until(lambda: search(gateway.url)["tools"], "its tools are there")
+
+
+def test_a_bomb_in_redis_is_refused_with_its_key_and_takes_no_memory(
+    workshop: Workshop, tmp_path: Path, port: int
+) -> None:
+    config = workshop.config({"name": "plain", "url": workshop.plain_http()[0]})
+    first = workshop.listening(config, **shared(port))
+    assert search(first.url)["tools"]
+    first.end()
+    packing, zeros = zlib.compressobj(9), b"0" * (1 << 20)
+    bomb = b"".join([*(packing.compress(zeros) for _ in range(1300)), packing.flush()])
+    with Redis(port=port) as redis:
+        keys = [key for key in redis.keys("*") if b":pins:" in key or b":offer:" in key]
+        assert len(keys) == 2
+        for key in keys:
+            redis.set(key, redis.get(key).partition(b"\n")[0] + b"\n" + bomb)
+    second = workshop.listening(config, GATEWAY_PINNING="block", **shared(port))
+    found = search(second.url)
+    assert found["tools"] == [], "nobody can tell whether its definitions have changed"
+    pins, offer = sorted(keys)
+    said = second.wait_for("stored definitions cannot be read; asking the server")
+    assert (said["key"], said["reason"]) == (offer.decode(), "it is larger than 128 MiB")
+    said = second.wait_for("pins cannot be kept; changes of definitions are noticed within this run only")
+    assert f"the value of {pins.decode()} cannot be read: it is larger than 128 MiB" in said["reason"]
+    peak = next(line for line in Path(f"/proc/{second.popen.pid}/status").read_text().splitlines() if "VmHWM" in line)
+    assert int(peak.split()[1]) < 700_000, "KiB, where it was far more than a million"
 
 
 def test_a_redis_that_goes_away_and_comes_back_is_survived(workshop: Workshop, tmp_path: Path) -> None:

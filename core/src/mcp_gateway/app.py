@@ -33,7 +33,6 @@ from mcp_gateway.plugin import (
     OneClient,
     Ranker,
     ServerTransport,
-    StorageBackend,
     Surroundings,
 )
 from mcp_gateway.recovery import Recovery
@@ -75,7 +74,8 @@ async def running(settings: Settings, servers: ServerFile, *, later: bool = Fals
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(opened(settings.storage))
-        rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, storage)}
+        steady = Steady(storage)
+        rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, steady)}
         load = Load(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
         fitting = await enter(open_fitting(servers.specs))
         registry = Registry.of(servers.specs, servers.disabled, servers.notices)
@@ -85,8 +85,8 @@ async def running(settings: Settings, servers: ServerFile, *, later: bool = Fals
         pool.breakers.states = registry.states
         tasks = await enter(_background())
         access = Access(fitting.strategies, fitting.client_transports)
-        steady = Steady(storage)
-        pinning = Pinning(environment.pinning, open_shelf(storage, environment.state), lambda: registry.catalogue)
+        shelf = open_shelf(storage, environment.state, steady)
+        pinning = Pinning(environment.pinning, shelf, lambda: registry.catalogue)
         shared = Shared(registry, Definitions(steady, environment.tool_ttl), Replicas(steady, tasks), pinning)
         discovery = Discovery(registry, access, pool, shared, tasks)
         personal = Personal(registry, environment.idle_timeout)
@@ -112,11 +112,11 @@ def _results(environment: Environment) -> Results:
     return Results(environment.max_result_bytes, environment.overflow == "cut", environment.kept_bytes)
 
 
-def _rankers(settings: Settings, storage: StorageBackend) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
+def _rankers(settings: Settings, steady: Steady) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
     """Return every ranker with what is around it: all the others, and a part of the storage."""
     for name, bound in settings.rankers.items():
         others = {other: found for other, found in settings.rankers.items() if other != name}
-        yield name, bound, Surroundings(Compartment(storage, f"{PREFIX}{name}:"), others)
+        yield name, bound, Surroundings(Compartment(steady.storage, f"{PREFIX}{name}:", steady), others)
 
 
 @asynccontextmanager

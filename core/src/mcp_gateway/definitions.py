@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,6 +16,7 @@ import structlog
 from mcp_gateway.catalogue import Hint, Offer
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.kinds import KINDS, TOOLS
+from mcp_gateway.packing import TooLarge, pack, unpack
 from mcp_gateway.steady import Steady
 from mcp_gateway.written import Named, as_bytes
 
@@ -27,6 +27,12 @@ PREFIX = "mcp-gateway:5:"
 
 KEPT_SECONDS = 86400.0
 """How long definitions stay in storage at least: a start finds the old ones while the servers are asked."""
+
+
+_FORM = "it is not of the form that a gateway writes"
+
+MAX_OFFER_BYTES = 128 << 20
+"""How large what one server offers may be in storage, once it is unpacked; larger ones are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,8 @@ class Definitions:
         digest, body = await anyio.to_thread.run_sync(_packed, offer)
         stamp = Stamp(digest, offer.fetched, turn)
         written = json.dumps(asdict(stamp)).encode()
-        await self.steady.attempt(partial(self._write, spec, written, body), None)
+        if body is not None:
+            await self.steady.attempt(partial(self._write, spec, written, body), None)
         return stamp
 
     async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
@@ -104,14 +111,19 @@ def _key(what: str, spec: ServerSpec) -> str:
     return f"{PREFIX}{what}:{identity(spec)}"
 
 
-def _packed(offer: Offer) -> tuple[str, bytes]:
-    """Return the digest of all that a server said, and that in few bytes."""
-    digest, packing = blake2b(digest_size=16), zlib.compressobj(1)
-    packed: list[bytes] = []
-    for part in _body(offer):  # all of it at once would take many times as much memory for a moment
-        digest.update(part)
-        packed.append(packing.compress(part))
-    return digest.hexdigest(), b"".join([*packed, packing.flush()])
+def _packed(offer: Offer) -> tuple[str, bytes | None]:
+    """Return the digest of all that a server said, and that in few bytes unless nobody could read it."""
+    digest, size = blake2b(digest_size=16), 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal size
+        for part in _body(offer):
+            digest.update(part)
+            size += len(part)
+            yield part
+
+    packed = pack(parts())
+    return digest.hexdigest(), packed if size <= MAX_OFFER_BYTES else None
 
 
 def _body(offer: Offer) -> Iterator[bytes]:
@@ -131,8 +143,11 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
     """Read a stored value; one that is not of this form is as good as none."""
     head, _, body = value.partition(b"\n")
     stamp = read_stamp(head)
+    if stamp is None:
+        _complain(spec, _FORM)
+        return None
     try:
-        kept: Any = json.loads(zlib.decompress(body))
+        kept: Any = json.loads(unpack(body, MAX_OFFER_BYTES))
         offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in KINDS}
         offered |= {TOOLS.name: tuple(map(Named, offered[TOOLS.name]))}
         offer = Offer(
@@ -142,13 +157,16 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
             hello=dict(kept["hello"]),
             told=dict(kept["told"]),
             hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
-            fetched=stamp.fetched if stamp else 0.0,
+            fetched=stamp.fetched,
             namespace=spec.namespace,
             withheld={},
         )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, zlib.error):
-        offer = None
-    if offer is None or stamp is None:
-        log.warning("stored definitions cannot be read; asking the server", server=spec.name)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        _complain(spec, str(error) if isinstance(error, TooLarge) else _FORM)
         return None
     return Stored(offer, stamp)
+
+
+def _complain(spec: ServerSpec, why: str) -> None:
+    key = _key("offer", spec)
+    log.warning("stored definitions cannot be read; asking the server", server=spec.name, key=key, reason=why)

@@ -124,9 +124,7 @@ class Discovery:
 
     def announced(self, key: Borrower, method: str, _params: Json) -> None:
         """Take note that a server announced something; if what it offers changed, ask again."""
-        if method not in LIST_CHANGED:
-            return
-        if self.registry.is_current(key.spec):
+        if method in LIST_CHANGED and self.registry.is_current(key.spec):
             self._begin(key.spec, self.host).changed = True
 
     def configured(self, spec: ServerSpec) -> None:
@@ -288,7 +286,8 @@ class Discovery:
     def _missed(self) -> None:
         """Look for what other replicas may have said while they were not heard."""
         for spec in self.registry.specs.values():
-            self._begin(spec, self.host).news = True
+            offer, run = self.registry.catalogue.servers.get(spec.name), self._begin(spec, self.host)
+            run.news, run.due = True, run.due or bool(offer and offer.withheld)  # its pins may be read now
 
     def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         if not self.registry.is_current(spec):

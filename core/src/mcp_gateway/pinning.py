@@ -31,7 +31,8 @@ class Pinning:
 
     What a caller's own credentials show has pins of its own, with hashes in the place of what
     it says; they are the same for all callers, so a definition that another caller was shown is known.
-    `_kept` are the pins as they were last, packed: they are needed once the shelf fails.
+    `_kept` are the pins as they were last, packed: they are needed once the shelf fails. What is `_unread` on the shelf
+    is never replaced: it may say that a definition has changed.
     """
 
     mode: PinningMode
@@ -39,6 +40,7 @@ class Pinning:
     seen: Callable[[], Catalogue]
     _kept: dict[str, bytes] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set)
     _told: dict[tuple[str, str], int] = field(default_factory=dict)
     _failing: bool = False
 
@@ -56,7 +58,7 @@ class Pinning:
             after, self._kept[name] = _compared(before, offer.tools, others, own)
         else:
             after, self._kept[name] = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
-        if after != before or name in self._unsaved:
+        if name not in self._unread and (after != before or name in self._unsaved):
             await self._keep(name, after)
         self._tell(spec, before, after)
         return self._without_changed(offer, after) if self.mode == "block" else offer
@@ -67,8 +69,10 @@ class Pinning:
             try:
                 found = await self.shelf.load(name)
             except StorageError as error:
+                self._unread.add(name)
                 self._complain(error)
             else:
+                self._unread.discard(name)
                 self._failing = False
                 return found
         if name in self._kept:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_gateway.catalogue import Definition
+from mcp_gateway.packing import pack, unpack
 from mcp_gateway.written import Written, read
 
 PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
@@ -19,6 +19,9 @@ PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annota
 
 MAX_PINS = 20_000
 """How many tools of one server are remembered."""
+
+MAX_PINS_BYTES = 128 << 20
+"""How large the pins of one server may be once they are unpacked: twice the largest list, as it was and as it is."""
 
 _MAX_FIELDS, _MAX_FIELD, _MAX_SHOWN, _MAX_SAID, _AROUND = 200, 2000, 4, 60, 20
 _MAX_KNOWN = 20
@@ -113,8 +116,7 @@ def lines(pins: Pins) -> Iterator[bytes]:
 
 def packed(pins: Pins) -> bytes:
     """Write pins in few bytes."""
-    packing = zlib.compressobj(1)
-    return b"".join([*map(packing.compress, lines(pins)), packing.flush()])
+    return pack(lines(pins))
 
 
 def unpacked(value: bytes) -> Pins:
@@ -124,10 +126,7 @@ def unpacked(value: bytes) -> Pins:
         ValueError: it is something else.
 
     """
-    try:
-        return loaded(zlib.decompress(value))
-    except zlib.error as error:
-        raise ValueError("these are no pins") from error
+    return loaded(unpack(value, MAX_PINS_BYTES))
 
 
 def loaded(value: bytes) -> Pins:

@@ -7,17 +7,19 @@ beside the configuration, which may be read-only, and which is other people's to
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from mcp_gateway.config.folders import state_folder
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pins import Pins, lines, loaded, packed, unpacked
-from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError
+from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError, write_file
+from mcp_gateway.plugin.files import remove_unfinished
+from mcp_gateway.steady import STORAGE_SECONDS, Steady
 
 PREFIX = "mcp-gateway:1:pins:"
 """Begins every key; the number is the version of the values' form."""
@@ -27,8 +29,6 @@ KEPT_SECONDS = 400 * 86400.0
 
 RENEWED_SECONDS = 86400.0
 """How old pins may be before whoever uses them next has them kept for `KEPT_SECONDS` from then."""
-
-_SECONDS = 5.0
 
 
 class PinShelf(Protocol):
@@ -48,21 +48,24 @@ class StoredPins:
     """Pins in a storage backend, packed, behind the time of writing: of many replicas one a day renews them."""
 
     storage: StorageBackend
+    steady: Steady
+
+    @classmethod
+    def of(cls, storage: StorageBackend, steady: Steady | None = None) -> StoredPins:
+        """Keep pins in a storage, which `steady` knows to work or not."""
+        return cls(storage, steady or Steady(storage, probe=STORAGE_SECONDS))
 
     async def load(self, name: str) -> Pins:
         """Return what is kept, and see that it stays."""
         import anyio.to_thread
 
         try:
-            with anyio.fail_after(_SECONDS):
-                value = await self.storage.get(PREFIX + name)
+            value = await self.steady.call(partial(self.storage.get, PREFIX + name))
             written, pins = (time.time(), {}) if value is None else await anyio.to_thread.run_sync(_unpacked, value)
         except ValueError as error:
             raise StorageError(
                 f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
             ) from None
-        except Exception as error:  # noqa: BLE001  # a border with foreign code
-            raise _as_storage_error(error) from None
         if abs(time.time() - written) > RENEWED_SECONDS:
             with suppress(StorageError):  # they were read; the next use tries again
                 await self.save(name, pins)
@@ -72,11 +75,8 @@ class StoredPins:
         """Keep pins until nobody has used them for `KEPT_SECONDS`."""
         import anyio.to_thread
 
-        try:
-            with anyio.fail_after(_SECONDS):
-                await self.storage.set(PREFIX + name, await anyio.to_thread.run_sync(_packed, pins), ttl=KEPT_SECONDS)
-        except Exception as error:  # noqa: BLE001  # a border with foreign code
-            raise _as_storage_error(error) from None
+        packed = await anyio.to_thread.run_sync(_packed, pins)
+        await self.steady.call(partial(self.storage.set, PREFIX + name, packed, ttl=KEPT_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,11 @@ class FiledPins:
     """Pins in files, one a server, each replaced whole."""
 
     folder: Path
+
+    @property
+    def pins(self) -> Path:
+        """The folder of their files."""
+        return self.folder / "pins"
 
     async def load(self, name: str) -> Pins:
         """Return what is kept."""
@@ -110,17 +115,13 @@ class FiledPins:
             raise StorageError(f"{path} cannot be read: {error}; delete it to begin anew") from None
 
     def _save(self, name: str, pins: Pins) -> None:
-        path = self._path(name)
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".new", delete=False) as file:
-                file.writelines(lines(pins))
-            Path(file.name).replace(path)
-        except OSError as error:
-            raise StorageError(f"{path} cannot be written: {error.strerror}; set GATEWAY_STATE_DIR") from None
+            write_file(self._path(name), lines(pins))
+        except StorageError as error:
+            raise StorageError(f"{error}; make room, or set GATEWAY_STATE_DIR") from None
 
     def _path(self, name: str) -> Path:
-        return self.folder / "pins" / f"{name.replace(':', '-')}.json"
+        return self.pins / f"{name.replace(':', '-')}.json"
 
 
 def pin_name(spec: ServerSpec, *, own: bool) -> str:
@@ -128,11 +129,13 @@ def pin_name(spec: ServerSpec, *, own: bool) -> str:
     return f"{spec.name}:{spec.fingerprint}{':own' if own else ''}"
 
 
-def open_shelf(storage: StorageBackend, folder: Path | None) -> PinShelf:
+def open_shelf(storage: StorageBackend, folder: Path | None, steady: Steady | None = None) -> PinShelf:
     """Return where pins are kept beside this storage backend, and with this `GATEWAY_STATE_DIR`."""
     if isinstance(storage, LeasingStorage | AnnouncingStorage):
-        return StoredPins(storage)
-    return FiledPins(folder or state_folder())
+        return StoredPins.of(storage, steady)
+    shelf = FiledPins(folder or state_folder())
+    remove_unfinished(shelf.pins)
+    return shelf
 
 
 def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
@@ -152,9 +155,3 @@ def _unpacked(value: bytes) -> tuple[float, Pins]:
     """Return when pins were written, and what they are; a `ValueError` says that these are none."""
     written, _, body = value.partition(b"\n")
     return float(written), unpacked(body)
-
-
-def _as_storage_error(error: Exception) -> StorageError:
-    if isinstance(error, StorageError):
-        return error
-    return StorageError(f"no answer within {_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__)

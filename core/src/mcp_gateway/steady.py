@@ -16,8 +16,11 @@ log = structlog.get_logger(__name__)
 STORAGE_SECONDS = 5.0
 """How long the gateway waits for the storage backend before it goes on without."""
 
-SLOW_SECONDS, REST_SECONDS = 1.0, 5.0
-"""A failure that took so long is not waited for again in the time after it."""
+PROBE_SECONDS = 1.0
+"""How long it waits for one that has not answered yet, or failed the last time: a search may be waiting, too."""
+
+SLOW_SECONDS, REST_SECONDS, LONGEST_REST = 0.5, 5.0, 60.0
+"""A failure that took so long is not waited for again for a while, and for twice as long each time."""
 
 AT_A_TIME = 16
 """How many requests are under way at once. The others wait, which is not the storage's fault: it is not timed."""
@@ -27,25 +30,45 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(slots=True)
 class Steady:
-    """A storage backend that may fail: warned of once, and good news once."""
+    """A storage backend that may fail: warned of once, and good news once.
+
+    `probe` is how many seconds one may take that is not known to work.
+    """
 
     storage: StorageBackend
+    probe: float | None = None
     _failing: bool = field(default=False)
+    _proven: bool = field(default=False)
+    _rest: float = field(default=0.0)
     _rests_until: float = field(default=float("-inf"))
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
     async def attempt(self, deed: Callable[[], Awaitable[ResultT]], otherwise: ResultT) -> ResultT:
         """Return what `deed` gives, or `otherwise` if it fails."""
+        try:
+            return await self.call(deed)
+        except StorageError:
+            return otherwise
+
+    async def call(self, deed: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Return what `deed` gives.
+
+        Raises:
+            StorageError: it failed; or it did a moment ago, after a long wait, and is not tried.
+
+        """
         async with self._free:
             began = anyio.current_time()
             if began < self._rests_until:
-                return otherwise
+                raise StorageError("it did not answer a moment ago, and is left alone for a while")
+            seconds = STORAGE_SECONDS if self._proven else self._probe_seconds
             try:
-                with anyio.fail_after(STORAGE_SECONDS):
+                with anyio.fail_after(seconds):
                     result = await deed()
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-                self._failed(error, slow=anyio.current_time() - began >= SLOW_SECONDS)
-                return otherwise
+                why = reason(error, seconds)
+                self._failed(why, slow=anyio.current_time() - began >= min(SLOW_SECONDS, seconds))
+                raise StorageError(why) from None
         self.works()
         return result
 
@@ -53,18 +76,25 @@ class Steady:
         """Take note that it works."""
         if self._failing:
             log.info("storage works again")
-        self._failing, self._rests_until = False, float("-inf")
+        self._failing, self._proven, self._rest, self._rests_until = False, True, 0.0, float("-inf")
 
-    def _failed(self, error: Exception, *, slow: bool) -> None:
-        if slow:
-            self._rests_until = anyio.current_time() + REST_SECONDS
+    @property
+    def _probe_seconds(self) -> float:
+        return min(PROBE_SECONDS, STORAGE_SECONDS) if self.probe is None else self.probe
+
+    def _failed(self, why: str, *, slow: bool) -> None:
+        self._proven = False
+        now = anyio.current_time()
+        if slow and now >= self._rests_until:  # of many that waited at the same time, the first counts
+            self._rest = min(self._rest * 2, LONGEST_REST) if self._rest else REST_SECONDS
+            self._rests_until = now + self._rest
         if not self._failing:
-            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=reason(error))
+            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=why)
         self._failing = True
 
 
-def reason(error: Exception) -> str:
+def reason(error: Exception, seconds: float = STORAGE_SECONDS) -> str:
     """Say what went wrong; the words of an error that is not ours may hold a secret."""
     if isinstance(error, StorageError):
         return str(error)
-    return f"no answer within {STORAGE_SECONDS:g} s" if isinstance(error, TimeoutError) else type(error).__name__
+    return f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else type(error).__name__

@@ -1,4 +1,5 @@
 import stat
+import subprocess
 import sys
 import time
 from importlib import import_module
@@ -68,6 +69,48 @@ def test_a_key_that_is_none_is_refused_without_showing_it(tmp_path):
     with pytest.raises(ConfigError, match=r"GATEWAY_OAUTH_KEY.*32 random bytes") as caught:
         cipher("s3cr3t", tmp_path)
     assert "s3cr3t" not in str(caught.value)
+
+
+def written_without_room(folder, code):
+    """Run Python in a process whose files may not grow; return what it prints."""
+    start = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    names = "from pathlib import Path; from mcp_gateway_auth_oauth.vault import Login, Vault\n"
+    command = [sys.executable, "-c", f"{start}{names}folder = Path(sys.argv[1])\n{code}", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="by the means of POSIX")
+def test_a_login_that_cannot_be_written_is_good_for_this_process_and_leaves_nothing(tmp_path):
+    key = Fernet.generate_key().decode()
+    Vault.of("crm", URL, tmp_path, key).write(login("old"))
+    before = {path.name for path in tmp_path.iterdir()}
+    code = f"""
+import logging; logging.basicConfig()
+vault = Vault.of("crm", {URL!r}, folder, {key!r})
+print(vault.read().access)
+for access in ("new", "newer"):
+    vault.write(Login.model_validate_json({login("new").model_dump_json()!r}.replace('"new"', f'"{{access}}"')))
+    print(vault.read().access)
+"""
+    done = written_without_room(tmp_path, code)
+    assert done.stdout.split() == ["old", "new", "newer"]
+    assert ".login cannot be written: a file may not grow so large here; the login is kept in memory" in done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert Vault.of("crm", URL, tmp_path, key).read().access == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="by the means of POSIX")
+def test_a_key_that_cannot_be_written_is_an_error_that_names_it_and_leaves_nothing(tmp_path):
+    code = f"""
+from mcp_gateway.plugin import ConfigError
+try:
+    Vault.of("crm", {URL!r}, folder, None)
+except ConfigError as error:
+    print(error)
+"""
+    said = written_without_room(tmp_path, code).stdout
+    assert f"the key for OAuth tokens cannot be kept: {tmp_path}/{KEY_FILE} cannot be written" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):

@@ -14,6 +14,7 @@ from mcp_gateway.plugin.errors import (
     ServerUnavailable,
     StorageError,
 )
+from mcp_gateway.plugin.files import write_file
 from mcp_gateway.plugin.framing import to_line
 from mcp_gateway.plugin.halves import mended
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
@@ -114,4 +115,5 @@ __all__ = [
     "is_link_local",
     "mended",
     "to_line",
+    "write_file",
 ]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin import ConfigError, StorageError, write_file
 
 log = logging.getLogger(__name__)
 
@@ -69,13 +68,10 @@ def _from_keyring() -> bytes | None:
 def _written(path: Path) -> bytes:
     """Make a key and write it to a new file; if another process was faster, return its key."""
     key = Fernet.generate_key()
-    made = path.with_name(f"{KEY_FILE}.{os.getpid()}")
-    with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key)
     try:
-        os.link(made, path)
+        write_file(path, [key], replace=False)
     except FileExistsError:
-        key = path.read_bytes().strip()
-    finally:
-        made.unlink()
+        return path.read_bytes().strip()
+    except StorageError as error:
+        raise ConfigError(f"the key for OAuth tokens cannot be kept: {error}") from None
     return key

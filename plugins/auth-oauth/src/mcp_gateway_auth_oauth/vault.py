@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
 from pydantic import BaseModel, ValidationError
 
-from mcp_gateway.plugin import ConfigError, ServerUnavailable
+from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
 from mcp_gateway_auth_oauth.ciphers import cipher
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,6 @@ LOCK_SECONDS = 60.0
 """How long to wait for another process that is just refreshing the same tokens."""
 
 _EARLY_SECONDS = 60.0
-_PAUSES = (0.01, 0.05, 0.25)
 
 
 class Login(BaseModel):
@@ -54,7 +53,7 @@ class Vault:
 
     path: Path
     fernet: Fernet
-    _cached: tuple[tuple[int, int], Login] | None = None
+    _cached: tuple[tuple[int, int] | None, Login] | None = None
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     @classmethod
@@ -75,14 +74,12 @@ class Vault:
 
     def read(self) -> Login:
         """Return the login; an empty one if there is none that can be read."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
+        stamp = self._stamp()
+        if self._cached is not None and self._cached[0] == stamp:
+            return self._cached[1]
+        if stamp is None:
             return Login()
-        stamp = (found.st_mtime_ns, found.st_ino)
         try:
-            if self._cached is not None and self._cached[0] == stamp:
-                return self._cached[1]
             login = Login.model_validate_json(self.fernet.decrypt(self.path.read_bytes()))
         except (OSError, InvalidToken, ValidationError) as error:
             log.warning("%s cannot be read (%s): a new login is needed", self.path, type(error).__name__)
@@ -90,13 +87,21 @@ class Vault:
         self._cached = (stamp, login)
         return login
 
+    def _stamp(self) -> tuple[int, int] | None:
+        """Return what tells one content of the file from another; None if there is no file."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
     def write(self, login: Login) -> None:
-        """Replace the login, whole or not at all."""
-        data = self.fernet.encrypt(login.model_dump_json().encode())
-        made = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        _replace(made, self.path)
+        """Replace the login, whole or not at all; one that cannot be written is good for this process."""
+        try:
+            write_file(self.path, [self.fernet.encrypt(login.model_dump_json().encode())])
+        except StorageError as error:
+            log.warning("%s; the login is kept in memory until this gateway ends", error)
+            self._cached = (self._stamp(), login)  # the old refresh token may be worth nothing any more
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -116,16 +121,6 @@ class Vault:
                 yield
             finally:
                 lock.release()
-
-
-def _replace(made: Path, path: Path) -> None:
-    """Put a file in the place of another one; on Windows that fails while somebody reads the other."""
-    for pause in _PAUSES:
-        with suppress(PermissionError):
-            made.replace(path)
-            return
-        time.sleep(pause)
-    made.replace(path)
 
 
 def _usual_folder() -> Path:

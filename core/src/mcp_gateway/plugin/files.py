@@ -1,0 +1,123 @@
+"""Files that are written whole or not at all, and leave nothing behind when that fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from mcp_gateway.plugin.errors import StorageError
+
+_UNFINISHED = ".new"
+_ABANDONED_SECONDS = 3600.0
+"""How old an unfinished file must be to be taken for abandoned where files cannot be locked."""
+
+_PAUSES = (0.01, 0.05, 0.25)
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full: the quota is used up",
+    errno.EFBIG: "a file may not grow so large here",
+}
+
+
+def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> None:
+    """Write a file for its owner only, whole or not at all.
+
+    The folder is made if need be. What killed processes have left unfinished there is removed.
+
+    Raises:
+        FileExistsError: it is there already, and is not to be replaced.
+        StorageError: it cannot be written; it is as it was before.
+
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_unfinished(path.parent, f"*{path.suffix}.*{_UNFINISHED}")
+        with _unfinished(path) as made:
+            with made:
+                made.writelines(parts)
+                made.flush()
+                os.fsync(made.fileno())  # some file systems only notice here that they are full
+                if sys.platform != "win32":  # there, an open file cannot be renamed
+                    _settle(Path(made.name), path, replace=replace)
+            if sys.platform == "win32":
+                _settle(Path(made.name), path, replace=replace)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and not replace and path.exists():
+            raise
+        reason = _FULL.get(error.errno or 0) or error.strerror or type(error).__name__
+        raise StorageError(f"{path} cannot be written: {reason}") from None
+
+
+def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
+    """Remove files that nobody is writing any more."""
+    with suppress(OSError):
+        for found in list(folder.glob(pattern)):
+            with suppress(OSError):
+                _remove_abandoned(found)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[IO[bytes]]:
+    """Make a file beside another one, locked as long as it is open, and see that it does not stay."""
+    while True:
+        made = tempfile.NamedTemporaryFile(  # noqa: SIM115  # it is closed by whoever writes it
+            dir=path.parent, prefix=f"{path.name}.", suffix=_UNFINISHED, delete=False
+        )
+        try:
+            _lock(made.fileno(), wait=True)
+            if Path(made.name).exists():  # nobody took it for abandoned before it was locked
+                yield made.file
+                return
+        finally:
+            try:
+                made.close()
+            finally:
+                Path(made.name).unlink(missing_ok=True)
+
+
+def _settle(made: Path, path: Path, *, replace: bool) -> None:
+    """Give a file its name; on Windows that fails while somebody reads the one that has it."""
+    if not replace:
+        os.link(made, path)
+        return
+    for pause in _PAUSES:
+        with suppress(PermissionError):
+            made.replace(path)
+            return
+        time.sleep(pause)
+    made.replace(path)
+
+
+def _remove_abandoned(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        locked = _lock(descriptor, wait=False)
+        old = time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_SECONDS
+        if sys.platform != "win32" and (locked or (locked is None and old)):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+    if sys.platform == "win32":
+        path.unlink()  # which fails while somebody has it open
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool | None:
+    """Lock a file; False if another process has, None where files cannot be locked."""
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
