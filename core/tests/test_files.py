@@ -59,13 +59,16 @@ FULL = """
 def test_a_full_disk_is_said_with_the_file_which_stays_as_it_was_and_nothing_is_left_behind(tiny_disk):
     folder, wrapped = tiny_disk
     said = run(FULL, folder, wrapped=wrapped)
-    assert said == [f"{folder}/a.json cannot be written: the disk is full"] * 3 + ["old ['a.json']", "new ['a.json']"]
+    assert said == [f"{folder}/a.json cannot be written: the disk is full (No space left on device)"] * 3 + [
+        "old ['a.json']",
+        "new ['a.json']",
+    ]
 
 
 def test_a_limit_of_the_process_is_as_good_as_a_full_disk(tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
     said = run(limit + textwrap.dedent(FULL), tmp_path)
-    reason = f"{tmp_path}/a.json cannot be written: a file may not grow so large here"
+    reason = f"{tmp_path}/a.json cannot be written: a file may not grow so large here (File too large)"
     assert said == [reason] * 3 + ["old ['a.json']", "new ['a.json']"]
 
 
@@ -89,8 +92,8 @@ def test_pins_on_a_full_disk_say_so_and_stay(tiny_disk):
         asyncio.run(main())
     """
     said = run(code, folder, wrapped=wrapped)
-    full = f"{folder}/pins/a-1.json cannot be written: the disk is full; make room, or set GATEWAY_STATE_DIR"
-    assert said == [full, "True ['a-1.json']"]
+    full = f"{folder}/pins/a-1.json cannot be written: the disk is full (No space left on device)"
+    assert said == [f"{full}; make room, or set GATEWAY_STATE_DIR", "True ['a-1.json']"]
 
 
 def test_what_is_written_fails_for_any_reason_and_nothing_is_left_behind(tmp_path):

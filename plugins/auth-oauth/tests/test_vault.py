@@ -94,7 +94,10 @@ for access in ("new", "newer"):
 """
     done = written_without_room(tmp_path, code)
     assert done.stdout.split() == ["old", "new", "newer"]
-    assert ".login cannot be written: a file may not grow so large here; the login is kept in memory" in done.stderr
+    assert (
+        ".login cannot be written: a file may not grow so large here (File too large); the login is kept in memory"
+        in done.stderr
+    )
     assert {path.name for path in tmp_path.iterdir()} == before
     assert Vault.of("crm", URL, tmp_path, key).read().access == "old"
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin import ConfigError, StorageError, write_file
 
 FILE_NAME = "server_config.json"
 MAX_FILE_BYTES = 16 << 20
@@ -56,10 +54,9 @@ class TrustStore:
         """
         record = {"file": str(file), "sha256": sha256(content).hexdigest()}
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self._record(file), json.dumps(record).encode())
-        except OSError as error:
-            raise ConfigError(f"{self.folder}: trust cannot be remembered there: {error.strerror or error}") from None
+            write_file(self._record(file), [json.dumps(record).encode()])
+        except StorageError as error:
+            raise ConfigError(f"{self.folder}: trust cannot be remembered there: {error}") from None
 
     def remove(self, file: Path) -> bool:
         """Trust a file no longer; say whether it was trusted.
@@ -115,16 +112,3 @@ def _read_record(path: Path) -> dict[str, str]:
     if not isinstance(record, dict):
         return {}
     return {key: value for key, value in record.items() if isinstance(value, str)}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole, readable by its owner only, or leave what there was."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise

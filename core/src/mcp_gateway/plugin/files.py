@@ -21,7 +21,7 @@ _ABANDONED_SECONDS = 3600.0
 _PAUSES = (0.01, 0.05, 0.25)
 _FULL = {
     errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk is full: the quota is used up",
+    errno.EDQUOT: "the disk is full",
     errno.EFBIG: "a file may not grow so large here",
 }
 
@@ -51,7 +51,8 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
     except OSError as error:
         if isinstance(error, FileExistsError) and not replace and path.exists():
             raise
-        reason = _FULL.get(error.errno or 0) or error.strerror or type(error).__name__
+        said, full = error.strerror or type(error).__name__, _FULL.get(error.errno or 0)
+        reason = said if full is None else f"{full} ({said})"
         raise StorageError(f"{path} cannot be written: {reason}") from None
 
 
