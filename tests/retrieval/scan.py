@@ -23,7 +23,8 @@ def main() -> None:
     counts: Counter[str] = Counter()
     flagged = 0
     for tool in tools:
-        broken = scanned(tool, known - names[tool["server"]])
+        defined = {name: value for name, value in tool.items() if name not in ("id", "server")}
+        broken = scanned(defined, known - names[tool["server"]])
         counts.update(broken)
         flagged += bool(broken)
         if broken and "--show" in sys.argv:

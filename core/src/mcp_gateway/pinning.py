@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio.to_thread
@@ -14,15 +14,16 @@ from mcp_gateway.config.settings import PinningMode
 from mcp_gateway.pins import MAX_PINS, Pin, Pins, hash_of, kept_fields, packed, unpacked
 from mcp_gateway.pinshelf import PinShelf, pin_name
 from mcp_gateway.plugin import StorageError
-from mcp_gateway.scanner import distinctive, scanned
-from mcp_gateway.written import read
+from mcp_gateway.scanner import distinctive, scan_rest, scanned
+from mcp_gateway.written import as_bytes, read
 
 log = structlog.get_logger(__name__)
 
 MAX_TOLD = 3
 """How many changes of one tool are warned of; a tool that changes all the time is then told of at `debug` only."""
 
-_IN_A_THREAD = 50
+_IN_A_THREAD = 20_000
+"""How many bytes of definitions are looked at in a thread: about 10 ms of work."""
 
 
 @dataclass(slots=True)
@@ -46,7 +47,10 @@ class Pinning:
 
     async def admitted(self, spec: ServerSpec, offer: Offer, *, own: bool = False) -> Offer:
         """Return an offer as it may be seen: with `block`, without the tools that have changed and are not approved."""
-        if self.mode == "off" or not offer.tools:
+        if self.mode == "off":
+            return offer
+        await self._scan_rest(spec, offer)
+        if not offer.tools:
             return offer
         name = pin_name(spec, own=own)
         before = await self._before(name)
@@ -54,7 +58,7 @@ class Pinning:
             why = "the pins cannot be read, so nobody can tell whether its definition has changed; the log says why"
             return replace(offer, tools=(), withheld={tool["name"]: why for tool in offer.tools})
         others = self._others(offer.server)
-        if len(offer.tools) < _IN_A_THREAD:
+        if _is_short(offer.tools):
             after, self._kept[name] = _compared(before, offer.tools, others, own)
         else:
             after, self._kept[name] = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
@@ -62,6 +66,17 @@ class Pinning:
             await self._keep(name, after)
         self._tell(spec, before, after)
         return self._without_changed(offer, after) if self.mode == "block" else offer
+
+    async def _scan_rest(self, spec: ServerSpec, offer: Offer) -> None:
+        """Warn of what else than tools is suspicious, once a run."""
+        if _is_short((*offer.prompts, *offer.resources, *offer.templates, offer.hello)):
+            found = scan_rest(offer)
+        else:
+            found = await anyio.to_thread.run_sync(scan_rest, offer)
+        for part, rules in found.items():
+            if (spec.name, part) not in self._told:
+                self._told[spec.name, part] = 1
+                log.warning("suspicious definition", server=spec.name, part=part, rules=list(rules))
 
     async def _before(self, name: str) -> Pins | None:
         """Return the pins of a server; None if they are needed and cannot be read."""
@@ -135,6 +150,16 @@ class Pinning:
         return replace(
             offer, tools=tuple(tool for tool in offer.tools if tool["name"] not in changed), withheld=withheld
         )
+
+
+def _is_short(definitions: Sequence[Definition]) -> bool:
+    """Whether it takes no time worth mentioning to look at definitions."""
+    rest = _IN_A_THREAD
+    for definition in definitions:
+        rest -= len(as_bytes(definition))
+        if rest < 0:
+            return False
+    return True
 
 
 def _compared(

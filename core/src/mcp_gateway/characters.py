@@ -1,0 +1,78 @@
+"""Characters that people do not see or terminals obey, and how they are written out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, which `unicodedata` does not tell.
+IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What draws nothing: joiners, fillers, tags, variation selectors, marks of direction; for a regular expression."""
+
+JOINERS = "\u200c\u200d"
+"""What emoji, Persian and the scripts of India cannot be written without."""
+
+_LINES = "\u2028\u2029"
+_ANNOTATIONS = "\ufff9-\ufffb"
+_FORBIDDEN = rf"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_LINES}{_ANNOTATIONS}{IGNORABLE}"
+_IN_A_LINE = re.compile(rf"[\t\n{_FORBIDDEN}]")
+_IN_LINES = re.compile(rf"[{_FORBIDDEN}]")
+
+_EMOJI_STYLES = "\ufe0e\ufe0f"
+_KEYCAP = "\u20e3"
+# A joiner stands between letters of scripts without case (Arabic, Devanagari), their marks, or symbols: it shows there.
+_BEFORE_A_JOINER = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
+_AFTER_A_JOINER = frozenset({"Lo", "So"})
+
+
+def escape_line(text: str) -> str:
+    r"""Write out what could move the cursor, hide, or begin another line: `\x1b`, `\u202e`, `\n`."""
+    return text if _is_plain(text) else _IN_A_LINE.sub(_escape, text)
+
+
+def escape_lines(text: str) -> str:
+    """Write out the same of a text of several lines, but for its line breaks and tabs."""
+    return text if _is_plain(text) else _IN_LINES.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def escape_json(text: str) -> str:
+    """Write out in JSON what JSON itself lets pass; it reads as the same value."""
+    return text if _is_plain(text) else _IN_LINES.sub(lambda found: _as_json_escape(found[0]), text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _escape(found: re.Match[str]) -> str:
+    character, text, at = found[0], found.string, found.start()
+    if character in _EMOJI_STYLES and _is_after_a_symbol(text, at):
+        return character
+    if character in JOINERS and _is_between_letters(text, at):
+        return character
+    return ascii(character)[1:-1]
+
+
+def _is_after_a_symbol(text: str, at: int) -> bool:
+    if text[at + 1 : at + 2] == _KEYCAP:
+        return True
+    before = text[at - 1 : at]
+    return not before.isascii() and unicodedata.category(before)[0] in "SP"
+
+
+def _is_between_letters(text: str, at: int) -> bool:
+    before = text[at - 1 : at] if at else ""
+    if before and before in _EMOJI_STYLES:
+        before = text[at - 2 : at - 1]
+    after = text[at + 1 : at + 2]
+    if not before or not after or re.match(f"[{IGNORABLE}]", before):
+        return False
+    return unicodedata.category(before) in _BEFORE_A_JOINER and unicodedata.category(after) in _AFTER_A_JOINER
+
+
+def _as_json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
