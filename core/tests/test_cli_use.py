@@ -167,8 +167,27 @@ def test_a_call_that_fails_says_why(run, alpha, arguments, said):
     assert "error_code" not in err
 
 
-def test_what_a_server_says_does_not_command_the_terminal(run, alpha, monkeypatch):
-    alpha.answers["echo"] = text("\x1b]0;mine\x07hello\x9b2J\n\tthere")
-    assert run("call", "alpha__echo")[1] == "\x1b]0;mine\x07hello\x9b2J\n\tthere\n"
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert run("call", "alpha__echo")[1] == "]0;minehello2J\n\tthere\n"
+def test_what_a_server_says_does_not_command_the_terminal(run, alpha):
+    alpha.answers["echo"] = text("\x1b]0;mine\x07hello\x9b2J\r\n\tthere")
+    assert run("call", "alpha__echo")[1] == "\\x1b]0;mine\\x07hello\\x9b2J\n\tthere\n"
+
+
+def test_in_json_it_is_what_it_was_and_commands_nothing_either(run, alpha):
+    said = "\x1b[2J\x7f\x9b\u202e\u2028\U000e0041\ud800 é 👩\u200d💻"
+    alpha.answers["echo"] = text(said)
+    out = run("call", "alpha__echo", "--json")[1]
+    assert json.loads(out)["content"][0]["text"] == said
+    assert "\\u001b[2J\\u007f\\u009b\\u202e\\u2028\\udb40\\udc41\\ud800 é" in out
+
+
+def test_a_fault_of_the_gateway_is_shown_without_commands_too(run, alpha, monkeypatch):
+    def burst(*_):
+        raise RuntimeError("plugin says \x1b]0;mine\x07")
+
+    monkeypatch.setattr("mcp_gateway.cli.using._print_result", burst)
+    alpha.answers["echo"] = text("hello")
+    code, _, err = run("call", "alpha__echo")
+    assert code == 1
+    assert "Traceback (most recent call last)" in err
+    assert "RuntimeError: plugin says \\x1b]0;mine\\x07" in err
+    assert "\x1b" not in err

@@ -8,10 +8,12 @@ from typing import Any
 
 import structlog
 
+from mcp_gateway.characters import escape_line, escape_lines
 from mcp_gateway.config.settings import Environment
 from mcp_gateway.secrecy import masked
 
 _OURS = "mcp_gateway"
+_TEXTS = frozenset({"exception", "stack"})
 
 
 def configure_logging(environment: Environment) -> None:
@@ -38,12 +40,13 @@ def configure_logging(environment: Environment) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(pad_event_to=0)
+    for_people = [_escape_event, structlog.dev.ConsoleRenderer(pad_event_to=0)]
+    renderers: list[Any] = [structlog.processors.JSONRenderer()] if as_json else for_people
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _masked],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _masked],
         )
     )
     root = logging.getLogger()
@@ -56,6 +59,28 @@ def configure_logging(environment: Environment) -> None:
 def _plugin_loggers() -> list[str]:
     """Return the names under which plugin modules log: those of the modules that are loaded."""
     return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
+
+
+def _escape_event(_logger: Any, _method: str, event: Any) -> Any:
+    """Write out what a terminal would obey: the renderer for people lets texts pass as they are."""
+    return {escape_line(str(key)): _escape_value(key, value) for key, value in event.items()}
+
+
+def _escape_value(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return escape_lines(value) if key in _TEXTS else escape_line(value)
+    return value if isinstance(value, bool | int | float | None) else _Written(escape_line(repr(value)))
+
+
+class _Written:
+    """A value whose `repr` is given."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        """Return the text."""
+        return self._text
 
 
 def _masked(_logger: Any, _method: str, line: Any) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from mcp_gateway.catalogue import Offer
-from mcp_gateway.cli.printing import show
+from mcp_gateway.cli.printing import show, show_json
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinshelf import filed_pins
@@ -43,7 +42,7 @@ def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
             found.problems += [line for line in str(error).splitlines() if line not in found.problems]
     if as_json:
         told = {"ok": not found.problems, **asdict(found)}
-        print(json.dumps(told if connect else {key: told[key] for key in told if key != "trials"}))
+        show_json(told if connect else {key: told[key] for key in told if key != "trials"})
     else:
         _print(found)
     return 1 if found.problems else 0
@@ -120,6 +119,11 @@ def _trials(reading: Reading, found: Findings) -> None:
     found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
     refused = (line for trial in found.trials for line in trial.refused)
     found.warnings += [line for line in refused if line not in found.warnings]
+    found.warnings += [
+        f"server {trial.server!r}: {part} is suspicious: {', '.join(rules)}"
+        for trial in found.trials
+        for part, rules in trial.suspicious.items()
+    ]
 
 
 def _print(found: Findings) -> None:
@@ -131,6 +135,6 @@ def _print(found: Findings) -> None:
         show(f"warning: {warning}")
     if not found.problems:
         names = found.servers
-        print(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
+        show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
         if names and found.trials is None:
-            print("no server was started; check --connect tries them")
+            show("no server was started; check --connect tries them")

@@ -10,6 +10,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
+from mcp_gateway.cli.printing import complain, show
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.logs import configure_logging
@@ -42,17 +43,23 @@ async def _login(spec: ServerSpec, *, browser: bool) -> int:
             said = f'nobody logs in with "auth_type": "{spec.auth.name}"; one does with "oauth"'
             raise ConfigError(f"server {spec.name!r}: {said}")
 
-        def show(link: str) -> None:
-            print(f"Open this link in a browser on this machine to log in to {spec.name}:\n\n  {link}\n", flush=True)
+        def show_link(link: str) -> None:
+            show(
+                f"Open this link in a browser on this machine to log in to {spec.name}:",
+                "",
+                f"  {link}",
+                "",
+                flush=True,
+            )
             if browser and _has_display():
                 tasks.start_soon(partial(anyio.to_thread.run_sync, abandon_on_cancel=True), webbrowser.open, link)
 
         with anyio.move_on_after(PATIENCE_SECONDS):
-            await strategy.login(show)
-            print(f"You are logged in to {spec.name}.")
+            await strategy.login(show_link)
+            show(f"You are logged in to {spec.name}.")
             tasks.cancel_scope.cancel()
             return 0
-    print("nobody logged in in time", file=sys.stderr)
+    complain("nobody logged in in time")
     return 1
 
 

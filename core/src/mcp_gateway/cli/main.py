@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
+from mcp_gateway.cli.printing import complain, complain_text
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.plugin import GatewayError
+from mcp_gateway.secrecy import masked
 from mcp_gateway.sparing import spare_imports
 from mcp_gateway.version import NAME, VERSION
 
@@ -32,14 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments.command or "serve", arguments)
     except GatewayError as error:
-        for line in str(error).splitlines():
-            print(f"{NAME}: {line}", file=sys.stderr)
+        complain(*(f"{NAME}: {line}" for line in str(error).splitlines()))
         return 1
     except BrokenPipeError:  # the reader of our output has gone: `... tools | head`
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001  # a traceback quotes what servers and plugins say
+        complain_text(masked(traceback.format_exc()))
+        return 1
 
 
 def _take_every_character(output: TextIO | None) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 
-from mcp_gateway.cli.printing import show
+from mcp_gateway.cli.printing import show, show_json
 from mcp_gateway.cli.reading import Reading
+from mcp_gateway.cli.using import be_quiet
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.fitting import opened
 from mcp_gateway.names import nearest
@@ -20,11 +20,13 @@ from mcp_gateway.plugin import ConfigError
 
 def show_pins(reading: Reading, *, as_json: bool) -> int:
     """Print what is remembered of each server's tools, and what waits for approval."""
+    be_quiet(reading)
     return anyio.run(_show, reading, as_json)
 
 
 def approve(reading: Reading, server: str, tool: str | None) -> int:
     """Take the changed definitions of a server's tools, or of one of them, for right."""
+    be_quiet(reading)
     return anyio.run(_approve, reading, server, tool)
 
 
@@ -34,18 +36,18 @@ async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyi
         for spec in reading.servers.specs:
             found[spec.name] = await _all(shelf, spec)
     if as_json:
-        print(json.dumps({"servers": {name: _as_json(pins) for name, pins in found.items()}}, ensure_ascii=False))
+        show_json({"servers": {name: _as_json(pins) for name, pins in found.items()}})
         return 0
     for name, pins in found.items():
         waiting = sum(bool(pin.pending) for pin in pins.values())
-        print(f"{name}: {len(pins)} tools pinned, {waiting} changed")
+        show(f"{name}: {len(pins)} tools pinned, {waiting} changed")
         for tool, pin in pins.items():
             if pin.pending:
                 show(f"  {tool} has changed: {pin.change}")
             if pin.flags:
                 show(f"  {tool} is suspicious: {', '.join(pin.flags)}")
     if any(pin.pending for pins in found.values() for pin in pins.values()):
-        print("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
+        show("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
     return 0
 
 
@@ -73,7 +75,7 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
     if not approved:
         wanted = f"tool {tool!r} of server {server!r}" if tool else f"server {server!r}"
         raise ConfigError(f"nothing of {wanted} waits for approval; see mcp-orchestration-gateway pins")
-    print("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
+    show("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
     return 0
 
 

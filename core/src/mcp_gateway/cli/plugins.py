@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from mcp_gateway.cli.printing import show, show_json
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.forms import read_entries
 from mcp_gateway.loading import Origin
@@ -18,7 +18,7 @@ def show_plugins(reading: Reading, *, as_json: bool) -> int:
     broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in reading.providers.faults]
     left_out = [_origin(origin) for origin in reading.loaded.left_out]
     if as_json:
-        print(json.dumps({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out}))
+        show_json({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out})
     else:
         _print(installed, broken, left_out)
     return 1 if broken else 0
@@ -65,12 +65,12 @@ def _print(installed: list[dict[str, Any]], broken: list[dict[str, Any]], left_o
     for item in installed:
         mark = "*" if item["selected"] else " "
         source = f"{item['plugin']} ({item['distribution']} {item['version']})"
-        print(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<52} {item['summary']}")
+        show(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<52} {item['summary']}")
     for item in broken:
-        print(f"! broken: {item['plugin']} ({item['distribution']} {item['version']}): {item['reason']}")
+        show(f"! broken: {item['plugin']} ({item['distribution']} {item['version']}): {item['reason']}")
     for origin in left_out:
-        print(f"- left out: {origin['plugin']} ({origin['distribution']} {origin['version']})")
+        show(f"- left out: {origin['plugin']} ({origin['distribution']} {origin['version']})")
     if installed:
-        print("\n* selected by the configuration")
+        show("", "* selected by the configuration")
     else:
-        print(f"no plugins are installed; for the default ones: {EVERYTHING}")
+        show(f"no plugins are installed; for the default ones: {EVERYTHING}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from mcp_gateway.cli.printing import show_json
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.config.servers import ServerEntry
 from mcp_gateway.plugin import Options, Provider
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 def show_schema(reading: Reading) -> int:
     """Print the schema."""
-    print(json.dumps(file_schema(reading.providers), indent=2))
+    show_json(file_schema(reading.providers), indent=2)
     return 0
 
 

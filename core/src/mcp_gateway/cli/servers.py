@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import anyio
 
-from mcp_gateway.cli.printing import show
+from mcp_gateway.cli.printing import show, show_json
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.cli.using import be_quiet, say_if_there_are_none, visiting
 from mcp_gateway.interaction import Json
@@ -28,7 +27,7 @@ async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyi
         found = _found(visit.running.gateway.registry)
     on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
     if as_json:
-        print(json.dumps({"servers": found}, ensure_ascii=False))
+        show_json({"servers": found})
     else:
         _print(found)
     wrong = [item for item in found if item["state"] in {*WRONG, State.STARTING, State.DISABLED}]
@@ -59,4 +58,4 @@ def _print(found: list[Json]) -> None:
         for what in item["refused"]:
             show(f"{'':<{name}}  its {what}")
     if not found:
-        print("no servers are configured")
+        show("no servers are configured")

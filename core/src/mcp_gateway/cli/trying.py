@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
@@ -21,6 +21,7 @@ from mcp_gateway.fitting import open_fitting
 from mcp_gateway.pacing import Pace
 from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginNeeded
 from mcp_gateway.reservations import Reservations, refusal_line
+from mcp_gateway.scanner import scan_rest
 from mcp_gateway.sessions.failures import as_failure, leaf_of
 from mcp_gateway.sessions.load import Load
 from mcp_gateway.sessions.pool import open_pool
@@ -34,6 +35,7 @@ class Trial:
     """What came of trying a server: what it calls itself, its version of the protocol, its tools; or why it failed.
 
     `refused` says in a line each what it lists under names of others.
+    `suspicious` is what breaks rules of the scanner besides tools, whose pins say that.
     """
 
     server: str
@@ -44,6 +46,7 @@ class Trial:
     tools: int = 0
     reason: str = ""
     refused: tuple[str, ...] = ()
+    suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -94,6 +97,7 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
         protocol=version,
         tools=len(offer.tools),
         refused=tuple(refusal_line(spec.name, refusal) for refusal in offer.refused),
+        suspicious=await anyio.to_thread.run_sync(scan_rest, offer),
     )
 
 
@@ -126,5 +130,5 @@ def _says(hello: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Take from a server's words what a terminal might obey."""
-    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "", value)[:80] if isinstance(value, str) else ""
+    """Return a server's words, cut to what fits in a line."""
+    return value[:80] if isinstance(value, str) else ""

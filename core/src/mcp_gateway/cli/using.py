@@ -16,7 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import Running, running
-from mcp_gateway.cli.printing import show
+from mcp_gateway.cli.printing import complain, complain_text, show, show_json, show_text
 from mcp_gateway.cli.reading import Reading
 from mcp_gateway.interaction import Json
 from mcp_gateway.logs import configure_logging
@@ -66,7 +66,7 @@ def say_if_there_are_none(reading: Reading) -> None:
     """Say on standard error why there are no servers, if there are none."""
     if not reading.servers.specs and not reading.servers.disabled:
         for warning in reading.servers.warnings:
-            _complain(f"warning: {warning}")
+            complain(f"warning: {warning}")
 
 
 async def _use(reading: Reading, arguments: Namespace) -> int:
@@ -117,7 +117,7 @@ async def _tools(visit: Visit, arguments: Namespace) -> int:
     notes = [] if arguments.server else registry.notes()
     if arguments.json:
         found = [tool for name in names for tool in answers[name].get("tools", [])]
-        print(json.dumps({"tools": found, "servers": notes}, ensure_ascii=False))
+        show_json({"tools": found, "servers": notes})
     else:
         for name in names:
             _print_server(name, answers[name])
@@ -132,17 +132,17 @@ async def _search(visit: Visit, arguments: Namespace) -> int:
     wanted |= {"server": arguments.server, "explain": arguments.explain}
     answer = (await visit.call("tool_search", wanted))["structuredContent"]
     if arguments.json:
-        print(json.dumps(answer, ensure_ascii=False))
+        show_json(answer)
     elif answer["success"]:
         for tool in answer["tools"]:
             _print_tool(tool)
             _print_reasons(tool)
         fit = f", the best fit is {answer['label']}" if arguments.explain and "label" in answer else ""
         shown, total = len(answer["tools"]), answer["total_matches"]
-        print(f"{shown} of {total} matching tools ({answer['search_type']}){fit}")
+        show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}")
         _print_notes([*answer["hints"], *answer["servers"]])
     else:
-        _complain(answer["error"])
+        complain(answer["error"])
     return 0 if answer["success"] else 1
 
 
@@ -151,7 +151,7 @@ async def _call(visit: Visit, arguments: Namespace, given: Json) -> int:
         await visit.settled()  # only who knows all tools can say which one is meant
     result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": given})
     if arguments.json:
-        print(json.dumps(result, ensure_ascii=False))
+        show_json(result)
     else:
         _print_result(result)
     return 1 if result.get("isError") else 0
@@ -180,9 +180,9 @@ def _arguments(arguments: Namespace) -> Json:
 
 def _print_server(name: str, answer: Json) -> None:
     if not answer["success"]:
-        _complain(answer["error"])
+        complain(answer["error"])
         return
-    print(f"{name} ({answer['tool_count']} tools)")
+    show(f"{name} ({answer['tool_count']} tools)")
     for tool in answer["tools"]:
         _print_tool(tool)
 
@@ -190,13 +190,13 @@ def _print_server(name: str, answer: Json) -> None:
 def _print_tool(tool: Json) -> None:
     summary = " ".join(tool["description"].split())
     required = ", ".join(_parameters(tool["input_schema"]))
-    show(f"  {tool['tool_name']}({required})\n      {summary[:160]}")
+    show(f"  {tool['tool_name']}({required})", f"      {summary[:160]}")
 
 
 def _print_reasons(tool: Json) -> None:
     """Print why a tool was found: its score, and what each term adds to it, where it stands."""
     if "score" in tool:
-        print(f"      score {tool['score']:.2f}")
+        show(f"      score {tool['score']:.2f}")
     for match in tool.get("matches", ()):
         show(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())
 
@@ -205,7 +205,8 @@ def _parameters(schema: Any) -> list[str]:
     """Return the arguments' names; those that are not required with a question mark."""
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return []
-    required = schema.get("required") or []
+    listed = schema.get("required")
+    required = listed if isinstance(listed, list) else []
     return [name if name in required else f"{name}?" for name in schema["properties"]]
 
 
@@ -213,23 +214,19 @@ def _print_result(result: Json) -> None:
     """Print a tool's own answer; of a failure of the gateway's only what it says."""
     own = result.get("structuredContent")
     if result.get("isError") and isinstance(own, dict) and {"success", "error_code", "error"} <= own.keys():
-        _complain(str(own["error"]))
+        complain(str(own["error"]))
         return
+    say = complain_text if result.get("isError") else show_text
     for block in result.get("content") or []:
         is_text = isinstance(block, dict) and block.get("type") == "text"
-        text = block["text"] if is_text else json.dumps(block, ensure_ascii=False)
-        show(text, file=sys.stderr if result.get("isError") else sys.stdout)
+        say(str(block.get("text", "")) if is_text else json.dumps(block, ensure_ascii=False))
     if not result.get("content") and "structuredContent" in result:
-        print(json.dumps(result["structuredContent"], ensure_ascii=False, indent=2))
+        show_json(result["structuredContent"], indent=2)
 
 
 def _print_notes(notes: list[str]) -> None:
     for note in notes:
         show(f"note: {note}")
-
-
-def _complain(text: str) -> None:
-    show(text, file=sys.stderr)
 
 
 def _error(error: MCPError) -> Json:

@@ -55,7 +55,7 @@ class StdioServerTransport:
                 "or serve over HTTP with GATEWAY_TRANSPORT=http"
             )
         if sys.stdin.isatty():
-            print(_ON_A_TERMINAL, file=sys.stderr)
+            print(_ON_A_TERMINAL, file=sys.stderr)  # noqa: T201  # a sentence of our own
         longest, grace = self.options.max_request_bytes, self.options.grace
         with _standard_input() as descriptor:
             if are_pipes(descriptor, 1):
