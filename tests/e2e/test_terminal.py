@@ -37,6 +37,7 @@ VERBS = {
     ],
     "pins": [["pins"]],
     "plugins": [["plugins"]],
+    "trust": [["trust"], ["trust", "--list"]],
     "schema": [["schema"]],
     "login": [["login", "http", "--no-browser"], ["login", f"nobody{EVIL}"]],
     "approve": [["approve", "stdio"], ["approve", "http"]],

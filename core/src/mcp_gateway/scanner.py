@@ -1,7 +1,8 @@
 """The scanner: what in a definition looks like an attack on the model that reads it. Rules are data.
 
 It reads all of a definition: every text and every name of a field, however deep. Patterns of words see them
-normalized and in lower case, each in a line; those of what is hidden see them as they are.
+normalized, in lower case, with names such as `ignore_this` taken apart, each text in a line; those of what is hidden
+see them as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mcp_gateway.normalization import CYRILLIC_LOOK_ALIKES, PIECE, normalize
 from mcp_gateway.written import read
 
 _COMPOUND = re.compile(r"[A-Za-z0-9]{2,}(?:[_-]+[A-Za-z0-9]+)+|[a-z0-9]+(?:[A-Z][a-z0-9]+){2,}")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 _COMES_FIRST = "wants-to-be-first"
@@ -70,13 +72,13 @@ RULES = (
         "it wants instructions to be forgotten, or speaks in the place of the system",
         r"\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:previous|prior|above|earlier|all|any|other|system)\b.{0,20}"
         r"\b(?:instruction|prompt|rule|message|guideline)s?\b"
-        r"|</?(?:important|system|instructions?|secret|critical|admin)>|\[/?(?:inst|system)\]|<\|im_(?:start|end)\|>"
+        r"|</?(?:important|system|instructions?|secret|critical|admin)>|\[/?(?:inst|system)\]|<\|im (?:start|end)\|>"
         r"|\bfrom now on\b.{0,10}\b(?:you|always|never)\b",
     ),
     _rule(
         "hides-from-the-user",
         "it wants something to be kept from the user",
-        r"\b(?:do not|don't|never|must not|should not|avoid)\b.{0,15}"
+        r"\b(?:do.not|don't|never|must.not|should.not|avoid)\b.{0,15}"
         r"\b(?:tell|mention|inform|notify|reveal|disclose|alert|show)(?:ing)?\b.{0,25}\b(?:user|human|them|anyone|anybody)\b|\bwithout\b.{0,15}\b(?:tell|inform|notify|alert|ask)ing\b"
         r".{0,15}\b(?:user|human)\b|\b(?:secretly|covertly|surreptitiously)\b",
     ),
@@ -90,8 +92,8 @@ RULES = (
     _rule(
         "wants-secrets",
         "it names files and places where credentials are kept",
-        r"\.ssh/|\bid_(?:rsa|ed25519|ecdsa)\b|/etc/(?:passwd|shadow)\b|\.aws/credentials|\.cursor/mcp\.json"
-        r"|claude_desktop_config|\.netrc\b|\.git-credentials|\.kube/config|\bkeychain dump\b",
+        r"\.ssh/|\bid (?:rsa|ed25519|ecdsa)\b|/etc/(?:passwd|shadow)\b|\.aws/credentials|\.cursor/mcp\.json"
+        r"|claude desktop config|\.netrc\b|\.git-credentials|\.kube/config|\bkeychain dump\b",
     ),
     _rule(
         "sends-data-away",
@@ -102,7 +104,8 @@ RULES = (
     _rule(
         "encoded-text",
         "a long text that people cannot read: base64 or hexadecimal",
-        r"(?<![a-z0-9+/=_.:,-])[a-z0-9+/]{160}",
+        r"(?<![A-Za-z0-9+/=_.:,-])[A-Za-z0-9+/]{120}",
+        as_written=True,
     ),
 )
 
@@ -113,9 +116,8 @@ OTHERS_TOOLS = Rule("names-others-tools", "it names a tool of another server", _
 def scanned(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Return the names of the rules that a definition breaks. `others` are the names of other servers' tools."""
     texts = list(texts_of(definition))
-    normalized = normalize(texts)
-    written, lowered = "\n".join(text for text in map(str.strip, texts) if text), normalized.lower()
-    broken = [rule.id for rule in RULES if _is_in(written if rule.as_written else lowered, rule.pattern)]
+    written, words = "\n".join(text for text in map(str.strip, texts) if text), _split_words(normalize(texts))
+    broken = [rule.id for rule in RULES if _is_in(written if rule.as_written else words, rule.pattern)]
     if others and _names_others(definition, others):
         broken.append(OTHERS_TOOLS.id)
     return tuple(broken)
@@ -153,6 +155,12 @@ def texts_of(value: Any) -> Iterator[str]:
 def distinctive(names: Iterable[str]) -> frozenset[str]:
     """Return the names that are no ordinary words, so that who writes one means the tool."""
     return frozenset(name for name in names if _COMPOUND.fullmatch(name))
+
+
+def _split_words(text: str) -> str:
+    """Return a text in lower case, with `ignoreThis` and `ignore_this` as two words."""
+    pieces = (_HUMP.sub(" ", text[at : at + PIECE]) for at in range(0, len(text), PIECE))
+    return "".join(pieces).lower().replace("_", " ")
 
 
 def _is_in(text: str, pattern: re.Pattern[str]) -> bool:

@@ -35,7 +35,7 @@ def _add(store: TrustStore, file: Path) -> int:
     store.add(file, contents[0])
     names = ", ".join(str(entry.keys.get("name")) for entry in entries) or "none"
     show(f"trusted as it is now: {file} (servers: {names})")
-    print("a gateway that runs over stdio in that folder reads it when it is started anew")
+    show("a gateway that runs over stdio in that folder reads it when it is started anew")
     return 0
 
 
@@ -51,5 +51,5 @@ def _print_files(store: TrustStore) -> int:
     for file in files:
         show(f"{file}: {_STATES[store.judge(file)]}")
     if not files:
-        print("nothing is trusted")
+        show("nothing is trusted")
     return 0
