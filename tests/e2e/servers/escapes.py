@@ -130,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: bytes, headers: bytes, body: bytes) -> None:
         self.wfile.write(b"%s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, headers, len(body), body))
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Keep quiet."""
 
 
