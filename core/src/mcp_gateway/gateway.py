@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 
 from mcp_gateway.access import Access
 from mcp_gateway.bridging import Bridge
@@ -128,7 +130,14 @@ class Gateway:
         """Have `updated` called when a resource changes, until the subscriber takes that back or is forgotten."""
         spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         borrower = await self.access.borrower(spec, caller)
-        await self.subscriptions.add(subscriber, borrower, uri, updated)
+        try:
+            await self.subscriptions.add(subscriber, borrower, uri, updated)
+        except MCPError as error:
+            if error.code != METHOD_NOT_FOUND:
+                raise
+            raise MCPError(
+                INVALID_PARAMS, f"server {spec.name!r} does not announce changes of the resource {uri!r}"
+            ) from None
 
     async def complete(self, params: Json, caller: Caller) -> Json:
         """Complete an argument of a prompt or of a resource template."""
@@ -142,7 +151,13 @@ class Gateway:
             uri = str(described.get("uri"))
             spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         request = Request("completion/complete", {**params, "ref": described}, repeatable=True)
-        return await self._send(spec, request, caller)
+        try:
+            return await self._send(spec, request, caller)
+        except MCPError as error:
+            offer = await self.views.offer(spec, caller)
+            if error.code != METHOD_NOT_FOUND or offer is None or "completions" in offer.capabilities:
+                raise
+            return {"completion": {"values": [], "total": 0, "hasMore": False}}  # the gateway does complete
 
     async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Send a request of a kind that the gateway has no part in: about a task, or to the only server.
@@ -161,7 +176,16 @@ class Gateway:
                 return await self._send(server, request, caller, interaction)
 
             return await self.tasks.forward(request, seen, send, caller.principal)
-        raise UnknownMethod(f"no server here takes {method!r}")
+        raise UnknownMethod(self._nobody_takes(method))
+
+    def _nobody_takes(self, method: str) -> str:
+        """Say why a request goes nowhere: a client may have been told that it would, before other servers came."""
+        names = [repr(name) for name in self.registry.specs]
+        here = f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names) or "none"  # noqa: PLR2004
+        return (
+            f"no server here takes {method!r}: what the gateway itself does not know it passes on only while one "
+            f'server stands alone behind it, with "namespace": null and "expose_tools": true; servers now: {here}'
+        )
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
         """Send a request to a server with the caller's credentials; return its answer."""

@@ -12,10 +12,11 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import Json
 from mcp_gateway.routing import Routing
+from mcp_gateway.tasks import EXTENSION
 from mcp_gateway.version import IMPLEMENTATION
 
-_BESIDES = ("extensions", "experimental", "tasks")
-"""Capabilities that the gateway has only if servers of the client's era have them."""
+_TASKS: Json = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
+"""All that the gateway can do with tasks of the handshake era, as their capability says it."""
 
 
 MAX_DESCRIBED = 1500
@@ -31,9 +32,23 @@ def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
     capabilities = dict(hello["capabilities"])
     for offer in offers:
         if offer.modern == modern:
-            for name in _BESIDES:
-                capabilities = _joined(capabilities, {name: offer.capabilities.get(name)})
+            capabilities = _joined(capabilities, _passing(offer))
     return {**hello, "capabilities": capabilities}
+
+
+def _passing(offer: Offer) -> Json:
+    """Return what a server among others can do that the gateway passes on: tasks.
+
+    Requests of other extensions, and of what is experimental, pass to an only server:
+    among several nobody knows whose they are, so they are not declared.
+    """
+    tasks, extensions = offer.capabilities.get("tasks"), offer.capabilities.get("extensions")
+    passing: Json = {}
+    if isinstance(tasks, dict):
+        passing["tasks"] = _common(tasks, _TASKS)
+    if isinstance(extensions, dict) and EXTENSION in extensions:
+        passing["extensions"] = {EXTENSION: extensions[EXTENSION]}
+    return passing
 
 
 def instructions_of(gateway: Gateway) -> str:
@@ -93,8 +108,16 @@ def _in_place_of(offer: Offer, hello: Json, *, modern: bool) -> Json:
         said["serverInfo"] = info
     if offer.modern == modern:
         return {**_without(hello, "instructions"), **said, "capabilities": offer.capabilities}
-    both = {name: value for name, value in hello["capabilities"].items() if name in offer.capabilities}
+    mine = hello["capabilities"]
+    both = {name: value for name, value in mine.items() if name in offer.capabilities}
+    if "resources" in both and not _subscribes(offer):
+        both["resources"] = _without(both["resources"], "subscribe")
     return {**_without(hello, "instructions"), **said, "capabilities": both}
+
+
+def _subscribes(offer: Offer) -> bool:
+    declared = offer.capabilities.get("resources")
+    return isinstance(declared, dict) and declared.get("subscribe") is True
 
 
 def _info_of(offer: Offer) -> Mapping[str, Any] | None:
@@ -105,6 +128,15 @@ def _info_of(offer: Offer) -> Mapping[str, Any] | None:
 
 def _without(hello: Json, name: str) -> Json:
     return {key: value for key, value in hello.items() if key != name}
+
+
+def _common(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Json:
+    """Return what two can both do, as the first says it."""
+    found: Json = {}
+    for name, value in theirs.items():
+        if name in mine:
+            found[name] = _common(value, mine[name]) if isinstance(value, dict) and mine[name] else value
+    return found
 
 
 def _joined(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Json:
