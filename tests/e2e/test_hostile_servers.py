@@ -31,7 +31,7 @@ HTTP = [
     "chunk-extension", "trailer", "length", "no-length", "error-json", "error-text", "gzip", "gzip-sse", "gzip-layers",
     "retry", "retry-long", "drip", "nesting",
 ]  # fmt: skip
-STDIO: list[str] = []
+STDIO = ["line", "line-of-answer", "blank", "tiny", "noise", "messages", "progress", "stderr", "stderr-line", "nesting"]
 
 
 @dataclass

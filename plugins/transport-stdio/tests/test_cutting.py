@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
@@ -39,7 +40,35 @@ def test_a_line_that_never_ends_takes_no_memory():
     lines = Lines(lambda _: None, lambda _: None, 1000)
     for _ in range(10_000):
         lines.feed(b"x" * 1000)
-    assert sum(map(len, lines._parts)) <= 1024
+    assert len(lines._held) + len(lines._tail) <= 1024
+
+
+def test_it_is_told_of_once_it_is_too_long_and_once_it_seems_to_have_no_end():
+    told = []
+    lines = Lines(lambda _: None, lambda _: None, 1000, told.append)
+    for _ in range(100):
+        lines.feed(b'{"jsonrpc":"2.0","id":7,"result":'.ljust(100))
+        assert len(told) == (lines._size > 1000) + (lines._size > 8000)
+    assert [line.id for line in told] == [b"7", b"7"]
+
+
+def test_a_line_that_comes_byte_by_byte_is_put_together_in_linear_time_and_memory():
+    found = []
+    lines = Lines(found.append, found.append, 1 << 20)
+    for _ in range(1 << 19):
+        lines.feed(b"x")
+    assert sys.getsizeof(lines._held) < 1 << 20
+    lines.feed(b"\n")
+    assert found == [b"x" * (1 << 19)]
+
+
+def test_others_may_have_their_turn_after_each_line():
+    found = []
+    lines = Lines(found.append, found.append, 1000)
+    steps = lines.steps(b"one\ntwo\nthr")
+    assert [len(found) for _ in steps] == [1, 2]
+    lines.feed(b"ee\n")
+    assert found == [b"one", b"two", b"three"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ for line in sys.stdin:
         sys.exit(3)
     if message["method"] == "silence":
         continue
+    if message["method"] == "flood":
+        print("\\n".join(['{"jsonrpc":"2.0","method":"notifications/message","params":{}}'] * 20_000), flush=True)
+    if message["method"] in ("endless", "endless-answer"):
+        sys.stdout.write('{"jsonrpc":"2.0","id":%d,"result":"' % (message["id"] if "-" in message["method"] else 99))
+        while True:
+            sys.stdout.write("x" * 65536)
     if message["method"] == "chat":
         print("this is no message", flush=True)
         print(json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}), flush=True)
@@ -33,10 +39,10 @@ for line in sys.stdin:
 
 
 @asynccontextmanager
-async def session(noise=None):
+async def session(noise=None, limit=32 << 20):
     program = Program([sys.executable, "-c", SERVER], {}, None, sys.stderr)
     with anyio.fail_after(30):
-        async with wired(partial(child, program), noise or Noise("server")) as streams:
+        async with wired(partial(child, program), noise or Noise("server"), limit) as streams:
             yield streams
 
 
@@ -101,12 +107,54 @@ async def test_a_request_that_is_given_up_disturbs_no_other():
         assert b'"id": 2' in await send(wire, request_id=2)
 
 
-async def test_an_answer_that_is_too_long_fails_its_request_and_no_other(monkeypatch):
-    monkeypatch.setattr("mcp_gateway_transport_stdio.wire.MAX_LINE", 10_000)
-    async with session() as (_, wire):
-        answer = await send(wire, params=b'"' + b"x" * 20_000 + b'"')
-        assert b"longer than the gateway reads (10000 bytes)" in answer
+async def test_an_answer_that_is_too_long_fails_its_request_and_no_other():
+    async with session(limit=10_000) as (_, wire):
+        with pytest.raises(ServerUnavailable, match=r"more than the 10000 .*GATEWAY_MAX_RESULT_BYTES"):
+            await send(wire, params=b'"' + b"x" * 20_000 + b'"')
         assert b'"id": 2' in await send(wire, request_id=2)
+
+
+async def test_an_answer_without_an_end_fails_as_soon_as_it_is_too_long():
+    async with session(limit=10_000) as (_, wire):
+        with pytest.raises(ServerUnavailable, match="it answered with a message of more than the 10000 bytes"):
+            await send(wire, "endless-answer")
+
+
+async def test_a_line_without_an_end_ends_the_session_and_says_why():
+    async with session(limit=1 << 20) as (_, wire):
+        with pytest.raises(ServerUnavailable, match="no end of it") as failure:
+            await send(wire, "endless")
+        assert not isinstance(failure.value, ConnectionDropped)
+        with pytest.raises(NotSent):
+            await send(wire, request_id=2)
+
+
+async def test_an_answer_behind_a_flood_comes_after_it_and_others_have_their_turn_meanwhile():
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with session() as (incoming, wire), anyio.create_task_group() as tasks:
+        heard = []
+
+        async def hear():
+            heard.extend([item async for item in incoming])
+
+        tasks.start_soon(hear)
+        tasks.start_soon(count_turns)
+        assert b'"id": 1' in await send(wire, "flood")
+        before = turns
+        with suppress(ConnectionDropped):
+            await send(wire, "die", request_id=2)
+        while not heard:
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert len(heard) == 20_000
+    assert before > 100
 
 
 def written(method="echo", request_id=1):

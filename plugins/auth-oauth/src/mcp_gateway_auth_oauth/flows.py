@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError
@@ -12,6 +13,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from pydantic import AnyUrl
 
 from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway_auth_oauth.bodies import bound_body
 from mcp_gateway_auth_oauth.guard import Guard
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import Login, Vault
@@ -173,4 +175,5 @@ def _issuer(options: OAuthOptions) -> str | None:
 
 
 def _client(options: OAuthOptions) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(timeout=_TIMEOUT, event_hooks={"request": [Guard(str(options.url))]})
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [Guard(str(options.url))], "response": [bound_body]}
+    return httpx2.AsyncClient(timeout=_TIMEOUT, headers={"accept-encoding": "identity"}, event_hooks=hooks)

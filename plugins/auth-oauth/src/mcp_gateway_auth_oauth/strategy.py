@@ -19,6 +19,9 @@ from mcp_gateway_auth_oauth.vault import Login, Vault
 
 _KEYRING_SECONDS = 30.0
 
+_FLOW_SECONDS = 60.0
+"""How long it may take to get tokens in which no person has a part: what comes byte by byte never times out."""
+
 
 @dataclass(slots=True)
 class OAuth:
@@ -84,11 +87,14 @@ class OAuth:
 
     async def _fetched(self, login: Login) -> Login | None:
         try:
-            if self.options.grant == "client_credentials":
-                return await MachineFlow(self.options).fetched()
-            if not self._is_renewable(login):
-                return None
-            return await PersonFlow(self.options, self.vault).refreshed()
+            with anyio.fail_after(_FLOW_SECONDS):
+                if self.options.grant == "client_credentials":
+                    return await MachineFlow(self.options).fetched()
+                if not self._is_renewable(login):
+                    return None
+                return await PersonFlow(self.options, self.vault).refreshed()
+        except TimeoutError:
+            raise ServerUnavailable(f"OAuth: it gave no tokens within {_FLOW_SECONDS:g} s") from None
         except (OAuthFlowError, OAuthTokenError) as error:
             raise AuthError(f"OAuth: {error}") from None
         except httpx2.TransportError as error:

@@ -58,7 +58,7 @@ class _EventBody(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         events, last, retry = Events(self._most), None, Events().retry
         try:
-            async for piece in _steps(self._response):
+            async for piece in _steps(self._response, rest=True):
                 for event in events.parsed(piece):
                     if events.last != last:
                         last = events.last
@@ -74,11 +74,11 @@ class _EventBody(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
-async def _steps(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _steps(response: httpx2.Response, *, rest: bool = False) -> AsyncIterator[bytes]:
     """Return a body in small pieces, on time: there may always be something to read."""
     if "," in response.headers.get("content-encoding", ""):
         raise LimitExceeded("its answer is compressed more than once, though nobody asked for that")
-    turns = Turns()
+    turns = Turns(rest=rest)
     async for part in response.aiter_bytes():
         for start in range(0, len(part), PIECE_BYTES):
             yield part[start : start + PIECE_BYTES]

@@ -102,9 +102,12 @@ def _signs(key: Mapping[str, Any]) -> bool:
 
 
 async def _document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
-    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+    wanted = {"accept": "application/json", "accept-encoding": "identity"}
+    async with client.stream("GET", url, headers=wanted) as response:
         response.raise_for_status()
-        body = b""
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ValueError(f"{url} is compressed, though nobody asked for that")
+        body = bytearray()
         async for piece in response.aiter_bytes():
             body += piece
             if len(body) > _MAX_BYTES:

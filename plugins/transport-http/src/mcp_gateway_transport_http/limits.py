@@ -29,15 +29,19 @@ def too_long(what: str, most: int) -> LimitExceeded:
 
 
 class Turns:
-    """Gives others their turn, on time, while there is always something to do."""
+    """Gives others their turn, on time, while there is always something to do.
 
-    def __init__(self) -> None:
+    With `rest` it does nothing for as long as a turn lasts: what has no end takes half of the time at the most.
+    """
+
+    def __init__(self, *, rest: bool = False) -> None:
         """Begin a turn."""
+        self._rest = _TURN_SECONDS if rest else 0
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
 
     async def pass_on(self) -> None:
         """Let others run, if this turn has lasted for a few milliseconds."""
         if self._loop.time() - self._began > _TURN_SECONDS:
-            await asyncio.sleep(0)
+            await asyncio.sleep(self._rest)
             self._began = self._loop.time()

@@ -6,6 +6,7 @@ transport does not pass on which one that was.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,8 +18,9 @@ import httpx2
 from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import StreamableHTTPTransport
 from mcp.shared._context_streams import ContextSendStream, create_context_streams
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import RequestId, jsonrpc_message_adapter
+from mcp_types import JSONRPCNotification, RequestId, jsonrpc_message_adapter
 from pydantic_core import from_json
 
 from mcp_gateway.plugin import mended
@@ -27,6 +29,9 @@ from mcp_gateway_transport_http.messages import is_message
 from mcp_gateway_transport_http.wire import Wire
 
 log = logging.getLogger(__name__)
+
+_CANCEL_SECONDS = 1.0
+"""How long a server may take to end the stream of a request that is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,16 @@ class TaggingTransport(StreamableHTTPTransport):
         """Reach the server at `url`."""
         super().__init__(url, max_sse_event_size=max_sse_event_size)
         self.skipped = Skipped(url)
+
+    def _consume_modern_cancellation(self, session_message: SessionMessage) -> bool:
+        """Close the stream of a request that is given up in either era: it may have no end."""
+        message = session_message.message
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            request_id = cancelled_request_id_from_params(message.params)
+            post = self._in_flight_posts.get(request_id) if request_id is not None else None
+            if post is not None:
+                asyncio.get_running_loop().call_later(_CANCEL_SECONDS, post.scope.cancel)
+        return super()._consume_modern_cancellation(session_message)
 
     async def _handle_sse_event(
         self,

@@ -165,7 +165,7 @@ class Wire:
     async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
         if reply.pieces is None:
             return self.whole(reply)
-        events, turns = Events(self.connections.max_bytes), Turns()
+        events, turns = Events(self.connections.max_bytes), Turns(rest=True)
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
                 if answers(event, request_id):

@@ -65,7 +65,7 @@ def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsy
     environment, command, directory = environment_of(options), command_of(options), directory_of(options)
     if os.name == "posix":
         program = Program([command, *options.args], environment, directory, stderr.file)
-        return wired(partial(child, program), noise)
+        return wired(partial(child, program), noise, options.max_message_bytes)
     parameters = StdioServerParameters(
         command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
     )

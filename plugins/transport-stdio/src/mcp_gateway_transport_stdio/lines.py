@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -47,18 +47,32 @@ class LongLine:
         return found is not None and found["method"] is not None
 
 
+ENDLESS = 8
+"""A line of so many times what it may have is taken for one that has no end."""
+
+
 @dataclass(slots=True)
 class Lines:
-    """Cuts what is fed to it into lines. `on_line` hears each, `on_long` instead those of more than `limit` bytes."""
+    """Cuts what is fed to it into lines. `on_line` hears each, `on_long` instead those of more than `limit` bytes.
+
+    `on_excess` hears of such a line already before its end: when it is too long, and when it seems to have none.
+    """
 
     on_line: LineFn
     on_long: Callable[[LongLine], None]
     limit: int
-    _parts: list[bytes] = field(default_factory=list)
+    on_excess: Callable[[LongLine], None] = lambda _: None
+    _held: bytearray = field(default_factory=bytearray)
+    _tail: bytes = b""
     _size: int = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next piece."""
+        for _ in self.steps(data):
+            pass
+
+    def steps(self, data: bytes) -> Iterator[None]:
+        """Take the next piece, line by line, so that others may have their turn after each."""
         if self._size and b"\n" not in data:
             self._grow(data)
             return
@@ -69,28 +83,32 @@ class Lines:
                 self.end()
             else:
                 self.on_line(line)
+            yield
         if rest:
             self._grow(rest)
 
     def end(self) -> None:
         """Take what has come of a line for all of it, if there is anything."""
-        parts, size = self._parts, self._size
-        self._parts, self._size = [], 0
+        held, tail, size = self._held, self._tail, self._size
+        self._held, self._tail, self._size = bytearray(), b"", 0
         if size > self.limit:
-            self.on_long(LongLine(parts[0], parts[1], size))
+            self.on_long(LongLine(bytes(held), tail, size))
         elif size:
-            self.on_line(b"".join(parts))
+            self.on_line(bytes(held))
 
     def _grow(self, part: bytes) -> None:
         """Keep another part of the line; once it is too long, only its two ends."""
         before, self._size = self._size, self._size + len(part)
         if self._size <= self.limit:
-            self._parts.append(part)
-        elif before <= self.limit:
-            whole = b"".join([*self._parts, part])
-            self._parts = [whole[:_END], whole[-_END:]]
+            self._held += part
+            return
+        if before <= self.limit:
+            whole = bytes(self._held + part)
+            self._held, self._tail = bytearray(whole[:_END]), whole[-_END:]
         else:
-            self._parts[1] = (self._parts[1] + part)[-_END:]
+            self._tail = (self._tail + part[-_END:])[-_END:]
+        if any(before <= times * self.limit < self._size for times in (1, ENDLESS)):
+            self.on_excess(LongLine(bytes(self._held), b"", self._size))
 
 
 def id_of(line: bytes) -> str | int | None:

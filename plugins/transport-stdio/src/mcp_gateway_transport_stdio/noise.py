@@ -21,7 +21,8 @@ class Noise:
     def heard(self, line: bytes) -> None:
         """Take note of a line; tell of the first, the tenth, the hundredth and so on."""
         self.lines += 1
-        log.debug("%s wrote to standard output: %s", self.program, line[:_SHOWN].decode("utf-8", "replace"))
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s wrote to standard output: %s", self.program, line[:_SHOWN].decode("utf-8", "replace"))
         if self.lines == self._next:
             self._next *= 10
             log.warning("%s wrote %s; they are skipped, and belong on standard error", self.program, self.in_words)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mcp_gateway.plugin import Options
+from mcp_gateway.plugin import MessageLimits, Options
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|dsn|url", re.IGNORECASE)
 _FLAG = re.compile(r"-[\w-]*=")
@@ -21,7 +21,7 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class StdioOptions(Options):
+class StdioOptions(MessageLimits):
     """How to start a server. Arguments and environment may hold secrets, so they are never printed."""
 
     command: str = Field("", description="The program to start")

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -27,6 +28,11 @@ EXIT_SECONDS = 2.0
 
 _LOOK_SECONDS = 0.02
 
+_TURN_SECONDS = 0.005
+"""How long what a child wrote is worked on before others have their turn, and how long that is."""
+
+_DONE = object()
+
 _ROOM = 256 << 10
 """How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
 
@@ -41,6 +47,8 @@ class Pipes(asyncio.Protocol):
         self._writable.set()
         self._stdin: asyncio.WriteTransport | None = None
         self._stdout: asyncio.ReadTransport | None = None
+        self._steps: Iterator[None] = iter(())
+        self._is_busy = self._is_held = False
         self.exited = asyncio.Event()
         self.closed = False
 
@@ -60,9 +68,23 @@ class Pipes(asyncio.Protocol):
         self._stdout = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
-        if not self.closed:
-            self._lines.feed(data)
+        """Take what came, for some milliseconds at a time; read no more before that is done."""
+        self._steps = chain(self._steps, self._lines.steps(data)) if self._is_busy else self._lines.steps(data)
+        if not self._is_busy:
+            self._work()
+
+    def _work(self) -> None:
+        """Take some more of what came."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _TURN_SECONDS
+        self._is_busy = False
+        while not self.closed and next(self._steps, _DONE) is not _DONE:
+            if self._is_held or loop.time() >= end:
+                self._is_busy = True
+                break
+        self._adjust()
+        if self._is_busy and not self._is_held:
+            loop.call_later(_TURN_SECONDS, self._work)
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that the child closed its output: without it there is no session."""
@@ -91,9 +113,17 @@ class Pipes(asyncio.Protocol):
 
     def read_on(self, *, please: bool) -> None:
         """Read on, or stop reading until told otherwise."""
+        was_held, self._is_held = self._is_held, not please
+        if was_held and please and self._is_busy:
+            asyncio.get_running_loop().call_soon(self._work)
+        self._adjust()
+
+    def _adjust(self) -> None:
+        """Read, or do not."""
         if self._stdout is not None and not self.closed:
             with suppress(RuntimeError):  # it is so already
-                (self._stdout.resume_reading if please else self._stdout.pause_reading)()
+                stops = self._is_busy or self._is_held
+                (self._stdout.pause_reading if stops else self._stdout.resume_reading)()
 
     def end(self) -> None:
         """Take note that there is no session any more."""

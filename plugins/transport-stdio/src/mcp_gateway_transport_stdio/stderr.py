@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,13 @@ log = logging.getLogger(__name__)
 
 _LINES = 5
 _LINE_CHARACTERS = 400
+_LINE_BYTES = 4096
+"""How much is kept of a line while it comes: more than is shown, so that no secret is cut where it is shown."""
+
+_PIECE = 64 << 10
+_PAUSE_SECONDS = 0.005
+"""How long a child waits that writes more than a piece at once: the thread that reads must leave time to others."""
+
 _LAST_WORDS_SECONDS = 0.3
 
 
@@ -49,11 +57,23 @@ def captured_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[Stderr
 
 
 def _read(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
-    with os.fdopen(descriptor, encoding="utf-8", errors="replace", newline=None) as stream:
-        while line := stream.readline(_LINE_CHARACTERS):
-            if text := masked(line.strip(), secrets):
-                lines.append(text)
-                log.debug("%s: %s", name, text)
+    rest = b""
+    with os.fdopen(descriptor, "rb", 0) as stream:
+        while piece := stream.read(_PIECE):
+            *whole, rest = (rest + piece).replace(b"\r", b"\n").split(b"\n")
+            rest = rest[:_LINE_BYTES]
+            for line in whole if log.isEnabledFor(logging.DEBUG) else whole[-2 * _LINES :]:
+                _keep(line, name, lines, secrets)
+            if len(piece) == _PIECE:
+                time.sleep(_PAUSE_SECONDS)
+        _keep(rest, name, lines, secrets)
+
+
+def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
+    text = masked(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
+    if text:
+        lines.append(text)
+        log.debug("%s: %s", name, text)
 
 
 def masked(text: str, secrets: tuple[str, ...]) -> str:

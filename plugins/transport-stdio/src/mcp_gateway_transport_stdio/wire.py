@@ -20,8 +20,8 @@ from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
 from pydantic_core import from_json
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, mended
-from mcp_gateway_transport_stdio.lines import INTERNAL_ERROR, INVALID_REQUEST, Lines, LongLine, error_line
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, TransportFault, mended
+from mcp_gateway_transport_stdio.lines import ENDLESS, INVALID_REQUEST, Lines, LongLine, error_line
 from mcp_gateway_transport_stdio.noise import Noise
 from mcp_gateway_transport_stdio.pipes import Pipes
 
@@ -33,9 +33,6 @@ ChildFn = Callable[[Lines, Callable[[], None]], AbstractAsyncContextManager[Pipe
 
 MOST_WAITING = 1000
 """How many messages may wait for the dispatcher before the child is not read any more."""
-
-MAX_LINE = 256 << 20
-"""The longest message of a server's that is read."""
 
 _ROUNDS = 3
 """How many times around the event loop a message takes from the dispatcher to its client's stream."""
@@ -63,6 +60,11 @@ class Wire:
     _pipes: Pipes | None = None
     _waiting: dict[int, DoneFn] = field(default_factory=dict)
     _paused: bool = False
+    _limit: int = 0
+    _passed: int = 0
+    _bytes: int = 0
+    _answered: bytes | None = None
+    _end: ServerUnavailable = field(default_factory=lambda: ConnectionDropped("it closed the connection"))
 
     def begin(self, pipes: Pipes) -> None:
         """Use these pipes."""
@@ -75,19 +77,18 @@ class Wire:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting[request_id] = partial(_settle, future)
-        timer = None
+        timer = loop.call_later(seconds, _settle, future, TimeoutError())
         try:
             self._write(message)
             if self._pipes is not None:
-                await self._pipes.writable()
-            timer = loop.call_later(seconds, _settle, future, TimeoutError())
+                with anyio.fail_after(seconds):
+                    await self._pipes.writable()
             return await future
         except BrokenPipeError:
             raise NotSent("the process has just ended") from None
         finally:
             self._waiting.pop(request_id, None)
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
 
     def send_now(
         self,
@@ -111,28 +112,50 @@ class Wire:
         """Hand a line to the request that waits for it, or to the dispatcher."""
         line = line.removeprefix(BOM_UTF8)
         if self._waiting and (request_id := answers(line)) in self._waiting:
-            self._resolve(request_id, line, _ROUNDS if self._backlog() else 0)
+            self._resolve(request_id, line, self._passed, _ROUNDS if self._backlog() else 0)
             return
         if line.strip():
             self._pass_on(line)
 
     def too_long(self, line: LongLine) -> None:
         """Answer in place of a message that was too long to be read, if it says at either end which one it was."""
-        said = f"a message of {line.size} bytes is longer than the gateway reads ({MAX_LINE} bytes)"
+        said = f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
         log.error("%s sent %s", self._noise.program, said)
+        answered, self._answered = self._answered, None
         if line.id is None:
             self._noise.heard(line.head)
+        elif line.id == answered:
+            pass
         elif line.asks:
             with suppress(BrokenPipeError):
                 self._write(error_line(line.id, INVALID_REQUEST, said))
         else:
-            self.heard(error_line(line.id, INTERNAL_ERROR, f"the server answered with {said}"))
+            self._fail(line.id, f"it answered with {said}")
 
-    def _resolve(self, request_id: int, line: bytes, rounds: int) -> None:
+    def excess(self, line: LongLine) -> None:
+        """Answer in place of a message that is too long already; end the session if it seems to have no end."""
+        said = f"a message of more than the {self._limit} bytes that GATEWAY_MAX_RESULT_BYTES lets through"
+        if line.id is not None and not line.asks and line.id != self._answered:
+            self._answered = line.id
+            self._fail(line.id, f"it answered with {said}")
+        if line.size > ENDLESS * self._limit:
+            self._end = ServerUnavailable(f"it sent {said}, and no end of it; the process is ended")
+            if self._pipes is not None:
+                self._pipes.end()
+
+    def _fail(self, request_id: bytes, said: str) -> None:
+        """Let a request fail, whoever waits for it."""
+        known = int(request_id) if request_id.isdigit() else -1
+        if (done := self._waiting.pop(known, None)) is not None:
+            done(ServerUnavailable(said))
+        else:
+            self._pass_on(error_line(request_id, TransportFault.UNREACHABLE, said))
+
+    def _resolve(self, request_id: int, line: bytes, before: int, rounds: int) -> None:
         """Answer a request; not before the dispatcher has passed on what came earlier."""
         if rounds:
-            left = _ROUNDS if self._backlog() else rounds - 1
-            asyncio.get_running_loop().call_soon(self._resolve, request_id, line, left)
+            left = _ROUNDS if self._passed - self._backlog() < before else rounds - 1
+            asyncio.get_running_loop().call_soon(self._resolve, request_id, line, before, left)
         elif (done := self._waiting.pop(request_id, None)) is not None:
             done(line)
 
@@ -141,7 +164,7 @@ class Wire:
         self._incoming.close()
         waiting, self._waiting = list(self._waiting.values()), {}
         for done in waiting:
-            done(ConnectionDropped("it closed the connection"))
+            done(self._end)
 
     def _pass_on(self, line: bytes) -> None:
         try:
@@ -153,13 +176,18 @@ class Wire:
             self._incoming.send_nowait(message)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             return
-        if not self._paused and self._backlog() > MOST_WAITING and self._pipes is not None:
+        self._passed, self._bytes = self._passed + 1, self._bytes + len(line)
+        is_much = self._backlog() > MOST_WAITING or self._bytes > self._limit
+        if is_much and not self._paused and self._pipes is not None:
             self._paused = True
             self._pipes.read_on(please=False)
 
     def taken(self) -> None:
         """Read on once the dispatcher has caught up."""
-        if self._paused and not self._backlog() and self._pipes is not None:
+        if self._backlog():
+            return
+        self._bytes = 0
+        if self._paused and self._pipes is not None:
             self._paused = False
             self._pipes.read_on(please=True)
 
@@ -223,14 +251,17 @@ class _Incoming:
 
 
 @asynccontextmanager
-async def wired(child: ChildFn, noise: Noise) -> AsyncIterator[TransportStreams]:
-    """Start a child; yield the streams of a session with it. `noise` hears what is no message."""
+async def wired(child: ChildFn, noise: Noise, limit: int) -> AsyncIterator[TransportStreams]:
+    """Start a child; yield the streams of a session with it. `noise` hears what is no message.
+
+    A message of more than `limit` bytes is not read.
+    """
     send, receive = anyio.create_memory_object_stream[Incoming](float("inf"))
-    wire = Wire(send, lambda: receive.statistics().current_buffer_used, noise)
+    wire = Wire(send, lambda: receive.statistics().current_buffer_used, noise, _limit=limit)
     incoming = _Incoming(receive)
     incoming.wire = wire
     with send, receive:
-        async with child(Lines(wire.heard, wire.too_long, MAX_LINE), wire.ended) as pipes:
+        async with child(Lines(wire.heard, wire.too_long, limit, wire.excess), wire.ended) as pipes:
             wire.begin(pipes)
             yield incoming, wire
 

@@ -1,0 +1,39 @@
+"""Bodies of what is read in a login: metadata, registrations and tokens are short."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx2
+
+MAX_BYTES = 1 << 20
+"""How much is read of one answer."""
+
+
+async def bound_body(response: httpx2.Response) -> None:
+    """Let no more be read of a response than it may have (httpx's `response` hook)."""
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Bounded(response.stream, response)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that fails when it is too long, or compressed: then nobody knows how long it will be."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, response: httpx2.Response) -> None:
+        self._stream, self._response = stream, response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise self._refused("is compressed, though nobody asked for that")
+        size = 0
+        async for piece in self._stream:
+            size += len(piece)
+            if size > MAX_BYTES:
+                raise self._refused(f"has more than {MAX_BYTES} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def _refused(self, how: str) -> httpx2.ReadError:
+        return httpx2.ReadError(f"the answer of {self._response.request.url.host} {how}")
