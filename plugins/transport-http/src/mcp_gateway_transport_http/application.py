@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -19,7 +20,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mcp_gateway.plugin import DirectServer
+from mcp_gateway_transport_http.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.bounds import BoundedManager
+from mcp_gateway_transport_http.connection_bounds import ConnectionBounds, raise_file_limit
+from mcp_gateway_transport_http.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.front import Front
 from mcp_gateway_transport_http.gate import TOKEN_HEADER, Gate
 from mcp_gateway_transport_http.options import PATH, ListenOptions
@@ -33,20 +37,25 @@ _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
     """Return a uvicorn that serves the application; `ready` is called when it can be connected to."""
-    app, front = application(server, options)
+    bounds = ConnectionBounds.of(options, raise_file_limit(options.max_connections))
+    registry = ConnectionRegistry(bounds)
+    app, front = application(server, options, registry)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
-        http=front.protocol if front else "httptools",  # type: ignore[arg-type]  # it is called as a class would be
+        http=front.protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
+        backlog=bounds.backlog,
         loop="none",
         timeout_graceful_shutdown=max(1, round(options.grace)),
     )
     return _Listener(config, ready)
 
 
-def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, Front | None]:
+def application(
+    server: Server[Any], options: ListenOptions, registry: ConnectionRegistry
+) -> tuple[ASGIApp, Front | None]:
     """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
     manager = BoundedManager(
         options,
@@ -75,7 +84,7 @@ def application(server: Server[Any], options: ListenOptions) -> tuple[ASGIApp, F
     )
     if not isinstance(server, DirectServer):
         return behind, None
-    return behind, Front(server, gate, manager.touch, options.max_request_bytes)
+    return behind, Front(server, gate, manager.touch, options.max_request_bytes, registry)
 
 
 def _visitors(options: ListenOptions) -> Visitors | None:

@@ -16,14 +16,17 @@ from typing import Any, cast
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer, to_line
+from mcp_gateway_transport_http.bounded_protocol import BoundedProtocol
+from mcp_gateway_transport_http.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.gate import Gate
 from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.options import PATH
 from mcp_gateway_transport_http.outbox import Outbox
+from mcp_gateway_transport_http.request_head import RequestHead
 
 _URL = PATH.encode()
 _LARGE = 64 << 10
@@ -45,6 +48,7 @@ class Front:
     gate: Gate
     used: Callable[[str], None]
     longest: int
+    registry: ConnectionRegistry
     outbox: Outbox = field(default_factory=Outbox)
 
     def protocol(
@@ -83,7 +87,7 @@ class _HeldRequest:
 
     names: Mapping[str, str]
     principal: Principal | None
-    pieces: list[bytes] = field(default_factory=list)
+    body: bytearray = field(default_factory=bytearray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class _KnownHead:
     names: Mapping[str, str]
 
 
-class FrontProtocol(HttpToolsProtocol):
-    """A connection of uvicorn's that answers plain calls itself."""
+class FrontProtocol(BoundedProtocol):
+    """A connection that answers plain calls itself."""
 
     def __init__(
         self,
@@ -106,25 +110,18 @@ class FrontProtocol(HttpToolsProtocol):
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
         """Begin unconnected."""
-        super().__init__(config, server_state, app_state, loop)
+        super().__init__(front.registry, config, server_state, app_state, loop)
         self._front = front
         self._held: _HeldRequest | None = None
-        self._size = 0
         self._turn: _Turn | None = None
         self._answering: asyncio.Task[None] | None = None
         self._begun: PromptAnswer | None = None
-        self._data = b""
         self._known: _KnownHead | None = None
-        self._between = True
-        self._quiet_since = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Answer a plain call whose head is that of the one before; parse everything else."""
-        if self._known is not None and self._between and self._is_free() and self._is_answered(data, self._known):
-            return
-        self._data = data if self._between else b""
-        super().data_received(data)
-        self._data = b""
+        if self._known is None or not self.is_ready() or not self._is_answered(data, self._known):
+            super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
@@ -141,32 +138,19 @@ class FrontProtocol(HttpToolsProtocol):
         self._front.outbox.flush()
         super().shutdown()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close if nothing has come for a while; the clock is not set anew for each plain call."""
-        self.timeout_keep_alive_task = None
-        if self._is_free():
-            left = self._quiet_since + self.timeout_keep_alive - self.loop.time()
-            if left > 0:
-                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
-            else:
-                super().timeout_keep_alive_handler()
-
-    # -- what the parser tells
+    # -- what is told of a request
 
     def on_message_begin(self) -> None:
-        """Take note that the parser is in the middle of a message, and forget the one before."""
-        self._between, self._known = False, None
+        """Forget the request before."""
+        self._known = None
         super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take the white space around a value away: it is not part of it (RFC 9110, section 5.5)."""
-        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Hold a request that may be a plain call."""
-        names = self._read_names() if self.url == _URL and self._is_free() else None
+        names = self._read_names() if self.url == _URL else None
         if names is not None and self._front.gate.admits(cast("Scope", self.scope)):
-            self._held, self._size = _HeldRequest(names, self._front.gate.principal(cast("Scope", self.scope))), 0
+            self.on_admitted()
+            self._held = _HeldRequest(names, self._front.gate.principal(cast("Scope", self.scope)))
         else:
             super().on_headers_complete()
 
@@ -175,28 +159,26 @@ class FrontProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_body(body)
             return
-        self._held.pieces.append(body)
-        self._size += len(body)
-        if self._size > self._front.longest:
+        self._held.body.extend(body)
+        if len(self._held.body) > self._front.longest:
             self._hand_on()
 
     def on_message_complete(self) -> None:
         """Answer a request that is held, if it is a plain call."""
-        self._between = True
         if self._held is None:
             super().on_message_complete()
             return
-        held, pieces = self._held, self._held.pieces
-        message = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        held, message = self._held, bytes(self._held.body)
         answering = self._front.server.answer(message, held.names, held.principal)
         if answering is None:
             self._hand_on()
             super().on_message_complete()
             return
-        self._held, keep_alive = None, self.parser.should_keep_alive()
-        head = head_of(self._data, message) if keep_alive and self._front.gate.is_steady else None
-        self._known = None if head is None else _KnownHead(head, held.names)
-        self._begin(answering, held.names, keep_alive=keep_alive)
+        self._held, head = None, cast("RequestHead", self.parser)
+        may_come_again = head.keep_alive and self._front.gate.is_steady and len(message) < _LARGE
+        known = head_of(head.raw + message, message) if may_come_again else None
+        self._known = None if known is None else _KnownHead(known, held.names)
+        self._begin(answering, held.names, keep_alive=head.keep_alive)
 
     # -- plain calls
 
@@ -217,6 +199,7 @@ class FrontProtocol(HttpToolsProtocol):
             self._front.used(session)
         self._turn = turn = _Turn(session, keep_alive=keep_alive)
         self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
+        self.stop_waiting()
         self._front.outbox.busy += 1
         begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
         if begun is not None and begun.begin(partial(self._came, turn)):
@@ -226,10 +209,6 @@ class FrontProtocol(HttpToolsProtocol):
         task = self._answering = self.loop.create_task(self._answered(turn, answering))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-
-    def _is_free(self) -> bool:
-        """Whether no request before this one is still under way on this connection."""
-        return self.cycle is None or self.cycle.response_complete
 
     def _read_names(self) -> Mapping[str, str] | None:
         """Return the headers of what may be a plain call as usual clients send it, without the gateway's token."""
@@ -256,10 +235,9 @@ class FrontProtocol(HttpToolsProtocol):
 
     def _hand_on(self) -> None:
         """Give a request that was held to ASGI, as if it came just now."""
-        pieces, self._held = self._held.pieces if self._held is not None else [], None
+        body, self._held = self._held.body if self._held is not None else b"", None
         super().on_headers_complete()
-        for piece in pieces:
-            super().on_body(piece)
+        super().on_body(bytes(body))
 
     def _came(self, turn: _Turn, answer: DirectAnswer) -> None:
         """Write the answer to what was begun without a task."""
@@ -300,11 +278,7 @@ class FrontProtocol(HttpToolsProtocol):
         turn.response_complete = True
         if not turn.keep_alive:
             self.transport.close()
-        self._quiet_since = self.loop.time()
-        if self.pipeline or self.timeout_keep_alive_task is None:
-            self.on_response_complete()
-        else:
-            self.server_state.total_requests += 1
+        self.on_response_complete()
 
     async def _answer(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> DirectAnswer | None:
         """Wait for an answer; None if it could not be made."""

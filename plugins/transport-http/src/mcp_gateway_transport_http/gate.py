@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TOKEN_HEADER = "x-mcp-gateway-token"  # noqa: S105  # a header's name
 """Where a client may send the gateway's token if its `Authorization` is meant for the servers behind."""
 
+ON_ADMITTED = "mcp_gateway.on_admitted"
+"""What a scope may hold: a function that hears that who has sent the request was admitted."""
+
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _INVALID_REQUEST = -32600
 
@@ -63,10 +66,14 @@ class Gate:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         refusal = self._outside(scope, headers)
-        if refusal is None and self._guarded and not self._has_token(headers):
+        is_known = not self._guarded or self._has_token(headers)
+        if refusal is None and not is_known:
             let_in = await self._let_in(scope, headers)
             scope, refusal = (scope, let_in) if isinstance(let_in, Refusal) else (let_in, None)
+            is_known = "user" in scope  # the metadata is for everybody
         if refusal is None:
+            if is_known and ON_ADMITTED in scope:
+                scope[ON_ADMITTED]()
             return await self._app({**scope, "headers": self._without_token(scope)}, receive, send)
         more = {"WWW-Authenticate": refusal.challenge} if refusal.status == 401 or refusal.challenge != "Bearer" else {}  # noqa: PLR2004
         error = {"code": _INVALID_REQUEST, "message": refusal.reason}

@@ -110,6 +110,49 @@ class ListenOptions(Options):
     max_request_bytes: int = Field(
         4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
     )
+    max_header_bytes: int = Field(
+        64 << 10,
+        ge=9000,
+        le=1 << 20,
+        alias="GATEWAY_MAX_HEADER_BYTES",
+        description="The longest head of a request, its first line and its headers",
+    )
+    header_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_HEADER_TIMEOUT",
+        description="Seconds in which the head of a request must come",
+    )
+    body_timeout: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_BODY_TIMEOUT",
+        description="Seconds that a body may pause; it must come with 1 KiB a second on average",
+    )
+    keep_alive_timeout: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_KEEP_ALIVE_TIMEOUT",
+        description="Seconds that a connection stays open without a request",
+    )
+    max_connections: int = Field(
+        10_000,
+        ge=1,
+        alias="GATEWAY_MAX_CONNECTIONS",
+        description="How many connections clients may have open in all, as far as the limit of open files allows",
+    )
+    max_address_connections: int = Field(
+        1000,
+        ge=1,
+        alias="GATEWAY_MAX_CONNECTIONS_PER_ADDRESS",
+        description="How many one address may have open on which nobody was admitted yet",
+    )
     max_requests: int = Field(
         5000, ge=1, alias="GATEWAY_MAX_REQUESTS", description="How many requests and streams may be open at a time"
     )

@@ -1,0 +1,94 @@
+"""How much connections of clients may take, before anybody knows who they are."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Self
+
+from mcp_gateway_transport_http.options import ListenOptions
+
+log = logging.getLogger(__name__)
+
+MAX_AHEAD_BYTES = 16 << 10
+"""How much is kept of requests that wait behind another one; with more, the connection is not read."""
+MAX_UNREAD_HEAD_BYTES = 64 << 20
+"""How much all connections together may have sent that was not answered before they were admitted."""
+MIN_BODY_BYTES_PER_SECOND = 1024
+"""How fast a body must come on average, after its first wait."""
+OUTPUT_TIMEOUT = 60.0
+"""Seconds in which a client must read something of what waits for it."""
+LINGER_SECONDS = 2.0
+"""Seconds in which a closed connection may still take its last answer."""
+MAX_LINGER_BYTES = 1 << 20
+"""How much more is read, and dropped, of a request that was refused."""
+
+_MAX_RESERVE = 2048
+_MIN_RESERVE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionBounds:
+    """The bounds of connections, and of what may come on one; times are seconds.
+
+    `backlog` is how many connections may wait to be accepted: all of them may be accepted at once.
+    """
+
+    max_connections: int
+    max_per_address: int
+    max_head_bytes: int
+    max_request_bytes: int
+    head_timeout: float
+    body_timeout: float
+    idle_timeout: float
+    backlog: int = _MAX_RESERVE // 2
+
+    @classmethod
+    def of(cls, options: ListenOptions, max_files: int | None = None) -> Self:
+        """Return the bounds that the options want, as far as the process may have files open."""
+        most, reserve = options.max_connections, _MAX_RESERVE
+        if max_files is not None:
+            reserve = _reserve(max_files)
+            most = max(1, min(most, max_files - reserve))
+        if most < options.max_connections:
+            log.info(
+                "at most %d connections at a time, fewer than GATEWAY_MAX_CONNECTIONS: this process may open only "
+                "%s files (ulimit -n)",
+                most,
+                max_files,
+            )
+        return cls(
+            max_connections=most,
+            max_per_address=options.max_address_connections,
+            max_head_bytes=options.max_header_bytes,
+            max_request_bytes=options.max_request_bytes,
+            head_timeout=options.header_timeout,
+            body_timeout=options.body_timeout,
+            idle_timeout=options.keep_alive_timeout,
+            backlog=max(1, reserve // 2),
+        )
+
+
+def raise_file_limit(max_connections: int) -> int | None:
+    """Let this process open as many files as that takes, if it may; return how many, None if there is no limit."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max_connections + _MAX_RESERVE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return None if soft == resource.RLIM_INFINITY else soft
+    # No more than is needed: child processes inherit it, and some walk through all that they might have open.
+    raised = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    except (ValueError, OSError):
+        return soft
+    return raised
+
+
+def _reserve(max_files: int) -> int:
+    """Return how many files are kept for servers, storage and connections that are just being accepted."""
+    return max(_MIN_RESERVE, min(_MAX_RESERVE, max_files // 4))

@@ -1,0 +1,33 @@
+"""What is wrong with a request that is refused before anybody has read what it wants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+_INVALID_REQUEST = -32600
+
+
+class RequestError(Exception):
+    """A request that cannot be read, or takes too much: the status and the sentence of its answer."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def encode_refusal(error: RequestError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Return the last response of a connection: an error of JSON-RPC, as all refusals are."""
+    said = {"code": _INVALID_REQUEST, "message": error.reason}
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": said}).encode()
+    headers = [
+        *default_headers,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join((STATUS_LINE[error.status], *lines, b"\r\n", body))
