@@ -41,6 +41,7 @@ class Prey:
     gateway: Listening
     era: str
     good: HttpClient = field(init=False)
+    idle: int = 0
 
     def __post_init__(self) -> None:
         self.good = HttpClient(self.gateway.url, modern=True)
@@ -107,3 +108,7 @@ def test_an_attack_fails_alone_in_time_and_in_bounded_memory(prey: Prey, attack:
     assert seconds < TIMEOUT + SLACK
     assert longest < GOOD_SECONDS
     assert memory < MEMORY
+
+
+def test_the_memory_of_a_burst_is_given_back(prey: Prey) -> None:
+    until(lambda: prey.memory("VmRSS") < prey.idle + (40 << 20), "what the attacks took is given back")

@@ -21,7 +21,7 @@ from mcp_gateway.discovery import Discovery
 from mcp_gateway.ending import Ending
 from mcp_gateway.fitting import open_fitting, opened
 from mcp_gateway.gateway import Gateway
-from mcp_gateway.memory import Tidying, give_back
+from mcp_gateway.memory import Tidying, give_back, give_back_bursts
 from mcp_gateway.parking import Parking
 from mcp_gateway.personal import Personal
 from mcp_gateway.pinning import Pinning
@@ -97,6 +97,7 @@ async def running(settings: Settings, servers: ServerFile, *, later: bool = Fals
         pool.on_announced += [views.announced, subscriptions.announced]
         bridge = Bridge(pool, Parking(tasks))
         tidying = Tidying(tasks)
+        tasks.start_soon(give_back_bursts)
         search = Search(rankers, environment.ranker, environment.max_results, tasks, give_back)
         registry.on_change.append(tidying.begin)
         discovery.on_asked = tidying.begin

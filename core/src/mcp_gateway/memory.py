@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -12,6 +13,10 @@ from anyio.abc import TaskGroup
 
 _QUIET_SECONDS = 2.0
 _M_ARENA_MAX = -8
+
+_LOOK_SECONDS = 5.0
+_BURST_PAGES = 4096
+"""How much more memory than before is worth a look: 16 MiB, where a page has 4 KiB."""
 
 
 @dataclass(slots=True)
@@ -31,6 +36,26 @@ class Tidying:
         await anyio.sleep(_QUIET_SECONDS)
         self._is_due = False
         await anyio.to_thread.run_sync(give_back)
+
+
+async def give_back_bursts() -> None:
+    """Give back what bursts took, large results say, for as long as the gateway runs; see `give_back`."""
+    floor = _resident_pages()
+    while floor:
+        await anyio.sleep(_LOOK_SECONDS)
+        pages = _resident_pages()
+        if pages > floor + _BURST_PAGES:
+            await anyio.to_thread.run_sync(give_back)
+            pages = _resident_pages()
+        floor = min(floor, pages) if pages < floor + _BURST_PAGES else pages
+
+
+def _resident_pages() -> int:
+    """Return how many pages of memory this process has, 0 if that cannot be told."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def share_one_arena() -> None:

@@ -37,12 +37,16 @@ Key = tuple[Borrower, str]
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """A subscription with a server, and those who wanted it. `scope` ends it."""
+    """A subscription with a server, and those who wanted it. `scope` ends it.
+
+    `news` is what a subscriber is being told of a resource, and what it will be told next.
+    """
 
     subscribers: dict[str, UpdatedFn] = field(default_factory=dict)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     settled: anyio.Event = field(default_factory=anyio.Event)
     error: Exception | None = None
+    news: dict[tuple[str, str], Json | None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -98,8 +102,22 @@ class Subscriptions:
             self._tell(found, params)
 
     def _tell(self, watched: _Watch, params: Json) -> None:
-        for updated in watched.subscribers.values():
-            self.tasks.start_soon(updated, params)
+        """Tell all subscribers; of what comes while one is being told, only the latest is news."""
+        for subscriber, updated in watched.subscribers.items():
+            about = (subscriber, str(params.get("uri")))
+            if about in watched.news:
+                watched.news[about] = params
+            elif len(watched.news) < MAX_SUBSCRIPTIONS:
+                watched.news[about] = params
+                self.tasks.start_soon(self._deliver, watched, about, updated)
+
+    async def _deliver(self, watched: _Watch, about: tuple[str, str], updated: UpdatedFn) -> None:
+        try:
+            while (params := watched.news[about]) is not None:
+                watched.news[about] = None
+                await updated(params)
+        finally:
+            del watched.news[about]
 
     def _leave(self, key: Key, subscriber: str) -> None:
         watched = self._watches.get(key)

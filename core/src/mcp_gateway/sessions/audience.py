@@ -15,6 +15,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 
 from mcp_gateway.interaction import Interaction, Json, can_answer
+from mcp_gateway.sessions.backpressure import Deliveries
 from mcp_gateway.sessions.exchange import ASK_SECONDS, Exchange, put
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ class Audience:
     HTTP, may be several people: then it must be the only request under way.
     `clients` are those that have used it and have not left. Of those that cannot be reached, and so
     never say that they leave, only two are noted: more are no more than several.
-    `watchers` is how many only wait for what is announced.
+    `deliveries` are the messages on their way to them. `watchers` is how many only wait for what is announced.
     `capabilities` is what the server was told that the clients can do. `way_to` finds the
     way to a client beside its requests. `on_asked` hears that the server asks back, and
     whether it was told on which request's behalf.
@@ -57,6 +58,7 @@ class Audience:
     on_asked: Callable[[bool], None] = _ignored
     clients: set[str] = field(default_factory=set)
     watchers: int = 0
+    deliveries: Deliveries = field(default_factory=Deliveries)
     _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _unreachable: int = 0
@@ -110,12 +112,15 @@ class Audience:
         """Pass a notification of the server's on to the client that it is for."""
         told = dict(params or {})
         exchange = self._reported(told) if method == "notifications/progress" else self._exchange(context)
-        if exchange is not None:
-            await exchange.notified(method, told)
-        elif method != "notifications/progress" and (way := self._only_client()) is not None:
-            await way.notify(method, told)
-        else:
+        way = None if exchange or method == "notifications/progress" else self._only_client()
+        if exchange is None and way is None:
             log.debug("a notification is for no client in particular", method=method)
+            return
+        with self.deliveries.one(told) as is_wanted:
+            if exchange is not None:
+                await exchange.notified(method, told, dropped=not is_wanted)
+            elif way is not None and is_wanted:
+                await way.notify(method, told)
 
     async def asked(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
         """Put a question of the server's to the client that it is for.

@@ -30,10 +30,12 @@ class Exchange:
     _deliveries: int = 0
     _delivered: anyio.Event | None = None
 
-    async def notified(self, method: str, params: Json) -> None:
-        """Pass a notification of the server's on to the client."""
+    async def notified(self, method: str, params: Json, *, dropped: bool = False) -> None:
+        """Pass a notification of the server's on to the client, unless that takes no more; progress is progress."""
         if self.patience is not None and method == "notifications/progress":
             self.patience.touch()
+        if dropped:
+            return
         self._deliveries += 1
         try:
             await self.interaction.notify(method, params)

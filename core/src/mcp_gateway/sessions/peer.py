@@ -35,6 +35,7 @@ from mcp_types.version import LATEST_MODERN_VERSION
 from mcp_gateway.interaction import LEVELS, Json
 from mcp_gateway.plugin import DirectWire, PromptWire, mended
 from mcp_gateway.sessions.audience import Audience
+from mcp_gateway.sessions.backpressure import PacedStream
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.version import IMPLEMENTATION
 
@@ -236,9 +237,10 @@ async def connected(
 ) -> AsyncIterator[Peer]:
     """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
     async with transport as (read, write), anyio.create_task_group() as tasks:
-        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(read, write)
+        audience = audience or Audience()
+        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, audience.deliveries), write)
         wire = write if isinstance(write, DirectWire) else None
-        peer = Peer(dispatcher, audience or Audience(), wire, wire if isinstance(wire, PromptWire) else None)
+        peer = Peer(dispatcher, audience, wire, wire if isinstance(wire, PromptWire) else None)
 
         def announced(method: str, params: Mapping[str, Any] | None) -> bool:
             """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""
