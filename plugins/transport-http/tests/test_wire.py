@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from contextlib import asynccontextmanager
 
 import anyio
@@ -17,6 +16,7 @@ from mcp_gateway_transport_http.wire import Wire
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 
 MESSAGE = b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{}}'
+READ_ON = Pieces._read_on
 ANSWER = b'{"jsonrpc":"2.0","id":5,"result":{}}'
 NEWS = b'{"jsonrpc":"2.0","method":"notifications/message","params":{}}'
 
@@ -348,20 +348,30 @@ async def test_what_is_too_long_is_not_read_to_its_end_and_not_asked_for_again(a
         assert len(requests) == 1
 
 
-async def test_a_stream_that_nobody_takes_is_not_read():
+def read_on(pieces, stopped, *, please):
+    """Note how much was held when reading stopped."""
+    if not please:
+        stopped.append(len(pieces._held))
+    READ_ON(pieces, please=please)
+
+
+async def test_a_stream_that_nobody_takes_is_not_read(monkeypatch):
     """What comes faster than it is worked on waits at the server, not here."""
-    taken = asyncio.Event()
+    began, taken, stopped = asyncio.Event(), asyncio.Event(), []
+    monkeypatch.setattr(Pieces, "_read_on", lambda self, *, please: read_on(self, stopped, please=please))
     async with server(events(*[NEWS] * 10_000, ANSWER)) as (wire, _, heard):
 
         async def on_event(event, request_id):
+            began.set()
             await taken.wait()
             heard.append((event, request_id))
 
         wire.on_event = on_event
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(send, wire)
-            await anyio.wait_all_tasks_blocked()
-            held = [each for each in gc.get_objects() if isinstance(each, Pieces)]
-            assert [len(each._held) < 1 << 20 for each in held] == [True]
+            await began.wait()
+            while not stopped:
+                await anyio.lowlevel.checkpoint()
+            assert stopped[0] < 1 << 20
             taken.set()
     assert len(heard) == 10_000
