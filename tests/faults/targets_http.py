@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from mcp_gateway_transport_http.connections import Connection, ConnectionLost
+from mcp_gateway_transport_http.connections import Connection
 from mcp_gateway_transport_http.event_stream import Events
 from mcp_gateway_transport_http.outbox import Outbox
+from mcp_gateway_transport_http.replies import ConnectionLost
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:

@@ -24,6 +24,7 @@ from mcp_gateway.plugin import (
     ServerUnavailable,
 )
 from mcp_gateway.sessions.failures import NoLongerConfigured, Refused
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.sessions.sharing import Borrower
 
 ResultT = TypeVar("ResultT")
@@ -113,8 +114,17 @@ class Access:
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
             raise ServerUnavailable(f"server {spec.name!r}: {reason}", lasting=True) from None
 
-    async def attempt(self, spec: ServerSpec, caller: Caller, use: Callable[[Borrower], Awaitable[ResultT]]) -> ResultT:
-        """Use the server with the caller's credentials, and once more with others if it refused them (HTTP 401)."""
+    async def attempt(
+        self,
+        spec: ServerSpec,
+        caller: Caller,
+        use: Callable[[Borrower], Awaitable[ResultT]],
+        repetition: Repetition | None = None,
+    ) -> ResultT:
+        """Use the server with the caller's credentials, and once more with others if it refused them (HTTP 401).
+
+        `repetition` knows whether that was done before.
+        """
         borrower = await self.borrower(spec, caller)
         try:
             return await use(borrower)
@@ -124,6 +134,7 @@ class Access:
                 error.status != HTTPStatus.UNAUTHORIZED
                 or caller.override is not None
                 or not isinstance(strategy, RenewableAuth)
+                or not (repetition is None or repetition.may_renew())
             ):
                 raise
             if not await self._renewed(spec, strategy, borrower.credentials):

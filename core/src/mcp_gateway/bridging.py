@@ -58,7 +58,7 @@ class Bridge:
     async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
         spec, send = borrower.spec, request.sender(caller, interaction)
         async with self.pool.load.during(spec.name, spec.max_calls):
-            return await self.pool.lend(borrower, send, repeatable=request.repeatable)
+            return await self.pool.lend(borrower, send, repeatable=request.repeatable, repetition=request.repetition)
 
     async def _asking(
         self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn

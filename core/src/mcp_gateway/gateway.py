@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
@@ -25,6 +25,7 @@ from mcp_gateway.request import Request
 from mcp_gateway.routing import Routing, UnknownPrompt, UnknownResource
 from mcp_gateway.search import Found, Search
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.subscriptions import Subscriptions, UpdatedFn
 from mcp_gateway.tasks import Tasks
@@ -96,10 +97,17 @@ class Gateway:
             found = await self.finder.find(seen.catalogue, query, ranker)
         return found
 
-    async def call(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
+    async def call(
+        self,
+        name: str,
+        params: Json,
+        caller: Caller,
+        interaction: Interaction = ALONE,
+        repetition: Repetition | None = None,
+    ) -> Json:
         """Call a tool by the name that it has here, and return what the server answered, untouched.
 
-        `params` are those of `tools/call`, but for the name.
+        `params` are those of `tools/call`, but for the name. `repetition` knows what was sent of the call before.
         """
         routing = await self.seen(caller)
         spec = routing.tool_server(name)
@@ -108,7 +116,7 @@ class Gateway:
             offer, tool = await self._known(spec, name, caller, routing)
             repeatable = is_repeatable(offer.by_name.get(tool, {}))
             params = {**request.params, "name": tool}
-            own = Request(request.method, params, offer.mirrored.get(tool), repeatable=repeatable)
+            own = Request(request.method, params, offer.mirrored.get(tool), repeatable, repetition)
             return await _logged(name, self._carried(spec, own, caller, interaction))
 
         request = Request("tools/call", params)
@@ -197,11 +205,13 @@ class Gateway:
 
     async def _carried(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction) -> Json:
         """Send a request with the caller's credentials as they are, or as they are once they are renewed."""
+        repetition = request.repetition or Repetition(spec, request.repeatable)
+        request = replace(request, repetition=repetition)
 
         async def carry(borrower: Borrower) -> Json:
             return await self.bridge.carry(borrower, request, caller, interaction)
 
-        result = await self.access.attempt(spec, caller, carry)
+        result = await self.access.attempt(spec, caller, carry, repetition)
         if request.method == "tools/call":
             self.tasks.note(spec.name, result, caller.principal)
         return result

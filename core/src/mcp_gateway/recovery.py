@@ -95,7 +95,7 @@ class Recovery:
                 await self._knock(Borrower(spec))
 
     async def _knock(self, borrower: Borrower) -> None:
-        await self.discovery.pool.lend(borrower, knock, trial=True)
+        await self.discovery.pool.lend(borrower, knock, repeatable=True, trial=True)
 
 
 async def knock(peer: Peer, _: Patience) -> None:

@@ -12,6 +12,7 @@ from mcp_gateway.plugin import Caller
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.patience import Patience
 from mcp_gateway.sessions.peer import Peer
+from mcp_gateway.sessions.repeating import Repetition
 
 _ANSWERS = ("inputResponses", "requestState")
 
@@ -20,13 +21,15 @@ _ANSWERS = ("inputResponses", "requestState")
 class Request:
     """What is sent to a server. `mirrored` says which arguments go into headers, too.
 
-    A `repeatable` one may be sent again if nobody knows whether it was carried out.
+    A `repeatable` one may be sent again if nobody knows whether it was carried out. `repetition` knows what was
+    sent of it before.
     """
 
     method: str
     params: Json
     mirrored: Mapping[tuple[str, ...], str] | None = None
     repeatable: bool = False
+    repetition: Repetition | None = None
 
     @property
     def bare(self) -> Request:
@@ -41,7 +44,7 @@ class Request:
 
     def again(self, answered: Json) -> Request:
         """Return the same request with answers to what the server asked."""
-        return replace(self, params={**self.bare.params, **answered})
+        return replace(self, params={**self.bare.params, **answered}, repetition=None)
 
     def sender(self, caller: Caller, interaction: Interaction) -> Callable[[Peer, Patience], Awaitable[Json]]:
         """Return what sends it by a session."""

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.connection_pool import Connections
 from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.guard import Guard, LinkLocal, check_address
 from mcp_gateway_transport_http.options import HttpOptions

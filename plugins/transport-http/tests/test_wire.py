@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_gateway_transport_http.connections import Connections
+from mcp.shared.exceptions import MCPError
+from mcp_gateway_transport_http.connection_pool import Connections
 from mcp_gateway_transport_http.pieces import Pieces
+from mcp_gateway_transport_http.redirects import redirected
+from mcp_gateway_transport_http.replies import Reply
 from mcp_gateway_transport_http.targets import is_direct, request_head
 from mcp_gateway_transport_http.wire import Wire
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, TransportFault
 
 MESSAGE = b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{}}'
 READ_ON = Pieces._read_on
@@ -77,6 +81,13 @@ async def send(wire, headers=None, seconds=10.0):
     return await wire.exchange(MESSAGE, 5, headers or {}, seconds)
 
 
+async def fault(wire):
+    """Send, and return what is answered in the server's place: which fault, and the status."""
+    with pytest.raises(MCPError) as caught:
+        await send(wire)
+    return caught.value.error.code, caught.value.error.data["status"]
+
+
 async def test_a_request_says_where_it_goes_who_sends_it_and_what_it_is():
     async with server(response(ANSWER)) as (wire, requests, _):
         assert await send(wire, {"mcp-name": "x"}) == ANSWER
@@ -110,8 +121,7 @@ async def test_a_refusal_behind_a_head_that_is_known_is_one():
     async with server(response(ANSWER), response(ANSWER), response(b"no", "502 Bad Gateway")) as (wire, _, _):
         for _ in range(2):
             assert await send(wire) == ANSWER
-        with pytest.raises(ServerUnavailable):
-            await send(wire)
+        assert await fault(wire) == (TransportFault.UNREACHABLE, 502)
 
 
 INTERIM = [
@@ -180,26 +190,155 @@ async def test_a_stream_that_ends_early_is_taken_up_where_it_ended():
     [
         b"",
         b"nonsense\r\n\r\n",
-        response(b"gone", "502 Bad Gateway"),
-        response(b"{}", "500 Internal Server Error"),
-        response(ANSWER, more="content-encoding: gzip\r\n"),
         response(b"", kind="text/event-stream"),
-        response(ANSWER, kind="text/html"),
-        response(ANSWER, kind=""),
     ],
 )
-async def test_without_an_answer_the_server_is_unavailable(answer):
-    async with server(answer) as (wire, _, __):
-        with pytest.raises(ServerUnavailable) as caught:
+async def test_without_a_whole_answer_nobody_knows_whether_the_request_was_carried_out(answer):
+    async with server(answer) as (wire, requests, __):
+        with pytest.raises(ConnectionDropped):
             await send(wire)
-    assert not isinstance(caught.value, NotSent)
+    assert len(requests) == 1
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found", "307 Temporary Redirect"])
-async def test_a_refusal_that_the_usual_way_explains_better_is_sent_there(status):
-    async with server(response(b"", status)) as (wire, _, __):
-        with pytest.raises(NotSent):
+UNREACHABLE, UNAUTHORIZED, LOST = TransportFault.UNREACHABLE, TransportFault.UNAUTHORIZED, TransportFault.SESSION_LOST
+UNKNOWN = b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32001,"message":"Session not found"}}'
+
+
+@pytest.mark.parametrize(
+    "answer, kind, status",
+    [
+        (response(ANSWER, kind="text/html"), UNREACHABLE, 502),
+        (response(ANSWER, kind=""), UNREACHABLE, 502),
+        (response(b"", "202 Accepted"), UNREACHABLE, 202),
+        (response(b"", "204 No Content", ""), UNREACHABLE, 502),
+        (response(b"", "301 Moved Permanently", more="location: /else\r\n"), UNREACHABLE, 301),
+        (response(b"", "304 Not Modified"), UNREACHABLE, 304),
+        (response(b"", "307 Temporary Redirect"), UNREACHABLE, 307),
+        (response(b"", "400 Bad Request"), UNREACHABLE, 400),
+        (response(b"{}", "500 Internal Server Error"), UNREACHABLE, 500),
+        (response(b"gone", "502 Bad Gateway"), UNREACHABLE, 502),
+        (response(b"", "401 Unauthorized"), UNAUTHORIZED, 401),
+        (response(b"", "403 Forbidden"), UNAUTHORIZED, 403),
+        (response(b"", "404 Not Found"), LOST, 404),
+        (response(b"", "410 Gone"), LOST, 410),
+        (response(b"no such session", "400 Bad Request", "text/plain"), LOST, 400),
+        (response(b'{"error":"session expired"}', "401 Unauthorized"), LOST, 401),
+        (response(UNKNOWN % b"5"), LOST, 200),
+        (response(UNKNOWN % b"null"), LOST, 200),
+        (events(UNKNOWN % b"5"), LOST, 200),
+        (events(UNKNOWN % b"null"), LOST, 200),
+    ],
+)
+async def test_every_answer_is_understood_and_none_is_taken_for_a_request_that_was_not_sent(answer, kind, status):
+    async with server(answer, response(ANSWER)) as (wire, requests, __):
+        wire.session = lambda: {"mcp-session-id": "mine"}
+        assert await fault(wire) == (kind, status)
+        assert await send(wire) == ANSWER
+    assert len(requests) == 2
+
+
+async def test_a_token_that_is_not_known_is_not_a_session_that_is_not_known():
+    challenge = 'www-authenticate: Bearer error="invalid_token"\r\n'
+    async with server(response(b"session expired", "401 Unauthorized", more=challenge)) as (wire, *_):
+        wire.session = lambda: {"mcp-session-id": "mine"}
+        assert await fault(wire) == (UNAUTHORIZED, 401)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "404 Not Found"])
+async def test_who_sent_no_session_hears_the_servers_own_words(status):
+    async with server(response(UNKNOWN % b"5", status)) as (wire, *_):
+        assert await send(wire) == UNKNOWN % b"5"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "203 Other", "206 Partial Content"])
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_a_message_is_the_answer_with_every_status_of_success(status, kind):
+    body = ANSWER if kind == "application/json" else b"data: " + ANSWER + b"\n\n"
+    async with server(response(body, status, kind)) as (wire, requests, _):
+        assert await send(wire) == ANSWER
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_redirect_is_followed_within_the_origin(status, at_once):
+    moved = [response(b"", status, more=f"location: {to}\r\n") for to in ("/next?c=d%20e", "last")]
+    async with server(response(ANSWER), *moved, response(ANSWER)) as (wire, requests, _):
+        await send(wire)
+        if at_once:
+            outcomes = []
+            came, _ = await begun(wire, outcomes)
+            await came.wait()
+            assert outcomes == [ANSWER]
+        else:
+            assert await send(wire) == ANSWER
+    lines = [request.split(b"\r\n")[0] for request in requests[1:]]
+    assert lines == [b"POST /mcp?a=b HTTP/1.1", b"POST /next?c=d%20e HTTP/1.1", b"POST /last HTTP/1.1"]
+    assert all(request.endswith(MESSAGE) and b"authorization: Bearer me" in request for request in requests)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://127.0.0.1:1/mcp", "https://127.0.0.1/mcp", "//other.test/mcp", "http://me:pw@{}/mcp", "http://["],
+)
+async def test_a_redirect_elsewhere_is_not_followed_and_no_credentials_go_there(location):
+    async with server(response(b"", "307 Temporary Redirect", more="location: /a\r\n")) as (wire, requests, _):
+        here = wire.connections.origin.removeprefix("http://")
+        head = b"POST /mcp HTTP/1.1\r\nauthorization: Bearer me\r\n"
+        reply = Reply(307, b"", location=location.replace("{}", here))
+        assert redirected(head, reply, wire.connections.origin) is None
+    assert requests == []
+
+
+async def test_redirects_without_end_are_given_up():
+    moved = response(b"", "307 Temporary Redirect", more="location: /mcp?a=b\r\n")
+    async with server(*[moved] * 30) as (wire, requests, _):
+        assert await fault(wire) == (UNREACHABLE, 307)
+    assert len(requests) == 21
+
+
+async def test_what_a_server_says_when_a_broken_stream_is_taken_up_is_not_about_the_request():
+    begun = response(b"id: 1\nretry: 1\ndata: " + NEWS + b"\n\n", kind="text/event-stream")
+    async with server(begun, response(b"", "404 Not Found")) as (wire, *_):
+        wire.session = lambda: {"mcp-session-id": "mine"}
+        with pytest.raises(ConnectionDropped):
             await send(wire)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_connection_that_the_server_has_closed_is_not_written_to(at_once):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with server(response(ANSWER)) as (wire, *_):
+            first = await wire.connections.opened()
+            wire.connections.give_back(first)
+            wire.connections.port, there = listening.getsockname()[1], wire.connections.port
+            stale = await wire.connections.opened()
+            wire.connections.give_back(stale)
+            wire.connections.port = there
+            with listening.accept()[0]:
+                pass
+            assert stale.is_open, "the event loop does not know yet"
+            if at_once:
+                wire.send_now(MESSAGE, 5, {}, 10.0, print)
+            else:
+                assert await send(wire) == ANSWER
+            assert stale.is_closing()
+
+
+async def test_a_request_that_waits_for_its_turn_on_a_connection_that_closes_was_not_sent():
+    outcomes, came = [], anyio.Event()
+    async with server(response(ANSWER)) as (wire, requests, _):
+        connection = await wire.connections.opened()
+        wire.connections.outbox.busy = 2
+
+        def done(outcome):
+            outcomes.append(outcome.was_written)
+            came.set()
+
+        connection.send(MESSAGE, done)
+        connection.close()
+        await came.wait()
+    assert (outcomes, requests) == ([False], [])
 
 
 async def test_an_error_of_the_servers_is_its_answer_whatever_the_status():
@@ -293,8 +432,8 @@ async def test_what_is_sent_at_once_is_answered_and_the_connection_is_used_again
     [
         (b"", ConnectionDropped),
         (response(b"", kind="text/event-stream"), ConnectionDropped),
-        (response(b"gone", "502 Bad Gateway"), ServerUnavailable),
-        (response(b"", "404 Not Found"), NotSent),
+        (response(b"gone", "502 Bad Gateway"), MCPError),
+        (response(b"", "404 Not Found"), MCPError),
     ],
 )
 async def test_what_is_sent_at_once_may_fail(second, kind):

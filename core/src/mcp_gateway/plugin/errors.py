@@ -79,7 +79,10 @@ class ServerUnavailable(GatewayError):
 
 
 class NotSent(ServerUnavailable):
-    """A request was not sent; the same may be sent in another way."""
+    """Not a byte of a request can have reached the server's application: it will be sent again.
+
+    Nothing else is `NotSent`; above all no answer that is not understood.
+    """
 
 
 class ConnectionDropped(ServerUnavailable):

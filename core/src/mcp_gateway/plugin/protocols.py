@@ -91,10 +91,11 @@ class DirectWire(Protocol):
         where the transport knows it. Cancelled, it gives the request up.
 
         Raises:
-            NotSent: the request did not leave; it will be sent in the usual way.
+            NotSent: not a byte of it can have reached the server; it will be sent in the usual way.
             TimeoutError: there was no response within so many seconds.
-            ConnectionDropped: the connection closed before the response.
-            ServerUnavailable: the server failed without an answer of its own.
+            ConnectionDropped: the connection closed before the response, and after something was written.
+            MCPError: the answer in the server's place, by a `TransportFault`, as in the usual way.
+            ServerUnavailable: the server failed in any other way.
 
         """
         ...

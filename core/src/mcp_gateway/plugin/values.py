@@ -152,8 +152,8 @@ class TransportFault(IntEnum):
     A transport answers a request that it could not deliver with a JSON-RPC error of
     one of these codes, so that one failed request does not end the session. The error's
     `message` says what happened; `data` may hold `{"status": HTTP status,
-    "retryAfter": seconds}`, or `{"sent": false}` if the request certainly did not reach the
-    server. They lie outside the range that JSON-RPC reserves.
+    "retryAfter": seconds or a date}`, or `{"sent": false}` if not a byte of the request can have
+    reached the server: only then is it sent again in any case. They lie outside the range that JSON-RPC reserves.
     """
 
     UNREACHABLE = -31001
@@ -161,4 +161,8 @@ class TransportFault(IntEnum):
     UNAUTHORIZED = -31002
     """The server refused the credentials (HTTP 401 or 403)."""
     SESSION_LOST = -31003
-    """The server does not know this session any more (HTTP 404); the request was not carried out."""
+    """The server does not know this session any more: a new one will be opened.
+
+    With HTTP 404, or no status, in `data`, the request was not carried out, and is sent again. With another status
+    nobody knows, and it is sent again only if that does no harm.
+    """

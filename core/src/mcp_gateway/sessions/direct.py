@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
+from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 
 from mcp_gateway.interaction import ALONE
 from mcp_gateway.plugin import NotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.keeper import Keeper
+from mcp_gateway.sessions.outcomes import failure_of
 from mcp_gateway.sessions.peer import Peer
 
 _CANCEL_SECONDS = 2.0
@@ -54,6 +56,9 @@ class _Entered:
         except NotSent:
             answered = True
             raise
+        except MCPError as error:  # the transport's answer, in the server's place
+            answered = True
+            raise await failure_of(keeper, error) or error from error
         except ServerUnavailable as error:
             answered = True
             raise await _failed(keeper, error) from error
@@ -139,7 +144,8 @@ async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], c
         NotSent: the session has ended meanwhile; the call was not made.
         ServerTimeout: the server did not answer within its `timeout`.
         ConnectionDropped: the connection closed.
-        ServerUnavailable: the server failed without an answer of its own.
+        ServerUnavailable: the server failed without an answer of its own, or has lost the session.
+        AuthError: the server refused the credentials.
 
     """
     if not keeper.load.enter(keeper.server, keeper.max_calls):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import mcp_types as types
@@ -17,6 +19,8 @@ from mcp_gateway.plugin import (
     ServerUnavailable,
     TransportFault,
 )
+
+_ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 NOBODY_KNOWS = "; whether the request was carried out is not known"
 
@@ -35,7 +39,25 @@ class Refused(AuthError):
 
 
 class SessionLost(ServerUnavailable):
-    """The session ended before the request was carried out: a new session may repeat it."""
+    """The server does not know the session any more; `is_certain` if it has not carried the request out either."""
+
+    def __init__(self, message: str, *, is_certain: bool = True) -> None:
+        """Say what happened."""
+        super().__init__(message)
+        self.is_certain = is_certain
+
+
+class AskedToWait(ServerUnavailable):
+    """The server has too much to do, and says in how many `seconds` to try again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        """Say what happened."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class RateLimited(AskedToWait, Rejected):
+    """The server is there, and lets this caller wait."""
 
 
 class NoLongerConfigured(ServerUnavailable):
@@ -79,11 +101,25 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
             return Refused(
                 f"server {server!r} refused the credentials: {error.message}; "
                 f"check its auth_headers, or pass auth_header with the call{notes}",
-                error.data.get("status") if isinstance(error.data, dict) else None,
+                _status_of(error),
             )
         case TransportFault.SESSION_LOST:
-            return SessionLost(f"server {server!r} has lost the session: {error.message}{notes}")
+            return _lost(server, error, notes)
     return None
+
+
+def _lost(server: str, error: MCPError, notes: str) -> SessionLost:
+    """Tell apart the one status by which a server says that nothing was done (404), and all other words for it."""
+    said = f"server {server!r} has lost the session: {error.message}{notes}"
+    if _status_of(error) in (None, HTTPStatus.NOT_FOUND):
+        return SessionLost(said)
+    advice = "it is sent again only if its tool is readOnlyHint or idempotentHint; the next call gets a new session"
+    return SessionLost(f"{said}{NOBODY_KNOWS}: {advice}", is_certain=False)
+
+
+def _status_of(error: MCPError) -> int | None:
+    status = error.error.data.get("status") if isinstance(error.error.data, dict) else None
+    return status if isinstance(status, int) else None
 
 
 def _before_the_first_request(failure: GatewayError | None) -> GatewayError | None:
@@ -102,7 +138,23 @@ def _unreached(said: str, data: object, notes: str) -> ServerUnavailable:
     if not isinstance(status, int):
         return ConnectionDropped(f"{said}{notes}{NOBODY_KNOWS}")
     asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
+    if status in _ASKING_TO_WAIT and (seconds := _seconds(wait)) is not None:
+        limited = status == HTTPStatus.TOO_MANY_REQUESTS
+        return (RateLimited if limited else AskedToWait)(f"{said}{asked}{notes}", seconds)
     return (ServerUnavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Rejected)(f"{said}{asked}{notes}")
+
+
+def _seconds(wait: object) -> float | None:
+    """Read a Retry-After (RFC 9110, section 10.2.3): a number of seconds, or a date."""
+    said = str(wait).strip() if wait is not None else ""
+    if said.isascii() and said.isdigit():
+        return float(said)
+    try:
+        then = parsedate_to_datetime(said)
+    except (ValueError, TypeError):
+        return None
+    then = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
+    return max(0.0, (then - datetime.now(UTC)).total_seconds())
 
 
 def leaf_of(error: BaseException) -> BaseException:

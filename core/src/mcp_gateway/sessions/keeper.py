@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -37,6 +37,9 @@ CLOSE_SECONDS = 10.0
 ANNOUNCING_SECONDS = 0.5
 """How long a session waits for the server to say that it announces changes; if it does so later, it is asked again."""
 
+FINISH_SECONDS = 0.1
+"""How often it is looked whether the last calls of a server that is no longer configured are over."""
+
 _FIRST_PAUSE = 0.25
 _LAST_WORDS_SECONDS = 0.5
 
@@ -46,7 +49,8 @@ class Keeper:
     """Holds one session. Its cancel scopes are left by the task that entered them: only `keep` does either.
 
     `idle` is how many seconds it may go unused, or infinity; with `attended`, only once its clients have
-    left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `gone` is set when
+    left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `on_lost` when the
+    server is found not to know it any more, `gone` is set when
     it is closed, and `error` says why, if it failed.
     """
 
@@ -64,6 +68,7 @@ class Keeper:
     on_open: Callable[[Peer], None]
     on_over: Callable[[Keeper], None]
     breaker: Breaker = field(repr=False)
+    on_lost: Callable[[Keeper], None] = lambda _: None
     peer: Peer | None = None
     error: GatewayError | None = None
     users: int = 0
@@ -207,3 +212,16 @@ class Keeper:
         self._end_lending()
         if not self._stopping:
             raise ServerUnavailable("it closed the connection")
+
+
+async def finish(keepers: Sequence[Keeper]) -> None:
+    """End sessions that are not lent any more, each once its calls are over; wait for that."""
+    while busy := [
+        keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
+    ]:
+        for keeper in set(keepers).difference(busy):
+            keeper.stop()
+        await anyio.sleep(FINISH_SECONDS)
+    for keeper in keepers:
+        keeper.stop()
+        await keeper.gone.wait()

@@ -16,6 +16,8 @@ async def failure_of(keeper: Keeper, error: MCPError) -> GatewayError | None:
     failure = of_answer(keeper.server, error)
     if isinstance(failure, ConnectionDropped):
         failure = await keeper.last_words(failure)
+    if isinstance(failure, SessionLost):
+        keeper.on_lost(keeper)
     if isinstance(failure, SessionLost | Rejected | AuthError | None):
         keeper.breaker.answered()
     elif isinstance(failure, NotSent):

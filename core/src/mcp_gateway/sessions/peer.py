@@ -33,7 +33,7 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.interaction import LEVELS, Json
-from mcp_gateway.plugin import DirectWire, PromptWire, mended
+from mcp_gateway.plugin import DirectWire, PromptWire, TransportFault, mended
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.backpressure import PacedStream
 from mcp_gateway.sessions.exchange import Exchange
@@ -184,6 +184,8 @@ class Peer:
         capabilities: Mapping[str, Any] | None,
         mirrored: Mirrored | None,
     ) -> Json:
+        if self.closed.is_set():
+            raise MCPError(TransportFault.UNREACHABLE, "the session has just ended", {"sent": False})
         if self.modern:
             return await self.enveloped(method, params, options, capabilities, mirrored)
         options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}

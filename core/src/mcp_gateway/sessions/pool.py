@@ -18,8 +18,8 @@ from mcp_gateway.interaction import Interaction, Json, thawed
 from mcp_gateway.plugin import ClientTransport, NotSent, ServerUnavailable
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.breaker import Breaker, Breakers
-from mcp_gateway.sessions.failures import NoLongerConfigured, SessionLost
-from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper
+from mcp_gateway.sessions.failures import NoLongerConfigured
+from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper, finish
 from mcp_gateway.sessions.load import Load, Overloaded
 from mcp_gateway.sessions.outcomes import failure_of, lateness
 from mcp_gateway.sessions.patience import Patience
@@ -31,9 +31,6 @@ log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
-
-FINISH_SECONDS = 0.1
-"""How often it is looked whether the last calls of a server that is no longer configured are over."""
 
 
 @dataclass(slots=True)
@@ -63,11 +60,18 @@ class Pool:
         self.breakers.on_open = self._cut_off
 
     async def lend(
-        self, borrower: Borrower, use: UseFn[ResultT], *, repeatable: bool = False, trial: bool = False
+        self,
+        borrower: Borrower,
+        use: UseFn[ResultT],
+        *,
+        repeatable: bool = False,
+        trial: bool = False,
+        repetition: Repetition | None = None,
     ) -> ResultT:
         """Let `use` work with the borrower's session, which is opened if need be; a `trial` even if it is cut off.
 
-        What was not carried out is tried again, and so is what is `repeatable` if the connection broke.
+        What was not carried out is tried again, and so is what is `repeatable` if the connection broke. `repetition`
+        knows what was sent before.
 
         Raises:
             CutOff: the server has failed several times, and is not tried at this moment.
@@ -78,7 +82,8 @@ class Pool:
             MCPError: the server answered with an error of its own.
 
         """
-        breaker, repetition = self.breakers.of(borrower.spec), Repetition(borrower.spec, repeatable=repeatable)
+        breaker = self.breakers.of(borrower.spec)
+        repetition = repetition or Repetition(borrower.spec, repeatable=repeatable)
         breaker.check(trial=trial)
         while True:
             try:
@@ -141,16 +146,7 @@ class Pool:
     async def finish(self, spec: ServerSpec) -> None:
         """Lend no session of a server any more, and end each once its calls are over; wait for that."""
         self.breakers.retire(spec)
-        keepers = self._shared.taken(spec)
-        while busy := [
-            keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
-        ]:
-            for keeper in set(keepers).difference(busy):
-                keeper.stop()
-            await anyio.sleep(FINISH_SECONDS)
-        for keeper in keepers:
-            keeper.stop()
-            await keeper.gone.wait()
+        await finish(self._shared.taken(spec))
 
     async def close(self) -> None:
         """End every session in order, and wait until all are closed."""
@@ -171,8 +167,6 @@ class Pool:
                     failure = await failure_of(keeper, error)
                     if failure is None:
                         raise
-                    if isinstance(failure, SessionLost):
-                        self._drop_keeper(keeper)
                     raise failure from error
                 keeper.breaker.answered()
                 return result
@@ -214,6 +208,7 @@ class Pool:
             on_open=lambda peer: self._opened(keeper, peer),
             on_over=self._retire,
             breaker=breaker,
+            on_lost=self._give_up,
         )
         keeper.audience.on_asked = lambda attributed: self._shared.asked(keeper, attributed=attributed)
         self._shared.keepers[key] = keeper
@@ -268,9 +263,11 @@ class Pool:
         if (keeper := self._shared.keepers.pop(key, None)) is not None:
             keeper.stop()
 
-    def _drop_keeper(self, keeper: Keeper) -> None:
+    def _give_up(self, keeper: Keeper) -> None:
+        """Stop lending a session that its server has lost, and end it once its calls are over."""
         if (key := self._shared.key_of(keeper)) is not None:
-            self._drop(key)
+            del self._shared.keepers[key]
+            self.tasks.start_soon(finish, [keeper])
 
     def _retire(self, keeper: Keeper) -> None:
         """Stop lending a session that is over."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
-from mcp_gateway.sessions.failures import SessionLost
+from mcp_gateway.plugin import ConnectionDropped, GatewayError, NotSent
+from mcp_gateway.sessions.failures import AskedToWait, SessionLost
 
 FIRST_PAUSE = 0.25
 
@@ -21,30 +21,49 @@ def jittered(attempt: int, first: float = FIRST_PAUSE) -> float:
 
 @dataclass(slots=True)
 class Repetition:
-    """How often one request has been sent, and why."""
+    """How often one request has been sent, and why.
+
+    This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
+    """
 
     spec: ServerSpec
     repeatable: bool
-    _began: float = field(default_factory=anyio.current_time)
+    began: float = field(default_factory=anyio.current_time)
     _unsent: int = 0
+    _waited: int = 0
     _repeated: bool = False
+    _renewed: bool = False
 
-    def pause(self, failure: ServerUnavailable) -> float | None:
+    def pause(self, failure: GatewayError) -> float | None:
         """Return how many seconds to wait before the request is sent again; None if it must not be.
 
-        One that did not reach the server is sent again as often as `max_retries` says, within the `timeout`; one
-        whose session was lost, once, in a new one; and so is one that nobody knows to have been carried out, if
-        it may be repeated.
+        One that did not reach the server is sent again as often as `max_retries` says, within the `timeout`, and so
+        is one that may be repeated when the server asks to wait; one whose session was lost, once, in a new one, if
+        it was not carried out for certain or may be repeated; and so is one that may be repeated and that nobody
+        knows to have been carried out.
         """
         if isinstance(failure, NotSent):
-            pause = jittered(self._unsent)
             self._unsent += 1
-            left = self._began + self.spec.timeout - anyio.current_time()
-            return pause if self._unsent <= self.spec.max_retries and pause < left else None
-        again = isinstance(failure, SessionLost) or (
-            isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
-        )
-        if self._repeated or not again:
+            return self._within(jittered(self._unsent - 1), self._unsent)
+        if isinstance(failure, AskedToWait):
+            self._waited += 1
+            pause = max(failure.seconds, jittered(self._waited - 1))
+            return self._within(pause, self._waited) if self.repeatable else None
+        if self._repeated or not self._is_for_once(failure):
             return None
         self._repeated = True
         return 0.0
+
+    def may_renew(self) -> bool:
+        """Whether it may be sent again with other credentials, which it may be once."""
+        renewed, self._renewed = self._renewed, True
+        return not renewed
+
+    def _is_for_once(self, failure: GatewayError) -> bool:
+        if isinstance(failure, SessionLost):
+            return failure.is_certain or self.repeatable
+        return isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
+
+    def _within(self, pause: float, times: int) -> float | None:
+        left = self.began + self.spec.timeout - anyio.current_time()
+        return pause if times <= self.spec.max_retries and pause < left else None

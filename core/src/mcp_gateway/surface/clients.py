@@ -130,6 +130,10 @@ class DirectClient:
     capabilities: Json
     principal: Principal | None = None
 
+    def caller(self, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
+        """Return it as the caller of a request with these headers."""
+        return Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
+
 
 @dataclass(slots=True)
 class Clients:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 
+import anyio
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
@@ -22,8 +23,6 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.interaction import ALONE, Json
 from mcp_gateway.plugin import (
-    Caller,
-    ConnectionDropped,
     DirectAnswer,
     GatewayError,
     LoginNeeded,
@@ -32,6 +31,7 @@ from mcp_gateway.plugin import (
 )
 from mcp_gateway.sessions.direct import HeardFn, Sending, exchanged, sending
 from mcp_gateway.sessions.load import Overloaded
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.surface.answers import failure, overloaded
 from mcp_gateway.surface.calling import Calling, Key
@@ -49,7 +49,9 @@ from mcp_gateway.surface.plain_calls import (
     listed,
     modern_result,
     params_of,
+    parsed_params,
     refused,
+    repetition_of,
 )
 from mcp_gateway.surface.results import Results, result_of
 from mcp_gateway.surface.routes import Routes
@@ -103,7 +105,7 @@ class Direct:
             return None
         if not self._is_silent(named[0].spec, client, modern=modern):
             return None
-        caller = _caller(client, headers, principal)
+        caller = client.caller(headers, principal)
         plain = Plain(call, caller, *named, modern)
         return Calling(self, plain, None if modern and headers is not None else (client.name, call.request_id))
 
@@ -133,7 +135,7 @@ class Direct:
         if client is None:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in asked.params.meta
-        caller = _caller(client, headers, principal)
+        caller = client.caller(headers, principal)
         members = self._lists.members(caller, modern=modern)
         return None if members is None else listed(asked, members, self._introduction() if modern else None)
 
@@ -182,10 +184,14 @@ class Direct:
 
     async def answered(self, plain: Plain) -> DirectAnswer:
         """Do all that a call needs."""
-        return await self.concluded(plain, self._exchanged(plain))
+        repetition = repetition_of(plain)
+        return await self.concluded(plain, self._exchanged(plain, repetition), repetition)
 
-    async def concluded(self, plain: Plain, response: Awaitable[bytes]) -> DirectAnswer:
-        """Wait for a response, and make an answer of it."""
+    async def concluded(
+        self, plain: Plain, response: Awaitable[bytes], known: Repetition | None = None
+    ) -> DirectAnswer:
+        """Wait for a response, and make an answer of it; what may be sent again is sent in the usual way."""
+        repetition = known or repetition_of(plain)
         try:
             answer = self.shaped(plain, await response)
             if answer is not None:
@@ -194,30 +200,29 @@ class Direct:
             pass
         except Overloaded as error:
             return refused(plain, overloaded(error))
+        except MCPError as error:
+            return refused(plain, as_error(error, modern=plain.modern))
         except GatewayError as error:
-            if not (isinstance(error, ConnectionDropped) and plain.route.repeatable):
+            if (pause := repetition.pause(error)) is None:
                 return self._whole(plain, failure(error))
-        return await self._in_the_usual_way(plain)
+            log.info("sending a request again", server=plain.route.spec.name, reason=str(error), pause=pause)
+            await anyio.sleep(pause)
+        return await self._in_the_usual_way(plain, repetition)
 
     def _has(self, borrower: Borrower, own: str) -> bool:
         """Whether a tool is among what its server offers for these credentials."""
         offer = self.gateway.views.personal.offer(borrower.spec.name, borrower.credentials)
         return offer is not None and own in offer.by_name and own not in offer.mirrored
 
-    async def _in_the_usual_way(self, plain: Plain) -> DirectAnswer:
-        """Answer a call whose session is not open, or cannot take it as bytes."""
-        sent = plain.call.params
-        params: Json = {"name": sent.name}
+    async def _in_the_usual_way(self, plain: Plain, repetition: Repetition) -> DirectAnswer:
+        """Answer a call whose session is not open, or cannot take it as bytes, or that is sent again."""
         try:
-            if sent.arguments is not UNSET:
-                params["arguments"] = json.loads(bytes(sent.arguments))
-            if sent.meta:
-                params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
+            params = parsed_params(plain)
         except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
             return refused(plain, MCPError(types.INVALID_PARAMS, f"the arguments cannot be read: {error}"))
         try:
             way = None if plain.modern else self.clients.way_to(str(plain.caller.client))
-            return self._whole(plain, await self.tools.call(params, plain.caller, way or ALONE))
+            return self._whole(plain, await self.tools.call(params, plain.caller, way or ALONE, repetition))
         except MCPError as error:
             return refused(plain, as_error(error, modern=plain.modern))
 
@@ -243,9 +248,15 @@ class Direct:
             self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalogue
         return self._info
 
-    async def _exchanged(self, plain: Plain) -> bytes:
-        """Send a call on the borrower's session; return the response as it came."""
-        borrower = await self.gateway.access.borrower(plain.route.spec, plain.caller)
+    async def _exchanged(self, plain: Plain, repetition: Repetition) -> bytes:
+        """Send a call with the caller's credentials; return the response as it came."""
+
+        async def exchange(borrower: Borrower) -> bytes:
+            return await self._exchanged_as(borrower, plain)
+
+        return await self.gateway.access.attempt(plain.route.spec, plain.caller, exchange, repetition)
+
+    async def _exchanged_as(self, borrower: Borrower, plain: Plain) -> bytes:
         keeper = self.gateway.pool.direct(borrower)
         if keeper is None or (plain.route.own is not None and not self._has(borrower, plain.route.own)):
             raise NotSent("there is no session for it")
@@ -289,7 +300,3 @@ class Direct:
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
             result = {name: json.loads(bytes(raw)) for name, raw in fields.items()}
             self.gateway.tasks.note(plain.route.spec.name, result, plain.caller.principal)
-
-
-def _caller(client: DirectClient, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
-    return Caller(headers=headers or {}, client=client.name, capabilities=client.capabilities, principal=principal)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from mcp_gateway.bridging import as_questions
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import Caller, DirectAnswer
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.surface.envelopes import MODERN
 from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
 from mcp_gateway.surface.splicing import Call, Fields, List, members, written
@@ -30,8 +33,8 @@ _OUR_ENVELOPE: Mapping[str, bytes] = {
 class Route:
     """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so.
 
-    `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again if the
-    connection broke.
+    `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again though
+    nobody knows whether it was carried out.
     """
 
     spec: ServerSpec
@@ -43,13 +46,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A plain call: what came, who sent it, where it leads and with which arguments."""
+    """A plain call: what came, who sent it, where it leads and with which arguments, and when it began."""
 
     call: Call
     caller: Caller
     route: Route
     arguments: Raw
     modern: bool
+    began: float = field(default_factory=monotonic)
 
     @property
     def head(self) -> bytes:
@@ -66,6 +70,28 @@ def params_of(plain: Plain, *, modern: bool) -> bytes:
         meta |= {**_OUR_ENVELOPE, types.CLIENT_CAPABILITIES_META_KEY: declared}
     enveloped = [b',"_meta":', *written(meta)] if meta else []
     return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
+
+
+def parsed_params(plain: Plain) -> dict[str, Any]:
+    """Read the params of a call as they came.
+
+    Raises:
+        ValueError: they hold a number with thousands of digits.
+        RecursionError: they are nested too deeply.
+
+    """
+    sent = plain.call.params
+    params: dict[str, Any] = {"name": sent.name}
+    if sent.arguments is not UNSET:
+        params["arguments"] = json.loads(bytes(sent.arguments))
+    if sent.meta:
+        params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
+    return params
+
+
+def repetition_of(plain: Plain) -> Repetition:
+    """Return what knows how often a call was sent."""
+    return Repetition(plain.route.spec, plain.route.repeatable, plain.began)
 
 
 def _meta_of(fields: Fields) -> Fields:

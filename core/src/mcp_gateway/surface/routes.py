@@ -56,5 +56,4 @@ class Routes:
             MCP_NAME_HEADER: encode_header_value(own),
         }
         spec = self.gateway.registry.specs[offer.server]
-        repeatable = is_repeatable(offer.by_name[own]) and spec.max_retries > 0
-        return Route(spec, quoted(own), headers, repeatable=repeatable)
+        return Route(spec, quoted(own), headers, repeatable=is_repeatable(offer.by_name[own]))

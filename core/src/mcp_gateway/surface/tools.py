@@ -19,6 +19,7 @@ from mcp_gateway.kinds import TOOLS
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.routing import MalformedName, Routing, UnknownServer, UnknownTool
 from mcp_gateway.sessions.load import Overloaded
+from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.surface.answers import discover_answer, failure, overloaded, search_answer
 from mcp_gateway.surface.clients import with_override
 from mcp_gateway.surface.eras import as_definition, as_params
@@ -107,8 +108,14 @@ class Tools:
             if shaped is not None:
                 yield {**shaped, "name": name}
 
-    async def call(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
-        """Answer `tools/call`.
+    async def call(
+        self,
+        params: Mapping[str, Any],
+        caller: Caller,
+        interaction: Interaction,
+        repetition: Repetition | None = None,
+    ) -> Json:
+        """Answer `tools/call`. `repetition` knows what was sent of the call before.
 
         Raises:
             MCPError: there is no such tool, or the server answered with an error, passed on as it is.
@@ -123,9 +130,9 @@ class Tools:
                     wanted = _parsed(DiscoverArguments, name, arguments)
                     return discover_answer(await self._gateway.discover(wanted.server_name, caller))
                 case "call_remote_tool":
-                    return await self._call_remote(params, arguments, caller, interaction)
+                    return await self._call_remote(params, arguments, caller, interaction, repetition)
                 case _:
-                    return await self._call_directly(name, params, caller, interaction)
+                    return await self._call_directly(name, params, caller, interaction, repetition)
         except Overloaded as error:
             raise overloaded(error) from None
         except GatewayError as error:
@@ -151,21 +158,31 @@ class Tools:
         return search_answer(query, found, await self._gateway.notes(caller))
 
     async def _call_remote(
-        self, params: Mapping[str, Any], arguments: Mapping[str, Any], caller: Caller, interaction: Interaction
+        self,
+        params: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        interaction: Interaction,
+        repetition: Repetition | None,
     ) -> Json:
         wanted = _parsed(CallArguments, "call_remote_tool", arguments)
         if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
         passed_on = {**as_params(params), "arguments": wanted.arguments or {}}
         asking = with_override(caller, wanted.auth_header)
-        result = await self._gateway.call(wanted.tool_name, passed_on, asking, interaction)
+        result = await self._gateway.call(wanted.tool_name, passed_on, asking, interaction, repetition)
         return self._fitting(wanted.tool_name, result, caller)
 
     async def _call_directly(
-        self, name: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        caller: Caller,
+        interaction: Interaction,
+        repetition: Repetition | None,
     ) -> Json:
         try:
-            result = await self._gateway.call(name, as_params(params), caller, interaction)
+            result = await self._gateway.call(name, as_params(params), caller, interaction, repetition)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
         return self._fitting(name, result, caller)

@@ -13,7 +13,7 @@ import httpx2
 from mcp.client._transport import Transport, TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
-from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.connection_pool import KEEP_SECONDS, Connections
 from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.guard import Guard
 from mcp_gateway_transport_http.limits import MAX_MESSAGE_BYTES
@@ -24,7 +24,7 @@ from mcp_gateway_transport_http.targets import is_direct, request_head
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
 
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
+_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

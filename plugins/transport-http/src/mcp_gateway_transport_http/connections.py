@@ -1,27 +1,22 @@
-"""Connections to a server over HTTP/1.1, as thin as they can be: bytes out, a parsed response in."""
+"""A connection to a server over HTTP/1.1, as thin as it can be: bytes out, a parsed response in."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections import deque
-from dataclasses import dataclass, field
+import select
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import cast
 
 import httptools
 
-from mcp_gateway.plugin import is_link_local
-from mcp_gateway_transport_http.guard import Guard
 from mcp_gateway_transport_http.heads import Head, head_of
 from mcp_gateway_transport_http.limits import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, LimitExceeded, too_long
 from mcp_gateway_transport_http.outbox import Outbox
 from mcp_gateway_transport_http.pieces import Pieces
+from mcp_gateway_transport_http.refusals import is_message_status
 from mcp_gateway_transport_http.replies import ConnectionLost, Reply, ReplyFn
-
-KEEP_SECONDS = 4.0
-"""How long an unused connection is kept: most servers close theirs after five seconds or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +35,29 @@ class Connection(asyncio.Protocol):
         self._outbox, self._max_bytes = outbox, max_bytes
         self.used = 0.0
         self.complete = True
+        self._written = False
         self._transport: asyncio.Transport | None = None
         self._done: ReplyFn | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._known: _KnownHead | None = None
         self._first = b""
         self._content_type = b""
-        self._retry_after = ""
+        self._retry_after = self._location = self._challenge = ""
         self._encoded = False
         self._body: bytes | bytearray = b""
         self._length = self._bodiless = self._fields = 0
         self._pieces: Pieces | None = None
+        self._poll: select.poll | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether another request can be sent."""
-        return self._transport is not None and not self._transport.is_closing() and self.complete
+        return self.complete and not self.is_closing()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to be read: what an unused connection has to say is that it ends."""
+        return self._poll is None or not self._poll.poll(0)
 
     def request(self, message: bytes) -> asyncio.Future[Reply]:
         """Send a request; return what will be its response."""
@@ -65,11 +67,21 @@ class Connection(asyncio.Protocol):
 
     def send(self, message: bytes, done: ReplyFn) -> None:
         """Send a request; `done` hears what comes of it."""
-        self._done, self._parser, self._pieces, self.complete = done, None, None, False
+        self._done, self._parser, self._pieces, self.complete, self._written = done, None, None, False, False
         if self._transport is None:
             self._fail("it closed the connection")
         else:
-            self._outbox.write(self._transport, message)
+            self._outbox.write(self, message)
+
+    def write(self, message: bytes) -> None:
+        """Write a request; the outbox calls this when it is its turn."""
+        if self._transport is not None:
+            self._written = True
+            self._transport.write(message)
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._transport is None or self._transport.is_closing()
 
     def close(self) -> None:
         """Close, whatever is under way."""
@@ -81,6 +93,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        opened = transport.get_extra_info("socket")
+        if opened is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(opened.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; no more than the body, if its head is that of the response before."""
@@ -129,8 +145,8 @@ class Connection(asyncio.Protocol):
 
     def _forget_head(self) -> None:
         """Forget what a head said: that of an interim response (1xx, RFC 9110 section 15.2) is not the answer's."""
-        self._content_type, self._retry_after, self._encoded, self._first = b"", "", False, b""
-        self._length = 0
+        self._content_type, self._encoded, self._first, self._length = b"", False, b"", 0
+        self._retry_after = self._location = self._challenge = ""
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that nothing more will come."""
@@ -158,10 +174,14 @@ class Connection(asyncio.Protocol):
                 self._encoded = value.strip().lower() not in (b"", b"identity")
             case b"content-length":
                 self._length = int(value[:18]) if value.isdigit() else 0
+            case b"location":
+                self._location = value.decode("latin-1").strip()
+            case b"www-authenticate":
+                self._challenge = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Hand over a stream of events as soon as it begins."""
-        if self._content_type.startswith(b"text/event-stream") and self._status() == 200:  # noqa: PLR2004
+        if self._content_type.startswith(b"text/event-stream") and is_message_status(self._status()):
             self._pieces = Pieces(self._transport)
             self._resolve(Reply(200, self._content_type, pieces=self._pieces))
         elif self._length > self._max_bytes:
@@ -199,7 +219,8 @@ class Connection(asyncio.Protocol):
         may_come_again = keep_alive and status == HTTPStatus.OK and not self._retry_after
         head = head_of(self._first, body) if may_come_again else None
         self._known = None if head is None else _KnownHead(head, self._content_type)
-        self._resolve(Reply(status, self._content_type, body, retry_after=self._retry_after))
+        more = (self._retry_after, self._location, self._challenge)
+        self._resolve(Reply(status, self._content_type, body, None, *more))
 
     def _status(self) -> int:
         return self._parser.get_status_code() if self._parser is not None else 0
@@ -211,7 +232,8 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, reason: str | LimitExceeded) -> None:
         self._body = b""
-        self._resolve(reason if isinstance(reason, LimitExceeded) else ConnectionLost(reason))
+        lost = reason if isinstance(reason, LimitExceeded) else ConnectionLost(reason, was_written=self._written)
+        self._resolve(lost)
         if self._pieces is not None:
             self._pieces.end(reason if isinstance(reason, LimitExceeded) else None)
 
@@ -223,64 +245,3 @@ def _settle(future: asyncio.Future[Reply], reply: Reply | ConnectionLost | Limit
         future.set_result(reply)
     else:
         future.set_exception(reply)
-
-
-@dataclass(slots=True)
-class Connections:
-    """The connections to one server, kept for a while after their use."""
-
-    host: str
-    port: int
-    security: ssl.SSLContext | None
-    guard: Guard | None = None
-    max_bytes: int = MAX_MESSAGE_BYTES
-    outbox: Outbox = field(default_factory=Outbox)
-    _idle: deque[Connection] = field(default_factory=deque)
-    _closed: bool = False
-
-    def idle(self) -> Connection | None:
-        """Return the connection that was used last, if there is one that is still open."""
-        now = asyncio.get_running_loop().time()
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open and now - connection.used < KEEP_SECONDS:
-                return connection
-            connection.close()
-        return None
-
-    async def opened(self) -> Connection:
-        """Open another connection.
-
-        Raises:
-            OSError: the server cannot be connected to.
-
-        """
-        server_name = self.host if self.security is not None else None
-        if self.guard is not None:
-            await self.guard.check_name(self.host)
-        transport, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, self.outbox, self.max_bytes),
-            self.host,
-            self.port,
-            ssl=self.security,
-            server_hostname=server_name,
-        )
-        peer = transport.get_extra_info("peername")
-        if self.guard is not None and peer and is_link_local(str(peer[0])):
-            connection.close()
-            raise OSError("its address is link-local")
-        return connection
-
-    def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it if it cannot serve another."""
-        if self._closed or not connection.is_open:
-            connection.close()
-            return
-        connection.used = asyncio.get_running_loop().time()
-        self._idle.append(connection)
-
-    def close(self) -> None:
-        """Close those that are not in use, and the others after their use."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()

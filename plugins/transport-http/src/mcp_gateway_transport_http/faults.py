@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
+from mcp.shared._httpx_utils import next_request_within_origin
 from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
@@ -16,6 +17,15 @@ from mcp_gateway_transport_http.bodies import error_message, read_body, with_bod
 from mcp_gateway_transport_http.guard import Guard, LinkLocal
 from mcp_gateway_transport_http.limits import MAX_MESSAGE_BYTES, LimitExceeded
 from mcp_gateway_transport_http.messages import is_message
+from mcp_gateway_transport_http.refusals import (
+    Answer,
+    Refusal,
+    is_message_status,
+    lost_session,
+    refusal_of,
+    rpc_error,
+    wrong_kind,
+)
 
 _ERROR_BYTES = 1 << 20
 """How much of a refusal is read."""
@@ -44,9 +54,12 @@ class FaultTellingClient(httpx2.AsyncClient):
     """
 
     def __init__(self, guard: Guard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
-        """Open no connection that `guard` refuses; read no message of more than `max_bytes`."""
+        """Open no connection that `guard` refuses; read no message of more than `max_bytes`.
+
+        `is_upgraded` says whether the server has led from HTTP to HTTPS.
+        """
         super().__init__(**options)
-        self._guard, self._max_bytes = guard, max_bytes
+        self._guard, self._max_bytes, self.is_upgraded = guard, max_bytes, False
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send; what fails becomes a response that says why, to a POST at least. No body is read without a bound."""
@@ -59,13 +72,14 @@ class FaultTellingClient(httpx2.AsyncClient):
             if request.method != "POST":
                 raise
             sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
-            return _answer(request, 503, TransportFault.UNREACHABLE, _in_words(error), sent)
-        if response.is_success and _kind(response) == _EVENTS:
+            return _answer(request, Refusal(TransportFault.UNREACHABLE, _in_words(error), sent))
+        if (elsewhere := next_request_within_origin(response)) is not None:
+            self.is_upgraded = self.is_upgraded or elsewhere.url.scheme != request.url.scheme
+            await elsewhere.aread()  # what was asked is looked at when the answer is here
+        elif is_message_status(response.status_code) and _kind(response) == _EVENTS:
             return with_events(response, self._max_bytes)
-        if request.method == "POST" and response.is_success and _wants_answer(request):
+        elif request.method == "POST" and (response.is_error or _wants_answer(request)):
             return await _read(request, response, self._max_bytes)
-        if request.method == "POST" and response.is_error:
-            return await _explained(request, response)
         await response.aclose()
         return with_body(response)
 
@@ -76,25 +90,26 @@ def _kind(response: httpx2.Response) -> str:
 
 
 async def _read(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
-    """Return an answer once it is here whole; that none will come is said by 202."""
-    if response.status_code == HTTPStatus.ACCEPTED:
-        await response.aclose()
-        return with_body(response)
+    """Return an answer once it is here whole, or what is answered in its place."""
+    if not is_message_status(response.status_code):
+        return await _explained(request, response)
     try:
         body = await _message_of(response, most)
     except httpx2.TransportError as error:
-        return _answer(request, 503, TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer", {})
+        return _answer(request, Refusal(TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer"))
     except (_Unreadable, LimitExceeded) as error:
-        return _answer(request, 502, TransportFault.UNREACHABLE, str(error), {"status": 502})
+        return _answer(request, Refusal(TransportFault.UNREACHABLE, str(error), {"status": 502}))
     finally:
         await response.aclose()
-    return with_body(response, body, 200)
+    if (lost := lost_session(body, request.headers.get(_SESSION))) is not None:
+        return _answer(request, lost)
+    return with_body(response, _named(body, request), 200)
 
 
 async def _message_of(response: httpx2.Response, most: int) -> bytes:
     """Read an answer to its end."""
     if (kind := _kind(response)) != "application/json":
-        raise _Unreadable(f"it answered with {kind or 'something unnamed'} instead of JSON")
+        raise _Unreadable(wrong_kind(kind).message)
     if not is_message(body := mended((await read_body(response, most)).removeprefix(BOM_UTF8))):
         raise _Unreadable("it answered with what is no JSON-RPC message")
     return body
@@ -110,49 +125,45 @@ def _wants_answer(request: httpx2.Request) -> bool:
 
 async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """Keep an error that the server wrote as JSON-RPC, unless the status says more than it."""
-    status, answered = response.status_code, await _rpc_error(response)
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        fault = TransportFault.UNAUTHORIZED
-    elif _SESSION in request.headers and _is_lost_session(status, answered):
-        fault = TransportFault.SESSION_LOST
-    elif answered is not None:
-        return httpx2.Response(status, json=answered, request=request)
-    else:
-        fault = TransportFault.UNREACHABLE
-    retry_after = response.headers.get("retry-after")
-    await response.aclose()
-    data = {"status": status, **({"retryAfter": retry_after} if retry_after else {})}
-    return _answer(request, status, fault, _status_line(status), data)
-
-
-def _is_lost_session(status: int, answered: dict[str, Any] | None) -> bool:
-    """Whether the server does not know the session: 404 as MCP has it, or 400 and words, as older servers do."""
-    if status == HTTPStatus.NOT_FOUND:
-        return True
-    return (
-        status == HTTPStatus.BAD_REQUEST and answered is not None and "session" in answered["error"]["message"].lower()
+    headers = response.headers
+    answer = Answer(
+        response.status_code,
+        _kind(response),
+        await _body_of(response),
+        headers.get("retry-after", "").strip()[:40],
+        headers.get("location", "").strip(),
+        headers.get("www-authenticate", ""),
     )
+    refusal = refusal_of(answer, request.headers.get(_SESSION))
+    if refusal is not None:
+        return _answer(request, refusal)
+    return httpx2.Response(answer.status, json=rpc_error(answer.body, answer.content_type), request=request)
 
 
-async def _rpc_error(response: httpx2.Response) -> dict[str, Any] | None:
-    """Return the JSON-RPC error response that a response holds, if any, with what its envelope lacks."""
-    if not response.headers.get("content-type", "").lower().startswith("application/json"):
-        return None
+async def _body_of(response: httpx2.Response) -> bytes:
+    """Read the body of a refusal; one that cannot be read, or is too long, says nothing."""
     try:
-        body = json.loads(await read_body(response, _ERROR_BYTES))
-    except (LimitExceeded, ValueError, RecursionError, httpx2.StreamError, httpx2.TransportError):
-        return None
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict) or not isinstance(error.get("code"), int):
-        return None
-    return {"jsonrpc": "2.0", "id": None, **body} if isinstance(error.get("message"), str) else None
+        return await read_body(response, _ERROR_BYTES)
+    except (LimitExceeded, httpx2.StreamError, httpx2.TransportError, httpx2.DecodingError):
+        return b""
+    finally:
+        await response.aclose()
 
 
-def _answer(
-    request: httpx2.Request, status: int, fault: TransportFault, message: str, data: dict[str, Any]
-) -> httpx2.Response:
+def _named(body: bytes, request: httpx2.Request) -> bytes:
+    """Return a message; an error without an id gets that of the request, or nobody would hear of it."""
+    if len(body) > _ERROR_BYTES or (envelope := rpc_error(body)) is None or envelope["id"] is not None:
+        return body
+    return json.dumps({**envelope, "id": _head.decode(request.content).id}).encode()
+
+
+def _answer(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
+    """Answer in the server's place, with a status that the SDK takes for nothing else."""
+    status = refusal.data.get("status")
+    failed = status if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST else HTTPStatus.BAD_GATEWAY
+    body = error_message(refusal.fault, refusal.message, dict(refusal.data))
     headers = {"content-type": "application/json"}
-    return httpx2.Response(status, headers=headers, content=error_message(fault, message, data), request=request)
+    return httpx2.Response(failed, headers=headers, content=body, request=request)
 
 
 def _in_words(error: httpx2.TransportError) -> str:
@@ -165,10 +176,3 @@ def _in_words(error: httpx2.TransportError) -> str:
     }
     said = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
     return f"{said} ({error})" if str(error) else said
-
-
-def _status_line(status: int) -> str:
-    try:
-        return f"HTTP {status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"HTTP {status}"

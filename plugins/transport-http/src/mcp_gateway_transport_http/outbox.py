@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Sink(Protocol):
+    """What can be written to: a transport, or what wants to know when its turn has come."""
+
+    def write(self, data: bytes) -> None:
+        """Send some bytes."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether nothing can be sent any more."""
+        ...
 
 
 @dataclass(slots=True)
@@ -16,9 +29,9 @@ class Outbox:
     """
 
     busy: int = 0
-    _waiting: list[tuple[asyncio.Transport, bytes]] = field(default_factory=list)
+    _waiting: list[tuple[Sink, bytes]] = field(default_factory=list)
 
-    def write(self, transport: asyncio.Transport, data: bytes) -> None:
+    def write(self, transport: Sink, data: bytes) -> None:
         """Send some bytes in a moment, or at once."""
         if self.busy <= 1 and not self._waiting:
             transport.write(data)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, Struct
+from msgspec import json as rpc
 
-from mcp_gateway.plugin import NotSent, ServerUnavailable, mended
+from mcp_gateway.plugin import mended
 from mcp_gateway_transport_http.limits import LimitExceeded
 from mcp_gateway_transport_http.pieces import Pieces
+from mcp_gateway_transport_http.refusals import (
+    Answer,
+    is_message_status,
+    lost_session,
+    refusal_of,
+    rpc_error,
+    wrong_kind,
+)
 
 
 class ConnectionLost(Exception):
-    """The connection closed before the response was complete."""
+    """The connection closed before the response was complete; `was_written` unless no byte of the request was."""
+
+    def __init__(self, reason: str, *, was_written: bool = True) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.was_written = was_written
 
 
 @dataclass(slots=True)
@@ -27,6 +41,8 @@ class Reply:
     body: bytes = b""
     pieces: Pieces | None = None
     retry_after: str = ""
+    location: str = ""
+    challenge: str = ""
 
 
 ReplyFn = Callable[[Reply | ConnectionLost | LimitExceeded], None]
@@ -41,37 +57,45 @@ class _Head(Struct):
     error: object = None
 
 
-_head = json.Decoder(_Head)
+_head = rpc.Decoder(_Head)
 
 
-def message_of(reply: Reply) -> bytes:
-    """Return the message that a response holds, if it says that it is JSON."""
-    if not reply.content_type.startswith(b"application/json"):
-        kind = reply.content_type.partition(b";")[0].decode("latin-1").strip()
-        raise ServerUnavailable(f"it answered with {kind or 'something unnamed'} instead of JSON")
-    return reply.body.removeprefix(BOM_UTF8)
+def message_of(reply: Reply, session_id: str | None) -> bytes:
+    """Return the message that a reply holds.
+
+    Raises:
+        MCPError: there is none; the error is the one to answer with in the server's place.
+
+    """
+    kind = reply.content_type.decode("latin-1")
+    if not is_message_status(reply.status):
+        answer = Answer(reply.status, kind, reply.body, reply.retry_after, reply.location, reply.challenge)
+        refusal = refusal_of(answer, session_id)
+        if refusal is not None:
+            raise refusal.error
+        return json.dumps(rpc_error(reply.body, kind)).encode() if kind.startswith("text/event-stream") else reply.body
+    if not kind.startswith("application/json"):
+        raise wrong_kind(kind).error
+    return kept(reply.body.removeprefix(BOM_UTF8), session_id)
 
 
-def refusal_of(reply: Reply, *, in_session: bool) -> bytes:
-    """Return the JSON-RPC error of a refusal; refusals that the other way explains better are sent there."""
-    status = reply.status
-    explained = status in (401, 403, 404) or status < HTTPStatus.BAD_REQUEST
-    if explained or (status == HTTPStatus.BAD_REQUEST and in_session):
-        raise NotSent(f"HTTP {status}")
-    try:
-        head = _head.decode(reply.body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        head = _Head()
-    if head.error is None:
-        asked = f"; it asks to wait (Retry-After: {reply.retry_after})" if reply.retry_after else ""
-        raise ServerUnavailable(f"it answered HTTP {status}{asked}")
-    return reply.body
+def kept(message: bytes, session_id: str | None) -> bytes:
+    """Return a response.
+
+    Raises:
+        MCPError: it says that the session is lost.
+
+    """
+    if (lost := lost_session(message, session_id)) is not None:
+        raise lost.error
+    return message
 
 
 def answers(event: bytes, request_id: int) -> bool:
-    """Whether a message of a stream is the response to a request."""
+    """Whether a message of a stream is the response to a request; an error without an id is one, too."""
     try:
         head = _head.decode(mended(event))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
-    return head.method is None and head.id in (request_id, str(request_id))
+    is_nameless = head.id is None and head.error is not None
+    return head.method is None and (is_nameless or head.id in (request_id, str(request_id)))

@@ -24,8 +24,11 @@ from mcp_types import JSONRPCNotification, RequestId, jsonrpc_message_adapter
 from pydantic_core import from_json
 
 from mcp_gateway.plugin import mended
-from mcp_gateway_transport_http.connections import Connections
+from mcp_gateway_transport_http.bodies import error_message
+from mcp_gateway_transport_http.connection_pool import Connections
+from mcp_gateway_transport_http.faults import FaultTellingClient
 from mcp_gateway_transport_http.messages import is_message
+from mcp_gateway_transport_http.refusals import SESSION_CODE, lost_session
 from mcp_gateway_transport_http.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -78,15 +81,27 @@ class TaggingTransport(StreamableHTTPTransport):
                 self.skipped.count()
                 return False
             sse = httpx2.ServerSentEvent(sse.event, whole, sse.id, sse.retry)
+        if sse.data and original_request_id is not None:
+            sse = self._told_apart(sse)
         writer = (
             read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
         )
         return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
 
+    def _told_apart(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
+        """Return an event; in the place of one that says that the session is lost, what says so to the gateway."""
+        if SESSION_CODE not in (data := sse.data.encode(errors="replace")):
+            return sse
+        lost = lost_session(data, self.session_id)
+        if lost is None:
+            return sse
+        written = error_message(lost.fault, lost.message, dict(lost.data)).decode()
+        return httpx2.ServerSentEvent(sse.event, written, sse.id, sse.retry)
+
 
 @asynccontextmanager
 async def tagged_streams(
-    url: str, client: httpx2.AsyncClient, connections: Connections | None, head: bytes, max_bytes: int
+    url: str, client: FaultTellingClient, connections: Connections | None, head: bytes, max_bytes: int
 ) -> AsyncIterator[TransportStreams]:
     """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them.
 
@@ -123,7 +138,7 @@ async def tagged_streams(
             if connections is None:
                 yield incoming, outgoing
             else:
-                yield incoming, Wire(outgoing, connections, head, session, on_event)
+                yield incoming, Wire(outgoing, connections, head, session, on_event, lambda: client.is_upgraded)
         finally:
             if transport.session_id:
                 await transport.terminate_session(client)

@@ -7,25 +7,29 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
 from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
-from mcp_gateway_transport_http.connections import Connection, Connections
+from mcp_gateway.plugin import ConnectionDropped, NotSent
+from mcp_gateway_transport_http.connection_pool import Connections
+from mcp_gateway_transport_http.connections import Connection
 from mcp_gateway_transport_http.event_stream import Events
 from mcp_gateway_transport_http.guard import LinkLocal
 from mcp_gateway_transport_http.limits import LimitExceeded, Turns
-from mcp_gateway_transport_http.replies import ConnectionLost, Reply, answers, message_of, refusal_of
+from mcp_gateway_transport_http.prompt import PromptRequest, failure_of
+from mcp_gateway_transport_http.redirects import MAX_REDIRECTS, redirected
+from mcp_gateway_transport_http.replies import ConnectionLost, Reply, answers, kept, message_of
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DRAIN_SECONDS = 1.0
+_SESSION = "mcp-session-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Wire:
     """The write stream of a session, and a wire for plain requests.
 
     `head` begins every request that `request_head` made; `session` returns the headers
-    that the session has got meanwhile: its id, and cookies.
+    that the session has got meanwhile: its id, and cookies. `is_elsewhere` says whether the server
+    has led the session to where these connections do not go.
     """
 
     stream: WriteStream[SessionMessage]
@@ -49,9 +54,12 @@ class Wire:
     head: bytes
     session: Callable[[], Mapping[str, str]]
     on_event: EventFn
+    is_elsewhere: Callable[[], bool] = bool
 
     async def exchange(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
         """Send a request; return the response to it. See `DirectWire`."""
+        if self.is_elsewhere():
+            raise NotSent("it has led the session elsewhere")
         deadline = asyncio.get_running_loop().time() + seconds
         message = b"content-length: %d\r\n\r\n%b" % (len(message), message)
         return await self._answered(b"POST" + self._head(headers) + message, request_id, headers, deadline)
@@ -65,7 +73,7 @@ class Wire:
         done: Callable[[bytes | Exception], None],
     ) -> Callable[[], None] | None:
         """Send a request on a connection that is open; see `PromptWire`."""
-        connection = self.connections.idle()
+        connection = None if self.is_elsewhere() else self.connections.idle()
         if connection is None:
             return None
         try:
@@ -73,12 +81,20 @@ class Wire:
         except NotSent:
             self.connections.give_back(connection)
             return None
-        request = _Request(self, connection, request_id, headers, seconds, done)
+        written = b"POST%bcontent-length: %d\r\n\r\n%b" % (head, len(message), message)
+        request = PromptRequest(self, connection, written, request_id, headers, seconds, done)
         self.connections.outbox.busy += 1
-        connection.send(b"POST%bcontent-length: %d\r\n\r\n%b" % (head, len(message), message), request.replied)
+        connection.send(written, request.replied)
         return request.give_up
 
-    async def _answered(self, request: bytes, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
+    async def _answered(
+        self,
+        request: bytes,
+        request_id: int,
+        headers: Mapping[str, str],
+        deadline: float,
+        redirects: int = MAX_REDIRECTS,
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         try:
             connection = self.connections.idle()
@@ -90,19 +106,33 @@ class Wire:
         self.connections.outbox.busy += 1
         try:
             reply = await connection.request(request)
-            response = await self._response(reply, request_id)
+            elsewhere = redirected(request, reply, self.connections.origin) if redirects else None
+            response = b"" if elsewhere is not None else await self._response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
             if deadline <= loop.time():
                 raise TimeoutError from None
-            raise _failure(error) from None
+            raise failure_of(error) from None
+        except MCPError:
+            self.take_back(connection)
+            raise
         except BaseException:
             connection.close()
             raise
         finally:
             timer.cancel()
             self.connections.outbox.busy -= 1
+        if elsewhere is not None:
+            self.take_back(connection)
+            return await self._answered(elsewhere, request_id, headers, deadline, redirects - 1)
         return await self._taken(connection, response, request_id, headers, deadline)
+
+    async def followed(
+        self, connection: Connection, elsewhere: bytes, request_id: int, headers: Mapping[str, str], deadline: float
+    ) -> bytes:
+        """Send a request where the server has redirected it to."""
+        self.take_back(connection)
+        return await self._answered(elsewhere, request_id, headers, deadline, MAX_REDIRECTS - 1)
 
     async def streamed(
         self, connection: Connection, reply: Reply, request_id: int, headers: Mapping[str, str], deadline: float
@@ -112,7 +142,10 @@ class Wire:
             response = await self._response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
-            raise _failure(error) from None
+            raise failure_of(error) from None
+        except MCPError:
+            self.take_back(connection)
+            raise
         except BaseException:
             connection.close()
             raise
@@ -149,7 +182,7 @@ class Wire:
         request = b"GET" + self._head({**headers, "last-event-id": broken.last}) + b"\r\n"
         try:
             return await self._answered(request, request_id, headers, deadline)
-        except NotSent as error:
+        except (NotSent, MCPError) as error:  # whatever it says is about this request, not about the first one
             raise ConnectionDropped(f"it ended the stream without an answer, and then: {error}") from None
 
     def _head(self, headers: Mapping[str, str]) -> bytes:
@@ -169,7 +202,7 @@ class Wire:
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parsed(piece):
                 if answers(event, request_id):
-                    return event
+                    return kept(event, self.session().get(_SESSION))
                 await self.on_event(event, request_id)
                 await turns.pass_on()
             await turns.pass_on()
@@ -178,10 +211,13 @@ class Wire:
         return _Broken(events.last, events.retry)
 
     def whole(self, reply: Reply) -> bytes:
-        """Return the response that a reply is which is no stream of events."""
-        if reply.status == HTTPStatus.OK:
-            return message_of(reply)
-        return refusal_of(reply, in_session=bool(self.session()))
+        """Return the response that a reply is which is no stream of events.
+
+        Raises:
+            MCPError: it is none; the error is the one to answer with in the server's place.
+
+        """
+        return message_of(reply, self.session().get(_SESSION))
 
     # -- the SDK's write stream
 
@@ -203,66 +239,6 @@ class Wire:
     ) -> bool | None:
         """Leave as the SDK's stream is left."""
         return await self.stream.__aexit__(kind, error, trace)
-
-
-@dataclass(slots=True, eq=False)
-class _Request:
-    """A request under way without a task."""
-
-    wire: Wire
-    connection: Connection
-    request_id: int
-    headers: Mapping[str, str]
-    seconds: float
-    done: Callable[[bytes | Exception], None] | None
-    task: asyncio.Task[None] | None = None
-
-    def give_up(self) -> None:
-        """Close the connection, and say nothing any more."""
-        if self._over() is not None:
-            self.connection.close()
-        if self.task is not None:
-            self.task.cancel()
-
-    def replied(self, reply: Reply | ConnectionLost | LimitExceeded) -> None:
-        """Pass a reply on, or wait for what it is only the beginning of."""
-        if isinstance(reply, Reply) and reply.pieces is not None:
-            self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
-        elif (done := self._over()) is not None:
-            done(self._outcome(reply))
-
-    def _over(self) -> Callable[[bytes | Exception], None] | None:
-        """Count it out; return who is to hear of it, once."""
-        done, self.done = self.done, None
-        if done is not None:
-            self.wire.connections.outbox.busy -= 1
-        return done
-
-    def _outcome(self, reply: Reply | ConnectionLost | LimitExceeded) -> bytes | Exception:
-        if not isinstance(reply, Reply):
-            return _failure(reply)
-        self.wire.take_back(self.connection)
-        try:
-            return self.wire.whole(reply)
-        except ServerUnavailable as error:
-            return error
-
-    async def _streamed(self, reply: Reply) -> None:
-        deadline = asyncio.get_running_loop().time() + self.seconds
-        outcome: bytes | Exception
-        try:
-            outcome = await self.wire.streamed(self.connection, reply, self.request_id, self.headers, deadline)
-        except (ServerUnavailable, TimeoutError) as error:
-            outcome = error
-        except Exception as error:  # noqa: BLE001  # whatever it is, who waits must hear of it
-            outcome = ServerUnavailable(f"its stream cannot be read: {error}")
-        if (done := self._over()) is not None:
-            done(outcome)
-
-
-def _failure(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
-    """Return the error that tells of a failed request; one whose answer is too long is not worth repeating."""
-    return ServerUnavailable(str(error)) if isinstance(error, LimitExceeded) else ConnectionDropped(str(error))
 
 
 @lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -49,6 +50,7 @@ class Pipes(asyncio.Protocol):
         self._stdout: asyncio.ReadTransport | None = None
         self._steps: Iterator[None] = iter(())
         self._is_busy = self._is_held = False
+        self._poll: select.poll | None = None
         self.exited = asyncio.Event()
         self.closed = False
 
@@ -58,6 +60,9 @@ class Pipes(asyncio.Protocol):
         when_gone(self._process, loop, self.exited.set)
         if self._process.stdout is not None:
             widen(self._process.stdout.fileno(), _ROOM)
+        if self._process.stdin is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(self._process.stdin.fileno(), 0)
         self._stdin, _ = await loop.connect_write_pipe(lambda: _Input(self), self._process.stdin)
         await loop.connect_read_pipe(lambda: self, self._process.stdout)
 
@@ -97,10 +102,19 @@ class Pipes(asyncio.Protocol):
         (self._writable.clear if please else self._writable.set)()
 
     def write(self, line: bytes) -> None:
-        """Write a message in one line, whose end is added."""
-        if self.closed or self._stdin is None or self._stdin.is_closing():
+        """Write a message in one line, whose end is added.
+
+        Raises:
+            BrokenPipeError: nobody can read it, and not a byte of it was written.
+
+        """
+        if self.closed or self._stdin is None or self._stdin.is_closing() or self._is_broken():
             raise BrokenPipeError
         self._stdin.write(to_line(line) + b"\n")
+
+    def _is_broken(self) -> bool:
+        """Whether nobody holds the other end of the child's input any more, which the event loop tells later."""
+        return self._poll is not None and any(event & select.POLLERR for _, event in self._poll.poll(0))
 
     @property
     def is_writable(self) -> bool:

@@ -15,8 +15,9 @@ from typing import Self
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.client._transport import TransportStreams
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCMessage, jsonrpc_message_adapter
+from mcp_types import JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
 from msgspec import DecodeError, Struct, json
 from pydantic_core import from_json
 
@@ -101,8 +102,11 @@ class Wire:
         """Send a request, if the child reads; see `PromptWire`."""
         if self._pipes is None or not self._pipes.is_writable:
             return None
+        try:
+            self._pipes.write(message)
+        except BrokenPipeError:
+            return None
         self._waiting[request_id] = done
-        self._pipes.write(message)
         return partial(self._forget, request_id)
 
     def _forget(self, request_id: int) -> None:
@@ -194,11 +198,14 @@ class Wire:
     # -- the SDK's write stream
 
     async def send(self, item: SessionMessage) -> None:
-        """Write a message."""
+        """Write a message; of a request that was not written it is said so (`MCPError`)."""
         try:
             self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace"))
         except BrokenPipeError:
-            raise anyio.BrokenResourceError from None
+            if not isinstance(item.message, JSONRPCRequest):
+                raise anyio.BrokenResourceError from None
+            said = "the process has just ended"
+            raise MCPError(TransportFault.UNREACHABLE, said, {"sent": False}) from None
         if self._pipes is not None:
             await self._pipes.writable()
 

@@ -1,0 +1,88 @@
+"""Whether a server says that it does not know a session: in one of many ways, of which MCP has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+
+MAX_WORDS = 4096
+"""How many bytes of an answer are read for it: who forgot a session says so briefly."""
+
+_TAG = re.compile(r"<[^<>]*>")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_APOSTROPHE = re.compile(r"(?<=n)['\u2019](?=t\b)")
+_CLAUSE = re.compile(r"[\n\r\[\]{}();!?]|[.,](?=\s|\"|$)|\"\s*[:,]")
+_TOKEN = re.compile(r"[^\W_]+|:")
+_NO_SERVER = re.compile(
+    r"\b(?:server|transport|connection) (?:is |was |has )?(?:not|never) (?:yet |been )?initiali[sz]ed\b"
+)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LOST = _words(
+    "unknown invalid expired terminated missing closed gone lost ended stale inactive unrecognized unrecognised "
+    "nonexistent destroyed deleted removed evicted dead uninitialized uninitialised disconnected"
+)
+_NOT = _words("not no never cannot cant doesnt isnt hasnt wasnt couldnt")
+_BEFORE = _LOST | _NOT | _words("without unable failed requires require required wrong bad")
+_BETWEEN = _words(
+    "a an the any this that your or and valid active such existing open current live known matching mcp http server "
+    "client transport connection header headers found find locate to have has for with of id :"
+)
+_AFTER = _LOST | _words("required timed must dropped")
+_ABOUT_IT = _words(
+    "id ids identifier header key value mcp with the a for is was has have had been are were already currently that "
+    "you provided given specified supplied requested in request or and does do did could can server on by"
+)
+_NOT_SO = _words(
+    "found exist exists existing valid active known recognized recognised initialized initialised longer open present "
+    "provided available alive specified set match matched registered established supplied started"
+)
+_AUXILIARY = _words("be been a an currently yet to have")
+_OF_ANOTHER_KIND = _words("login user auth oauth sso browser database db sql chat ssh shell terminal cookie web page")
+_OF_ARGUMENTS = _words("argument arguments property properties field fields")
+
+
+def is_session_unknown(status: int, words: bytes, session_id: str) -> bool:
+    """Whether an answer to a request of a session says that the server does not know the session.
+
+    404 says so whatever its words are (2025-11-25), and 410 alike; other statuses say it in words.
+    """
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return True
+    text = words[:MAX_WORDS].decode(errors="replace").replace(session_id, " ")
+    text = _APOSTROPHE.sub("", _CAMEL.sub(" ", _TAG.sub("\n", text))).lower()
+    return _NO_SERVER.search(text) is not None or any(map(_speaks_of_loss, _clauses(text)))
+
+
+def _clauses(text: str) -> Iterator[list[str]]:
+    for clause in _CLAUSE.split(text):
+        if "session" in clause:
+            yield [word for word in _TOKEN.findall(clause) if word.isalpha() or word == ":"]  # others are ids
+
+
+def _speaks_of_loss(tokens: Sequence[str]) -> bool:
+    """Whether a clause denies a session; one about the arguments of a tool does not."""
+    if not _OF_ARGUMENTS.isdisjoint(tokens):
+        return False
+    places = [place for place, token in enumerate(tokens) if token in ("session", "sessions", "sessionid")]
+    return any(_is_denied(tokens[:place], tokens[place + 1 :]) for place in places)
+
+
+def _is_denied(before: Sequence[str], after: Sequence[str]) -> bool:
+    if before and before[-1] in _OF_ANOTHER_KIND:
+        return False
+    if _first(reversed(before), _BETWEEN.__contains__) in _BEFORE:
+        return True
+    rest = iter(after)
+    said = _first(rest, _ABOUT_IT.__contains__)
+    return said in _AFTER or (said in _NOT and _first(rest, _AUXILIARY.__contains__) in _NOT_SO)
+
+
+def _first(tokens: Iterator[str], is_passed_over: Callable[[str], bool]) -> str:
+    """Return the first token that is not passed over, or an empty one."""
+    return next((token for token in tokens if not is_passed_over(token)), "")

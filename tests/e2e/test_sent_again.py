@@ -1,0 +1,177 @@
+"""What is sent again, and what never: the table of core/docs/sent-again.md, counted at real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from counting import Answer, Counter, counting
+from support import Workshop, until
+from wire import HttpClient, Json
+
+UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
+NAMELESS: Json = {**UNKNOWN, "id": None}
+FORGOTTEN = {
+    "text": Answer("400 Bad Request", "Invalid or missing session ID", forgets=True),
+    "error": Answer("400 Bad Request", {"error": "No active session"}, "application/json", forgets=True),
+    "detail": Answer("422 Unprocessable Entity", {"detail": "session expired"}, "application/json", forgets=True),
+    "gone": Answer("410 Gone", "gone", forgets=True),
+    "500": Answer("500 Internal Server Error", "<html><h1>Unknown session</h1></html>", "text/html", forgets=True),
+    "401": Answer("401 Unauthorized", {"message": "session expired"}, "application/json", forgets=True),
+    "403": Answer("403 Forbidden", "Session terminated", forgets=True),
+    "rpc": Answer("400 Bad Request", NAMELESS, "application/json", forgets=True),
+    "rpc event": Answer("400 Bad Request", NAMELESS, "text/event-stream", forgets=True),
+    "200": Answer("200 OK", UNKNOWN, "application/json", forgets=True),
+    "200 nameless": Answer("200 OK", NAMELESS, "application/json", forgets=True),
+    "200 event": Answer("200 OK", NAMELESS, "text/event-stream", forgets=True),
+}
+RIGHT = {
+    "100": Answer(interim=b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "102": Answer(interim=b"HTTP/1.1 102 Processing\r\n\r\n" * 3),
+    "103": Answer(interim=b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"),
+    "201": Answer("201 Created", "RIGHT"),
+    "203": Answer("203 Non-Authoritative Information", "RIGHT"),
+    "206": Answer("206 Partial Content", "RIGHT"),
+}
+REFUSED = {
+    "101": Answer("101 Switching Protocols", headers=("upgrade: h2c", "connection: upgrade")),
+    "202": Answer("202 Accepted"),
+    "204": Answer("204 No Content"),
+    "205": Answer("205 Reset Content"),
+    "301": Answer("301 Moved Permanently", headers=("location: TARGET",)),
+    "303": Answer("303 See Other", headers=("location: TARGET",)),
+    "304": Answer("304 Not Modified"),
+    "307 elsewhere": Answer("307 Temporary Redirect", headers=("location: http://127.0.0.1:1/mcp",)),
+    "400": Answer("400 Bad Request", "no"),
+    "401": Answer("401 Unauthorized", "no"),
+    "403": Answer("403 Forbidden", "no"),
+    "500": Answer("500 Internal Server Error", "no"),
+    "html": Answer("200 OK", "<html></html>", "text/html"),
+    "far 429": Answer("429 Too Many Requests", "no", headers=("retry-after: 3600",)),
+}
+BUSY = {
+    "429": Answer("429 Too Many Requests", "no", headers=("retry-after: 1",)),
+    "503": Answer("503 Service Unavailable", "no", headers=("retry-after: 0",)),
+    "503 date": Answer("503 Service Unavailable", "no", headers=("retry-after: SOON",)),
+    "429 rpc": Answer(
+        "429 Too Many Requests",
+        {"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": "slowly"}},
+        "application/json",
+        headers=("retry-after: 1",),
+    ),
+}
+CUT = {"cut": Answer(is_cut="head"), "cut in two": Answer(is_cut="body")}
+MOVED = {status: Answer(status, headers=("location: TARGET",)) for status in ("307 Moved", "308 Moved")}
+
+
+def rows(kind: str, answers: dict[str, Answer]) -> dict[str, Answer]:
+    return {f"{kind} {name}".replace(" ", "-").lower(): answer for name, answer in answers.items()}
+
+
+ROWS = {
+    "lost": rows("lost", FORGOTTEN),
+    "404": rows("lost", {"404": Answer("404 Not Found", forgets=True)}),
+    "right": rows("right", RIGHT),
+    "refused": rows("refused", REFUSED),
+    "busy": rows("busy", BUSY),
+    "cut": rows("cut", CUT),
+    "moved": rows("moved", MOVED),
+}
+ERAS = ("handshake", "modern")
+Call = Callable[[str, str], str]
+
+
+@pytest.fixture(scope="module", params=[(d, e) for d in ("true", "false") for e in ERAS], ids="-".join)
+def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Counter]]:
+    """Call a tool of a server through a gateway; return the text of an error, or nothing."""
+    direct, era = request.param
+    answers = {name: answer for kind in ROWS.values() for name, answer in kind.items()}
+    with ExitStack() as stack:
+        counter = stack.enter_context(counting(answers))
+        workshop = Workshop(tmp_path_factory.mktemp("sent"), stack)
+        names = [f"{name}-{theirs}" for name in answers for theirs in ERAS]
+        config = workshop.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
+        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
+
+        def made(server: str, tool: str) -> str:
+            answer = client.call(f"{server}__{tool}")
+            if "error" in answer:
+                return str(answer["error"])
+            result: Json = answer["result"]
+            return str(result["structuredContent"]["error"]) if result.get("isError") else ""
+
+        until(lambda: all(made(name, "warm") == "" for name in names), "all are ready")
+        yield made, counter
+
+
+def cases(kind: str, *eras: str) -> list[str]:
+    return [f"{name}-{era}" for name in ROWS[kind] for era in eras or ERAS]
+
+
+def tried(call: tuple[Call, Counter], server: str, tool: str) -> tuple[str, int]:
+    """Make a call on a connection that is open; return the error, and how often the server saw it."""
+    made, counter = call
+    assert made(server, "warm") == ""
+    said = made(server, tool)
+    return said, counter.made(server, tool)
+
+
+@pytest.mark.parametrize("server", cases("right"))
+@pytest.mark.parametrize("tool", ["pay", "read"])
+def test_a_call_that_is_answered_in_an_odd_way_runs_once(call: tuple[Call, Counter], server: str, tool: str) -> None:
+    assert tried(call, server, tool) == ("", 1)
+
+
+@pytest.mark.parametrize("server", [*cases("refused"), *cases("404", "modern"), *cases("lost", "modern")])
+@pytest.mark.parametrize("tool", ["pay", "set"])
+def test_a_call_that_is_refused_runs_once_and_the_next_one_works(
+    call: tuple[Call, Counter], server: str, tool: str
+) -> None:
+    if server.startswith("refused-101") and tool == "set":
+        pytest.skip("the connection is over: that is a cut")
+    said, count = tried(call, server, tool)
+    assert (bool(said), count) == (True, 1)
+    assert tried(call, server, tool) == ("", 2)
+
+
+@pytest.mark.parametrize("server", cases("404", "handshake"))
+@pytest.mark.parametrize("tool", ["pay", "read"])
+def test_404_of_a_session_is_a_new_session_and_the_call_once_more(
+    call: tuple[Call, Counter], server: str, tool: str
+) -> None:
+    assert tried(call, server, tool) == ("", 2)
+
+
+@pytest.mark.parametrize("server", cases("lost", "handshake"))
+def test_a_session_that_is_unknown_in_words_is_replaced_and_the_call_made_again_only_if_it_may_be(
+    call: tuple[Call, Counter], server: str
+) -> None:
+    assert tried(call, server, "read") == ("", 2)
+    assert tried(call, server, "set") == ("", 2)
+    said, count = tried(call, server, "pay")
+    assert "has lost the session" in said
+    assert "whether the request was carried out is not known" in said
+    assert count == 1
+    assert tried(call, server, "pay") == ("", 2)
+
+
+@pytest.mark.parametrize("server", cases("busy"))
+def test_a_server_that_asks_to_wait_is_asked_again_only_if_that_may_be(call: tuple[Call, Counter], server: str) -> None:
+    said, count = tried(call, server, "pay")
+    assert ("Retry-After" in said, count) == (True, 1)
+    assert tried(call, server, "read") == ("", 2)
+
+
+@pytest.mark.parametrize("server", cases("cut"))
+def test_a_call_whose_connection_is_cut_is_made_again_only_if_it_may_be(
+    call: tuple[Call, Counter], server: str
+) -> None:
+    said, count = tried(call, server, "pay")
+    assert ("whether the request was carried out is not known" in said, count) == (True, 1)
+    assert tried(call, server, "read") == ("", 2)
+
+
+@pytest.mark.parametrize("server", cases("moved"))
+def test_a_call_that_is_redirected_within_the_origin_goes_there_once(call: tuple[Call, Counter], server: str) -> None:
+    assert tried(call, server, "pay") == ("", 2), "once where it is not carried out, and once where it is"
