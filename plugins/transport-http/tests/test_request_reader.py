@@ -97,6 +97,7 @@ def test_what_two_readers_could_understand_differently_is_refused(data):
         (b"GET /mcp HTTP/0.9\r\n", 505),
         (b"CONNECT a:1 HTTP/1.1\r\n", 501),
         (START + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (START + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
         (START.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
         (b"GET /" + b"a" * (8 << 10) + b" HTTP/1.1\r\n", 414),
         (b"GET /" + b"a" * (9 << 10), 414),
@@ -104,7 +105,7 @@ def test_what_two_readers_could_understand_differently_is_refused(data):
         (START + b"X: " + b"a" * MAX_HEAD, 431),
         (START + b"X: " + b"a" * MAX_HEAD + b"\r\n\r\n", 431),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_too_much_or_not_spoken_here_is_refused_as_soon_as_it_shows(data, status):
     assert refusal(data) == status
@@ -145,12 +146,12 @@ def test_the_rest_of_a_head_that_wants_an_upgrade_stays():
     reader.buffer += START + b"X-Upgrade: 1\r\nUpgrade: h2c\r\nConnection: upgrade, close\r\nY: upgrade: 2\r\n\r\n"
     head = reader.read_head()
     assert head is not None
-    assert head.headers == (
+    assert head.headers == [
         (b"host", b"localhost"),
         (b"x-upgrade", b"1"),
         (b"connection", b"upgrade, close"),
         (b"y", b"upgrade: 2"),
-    )
+    ]
     assert not head.keep_alive
 
 

@@ -223,11 +223,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.parser = cast("Any", head)
         self.on_message_begin()
         self.on_url(head.url)
-        for name, value in head.headers:
-            self.on_header(name, value)
+        self.headers.extend(head.headers)
+        self.expect_100_continue = head.expects_continue
         if head.length != 0:
             self._body, self._body_bytes = body_of(head), 0
-            self._deadline.await_body(self.loop.time())
         self.on_headers_complete()
         if self._body is None:
             self.on_message_complete()
@@ -239,13 +238,14 @@ class BoundedProtocol(HttpToolsProtocol):
         piece = body.take(self._reader.buffer)
         if piece:
             self._body_bytes += len(piece)
-            self._deadline.renew_body(self.loop.time(), self._body_bytes)
             self.on_body(piece)
         if body.is_complete:
             self._body = None
             self.stop_waiting()
             self.on_message_complete()
             return True
+        if piece:
+            self._deadline.renew_body(self.loop.time(), self._body_bytes)
         if self._body_bytes > self._registry.bounds.max_request_bytes and self.has_answered():
             self.transport.close()
         elif 0 < len(self._reader.buffer) < before:

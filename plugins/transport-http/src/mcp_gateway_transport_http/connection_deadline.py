@@ -46,6 +46,7 @@ class ConnectionDeadline:
 
     def renew_body(self, now: float, received: int) -> None:
         """Wait for more of a body, but not for ever for a few bytes now and then."""
+        self._begin(Awaited.BODY, now)
         slowest = self._since + received / MIN_BODY_BYTES_PER_SECOND
         self.at = min(now, slowest) + self._bounds.body_timeout
 

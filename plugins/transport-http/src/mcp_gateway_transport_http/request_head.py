@@ -7,9 +7,8 @@ a transfer coding are errors. What it leaves open is refused here, so that nothi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -25,8 +24,7 @@ _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 _LINE_END = b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A head that was read. It stands in for the parser that uvicorn asks about the request.
 
     `raw` is exactly the bytes that it was read from; `length` is that of the body, None if that is chunked.
@@ -36,9 +34,10 @@ class RequestHead:
     method: bytes
     url: bytes
     version: str
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: list[tuple[bytes, bytes]]
     length: int | None
     keep_alive: bool
+    expects_continue: bool
 
     def get_method(self) -> bytes:
         """Return the method."""
@@ -99,14 +98,16 @@ def parse_head(raw: bytes) -> RequestHead:
     if not events.is_complete:
         raise _malformed("its headers have no end")
     _check_url(events.url)
+    fields = dict(events.headers)
     return RequestHead(
         raw,
         method,
         events.url,
         version,
-        tuple(events.headers),
-        _body_length(events.headers, version),
-        _keeps_alive(events.headers, version),
+        events.headers,
+        _body_length(events.headers, fields, version),
+        version == "1.1" and (b"connection" not in fields or not _is_closing(events.headers)),
+        fields.get(b"expect", b"").lower() == b"100-continue",
     )
 
 
@@ -165,22 +166,19 @@ def _check_url(url: bytes) -> None:
         raise _malformed("its target is no path and no URL")
 
 
-def _body_length(headers: list[tuple[bytes, bytes]], version: str) -> int | None:
+def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes], version: str) -> int | None:
     """Return how long the body is, None if it is chunked; httptools has refused what is ambiguous."""
-    length: int | None = 0
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if version != "1.1" or value.lower() != b"chunked":
-                raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only, with HTTP/1.1")
-            length = None
-    return length
+    if b"transfer-encoding" not in fields:
+        return int(fields.get(b"content-length", 0))
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if version != "1.1" or codings != [b"chunked"]:
+        raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only, with HTTP/1.1")
+    return None
 
 
-def _keeps_alive(headers: list[tuple[bytes, bytes]], version: str) -> bool:
-    values = b",".join(value for name, value in headers if name == b"connection")
-    return version == "1.1" and b"close" not in [option.strip() for option in values.lower().split(b",")]
+def _is_closing(headers: list[tuple[bytes, bytes]]) -> bool:
+    options = b",".join(value for name, value in headers if name == b"connection").lower().split(b",")
+    return b"close" in [option.strip() for option in options]
 
 
 def _malformed(detail: str) -> RequestError:
