@@ -19,10 +19,26 @@ NAMES = ("one", "two", "three")
 
 def haproxy() -> str:
     """Return the program; without it a test is skipped on somebody's own machine, and fails in CI."""
-    found = shutil.which("haproxy", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
+    return _program("haproxy", "haproxy")
+
+
+def nginx() -> str:
+    """Return the program; without it a test is skipped on somebody's own machine, and fails in CI."""
+    return _program("nginx", "nginx-light")
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("haproxy is missing: apt-get install haproxy")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is missing: apt-get install {package}")
     return str(found)
+
+
+def start_proxy(workshop: Workshop, command: list[str], port: int) -> None:
+    """Start a proxy; wait until it listens."""
+    process = workshop.start(command, dict(os.environ))
+    until(lambda: _listens(port) or process.popen.poll() is not None, f"{command[0]} listens")
+    assert process.popen.poll() is None, f"{command[0]} has ended: {process.popen.communicate()}"
 
 
 @dataclass

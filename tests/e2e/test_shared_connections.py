@@ -1,0 +1,238 @@
+"""Many people over few connections, as behind a proxy that shares them: each call has its own credentials."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import socket
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from balancer import haproxy, nginx, start_proxy
+from support import HERE, PATIENCE, Workshop, free_port, until
+from wire import HANDSHAKE, MODERN, HttpClient, enveloped
+
+TOKEN = "the-gateways-own-token"
+IDS = itertools.count(1000)  # of one session no two requests at a time may have the same
+NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
+MOST_WRONG_TOKENS = 5
+"""How many of these are sent over each connection: the answers take longer and longer."""
+
+NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    upstream gateway {{ server 127.0.0.1:{gateway}; keepalive 2; }}
+    server {{
+        listen 127.0.0.1:{front};
+        keepalive_requests 100000;
+        location / {{
+            proxy_pass http://gateway;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header X-Forwarded-For $remote_addr;
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+HAPROXY = """
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
+frontend people
+    bind 127.0.0.1:{front}
+    default_backend gateway
+backend gateway
+    http-reuse always
+    option forwardfor
+    server one 127.0.0.1:{gateway} maxconn 2
+"""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a credential of their own, in one of the eras."""
+
+    name: str
+    session: str | None
+
+    @property
+    def era(self) -> str:
+        return MODERN if self.session is None else HANDSHAKE
+
+    def request(self, method: str, params: dict[str, Any], *, token: str = TOKEN, session: str | None = None) -> bytes:
+        lines = [f"mcp-protocol-version: {self.era}"]
+        lines += [f"authorization: Bearer {self.name}", f"x-mcp-gateway-token: {token}"] if token else []
+        if self.session is None:
+            params = enveloped(params)
+            lines += [f"mcp-method: {method}", *([f"mcp-name: {params['name']}"] if "name" in params else [])]
+        else:
+            lines.append(f"mcp-session-id: {session or self.session}")
+        body = json.dumps({"jsonrpc": "2.0", "id": next(IDS), "method": method, "params": params}).encode()
+        lines += ["content-type: application/json", "accept: application/json, text/event-stream"]
+        head = "\r\n".join(["POST /mcp HTTP/1.1", "host: localhost", *lines, f"content-length: {len(body)}", "", ""])
+        return head.encode() + body
+
+    def call(self) -> bytes:
+        return self.request("tools/call", {"name": "whose__whose", "arguments": {}})
+
+
+class Wire:
+    """A connection that stays open, and carries one request after the other."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self._socket.makefile("rb")
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Send a request; return status and body of the answer."""
+        self._socket.sendall(request)
+        status = int(self._file.readline().split()[1])
+        headers = dict(line.lower().split(b": ", 1) for line in iter(lambda: self._file.readline().strip(), b""))
+        assert headers.get(b"connection") != b"close", (status, headers)
+        if b"content-length" in headers:
+            return status, self._file.read(int(headers[b"content-length"]))
+        body = b""
+        while size := int(self._file.readline(), 16):
+            body += self._file.read(size)
+            self._file.readline()
+        self._file.readline()
+        return status, body
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@dataclass
+class Crowd:
+    """Eight people, and what became of their requests over two connections."""
+
+    people: list[Person]
+    wrong: list[str] = field(default_factory=list)
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def speak(self, wires: dict[str, Wire], calls: int, seed: int) -> None:
+        """Have people call in any order, and others get in between."""
+        chosen, wrong_tokens = random.Random(seed), 0
+        speakers = [person for person in self.people if person.name in wires]
+        for _ in range(calls):
+            person = chosen.choice(speakers)
+            status, body = wires[person.name].ask(person.call())
+            if status != 200 or said(body) != f"Bearer {person.name}":
+                self.wrong.append(f"{person.name} ({person.era}) got {status} {body!r}")
+            while chosen.random() < 0.2:
+                other = chosen.choice(speakers)
+                kinds = ("wrong session", "session of another") if other.session else ()
+                kind = chosen.choice(("listing", "no token", "wrong token", *kinds))
+                if kind == "wrong token" and (wrong_tokens := wrong_tokens + 1) > MOST_WRONG_TOKENS:
+                    continue
+                status, _ = wires[other.name].ask(self.between(other, kind))
+                self.statuses[kind if other.session else "modern " + kind, status] += 1
+
+    def between(self, person: Person, kind: str) -> bytes:
+        """Return what is no call, or what is refused."""
+        params = {"name": "whose__whose", "arguments": {}}
+        sessions = [other.session for other in self.people if other.session and other is not person]
+        match kind:
+            case "no token":
+                return person.request("tools/call", params, token="")
+            case "wrong token":
+                return person.request("tools/call", params, token=TOKEN[:-1] + "x")
+            case "wrong session":
+                return person.request("tools/call", params, session="0" * 32)
+            case "session of another":
+                return person.request("tools/call", params, session=sessions[0])
+        return person.request("ping" if person.session else "prompts/list", {})
+
+
+def said(body: bytes) -> str:
+    """Return the text of a tool's answer, which may be an event of a stream."""
+    message = json.loads(body.rpartition(b"data: ")[2])
+    return str(message.get("result", {}).get("content", [{}])[0].get("text"))
+
+
+@contextmanager
+def crowded(workshop: Workshop, **variables: str) -> Iterator[tuple[Crowd, int]]:
+    """Start a server and a gateway; yield the people, who have been there before, and the gateway's port."""
+    server = workshop.start([sys.executable, str(HERE / "servers" / "whose.py")], {})
+    assert server.popen.stdout is not None
+    url = f"http://127.0.0.1:{server.popen.stdout.readline().strip()}/mcp"
+    config = workshop.config({"name": "whose", "url": url, "auth_type": "forward"})
+    gateway = workshop.listening(config, GATEWAY_AUTH_TOKEN=TOKEN, **variables)
+    people = []
+    for number, name in enumerate(NAMES):
+        headers = {"authorization": f"Bearer {name}", "x-mcp-gateway-token": TOKEN}
+        client = HttpClient(gateway.url, modern=bool(number % 2), headers=headers)
+        people.append(Person(name, client._session.get("mcp-session-id")))
+
+        def is_known(client: HttpClient = client) -> bool:
+            return "content" in client.call("whose__whose", {}).get("result", {})
+
+        until(is_known, "the server is there")
+    yield Crowd(people), int(gateway.url.split(":")[2].partition("/")[0])
+
+
+def let_speak(crowd: Crowd, port: int, calls: int, *, wire_for_each: bool) -> None:
+    """Let two speak at a time: over one connection each for all, or over one of everybody's own."""
+    with ExitStack() as stack, ThreadPoolExecutor(2) as threads:
+        groups = []
+        for group in (NAMES[:4], NAMES[4:]):
+            shared = Wire(port)
+            stack.callback(shared.close)
+            wires = {name: Wire(port) if wire_for_each else shared for name in (group if wire_for_each else NAMES)}
+            for wire in wires.values():
+                stack.callback(wire.close)
+            groups.append(wires)
+        for work in [threads.submit(crowd.speak, wires, calls // 2, seed) for seed, wires in enumerate(groups)]:
+            work.result()
+    assert crowd.wrong == [], f"{len(crowd.wrong)} of {calls}"
+    assert set(crowd.statuses) == {
+        ("listing", 200),
+        ("no token", 401),
+        ("wrong token", 401),
+        ("wrong session", 404),
+        ("session of another", 404),
+        ("modern listing", 200),
+        ("modern no token", 401),
+        ("modern wrong token", 401),
+    }
+
+
+@pytest.mark.parametrize("direct, calls", [("true", 4000), ("false", 400)], ids=["fast-lane", "sdk-lane"])
+def test_eight_people_over_two_connections_each_call_with_their_own_credentials(
+    workshop: Workshop, direct: str, calls: int
+) -> None:
+    with crowded(workshop, GATEWAY_DIRECT=direct) as (crowd, port):
+        let_speak(crowd, port, calls, wire_for_each=False)
+
+
+@pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
+def test_behind_a_proxy_that_shares_connections_each_call_goes_out_with_its_own_credentials(
+    workshop: Workshop, proxy: str
+) -> None:
+    program = {"nginx": nginx, "haproxy": haproxy}[proxy]()
+    with crowded(workshop) as (crowd, port):
+        front, path = free_port(), Path(workshop.folder) / f"{proxy}.conf"
+        written = {"nginx": NGINX, "haproxy": HAPROXY}[proxy]
+        path.write_text(written.format(folder=workshop.folder, gateway=port, front=front), encoding="utf-8")
+        command = [program, "-c", str(path)] if proxy == "nginx" else [program, "-db", "-f", str(path)]
+        start_proxy(workshop, command, front)
+        let_speak(crowd, front, 3000, wire_for_each=True)
