@@ -72,6 +72,51 @@ def test_another_machine_gets_in_without_a_token_by_no_lane_and_no_path(workshop
     assert target.calls == before
 
 
+@pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+@pytest.mark.parametrize(
+    "header",
+    ["forwarded", "x-forwarded-for", "x-forwarded-proto", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"],
+)
+def test_no_header_of_a_proxy_opens_either_lane(target: Target, header: str, modern: bool) -> None:
+    client = HttpClient(target.url, modern=modern)
+    assert "result" in client.call("open__echo", {})
+    before = target.calls
+    client.headers = {header: "127.0.0.1"}
+    requests = [("tools/call", {"name": "open__echo", "arguments": {}}), ("tools/list", {}), ("prompts/list", {})]
+    for method, params in requests:
+        refused = client.post(method, params)
+        assert refused.status_code == 403, method
+        assert "set GATEWAY_AUTH_TOKEN" in refused.json()["error"]["message"]
+    assert target.calls == before
+
+
+def test_a_forwarded_address_is_not_believed_whatever_the_environment_says(workshop: Workshop) -> None:
+    target = Target(workshop, GATEWAY_HOST="0.0.0.0", FORWARDED_ALLOW_IPS="*")
+    before = target.calls
+    target.url = target.url.replace("127.0.0.1", own_address())
+    assert target.call(**{"x-forwarded-for": "127.0.0.1", "host": "localhost"}).status_code == 403
+    assert target.calls == before
+
+
+def test_without_oauth_clients_find_none_where_they_look_for_it(workshop: Workshop) -> None:
+    target = Target(workshop, GATEWAY_AUTH_TOKEN=TOKEN)
+    for path in ("/.well-known/oauth-protected-resource/mcp", "/.well-known/openid-configuration", "/register"):
+        assert httpx2.get(target.url.replace("/mcp", path)).status_code == 404
+        assert httpx2.post(target.url.replace("/mcp", path), json={}).status_code == 404
+    assert httpx2.get(target.url).status_code == 401
+
+
+def test_a_short_token_is_a_warning_in_check_and_in_the_log_and_never_shown(workshop: Workshop) -> None:
+    config, short = workshop.config(), "s3cret-tok"
+    checked = workshop.run("check", config=config, GATEWAY_TRANSPORT="http", GATEWAY_AUTH_TOKEN=short)
+    assert checked.returncode == 0
+    assert "warning: environment: GATEWAY_AUTH_TOKEN has fewer than 16 characters" in checked.stdout
+    gateway = workshop.listening(config, GATEWAY_AUTH_TOKEN=short)
+    logged = [line for line in gateway.errors.seen if "fewer than 16 characters" in line]
+    assert len(logged) == 1
+    assert short not in checked.stdout + "".join(gateway.errors.seen)
+
+
 def test_a_token_that_is_nearly_right_is_wrong(workshop: Workshop) -> None:
     target = Target(workshop, GATEWAY_AUTH_TOKEN=TOKEN)
     before = target.calls

@@ -72,6 +72,8 @@ def test_without_a_token_a_client_learns_where_to_get_one(door: Door) -> None:
         ({"exp": None}, "JWT"),
         ({"nbf": 4_000_000_000}, "JWT"),
         ({"sub": None}, "JWT"),
+        ({"sub": ""}, "sub is empty"),
+        ({"sub": " "}, "sub is empty"),
         ({"by": "nobody"}, "public-key algorithm"),
         ({"by": "public key"}, "public-key algorithm"),
         ({"by": "another key"}, "JWT"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import anyio
 import httpx2
+import pytest
 
 from .test_serving import serving
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 INFO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INFO}
 
 
@@ -81,3 +83,20 @@ async def listen(client: httpx2.AsyncClient, session: dict[str, str], opened: an
             if stream.status_code == 200:
                 opened.set()
                 await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("other", [{"authorization": "Bearer two"}, {}], ids=["another", "none"])
+async def test_a_session_is_unknown_to_who_brings_another_credential(other):
+    async with serving() as client:
+        session = {"mcp-session-id": (await greet(client, authorization="Bearer one")).headers["mcp-session-id"]}
+        unknown = await client.post("/mcp", json=PING, headers={**HEADERS, **other, "mcp-session-id": "0" * 32})
+        for refused in (
+            await client.post("/mcp", json=PING, headers={**HEADERS, **session, **other}),
+            await client.get("/mcp", headers={**HEADERS, **session, **other}),
+            await client.get("/mcp", headers={**HEADERS, **session, **other, "last-event-id": "1"}),
+            await client.delete("/mcp", headers={**session, **other}),
+        ):
+            assert (refused.status_code, refused.json()) == (unknown.status_code, unknown.json())
+            assert refused.status_code == 404
+        own = {**session, "authorization": "Bearer one"}
+        assert (await client.post("/mcp", json=PING, headers={**HEADERS, **own})).status_code == 200

@@ -26,7 +26,14 @@ class Visit:
         return self.body["error"]["message"]
 
 
-async def visit(*sent: tuple[str, str], client: tuple[str, int] | None = ("127.0.0.1", 5), **options: str) -> Visit:
+async def visit(
+    *sent: tuple[str, str],
+    client: tuple[str, int] | None = ("127.0.0.1", 5),
+    host: bool = True,
+    version: str = "1.1",
+    path: str = "/mcp",
+    **options: str,
+) -> Visit:
     """Send a request with `sent` headers to a gate; `host` is that of this machine unless it is among them."""
     result = Visit()
 
@@ -42,9 +49,10 @@ async def visit(*sent: tuple[str, str], client: tuple[str, int] | None = ("127.0
         else:
             result.body = json.loads(message["body"])
 
-    host = [] if any(name == "host" for name, _ in sent) else [("host", "127.0.0.1:8080")]
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*host, *sent]]
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers, "client": client}
+    own = [("host", "127.0.0.1:8080")] if host and not any(name == "host" for name, _ in sent) else []
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*own, *sent]]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "client": client}
+    scope["http_version"] = version
     await Gate(app, ListenOptions.model_validate(options))(scope, None, send)  # type: ignore[arg-type]
     return result
 
@@ -177,7 +185,82 @@ async def test_an_origin_can_be_allowed():
     origins = "https://app.example, https://other.example"
     assert (await visit(("origin", "https://app.example"), GATEWAY_CORS_ORIGINS=origins)).status == 200
     assert (await visit(("origin", "https://app.example.evil"), GATEWAY_CORS_ORIGINS=origins)).status == 403
-    assert (await visit(("origin", "https://any.example"), GATEWAY_CORS_ORIGINS="*")).status == 200
+    token = ("authorization", f"Bearer {TOKEN}")
+    assert (await visit(("origin", "https://any.example"), token, GATEWAY_CORS_ORIGINS="*", **TOKENED)).status == 200
+
+
+def test_all_origins_may_be_allowed_only_with_a_token():
+    with pytest.raises(ValidationError, match=r"GATEWAY_CORS_ORIGINS=\* .* set GATEWAY_AUTH_TOKEN"):
+        ListenOptions.model_validate({"GATEWAY_CORS_ORIGINS": "https://app.example, *"})
+
+
+OF_PROXIES = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-anything",
+    "via",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "x-client-ip",
+]
+
+
+@pytest.mark.parametrize("name", OF_PROXIES)
+@pytest.mark.parametrize("value", ["127.0.0.1", "8.8.8.8", ""])
+async def test_without_a_token_what_a_proxy_has_passed_on_is_refused_and_told_what_to_do(name, value):
+    result = await visit((name, value))
+    assert (result.status, result.passed) == (403, None)
+    assert "GATEWAY_AUTH_TOKEN" in result.words
+    assert name in result.words
+    assert (await visit((name, value), ("authorization", f"Bearer {TOKEN}"), **TOKENED)).status == 200
+
+
+@pytest.mark.parametrize("options", [{}, TOKENED], ids=["open", "token"])
+async def test_there_is_exactly_one_host(options):
+    token = ("authorization", f"Bearer {TOKEN}")
+    two = await visit(("host", "localhost"), ("host", "localhost"), token, **options)
+    assert (two.status, two.passed, two.headers["connection"]) == (400, None, "close")
+    none = await visit(token, host=False, **options)
+    assert (none.status, none.passed) == (400, None)
+    assert "exactly one Host" in none.words
+
+
+async def test_http_1_0_may_do_without_a_host_but_then_has_no_name_of_this_machine():
+    token = ("authorization", f"Bearer {TOKEN}")
+    assert (await visit(token, host=False, version="1.0", **TOKENED)).status == 200
+    assert (await visit(host=False, version="1.0")).status == 421
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/oauth-protected-resource",
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+        "/mcp/.well-known/openid-configuration",
+        "/register",
+    ],
+)
+async def test_where_clients_look_for_oauth_there_is_nothing_and_no_401(path):
+    result = await visit(path=path, **TOKENED)
+    assert result.passed is not None  # and behind the gate it is a 404
+    assert (await visit(path=path, client=("8.8.8.8", 1))).status == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/mcp", "/health", "/registers", "/register/x", "/well-known/x"])
+async def test_everywhere_else_the_token_is_wanted(path):
+    assert (await visit(path=path, **TOKENED)).status == 401
+
+
+@pytest.mark.parametrize("length, is_wise", [(8, False), (15, False), (16, True)])
+def test_a_short_token_is_taken_with_a_caution(length, is_wise):
+    caution = ListenOptions.model_validate({"GATEWAY_AUTH_TOKEN": "x" * length}).caution
+    assert (caution is None) is is_wise
+    assert is_wise or "16 characters" in str(caution)
 
 
 async def test_what_is_no_http_request_passes():

@@ -48,8 +48,8 @@ def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
     return 1 if found.problems else 0
 
 
-def _settings(reading: Reading, _found: Findings) -> None:
-    _ = reading.settings
+def _settings(reading: Reading, found: Findings) -> None:
+    found.warnings += reading.settings.cautions
 
 
 def _servers(reading: Reading, found: Findings) -> None:

@@ -27,7 +27,7 @@ def serve(reading: Reading) -> int:
     log = structlog.get_logger(__name__)
     for fault in reading.providers.faults:
         log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
-    for warning in warnings:
+    for warning in [*settings.cautions, *warnings]:
         log.warning(warning)
     if ignored := reading.source.ignored_env_file:
         log.info("the .env of the working directory is not read; GATEWAY_ENV_FILE may name it", file=str(ignored))

@@ -145,6 +145,12 @@ class Settings:
     storage: Bound[StorageBackend]
     rankers: Mapping[str, Bound[Ranker]]
 
+    @property
+    def cautions(self) -> list[str]:
+        """What the plugins find unwise in their options."""
+        bound: tuple[Bound[Any], ...] = (self.server_transport, self.storage, *self.rankers.values())
+        return [f"environment: {said}" for one in bound if one.caution and (said := one.caution())]
+
 
 def plugin_choice(environ: Mapping[str, str]) -> Choice:
     """Return which plugins may load.

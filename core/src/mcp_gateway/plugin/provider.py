@@ -45,13 +45,15 @@ class Bound(Generic[ProductT_co]):
     """A provider with its options settled: nothing left to do but `async with bound.open() as product`.
 
     `open_with` is there if the provider wants to know its surroundings; `opened` uses it then.
-    `obstacle` says what keeps it from working here, if the provider can tell that beforehand.
+    `obstacle` says what keeps it from working here, if the provider can tell that beforehand;
+    `caution` says what works, but is not wise.
     """
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[ProductT_co]]
     open_with: Callable[[Surroundings], AbstractAsyncContextManager[ProductT_co]] | None = None
     obstacle: Callable[[], str | None] | None = None
+    caution: Callable[[], str | None] | None = None
 
     def opened(self, surroundings: Surroundings) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the product, unopened, with what is around it if it wants that."""
@@ -70,6 +72,8 @@ class Provider(Generic[OptionsT, ProductT]):
     calls in its place, with the `Surroundings`; `build` then does with `Surroundings.installed()`.
     `obstacle`, for the command `check`, says in a line what keeps such options from working on this
     machine, a program that is not installed say, and starts and connects nothing; None if nothing does.
+    `caution`, for `check` and for the log of a gateway that starts, says in a line what such options are that work
+    but are not wise, with the name of the setting and what to do; None if they are wise.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Provider(Generic[OptionsT, ProductT]):
     build: Callable[[OptionsT], AbstractAsyncContextManager[ProductT]]
     build_with: Callable[[OptionsT, Surroundings], AbstractAsyncContextManager[ProductT]] | None = None
     obstacle: Callable[[OptionsT], str | None] | None = None
+    caution: Callable[[OptionsT], str | None] | None = None
 
     def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
         """Validate `source` into options.
@@ -87,10 +92,11 @@ class Provider(Generic[OptionsT, ProductT]):
 
         """
         options = self.options.model_validate(source)
-        with_surroundings, obstacle = self.build_with, self.obstacle
+        with_surroundings, obstacle, caution = self.build_with, self.obstacle, self.caution
         return Bound(
             self.name,
             lambda: self.build(options),
             None if with_surroundings is None else lambda around: with_surroundings(options, around),
             None if obstacle is None else lambda: obstacle(options),
+            None if caution is None else lambda: caution(options),
         )

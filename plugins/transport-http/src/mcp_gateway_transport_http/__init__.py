@@ -35,5 +35,9 @@ def mcp_gateway_client_transports() -> Iterator[Provider[HttpOptions, ClientTran
 def mcp_gateway_server_transports() -> Iterator[Provider[ListenOptions, ServerTransport]]:
     """Offer `http` for clients."""
     yield Provider(
-        name="http", summary="serve many clients at /mcp", options=ListenOptions, build=open_server_transport
+        name="http",
+        summary="serve many clients at /mcp",
+        options=ListenOptions,
+        build=open_server_transport,
+        caution=lambda options: options.caution,
     )

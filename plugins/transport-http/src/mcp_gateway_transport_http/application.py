@@ -45,6 +45,7 @@ def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], No
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
         http=front.protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
         backlog=bounds.backlog,
         loop="none",
@@ -84,7 +85,7 @@ def application(
     )
     if not isinstance(server, DirectServer):
         return behind, None
-    return behind, Front(server, gate, manager.touch, options.max_request_bytes, registry)
+    return behind, Front(server, gate, manager.touch, manager.may_use, options.max_request_bytes, registry)
 
 
 def _visitors(options: ListenOptions) -> Visitors | None:

@@ -1,13 +1,17 @@
-"""Bounds: how many requests and sessions clients may have open; what is more hears so, and when to try again."""
+"""Bounds: how many requests and sessions clients may have open, and whose a session is.
+
+What is more hears so, and when to try again; of a session that is not theirs, others hear nothing.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextvars import ContextVar
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext, authorization_context
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
@@ -21,7 +25,18 @@ OVERLOADED = -31029
 
 _RETRY_SECONDS = 5
 
-_opening: ContextVar[str] = ContextVar("opening")
+_INVALID_REQUEST = -32600
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Who opens a session: the caller among whose sessions it counts, and the owner who alone may use it."""
+
+    caller: str
+    owner: tuple[object, ...]
+
+
+_opening: ContextVar[_Opener] = ContextVar("opening")
 
 
 class BoundedManager(RememberingManager):
@@ -31,7 +46,7 @@ class BoundedManager(RememberingManager):
         """Begin with nothing open."""
         self._most_requests, self._most_of_one = options.max_requests, options.max_caller_sessions
         self._requests = 0
-        self._callers: dict[str, str] = {}
+        self._openers: dict[str, _Opener] = {}
         self._open: Counter[str] = Counter()
         super().__init__(max_sessions=options.max_sessions, session_idle_timeout=options.idle_timeout, **more)
 
@@ -55,8 +70,16 @@ class BoundedManager(RememberingManager):
             if (refusal := self._too_many(caller)) is not None:
                 await refusal(scope, receive, send)
                 return
-            _opening.set(caller)
+            _opening.set(_Opener(caller, _owner(scope, headers)))
+        elif not self.may_use(headers[MCP_SESSION_ID_HEADER], scope):
+            await _unknown_session()(scope, receive, send)
+            return
         await super()._handle_stateful_request(scope, receive, send)
+
+    def may_use(self, session_id: str, scope: Scope) -> bool:
+        """Whether a session is that of who sends this request; one that is not open is nobody's, and for all to ask."""
+        opener = self._openers.get(session_id)
+        return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
 
     def _too_many(self, caller: str) -> JSONResponse | None:
         """Return how a caller is refused who may not open another session."""
@@ -71,16 +94,16 @@ class BoundedManager(RememberingManager):
         """Register a session, and whose it is."""
         transport = super()._admit_session(requestor)
         if transport is not None and transport.mcp_session_id is not None:
-            self._callers[transport.mcp_session_id] = caller = _opening.get()
-            self._open[caller] += 1
+            self._openers[transport.mcp_session_id] = opener = _opening.get()
+            self._open[opener.caller] += 1
         return transport
 
     async def _discard_session(self, session_id: str, transport: StreamableHTTPServerTransport) -> None:
         """Forget a session."""
-        if (caller := self._callers.pop(session_id, None)) is not None:
-            self._open[caller] -= 1
-            if not self._open[caller]:
-                del self._open[caller]
+        if (opener := self._openers.pop(session_id, None)) is not None:
+            self._open[opener.caller] -= 1
+            if not self._open[opener.caller]:
+                del self._open[opener.caller]
         await super()._discard_session(session_id, transport)
 
 
@@ -92,6 +115,20 @@ def _caller(scope: Scope, headers: Headers) -> str:
     proof = sha256(headers.get("authorization", "").encode("utf-8", "replace")).hexdigest()
     client = scope.get("client")
     return f"{client[0] if client else ''} {proof}"
+
+
+def _owner(scope: Scope, headers: Headers) -> tuple[object, ...]:
+    """Return what all requests of a session must have in common: the person, or else the credential they bring."""
+    user = scope.get("user")
+    if isinstance(user, AuthenticatedUser):
+        return tuple(authorization_context(user).values())
+    return (sha256("\n".join(headers.getlist("authorization")).encode("utf-8", "replace")).digest(),)
+
+
+def _unknown_session() -> JSONResponse:
+    """Answer as if there were no such session."""
+    error = {"code": _INVALID_REQUEST, "message": "Session not found"}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
 
 
 def _refusal(status: int, said: str) -> JSONResponse:

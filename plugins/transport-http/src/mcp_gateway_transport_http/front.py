@@ -7,7 +7,7 @@ they came. Starting an ASGI application for each would cost as much as the call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -40,13 +40,14 @@ _UNUSUAL = frozenset({b"origin", b"content-encoding", b"last-event-id", b"expect
 class Front:
     """What the connections share: who answers plain calls, and whom the gate lets in.
 
-    `used` hears which handshake-era session was used; `longest` is the longest request
-    in bytes that is held.
+    `used` hears which handshake-era session was used, `may_use` says whether it is that of who
+    sends a request; `longest` is the longest request in bytes that is held.
     """
 
     server: DirectServer
     gate: Gate
     used: Callable[[str], None]
+    may_use: Callable[[str, Scope], bool]
     longest: int
     registry: ConnectionRegistry
     outbox: Outbox = field(default_factory=Outbox)
@@ -147,10 +148,9 @@ class FrontProtocol(BoundedProtocol):
 
     def on_headers_complete(self) -> None:
         """Hold a request that may be a plain call."""
-        names = self._read_names() if self.url == _URL else None
-        if names is not None and self._front.gate.admits(cast("Scope", self.scope)):
+        if self.url == _URL and (held := self._hold()) is not None:
             self.on_admitted()
-            self._held = _HeldRequest(names, self._front.gate.principal(cast("Scope", self.scope)))
+            self._held = held
         else:
             super().on_headers_complete()
 
@@ -210,20 +210,29 @@ class FrontProtocol(BoundedProtocol):
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def _read_names(self) -> Mapping[str, str] | None:
-        """Return the headers of what may be a plain call as usual clients send it, without the gateway's token."""
+    def _hold(self) -> _HeldRequest | None:
+        """Return a request that is let in, if it may be a plain call."""
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
+        admission = self._front.gate.admit({**cast("Scope", self.scope), "path": PATH})
+        names = None if admission is None else self._read_names(admission.scope["headers"])
+        if admission is None or names is None:
+            return None
+        session = names.get("mcp-session-id")
+        if session is not None and not self._front.may_use(session, admission.scope):
+            return None
+        return _HeldRequest(names, admission.principal)
+
+    def _read_names(self, headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str] | None:
+        """Return the headers of what may be a plain call as usual clients send it."""
         names: dict[str, str] = {}
-        holds_token = self._front.gate.holds_token
-        for name, value in self.headers:
+        for name, value in headers:
             if name in _UNUSUAL:
                 return None
             text = name.decode("latin-1")
             if text in names and (name in _ONCE or name.startswith(b"mcp-")):
                 return None
-            if not holds_token(name, value):
-                names[text] = value.decode("latin-1")
+            names[text] = value.decode("latin-1")
         accept = names.get("accept", "")
         may_be_plain = (
             "application/json" in accept

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_gateway.plugin import Principal
 from mcp_gateway_transport_http.options import ListenOptions
+from mcp_gateway_transport_http.throttle import Throttle
 
 if TYPE_CHECKING:
     from mcp_gateway_transport_http.visitors import Visitors
@@ -34,14 +36,47 @@ ON_ADMITTED = "mcp_gateway.on_admitted"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _INVALID_REQUEST = -32600
 
+_SET_TOKEN = "set GATEWAY_AUTH_TOKEN, and send that token as 'Authorization: Bearer TOKEN', to use it from elsewhere."  # noqa: S105
+
+_OF_PROXIES = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "x-envoy-external-address",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "cdn-loop",
+    }
+)
+"""What proxies add to requests, beside `X-Forwarded-...`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not let in."""
+    """Why a request is not let in; `closes` says that the connection ends with it."""
 
     status: int
     reason: str
     challenge: str = "Bearer"
+    closes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that is let in: its `scope` as it is passed on, and who an authorization server says has sent it.
+
+    What everybody may read is let in though it `is_known` of nobody who has sent it.
+    """
+
+    scope: Scope
+    principal: Principal | None = None
+    is_known: bool = True
 
 
 class Gate:
@@ -59,26 +94,20 @@ class Gate:
         self._guarded = self._token is not None or visitors is not None
         self._any_host = self._guarded and not options.allowed_hosts
         self._origins = frozenset(options.cors_origins)
+        self._throttle = Throttle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        headers = Headers(scope=scope)
-        refusal = self._outside(scope, headers)
-        is_known = not self._guarded or self._has_token(headers)
-        if refusal is None and not is_known:
-            let_in = await self._let_in(scope, headers)
-            scope, refusal = (scope, let_in) if isinstance(let_in, Refusal) else (let_in, None)
-            is_known = "user" in scope  # the metadata is for everybody
-        if refusal is None:
-            if is_known and ON_ADMITTED in scope:
+        decision = self.decide(scope)
+        if decision is None and self._visitors is not None:
+            decision = await self._visitors.check(scope, _sent(Headers(scope=scope)))
+        if isinstance(decision, Admission):
+            if decision.is_known and ON_ADMITTED in scope:
                 scope[ON_ADMITTED]()
-            return await self._app({**scope, "headers": self._without_token(scope)}, receive, send)
-        more = {"WWW-Authenticate": refusal.challenge} if refusal.status == 401 or refusal.challenge != "Bearer" else {}  # noqa: PLR2004
-        error = {"code": _INVALID_REQUEST, "message": refusal.reason}
-        response = JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
-        return await response(scope, receive, send)
+            return await self._app(self._without_token(decision.scope), receive, send)
+        return await (await self._answer(decision, scope))(scope, receive, send)
 
     @property
     def is_steady(self) -> bool:
@@ -86,30 +115,46 @@ class Gate:
         return self._visitors is None
 
     def admits(self, scope: Scope) -> bool:
-        """Whether a request may pass, as far as that can be told at once."""
-        if not self._guarded:
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-            return is_loopback(scope) and _host(host.decode("latin-1")) in self._hosts and not _has_origin(scope)
-        headers = Headers(scope=scope)
-        if self._outside(scope, headers) is not None:
-            return False
-        return self._has_token(headers) or self.principal(scope) is not None
+        """Whether it can be told at once that a request may pass."""
+        return isinstance(self.decide(scope), Admission)
 
-    def principal(self, scope: Scope) -> Principal | None:
-        """Return who has sent a request, if an authorization server has said so a moment ago."""
-        if self._visitors is None:
+    def admit(self, scope: Scope) -> Admission | None:
+        """Return a request as it is passed on, if it can be told at once that it may pass."""
+        decision = self.decide(scope)
+        if not isinstance(decision, Admission):
             return None
-        headers = Headers(scope=scope)
-        return None if self._has_token(headers) else self._visitors.known(_sent(headers))
+        return replace(decision, scope=self._without_token(decision.scope))
 
-    def _outside(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def decide(self, scope: Scope) -> Admission | Refusal | None:
+        """Decide about a request; None if only its authorization server can tell who has sent it.
+
+        All requests are decided about here, whichever way they go on.
+        """
+        headers = Headers(scope=scope)
+        refusal = _refuse_ambiguous(scope, headers) or self._refuse_outsider(scope, headers)
+        if refusal is not None:
+            return refusal
+        if not self._guarded or self._has_token(headers):
+            return Admission(scope)
+        if self._visitors is not None:
+            return self._visitors.decide(scope, _sent(headers))
+        if is_oauth_path(scope["path"]):
+            return Admission(
+                scope, is_known=False
+            )  # 404: a client that is refused here takes the gateway for an OAuth server
+        said = "What was sent is not this gateway's token" if any(_sent(headers)) else "This gateway wants its token"
+        said += ": send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN."
+        return Refusal(401, said)
+
+    def _refuse_outsider(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Refuse what comes from where nobody may come from."""
         if not self._guarded and not is_loopback(scope):
-            return Refusal(
-                403,
-                "This gateway serves only its own machine; set GATEWAY_AUTH_TOKEN, and send that token as "
-                "'Authorization: Bearer TOKEN', to use it from elsewhere.",
+            return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
+        if not self._guarded and (sign := proxy_sign(headers)) is not None:
+            said = (
+                f"A proxy has passed this request on (its header {sign} says so), and this gateway serves only its own"
             )
+            return Refusal(403, f"{said} machine; {_SET_TOKEN}")
         if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
             return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
         origin = headers.get("origin")
@@ -117,16 +162,22 @@ class Gate:
             return Refusal(403, "Web pages of this Origin may not use the gateway; see GATEWAY_CORS_ORIGINS.")
         return None
 
-    async def _let_in(self, scope: Scope, headers: Headers) -> Scope | Refusal:
-        """Return a request of a visitor whom the authorization server knows, with who that is; or refuse it."""
-        if self._visitors is None:
-            said = (
-                "What was sent is not this gateway's token" if any(_sent(headers)) else "This gateway wants its token"
-            )
-            return Refusal(401, f"{said}: send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN.")
-        if scope["path"] == self._visitors.metadata_path:
-            return scope
-        return await self._visitors.let_in(scope, _sent(headers))
+    async def _answer(self, refusal: Refusal | None, scope: Scope) -> JSONResponse:
+        """Return the answer to a request that is refused; to one that may have guessed the token it takes a while."""
+        if refusal is None:
+            raise AssertionError  # only visitors leave it open
+        client, closes = scope.get("client"), refusal.closes
+        is_guess = (
+            refusal.status == HTTPStatus.UNAUTHORIZED and self._token is not None and any(_sent(Headers(scope=scope)))
+        )
+        if is_guess and not await self._throttle.delay_refusal(client[0] if client else ""):
+            closes = True
+        is_challenge = refusal.status == HTTPStatus.UNAUTHORIZED or refusal.challenge != "Bearer"
+        more = {"WWW-Authenticate": refusal.challenge} if is_challenge else {}
+        if closes:
+            more["Connection"] = "close"
+        error = {"code": _INVALID_REQUEST, "message": refusal.reason}
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
 
     def is_friendly(self, origin: str) -> bool:
         """Whether web pages of `origin` may use the gateway: those of this machine, and those that were named."""
@@ -145,11 +196,12 @@ class Gate:
     def _is_token(self, value: str) -> bool:
         return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
 
-    def _without_token(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+    def _without_token(self, scope: Scope) -> Scope:
         """Take the gateway's own token out of the headers, so that it can never be forwarded."""
-        return [(name, value) for name, value in scope["headers"] if not self.holds_token(name, value)]
+        headers = [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
+        return {**scope, "headers": headers}
 
-    def holds_token(self, name: bytes, value: bytes) -> bool:
+    def _holds_token(self, name: bytes, value: bytes) -> bool:
         """Whether a header is the gateway's own token, which is nobody else's business."""
         if name.lower() == TOKEN_HEADER.encode():
             return True
@@ -172,13 +224,27 @@ def _is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def _has_origin(scope: Scope) -> bool:
-    return any(name == b"origin" for name, _ in scope["headers"])
+def proxy_sign(headers: Headers) -> str | None:
+    """Return the name of a header that only proxies add, if there is one."""
+    return next((name for name in headers if name in _OF_PROXIES or name.startswith("x-forwarded")), None)
+
+
+def is_oauth_path(path: str) -> bool:
+    """Whether clients ask at this path what an OAuth server is, and register there."""
+    return path == "/register" or "/.well-known/" in path
+
+
+def _refuse_ambiguous(scope: Scope, headers: Headers) -> Refusal | None:
+    """Refuse what two readers could understand differently (RFC 9112, section 3.2)."""
+    hosts = len(headers.getlist("host"))
+    if hosts > 1 or (hosts == 0 and scope.get("http_version", "1.1") == "1.1"):
+        return Refusal(400, f"There must be exactly one Host header, and there are {hosts or 'none'}.", closes=True)
+    return None
 
 
 def _sent(headers: Headers) -> list[str]:
-    """Return what may be a token in the two headers."""
-    return [_bearer(value) for value in headers.getlist("authorization")] + headers.getlist(TOKEN_HEADER)
+    """Return what may be a token; first what is certainly meant for the gateway."""
+    return headers.getlist(TOKEN_HEADER) + [_bearer(value) for value in headers.getlist("authorization")]
 
 
 def _bearer(value: str) -> str:

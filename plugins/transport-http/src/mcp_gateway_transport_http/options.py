@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Fi
 
 from mcp_gateway.plugin import MessageLimits, Options, is_link_local
 
-_MIN_TOKEN = 8
+_MIN_TOKEN, _SAFE_TOKEN = 8, 16
 _NAME = re.compile(r"[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
@@ -182,6 +182,11 @@ class ListenOptions(Options):
     @model_validator(mode="after")
     def _settled(self) -> Self:
         """Refuse an authorization server without what tokens are checked against, and that without a server."""
+        if "*" in self.cors_origins and self.token is None and self.issuer is None:
+            raise ValueError(
+                "GATEWAY_CORS_ORIGINS=* lets every web page use the gateway: set GATEWAY_AUTH_TOKEN, too, "
+                "or name the origins that may"
+            )
         if self.issuer is None:
             of_issuers: dict[str, object] = {
                 "GATEWAY_AUTH_AUDIENCE": self.audiences,
@@ -199,6 +204,16 @@ class ListenOptions(Options):
         if self.resource is None:
             raise ValueError("GATEWAY_AUTH_AUDIENCE is no URL: set GATEWAY_PUBLIC_URL to that of this gateway's /mcp")
         return self
+
+    @property
+    def caution(self) -> str | None:
+        """What can be done, but is not wise."""
+        if self.token is None or len(self.token.get_secret_value()) >= _SAFE_TOKEN:
+            return None
+        return (
+            f"GATEWAY_AUTH_TOKEN has fewer than {_SAFE_TOKEN} characters and may be guessed; "
+            "use a random one, as 'openssl rand -hex 32' makes it"
+        )
 
     @property
     def resource(self) -> str | None:

@@ -103,6 +103,8 @@ def _access(token: str, claims: Mapping[str, Any]) -> AccessToken:
     granted = claims.get("scope", claims.get("scp", ""))
     scopes = granted.split() if isinstance(granted, str) else [str(scope) for scope in granted or ()]
     subject = str(claims["sub"])
+    if not subject.strip():
+        raise Unverified("the token does not say whose it is: its sub is empty")
     client = claims.get("client_id") or claims.get("azp") or subject
     return AccessToken(
         token=token,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -14,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from mcp_gateway.plugin import Principal
-from mcp_gateway_transport_http.gate import Refusal
+from mcp_gateway_transport_http.gate import Admission, Refusal
 from mcp_gateway_transport_http.keys import Keys, KeysUnavailable
 from mcp_gateway_transport_http.options import ListenOptions
 from mcp_gateway_transport_http.tokens import Tokens, Unverified
@@ -49,14 +50,16 @@ class Visitors:
         name = "MCP Orchestration Gateway"
         return create_protected_resource_routes(self.resource, [self.issuer], list(self.scopes) or None, name)
 
-    def known(self, sent: Sequence[str]) -> Principal | None:
-        """Return who has sent one of these tokens, if it was checked a moment ago and allows enough."""
-        for token in sent:
-            if (access := self.tokens.remembered(token)) is not None and self._allows(access):
-                return _principal(access)
-        return None
+    def decide(self, scope: Scope, sent: Sequence[str]) -> Admission | None:
+        """Let in who has sent a token that was checked a moment ago, or whoever reads the metadata."""
+        if scope["path"] == self.metadata_path:
+            return Admission(scope, is_known=False)
+        brought = [token for token in sent if token]
+        # Only the first counts, as in `check`: another one may be a different person's.
+        access = self.tokens.remembered(brought[0]) if brought else None
+        return _admission(scope, access) if access is not None and self._allows(access) else None
 
-    async def let_in(self, scope: Scope, sent: Sequence[str]) -> Scope | Refusal:
+    async def check(self, scope: Scope, sent: Sequence[str]) -> Admission | Refusal:
         """Return a request with who has sent it, or why nobody is let in."""
         brought = [token for token in sent if token]
         if not brought:
@@ -70,16 +73,17 @@ class Visitors:
         if not self._allows(access):
             wanted = " ".join(self.scopes)
             return self._refused(403, f"The token must have these scopes: {wanted}.", "insufficient_scope")
-        return {**scope, "user": AuthenticatedUser(access), "auth": AuthCredentials(access.scopes)}
+        return _admission(scope, access)
 
     async def _first_good(self, brought: Sequence[str]) -> AccessToken:
         """Return what the first token says that is good; one header may be meant for the servers behind."""
-        for token in brought[:-1]:
-            try:
-                return await self.tokens.checked(token)
-            except Unverified:
-                continue
-        return await self.tokens.checked(brought[-1])
+        try:
+            return await self.tokens.checked(brought[0])
+        except Unverified:
+            for token in brought[1:]:
+                with suppress(Unverified):
+                    return await self.tokens.checked(token)
+            raise
 
     def _allows(self, access: AccessToken) -> bool:
         return set(self.scopes) <= set(access.scopes)
@@ -88,8 +92,11 @@ class Visitors:
         said = {"error": error, "error_description": reason} if error else {}
         said |= {"scope": " ".join(self.scopes)} if self.scopes else {}
         said["resource_metadata"] = str(build_resource_metadata_url(self.resource))
-        return Refusal(status, reason, "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items()))
+        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items())
+        return Refusal(status, reason, challenge)
 
 
-def _principal(access: AccessToken) -> Principal:
-    return Principal(issuer=(access.claims or {}).get("iss", ""), subject=access.subject or "")
+def _admission(scope: Scope, access: AccessToken) -> Admission:
+    principal = Principal(issuer=(access.claims or {}).get("iss", ""), subject=access.subject or "")
+    user = {"user": AuthenticatedUser(access), "auth": AuthCredentials(access.scopes)}
+    return Admission({**scope, **user}, principal)

@@ -1,0 +1,96 @@
+"""The throttle of wrong tokens: each refusal takes longer than the one before, for the address that it goes to.
+
+Only refusals wait, and few of them at a time: one that waits holds a connection. Who has the right token never waits,
+whatever else comes from the same address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""How long the first refusal of an address waits, in seconds, and how long the later ones at most."""
+
+FORGET_SECONDS = 600.0
+"""After how long without a wrong token an address begins anew."""
+
+MAX_ADDRESSES = 10_000
+"""How many addresses are remembered; the one that was quiet for the longest time is forgotten first."""
+
+MAX_WAITING, MAX_WAITING_OF_ADDRESS = 64, 8
+"""How many refusals may wait at a time, in all and for one address; others are told at once, and disconnected."""
+
+LOG_INTERVAL = 60.0
+"""How often wrong tokens are logged, in seconds."""
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Counts wrong tokens by address, and delays their refusals."""
+
+    _addresses: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    _waiting: Counter[str] = field(default_factory=Counter)
+    _unlogged: int = 0
+    _last: str = ""
+    _timer: asyncio.TimerHandle | None = None
+
+    async def delay_refusal(self, host: str) -> bool:
+        """Wait as long as the refusal of a wrong token from `host` has to; False if too many wait already."""
+        address = network_of(host)
+        pause = self.count(address, asyncio.get_running_loop().time())
+        self._note(host)
+        if self._waiting.total() >= MAX_WAITING or self._waiting[address] >= MAX_WAITING_OF_ADDRESS:
+            return False
+        self._waiting[address] += 1
+        try:
+            await asyncio.sleep(pause)
+        finally:
+            self._waiting[address] -= 1
+            if not self._waiting[address]:
+                del self._waiting[address]
+        return True
+
+    def count(self, address: str, now: float) -> float:
+        """Count one more wrong token from an address; return for how many seconds its refusal waits."""
+        wrong, last = self._addresses.pop(address, (0, now))
+        wrong = wrong + 1 if now - last < FORGET_SECONDS else 1
+        self._addresses[address] = (wrong, now)
+        if len(self._addresses) > MAX_ADDRESSES:
+            self._addresses.popitem(last=False)
+        return min(FIRST_PAUSE * 2.0 ** min(wrong - 1, 30), LONGEST_PAUSE)
+
+    def __len__(self) -> int:
+        """How many addresses are remembered."""
+        return len(self._addresses)
+
+    def _note(self, host: str) -> None:
+        """Log the first wrong token at once, and those after it once a minute."""
+        self._unlogged, self._last = self._unlogged + 1, host
+        if self._timer is None:
+            self._write()
+
+    def _write(self) -> None:
+        self._timer = None
+        if self._unlogged:
+            log.warning("refused for a wrong token: %d, the last from %s", self._unlogged, self._last)
+            self._unlogged = 0
+            self._timer = asyncio.get_running_loop().call_later(LOG_INTERVAL, self._write)
+
+
+def network_of(host: str) -> str:
+    """Return what is counted as one address: in IPv6 the network of 64 bits, which one person has as a whole."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
