@@ -15,6 +15,7 @@ from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query,
 from mcp_gateway.registry import Registry
 from mcp_gateway.search import Search
 from mcp_gateway.states import State
+from mcp_gateway.surface.routes import Routes
 from mcp_gateway.views import _until_quiet
 
 from .house import ask, client, server_of, spec
@@ -98,6 +99,25 @@ async def test_on_the_direct_lane_a_tool_of_anothers_is_as_unknown_as_on_the_oth
         assert answers["anna"]["result"]["content"][0]["text"] == "done"
         assert "own__diary" not in opened.gateway.views.personal.view({}).catalogue.servers
         assert "has no tool 'diary'" in answers["bob"]["error"]["message"]
+
+
+async def test_on_the_direct_lane_what_another_one_is_told_of_repeating_is_no_permission(gateway):
+    harmless = {"annotations": {"readOnlyHint": True}}
+    remotes = forwarding(anna=[{**tool("diary"), **harmless}], bob=[tool("diary")])
+    async with gateway(remotes, own={"auth_type": "forward"}) as opened:
+        await tools_of(opened, ANNA)
+        route = Routes(opened.gateway).route("own__diary")
+        assert route is not None
+        assert (route.own, route.repeatable) == ("diary", False)
+
+
+async def test_credentials_that_differ_are_never_taken_for_the_same(gateway):
+    async with gateway(forwarding()) as opened:
+        key = opened.gateway.views.personal.key
+        one, other = Credentials.of({"a": "b", "c": "d"}), Credentials.of({"a": "b\0c\0d"})
+        assert key("own", one) == key("own", Credentials.of({"c": "d", "a": "b"}))
+        assert key("own", one) != key("own", other)
+        assert key("own", one) != key("all", one)
 
 
 async def test_what_one_caller_may_not_have_is_noted_for_him_only(gateway):

@@ -43,7 +43,8 @@ class Routes:
         route = None if offer is None else self._leading(offer, name)
         if route is None or offer is None:
             return None
-        self._routes[name] = route = replace(route, own=offer.own_name(name))
+        # The offer may be another caller's: what it says of repeating is no permission for this one.
+        self._routes[name] = route = replace(route, own=offer.own_name(name), repeatable=False)
         return route
 
     def _leading(self, offer: Offer, name: str) -> Route | None:

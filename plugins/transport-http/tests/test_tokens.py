@@ -1,0 +1,35 @@
+"""Two tokens in one request: the same one counts, whether it was checked before or not."""
+
+import math
+from typing import Any
+
+from mcp.server.auth.provider import AccessToken
+from mcp_gateway_transport_http.options import ListenOptions
+from mcp_gateway_transport_http.visitors import Visitors
+
+OPTIONS = {"GATEWAY_AUTH_ISSUER": "https://issuer.example", "GATEWAY_AUTH_AUDIENCE": "https://gate.example/mcp"}
+
+
+def visitors(*known: str) -> Visitors:
+    """Return those of an authorization server of whom these were checked a moment ago."""
+    found = Visitors.of(ListenOptions.model_validate(OPTIONS))
+    assert found is not None
+    for name in known:
+        access = AccessToken(token=name, client_id="x", scopes=[], subject=name, claims={"iss": "i"})
+        found.tokens._remembered[name] = (access, math.inf)
+    return found
+
+
+def who(found: Visitors, *sent: str) -> str | None:
+    scope: Any = {"type": "http", "path": "/mcp", "headers": []}
+    admission = found.decide(scope, sent)
+    return None if admission is None or admission.principal is None else admission.principal.subject
+
+
+def test_the_first_token_counts_if_it_was_checked():
+    assert who(visitors("alice", "bob"), "alice", "bob") == "alice"
+    assert who(visitors("alice", "bob"), "", "bob") == "bob"
+
+
+def test_a_second_token_is_not_taken_because_the_first_was_not_checked_yet():
+    assert who(visitors("bob"), "alice", "bob") is None  # then the first is checked, and alice is let in
