@@ -9,6 +9,8 @@ import structlog
 
 from mcp_gateway.access import Access
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, ServerUnavailable
+from mcp_gateway.sessions.failures import Refused
+from mcp_gateway.sessions.repeating import Repetition
 
 from .house import spec
 from .plugins import Forward, Saved, Static
@@ -95,6 +97,37 @@ async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_ha
         await headers(access(Failing(RuntimeError("s3cr3t"))), ME)
     assert str(caught.value) == "server 'alpha': its auth plugin failed (RuntimeError); the gateway's log says why"
     assert [entry["event"] for entry in logs] == ["an auth plugin failed"]
+
+
+class Renewable:
+    """Has other credentials each time that some were refused."""
+
+    def __init__(self):
+        self.number = 0
+
+    async def credentials(self, _):
+        return Credentials.of({"Authorization": f"Bearer {self.number}"})
+
+    async def refused(self, _):
+        self.number += 1
+        return True
+
+
+async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whichever_way_it_is_sent():
+    found, used = access(Renewable()), []
+
+    async def use(borrower):
+        used.append(borrower.credentials.headers["Authorization"])
+        raise Refused("no", 401)
+
+    repetition = Repetition(spec(), repeatable=False)
+    for _ in range(2):  # on the fast path, and in the usual way
+        with pytest.raises(Refused):
+            await found.attempt(spec(), ME, use, repetition)
+    assert used == ["Bearer 0", "Bearer 1", "Bearer 1"]
+    with pytest.raises(Refused):
+        await found.attempt(spec(), ME, use)
+    assert used[3:] == ["Bearer 1", "Bearer 2"]
 
 
 class Shared:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -29,8 +30,8 @@ HANDSHAKE = "2025-11-25"
 class Answer:
     """What comes first: interim responses, and a response; without a status the right one.
 
-    `is_cut` closes the connection where the response would begin, or in the middle of its body. With `forgets`
-    the session is unknown from then on.
+    `is_cut` closes the connection where the response would begin, in the middle of its body, or after it.
+    With `forgets` the session is unknown from then on.
     """
 
     status: str = ""
@@ -125,6 +126,7 @@ class Counter:
 
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
+        self.server.connections.append(self.connection)  # type: ignore[attr-defined]  # it is of the class below
         try:
             while self._exchange():
                 pass
@@ -159,7 +161,7 @@ class _Handler(socketserver.StreamRequestHandler):
         data = written.encode()
         lines = [f"HTTP/1.1 {status}", f"content-type: {kind}", f"content-length: {len(data)}", *more, *answer.headers]
         self.wfile.write("\r\n".join([*lines, "", ""]).encode())
-        self.wfile.write(data[: len(data) // 2] if answer.is_cut else data)
+        self.wfile.write(data[: len(data) // 2] if answer.is_cut == "body" else data)
         return not answer.is_cut and "connection: close" not in answer.headers
 
 
@@ -171,12 +173,22 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
+    def __init__(self, address: tuple[str, int]) -> None:
+        super().__init__(address, _Handler)
+        self.connections: list[socket.socket] = []
+
+    def close_all(self) -> None:
+        """Close what is open, as a process does that ends."""
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
 
 @contextmanager
-def counting(answers: dict[str, Answer]) -> Iterator[Counter]:
+def counting(answers: dict[str, Answer], port: int = 0) -> Iterator[Counter]:
     """Serve these rows."""
     counter = Counter(answers)
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+    with _Server(("127.0.0.1", port)) as server:
         server.counter = counter  # type: ignore[attr-defined]  # for the handlers
         counter.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -185,4 +197,5 @@ def counting(answers: dict[str, Answer]) -> Iterator[Counter]:
             yield counter
         finally:
             server.shutdown()
+            server.close_all()
             thread.join(10)

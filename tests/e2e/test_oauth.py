@@ -178,10 +178,11 @@ def test_tokens_that_grow_old_are_refreshed_once_however_many_calls_there_are(wo
     assert stats["authorize"] == 1
 
 
-def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(workshop: Workshop) -> None:
+@pytest.mark.parametrize("direct", ["true", "false"])
+def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(workshop: Workshop, direct: str) -> None:
     house = House(workshop)
     house.log_in()
-    client = HttpClient(house.gateway().url, modern=True)
+    client = HttpClient(house.gateway(GATEWAY_DIRECT=direct).url, modern=True)
     before = who(client)["jti"]
     assert client.call("crm__refuse", {})["result"]
     assert who(client)["jti"] != before

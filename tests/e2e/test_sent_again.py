@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 from counting import Answer, Counter, counting
-from support import Workshop, until
+from support import Workshop, free_port, until
 from wire import HttpClient, Json
 
 UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
@@ -62,6 +63,7 @@ BUSY = {
     ),
 }
 CUT = {"cut": Answer(is_cut="head"), "cut in two": Answer(is_cut="body")}
+CLOSED = {"after": Answer("200 OK", "RIGHT", is_cut="after")}
 MOVED = {status: Answer(status, headers=("location: TARGET",)) for status in ("307 Moved", "308 Moved")}
 
 
@@ -77,6 +79,7 @@ ROWS = {
     "busy": rows("busy", BUSY),
     "cut": rows("cut", CUT),
     "moved": rows("moved", MOVED),
+    "closed": rows("closed", CLOSED),
 }
 ERAS = ("handshake", "modern")
 Call = Callable[[str, str], str]
@@ -175,3 +178,30 @@ def test_a_call_whose_connection_is_cut_is_made_again_only_if_it_may_be(
 @pytest.mark.parametrize("server", cases("moved"))
 def test_a_call_that_is_redirected_within_the_origin_goes_there_once(call: tuple[Call, Counter], server: str) -> None:
     assert tried(call, server, "pay") == ("", 2), "once where it is not carried out, and once where it is"
+
+
+@pytest.mark.parametrize("server", cases("closed"))
+def test_a_connection_that_was_closed_before_the_call_makes_no_difference(
+    call: tuple[Call, Counter], server: str
+) -> None:
+    assert tried(call, server, "pay") == ("", 1)
+    made, counter = call
+    assert made(server, "pay") == ""
+    assert counter.made(server, "pay") == 2
+
+
+@pytest.mark.parametrize("direct", ["true", "false"])
+@pytest.mark.parametrize("era", ERAS)
+def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
+    workshop: Workshop, era: str, direct: str
+) -> None:
+    port, name = free_port(), f"here-{era}"
+    with counting({}, port) as counter:
+        config = workshop.config({"name": name, "url": counter.url(name), "max_retries": 8})
+        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=True)
+        until(lambda: not client.call(f"{name}__warm")["result"].get("isError"), "it is ready")
+    with ThreadPoolExecutor() as pool:
+        calling = pool.submit(client.call, f"{name}__warm")
+        with counting({}, port) as counter:
+            assert not calling.result(60)["result"].get("isError")
+            assert counter.made(name, "warm") == 1

@@ -74,6 +74,12 @@ HTTP = (
     Row("403", "HTTP 403", REFUSED + "HTTP 403 Forbidden"),
     Row("404", "HTTP 404 to everything", DOWN + " cannot be reached: HTTP 404 Not Found"),
     Row("forgets", "HTTP 404 because the session is forgotten", RIGHT),
+    Row(
+        "forgets in words",
+        "HTTP 400 and words, because the session is forgotten",
+        DOWN + " has lost the session…whether the request was carried out is not known",
+    ),
+    Row("early", "interim responses (1xx) before the answer", RIGHT),
     Row("429", "HTTP 429 with Retry-After", DOWN + "…HTTP 429…it asks to wait (Retry-After: 1)"),
     Row("500", "HTTP 500", DOWN + "…HTTP 500"),
     Row("502", "HTTP 502", DOWN + "…HTTP 502"),

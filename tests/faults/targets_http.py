@@ -11,6 +11,7 @@ from typing import Any
 
 from mcp_gateway_transport_http.connections import Connection
 from mcp_gateway_transport_http.event_stream import Events
+from mcp_gateway_transport_http.limits import LimitExceeded
 from mcp_gateway_transport_http.outbox import Outbox
 from mcp_gateway_transport_http.replies import ConnectionLost
 
@@ -85,5 +86,5 @@ async def _response(_: bytes, pieces: list[bytes]) -> None:
     connection.connection_lost(None)
     assert reply.done()
     if error := reply.exception():
-        assert isinstance(error, ConnectionLost)
+        assert isinstance(error, ConnectionLost | LimitExceeded)
         assert str(error)

@@ -178,6 +178,11 @@ class Http:
         if name == "forgets":
             sessions.clear()
             file.unlink(missing_ok=True)
+        if name == "forgets in words" and message["method"] == "tools/call":
+            sessions.clear()
+            file.unlink(missing_ok=True)
+            await send(writer, 400, b"Bad Request: No active session")
+            return True
         if name in STATUSES:
             return await refuse(writer, int(name))
         if message["method"] != "initialize" and headers.get("mcp-session-id") not in sessions:
@@ -204,6 +209,8 @@ async def misbehave(writer: asyncio.StreamWriter, fault: Fault, name: str, body:
     """Send a response, or do with it what the fault wants; say whether the connection can be used on."""
     kind = "application/json"
     match name:
+        case "early":
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
         case "slow headers":
             await over(fault, name)
         case "slow":
