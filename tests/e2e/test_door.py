@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from support import Listening, Workshop
+from support import GATEWAY, Listening, Workshop
 from wire import Json
 
 TOKEN = "the-gateways-own-token"
@@ -126,6 +126,23 @@ def test_requests_whose_answers_nobody_reads_take_no_memory(door: Door, more: st
     assert pour(door.connect(), request * 200, 400 << 20) < 100 << 20
     assert door.serves()
     assert door.memory() - before < 32 << 20
+
+
+@linux
+def test_more_connections_than_files_may_be_open_shut_nobody_out(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        workshop = Workshop(tmp_path, stack)
+        variables = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": "0", "GATEWAY_HOST": "127.0.0.1"}
+        environment = workshop.environment(workshop.config(), **variables, GATEWAY_AUTH_TOKEN=TOKEN)
+        process = workshop.start(["sh", "-c", 'ulimit -n 256 && exec "$0"', GATEWAY], environment)
+        ready = process.wait_for("ready")
+        door = Door(Listening(process.popen, process.errors, ready["where"]), stack)
+        for _ in range(4):
+            for _ in range(100):
+                door.connect()
+            assert door.serves()
+            assert len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir())) < 256
+        assert not any("resource" in line or "Too many open files" in line for line in process.errors.seen)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")

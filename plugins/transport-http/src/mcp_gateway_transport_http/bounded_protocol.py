@@ -234,7 +234,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _read_body(self, body: RequestBody) -> bool:
         if not self._reader.buffer or self._is_body_full():
             return False
-        before = len(self._reader.buffer)
+        before = self.kept_bytes
         piece = body.take(self._reader.buffer)
         if piece:
             self._body_bytes += len(piece)
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.renew_body(self.loop.time(), self._body_bytes)
         if self._body_bytes > self._registry.bounds.max_request_bytes and self.has_answered():
             self.transport.close()
-        elif 0 < len(self._reader.buffer) < before:
+        elif 0 < self.kept_bytes < before:
             # It may hold thousands of chunks; others have their turn first.
             self.loop.call_soon(self.advance)
         return False
@@ -267,15 +267,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Set the deadline of what is awaited now, and read only what there is room for."""
         if self._is_refused or self.transport.is_closing():
             return
-        kept = len(self._reader.buffer)
-        may_read = kept <= MAX_AHEAD_BYTES
+        may_read = self.kept_bytes <= MAX_AHEAD_BYTES
         if self._body is not None and not self._is_body_full():
             self._deadline.await_body(self.loop.time())
         elif self._body is not None or self.flow.write_paused or not self.has_answered():
             self.stop_waiting()
             may_read = may_read and self._body is None
         else:
-            self._deadline.await_request(self.loop.time(), has_begun=kept > 0)
+            self._deadline.await_request(self.loop.time(), has_begun=self.kept_bytes > 0)
             may_read = True
         self._read_more(may=may_read)
 
@@ -284,8 +283,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
         elif self.flow.read_paused:
             cast("_Flow", self.flow).resume_transport()
-
-    # -- refusals
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what cannot be read, and close; the client has a moment to take the answer."""
