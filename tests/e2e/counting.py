@@ -50,6 +50,7 @@ class Counter:
     answers: dict[str, Answer]
     port: int = 0
     calls: list[tuple[str, str]] = field(default_factory=list)
+    states: list[Any] = field(default_factory=list)
     _sessions: dict[str, int] = field(default_factory=dict)
     _lost: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -78,6 +79,7 @@ class Counter:
             if method == "tools/call":
                 tool = message["params"]["name"]
                 self.calls.append((name, tool))
+                self.states.append(message["params"].get("requestState"))
                 if tool != "warm" and self.calls.count((name, tool)) == 1 and not is_target:
                     wrong = self._wrong(name, id_)
                     if wrong.forgets and session is not None:

@@ -205,3 +205,16 @@ def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
         with counting({}, port) as counter:
             assert not calling.result(60)["result"].get("isError")
             assert counter.made(name, "warm") == 1
+
+
+@pytest.mark.parametrize("direct", ["true", "false"])
+def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(workshop: Workshop, direct: str) -> None:
+    result = {"resultType": "input_required", "requestState": "half done"}
+    asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, "application/json")
+    with counting({"asks": asks}) as counter:
+        config = workshop.config({"name": "asks", "url": counter.url("asks-modern")})
+        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=False)
+        until(lambda: not client.call("asks__warm")["result"].get("isError"), "it is ready")
+        before = len(counter.states)
+        assert not client.call("asks__pay")["result"].get("isError")
+        assert counter.states[before:] == [None, "half done"]

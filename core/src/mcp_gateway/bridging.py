@@ -56,6 +56,9 @@ class Bridge:
         return await self._parking(borrower, request, caller, interaction)
 
     async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        known = None if request.repetition is None else request.repetition.take_result()
+        if known is not None:
+            return known
         spec, send = borrower.spec, request.sender(caller, interaction)
         async with self.pool.load.during(spec.name, spec.max_calls):
             return await self.pool.lend(borrower, send, repeatable=request.repeatable, repetition=request.repetition)

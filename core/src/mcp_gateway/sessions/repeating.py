@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.interaction import Json
 from mcp_gateway.plugin import ConnectionDropped, GatewayError, NotSent
 from mcp_gateway.sessions.failures import AskedToWait, SessionLost
 
@@ -21,7 +22,7 @@ def jittered(attempt: int, first: float = FIRST_PAUSE) -> float:
 
 @dataclass(slots=True)
 class Repetition:
-    """How often one request has been sent, and why.
+    """How often one request has been sent, and why. `result` is what came of it if that is only to be followed up.
 
     This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
     """
@@ -29,6 +30,7 @@ class Repetition:
     spec: ServerSpec
     repeatable: bool
     began: float = field(default_factory=anyio.current_time)
+    result: Json | None = None
     _unsent: int = 0
     _waited: int = 0
     _repeated: bool = False
@@ -53,6 +55,11 @@ class Repetition:
             return None
         self._repeated = True
         return 0.0
+
+    def take_result(self) -> Json | None:
+        """Return what has come of the request already, once."""
+        result, self.result = self.result, None
+        return result
 
     def may_renew(self) -> bool:
         """Whether it may be sent again with other credentials, which it may be once."""

@@ -50,6 +50,7 @@ from mcp_gateway.surface.plain_calls import (
     modern_result,
     params_of,
     parsed_params,
+    parsed_result,
     refused,
     repetition_of,
 )
@@ -193,9 +194,11 @@ class Direct:
         """Wait for a response, and make an answer of it; what may be sent again is sent in the usual way."""
         repetition = known or repetition_of(plain)
         try:
-            answer = self.shaped(plain, await response)
+            came = await response
+            answer = self.shaped(plain, came)
             if answer is not None:
                 return answer
+            repetition.result = parsed_result(came)
         except (NotSent, LoginNeeded):
             pass
         except Overloaded as error:
@@ -208,11 +211,6 @@ class Direct:
             log.info("sending a request again", server=plain.route.spec.name, reason=str(error), pause=pause)
             await anyio.sleep(pause)
         return await self._in_the_usual_way(plain, repetition)
-
-    def _has(self, borrower: Borrower, own: str) -> bool:
-        """Whether a tool is among what its server offers for these credentials."""
-        offer = self.gateway.views.personal.offer(borrower.spec.name, borrower.credentials)
-        return offer is not None and own in offer.by_name and own not in offer.mirrored
 
     async def _in_the_usual_way(self, plain: Plain, repetition: Repetition) -> DirectAnswer:
         """Answer a call whose session is not open, or cannot take it as bytes, or that is sent again."""
@@ -258,7 +256,7 @@ class Direct:
 
     async def _exchanged_as(self, borrower: Borrower, plain: Plain) -> bytes:
         keeper = self.gateway.pool.direct(borrower)
-        if keeper is None or (plain.route.own is not None and not self._has(borrower, plain.route.own)):
+        if keeper is None or (plain.route.own is not None and not self._routes.has(borrower, plain.route.own)):
             raise NotSent("there is no session for it")
         params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
         return await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))

@@ -18,7 +18,7 @@ from mcp_gateway.plugin import Caller, DirectAnswer
 from mcp_gateway.sessions.repeating import Repetition
 from mcp_gateway.surface.envelopes import MODERN
 from mcp_gateway.surface.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
-from mcp_gateway.surface.splicing import Call, Fields, List, members, written
+from mcp_gateway.surface.splicing import Call, Fields, List, as_answer, members, written
 from mcp_gateway.version import IMPLEMENTATION
 
 COMPLETE = b'"complete"'
@@ -87,6 +87,12 @@ def parsed_params(plain: Plain) -> dict[str, Any]:
     if sent.meta:
         params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
     return params
+
+
+def parsed_result(response: bytes) -> dict[str, Any]:
+    """Read the result of a response."""
+    fields, _ = as_answer(response)
+    return {name: json.loads(bytes(value)) for name, value in (fields or {}).items()}
 
 
 def repetition_of(plain: Plain) -> Repetition:

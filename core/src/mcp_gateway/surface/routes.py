@@ -9,6 +9,7 @@ from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.catalogue import Catalogue, Offer, is_repeatable
 from mcp_gateway.gateway import Gateway
+from mcp_gateway.sessions.sharing import Borrower
 from mcp_gateway.surface.plain_calls import Route
 from mcp_gateway.surface.splicing import quoted
 
@@ -36,6 +37,11 @@ class Routes:
                 return self._own_route(name) if self.gateway.views.personal else None
             self._routes[name] = route = self._leading(catalogue.servers[server], name)
             return route
+
+    def has(self, borrower: Borrower, own: str) -> bool:
+        """Whether a tool is among what its server offers for these credentials."""
+        offer = self.gateway.views.personal.offer(borrower.spec.name, borrower.credentials)
+        return offer is not None and own in offer.by_name and own not in offer.mirrored
 
     def _own_route(self, name: str) -> Route | None:
         """Return where a tool leads that some callers have; whether this caller has it is seen later."""
