@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +23,9 @@ from mcp_gateway_transport_http.guard import LinkLocal
 from mcp_gateway_transport_http.limits import LimitExceeded, Turns
 from mcp_gateway_transport_http.prompt import PromptRequest, failure_of
 from mcp_gateway_transport_http.redirects import MAX_REDIRECTS, redirected
+from mcp_gateway_transport_http.refusals import SESSION_CODE
 from mcp_gateway_transport_http.replies import ConnectionLost, Reply, answers, kept, message_of
+from mcp_gateway_transport_http.session_loss import MAX_WORDS
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
@@ -217,7 +220,8 @@ class Wire:
             MCPError: it is none; the error is the one to answer with in the server's place.
 
         """
-        return message_of(reply, self.session().get(_SESSION))
+        is_plain = reply.status == HTTPStatus.OK and SESSION_CODE not in reply.body[:MAX_WORDS]
+        return message_of(reply, None if is_plain else self.session().get(_SESSION))
 
     # -- the SDK's write stream
 
