@@ -10,20 +10,19 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import machine
-import tables
-from bench import Bench
-from builds import cache_folder, program
-from conversations import KINDS
-from environments import Unavailable
-from peers import PAIRS, PEERS, Peer
-from scenarios.calls import calls, large
-from scenarios.cold import cold
-from scenarios.memory import memory
-from scenarios.profile import profile
-from scenarios.replicas import replicas
-from scenarios.soak import soak
-from scenarios.tools import idle, tools
+from . import machine, tables
+from .bench import Bench
+from .binaries import cache_folder, program
+from .conversations import KINDS
+from .environments import Unavailable
+from .peers import PAIRS, PEERS, Peer
+from .scenarios.calls import calls, large
+from .scenarios.cold import cold
+from .scenarios.memory import memory
+from .scenarios.profile import profile
+from .scenarios.replicas import replicas
+from .scenarios.soak import soak
+from .scenarios.tools import idle, tools
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "calls": calls,

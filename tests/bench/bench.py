@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builds import cache_folder
-from environments import Unavailable
-from peers import PEERS, Peer
+from .binaries import cache_folder
+from .environments import Unavailable
+from .peers import PEERS, Peer
 
 Json = dict[str, Any]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from processes import Process
+from .processes import Process
 
 Json = dict[str, Any]
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from talkers import ANSWER, PATIENCE, Heard, Talker
+from .raw_clients import ANSWER, PATIENCE, Heard, Talker
 
 Json = dict[str, Any]
 numbers = itertools.cycle(range(1000))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from builds import cache_folder
+from .binaries import cache_folder
 
 LONG = 900
 """Seconds that an installation may take."""

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from builds import program
+from .binaries import program
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bench import median, records
-from peers import PAIRS, PEERS
+from .bench import median, records
+from .peers import PAIRS, PEERS
 
 Json = dict[str, Any]
 Row = Sequence[str]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench import median, records
-from chart import bars
-from peers import PEERS
-from report import INTRODUCTION, Samples, calls, failures, grid, large, measured, of_pair, shown, table
+from .bench import median, records
+from .chart import bars
+from .peers import PEERS
+from .report import INTRODUCTION, Samples, calls, failures, grid, large, measured, of_pair, shown, table
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from builds import program
-from load import Load
-from processes import Process, free_port
-from stage import wait_for_port
+
+from .binaries import program
+from .load import Load
+from .measurement import wait_for_port
+from .processes import Process, free_port
 
 FAULTS = {
     "id": "wrong_id",

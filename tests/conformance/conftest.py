@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support import Workshop
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from suite import Suite, install_suite  # only now can it be found
-from table import Table
+from ..e2e.support.gateways import Workshop
+from .support.suite import Suite, install_suite
+from .support.table import Table
 
 TABLE = pytest.StashKey[Table]()
 

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite import HANDSHAKE, MODERN, Suite, count
-from table import Table
 
-CLIENT = str(Path(__file__).parent / "client.py")
+from .support.suite import HANDSHAKE, MODERN, Suite, count
+from .support.table import Table
+
+CLIENT = str(Path(__file__).parent / "programs" / "client.py")
 SCENARIOS = {
     HANDSHAKE: {
         "initialize": 1,

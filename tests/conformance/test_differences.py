@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from differences import Leg, read_known, unexplained, worse
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
-from reached import ERAS, listening
-from suite import HANDSHAKE, MODERN, Name, Outcome
-from support import Workshop
+
+from ..e2e.support.gateways import Workshop
+from .support.differences import Leg, read_known, unexplained, worse
+from .support.reference_servers import ERAS, listening
+from .support.suite import HANDSHAKE, MODERN, Name, Outcome
 
 GOOD, BAD, DOUBTFUL, INFO = (Outcome(status) for status in ("SUCCESS", "FAILURE", "WARNING", "INFO"))
 LEG = Leg(HANDSHAKE, HANDSHAKE, "http")

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from itertools import product
 
 import pytest
-from differences import Leg, unexplained, worse
-from reached import listening, reached
-from suite import HANDSHAKE, MODERN, Results, Suite, count
-from support import Workshop
-from table import Table
-from wire import HttpClient
+
+from ..e2e.support.gateways import Workshop
+from ..e2e.support.raw_clients import HttpClient
+from .support.differences import Leg, unexplained, worse
+from .support.reference_servers import listening, reached
+from .support.suite import HANDSHAKE, MODERN, Results, Suite, count
+from .support.table import Table
 
 LEAST = {HANDSHAKE: 84, MODERN: 152}
 """How many checks of each revision there are to pass."""

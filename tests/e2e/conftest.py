@@ -7,8 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from programs import Programs, install_programs
-from support import Workshop
+
+from .counterparts.fixtures import pythons, town, visit
+from .support.gateways import Workshop
+from .support.programs import Programs, install_programs
+
+__all__ = ["pythons", "town", "visit"]
+"""Fixtures that stand elsewhere."""
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import mcp_types as types
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
-from support import GATEWAY, HERE, Workshop, free_port, plain_entry
-from wire import HttpClient
+
+from .support.gateways import GATEWAY, HERE, Workshop, free_port, plain_entry
+from .support.raw_clients import HttpClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from support import Listening, Workshop, lines_of, plain_entry, until
-from test_auth import own_address
-from wire import HttpClient, Json, enveloped
+
+from .support.gateways import Listening, Workshop, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, Json, enveloped
+from .test_auth import own_address
 
 TOKEN = "the-gateways-own"
 ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from support import Workshop, lines_of, plain_entry
-from wire import HttpClient, Json
+
+from .support.gateways import Workshop, lines_of, plain_entry
+from .support.raw_clients import HttpClient, Json
 
 CALLER = {"authorization": "Bearer of-the-caller"}
 

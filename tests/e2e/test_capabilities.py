@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from matrix import Pair, full_entry
-from support import GATEWAY, Workshop, plain_entry, until
-from wire import HttpClient, Json, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, plain_entry, until
+from .support.matrix import Pair, full_entry
+from .support.raw_clients import HttpClient, Json, PipeClient
 
 TASKS = "io.modelcontextprotocol/tasks"
 METHOD_NOT_FOUND = -32601

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from support import GATEWAY, PATIENCE, Workshop, free_port, is_alive, lines_of, plain_entry, redis_server
+
+from .support.gateways import GATEWAY, PATIENCE, Workshop, free_port, is_alive, lines_of, plain_entry, redis_server
 
 
 def test_tools_lists_them_with_their_arguments(workshop: Workshop) -> None:

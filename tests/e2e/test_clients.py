@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
-from programs import Programs
-from support import BIN, GATEWAY, Json, Process, Workshop, free_port
-from wire import HttpClient
+
+from .support.gateways import BIN, GATEWAY, Json, Process, Workshop, free_port
+from .support.programs import Programs
+from .support.raw_clients import HttpClient
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
-from counterparts.people import ANSWERS, RefusedError
-from counterparts.places import PYTHON, Town, Visit
-from support import until
 
-pytest_plugins = ["counterparts.fixtures"]
+from .counterparts.clients import ANSWERS, RefusedError
+from .counterparts.gateways import PYTHON, Town, Visit
+from .support.gateways import until
 
 SendFn = Callable[..., Visit]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from counterparts.people import ANSWERS
-from counterparts.places import PYTHON, Visit
-from support import until
 
-pytest_plugins = ["counterparts.fixtures"]
+from .counterparts.clients import ANSWERS
+from .counterparts.gateways import PYTHON, Visit
+from .support.gateways import until
 
 FORM = {"properties": {"name": {"title": "Name", "type": "string"}}, "required": ["name"], "type": "object"}
 FORMS = {"mcp1": {**FORM, "title": "Person"}, "fastmcp4": FORM}

@@ -7,9 +7,8 @@ import gzip
 import json
 
 import pytest
-from counterparts.places import PYTHON, SERVERS, Visit
 
-pytest_plugins = ["counterparts.fixtures"]
+from .counterparts.gateways import PYTHON, SERVERS, Visit
 
 ALWAYS = {
     "echo",

@@ -6,11 +6,10 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from counterparts.people import RefusedError
-from counterparts.places import PYTHON, SERVERS, Visit
-from support import until
 
-pytest_plugins = ["counterparts.fixtures"]
+from .counterparts.clients import RefusedError
+from .counterparts.gateways import PYTHON, SERVERS, Visit
+from .support.gateways import until
 
 
 @pytest.mark.parametrize("server", PYTHON)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from counterparts.places import Visit
-
-pytest_plugins = ["counterparts.fixtures"]
+from .counterparts.gateways import Visit
 
 DYNAMIC = "demo://resource/dynamic/text/1"
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from support import GATEWAY, Listening, Workshop
-from wire import Json
+
+from .support.gateways import GATEWAY, Listening, Workshop
+from .support.raw_clients import Json
 
 TOKEN = "the-gateways-own-token"
 ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}

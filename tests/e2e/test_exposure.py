@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import GATEWAY, Workshop, lines_of, plain_entry, until
-from wire import HttpClient, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, PipeClient
 
 OWN = ["tool_search", "discover_tools", "call_remote_tool"]
 

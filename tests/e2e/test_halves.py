@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import GATEWAY, Workshop, plain_entry
-from wire import HttpClient, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, plain_entry
+from .support.raw_clients import HttpClient, PipeClient
 
 
 @pytest.mark.parametrize("lane", [{}, {"_meta": {"progressToken": 7}}], ids=["direct", "usual"])

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Listening, Workshop, plain_entry, until
-from test_one_line import HOSTILE, hostile_http
-from wire import HttpClient, Json
+
+from .support.gateways import Listening, Workshop, plain_entry, until
+from .support.raw_clients import HttpClient, Json
+from .test_one_line import HOSTILE, hostile_http
 
 TIMEOUT = 2
 SLACK = 9

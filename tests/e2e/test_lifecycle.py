@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import GATEWAY, PATIENCE, Workshop, is_alive, lines_of, plain_entry, until
-from wire import INFO, HttpClient, PipeClient, enveloped
+
+from .support.gateways import GATEWAY, PATIENCE, Workshop, is_alive, lines_of, plain_entry, until
+from .support.raw_clients import INFO, HttpClient, PipeClient, enveloped
 
 
 def child_of(log: Path) -> int:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import GATEWAY, PLAIN, Workshop, plain_entry
 
-sys.path.insert(0, str(PLAIN.parent))
-from plain import ODD_MESSAGES, ODD_PROMPT, ODD_RESULT, ODD_TOOL, odd_contents, odd_resource, odd_template
-from wire import HttpClient, PipeClient
+from .servers.plain_offers import (
+    ODD_MESSAGES,
+    ODD_PROMPT,
+    ODD_RESULT,
+    ODD_TOOL,
+    odd_contents,
+    odd_resource,
+    odd_template,
+)
+from .support.gateways import GATEWAY, Workshop, plain_entry
+from .support.raw_clients import HttpClient, PipeClient
 
 SERVERS = ["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"]
 

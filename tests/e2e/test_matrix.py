@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from matrix import CELLS, PAIRS
+
+from .support.matrix import CELLS, PAIRS
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "core" / "README.md"
@@ -28,15 +28,7 @@ def rows() -> dict[str, list[str]]:
 def tested() -> dict[str, set[str]]:
     """Return for which cells there are tests, whichever of their files are run."""
     for path in HERE.glob("test_matrix_*.py"):
-        spec = spec_from_file_location(f"cells_of_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = module_from_spec(spec)
-        sys.modules[spec.name] = module
-        try:
-            spec.loader.exec_module(module)
-        finally:
-            del sys.modules[spec.name]
+        import_module(f".{path.stem}", __package__)
     return CELLS
 
 

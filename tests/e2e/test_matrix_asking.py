@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from matrix import (
+
+from .support.gateways import until
+from .support.matrix import (
     ADA,
     BACKWARD,
     EQUAL,
@@ -30,8 +32,7 @@ from matrix import (
     shared_house,
     visitors,
 )
-from support import until
-from wire import HttpClient
+from .support.raw_clients import HttpClient
 
 FORM_QUESTION = ("elicitation/create", FORM)
 ROOTS_QUESTION = ("roots/list", {})

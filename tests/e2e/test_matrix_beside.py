@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from matrix import ANSWERS, BACKWARD, EVERYTHING, HOME, NEW_SERVER, PAIRS, Pair, cell, full_entry
-from support import GATEWAY, Workshop, lines_of, until
-from wire import PipeClient
+
+from .support.gateways import GATEWAY, Workshop, lines_of, until
+from .support.matrix import ANSWERS, BACKWARD, EVERYTHING, HOME, NEW_SERVER, PAIRS, Pair, cell, full_entry
+from .support.raw_clients import PipeClient
 
 
 @pytest.fixture

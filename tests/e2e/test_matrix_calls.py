@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from matrix import (
+
+from .servers.plain_offers import (
+    ODD_MESSAGES,
+    ODD_PROMPT,
+    ODD_RESULT,
+    ODD_TOOL,
+    odd_contents,
+    odd_resource,
+    odd_template,
+)
+from .support.gateways import until
+from .support.matrix import (
     BACKWARD,
     EQUAL,
     EVERYTHING,
@@ -23,10 +33,6 @@ from matrix import (
     visitors,
     without_envelope,
 )
-from support import PLAIN, until
-
-sys.path.insert(0, str(PLAIN.parent))
-from plain_offers import ODD_MESSAGES, ODD_PROMPT, ODD_RESULT, ODD_TOOL, odd_contents, odd_resource, odd_template
 
 PROGRESS = {"message": "step", "vendor": {"z": [None, 2**70], "a": 1.0}}
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from matrix import (
+
+from .support.gateways import until
+from .support.matrix import (
     ERAS,
     NEW_CLIENT,
     OLD_CLIENT,
@@ -17,8 +19,7 @@ from matrix import (
     open_house,
     visitors,
 )
-from support import until
-from wire import HttpClient, Stream
+from .support.raw_clients import HttpClient, Stream
 
 UPDATED = "notifications/resources/updated"
 CHANGES = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from matrix import NEW_CLIENT, OLD_CLIENT, PAIRS, House, Pair, Visitors, cell, shared_house, visitors
-from wire import HttpClient
+
+from .support.matrix import NEW_CLIENT, OLD_CLIENT, PAIRS, House, Pair, Visitors, cell, shared_house, visitors
+from .support.raw_clients import HttpClient
 
 LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 SEVERE = LEVELS[3:]

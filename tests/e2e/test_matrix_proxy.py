@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from matrix import (
+
+from .servers.plain_offers import BESIDES, FULL_INFO
+from .support.gateways import Workshop
+from .support.matrix import (
     BACKWARD,
     EQUAL,
     FORWARD,
@@ -22,11 +24,7 @@ from matrix import (
     shared_house,
     visitors,
 )
-from support import PLAIN, Workshop
-from wire import HttpClient
-
-sys.path.insert(0, str(PLAIN.parent))
-from plain_offers import BESIDES, FULL_INFO
+from .support.raw_clients import HttpClient
 
 TASKS = "io.modelcontextprotocol/tasks"
 DONE = [{"type": "text", "text": "job done"}]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from matrix import (
+
+from .support.matrix import (
     ADA,
     BACKWARD,
     FORM,
@@ -19,7 +20,7 @@ from matrix import (
     shared_house,
     visitors,
 )
-from wire import HttpClient
+from .support.raw_clients import HttpClient
 
 NEW_ONES = PAIRS[3:]
 TAMPERED, REPLAYED = "requestState tampered with", "requestState used twice"

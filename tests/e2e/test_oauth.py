@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from authorities import Authority, authority, browse, protected
-from support import GATEWAY, Listening, Workshop, free_port, plain_entry, until
-from wire import HttpClient, Json
+
+from .support.authorization_server import Authority, authority, browse, protected
+from .support.gateways import GATEWAY, Listening, Workshop, free_port, plain_entry, until
+from .support.raw_clients import HttpClient, Json
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/login/[\w-]+")
 URL_MODE: Json = {"elicitation": {"form": {}, "url": {}}}

@@ -8,8 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
-from support import GATEWAY, HERE, Workshop, plain_entry
-from wire import HttpClient, Json, PipeClient, enveloped
+
+from .support.gateways import GATEWAY, HERE, Workshop, plain_entry
+from .support.raw_clients import HttpClient, Json, PipeClient, enveloped
 
 HOSTILE = HERE / "servers" / "hostile.py"
 HOW = ["indent", "crlf", "cr", "around", "bom", "indent-sse", "crlf-sse", "cr-sse", "bom-sse"]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import GATEWAY, PATIENCE, Process, Workshop, lines_of, plain_entry, until
-from wire import HANDSHAKE, INFO, enveloped
+
+from .support.gateways import GATEWAY, PATIENCE, Process, Workshop, lines_of, plain_entry, until
+from .support.raw_clients import HANDSHAKE, INFO, enveloped
 
 LONG = {"GATEWAY_SHUTDOWN_GRACE": "3600"}
 

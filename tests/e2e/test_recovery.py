@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import GATEWAY, PLAIN, Json, Workshop, free_port, lines_of, plain_entry, until
-from wire import HttpClient, PipeClient
+
+from .support.gateways import GATEWAY, PLAIN, Json, Workshop, free_port, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, PipeClient
 
 
 def notes(client: Any) -> list[str]:

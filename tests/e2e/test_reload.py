@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support import GATEWAY, Workshop, is_alive, lines_of, plain_entry, until
-from wire import HttpClient, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, is_alive, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, PipeClient
 
 AGAIN = "the file of servers was read again"
 

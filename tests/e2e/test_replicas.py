@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from balancer import NAMES, Replicas
-from load import THREADS, Load
-from support import Workshop, free_port, lines_of, plain_entry, redis_server, until
-from wire import HttpClient
+
+from .support.gateways import Workshop, free_port, lines_of, plain_entry, redis_server, until
+from .support.load import THREADS, Load
+from .support.load_balancer import NAMES, Replicas
+from .support.raw_clients import HttpClient
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support import GATEWAY, Workshop, lines_of, plain_entry, until
-from wire import HttpClient, Json, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, Json, PipeClient
 
 STOLEN = ("tool_search", "call_remote_tool", "mail__echo")
 OWN = ["tool_search", "discover_tools", "call_remote_tool"]

@@ -12,10 +12,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from authorities import authority, protected
 from redis import Redis
-from support import GATEWAY, Listening, Workshop, free_port, plain_entry, redis_server
-from wire import HttpClient, Json, PipeClient
+
+from .support.authorization_server import authority, protected
+from .support.gateways import GATEWAY, Listening, Workshop, free_port, plain_entry, redis_server
+from .support.raw_clients import HttpClient, Json, PipeClient
 
 CHATTY = """
 import os, sys

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from counting import Answer, Counter, counting
-from support import Workshop, free_port, until
-from wire import HttpClient, Json
+
+from .support.call_counter import Answer, Counter, counting
+from .support.gateways import Workshop, free_port, until
+from .support.raw_clients import HttpClient, Json
 
 UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
 NAMELESS: Json = {**UNKNOWN, "id": None}

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from support import GATEWAY, Workshop, is_alive, lines_of, plain_entry, until
-from wire import HttpClient, PipeClient
+
+from .support.gateways import GATEWAY, Workshop, is_alive, lines_of, plain_entry, until
+from .support.raw_clients import HttpClient, PipeClient
 
 
 def pid_of(client: Any, server: str = "plain") -> int:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from balancer import haproxy, nginx, start_proxy
-from support import HERE, PATIENCE, Workshop, free_port, until
-from wire import HANDSHAKE, MODERN, HttpClient, enveloped
+
+from .support.gateways import HERE, PATIENCE, Workshop, free_port, until
+from .support.load_balancer import haproxy, nginx, start_proxy
+from .support.raw_clients import HANDSHAKE, MODERN, HttpClient, enveloped
 
 TOKEN = "the-gateways-own-token"
 IDS = itertools.count(1000)  # of one session no two requests at a time may have the same

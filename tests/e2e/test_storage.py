@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from support import Workshop, free_port, lines_of, plain_entry, redis_server, until
-from wire import HttpClient, Json
+
+from .support.gateways import Workshop, free_port, lines_of, plain_entry, redis_server, until
+from .support.raw_clients import HttpClient, Json
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from support import GATEWAY, HERE, PATIENCE, Json, Lines, Workshop
+
+from .support.gateways import GATEWAY, HERE, PATIENCE, Json, Lines, Workshop
 
 HOSTILE = str(HERE / "servers" / "escapes.py")
 EVIL = "\x1b]0;mine\x07\x9b2J\u202e"

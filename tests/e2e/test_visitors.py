@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from authorities import Authority, authority
-from support import Listening, Workshop, free_port, plain_entry, until
-from wire import HttpClient, Json
+
+from .support.authorization_server import Authority, authority
+from .support.gateways import Listening, Workshop, free_port, plain_entry, until
+from .support.raw_clients import HttpClient, Json
 
 
 class Door:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import GATEWAY, PATIENCE, Listening, Process, Workshop, free_port, lines_of, plain_entry
-from wire import HttpClient, Json, PipeClient
+
+from .support.gateways import GATEWAY, PATIENCE, Listening, Process, Workshop, free_port, lines_of, plain_entry
+from .support.raw_clients import HttpClient, Json, PipeClient
 
 SECRET = "the-owners-secret"
 QUICK = {"GATEWAY_CONFIG_RELOAD": "0.05"}

@@ -19,8 +19,8 @@ def main() -> None:
     import atheris
 
     with atheris.instrument_imports(include=PACKAGES):
-        from seeds import SEEDS
-        from targets import TARGETS, quiet
+        from .seeds import SEEDS
+        from .targets import TARGETS, quiet
 
         quiet()
         if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:

@@ -1,10 +1,10 @@
-"""Writes the matrix as a table into README.md: python tests/faults/table.py."""
+"""Writes the matrix as a table into README.md: python -m tests.faults.table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rows import RIGHT, Row, all_rows
+from .support.matrix import RIGHT, Row, all_rows
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- made by table.py -->\n", "<!-- end -->\n"

@@ -18,7 +18,6 @@ import structlog
 from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
 from msgspec import Raw
 from pydantic import ValidationError
-from targets_http import cut, events, loop, response
 
 from mcp_gateway.catalogue import Catalogue, Offer
 from mcp_gateway.config.servers import ServerFile, read_servers
@@ -32,6 +31,8 @@ from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
 from mcp_gateway.providers import Providers
 from mcp_gateway.surface.own_tools import CallArguments, DiscoverArguments, SearchArguments
 from mcp_gateway.surface.splicing import as_answer, as_call, as_list, as_remote_call, written
+
+from .targets_http import cut, events, loop, response
 
 Target = Callable[[bytes], None]
 LIMIT = 64

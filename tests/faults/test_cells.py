@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from play_around import play_around
-from play_gateways import play_gateways
-from play_redis import play_redis
-from play_servers import Outcome, play_over_http, play_over_stdio
-from rows import AROUND, CHILD, GATEWAYS, HTTP, REDIS, RIGHT, Row
-from support import Workshop
+
+from ..e2e.support.gateways import Workshop
+from .scenarios.environment import play_around
+from .scenarios.gateways import play_gateways
+from .scenarios.redis import play_redis
+from .scenarios.servers import Outcome, play_over_http, play_over_stdio
+from .support.matrix import AROUND, CHILD, GATEWAYS, HTTP, REDIS, RIGHT, Row
 
 Outcomes = dict[str, Outcome]
 GROUPS: dict[str, tuple[tuple[Row, ...], Callable[[Workshop], Outcomes]]] = {

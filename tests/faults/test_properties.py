@@ -8,8 +8,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from seeds import SEEDS
-from targets import TARGETS, quiet
+
+from .seeds import SEEDS
+from .targets import TARGETS, quiet
 
 EXAMPLES = 200
 same_each_time = settings(

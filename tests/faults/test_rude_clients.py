@@ -11,14 +11,15 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
-from callers import HttpCaller, PipeCaller, seen, until_right
 from hypothesis import given
 from hypothesis import strategies as some
-from play_servers import FAULTY
-from rows import RIGHT
-from support import GATEWAY, PATIENCE, Json, Workshop
-from test_properties import edited, edits, same_each_time
-from wire import HANDSHAKE, INFO, MODERN, enveloped
+
+from ..e2e.support.gateways import GATEWAY, PATIENCE, Json, Workshop
+from ..e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, enveloped
+from .scenarios.servers import FAULTY
+from .support.clients import HttpCaller, PipeCaller, seen, until_right
+from .support.matrix import RIGHT
+from .test_properties import edited, edits, same_each_time
 
 HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
 REQUESTS: tuple[tuple[str, Json], ...] = (

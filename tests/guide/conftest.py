@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from clones import Clone, fresh_clone
+
+from .support.clones import Clone, fresh_clone
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from clones import Clone, commands_in
+
+from .support.clones import Clone, commands_in
 
 KINDS = ["ranker", "storage", "auth", "client-transport", "server-transport"]
 

@@ -11,7 +11,8 @@ import subprocess
 import tomllib
 
 import pytest
-from clones import ROOT, Clone, commands_in
+
+from .support.clones import ROOT, Clone, commands_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN, SERVE, TEST, SHARE = commands_in("README.md")

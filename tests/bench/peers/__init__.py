@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from peers.base import PAIRS, Launch, Peer, Place, Server
-from peers.compiled import Compressor, Envoy, McpHub, Slop
-from peers.gateway import ExposingGateway, Gateway, ModernGateway, SearchingGateway
-from peers.python import (
+from .base import PAIRS, Launch, Peer, Place, Server
+from .compiled import Compressor, Envoy, McpHub, Slop
+from .gateway import ExposingGateway, Gateway, ModernGateway, SearchingGateway
+from .python import (
     FastMcp,
     FastMcpAtItsBest,
     FastMcpGateway,
@@ -15,7 +15,7 @@ from peers.python import (
     McpProxy,
     Pmcp,
 )
-from peers.yardsticks import Asgi, Direct, Nginx, PlainAsgi, Raw
+from .yardsticks import Asgi, Direct, Nginx, PlainAsgi, Raw
 
 PEERS: dict[str, Peer] = {
     peer.name: peer

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from clients import Client
+from ..clients import Client
 
 Json = dict[str, Any]
 PAIRS = ("http-http", "http-stdio", "stdio-stdio", "stdio-http")

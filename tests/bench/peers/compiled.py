@@ -6,11 +6,10 @@ import json
 import platform
 from pathlib import Path
 
-from clients import Client
-from environments import NodeEnvironment, PythonEnvironment, Unavailable
-
-from peers.base import Json, Launch, Peer, Place
-from peers.python import Packaged
+from ..clients import Client
+from ..environments import NodeEnvironment, PythonEnvironment, Unavailable
+from .base import Json, Launch, Peer, Place
+from .python import Packaged
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 

@@ -7,10 +7,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from clients import Client
-from environments import gateway_program
-
-from peers.base import Json, Launch, Peer, Place
+from ..clients import Client
+from ..environments import gateway_program
+from .base import Json, Launch, Peer, Place
 
 HERE = Path(__file__).parent
 

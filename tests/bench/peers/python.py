@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from clients import Client
-from environments import PythonEnvironment
-
-from peers.base import Json, Launch, Peer, Place
+from ..clients import Client
+from ..environments import PythonEnvironment
+from .base import Json, Launch, Peer, Place
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 

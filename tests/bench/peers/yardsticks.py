@@ -6,9 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from environments import PythonEnvironment, Unavailable
-
-from peers.base import Launch, Peer, Place
+from ..environments import PythonEnvironment, Unavailable
+from .base import Launch, Peer, Place
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 ENVIRONMENT = PythonEnvironment("yardsticks", ("uvloop", "httptools", "orjson", "uvicorn"))

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from bench import Bench, direct_pair, say, yardstick
-from peers import Peer
-from stage import MEBIBYTE, Stage
+from ..bench import Bench, direct_pair, say, yardstick
+from ..measurement import MEBIBYTE, Stage
+from ..peers import Peer
 
 KIBIBYTE = 1024
 Json = dict[str, Any]

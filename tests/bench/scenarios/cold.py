@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import Bench, say
-from peers import Peer, Server
-from stage import Stage
+from ..bench import Bench, say
+from ..measurement import Stage
+from ..peers import Peer, Server
 
 SLOW_SERVER = Path(__file__).parent.parent / "programs" / "slow_server.py"
 TOOLS = 5

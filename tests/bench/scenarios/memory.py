@@ -14,14 +14,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import Bench, say
-from builds import cache_folder
-from conversations import KINDS, MIX, finish
-from peers import PEERS
-from processes import Process, free_port, resident
-from stage import wait_for_port
-from started import gateway_before
-from talkers import HttpTalker, StdioTalker, Talker
+from ..bench import Bench, say
+from ..binaries import cache_folder
+from ..conversations import KINDS, MIX, finish
+from ..gateway_process import gateway_before
+from ..measurement import wait_for_port
+from ..peers import PEERS
+from ..processes import Process, free_port, resident
+from ..raw_clients import HttpTalker, StdioTalker, Talker
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 SERVER = str(PROGRAMS / "asking_server.py")

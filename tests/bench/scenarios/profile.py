@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import Bench, say
-from environments import PythonEnvironment, Unavailable
-from peers import Peer
-from stage import Stage
+from ..bench import Bench, say
+from ..environments import PythonEnvironment, Unavailable
+from ..measurement import Stage
+from ..peers import Peer
 
 CALLERS = 32
 RATE = 500

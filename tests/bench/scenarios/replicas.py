@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import Bench, say
-from environments import Unavailable
-from peers import Launch, Place
-from peers.gateway import ModernGateway
-from stage import Stage
+from ..bench import Bench, say
+from ..environments import Unavailable
+from ..measurement import Stage
+from ..peers import Launch, Place
+from ..peers.gateway import ModernGateway
 
 SEVERAL = Path(__file__).parent.parent / "programs" / "several.py"
 PAIR = "http-http"

@@ -15,12 +15,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import Bench, say
-from peers import PEERS
-from processes import Process, free_port, resident
-from stage import wait_for_port
-from started import gateway_before
-from talkers import HttpTalker, StdioTalker, Talker
+from ..bench import Bench, say
+from ..gateway_process import gateway_before
+from ..measurement import wait_for_port
+from ..peers import PEERS
+from ..processes import Process, free_port, resident
+from ..raw_clients import HttpTalker, StdioTalker, Talker
 
 Json = dict[str, Any]
 FAULTY = str(Path(__file__).parents[2] / "faults" / "programs" / "faulty.py")

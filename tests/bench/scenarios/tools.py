@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench import Bench, clock, median, say
-from clients import Client, StdioClient
-from peers import Peer
-from processes import cpu_between, cpu_seconds, gateway_family, memory
-from stage import Stage
+from ..bench import Bench, clock, median, say
+from ..clients import Client, StdioClient
+from ..measurement import Stage
+from ..peers import Peer
+from ..processes import cpu_between, cpu_seconds, gateway_family, memory
 
 QUERIES = (
     "create an invoice for a customer",

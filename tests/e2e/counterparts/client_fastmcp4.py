@@ -7,10 +7,10 @@ import warnings
 from typing import Any
 
 import mcp_types as types
+from commands import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 from fastmcp.client import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from mcp import MCPDeprecationWarning
-from orders import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 
 warnings.simplefilter("ignore", MCPDeprecationWarning)
 

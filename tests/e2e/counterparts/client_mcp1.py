@@ -7,10 +7,10 @@ import warnings
 from contextlib import AsyncExitStack
 from typing import Any
 
+from commands import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 from mcp import ClientSession, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from orders import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 from pydantic import AnyUrl
 
 warnings.filterwarnings("ignore", "The experimental tasks API", DeprecationWarning)

@@ -7,11 +7,11 @@ import warnings
 from typing import Any
 
 import mcp_types as types
+from commands import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 from mcp import MCPDeprecationWarning
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.subscriptions import ResourceUpdated
-from orders import ANSWERS, SETTINGS, Json, OrderFn, asked, carry_out, elicited, plain, tell
 
 warnings.simplefilter("ignore", MCPDeprecationWarning)
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests with counterparts: a plugin of pytest, so that all test modules share what is started."""
+"""Fixtures of the tests with counterparts; conftest.py imports them, so that all modules share what is started."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from counterparts.places import CLIENTS, Town, Visit
-from programs import Programs, install_python
-from support import until
+
+from ..support.gateways import until
+from ..support.programs import Programs, install_python
+from .gateways import CLIENTS, Town, Visit
 
 
 @pytest.fixture(scope="session")

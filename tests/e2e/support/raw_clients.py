@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-from support import PATIENCE, Process
+
+from .gateways import PATIENCE, Process
 
 Json = dict[str, Any]
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"

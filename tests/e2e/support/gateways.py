@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 PLAIN = HERE / "servers" / "plain.py"
 BIN = Path(sys.executable).parent
 GATEWAY = str(BIN / "mcp-orchestration-gateway")

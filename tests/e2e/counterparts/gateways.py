@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterparts.people import ANSWERS, FOLDER, Person, hire
-from programs import Programs
-from support import GATEWAY, Json, Workshop, free_port
+from ..support.gateways import GATEWAY, Json, Workshop, free_port
+from ..support.programs import Programs
+from .clients import ANSWERS, FOLDER, Person, hire
 
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 

@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from support import PATIENCE, until
-from wire import MODERN, enveloped
+from .gateways import PATIENCE, until
+from .raw_clients import MODERN, enveloped
 
 THREADS = 6
 

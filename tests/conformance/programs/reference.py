@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-from fixtures import (
+from definitions import (
     ANSWERS,
     CHANGING_TOOLS,
     LOGGING_TOOLS,
@@ -31,8 +31,10 @@ from fixtures import (
     text,
     tool,
 )
-from fixtures import contents as contents_of
-from fixtures import messages as messages_of
+from definitions import contents as contents_of
+from definitions import messages as messages_of
+from handshake_era import Past, without_modern_requests
+from input_requests import CONVERSATIONS, Context, converse, told
 from mcp.server import Server
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import NotificationOptions
@@ -42,8 +44,6 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, PromptsListChanged, ToolsListChanged
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types.version import LATEST_MODERN_VERSION
-from past import Past, without_modern_requests
-from questions import CONVERSATIONS, Context, converse, told
 
 NAME = "conformance-reference"
 LEVELS: tuple[types.LoggingLevel, ...] = (

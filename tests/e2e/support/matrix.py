@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Workshop, lines_of, plain_entry
-from wire import HttpClient
+
+from .gateways import Workshop, lines_of, plain_entry
+from .raw_clients import HttpClient
 
 Json = dict[str, Any]
 ERAS = ("handshake", "modern")

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from callers import Bystander, HttpCaller, seen, until_right
-from play_servers import FAULTY, Outcome, child_entry
-from rows import RIGHT, Row
-from support import GATEWAY, PATIENCE, Process, Workshop, free_port
+from ...e2e.support.gateways import GATEWAY, PATIENCE, Process, Workshop, free_port
+from ..support.clients import Bystander, HttpCaller, seen, until_right
+from ..support.matrix import RIGHT, Row
+from .servers import FAULTY, Outcome, child_entry
 
-RIGGED = str(Path(__file__).parent / "programs" / "rigged")
+RIGGED = str(Path(__file__).parents[1] / "programs" / "rigged")
 
 
 def faulty_http(workshop: Workshop, folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from suite import Results, count
+from .suite import Results, count
 
 
 @dataclass

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
-from callers import HttpCaller, seen, until_right
-from play_around import faulty_http, finds, watched
-from play_servers import Outcome, child_entry
 from redis import Redis
 from redis.exceptions import RedisError
-from rows import RIGHT, Row
-from support import PATIENCE, Workshop, free_port, redis_server
+
+from ...e2e.support.gateways import PATIENCE, Workshop, free_port, redis_server
+from ..support.clients import HttpCaller, seen, until_right
+from ..support.matrix import RIGHT, Row
+from .environment import faulty_http, finds, watched
+from .servers import Outcome, child_entry
 
 PREFIX = "mcp-gateway:"
 

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from callers import Bystander, Caller, HttpCaller, PipeCaller, seen, until_right
-from rows import RIGHT, Row
-from support import GATEWAY, PATIENCE, Json, Workshop, is_alive, until
+from ...e2e.support.gateways import GATEWAY, PATIENCE, Json, Workshop, is_alive, until
+from ..support.clients import Bystander, Caller, HttpCaller, PipeCaller, seen, until_right
+from ..support.matrix import RIGHT, Row
 
-FAULTY = str(Path(__file__).parent / "programs" / "faulty.py")
+FAULTY = str(Path(__file__).parents[1] / "programs" / "faulty.py")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from clients import HANDSHAKE, INFO, MODERN, RESERVED
+from .clients import HANDSHAKE, INFO, MODERN, RESERVED
 
 Json = dict[str, Any]
 Heard = Callable[[Json], None]

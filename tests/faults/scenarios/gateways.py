@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
-from callers import Bystander, Caller, HttpCaller, PipeCaller, seen, until_right
-from play_servers import Outcome, child_entry
-from rows import RIGHT, Row
-from support import GATEWAY, PATIENCE, Json, Process, Workshop, free_port, is_alive, until
+from ...e2e.support.gateways import GATEWAY, PATIENCE, Json, Process, Workshop, free_port, is_alive, until
+from ..support.clients import Bystander, Caller, HttpCaller, PipeCaller, seen, until_right
+from ..support.matrix import RIGHT, Row
+from .servers import Outcome, child_entry
 
 
 class Client:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from suite import HANDSHAKE, MODERN
-from support import Json, Workshop
+from ...e2e.support.gateways import Json, Workshop
+from .suite import HANDSHAKE, MODERN
 
-PROGRAM = str(Path(__file__).parent / "reference.py")
+PROGRAM = str(Path(__file__).parents[1] / "programs" / "reference.py")
 ERAS = {HANDSHAKE: "handshake", MODERN: "modern"}
 
 

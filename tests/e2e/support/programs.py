@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).parent / "node"
+HERE = Path(__file__).parents[1] / "node"
 
 
 @dataclass(frozen=True)

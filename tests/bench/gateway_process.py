@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from environments import gateway_program
-from processes import free_port
-from stage import wait_for_port
+from .environments import gateway_program
+from .measurement import wait_for_port
+from .processes import free_port
 
 Json = dict[str, Any]
 

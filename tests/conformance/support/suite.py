@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-NODE = Path(__file__).parent / "node"
+NODE = Path(__file__).parents[1] / "node"
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
 SECONDS = 240
 """How long one run of the suite may take: far longer than it does."""

@@ -12,9 +12,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from rows import RIGHT
-from support import PATIENCE, Process
-from wire import HANDSHAKE, INFO, MODERN, enveloped
+from ...e2e.support.gateways import PATIENCE, Process
+from ...e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, enveloped
+from .matrix import RIGHT
 
 Json = dict[str, Any]
 _numbers = itertools.count(1)

@@ -14,11 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from builds import program
-from clients import Client, HttpClient, Refused, SseClient, StdioClient
-from load import Load
-from peers import Launch, Peer, Place, Server
-from processes import Process, cpu_between, cpu_seconds, free_port, memory
+from .binaries import program
+from .clients import Client, HttpClient, Refused, SseClient, StdioClient
+from .load import Load
+from .peers import Launch, Peer, Place, Server
+from .processes import Process, cpu_between, cpu_seconds, free_port, memory
 
 Json = dict[str, Any]
 MEBIBYTE = 1 << 20

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support import GATEWAY, Listening, Process, Workshop, free_port, until
 
-README = Path(__file__).parents[2] / "README.md"
+from .gateways import GATEWAY, Listening, Process, Workshop, free_port, until
+
+README = Path(__file__).parents[3] / "README.md"
 NAMES = ("one", "two", "three")
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from suite import NOT_MADE, Name, Outcome, Results
+from .suite import NOT_MADE, Name, Outcome, Results
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support import PATIENCE, until
+from ..support.gateways import PATIENCE, until
 
 Json = dict[str, Any]
 FOLDER = Path(__file__).parent

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from support import HERE, Json, Process, Workshop
+
+from .gateways import HERE, Json, Process, Workshop
 
 AUTHORITY = HERE / "servers" / "authority.py"
 

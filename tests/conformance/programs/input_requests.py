@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-from fixtures import Json, text
+from definitions import Json, text
 from mcp.server import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
