@@ -19,12 +19,17 @@ def cache_folder() -> Path:
     return folder
 
 
+def find_compiler() -> str | None:
+    """Return the C compiler: the one in CC, or the first that is installed."""
+    return os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
 @cache
 def program(name: str) -> str:
     """Return the path of one of the C programs, built anew if its source is younger."""
     built, sources = cache_folder() / "bin" / name, [PROGRAMS / f"{name}.c", PROGRAMS / "wire.h"]
     if not built.exists() or built.stat().st_mtime < max(source.stat().st_mtime for source in sources):
-        compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+        compiler = find_compiler()
         if not compiler:
             raise SystemExit("The bench needs a C compiler: install cc, or name one in CC.")
         built.parent.mkdir(exist_ok=True)

