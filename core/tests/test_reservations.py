@@ -61,13 +61,17 @@ def test_a_stranger_gets_no_name_of_the_gateway_or_of_another_server():
         "ma\u200bil__send",
         " mail__send",
         "mail__send\n",
+        "ma\u0456l__send",
+        "\u039cail__send",
+        "\u041cAIL__send",
+        "m\u0251\u0456l__send",
     ],
 )
 def test_a_reserved_prefix_is_reserved_however_it_is_written(name):
     assert refused(stranger(name), spec("mail")) == {name: "server 'mail'"}
 
 
-@pytest.mark.parametrize("name", ["Tool_Search", "tool-search", "tool.search", "t\u200bool_search", "tool search"])
+@pytest.mark.parametrize("name", ["Tool_Search", "tool-search", "tool.search", "t\u200bool_search", "tool search", "t\u043eol_search"])
 def test_the_gateways_names_are_reserved_however_they_are_written(name):
     assert refused(stranger(name), spec("mail")) == {name: "the gateway itself"}
 

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from hashlib import sha256
 
+from mcp_gateway.normalization import to_look_alikes
+
 SEPARATOR = "__"
 MAX_NAME = 64
 HASH_LENGTH = 6
@@ -51,12 +53,14 @@ def name_prefix(namespace: str) -> str:
 def folded_name(name: str) -> str:
     """Return what is left of a name that is read carelessly.
 
-    Two names that only differ in case, width, accents, invisible characters or punctuation have
-    the same: some clients cannot tell them apart, and models even less.
+    Two names that only differ in case, width, accents, invisible characters, punctuation or letters of
+    other scripts that look the same have the same: some clients cannot tell them apart, and people and
+    models even less.
     """
     if not name.isascii():
-        parts = unicodedata.normalize("NFKD", name.casefold())
-        name = "".join(part for part in parts if unicodedata.category(part) not in _UNSEEN)
+        # Before and after the case is folded: some letters look Latin in one case only (`Η`, `н`).
+        parts = unicodedata.normalize("NFKD", to_look_alikes(name).casefold())
+        name = to_look_alikes("".join(part for part in parts if unicodedata.category(part) not in _UNSEEN))
     return _NOT_A_WORD.sub("_", name.strip().lower())
 
 

@@ -48,6 +48,11 @@ def normalize(texts: Iterable[str]) -> str:
     return "".join(_pieces(joined)).replace(_BORDER, "\n")
 
 
+def to_look_alikes(text: str) -> str:
+    """Return a text with Latin letters for those of other scripts that look like them."""
+    return "".join(_LOOK_ALIKES.get(character, character) for character in text)
+
+
 def _pieces(text: str) -> Iterator[str]:
     folding, after_a_space = _Folding(), True
     for at in range(0, len(text), PIECE):
