@@ -8,13 +8,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import JSONRPCNotification, JSONRPCResponse
+from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
 from mcp_gateway.interaction import Interaction
-from mcp_gateway.sessions import backpressure
+from mcp_gateway.sessions import backpressure, open_requests
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.backpressure import MAX_DELIVERIES, MAX_DELIVERY_BYTES
 from mcp_gateway.sessions.exchange import Exchange
+from mcp_gateway.sessions.open_requests import MAX_OPEN_BYTES, MAX_OPEN_REQUESTS
 from mcp_gateway.sessions.peer import connected
 
 FLOOD = 5 * MAX_DELIVERIES
@@ -105,3 +106,81 @@ async def test_an_answer_comes_through_though_the_client_takes_nothing(monkeypat
         while client.taken[-1] != "last x":
             await anyio.lowlevel.checkpoint()
     assert found == [{"a": 1}]
+
+
+def question(request_id, method="sampling/createMessage", text="x"):
+    asked = JSONRPCRequest(jsonrpc="2.0", id=request_id, method=method, params={"messages": text})
+    return SessionMessage(asked, ServerMessageMetadata(related_request_id=99))
+
+
+@asynccontextmanager
+async def asking():
+    """Open a session whose client thinks about questions until it is let answer."""
+    may_answer, asked = anyio.Event(), []
+
+    async def ask(_method, params):
+        asked.append(params["messages"])
+        await may_answer.wait()
+        return {}
+
+    async with session(Client()) as (peer, say, written):
+        peer.audience.capabilities = {"sampling": {}}
+        peer.audience.enter(99, Exchange("me", Interaction(ask=ask)))
+        yield peer.audience.open_requests, say, written, asked, may_answer
+
+
+async def test_questions_above_the_bound_are_refused_until_others_are_answered():
+    async with asking() as (open_, say, written, asked, may_answer):
+        for number in range(MAX_OPEN_REQUESTS):
+            await say.send(question(number))
+        await say.send(question("more"))
+        refusal = (await written.receive()).message
+        assert (refusal.id, refusal.error.code) == ("more", -32600)
+        await anyio.wait_all_tasks_blocked()
+        assert (open_.count, len(asked)) == (MAX_OPEN_REQUESTS, MAX_OPEN_REQUESTS)
+        may_answer.set()
+        answers = [(await written.receive()).message.id for _ in range(MAX_OPEN_REQUESTS)]
+        assert sorted(answers) == list(range(MAX_OPEN_REQUESTS))
+        await say.send(question("again"))
+        assert (await written.receive()).message.result == {}
+        await anyio.wait_all_tasks_blocked()
+        assert (open_.count, open_.size) == (0, 0)
+
+
+async def test_one_question_may_be_large_but_not_many():
+    async with asking() as (open_, say, written, asked, _):
+        for number in range(3):
+            await say.send(question(number, text="x" * MAX_OPEN_BYTES))
+        assert [(await written.receive()).message.id for _ in range(2)] == [1, 2]
+        assert (open_.count, len(asked)) == (1, 1)
+
+
+async def test_questions_that_are_taken_back_or_have_one_id_are_counted_once_each():
+    async with asking() as (open_, say, _, asked, _answer):
+        for _ in range(2):
+            await say.send(question(7))
+        await anyio.wait_all_tasks_blocked()
+        assert (open_.count, len(asked)) == (2, 2)
+        for request_id in (7, 7, 8):
+            taken_back = JSONRPCNotification(
+                jsonrpc="2.0", method="notifications/cancelled", params={"requestId": request_id}
+            )
+            await say.send(SessionMessage(taken_back))
+        await anyio.wait_all_tasks_blocked()
+        assert (open_.count, open_.size) == (0, 0)
+
+
+async def test_a_server_that_pings_and_does_not_read_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(open_requests, "REFUSAL_SECONDS", 0.05)
+    async with session(Client()) as (peer, say, written):
+        for number in range(5 * MAX_OPEN_REQUESTS):  # nobody reads the answers
+            await say.send(question(number, "ping"))
+        assert peer.audience.open_requests.count == MAX_OPEN_REQUESTS
+        assert peer.audience.open_requests.refused > 3 * MAX_OPEN_REQUESTS
+        for _ in range(MAX_OPEN_REQUESTS):
+            await written.receive()
+        await anyio.wait_all_tasks_blocked()
+        await say.send(question("last", "ping"))
+        with anyio.fail_after(10):
+            while (await written.receive()).message.id != "last":
+                pass

@@ -71,7 +71,9 @@ def test_a_reserved_prefix_is_reserved_however_it_is_written(name):
     assert refused(stranger(name), spec("mail")) == {name: "server 'mail'"}
 
 
-@pytest.mark.parametrize("name", ["Tool_Search", "tool-search", "tool.search", "t\u200bool_search", "tool search", "t\u043eol_search"])
+@pytest.mark.parametrize(
+    "name", ["Tool_Search", "tool-search", "tool.search", "t\u200bool_search", "tool search", "t\u043eol_search"]
+)
 def test_the_gateways_names_are_reserved_however_they_are_written(name):
     assert refused(stranger(name), spec("mail")) == {name: "the gateway itself"}
 

@@ -27,12 +27,24 @@ MEMORY = 120 << 20
 """What one attack may take: a few copies of the longest message."""
 
 HTTP = [
-    "sse-line", "sse-data", "sse-id", "sse-comments", "sse-empty", "sse-tiny", "sse-messages", "sse-progress",
-    "sse-tiny-chunks", "header", "header-name", "headers", "reason", "interim", "chunks", "tiny-chunks",
+    "sse-line", "sse-data", "sse-id", "sse-comments", "sse-empty", "sse-tiny", "sse-messages", "sse-pings",
+    "sse-progress", "sse-tiny-chunks", "header", "header-name", "headers", "reason", "interim", "chunks", "tiny-chunks",
     "chunk-extension", "trailer", "length", "no-length", "error-json", "error-text", "gzip", "gzip-sse", "gzip-layers",
     "retry", "retry-long", "drip", "nesting",
 ]  # fmt: skip
-STDIO = ["line", "line-of-answer", "blank", "tiny", "noise", "messages", "progress", "stderr", "stderr-line", "nesting"]
+STDIO = [
+    "line",
+    "line-of-answer",
+    "blank",
+    "tiny",
+    "noise",
+    "messages",
+    "pings",
+    "progress",
+    "stderr",
+    "stderr-line",
+    "nesting",
+]
 
 SOME = ["sse-line", "sse-messages", "header", "chunks", "gzip", "pipe-line", "pipe-messages"]
 TRIED = [

@@ -58,7 +58,7 @@ def folded_name(name: str) -> str:
     models even less.
     """
     if not name.isascii():
-        # Before and after the case is folded: some letters look Latin in one case only (`Η`, `н`).
+        # Before and after the case is folded: some letters look Latin in one case only.
         parts = unicodedata.normalize("NFKD", to_look_alikes(name).casefold())
         name = to_look_alikes("".join(part for part in parts if unicodedata.category(part) not in _UNSEEN))
     return _NOT_A_WORD.sub("_", name.strip().lower())

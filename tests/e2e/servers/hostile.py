@@ -18,6 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 BLOCK = 64 << 10
 INFO = {"name": "hostile", "version": "1"}
+PING = b'{"jsonrpc":"2.0","id":"ping","method":"ping"}'
 LOG = b'{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 JSON = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -93,6 +94,7 @@ def answers(attack: str, id_: Any) -> Iterator[bytes]:
         "sse-empty": (EVENTS + b"\r\n", b"data:\n\n"),
         "sse-tiny": (EVENTS + b"\r\n", b"data:x\n\n"),
         "sse-messages": (EVENTS + b"\r\n", b"data: %b\n\n" % LOG),
+        "sse-pings": (EVENTS + b"\r\n", b"data: %b\n\n" % PING),
         "sse-progress": (EVENTS + b"\r\n", b"data: %b\n\n" % progress),
         "sse-tiny-chunks": (EVENTS + CHUNKED, b"2\r\n:\n\r\n"),
         "header": (b"HTTP/1.1 200 OK\r\nx: ", b"x"),
@@ -151,6 +153,7 @@ def lines(attack: str, id_: Any) -> Iterator[bytes]:
         "tiny": (b"", b"{}\n"),
         "noise": (b"", b"what is no message\n"),
         "messages": (b"", LOG + b"\n"),
+        "pings": (b"", PING + b"\n"),
         "progress": (b"", b'{"jsonrpc":"2.0","method":"notifications/progress","params":%b}\n' % token),
         "stderr": (b"", b"what a child may say\n"),
         "stderr-line": (b"", b"x"),

@@ -17,6 +17,7 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_gateway.interaction import Interaction, Json, can_answer
 from mcp_gateway.sessions.backpressure import Deliveries
 from mcp_gateway.sessions.exchange import ASK_SECONDS, Exchange, put
+from mcp_gateway.sessions.open_requests import OpenRequests
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,8 @@ class Audience:
     HTTP, may be several people: then it must be the only request under way.
     `clients` are those that have used it and have not left. Of those that cannot be reached, and so
     never say that they leave, only two are noted: more are no more than several.
-    `deliveries` are the messages on their way to them. `watchers` is how many only wait for what is announced.
+    `deliveries` are the messages on their way to them, `open_requests` what the server waits to hear.
+    `watchers` is how many only wait for what is announced.
     `capabilities` is what the server was told that the clients can do. `way_to` finds the
     way to a client beside its requests. `on_asked` hears that the server asks back, and
     whether it was told on which request's behalf.
@@ -59,6 +61,7 @@ class Audience:
     clients: set[str] = field(default_factory=set)
     watchers: int = 0
     deliveries: Deliveries = field(default_factory=Deliveries)
+    open_requests: OpenRequests = field(default_factory=OpenRequests)
     _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _unreachable: int = 0

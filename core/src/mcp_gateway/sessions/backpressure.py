@@ -13,6 +13,7 @@ import structlog
 from mcp.shared._stream_protocols import ReadStream
 from mcp.shared.message import SessionMessage
 
+from mcp_gateway.sessions.open_requests import AnsweringStream
 from mcp_gateway.sizes import weight
 
 log = structlog.get_logger(__name__)
@@ -76,11 +77,16 @@ class Deliveries:
 
 
 class PacedStream:
-    """A session's read stream that gives no message while too much of it is on its way to clients."""
+    """A session's read stream that gives no message while too much of it is on its way to clients.
 
-    def __init__(self, stream: ReadStream[SessionMessage | Exception], deliveries: Deliveries) -> None:
+    What the server asks goes by `answers`, which lets only so many questions in.
+    """
+
+    def __init__(
+        self, stream: ReadStream[SessionMessage | Exception], deliveries: Deliveries, answers: AnsweringStream
+    ) -> None:
         """Read from `stream`."""
-        self._stream, self._deliveries = stream, deliveries
+        self._stream, self._deliveries, self._answers = stream, deliveries, answers
 
     @property
     def last_context(self) -> Any:
@@ -89,8 +95,11 @@ class PacedStream:
 
     async def receive(self) -> SessionMessage | Exception:
         """Return the next message."""
-        await self._deliveries.room()
-        return await self._stream.receive()
+        while True:
+            await self._deliveries.room()
+            item = await self._stream.receive()
+            if await self._answers.admit(item):
+                return item
 
     async def aclose(self) -> None:
         """Close the stream."""
@@ -102,8 +111,11 @@ class PacedStream:
 
     async def __anext__(self) -> SessionMessage | Exception:
         """Return the next message."""
-        await self._deliveries.room()
-        return await anext(self._stream)
+        while True:
+            await self._deliveries.room()
+            item = await anext(self._stream)
+            if await self._answers.admit(item):
+                return item
 
     async def __aenter__(self) -> Self:
         """Enter the stream."""
@@ -111,7 +123,7 @@ class PacedStream:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> bool | None:
         """Leave the stream."""
-        return await self._stream.__aexit__(kind, error, trace)
+        return await self._stream.__aexit__(exc_type, exc_val, exc_tb)

@@ -37,6 +37,7 @@ from mcp_gateway.plugin import DirectWire, PromptWire, TransportFault, mended
 from mcp_gateway.sessions.audience import Audience
 from mcp_gateway.sessions.backpressure import PacedStream
 from mcp_gateway.sessions.exchange import Exchange
+from mcp_gateway.sessions.open_requests import AnsweringStream
 from mcp_gateway.version import IMPLEMENTATION
 
 log = structlog.get_logger(__name__)
@@ -240,7 +241,8 @@ async def connected(
     """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
     async with transport as (read, write), anyio.create_task_group() as tasks:
         audience = audience or Audience()
-        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, audience.deliveries), write)
+        answers = AnsweringStream(write, audience.open_requests)
+        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, audience.deliveries, answers), answers)
         wire = write if isinstance(write, DirectWire) else None
         peer = Peer(dispatcher, audience, wire, wire if isinstance(wire, PromptWire) else None)
 

@@ -1,0 +1,127 @@
+"""Requests of a server to its clients: so many may be open at a time, and what is more is refused."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import anyio
+import structlog
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INVALID_REQUEST,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+)
+
+from mcp_gateway.sizes import weight
+
+log = structlog.get_logger(__name__)
+
+MAX_OPEN_REQUESTS = 200
+"""How many requests of one server may be open, questions and pings: until the answer is written."""
+
+MAX_OPEN_BYTES = 8 << 20
+"""How much they may have; one alone may have more."""
+
+REFUSAL_SECONDS = 1.0
+"""How long the server may take to read that a request is refused; then it is told so no more."""
+
+
+@dataclass(slots=True)
+class OpenRequests:
+    """Counts what a server has asked and has no answer to."""
+
+    count: int = 0
+    size: int = 0
+    refused: int = 0
+    is_deaf: bool = False
+    _sizes: dict[str, deque[int]] = field(default_factory=dict)
+
+    def begin(self, request: JSONRPCRequest) -> bool:
+        """Take note of a request; False if it is too much."""
+        size = weight(request.params, MAX_OPEN_BYTES)
+        if self.count >= MAX_OPEN_REQUESTS or (self.count and self.size + size > MAX_OPEN_BYTES):
+            self._refuse()
+            return False
+        # Some servers number the requests of each stream anew: an id may be open more than once.
+        self._sizes.setdefault(str(request.id), deque()).append(size)
+        self.count, self.size = self.count + 1, self.size + size
+        return True
+
+    def end(self, request_id: RequestId | None) -> None:
+        """Forget a request that is answered, or taken back."""
+        sizes = self._sizes.get(str(request_id))
+        if not sizes:
+            return
+        self.count, self.size = self.count - 1, self.size - sizes.popleft()
+        if not sizes:
+            del self._sizes[str(request_id)]
+
+    def _refuse(self) -> None:
+        self.refused += 1
+        if self.refused & (self.refused - 1) == 0:
+            log.warning("a server asks more than may be open at a time; it is refused", requests=self.refused)
+
+
+class AnsweringStream:
+    """A session's write stream, which takes note of each answer that has been written."""
+
+    def __init__(self, stream: WriteStream[SessionMessage], requests: OpenRequests) -> None:
+        """Write to `stream`."""
+        self._stream, self._requests = stream, requests
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Write a message."""
+        message = item.message
+        try:
+            await self._stream.send(item)
+        finally:
+            if isinstance(message, JSONRPCResponse | JSONRPCError):
+                self._requests.end(message.id)
+        self._requests.is_deaf = False
+
+    async def admit(self, item: SessionMessage | Exception) -> bool:
+        """Say whether a message of the server's may come in; tell it if not."""
+        message = None if isinstance(item, Exception) else item.message
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._requests.end(cancelled_request_id_from_params(message.params))
+        if not isinstance(message, JSONRPCRequest) or self._requests.begin(message):
+            return True
+        if not self._requests.is_deaf:
+            await self._refuse(message)
+        return False
+
+    async def _refuse(self, request: JSONRPCRequest) -> None:
+        error = ErrorData(code=INVALID_REQUEST, message="too many requests to the client are open; wait for answers")
+        refusal = JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
+        with (
+            suppress(anyio.BrokenResourceError, anyio.ClosedResourceError),  # what ends the session is told elsewhere
+            anyio.move_on_after(REFUSAL_SECONDS) as writing,
+        ):
+            await self._stream.send(SessionMessage(refusal))
+        self._requests.is_deaf = writing.cancelled_caught
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Enter the stream."""
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        """Leave the stream."""
+        return await self._stream.__aexit__(exc_type, exc_val, exc_tb)
