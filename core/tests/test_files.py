@@ -150,6 +150,19 @@ def test_what_is_left_goes_when_the_gateway_starts_whatever_it_is_called(tmp_pat
     assert list(pins.iterdir()) == []
 
 
+def test_a_pipe_that_is_called_like_what_is_left_is_waited_for_by_nobody(tmp_path):
+    code = """
+        import os, sys
+        from pathlib import Path
+        from mcp_gateway.plugin import write_file
+        folder = Path(sys.argv[1])
+        os.mkfifo(folder / "pins.json.x.new")
+        write_file(folder / "pins.json", [b"whole"])
+        print((folder / "pins.json").read_text())
+    """
+    assert run(code, tmp_path) == ["whole"]
+
+
 def test_a_file_is_its_owners_only_and_so_is_the_folder(tmp_path):
     write_file(tmp_path / "made" / "a.json", [b"x", b"y"])
     assert (tmp_path / "made" / "a.json").read_bytes() == b"xy"

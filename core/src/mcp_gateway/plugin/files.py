@@ -97,7 +97,7 @@ def _settle(made: Path, path: Path, *, replace: bool) -> None:
 
 
 def _remove_abandoned(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # it may be a pipe
     try:
         locked = _lock(descriptor, wait=False)
         old = time.time() - os.fstat(descriptor).st_mtime > _ABANDONED_SECONDS

@@ -27,7 +27,7 @@ from mcp_gateway.sizes import weight
 
 log = structlog.get_logger(__name__)
 
-MAX_OPEN_REQUESTS = 200
+MAX_OPEN_REQUESTS = 100
 """How many requests of one server may be open, questions and pings: until the answer is written."""
 
 MAX_OPEN_BYTES = 8 << 20
