@@ -1,4 +1,4 @@
-"""Access: whose credentials a call carries. Server and caller in, borrower of a session out."""
+"""Credentials of requests, and the session keys made from them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Access:
     client_transports: Mapping[str, ClientTransport]
 
     async def borrower(self, spec: ServerSpec, caller: Caller) -> Borrower:
-        """Return for whom to open or reuse a session.
+        """Return the session key of a request.
+
+        It says for which server, credentials and client a session is opened or reused.
 
         Raises:
             AuthError: the server wants credentials that the caller did not bring, or
@@ -59,7 +61,10 @@ class Access:
         return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
 
     def borrower_now(self, spec: ServerSpec, caller: Caller) -> Borrower | None:
-        """Return the same without waiting; None if its auth plugin has to be asked."""
+        """Return the session key without awaiting, or None.
+
+        None means that the server has an auth strategy, which has to be awaited.
+        """
         if (transport := self.client_transports.get(spec.name)) is None:
             raise NoLongerConfigured(spec.name)
         if not transport.carries_credentials:
@@ -75,7 +80,9 @@ class Access:
         return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
 
     async def own(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
-        """Return a caller's credentials for a server, if they are others than those that everybody has.
+        """Return the caller's credentials unless equal to the anonymous ones.
+
+        None if the caller has the same credentials as every other caller, or none at all.
 
         What a server offers for the caller's own is nobody else's business.
         """
@@ -121,7 +128,10 @@ class Access:
         use: Callable[[Borrower], Awaitable[ResultT]],
         repetition: Repetition | None = None,
     ) -> ResultT:
-        """Use the server with the caller's credentials, and once more with others if it refused them (HTTP 401).
+        """Call `use` with a session key, refreshing rejected credentials once.
+
+        On HTTP 401 the auth strategy is asked to refresh the credentials, and `use` is called once more with
+        the new session key.
 
         `repetition` knows whether that was done before.
         """
@@ -143,7 +153,10 @@ class Access:
         return await use(await self.borrower(spec, caller))
 
     async def _renewed(self, spec: ServerSpec, strategy: RenewableAuth, refused: Credentials) -> bool:
-        """Tell a strategy that its credentials were refused; say whether it has others now."""
+        """Refresh rejected credentials; return whether there are new ones.
+
+        An error of the strategy is logged and counts as no.
+        """
         try:
             return await strategy.refused(refused)
         except GatewayError as error:
@@ -158,5 +171,5 @@ class Access:
 
 
 def everybody(caller: Caller) -> Caller:
-    """Return the same caller without anything that other callers do not have."""
+    """Return the caller stripped of headers, `auth_header` and principal."""
     return replace(caller, headers={}, override=None, principal=None)

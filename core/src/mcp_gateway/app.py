@@ -1,4 +1,4 @@
-"""The composition root: the one place where everything is opened, in order, and closed."""
+"""Composition root that opens and closes all components in order."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An open gateway, who receives clients in front of it, and what changes its servers."""
+    """An open gateway, its lazy server and its configuration reloader."""
 
     gateway: Gateway
     reception: Reception
@@ -66,7 +66,9 @@ class Running:
 
 @asynccontextmanager
 async def running(settings: Settings, servers: ServerFile, *, later: bool = False) -> AsyncIterator[Running]:
-    """Open the plugins, then the gateway, and begin to discover; close all in reverse.
+    """Open the plugins and the gateway, and start discovery.
+
+    On exit everything is closed in reverse order.
 
     `later` is when the only client has said what it can do, or clients can connect: that comes first.
     """
@@ -114,7 +116,10 @@ def _results(environment: Environment) -> Results:
 
 
 def _rankers(settings: Settings, steady: Steady) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
-    """Return every ranker with what is around it: all the others, and a part of the storage."""
+    """Yield each ranker with its context.
+
+    The context holds all other rankers and a prefixed part of the storage.
+    """
     for name, bound in settings.rankers.items():
         others = {other: found for other, found in settings.rankers.items() if other != name}
         yield name, bound, Surroundings(Compartment(steady.storage, f"{PREFIX}{name}:", steady), others)
@@ -122,7 +127,10 @@ def _rankers(settings: Settings, steady: Steady) -> Iterator[tuple[str, Bound[Ra
 
 @asynccontextmanager
 async def _background() -> AsyncIterator[TaskGroup]:
-    """Run tasks that end when the gateway does, before its sessions are closed."""
+    """Open the task group for background tasks.
+
+    It is cancelled when the gateway ends, before its sessions are closed.
+    """
     async with anyio.create_task_group() as tasks:
         try:
             yield tasks
@@ -131,7 +139,11 @@ async def _background() -> AsyncIterator[TaskGroup]:
 
 
 async def _served(transport: ServerTransport, it: Running, *, one_client: bool) -> None:
-    """Let a transport serve: at once if it can do with a reception, else when the gateway's server is there."""
+    """Serve with a transport, lazily if the transport supports that.
+
+    A transport that implements `SupportsLazyServer` serves at once; any other waits until the MCP server is
+    loaded.
+    """
 
     def ready(where: str) -> None:
         log.info("ready", where=where)
@@ -145,7 +157,10 @@ async def _served(transport: ServerTransport, it: Running, *, one_client: bool) 
 
 
 def _started() -> None:
-    """Collect garbage from now on, but never look again at what the start has made: it stays."""
+    """Move start-up objects to the permanent generation; re-enable GC.
+
+    `gc.freeze` keeps later collections from scanning objects that live as long as the process.
+    """
     gc.freeze()
     gc.enable()
 
@@ -161,7 +176,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
-    """Run the gateway until its client leaves or a signal ends it.
+    """Serve until the client leaves or a signal ends the process.
 
     With `reread`, which reads the file of servers again, changes of that file are followed.
 

@@ -1,4 +1,7 @@
-"""Asking a server for what it offers: all pages of each kind, and what it says of itself."""
+"""List requests to one server: all pages of every primitive.
+
+The result of its handshake is part of the listing.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ class NotListed(ServerUnavailable):
 async def ask(
     pool: Pool, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
 ) -> Offer:
-    """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
+    """List all primitives of a server for a session key.
+
+    The server has been given these client capabilities. The listing is returned, not stored.
+    """
     try:
         asking = partial(_list_all, capabilities, spec.max_definitions)
         hello, pages = await pool.lend(borrower, asking, repeatable=True, trial=trial)
@@ -62,12 +68,15 @@ async def ask(
 async def _list_all(
     capabilities: Mapping[str, Any], most: int, peer: Peer, patience: Patience
 ) -> tuple[Json, dict[str, Page]]:
-    """Return what the server said of itself, and what it offers of each kind, `most` of each."""
+    """Return the `initialize` result and at most `most` definitions per primitive."""
     return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities, most) for kind in KINDS}
 
 
 async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any], most: int) -> Page:
-    """Ask for one kind: always for tools, for the others if the server says that it has them.
+    """List one primitive, if declared or tools.
+
+    Tools are listed whatever the server declares. A failure to list another primitive is logged and does not fail
+    the listing.
 
     That it cannot list the others is no reason to do without its tools.
     """
@@ -86,7 +95,10 @@ async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapp
 
 
 def _about(hello: Mapping[str, Any]) -> str:
-    """Return the server's own description of itself: its instructions, or its title."""
+    """Return the server's description: `description`, `instructions` or title.
+
+    The first that is not blank is taken, with its white space collapsed.
+    """
     meta, info = hello.get("_meta"), hello.get("serverInfo")
     if info is None and isinstance(meta, dict):
         info = meta.get("io.modelcontextprotocol/serverInfo")

@@ -1,4 +1,6 @@
-"""Bridging: where the two eras ask clients in different ways, what one does becomes what the other understands.
+"""Translation of server requests between the two eras.
+
+Modern servers answer with `input_required`; handshake-era servers send requests.
 
 A modern server answers a request with questions, and a client of its era sends the request again
 with the answers. A server of the handshake era sends requests of its own while it works.
@@ -29,7 +31,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class NotAnswered(GatewayError):
-    """A server asks the client something that the client cannot answer, or did not."""
+    """A server request that the client cannot or did not answer."""
 
     code = "input_required"
 
@@ -42,7 +44,9 @@ class Bridge:
     parking: Parking
 
     async def carry(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
-        """Send a request of either era's client to a server of either era; return the server's answer.
+        """Send a request between client and server of any era.
+
+        Returns the server's result.
 
         Raises:
             GatewayError: the server cannot be reached, or the client could not answer it.
@@ -66,7 +70,11 @@ class Bridge:
     async def _asking(
         self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn
     ) -> Json:
-        """Carry a handshake-era client's request: a modern server's questions are put to it."""
+        """Send a handshake-era client's request, answering `input_required`.
+
+        The input requests of a modern server become server requests to the client; its responses go into the
+        repeated request.
+        """
         server = borrower.spec.name
         for _ in range(MAX_ROUNDS):
             result = await self._send(borrower, request, caller, interaction)
@@ -76,7 +84,10 @@ class Bridge:
         raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
 
     async def _parking(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
-        """Carry a modern client's request to a handshake-era server, whose questions become the result."""
+        """Send a modern client's request, suspending handshake-era calls for input.
+
+        The requests of the handshake-era server become an `input_required` result.
+        """
         owner = (borrower, caller.client, request.digest)
         state, given = request.params.get("requestState"), request.params.get("inputResponses")
         try:
@@ -95,7 +106,9 @@ class Bridge:
 
 
 async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
-    """Put a modern server's questions to a handshake-era client; return what to add to the request.
+    """Put input requests to a handshake-era client; return the retry parameters.
+
+    These are `inputResponses` and `requestState`, as the modern server wants them in the repeated request.
 
     Raises:
         NotAnswered: the client did not declare that it can answer such a question, took too
@@ -125,7 +138,10 @@ async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping
 
 
 def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
-    """Return the error by which handshake-era servers ask for visits to URLs as what it is in the modern era."""
+    """Convert a URL-elicitation-required error into an `input_required` result.
+
+    Handshake-era servers ask for visits to URLs with this error, modern ones with the result.
+    """
     data = error.error.data
     wanted = data.get("elicitations") if isinstance(data, dict) else None
     if not isinstance(wanted, list) or not wanted:
@@ -146,7 +162,10 @@ def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
 
 
 def _refuse_declined(server: str, given: object) -> None:
-    """Do not call again after a user has refused to visit a URL."""
+    """Raise `NotAnswered` if the user declined or cancelled an elicitation.
+
+    Without this the call would be sent again after the user has refused to visit a URL.
+    """
     answers = given.values() if isinstance(given, dict) else ()
     if any(isinstance(answer, dict) and answer.get("action") in ("decline", "cancel") for answer in answers):
         raise NotAnswered(f"the user did not agree to what server {server!r} asks for")

@@ -1,4 +1,7 @@
-"""The catalogue: all that the servers offer, as they defined it; one immutable snapshot, swapped whole."""
+"""Listings of all servers as one immutable snapshot.
+
+Definitions stay as the servers wrote them; the snapshot is swapped whole.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,20 @@ Definition = Mapping[str, Any]
 
 
 def is_repeatable(definition: Definition) -> bool:
-    """Whether a tool says of itself that calling it twice does no more than calling it once."""
+    """Whether a tool's annotations declare repeated calls harmless.
+
+    That is `readOnlyHint` or `idempotentHint`.
+    """
     said = definition.get("annotations")
     return isinstance(said, dict) and (said.get("readOnlyHint") is True or said.get("idempotentHint") is True)
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a server said of how long (milliseconds) and for whom ("public" or "private") its list may be kept."""
+    """Cache hint of a list result: TTL in milliseconds and scope.
+
+    The scope is "public" or "private": for whom the list may be cached.
+    """
 
     ttl_ms: int
     scope: str
@@ -37,7 +46,7 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A definition that a server may not offer, since its name is another's.
+    """A definition refused because its name is reserved for another owner.
 
     `kind` is that of `kinds.Kind`, `name` the server's own, and `owner` says in words whose it is.
     """
@@ -49,14 +58,19 @@ class Refusal:
 
     @property
     def what(self) -> str:
-        """The thing and its owner, in words; what a server wrote is quoted and cut."""
+        """The definition and the owner of its name, in words.
+
+        Text of the server is quoted and cut.
+        """
         quoted = repr(self.name if len(self.name) <= MAX_NAME else f"{self.name[:MAX_NAME]}…")
         return f"{self.kind.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What one server offers at one moment, and what it said of itself.
+    """The listing of one server, with its `initialize` result.
+
+    It is that of one moment.
 
     `fetched` is when, in seconds since the epoch. `about` is the server's own
     description: its `instructions`, or its title; `hello` is all that it said of itself
@@ -82,32 +96,41 @@ class Offer:
     refused: tuple[Refusal, ...] = ()
 
     def why_withheld(self, name: str) -> str | None:
-        """Return why the tool that was called `name` here is not offered, if it was there and is withheld."""
+        """Return why a tool is withheld, by its full name.
+
+        None if the server has no such tool or it is not withheld.
+        """
         return next((why for own, why in self.withheld.items() if self.full_name(own) == name), None)
 
     def why_refused(self, kind: str, name: str) -> str | None:
-        """Return why what was called `name` here is not offered, if the server lists it and may not."""
+        """Return why a definition is refused, by its full name.
+
+        None if the server does not list such a definition or it is not refused.
+        """
         found = (refusal for refusal in self.refused if refusal.kind == kind)
         return next((f"its {refusal.what}" for refusal in found if self.full_name(refusal.name) == name), None)
 
     def full_name(self, own: str) -> str:
-        """Return what a tool or prompt of this server is called in the gateway."""
+        """Return a tool's or prompt's full name."""
         return full_name(self._prefix, own)
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
-        """What the server declared that it can do."""
+        """The capabilities that the server declared."""
         declared = self.hello.get("capabilities")
         return declared if isinstance(declared, dict) else {}
 
     @property
     def age(self) -> float:
-        """How many seconds ago it was fetched; a clock that was set back makes it no younger."""
+        """Seconds since the listing was fetched.
+
+        The absolute difference is taken, so that a clock set back makes the listing no younger.
+        """
         return abs(time.time() - self.fetched)
 
     @property
     def modern(self) -> bool:
-        """Whether the server is of the modern era, as far as it said."""
+        """Whether the server declared itself modern."""
         return "supportedVersions" in self.hello
 
     @cached_property
@@ -126,7 +149,7 @@ class Offer:
 
     @cached_property
     def own_names(self) -> Mapping[str, str]:
-        """The server's own names of its tools, by the names that they have in the gateway."""
+        """The unqualified tool names by full name."""
         return {self.full_name(name): name for name in self.by_name}
 
     @cached_property
@@ -135,7 +158,7 @@ class Offer:
         return {self.full_name(definition["name"]): definition for definition in self.prompts}
 
     def own_name(self, name: str) -> str | None:
-        """Return the server's own name of a tool that was called `name`: its full name, or its short form."""
+        """Return a tool's unqualified name by full or short name."""
         parts = split_name(name)
         if parts is not None and parts[0] == self._prefix and parts[1] in self.by_name:
             return parts[1]
@@ -146,7 +169,7 @@ class Offer:
         return uri in self._uris
 
     def has_template(self, uri: str) -> bool:
-        """Whether the server listed a template that is `uri`, or that makes it."""
+        """Whether a listed resource template equals or matches `uri`."""
         return any(
             template["uriTemplate"] == uri or _makes(template["uriTemplate"], uri) for template in self.templates
         )
@@ -157,7 +180,10 @@ class Offer:
 
     @cached_property
     def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
-        """Which arguments of which tool a modern server wants as `Mcp-Param-*` headers, too."""
+        """Arguments that a modern server wants as `Mcp-Param-*` headers, by tool.
+
+        They are sent as headers in addition to the body.
+        """
         from mcp.shared.inbound import X_MCP_HEADER_KEY, x_mcp_header_map
 
         some = {name: tool for name, tool in self.by_name.items() if mentions(tool, X_MCP_HEADER_KEY)}
@@ -165,14 +191,17 @@ class Offer:
         return {name: paths for name, paths in found.items() if paths}
 
     def documents(self) -> Iterator[Document]:
-        """Iterate over the tools as rankers see them, which is made for each that asks."""
+        """Yield the tools as search documents.
+
+        The documents are made anew for each ranker.
+        """
         for name, own in self.own_names.items():
             yield as_document(self.server, self.by_name[own], name)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What every server offers, by server, in the order of the configuration.
+    """The listings of all servers, in configuration order.
 
     Snapshots of equal `revision` offer the same: then only the time has moved on. What
     one caller sees may be a `base` that all see with some offers in place of its own:
@@ -185,7 +214,7 @@ class Catalogue:
     own: frozenset[tuple[str, str]] = frozenset()
 
     def with_offer(self, offer: Offer, order: Sequence[str]) -> Catalogue:
-        """Return a catalogue in which `offer` replaces that of the same server."""
+        """Return a catalog with one server's listing replaced by `offer`."""
         before = self.servers.get(offer.server)
         changed = before != offer
         if before is not None and not changed:
@@ -198,20 +227,29 @@ class Catalogue:
         return catalogue
 
     def overlaid(self, offers: Mapping[str, Offer], order: Sequence[str]) -> Catalogue:
-        """Return what a caller sees to whom servers offer something else than to all."""
+        """Return a catalog with a caller's listings laid over this one.
+
+        For callers to whom servers list something else than to all.
+        """
         found = {**self.servers, **offers}
         servers = {name: found[name] for name in order if name in found}
         own = frozenset((name, offer.digest) for name, offer in offers.items())
         return Catalogue(servers, self.revision, self, own)
 
     def find(self, name: str) -> Definition | None:
-        """Return the definition of the tool that is called `name` in the gateway, if there is one."""
+        """Return the definition of a tool by its full name.
+
+        None if there is no such tool.
+        """
         owner = self.owner(name)
         own = self.servers[owner].own_name(name) if owner else None
         return self.servers[owner].by_name[own] if owner and own else None
 
     def owner(self, name: str) -> str | None:
-        """Return the server that has the tool that is called `name` in the gateway."""
+        """Return the name of the server that has a tool.
+
+        The tool is given by its full name; None if there is no such tool.
+        """
         parts = split_name(name)
         if parts is not None and parts[0] in self._namespaces:
             server = self._namespaces[parts[0]]
@@ -225,7 +263,10 @@ class Catalogue:
 
     @cached_property
     def _irregular(self) -> Mapping[str, str]:
-        """The servers of the tools whose names do not begin with a whole namespace: short forms, and bare names."""
+        """The servers of tools with irregular names.
+
+        Such names begin with no whole namespace: they are short forms and bare names.
+        """
         return {
             name: server
             for server, offer in self.servers.items()
@@ -244,7 +285,10 @@ class Catalogue:
 
 
 def as_document(server: str, definition: Definition, name: str | None = None) -> Document:
-    """Read what can be searched out of a definition; what is not as MCP has it is left out."""
+    """Extract a search document from a tool definition.
+
+    Members that are not as the MCP specification has them are left out.
+    """
     definition = read(definition)
     annotations = definition.get("annotations")
     title = definition.get("title") or (annotations.get("title") if isinstance(annotations, dict) else None)

@@ -1,4 +1,7 @@
-"""A part of the storage for one plugin: keys of its own, which no other plugin sees."""
+"""A prefixed part of the storage for one plugin.
+
+No other plugin sees its keys.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ PREFIX = "mcp-gateway:2:ranker:"
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """A storage backend inside another one: every key begins with `prefix` there."""
+    """A storage backend that prepends `prefix` to every key of another."""
 
     storage: StorageBackend
     prefix: str

@@ -1,4 +1,7 @@
-"""Definitions in the storage backend, shared by every gateway that uses the same storage."""
+"""Persistence of listings in the storage backend.
+
+All gateways that use the same storage share them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ MAX_OFFER_BYTES = 128 << 20
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What tells definitions apart without reading them.
+    """The version of a stored listing, comparable without reading the listing.
 
     `digest` is that of all that the server said, `fetched` when, in seconds since the
     epoch, and `turn` names the turn of asking in which it did; empty if it was none.
@@ -49,7 +52,10 @@ class Stamp:
 
     @property
     def age(self) -> float:
-        """How many seconds ago they were fetched; a clock that was set back makes them no younger."""
+        """Seconds since the listing was fetched.
+
+        The absolute difference is taken, so that a clock set back makes the listing no younger.
+        """
         return abs(time.time() - self.fetched)
 
 
@@ -63,7 +69,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Definitions:
-    """Remembers what servers offer. What is older than `ttl` seconds has to be asked for again."""
+    """Store of listings; those older than `ttl` seconds are stale."""
 
     steady: Steady
     ttl: float
@@ -74,12 +80,15 @@ class Definitions:
         return None if value is None else await anyio.to_thread.run_sync(_parsed, spec, value)
 
     async def stamp(self, spec: ServerSpec) -> Stamp | None:
-        """Return the stamp alone of what is remembered, if it can be read."""
+        """Return the version of a stored listing, or None if unreadable."""
         value = await self.steady.attempt(partial(self.steady.storage.get, _key("stamp", spec)), None)
         return None if value is None else read_stamp(value)
 
     async def save(self, spec: ServerSpec, offer: Offer, turn: str = "") -> Stamp:
-        """Remember what a server offers, in one key, so that a reader never sees half of it; then its stamp."""
+        """Store a listing and then its version; return the version.
+
+        The listing is written under one key, so that a reader never sees half of it.
+        """
         digest, body = await anyio.to_thread.run_sync(_packed, offer)
         stamp = Stamp(digest, offer.fetched, turn)
         written = json.dumps(asdict(stamp)).encode()
@@ -94,7 +103,11 @@ class Definitions:
 
 
 def identity(spec: ServerSpec) -> str:
-    """Return what names a server to all who share the storage: two that lead elsewhere are not one."""
+    """Return the identity of a server among replicas.
+
+    Gateways that share storage have it in common. Two servers of one name with different endpoints or credentials
+    have different identities.
+    """
     return f"{spec.name}:{spec.fingerprint}{spec.saved}"
 
 
@@ -140,7 +153,7 @@ def _body(offer: Offer) -> Iterator[bytes]:
 
 
 def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
-    """Read a stored value; one that is not of this form is as good as none."""
+    """Parse a stored record; None if it has another form."""
     head, _, body = value.partition(b"\n")
     stamp = read_stamp(head)
     if stamp is None:

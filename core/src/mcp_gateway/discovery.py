@@ -1,4 +1,7 @@
-"""Discovery: asking servers for what they offer, at start-up, when definitions grow old, and when they change."""
+"""Refresh scheduler of listings.
+
+A server is listed at start-up, when its listing is stale, and when it announces a change.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,9 @@ LONGEST_QUIET = 60.0
 
 @dataclass(slots=True)
 class _Run:
-    """A discovery under way, and why: it is due, the server has changed, or another replica has news of it.
+    """A refresh of one server in progress, with its reasons.
+
+    It is due, the server has announced a change, or another replica has saved a new listing.
 
     `began` is on the event loop's clock; `found` is set when there is something to go on with.
     """
@@ -61,7 +66,10 @@ class _Run:
 
 @dataclass(slots=True)
 class _Pause:
-    """How long a server is left alone, longer each time that this is no help; and until when that counts as again."""
+    """A back-off interval of a server.
+
+    It grows with each repetition; `until` is when the next event no longer counts as one.
+    """
 
     seconds: float
     until: float
@@ -69,7 +77,9 @@ class _Pause:
 
 @dataclass(slots=True)
 class Discovery:
-    """Keeps the registry up to date. Runs in the background; one server never waits for another.
+    """Scheduler that refreshes the registry's listings in the background.
+
+    Servers are refreshed independently of each other.
 
     Some servers offer more to clients that can do more. They are asked as `host`, the most
     capable client so far. `on_asked` hears that a server has said what it offers, or has failed to.
@@ -93,7 +103,11 @@ class Discovery:
         self._pace = Pace(self.tasks)
 
     def start(self, *, later: bool = False) -> None:
-        """Begin to discover every server that has `auto_discover`; `later` when there may be clients."""
+        """Start refreshing every server that has `auto_discover`.
+
+        With `later`, the refreshes wait for the first client, or for clients to be able to connect, but at
+        most `GREETING_SECONDS`.
+        """
         self.waiting = True
         self.shared.replicas.on_news.append(self._told)
         self.shared.replicas.on_gap.append(self._missed)
@@ -123,12 +137,18 @@ class Discovery:
             self._begin(spec, self.host).due = True
 
     def announced(self, key: Borrower, method: str, _params: Json) -> None:
-        """Take note that a server announced something; if what it offers changed, ask again."""
+        """Handle a `list_changed` notification.
+
+        The server's listing is refreshed.
+        """
         if method in LIST_CHANGED and self.registry.is_current(key.spec):
             self._begin(key.spec, self.host).changed = True
 
     def configured(self, spec: ServerSpec) -> None:
-        """Begin to discover a server that was added or changed while the gateway runs."""
+        """Handle a server that was added or changed at run time.
+
+        Its listing is refreshed if it has `auto_discover`.
+        """
         for of_before in (self._runs, self._pauses, self._quiet):
             of_before.pop(spec.name, None)
         self.shared.forget(spec.name)
@@ -136,14 +156,18 @@ class Discovery:
             self._begin(spec, self.host).due = True
 
     def freshen(self, caller: Caller) -> None:
-        """Begin to discover what has grown old, what failed a while ago, and what `caller` can have more of."""
+        """Schedule a refresh of stale, failed and extensible listings.
+
+        A failed listing is due once its back-off is over, and any listing is due if `caller` has more
+        capabilities than it was made for.
+        """
         self.greeted(caller)
         for spec in self.registry.specs.values():
             if spec.name not in self._runs and self._is_due(spec, caller):
                 self._begin(spec, caller).due = True
 
     async def settled(self, seconds: float, *, fresh: bool = True) -> None:
-        """Wait for the discoveries that began less than `seconds` ago, until they are that old.
+        """Wait for current refreshes, each up to `seconds` from its start.
 
         Unless it must be `fresh`, what a start finds in storage will do, however old.
         """
@@ -157,7 +181,9 @@ class Discovery:
         return bool(self._runs)
 
     async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "", *, trial: bool = False) -> Offer:
-        """Ask a server for what it offers everybody now; put that into registry and storage, for other replicas, too.
+        """List a server without caller credentials; publish the listing.
+
+        It goes into registry and storage, and so to other replicas.
 
         A `trial` asks even a server that is cut off.
 
@@ -188,7 +214,10 @@ class Discovery:
         return admitted
 
     def asker(self, spec: ServerSpec, caller: Caller) -> Caller:
-        """Return as whom to ask a server: with the caller's credentials, and the most that any client can do."""
+        """Return the caller as whom to list a server.
+
+        It has the caller's credentials and the widest capabilities of any client so far.
+        """
         if spec.stateful or not widens(self.host.capabilities, caller.capabilities):
             return caller
         return replace(caller, client=None, capabilities=self.host.capabilities)
@@ -196,7 +225,10 @@ class Discovery:
     async def ask(
         self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
     ) -> Offer:
-        """Ask a server for what it offers a borrower whose clients have these capabilities; put it nowhere."""
+        """List a server for a session key, without publishing.
+
+        The server has been given these client capabilities.
+        """
         try:
             return await ask(self.pool, spec, borrower, capabilities, trial=trial)
         finally:
@@ -213,7 +245,10 @@ class Discovery:
         return False
 
     def _begin(self, spec: ServerSpec, caller: Caller) -> _Run:
-        """Return the discovery of a server that is under way, or begin one; the caller says why."""
+        """Return the current refresh of a server, or start one.
+
+        The caller of this method sets the reason.
+        """
         run = self._runs.get(spec.name)
         if run is None:
             self._runs[spec.name] = run = _Run(anyio.current_time(), caller)
@@ -244,7 +279,10 @@ class Discovery:
             run.done.set()
 
     async def _until_quiet(self, spec: ServerSpec) -> None:
-        """Let a server finish announcing changes; one that announces a change whenever it is asked is asked rarely."""
+        """Wait until a server has stopped sending `list_changed`.
+
+        The interval doubles for a server that announces a change whenever it is listed.
+        """
         before, now = self._quiet.get(spec.name), anyio.current_time()
         ceaseless = before is not None and now < before.until
         seconds = min(before.seconds * 2, LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
@@ -252,7 +290,10 @@ class Discovery:
         await anyio.sleep(seconds)
 
     async def _refresh(self, spec: ServerSpec, run: _Run) -> None:
-        """Take what is fresh in storage; else ask the server, unless another replica does."""
+        """Load a fresh listing from storage, or list the server.
+
+        Of all replicas one lists the server at a time.
+        """
         most = self._most(spec, run.caller)
         if await self.shared.find(spec, most):
             return
@@ -262,7 +303,7 @@ class Discovery:
             await self._discover(spec, run.caller, turn)
 
     async def _ask_again(self, spec: ServerSpec, caller: Caller) -> None:
-        """Ask a server that has changed, unless another replica does from now on."""
+        """List a changed server, unless another replica starts to."""
         async with self._pace.kept(), self.shared.turn_from_now(spec, self._most(spec, caller)) as turn:
             await self._discover(spec, caller, turn)
 
@@ -276,7 +317,10 @@ class Discovery:
         return self.asker(spec, everybody(caller)).capabilities
 
     def _told(self, server: str, stamp: Stamp) -> None:
-        """Take note of what another replica has saved; it is read if it is new."""
+        """Handle a listing version that another replica has saved.
+
+        The listing is read if it is newer than the current one.
+        """
         spec = self.registry.specs.get(server.partition(":")[0])
         if spec is None or identity(spec) != server:
             return
@@ -284,7 +328,7 @@ class Discovery:
             self._begin(spec, self.host).news = True
 
     def _missed(self) -> None:
-        """Look for what other replicas may have said while they were not heard."""
+        """Handle a gap in replica updates by checking every server."""
         for spec in self.registry.specs.values():
             offer, run = self.registry.catalogue.servers.get(spec.name), self._begin(spec, self.host)
             run.news, run.due = True, run.due or bool(offer and offer.withheld)  # its pins may be read now

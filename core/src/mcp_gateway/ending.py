@@ -1,4 +1,7 @@
-"""Ending: the first signal lets calls under way finish for a while, the second ends everything at once."""
+"""Graceful shutdown on signals.
+
+The first signal lets calls in progress finish for a while, the second ends everything at once.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(slots=True)
 class Ending:
-    """What a signal ends: serving, and, the second time or when closing takes too long, everything.
+    """Cancel scopes that signals end: serving, then everything.
+
+    Everything ends at the second signal, or when closing takes too long.
 
     `under_way` says how many requests there are; they are waited for, `grace` seconds at the most, if the
     transport does not do that itself.
@@ -70,7 +75,10 @@ def _signals() -> Iterator[AsyncIterator[int]]:
 
 @contextmanager
 def plain_signals(*numbers: int) -> Iterator[AsyncIterator[int]]:
-    """Receive signals where the event loop cannot: by Python's own handlers, in the main thread."""
+    """Receive signals through Python's handlers instead of the event loop's.
+
+    For event loops that cannot receive signals; main thread only.
+    """
     loop = asyncio.get_running_loop()
     send, receive = anyio.create_memory_object_stream[int](len(numbers) + 8)
 

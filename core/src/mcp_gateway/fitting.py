@@ -1,4 +1,4 @@
-"""Fitting: what the plugins of every server have opened for it, while it is configured."""
+"""Opened plugin products of every configured server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Fitted:
 
 @dataclass(slots=True)
 class Fitting:
-    """The products in use, by server. A task for each server opens and closes them."""
+    """Plugin products in use, by server.
+
+    A task for each server opens and closes them.
+    """
 
     tasks: TaskGroup
     strategies: dict[str, AuthStrategy] = field(default_factory=dict)
@@ -36,7 +39,7 @@ class Fitting:
     _fitted: dict[ServerSpec, Fitted] = field(default_factory=dict)
 
     async def opened(self, specs: Iterable[ServerSpec]) -> list[Fitted]:
-        """Open what these servers need, all or nothing; it is not in use yet.
+        """Open the products of servers, all or none, without using them.
 
         Raises:
             GatewayError: a plugin does not open.
@@ -53,7 +56,7 @@ class Fitting:
         return fitted
 
     def use(self, fitted: Iterable[Fitted], names: Iterable[str]) -> None:
-        """Use these from now on, and nothing but for the servers that are named."""
+        """Put opened products into use; drop servers not in `names`."""
         for one in fitted:
             name = one.spec.name
             self._fitted[one.spec] = one
@@ -66,7 +69,7 @@ class Fitting:
             self.strategies.pop(name, None)
 
     def close(self, spec: ServerSpec) -> None:
-        """Close what a server had that is not configured so any more."""
+        """Close the products of a server that is no longer configured."""
         if (fitted := self._fitted.pop(spec, None)) is not None:
             fitted.over.set()
 
@@ -87,7 +90,7 @@ class Fitting:
 
 @asynccontextmanager
 async def open_fitting(specs: Iterable[ServerSpec]) -> AsyncIterator[Fitting]:
-    """Open what these servers need; at the end close all that is open."""
+    """Open the products of servers; close all products on exit."""
     specs = list(specs)
     async with anyio.create_task_group() as tasks:
         fitting = Fitting(tasks)
@@ -100,7 +103,10 @@ async def open_fitting(specs: Iterable[ServerSpec]) -> AsyncIterator[Fitting]:
 
 @asynccontextmanager
 async def opened(bound: Bound[ProductT], around: Surroundings | None = None) -> AsyncIterator[ProductT]:
-    """Open a plugin's product; say which plugin it was if that fails, but not in the plugin's words."""
+    """Open a plugin's product; name the plugin if that fails.
+
+    The error has the type of the plugin's exception, but not its text.
+    """
     async with AsyncExitStack() as stack:
         try:
             product = await stack.enter_async_context(bound.open() if around is None else bound.opened(around))

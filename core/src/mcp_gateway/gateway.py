@@ -1,4 +1,4 @@
-"""The gateway: discover, search, call. Every line of the product passes through here."""
+"""Use cases of the gateway: discover, search, call and others."""
 
 from __future__ import annotations
 
@@ -51,14 +51,17 @@ class UnknownMethod(GatewayError):
 
 
 class ToolWithheld(GatewayError):
-    """The server has such a tool, but its definition has changed unapproved, or its name is another's."""
+    """A call of a withheld tool.
+
+    The tool's definition has changed without approval, or its name is reserved for another owner.
+    """
 
     code = "tool_withheld"
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What the gateway does, in three straight lines."""
+    """The use cases of the gateway."""
 
     registry: Registry
     routing: Routing
@@ -76,18 +79,24 @@ class Gateway:
         return await self.views.discover(self.routing.server(server), caller, trial=True)
 
     async def seen(self, caller: Caller, seconds: float | None = None, *, fresh: bool = True) -> Routing:
-        """Return where names lead for a caller; with `seconds`, once the servers that still start have said."""
+        """Return the resolver for a caller.
+
+        With `seconds`, servers that are still starting are waited for at most that long.
+        """
         if seconds is not None:
             self.discovery.freshen(caller)
             await self.discovery.settled(seconds, fresh=fresh)
         return self.routing.within((await self.views.see(caller, seconds)).catalogue)
 
     async def notes(self, caller: Caller) -> list[str]:
-        """Say in a line for each server that is not ready why a caller may miss its tools."""
+        """Return a line per unavailable server for a caller.
+
+        It says why the server's tools may be missing.
+        """
         return self.views.notes(await self.views.see(caller))
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> Found:
-        """Find the tools that fit a query, among those that the caller sees."""
+        """Search the tools that a caller sees."""
         if self.discovery.running:
             self.finder.prepare(self.registry.catalogue, ranker)
         seen = await self.seen(caller, SETTLE_SECONDS, fresh=False)
@@ -105,7 +114,7 @@ class Gateway:
         interaction: Interaction = ALONE,
         repetition: Repetition | None = None,
     ) -> Json:
-        """Call a tool by the name that it has here, and return what the server answered, untouched.
+        """Call a tool by its full name; return the unmodified result.
 
         `params` are those of `tools/call`, but for the name. `repetition` knows what was sent of the call before.
         """
@@ -123,19 +132,28 @@ class Gateway:
         return await with_login(self.access, spec, request, send, caller=caller, interaction=interaction)
 
     async def get_prompt(self, name: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
-        """Get a prompt by its full name. `params` are those of `prompts/get`, but for the name."""
+        """Get a prompt by its full name.
+
+        `params` are those of `prompts/get`, except the name.
+        """
         spec, definition = await self._routed(lambda routing: routing.prompt(name), caller)
         request = Request("prompts/get", {**params, "name": definition["name"]}, repeatable=True)
         return await self._send(spec, request, caller, interaction)
 
     async def read(self, uri: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
-        """Read a resource from the server that listed it, or whose template makes it."""
+        """Read a resource from the server that lists or templates it.
+
+        A server that lists the resource goes before one whose template matches.
+        """
         request = Request("resources/read", {**params, "uri": uri}, repeatable=True)
         spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         return await self._send(spec, request, caller, interaction)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
-        """Have `updated` called when a resource changes, until the subscriber takes that back or is forgotten."""
+        """Subscribe to updates of a resource.
+
+        `updated` is called at each update until the subscriber unsubscribes or is forgotten.
+        """
         spec = await self._routed(lambda routing: routing.resource_server(uri), caller)
         borrower = await self.access.borrower(spec, caller)
         try:
@@ -168,7 +186,9 @@ class Gateway:
             return {"completion": {"values": [], "total": 0, "hasMore": False}}  # the gateway does complete
 
     async def forward(self, method: str, params: Json, caller: Caller, interaction: Interaction = ALONE) -> Json:
-        """Send a request of a kind that the gateway has no part in: about a task, or to the only server.
+        """Forward a request the gateway does not interpret.
+
+        It is about a task, or for the only server, which clients see as if there were no gateway.
 
         Raises:
             UnknownMethod: there is no server that it could be for.
@@ -196,7 +216,10 @@ class Gateway:
         )
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction = ALONE) -> Json:
-        """Send a request to a server with the caller's credentials; return its answer."""
+        """Send a request with the caller's credentials, with login if required.
+
+        Returns the server's result.
+        """
 
         async def send(request: Request) -> Json:
             return await self._carried(spec, request, caller, interaction)
@@ -204,7 +227,7 @@ class Gateway:
         return await with_login(self.access, spec, request, send, caller=caller, interaction=interaction)
 
     async def _carried(self, spec: ServerSpec, request: Request, caller: Caller, interaction: Interaction) -> Json:
-        """Send a request with the caller's credentials as they are, or as they are once they are renewed."""
+        """Send a request with credentials, refreshing them once if rejected."""
         repetition = request.repetition or Repetition(spec, request.repeatable)
         request = replace(request, repetition=repetition)
 
@@ -217,14 +240,17 @@ class Gateway:
         return result
 
     async def _routed(self, find: Callable[[Routing], FoundT], caller: Caller) -> FoundT:
-        """Return where something leads; if nobody is known to have it, once the servers that still start have said."""
+        """Resolve a name or URI; if unknown, await starting servers."""
         try:
             return find(await self.seen(caller))
         except (UnknownPrompt, UnknownResource):
             return find(await self.seen(caller, SETTLE_EMPTY_SECONDS))
 
     async def _known(self, spec: ServerSpec, name: str, caller: Caller, routing: Routing) -> tuple[Offer, str]:
-        """Return the server's tools, and its own name of the one called `name`; ask the server again if need be."""
+        """Return the server's listing and the tool's unqualified name.
+
+        The server is listed again if the tool is missing from a listing that is not recent.
+        """
         tools = await self.views.offer(spec, caller)
         tool = tools.own_name(name) if tools else None
         if tools is None or (tool is None and tools.age > _RECHECK_SECONDS):
@@ -242,7 +268,10 @@ class Gateway:
 
 
 async def _logged(name: str, called: Awaitable[Json]) -> Json:
-    """Log what became of a call: failures for all to see, the others for those who want to see them."""
+    """Log the outcome of a call.
+
+    Failures are logged as info, other outcomes as debug.
+    """
     began, failed = time.perf_counter(), True
     try:
         result = await called

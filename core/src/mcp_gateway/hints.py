@@ -1,4 +1,7 @@
-"""Hints for a search that finds nothing: what there is with a name like the words that were asked for."""
+"""Suggestions of similar names for a search without hits.
+
+They name servers and tools.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ _MOST = 3
 
 
 def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
-    """Say in a line that nothing matches `text`, and which servers and tools have names near its words."""
+    """Format the suggestions for a query without hits.
+
+    They are in one line.
+    """
     names = list(tools)
     if not names:
         return "there are no tools to search"
@@ -25,7 +31,7 @@ def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
 
 
 def _near(text: str, names: list[str]) -> list[str]:
-    """Return the names of which a part looks most like a word of `text`."""
+    """Return the names that partly resemble a word of `text`."""
     from rapidfuzz import fuzz, process, utils
 
     found: dict[str, float] = {}

@@ -1,4 +1,7 @@
-"""What a client can take and give while servers work for it: notifications, questions and answers."""
+"""Back-channel to the client: notifications and server requests.
+
+It is open while servers work for the client.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,12 @@ LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "e
 
 
 async def _nobody(_method: str, _params: Json) -> None:
-    """Take a notification that nobody wants."""
+    """Discard a notification."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """A way to a client: beside one request of its, or beside none.
+    """A channel to a client, with or without a related request.
 
     `ask` is None if the client cannot be asked there, as in the modern era.
     `wants_progress` says whether it asked to hear of the request's progress, and
@@ -64,13 +67,16 @@ def can_answer(capabilities: Mapping[str, Any], method: str, params: Mapping[str
 
 
 def is_severe(params: Mapping[str, Any], least: str) -> bool:
-    """Whether a message is as severe as wanted; one of no known severity is."""
+    """Whether a log message reaches a level; unknown levels do."""
     level = params.get("level")
     return level not in LEVELS or LEVELS.index(str(level)) >= LEVELS.index(least)
 
 
 def frozen(capabilities: Mapping[str, Any]) -> str:
-    """Write capabilities so that equal ones are equal texts; none are the empty text."""
+    """Encode capabilities canonically.
+
+    Equal capabilities give equal texts; no capabilities give the empty text.
+    """
     return json.dumps(capabilities, sort_keys=True, separators=(",", ":")) if capabilities else ""
 
 

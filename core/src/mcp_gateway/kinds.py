@@ -1,4 +1,4 @@
-"""The kinds of things that servers offer, and how MCP lists them."""
+"""MCP primitives and their list methods."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class Kind:
     capability: str
 
     def admits(self, item: object) -> bool:
-        """Whether `item` is a definition of this kind: an object that can be identified."""
+        """Whether `item` is a definition of this primitive.
+
+        It is if it is an object with the primitive's identifier.
+        """
         identity = item.get(self.key) if isinstance(item, dict) else None
         return isinstance(identity, str) and bool(identity)
 

@@ -1,4 +1,7 @@
-"""Loading plugins, each in its own guard, so that one broken package breaks nothing else."""
+"""Plugin loader that isolates the errors of each plugin.
+
+One broken package breaks nothing else.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from mcp_gateway.plugin import API_VERSION, PROJECT, PluginError, hookspecs
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a plugin came from."""
+    """The origin of a plugin: entry point, distribution and version."""
 
     plugin: str
     distribution: str
@@ -44,7 +47,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The plugins that work, the ones that do not, and the ones left out on purpose."""
+    """Plugins that work, faulty ones, and those left out on purpose."""
 
     manager: pluggy.PluginManager
     origins: dict[str, Origin]
@@ -53,24 +56,29 @@ class Loaded:
 
     @property
     def broken(self) -> tuple[Origin, ...]:
-        """Where the plugins came from that do not work."""
+        """The origins of the faulty plugins."""
         return tuple(fault.origin for fault in self.faults)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which plugins may load: `only` these (none named: all), without the `disabled` ones."""
+    """The plugins that may load: `only` these, without `disabled` ones.
+
+    An empty `only` admits all.
+    """
 
     only: Collection[str] = field(default_factory=frozenset)
     disabled: Collection[str] = field(default_factory=frozenset)
 
     def admits(self, name: str) -> bool:
-        """Whether the plugin whose entry point is called `name` may be imported."""
+        """Whether a plugin may be imported, by its entry-point name."""
         return name not in self.disabled and (not self.only or name in self.only)
 
 
 def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, object]] = ()) -> Loaded:
-    """Register every installed plugin that `choice` admits, in name order, then the `extra` ones.
+    """Register every admitted plugin, then the `extra` ones.
+
+    Installed plugins are registered in the order of their names.
 
     A plugin that is not admitted is not even imported. `extra` holds pairs of a name
     and a plugin object: plugins of this process, for programs that embed the gateway.
@@ -112,7 +120,7 @@ def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
 
 
 def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
-    """Register a plugin; take back one that implements a hook that does not exist."""
+    """Register a plugin; undo that if a hook is unknown."""
     _check_version(plugin)
     try:
         manager.register(plugin, name)

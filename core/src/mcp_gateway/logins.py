@@ -1,4 +1,7 @@
-"""Logins: a client that can is shown the link by which a person logs in, and its request waits for that."""
+"""Login by URL-mode elicitation.
+
+The client is shown the link by which a person logs in, and its request waits for the login.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ SendFn = Callable[[Request], Awaitable[Json]]
 async def with_login(
     access: Access, spec: ServerSpec, request: Request, send: SendFn, *, caller: Caller, interaction: Interaction
 ) -> Json:
-    """Send a request; if a person must log in first, ask for that where the client can be asked.
+    """Send a request, asking the client for a login if required.
+
+    The client is asked only if it declared URL-mode elicitation.
 
     Raises:
         LoginNeeded: the client cannot be asked, or nobody logged in.
@@ -66,7 +71,10 @@ async def _logged_in(access: Access, spec: ServerSpec, caller: Caller) -> None:
 
 
 def _taken_out(request: Request) -> tuple[Json | None, Request]:
-    """Return a modern client's answer to the question of ours, and the request without it."""
+    """Extract the client's response to the login elicitation.
+
+    The request is returned without it. For modern clients, whose responses come with the repeated request.
+    """
     given = request.params.get("inputResponses")
     if not isinstance(given, dict) or QUESTION not in given:
         return None, request
@@ -79,7 +87,10 @@ def _taken_out(request: Request) -> tuple[Json | None, Request]:
 
 
 async def _agreed(ask: AskFn, params: Json) -> bool:
-    """Ask a handshake-era client to show a link; say whether its user agreed."""
+    """Elicit consent to a link; return whether the user accepted.
+
+    The client is one of the handshake era.
+    """
     try:
         with anyio.move_on_after(WAIT_SECONDS):
             return (await ask(_ELICIT, params)).get("action") == "accept"

@@ -1,4 +1,7 @@
-"""Logging: one line an event on standard error, as JSON or for people, never on standard output."""
+"""Logging configuration: one line per event on standard error.
+
+The lines are JSON or formatted for people; standard output is never written to.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ _TEXTS = frozenset({"exception", "stack"})
 
 
 def configure_logging(environment: Environment) -> None:
-    """Send structlog's and the standard library's events to standard error in one form.
+    """Configure structlog and standard logging to write to standard error.
+
+    Events of both have the same form.
 
     The gateway and its plugins log from the level that is set; other libraries from
     WARNING, and without tracebacks: they would print requests, and so secrets.
@@ -57,7 +62,7 @@ def configure_logging(environment: Environment) -> None:
 
 
 def _plugin_loggers() -> list[str]:
-    """Return the names under which plugin modules log: those of the modules that are loaded."""
+    """Return the top-level logger names of the loaded plugin modules."""
     return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
 
 
@@ -84,7 +89,10 @@ class _Written:
 
 
 def _masked(_logger: Any, _method: str, line: Any) -> Any:
-    """Mask what looks like credentials in the whole line: words of plugins, servers and libraries may be in it."""
+    """Mask anything that looks like credentials in a log line.
+
+    The whole line is masked, since it may hold text of plugins, servers and libraries.
+    """
     return masked(line) if isinstance(line, str) else line
 
 

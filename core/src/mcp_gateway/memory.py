@@ -1,4 +1,7 @@
-"""Memory: what reading and indexing a large catalogue took for a moment goes back to the system."""
+"""Tuning of malloc in glibc.
+
+Memory that reading and indexing a large catalog took for a moment goes back to the system.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _BURST_PAGES = 4096
 
 @dataclass(slots=True)
 class Tidying:
-    """Gives memory back a moment after something large was made, once for all that is made meanwhile."""
+    """Coalescing trimmer of heap memory after large allocations.
+
+    It trims a moment after the allocation, once for all that happen in this time.
+    """
 
     tasks: TaskGroup
     _is_due: bool = False
@@ -59,12 +65,18 @@ def _resident_pages() -> int:
 
 
 def share_one_arena() -> None:
-    """Let all threads take memory from one place: glibc keeps what each has freed, and never tells the others."""
+    """Make all threads share one malloc arena.
+
+    glibc keeps the memory that each thread has freed in that thread's arena, where no other thread can use it.
+    """
     _ask_libc("mallopt", _M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Give the system what is free; it is kept otherwise, in case that it is needed again."""
+    """Return free heap memory to the system.
+
+    Otherwise glibc keeps it for later use.
+    """
     _ask_libc("malloc_trim", 0)
 
 

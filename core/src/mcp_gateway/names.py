@@ -1,4 +1,4 @@
-"""Names: how a server's tool is called in the gateway, and what is near a name that does not exist."""
+"""Tool names: qualification with a namespace, and similar names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
 
 
 def full_name(namespace: str | None, tool: str) -> str:
-    """Join a server's namespace, which is its name unless it says otherwise, and its tool's name: `server__tool`.
+    """Join a namespace and a tool's name: `server__tool`.
+
+    The namespace is the server's name unless the entry has another.
 
     Without a namespace the tool's name stays as it is.
 
@@ -46,7 +48,10 @@ def full_name(namespace: str | None, tool: str) -> str:
 
 
 def name_prefix(namespace: str) -> str:
-    """Return what every name in a namespace begins with, short forms too."""
+    """Return the common prefix of names in a namespace.
+
+    Short forms have it, too.
+    """
     return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
 
 
@@ -65,24 +70,36 @@ def folded_name(name: str) -> str:
 
 
 def split_name(name: str) -> tuple[str, str] | None:
-    """Split at the first separator; server names hold none, tool names may. None if it is no full name."""
+    """Split a full name at its first separator, or return None.
+
+    Server names hold no separator, tool names may. None if the name has none.
+    """
     server, found, tool = name.partition(SEPARATOR)
     return (server, tool) if server and found and tool else None
 
 
 def is_server_name(name: str) -> bool:
-    """Whether `name` is letters, digits, `.`, `-` and single `_`, so that `server__tool` splits one way only."""
+    """Whether `name` is valid for a server.
+
+    Valid are letters, digits, `.`, `-` and single `_`, so that `server__tool` splits in one way only.
+    """
     return _SERVER_NAME.fullmatch(name) is not None
 
 
 def tamed(name: str) -> str:
-    """Turn a name from another program's configuration into a server name: `My Server!` into `My-Server`."""
+    """Turn a foreign name into a valid server name.
+
+    It comes from another program's configuration: `My Server!` becomes `My-Server`.
+    """
     plain = _FOREIGN.sub("-", name)
     return re.sub(r"_{2,}", "_", plain).strip("-_.") or "server"
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` of the `known` names that look like `name`, nearest first."""
+    """Return up to `count` of the `known` names nearest to `name`.
+
+    The nearest is first.
+    """
     from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalogue
 
     found = process.extract(

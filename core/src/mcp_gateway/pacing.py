@@ -1,4 +1,7 @@
-"""Pacing: many servers are asked a few at a time, and one that takes long does not hold the others up."""
+"""Concurrency limit for listing servers.
+
+A server that takes long leaves the limit, so that it does not delay the others.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Parking: calls that wait for answers of a modern client, which gets questions only as the result of its request.
+"""Calls suspended until a modern client answers server requests.
+
+Such a client gets server requests only as the `input_required` result of its request.
 
 A server of the handshake era asks while it works. Its call goes on waiting in a task of its
 own, and the client, which has got the questions, takes it up again when it sends its request
@@ -45,7 +47,10 @@ class _Question:
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """A call in a task of its own. `client` is the way to the client, as long as a request of its is open."""
+    """A call in a task; `client` is its current channel.
+
+    The call has a channel as long as a request of its client is open.
+    """
 
     owner: Owner
     client: Interaction
@@ -65,14 +70,14 @@ class _Call:
 
 @dataclass(slots=True)
 class Parking:
-    """Calls whose clients may be asked. `replica` tells the calls of this process from those of others."""
+    """Suspended calls; `replica` marks the calls of this process."""
 
     tasks: TaskGroup
     replica: str = field(default_factory=lambda: secrets.token_hex(4))
     _parked: dict[str, _Call] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """How many calls wait for their clients."""
+        """The number of suspended calls."""
         return len(self._parked)
 
     async def begin(self, owner: Owner, send: SendFn, interaction: Interaction) -> Json:
@@ -82,7 +87,9 @@ class Parking:
         return await self._outcome(call)
 
     async def resume(self, owner: Owner, state: object, answers: object, interaction: Interaction) -> Json:
-        """Take up a call with the client's answers; return its result, or further questions.
+        """Resume a call with the client's responses; return its next result.
+
+        The result is that of the call, or `input_required` again.
 
         Raises:
             MCPError: there is no such call of this client's here, or not any more.
@@ -115,7 +122,10 @@ class Parking:
         return "Invalid or expired requestState; call again without it"
 
     async def _outcome(self, call: _Call) -> Json:
-        """Wait until a call is over, or its server has asked something."""
+        """Wait until a call ends or needs input; return its result.
+
+        A call that needs input becomes suspended, and its result is `input_required`.
+        """
         try:
             while not call.over and not call.questions:
                 await call.changed.wait()
@@ -134,7 +144,10 @@ class Parking:
         return _asking(call, state)
 
     async def _gathered(self, call: _Call) -> None:
-        """Wait a moment for further questions: some servers ask several at once."""
+        """Wait briefly for further server requests.
+
+        Some servers send several at once.
+        """
         while call.questions and not call.over:
             with anyio.move_on_after(GATHER_SECONDS) as quiet:
                 await call.changed.wait()
@@ -158,7 +171,7 @@ class Parking:
             call.change()
 
     def _forget_old(self) -> None:
-        """Forget the calls that nobody took up again, and what became of them."""
+        """Drop suspended calls that were not resumed in time."""
         now = anyio.current_time()
         self._parked = {state: call for state, call in self._parked.items() if call.until > now}
 
@@ -178,7 +191,10 @@ class Parking:
 
 
 def _asking(call: _Call, state: str) -> Json:
-    """Return a modern client's result: what the server asks, without what only the handshake era has."""
+    """Build the `input_required` result of a suspended call.
+
+    Parameters that only the handshake era has are left out.
+    """
     return {
         "resultType": "input_required",
         "inputRequests": {

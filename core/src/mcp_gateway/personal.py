@@ -1,4 +1,6 @@
-"""What servers offer to callers with credentials of their own: each sees his own, and nobody else does.
+"""Listings for callers with private credentials, kept apart by credentials.
+
+A caller sees only the listings for the same credentials.
 
 It is kept in this process only, under a keyed hash of the credentials, until it was not used for a while. It is
 not stored: credentials can be taken back, and asking again costs one request a caller and process.
@@ -30,7 +32,9 @@ Key = tuple[str, bytes]
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """What one server offers for certain credentials, if it has said so already.
+    """The listing of one server for certain credentials.
+
+    There is none until the server has answered.
 
     `used` and `until` are on the event loop's clock: when it was last wanted, and until when a
     server that failed is left alone. `fetched` is when it was asked, in seconds since the epoch.
@@ -54,7 +58,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one caller sees: a catalogue, and how those servers are doing that see him as somebody special."""
+    """The catalog and the server states that one caller sees.
+
+    `states` has the servers that list something different for this caller.
+    """
 
     catalogue: Catalogue
     states: Mapping[str, ServerState] = field(default_factory=dict)
@@ -62,7 +69,10 @@ class View:
 
 @dataclass(slots=True)
 class Personal:
-    """Keeps it. `idle` is how many seconds it is kept unused; `latest` has the newest offer of each server."""
+    """Store of overlay entries; unused ones expire after `idle` seconds.
+
+    `latest` has the newest listing of each server.
+    """
 
     registry: Registry
     idle: float
@@ -78,7 +88,10 @@ class Personal:
         return bool(self._held)
 
     def key(self, server: str, credentials: Credentials) -> Key:
-        """Return under what a server's offer for these credentials is kept: nothing that would open a door."""
+        """Return the key of an entry: server and keyed credentials hash.
+
+        The hash does not give the credentials away.
+        """
         said = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
         return server, blake2b(said.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
@@ -97,7 +110,7 @@ class Personal:
             held.clients.discard(client)
 
     def forget_servers(self, servers: Collection[str]) -> None:
-        """Forget what these servers offered to anybody: they are configured no more, or differently."""
+        """Drop all entries of servers that were removed or reconfigured."""
         for key in [key for key in self._held if key[0] in servers]:
             del self._held[key]
         for server in servers:
@@ -105,7 +118,10 @@ class Personal:
         self._views.clear()
 
     def admit_again(self) -> None:
-        """Look again at what was let in: other servers are configured, which have names of their own."""
+        """Apply name reservations again after a configuration change.
+
+        Other servers are configured, whose names may be reserved now.
+        """
         for held in self._held.values():
             if held.offer is not None:
                 held.offer = self.registry.admission.admit(held.offer)
@@ -113,7 +129,10 @@ class Personal:
         self._views.clear()
 
     def held(self, key: Key) -> Held:
-        """Return what is kept under a key, which is in use now."""
+        """Return the entry of a key, marking it as used.
+
+        An entry that is missing or has expired is created.
+        """
         now = anyio.current_time()
         found = self._held.pop(key, None)
         if found is None or (now - found.used > self.idle and found.done is None):
@@ -146,7 +165,10 @@ class Personal:
         return held.offer
 
     def any_offer(self, name: str) -> Offer | None:
-        """Return any offer in which a tool has this name: all who have such a tool call it the same."""
+        """Return any listing that has a tool of this name.
+
+        A tool has the same name for all callers who have it.
+        """
         return next((offer for offer in self._offers() if offer.own_name(name) is not None), None)
 
     def view(self, keys: Mapping[str, Key]) -> View:
@@ -170,7 +192,7 @@ class Personal:
         return (held.offer for held in self._held.values() if held.offer is not None)
 
     def _tidy(self, now: float) -> None:
-        """Forget what was not used for a while, and make room for one more."""
+        """Drop expired entries, and one more if the store is full."""
         waiting = {key: held for key, held in self._held.items() if held.done is None}
         old = [key for key, held in waiting.items() if now - held.used > self.idle]
         if len(self._held) - len(old) >= MAX_HELD:

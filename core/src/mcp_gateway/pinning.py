@@ -1,4 +1,7 @@
-"""Pinning: noticing that a tool's definition is not any more what it was when it was first seen."""
+"""Policy for changed tool definitions.
+
+A definition has changed if it differs from the pin made when it was first seen.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ _IN_A_THREAD = 20_000
 
 @dataclass(slots=True)
 class Pinning:
-    """Compares every offer with the pins, before anybody sees it. `seen` returns the catalogue of all.
+    """Policy that compares every listing with the pins before publication.
+
+    `seen` returns the catalog that is common to all callers.
 
     What a caller's own credentials show has pins of its own, with hashes in the place of what
     it says; they are the same for all callers, so a definition that another caller was shown is known.
@@ -46,7 +51,10 @@ class Pinning:
     _failing: bool = False
 
     async def admitted(self, spec: ServerSpec, offer: Offer, *, own: bool = False) -> Offer:
-        """Return an offer as it may be seen: with `block`, without the tools that have changed and are not approved."""
+        """Compare a listing with the pins; return its visible part.
+
+        In the mode `block` tools with unapproved changes are withheld.
+        """
         if self.mode == "off":
             return offer
         await self._scan_rest(spec, offer)
@@ -79,7 +87,10 @@ class Pinning:
                 log.warning("suspicious definition", server=spec.name, part=part, rules=list(rules))
 
     async def _before(self, name: str) -> Pins | None:
-        """Return the pins of a server; None if they are needed and cannot be read."""
+        """Return the pins of a server.
+
+        None if the mode needs them and they cannot be read.
+        """
         if name not in self._unsaved:
             try:
                 found = await self.shelf.load(name)
@@ -168,7 +179,10 @@ def _compared(
     others: frozenset[str],
     hidden: bool,  # noqa: FBT001  # run_sync takes no keywords
 ) -> tuple[Pins, bytes]:
-    """Return the pins after these tools were seen, and that packed; those of tools that are gone stay."""
+    """Return the updated pins, plain and compressed.
+
+    Pins of tools that are gone are kept.
+    """
     after = dict(before)
     for tool in map(read, tools):
         name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)

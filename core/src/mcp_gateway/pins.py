@@ -1,4 +1,4 @@
-"""Pins: what is remembered of each tool's definition, and in which fields a later one differs from it."""
+"""Pins of tool definitions, and the differences of later definitions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _HEAD, _TAIL = b'{"pins": 1, "tools": {\n', b"\n}}"
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A tool as it was first seen or approved: hashes of what is `known` to be right, and the fields of the last of it.
+    """The pin of a tool: known hashes and approved fields.
+
+    `known` are the hashes of the definition that was first seen and of those that were approved; the fields are
+    those of the latest.
 
     `pending` is the hash of what it is now, if that is something else, and `pending_fields`
     are the fields of that. `flags` name the scanner's rules that the tool as it is now breaks.
@@ -49,11 +52,11 @@ class Pin:
 
     @property
     def change(self) -> str:
-        """What has changed, in a line; empty if nothing has."""
+        """The pending change in one line, or the empty text."""
         return difference(self.fields, self.pending_fields) if self.pending else ""
 
     def approved(self) -> Pin:
-        """Return the pin of one who has looked at the change and finds it right."""
+        """Return the pin with the pending definition approved."""
         return Pin((*self.known, self.pending)[-_MAX_KNOWN:], self.pending_fields, flags=self.flags)
 
     def seen(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
@@ -79,7 +82,7 @@ def kept_fields(definition: Definition, *, hidden: bool = False) -> Fields:
 
 
 def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]:
-    """Take a definition apart; with `hidden`, hashes stand for what it says."""
+    """Flatten a definition into text by path; `hidden` hashes the text."""
     found: dict[str, str] = {}
     for path, value in _parts(definition):
         if len(found) == _MAX_FIELDS:
@@ -90,7 +93,7 @@ def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]
 
 
 def difference(before: Fields, after: Fields) -> str:
-    """Say in a line which fields differ, and what they said and say."""
+    """Describe in one line the fields that differ, with both values."""
     before, after = read(before), read(after)
     changes = [_change(path, before.get(path), after.get(path)) for path in (*before, *(set(after) - set(before)))]
     said = [change for change in changes if change]
@@ -104,7 +107,10 @@ def dumped(pins: Pins) -> bytes:
 
 
 def lines(pins: Pins) -> Iterator[bytes]:
-    """Write pins as JSON, each in a line of its own: all at once would take many times as much memory for a moment."""
+    """Yield pins as JSON, one per line.
+
+    Encoding them all at once would take many times as much memory for a moment.
+    """
     yield _HEAD
     for at, (name, pin) in enumerate(pins.items()):
         separator = ",\n" if at else ""
@@ -143,7 +149,10 @@ def loaded(value: bytes) -> Pins:
 
 
 def _in_lines(value: bytes) -> Pins | None:
-    """Read pins line by line, which takes little memory; None if they are written in another way."""
+    """Decode pins line by line, or return None.
+
+    This takes little memory; None if the lines have another form.
+    """
     found: Pins = {}
     try:
         if value.startswith(_HEAD) and value.endswith(_TAIL):
@@ -195,7 +204,10 @@ def _change(path: str, before: str | None, after: str | None) -> str:
 
 
 def _quoted(text: str, start: int = 0) -> str:
-    """Quote a part of a text on one line, with what cannot be seen written as escapes."""
+    """Quote an excerpt of a text, with unprintable characters escaped.
+
+    The excerpt is on one line.
+    """
     part = text[start : start + _MAX_SAID]
     shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in part)
     return f"{'…' if start else ''}{shown!r}{'…' if len(text) > start + _MAX_SAID else ''}"

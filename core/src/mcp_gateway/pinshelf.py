@@ -1,4 +1,6 @@
-"""Where pins are kept: they must outlive the gateway and every cache, or a restart would make all definitions new.
+"""Persistence of pins.
+
+They must outlive the gateway and every cache, or a restart would make all definitions new.
 
 A storage backend that several gateways share keeps them, so that the replicas know the same, until nobody has used
 them for `KEPT_SECONDS`. Any other one may be gone with the process: then they are files in the user's state folder, not
@@ -32,7 +34,10 @@ RENEWED_SECONDS = 86400.0
 
 
 class PinShelf(Protocol):
-    """Keeps the pins of each server under a name. Both methods raise `StorageError` if that does not work."""
+    """Store of pins by name.
+
+    Both methods raise `StorageError` on failure.
+    """
 
     async def load(self, name: str) -> Pins:
         """Return what is kept, nothing if nothing is."""
@@ -45,7 +50,10 @@ class PinShelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredPins:
-    """Pins in a storage backend, packed, behind the time of writing: of many replicas one a day renews them."""
+    """Pins in a storage backend, compressed, with the time of writing.
+
+    Of many replicas one a day renews the expiry.
+    """
 
     storage: StorageBackend
     steady: Steady
@@ -72,7 +80,7 @@ class StoredPins:
         return pins
 
     async def save(self, name: str, pins: Pins) -> None:
-        """Keep pins until nobody has used them for `KEPT_SECONDS`."""
+        """Store pins; they expire `KEPT_SECONDS` after the last use."""
         import anyio.to_thread
 
         packed = await anyio.to_thread.run_sync(_packed, pins)
@@ -125,12 +133,18 @@ class FiledPins:
 
 
 def pin_name(spec: ServerSpec, *, own: bool) -> str:
-    """Return under what name a server's pins are kept: those of an entry that leads elsewhere are others."""
+    """Return the name under which a server's pins are stored.
+
+    It contains the endpoint's fingerprint, so that an entry with another endpoint has other pins.
+    """
     return f"{spec.name}:{spec.fingerprint}{':own' if own else ''}"
 
 
 def open_shelf(storage: StorageBackend, folder: Path | None, steady: Steady | None = None) -> PinShelf:
-    """Return where pins are kept beside this storage backend, and with this `GATEWAY_STATE_DIR`."""
+    """Return the pin store for a storage backend.
+
+    Pins go into a backend that gateways share, else into files in `folder` (`GATEWAY_STATE_DIR`).
+    """
     if isinstance(storage, LeasingStorage | AnnouncingStorage):
         return StoredPins.of(storage, steady)
     shelf = FiledPins(folder or state_folder())
@@ -139,7 +153,7 @@ def open_shelf(storage: StorageBackend, folder: Path | None, steady: Steady | No
 
 
 def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
-    """Return what is kept of a server in files; nothing if that cannot be read."""
+    """Return a server's pins from files; none if unreadable."""
     found: Pins = {}
     for own in (True, False):
         with suppress(StorageError):
@@ -152,6 +166,9 @@ def _packed(pins: Pins) -> bytes:
 
 
 def _unpacked(value: bytes) -> tuple[float, Pins]:
-    """Return when pins were written, and what they are; a `ValueError` says that these are none."""
+    """Decode a stored value into time of writing and pins.
+
+    Raises `ValueError` if it has another form.
+    """
     written, _, body = value.partition(b"\n")
     return float(written), unpacked(body)

@@ -1,4 +1,4 @@
-"""What the plugins offer: providers by kind and name, each name owned by exactly one plugin."""
+"""Providers by plugin type and name, each name with one owner."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ _OURS = frozenset(
 
 @dataclass(frozen=True)
 class Shelf(Generic[ProductT]):
-    """The providers of one kind, by name. `distribution` begins the names of its published plugins.
+    """Providers of one plugin type, by name.
+
+    `distribution` is the prefix of the distributions that the project publishes.
 
     `left_out` are the distributions of plugins, of any kind, that the configuration leaves out.
     """
@@ -67,7 +69,7 @@ class Shelf(Generic[ProductT]):
             raise PluginError(self.absence(name)) from None
 
     def absence(self, name: str) -> str:
-        """Say in one line that there is no `name`, what there is, and what to do."""
+        """Describe an unknown provider: alternatives and remedy, in one line."""
         installed = ", ".join(sorted(self.providers)) or "none"
         if not _NAME.fullmatch(name):
             return f"that is no name of a {self.kind}; installed: {installed}"
@@ -83,7 +85,10 @@ class Shelf(Generic[ProductT]):
 
 
 def where_from(distribution: str, name: str) -> str:
-    """Say how to install the plugin of that name. No package but ours is named: anybody may own the name."""
+    """Suggest how to install a plugin.
+
+    Only packages of this project are named, since any other name may belong to a stranger.
+    """
     package = _package(distribution, name)
     return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
 
@@ -94,7 +99,10 @@ def _package(distribution: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Everything on offer. Built once; after it, pluggy is not needed any more."""
+    """The providers of all plugins.
+
+    They are collected once, after which pluggy is not used any more.
+    """
 
     client_transports: Shelf[ClientTransport]
     server_transports: Shelf[ServerTransport]
@@ -104,7 +112,7 @@ class Providers:
 
     @property
     def shelves(self) -> tuple[Shelf[Any], ...]:
-        """All five, in the order in which they are listed to people."""
+        """The five provider registries, in display order."""
         return (
             self.server_transports,
             self.client_transports,
@@ -138,7 +146,10 @@ class Providers:
 
 
 def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any]:
-    """Ask each implementation by itself, so that an answer keeps its author."""
+    """Collect the providers of one hook, keeping track of their plugins.
+
+    Each implementation is called by itself.
+    """
     providers: dict[str, Provider[Any, Any]] = {}
     origins: dict[str, Origin] = {}
     faults = list(loaded.faults)

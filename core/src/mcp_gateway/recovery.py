@@ -1,4 +1,4 @@
-"""Recovery: trying servers that did not answer, ever more rarely, until they do."""
+"""Active health probes of failed servers, with exponential back-off."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Recovery:
     _trying: set[Breaker] = field(default_factory=set, repr=False)
 
     def begin(self, breaker: Breaker) -> None:
-        """Begin to try a server that has just failed; a crashed process is started again by this."""
+        """Start probing a server that has failed.
+
+        The probe also restarts a crashed process.
+        """
         if anyio.current_time() - breaker.answered_at > CALM_SECONDS:
             self._pauses[breaker.server] = 0
         if breaker not in self._trying:
@@ -61,7 +64,7 @@ class Recovery:
             self._trying.discard(breaker)
 
     def _pause(self, server: str) -> float:
-        """Return how long to wait before the next try: twice as long each time, and never quite the same."""
+        """Return the delay before the next probe: exponential, with jitter."""
         times = self._pauses.get(server, 0)
         self._pauses[server] = times + 1
         return min(FIRST_PAUSE * 2.0 ** min(times, 20), LONGEST_PAUSE) * random.uniform(1.0, 1.5)  # noqa: S311  # jitter, not a secret
@@ -83,7 +86,10 @@ class Recovery:
             breaker.answered()
 
     async def _reach(self, breaker: Breaker, spec: ServerSpec) -> None:
-        """Ask a server for its tools, or only whether it is there if they are known; if need be, as nobody."""
+        """Probe a server: list it, or ping it if already listed.
+
+        If credentials are missing, it is pinged without any.
+        """
         discovery = self.discovery
         try:
             if discovery.registry.states.asked(spec.name) is State.READY:

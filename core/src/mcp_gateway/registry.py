@@ -1,4 +1,4 @@
-"""The registry: what the gateway knows of every server, its tools and its state, at this moment."""
+"""Current state of all servers: configuration, listing and health."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _NOT_ASKED = "its tools have not been asked for"
 
 @dataclass(slots=True)
 class Registry:
-    """Servers by name, in the order of the configuration. `on_change` hears of every new catalogue.
+    """Registry of servers in configuration order.
+
+    The callbacks in `on_change` get every new catalog.
 
     `notices` say why there are fewer servers than a person may expect.
     """
@@ -34,7 +36,7 @@ class Registry:
     def of(
         cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...], notices: tuple[str, ...] = ()
     ) -> Registry:
-        """Begin with servers that nobody has asked yet."""
+        """Create the registry of servers without listings."""
         registry = cls(
             {spec.name: spec for spec in specs}, notices=notices, admission=Admission(Reservations.of(specs, disabled))
         )
@@ -51,7 +53,7 @@ class Registry:
         disabled: tuple[DisabledServer, ...],
         notices: tuple[str, ...] = (),
     ) -> None:
-        """Go over to other servers; of those that still lead to the same place what they offer is kept."""
+        """Replace the servers, keeping the listings of unchanged endpoints."""
         before, self.specs, self.notices = self.specs, dict(specs), notices
         self.admission.reservations = Reservations.of(specs.values(), disabled)
         offers = {name: offer for name in specs if (offer := self._kept(before.get(name), specs[name])) is not None}
@@ -81,7 +83,7 @@ class Registry:
             tell(self.catalogue)
 
     def put(self, offer: Offer, state: State = State.READY) -> None:
-        """Take over what a server offers, and tell those who want to know if it changed."""
+        """Store a listing; notify the listeners if the catalog changed."""
         before = self.catalogue.revision
         self.catalogue = self.catalogue.with_offer(self.admission.admit(offer), list(self.specs))
         self.mark(offer.server, state)
@@ -93,7 +95,9 @@ class Registry:
         self.states.mark(server, state, reason)
 
     def notes(self, own: Mapping[str, ServerState] | None = None, catalogue: Catalogue | None = None) -> list[str]:
-        """Say in a line for each server that is not ready why its tools may be missing.
+        """Return a line for each unavailable server.
+
+        It says why the server's tools may be missing.
 
         A caller may have states of his `own`, and a catalogue.
         """
@@ -111,7 +115,7 @@ def _withheld(offer: Offer) -> str:
 
 
 def _refused(offer: Offer) -> str:
-    """Say which definitions of a server are refused, and whose names they have."""
+    """Describe a server's refused definitions and the owners of their names."""
     shown = "; ".join(refusal.what for refusal in offer.refused[:MAX_REFUSED])
     more = len(offer.refused) - MAX_REFUSED
     return f"{offer.server}: its {shown}{f'; and {more} more' if more > 0 else ''}"

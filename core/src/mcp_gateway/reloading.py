@@ -1,4 +1,4 @@
-"""Reloading: the file of servers has changed, and the gateway follows while it runs."""
+"""Hot reload of the server file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reloading:
-    """Touches only the servers that were added, changed or removed. Calls under way finish where they are."""
+    """Reloader that replaces only added, changed and removed servers.
+
+    Calls in progress finish on their old sessions.
+    """
 
     registry: Registry
     fitting: Fitting
@@ -35,12 +38,15 @@ class Reloading:
     tasks: TaskGroup
 
     def start(self, environment: Environment, reread: Callable[[], ServerFile]) -> None:
-        """Begin to follow the file that the environment names, if it wants that."""
+        """Start watching the server file, if the environment enables that."""
         if environment.config_reload:
             self.tasks.start_soon(self.follow, environment.server_config, environment.config_reload, reread)
 
     async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile]) -> None:
-        """Look at the file every so many seconds; one that cannot be used changes nothing, and that is said."""
+        """Poll the server file and apply valid changes.
+
+        A file that cannot be used is logged and changes nothing. `seconds` is the interval.
+        """
         async for is_there in changes(path, seconds):
             if not is_there:
                 log.error("the file of servers cannot be read; the gateway goes on as before", file=str(path))
@@ -51,7 +57,7 @@ class Reloading:
                 log.error("the file of servers cannot be used; the gateway goes on as before", reason=str(error))  # noqa: TRY400  # the words say it all
 
     async def apply(self, file: ServerFile) -> None:
-        """Go over to the servers of a file that was read anew.
+        """Apply a server file that was read again.
 
         Raises:
             GatewayError: a plugin of a new server does not open; nothing has changed.
@@ -85,5 +91,8 @@ class Reloading:
 
 
 def _kept(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:
-    """Return the old one if nothing has changed: sessions and all that hangs on it stay."""
+    """Return the old specification if nothing has changed.
+
+    Its identity keeps sessions and all that depends on them alive.
+    """
     return old if old is not None and old.digest == new.digest else new

@@ -1,4 +1,7 @@
-"""Replicas: gateways that share a storage. One of them asks a server for all, and tells the others."""
+"""Replica coordination over shared storage.
+
+One replica lists a server and publishes the result to the others.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ RETRY_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Replicas:
-    """What the others know. `on_news` hears which definitions one of them saved, `on_gap` that news may be missing.
+    """Coordination with the other replicas.
+
+    The callbacks in `on_news` get each listing version that another replica has saved, those in `on_gap` are
+    called when updates may have been lost.
 
     Where the storage cannot lend or announce, everybody asks, and sees what others saved
     when what it knows has grown old.
@@ -57,7 +63,10 @@ class Replicas:
             self.tasks.start_soon(self._listen, self.steady.storage)
 
     async def tell(self, server: str, stamp: Stamp) -> None:
-        """Tell the others that new definitions of a server, by its identity, are in storage."""
+        """Publish the version of a listing that was stored.
+
+        `server` is the identity among gateways that share storage.
+        """
         storage = self.steady.storage
         if isinstance(storage, AnnouncingStorage):
             message = json.dumps({"from": self.name, "server": server, **asdict(stamp)}).encode()
@@ -65,7 +74,9 @@ class Replicas:
 
     @asynccontextmanager
     async def turn(self, server: str, done: Callable[[str], Awaitable[bool]]) -> AsyncIterator[str | None]:
-        """Wait until nobody else asks a server; yield the name of this turn, or None if there is no need any more.
+        """Take the lease for listing a server; yield its name.
+
+        Yields None if another replica has done the work meanwhile.
 
         `done` is called when others may have done it, with the name of the first turn that
         was waited for, which had begun before. Nobody waits for long: whoever holds the turn
@@ -104,7 +115,10 @@ class Replicas:
         return True
 
     async def _lease(self, storage: LeasingStorage, key: str, turn: str) -> str:
-        """Return who has the turn; whoever cannot tell may as well go ahead."""
+        """Acquire or extend the lease; return its holder.
+
+        If the storage fails, the holder is this replica, which may go ahead.
+        """
         lease = partial(storage.lease, key, turn.encode(), ttl=LEASE_SECONDS)
         return (await self.steady.attempt(lease, turn.encode())).decode(errors="replace")
 
@@ -119,7 +133,7 @@ class Replicas:
             await self.steady.attempt(partial(storage.release, key, turn.encode()), otherwise=False)
 
     async def _listen(self, storage: AnnouncingStorage) -> None:
-        """Listen as long as the gateway runs, again and again if need be."""
+        """Receive updates of other replicas, resubscribing after failures."""
         failures = 0
         while True:
             try:
@@ -136,7 +150,10 @@ class Replicas:
             await anyio.sleep(RETRY_SECONDS * random.uniform(1, 1.5))  # noqa: S311  # not for secrets
 
     async def _lost(self, storage: AnnouncingStorage, error: Exception, failures: int) -> int:
-        """Find out whether it is the storage as a whole, of which is warned by itself; else warn the second time."""
+        """Handle a lost subscription; return the number of failures.
+
+        If the storage as a whole fails, that is warned of elsewhere; else the second failure is warned of.
+        """
         if not await self.steady.attempt(partial(_answers, storage), otherwise=False):
             return failures
         if failures == 1:

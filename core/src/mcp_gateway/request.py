@@ -19,7 +19,9 @@ _ANSWERS = ("inputResponses", "requestState")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent to a server. `mirrored` says which arguments go into headers, too.
+    """A request to a server.
+
+    `mirrored` says which arguments are sent as headers, too.
 
     A `repeatable` one may be sent again if nobody knows whether it was carried out. `repetition` knows what was
     sent of it before.
@@ -38,7 +40,10 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """A hash of what is asked for: equal for a request and its repetition with answers."""
+        """A hash of method and parameters, without responses to input requests.
+
+        A request and its repetition with responses have the same.
+        """
         asked = {key: value for key, value in self.bare.params.items() if key != "_meta"}
         return sha256(json.dumps([self.method, asked], sort_keys=True).encode()).hexdigest()
 

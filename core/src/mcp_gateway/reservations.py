@@ -1,4 +1,6 @@
-"""Reservations: names that belong to the gateway or to one server, and what may be listed under them.
+"""Name reservations: which server or the gateway owns a name.
+
+Every listing passes here on its way into the catalog, and again when servers come and go.
 
 Every listing passes here on its way into the catalogue, whoever it comes from, and again when servers come and go.
 """
@@ -28,14 +30,19 @@ _LOCATED = frozenset({RESOURCES, TEMPLATES})
 
 
 def transparent_server(specs: Collection[ServerSpec]) -> ServerSpec | None:
-    """Return the server that clients see as if there were no gateway: the only one, with no namespace, all exposed."""
+    """Return the transparent server, if there is one.
+
+    Clients see it as if there were no gateway: it is the only server, has no namespace and exposes its tools.
+    """
     only = next(iter(specs)) if len(specs) == 1 else None
     return only if only is not None and only.namespace is None and TOOLS.name in only.exposed else None
 
 
 @dataclass(frozen=True, slots=True)
 class Reservations:
-    """Whose names are whose, whether or not a server is there; all folded but `servers`.
+    """Reserved names and prefixes, by owner.
+
+    They are reserved whether or not the server is available. All are case-folded except `servers`.
 
     `names` and `prefixes` lead to server names, empty for the gateway; `servers` are by namespace.
     """
@@ -46,7 +53,10 @@ class Reservations:
 
     @classmethod
     def of(cls, specs: Collection[ServerSpec], disabled: Iterable[DisabledServer] = ()) -> Reservations:
-        """Reserve the gateway's own names, where clients see them, and the prefix of every server."""
+        """Reserve the built-in names and the prefix of every server.
+
+        Built-in names are reserved unless clients see a server as if there were no gateway.
+        """
         own = () if transparent_server(specs) is not None else OWN_TOOLS
         prefixes: dict[str, str] = {}
         servers: dict[str, str] = {}
@@ -61,7 +71,10 @@ class Reservations:
         return cls({folded_name(name): "" for name in own}, prefixes, servers)
 
     def admit(self, offer: Offer) -> Offer:
-        """Return an offer without what is listed under names of others, which it then has as `refused`."""
+        """Return a listing without definitions under reserved names.
+
+        The listing has these as `refused`.
+        """
         if not (offer.refused or self._is_suspect(offer)):
             return offer
         kept: dict[str, tuple[Definition, ...]] = {}
@@ -83,7 +96,10 @@ class Reservations:
         )
 
     def _is_suspect(self, offer: Offer) -> bool:
-        """Whether a listing has to be looked at in whole: most have names that can only be their own."""
+        """Whether a listing needs a full check for reserved names.
+
+        It usually does not, as its names can belong only to it.
+        """
         if offer.namespace is None or len(offer.own_names) < len(offer.by_name):
             return True
         prompts = {prompt["name"] for prompt in offer.prompts}
@@ -103,7 +119,10 @@ class Reservations:
                 yield Refusal(kind.name, name, owner, definition)
 
     def _owner(self, server: str, name: str) -> str | None:
-        """Return in words whose a name without a namespace is, if it is not the server's that lists it."""
+        """Return the owner of a name without a namespace.
+
+        The owner is in words, and None if it is the server that lists the name.
+        """
         folded = folded_name(name)
         if folded in self.names:
             return GATEWAY
@@ -115,7 +134,7 @@ class Reservations:
 
 @dataclass(slots=True)
 class Admission:
-    """Lets listings in, and warns once of each definition that is refused."""
+    """Admission of listings, with one warning per refused definition."""
 
     reservations: Reservations = field(default_factory=Reservations)
     _told: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
@@ -137,13 +156,16 @@ class Admission:
 
 
 def refusal_line(server: str, refusal: Refusal) -> str:
-    """Say what is refused, whose name it is, and what to do."""
+    """Describe a refused definition, its owner and the remedy."""
     advice = f'; give server {server!r} a "namespace"' if refusal.kind in {kind.name for kind in _NAMED} else ""
     return f"server {server!r}: its {refusal.what}{advice}"
 
 
 def _names(specs: Collection[ServerSpec], disabled: Iterable[DisabledServer]) -> list[str]:
-    """Return the names of the servers that have a namespace, whatever that is, and of those that are not there."""
+    """Return the names of namespaced and disabled servers.
+
+    The names of the first count whatever the namespace is.
+    """
     left_out = [server.name for server in disabled if is_server_name(server.name)]
     return [*(spec.name for spec in specs if spec.namespace is not None), *left_out]
 

@@ -1,4 +1,7 @@
-"""Routing: which server a name or a URI leads to, and what clients see of all of them."""
+"""Resolution of names and URIs to servers.
+
+The lists that clients see are made here, too.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class UnknownPrompt(GatewayError):
 
 
 class UnknownResource(GatewayError):
-    """No server lists a resource of that URI, or a template that makes it."""
+    """A resource that no server lists or templates."""
 
     code = "unknown_resource"
 
@@ -54,7 +57,10 @@ class AmbiguousResource(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Finds servers, for all or for a caller with a view of his own. Errors list what is near in it."""
+    """Resolver of names and URIs in one catalog.
+
+    The catalog is a caller's or the common one; errors suggest similar names from it.
+    """
 
     registry: Registry
     view: Catalogue | None = None
@@ -65,16 +71,23 @@ class Routing:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What is seen."""
+        """The catalog in which names are resolved."""
         return self.registry.catalogue if self.view is None else self.view
 
     @property
     def transparent(self) -> ServerSpec | None:
-        """The server that clients see as if there were no gateway: the only one, with no namespace, all exposed."""
+        """The transparent server, if there is one.
+
+        Clients see it as if there were no gateway: it is the only server, has no namespace and exposes its
+        tools.
+        """
         return transparent_server(self.registry.specs.values())
 
     def hint(self, kind: Kind) -> dict[str, Any]:
-        """Return how long, in milliseconds from now, and for whom clients may keep the list of a kind."""
+        """Return the cache hint for the list of a primitive.
+
+        It is the TTL in milliseconds from now, and the scope.
+        """
         offers = self._exposing(kind)
         hints = [offer.hints.get(kind.name) for offer in offers]
         if not hints or not all(hints):
@@ -85,11 +98,14 @@ class Routing:
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
 
     def definition(self, name: str) -> Definition | None:
-        """Return the definition of a tool that is known by its full name."""
+        """Return the definition of a tool by its full name."""
         return self.catalogue.find(name)
 
     def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
-        """Return name and definition of all that is listed natively of a kind; only tools and prompts are renamed."""
+        """Return name and definition of everything exposed of a primitive.
+
+        Only tools and prompts are renamed.
+        """
         offers = self._exposing(kind)
         if kind is TOOLS:
             return [(name, offer.by_name[own]) for offer in offers for name, own in offer.own_names.items()]
@@ -98,7 +114,10 @@ class Routing:
         return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
 
     def varies(self, kind: Kind) -> bool:
-        """Whether callers may see different lists: servers may offer each what his credentials allow."""
+        """Whether lists of a primitive may differ between callers.
+
+        Servers may list for each caller what the credentials permit.
+        """
         return any(spec.auth is not None for spec in self.registry.specs.values() if kind.name in spec.exposed)
 
     def _exposing(self, kind: Kind) -> list[Offer]:
@@ -109,7 +128,9 @@ class Routing:
         return self.registry.specs[server].exposed
 
     def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
-        """Return the server of a prompt, and the definition in which it has the server's own name.
+        """Return a prompt's server and original definition.
+
+        The definition has the unqualified name.
 
         A server that clients see as if there were no gateway says itself what it does not have.
         """
@@ -125,7 +146,10 @@ class Routing:
         raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
 
     def _absence(self, name: str) -> str:
-        """Say how the server is doing that a name belongs to, if that may be why nothing is called so."""
+        """Explain an unknown name by the state of its server.
+
+        Empty if the state is no explanation.
+        """
         parts = split_name(name)
         owner = self.registry.admission.reservations.servers.get(parts[0]) if parts is not None else None
         if owner is None or owner not in self.registry.states:
@@ -134,7 +158,10 @@ class Routing:
         return "" if state.name is State.READY else f"server {owner!r} is {state.name}: {state.brief(owner)}; "
 
     def resource_server(self, uri: str) -> ServerSpec:
-        """Return the server that listed a resource, or else the one whose template makes it."""
+        """Return the server of a resource.
+
+        A server that lists the resource goes before one whose template matches.
+        """
         if (only := self.transparent) is not None:
             return only
         servers = self.catalogue.servers.items()
@@ -162,7 +189,10 @@ class Routing:
         raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
 
     def tool_server(self, name: str) -> ServerSpec:
-        """Return the server that a tool's name leads to, whether or not it has such a tool."""
+        """Return the server that a tool's name resolves to.
+
+        The server need not have the tool.
+        """
         server = self.catalogue.owner(name) or self._namesake(name)
         if server is None:
             known = list(self.catalogue.full_names())
@@ -175,7 +205,10 @@ class Routing:
         return self.server(server)
 
     def _namesake(self, name: str) -> str | None:
-        """Return the server whose namespace begins a name, known or not; or the one server that has none."""
+        """Return the server of a name's namespace.
+
+        It need not be configured. A name without one belongs to the one server that has no namespace.
+        """
         parts = split_name(name)
         specs = self.registry.specs.values()
         if parts is not None:
@@ -183,7 +216,7 @@ class Routing:
         return next((spec.name for spec in specs if spec.namespace is None), None)
 
     def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:
-        """Return the error that a server does not have the tool called `name`."""
+        """Build the error for a tool that the server lacks."""
         server = offer.server
         tool = name.removeprefix(offer.full_name(""))
         near = [offer.full_name(own) for own in nearest(tool, offer.by_name)]

@@ -28,7 +28,9 @@ _LONGEST_MATCH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: its name, a sentence that says what it finds, and the pattern of what it finds anywhere in a text.
+    """A scanner rule: id, description and pattern.
+
+    The pattern may match anywhere in a text.
 
     Patterns take linear time: each repetition is bounded. `as_written` ones see texts that are not normalized.
     """
@@ -114,7 +116,10 @@ OTHERS_TOOLS = Rule("names-others-tools", "it names a tool of another server", _
 
 
 def scanned(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """Return the names of the rules that a definition breaks. `others` are the names of other servers' tools."""
+    """Return the ids of the rules that a definition violates.
+
+    `others` are the names of other servers' tools.
+    """
     texts = list(texts_of(definition))
     written, words = "\n".join(text for text in map(str.strip, texts) if text), _split_words(normalize(texts))
     broken = [rule.id for rule in RULES if _is_in(written if rule.as_written else words, rule.pattern)]
@@ -153,7 +158,10 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def distinctive(names: Iterable[str]) -> frozenset[str]:
-    """Return the names that are no ordinary words, so that who writes one means the tool."""
+    """Return the names that are not ordinary words.
+
+    A text that contains one means the tool.
+    """
     return frozenset(name for name in names if _COMPOUND.fullmatch(name))
 
 

@@ -1,4 +1,4 @@
-"""Search: one index a ranker over the whole catalogue, brought up to date when the catalogue is."""
+"""Search indexes: one per ranker over the catalog, updated with it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class UnknownRanker(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a search, with the catalogue that was searched and the ranker that did it."""
+    """Search hits, with the searched catalog and the ranker's name."""
 
     hits: Hits
     catalogue: Catalogue
@@ -58,7 +58,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """An index, and the catalogue whose tools it holds; `meanwhile` if a better one is being built."""
+    """An index and its catalog; `meanwhile` marks an interim one.
+
+    A better one is being built then.
+    """
 
     catalogue: Catalogue
     index: RankerIndex
@@ -67,7 +70,7 @@ class _Built:
 
 @dataclass(slots=True)
 class _Slow:
-    """A build in the background; `built` is there once it is `done`, unless it failed."""
+    """A background build; `built` is set when `done`, unless it failed."""
 
     catalogue: Catalogue
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -77,7 +80,9 @@ class _Slow:
 
 @dataclass(slots=True)
 class Search:
-    """Searches. An index is built at the first search after a change; a search never sees half of one.
+    """Search over indexes built on demand.
+
+    An index is built at the first search after a change; a search never sees an incomplete one.
 
     `tasks` is where slow rankers build in the background; without it, searches wait for them.
     `on_built` hears in a thread that an index was built, before it is searched.
@@ -93,7 +98,7 @@ class Search:
     _slow: dict[Slot, _Slow] = field(default_factory=dict)
 
     async def find(self, catalogue: Catalogue, query: Query, ranker: str | None = None) -> Found:
-        """Return the tools that fit `query`, by `ranker` or the default one.
+        """Search with `ranker` or the default one.
 
         Raises:
             UnknownRanker: there is no such ranker.
@@ -111,7 +116,10 @@ class Search:
         return Found(hits, built.catalogue, name)
 
     def prepare(self, catalogue: Catalogue, ranker: str | None = None) -> None:
-        """Load a ranker and index what there is, for a search that still waits for servers; only the first time."""
+        """Build the first index of a ranker ahead of a search.
+
+        For a search that still waits for servers. Later calls do nothing.
+        """
         name = ranker or self.default
         found, is_first = self.rankers.get(name), (name, catalogue.own) not in self._building
         if self.tasks is not None and found is not None and is_first and not isinstance(found, SlowRanker):
@@ -138,7 +146,7 @@ class Search:
             return built
 
     def _make_room(self) -> None:
-        """Forget the indexes of single callers that were not used for longest."""
+        """Evict the least recently used indexes of single callers."""
         own = [slot for slot in self._built if slot[1]]
         for slot in own[: max(0, len(own) - MAX_OWN)]:
             if not self._building[slot].locked():
@@ -147,7 +155,10 @@ class Search:
                     slow.scope.cancel()
 
     async def _base(self, slot: Slot, catalogue: Catalogue) -> _Built | None:
-        """Return the index to begin with: the last one, or for what one caller sees that of what all see."""
+        """Return the index to refresh: the previous or common one.
+
+        The index of a caller's catalog starts from that of the common catalog.
+        """
         if catalogue.base is None:
             return self._built.get(slot)
         built = await self._index(slot[0], catalogue.base)
@@ -158,7 +169,7 @@ class Search:
         return built
 
     async def _build(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
-        """Bring the last index up to date if it can be, else build one."""
+        """Refresh the previous index if supported, else build a new one."""
         before = await self._base(slot, catalogue)
         if before is not None and not before.meanwhile and isinstance(before.index, RefreshableIndex):
             changed = await anyio.to_thread.run_sync(_changed, before.catalogue, catalogue)
@@ -167,7 +178,7 @@ class Search:
         return _Built(catalogue, await ranker.build(documents))
 
     async def _build_slowly(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
-        """Build in the background; return the index if that is done soon, and what there is meanwhile if not."""
+        """Build in the background; return an interim index if slow."""
         slow = self._slow.get(slot)
         if slow is None or slow.catalogue.revision != catalogue.revision:
             if slow is not None:
@@ -184,7 +195,7 @@ class Search:
         return slow.built or await self._build(slot, ranker, catalogue)
 
     async def _finish(self, slot: Slot, ranker: Ranker, slow: _Slow) -> None:
-        """Build to the end, and put the index in the place of what there is meanwhile."""
+        """Complete a background build and replace the interim index."""
         with slow.scope:
             try:
                 slow.built = await self._build(slot, ranker, slow.catalogue)
@@ -206,7 +217,10 @@ class Search:
 
 
 async def _filtered(built: _Built, query: Query) -> Hits:
-    """Search for a ranker that does not filter: ask it for all, and keep what is on the wanted servers."""
+    """Search all documents and filter the hits by server.
+
+    For a ranker that does not filter.
+    """
     everything = max(1, sum(len(offer.by_name) for offer in built.catalogue.servers.values()))
     hits = await built.index.search(replace(query, servers=frozenset(), limit=everything))
     kept = tuple(hit for hit in hits.hits if built.catalogue.owner(hit.id) in query.servers)
@@ -215,7 +229,7 @@ async def _filtered(built: _Built, query: Query) -> Hits:
 
 
 def _changed(before: Catalogue, after: Catalogue) -> dict[str, tuple[Document, ...]]:
-    """Return the documents of the servers whose offers are not the same; none for those that are gone."""
+    """Return the documents of changed servers, none for removed ones."""
     gone = {server: () for server in before.servers if server not in after.servers}
     return {
         **gone,

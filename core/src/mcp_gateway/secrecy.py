@@ -1,4 +1,7 @@
-"""Secrecy: what keeps secrets in when something else fails to, in the words of others in the log and in core dumps."""
+"""Redaction of secrets in text, and process hardening.
+
+A second line of defence: text of other parties in the log, and core dumps.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,19 @@ _NAMED = re.compile(
 
 
 def masked(text: str) -> str:
-    """Return a text with a mask over what looks like credentials: bearer tokens, passwords in URLs, `password=...`."""
+    """Mask credentials in a text.
+
+    That is bearer tokens, passwords in URLs, `password=...` and the like.
+    """
     text = _BEARER.sub(rf"\1\2{_MASK}", text)
     text = _USERINFO.sub(rf"\1{_MASK}\2", text)
     return _NAMED.sub(rf"\1{_MASK}", text)
 
 
 def keep_memory_private() -> None:
-    """Leave no core dump of this process, and keep other processes of the user from reading its memory.
+    """Disable core dumps and memory access by other processes.
+
+    The other processes are those of the same user.
 
     Where the system has no such thing, nothing happens.
     """

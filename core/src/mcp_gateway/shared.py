@@ -1,4 +1,7 @@
-"""What replicas share: definitions that one has saved are taken over by the others, who then need not ask."""
+"""Exchange of listings between the registry, storage and replicas.
+
+A replica takes over a listing that another has saved, and need not list the server.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ Capabilities = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Shared:
-    """Moves offers between registry and storage. `_stamps` are those of what is in the registry."""
+    """Synchronizer of listings between registry and storage.
+
+    `_stamps` are the versions of the listings in the registry.
+    """
 
     registry: Registry
     definitions: Definitions
@@ -40,17 +46,23 @@ class Shared:
         return known.age < self.definitions.ttl
 
     def forget(self, server: str) -> None:
-        """Forget a server that is configured in another way, or not at all."""
+        """Drop the version of a server that was reconfigured or removed."""
         self._stamps.pop(server, None)
 
     async def put(self, spec: ServerSpec, offer: Offer, admitted: Offer, turn: str = "") -> None:
-        """Put what a server said into storage, and what is admitted of it into the registry; tell the replicas."""
+        """Publish a listing to registry, storage and replicas.
+
+        The registry gets the admitted part of it, storage all of it.
+        """
         self.registry.put(admitted)
         self._stamps[spec.name] = stamp = await self.definitions.save(spec, offer, turn)
         await self.replicas.tell(identity(spec), stamp)
 
     async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
-        """Take over what is fresh in storage, and say whether it was; what is old there serves meanwhile."""
+        """Load a fresh listing from storage; return whether there was one.
+
+        A stale listing is put into the registry in the meantime.
+        """
         if spec.name in self.registry.catalogue.servers:
             return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
         stored = await self.definitions.load(spec)
@@ -63,14 +75,17 @@ class Shared:
         return False
 
     async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
-        """Take over what another replica has saved, if it is anything new; say whether it is of no use here."""
+        """Load another replica's listing; return whether listing is still necessary.
+
+        It is if what the replica saved is of no use here. A listing that is known already is not loaded.
+        """
         stamp = await self.definitions.stamp(spec)
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
             return False
         return not await self._follow(spec, capabilities, stamp)
 
     def still(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp) -> bool:
-        """Take note that a server says what it said before; False if that is something else than what is known here."""
+        """Confirm a known listing by its version; return whether it matches."""
         offer, known = self.registry.catalogue.servers.get(spec.name), self._stamps.get(spec.name)
         if offer is None or known is None or known.digest != stamp.digest:
             return False
@@ -82,7 +97,10 @@ class Shared:
 
     @asynccontextmanager
     async def turn(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
-        """Wait for a turn to ask a server; None if another replica has asked it meanwhile."""
+        """Acquire the lease to list a server.
+
+        Yields None if another replica has listed the server meanwhile.
+        """
 
         async def done(_: str) -> bool:
             return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
@@ -92,7 +110,10 @@ class Shared:
 
     @asynccontextmanager
     async def turn_from_now(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
-        """Wait for a turn to ask a server that has changed; None if another replica has asked it since."""
+        """Acquire the lease to list a changed server.
+
+        Yields None if another replica has listed the server since the change.
+        """
         before = await self.definitions.stamp(spec)
 
         async def done(first: str) -> bool:
@@ -106,7 +127,10 @@ class Shared:
             yield turn
 
     async def _follow(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp | None) -> bool:
-        """Take over what a stamp stands for, if it is fresh; read it only if it is not what is known."""
+        """Adopt the listing of a fresh version; return success.
+
+        The listing is loaded only if it differs from the known one.
+        """
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
             return False
         if self.still(spec, capabilities, stamp):
@@ -114,7 +138,10 @@ class Shared:
         return await self._take(spec, capabilities, await self.definitions.load(spec))
 
     async def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
-        """Put fresh definitions into the registry, unless the server was told less than it could be told here."""
+        """Put a fresh stored listing into the registry; return success.
+
+        Not if the server was given fewer capabilities than here.
+        """
         if stored is None or not self.is_fresh(stored.stamp) or widens(capabilities, stored.offer.told):
             return False
         admitted = await self.pinning.admitted(spec, stored.offer)

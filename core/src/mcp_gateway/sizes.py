@@ -1,10 +1,13 @@
-"""Sizes: about how many bytes a value has as JSON, told without writing it."""
+"""Approximate JSON size, without encoding."""
 
 from __future__ import annotations
 
 
 def weight(value: object, most: int) -> int:
-    """Return about how many bytes a value has as JSON: escapes do not count. It stops soon after `most`."""
+    """Return the approximate JSON size, capped shortly after `most`.
+
+    The size is in bytes; escapes are not counted.
+    """
     waiting, size = [value], 0
     while waiting and size <= most:
         match waiting.pop():

@@ -1,4 +1,4 @@
-"""Sparing imports: what libraries would import without need is left out, or waits until somebody asks for it.
+"""Lazy imports of the SDK, and suppression of optional ones.
 
 Packages of the MCP SDK import in their `__init__` all that they have, such as its own high-level server and
 client: a fifth of the start, and nine megabytes. structlog imports rich, if that is installed, for
@@ -17,7 +17,10 @@ _LATER = ("mcp", "mcp.client", "mcp.server")
 
 
 class _Later(ModuleType):
-    """A package that runs its `__init__` when somebody asks for a name that it does not have yet."""
+    """A package that runs its `__init__` at first attribute access.
+
+    Only access to an attribute that it does not have yet counts.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -29,7 +32,10 @@ class _Later(ModuleType):
 
 
 def spare_imports() -> None:
-    """Let the packages wait, unless they have been imported already, and hide rich from structlog."""
+    """Make the SDK's packages lazy and hide rich from structlog.
+
+    Packages that have been imported already stay as they are.
+    """
     _import_without("structlog", "rich")
     for name in _LATER:
         if name in sys.modules:
@@ -46,7 +52,7 @@ def spare_imports() -> None:
 
 
 def _import_without(module: str, hidden: str) -> None:
-    """Import a module as if an optional package that it would use were not installed."""
+    """Import a module with an optional dependency hidden."""
     if hidden in sys.modules:
         return
     sys.modules[hidden] = None  # type: ignore[assignment]  # what Python takes for "cannot be imported"

@@ -1,4 +1,4 @@
-"""States: how each server is doing, why, and since when; every change is logged once."""
+"""Server health states with reasons and times, logged on change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_LINK = 2000
 
 
 class State(StrEnum):
-    """How a server is doing."""
+    """The health state of a server."""
 
     IDLE = "idle"
     """Nobody has asked it for its tools yet (`auto_discover` is off)."""
@@ -50,7 +50,7 @@ class ServerState:
         return clock(self.since)
 
     def brief(self, server: str) -> str:
-        """Return the reason as a short line that does not name the server again."""
+        """Return the reason as a short line without the server's name."""
         line = " ".join(self.reason.removeprefix(f"server {server!r}").removeprefix(":").split())
         line = line.removeprefix("is not available: ")
         most = _MAX_LINK if self.name is State.NEEDS_LOGIN else _MAX_REASON
@@ -59,7 +59,7 @@ class ServerState:
 
 @dataclass(slots=True)
 class States:
-    """Keeps the state of every server, which follows from what came of asking for its tools, and from its troubles.
+    """Health of every server, from its listings and failures.
 
     A server in trouble did not answer when it was last used; one that is cut off is not even tried.
     """
@@ -81,7 +81,7 @@ class States:
         yield from self._shown.items()
 
     def asked(self, server: str) -> State:
-        """Return what came of asking a server for its tools, whatever its troubles are."""
+        """Return the state of the last listing, regardless of failures."""
         return self._asked[server][0]
 
     def is_cut_off(self, server: str) -> bool:
@@ -94,7 +94,7 @@ class States:
         self._show(server)
 
     def trouble(self, server: str, reason: str, *, cut_off: bool) -> None:
-        """Note that a server did not answer; with `cut_off`, that it is not tried for a while."""
+        """Record a failure; `cut_off` means the circuit is open."""
         self._troubles[server] = (State.DOWN if cut_off else State.DEGRADED, reason)
         self._show(server)
 
@@ -109,7 +109,7 @@ class States:
             kept.pop(server, None)
 
     def _show(self, server: str) -> None:
-        """Work out what is to be seen of a server; an unchanged state keeps its time."""
+        """Update the visible state; an unchanged state keeps its time."""
         if server not in self._asked:
             return
         name, reason = self._asked[server]
@@ -126,6 +126,9 @@ class States:
 
 
 def clock(seconds: float) -> str:
-    """Write a time since the epoch as a time of this day, or with the day if that is another."""
+    """Format a time as UTC, with the date unless today.
+
+    The time is in seconds since the epoch.
+    """
     at, now = datetime.fromtimestamp(seconds, UTC), datetime.now(UTC)
     return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""The storage as the gateway uses it: what fails there is a warning, never an error."""
+"""Fault-tolerant storage: failures are logged, never raised."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(slots=True)
 class Steady:
-    """A storage backend that may fail: warned of once, and good news once.
+    """Storage wrapper that logs the first failure and the recovery.
 
     `probe` is how many seconds one may take that is not known to work.
     """
@@ -94,7 +94,10 @@ class Steady:
 
 
 def reason(error: Exception, seconds: float = STORAGE_SECONDS) -> str:
-    """Say what went wrong; the words of an error that is not ours may hold a secret."""
+    """Describe an error without leaking secrets.
+
+    The text of an error that is not the gateway's may hold one.
+    """
     if isinstance(error, StorageError):
         return str(error)
     return f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else type(error).__name__

@@ -1,4 +1,7 @@
-"""Subscriptions: who wants to hear when which resource changes. A server is asked once for all who share a session."""
+"""Resource subscriptions, shared per session.
+
+A server gets one subscription for all clients who share a session.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ Key = tuple[Borrower, str]
 
 @dataclass(slots=True, eq=False)
 class _Watch:
-    """A subscription with a server, and those who wanted it. `scope` ends it.
+    """A subscription at a server, with its subscribers; `scope` ends it.
 
     `news` is what a subscriber is being told of a resource, and what it will be told next.
     """
@@ -51,7 +54,10 @@ class _Watch:
 
 @dataclass(slots=True)
 class Subscriptions:
-    """Keeps subscriptions alive, over lost sessions, too, as long as somebody wants them."""
+    """Resource subscriptions that survive lost sessions.
+
+    Each lives as long as it has subscribers.
+    """
 
     tasks: TaskGroup
     pool: Pool
@@ -92,7 +98,10 @@ class Subscriptions:
             self._leave(key, subscriber)
 
     def announced(self, key: Borrower, method: str, params: Json) -> None:
-        """Tell the subscribers that a server announced a change of a resource, or of a part of one."""
+        """Handle a resource update: notify its subscribers.
+
+        Subscribers of a resource get the updates of its parts, too.
+        """
         if method != _UPDATED:
             return
         uri = str(params.get("uri"))
@@ -128,7 +137,10 @@ class Subscriptions:
             watched.scope.cancel()
 
     async def _keep(self, key: Key, watched: _Watch) -> None:
-        """Be subscribed; once it was, a lost subscription is asked for again, and taken for a change."""
+        """Hold a subscription, resubscribing when lost.
+
+        A resubscription counts as an update.
+        """
         borrower, uri = key
 
         async def use(peer: Peer, patience: Patience) -> None:
@@ -171,7 +183,10 @@ def _watching(peer: Peer) -> Iterator[None]:
 
 
 def _shares(borrower: Borrower, key: Borrower) -> bool:
-    """Whether an announcement on the session kept under `key` may be for this borrower."""
+    """Whether a session's notifications may concern another session key.
+
+    `key` is that of the session, `borrower` that of the subscription.
+    """
     mine = (borrower.spec, borrower.credentials, borrower.capabilities)
     return mine == (key.spec, key.credentials, key.capabilities) and key.client in (
         None,

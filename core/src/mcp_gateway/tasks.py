@@ -1,4 +1,7 @@
-"""Tasks: calls that servers go on with after their answer, and that clients ask about by an id."""
+"""Routing of MCP tasks.
+
+A task is a call that a server goes on with after its response; clients ask for it by id.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,19 @@ SendFn = Callable[[ServerSpec], Awaitable[Json]]
 
 @dataclass(slots=True)
 class Tasks:
-    """Knows which task is whose. Ids stay what the server made them."""
+    """Task registry: servers and owners by task id.
+
+    Ids stay as the servers made them.
+    """
 
     registry: Registry
     _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _owners: dict[str, Principal] = field(default_factory=dict)
 
     def note(self, server: str, result: Json, owner: Principal | None = None) -> None:
-        """Take note of the task that a result names instead of being one; the first server to name an id has it.
+        """Register the task that a result refers to.
+
+        The first server to name an id owns it.
 
         A task of an `owner` is nobody else's business.
         """
@@ -55,7 +63,9 @@ class Tasks:
     async def forward(
         self, request: Request, seen: Catalogue, send: SendFn, principal: Principal | None = None
     ) -> Json:
-        """Send a request about a task, or about all tasks, to whom it concerns among the servers that are `seen`.
+        """Forward a task request to the servers that it concerns.
+
+        They are among the servers in `seen`; a list of tasks concerns all of them.
 
         Raises:
             MCPError: no server knows such a task.
@@ -101,6 +111,6 @@ class Tasks:
 
 
 def has_tasks(offer: Offer) -> bool:
-    """Whether a server declared that it has tasks, as its era does."""
+    """Whether a server declares tasks, in either era."""
     extensions = offer.capabilities.get("extensions")
     return "tasks" in offer.capabilities or (isinstance(extensions, dict) and EXTENSION in extensions)

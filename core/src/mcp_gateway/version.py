@@ -1,4 +1,4 @@
-"""What the gateway calls itself."""
+"""Implementation info of the gateway: name, title, version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views: what each caller sees, which takes asking some servers with credentials of his own."""
+"""Catalogs of callers with private credentials, refreshed per caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A server to ask, by whose session, and where the answer goes."""
+    """A refresh of one server's listing for a caller.
+
+    It has the session to use, and the overlay key for the result.
+    """
 
     spec: ServerSpec
     key: Key
@@ -44,7 +47,10 @@ ChangedFn = Callable[[str, Offer | None, Offer, frozenset[str]], None]
 
 @dataclass(slots=True)
 class Views:
-    """Asks for and keeps what single callers see. One caller never waits for the servers of another one."""
+    """Scheduler that refreshes the overlays of callers.
+
+    Callers never wait for the servers of other callers.
+    """
 
     registry: Registry
     access: Access
@@ -54,7 +60,9 @@ class Views:
     on_change: list[ChangedFn] = field(default_factory=list)
 
     async def see(self, caller: Caller, patience: float | None = None) -> View:
-        """Return what a caller sees; with `patience` servers are asked, and waited for so many seconds.
+        """Return a caller's catalog; with `patience`, refresh due listings first.
+
+        `patience` is how many seconds to wait for the refreshes.
 
         An `auth_header` is for one call of one server: it makes no view.
         """
@@ -73,21 +81,29 @@ class Views:
 
     @property
     def running(self) -> bool:
-        """Whether any server is being asked for somebody."""
+        """Whether any refresh for a caller is in progress."""
         return self.personal.running
 
     def notes(self, view: View) -> list[str]:
-        """Say in a line for each server that is not ready why a caller may miss its tools."""
+        """Return a line per unavailable server for a caller.
+
+        It says why the server's tools may be missing.
+        """
         return self.registry.notes(view.states, view.catalogue)
 
     async def offer(self, spec: ServerSpec, caller: Caller) -> Offer | None:
-        """Return what a server is known to offer a caller, with the `auth_header` of his call, too."""
+        """Return a server's listing for a caller, if known.
+
+        The `auth_header` of the caller's call counts, too.
+        """
         credentials = await self.access.own(spec, caller)
         own = None if credentials is None else self.personal.offer(spec.name, credentials)
         return own or self.registry.catalogue.servers.get(spec.name)
 
     async def discover(self, spec: ServerSpec, caller: Caller, *, trial: bool = False) -> Offer:
-        """Ask a server now for what it offers the caller; as a `trial` even one that is cut off.
+        """List a server for a caller now.
+
+        A `trial` is let through even if the circuit is open.
 
         Raises:
             AuthError: there are no credentials for it, or it refused them.
@@ -106,7 +122,10 @@ class Views:
         return await self.access.attempt(spec, asker, ask)
 
     def announced(self, key: Borrower, method: str, params: Json) -> None:
-        """Take note that a server announced something on a session; whoever has other credentials is not concerned."""
+        """Handle a `list_changed` notification for the session's credentials.
+
+        Callers with other credentials are not concerned.
+        """
         own = self.personal.key(key.spec.name, key.credentials)
         if self.personal.has(own) and method in LIST_CHANGED:
             held = self.personal.held(own)
@@ -122,7 +141,10 @@ class Views:
         self.personal.forget_client(client)
 
     async def _freshened(self, spec: ServerSpec, key: Key, caller: Caller) -> anyio.Event | None:
-        """Begin to ask a server if that is due; return what tells the end, if it is being asked."""
+        """Start a due refresh; return its completion event, if any.
+
+        The event is that of the refresh in progress.
+        """
         if not spec.auto_discover and not self.personal.has(key):
             return None
         held = self.personal.held(key)
@@ -147,7 +169,7 @@ class Views:
         self.tasks.start_soon(self._run, errand, held)
 
     async def _run(self, errand: Errand, held: Held) -> None:
-        """Ask in the background; ask again as long as the server announces changes meanwhile."""
+        """Refresh in the background, repeating while the server announces changes."""
         try:
             if held.again:
                 await _until_quiet(held)
@@ -198,7 +220,10 @@ class Views:
 
 
 async def _until_quiet(held: Held) -> None:
-    """Let a server finish announcing changes; one that announces ever again is asked ever more rarely."""
+    """Wait until `list_changed` notifications cease.
+
+    The interval doubles for a server that sends them all the time.
+    """
     now = anyio.current_time()
     ceaseless = now < held.asked + held.quiet * 4 + 1
     held.quiet = min(held.quiet * 2, LONGEST_QUIET) if ceaseless and held.quiet else QUIET_SECONDS

@@ -1,4 +1,7 @@
-"""JSON objects that are kept as they are written, in a fifth of the memory, and read whenever somebody looks."""
+"""JSON objects kept encoded and decoded on access.
+
+Encoded they take a fifth of the memory.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from typing import Any
 
 
 class Written(Mapping[str, Any]):
-    """An object as UTF-8. Each look reads it: who looks at more than one field calls `read` first."""
+    """An object as UTF-8 JSON, decoded on each access.
+
+    For more than one field call `read` first.
+    """
 
     __slots__ = ("json",)
 
@@ -17,7 +23,7 @@ class Written(Mapping[str, Any]):
         self.json = _as_json(value)
 
     def read(self) -> dict[str, Any]:
-        """Return the object; whoever gets it may change it."""
+        """Decode the object; the caller may modify it."""
         found: dict[str, Any] = json.loads(self.json)
         return found
 
@@ -55,12 +61,15 @@ class Written(Mapping[str, Any]):
 
 
 class Named(Written):
-    """An object that is looked up by its name, which is at hand."""
+    """An encoded object with a decoded name for lookups."""
 
     __slots__ = ("name",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        """Write `value`. Its name is copied, or it would keep the memory around it from going back to the system."""
+        """Encode `value`, copying its name.
+
+        Without the copy the name would keep the memory around it from going back to the system.
+        """
         super().__init__(value)
         name: str = value["name"]
         self.name = name.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass")
@@ -71,7 +80,7 @@ class Named(Written):
 
 
 def read(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object for looking at many of its fields; it is not to be changed."""
+    """Decode an object once for many lookups; treat as read-only."""
     if isinstance(value, Written):
         return value.read()
     return value if isinstance(value, dict) else dict(value)
@@ -83,7 +92,10 @@ def as_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def mentions(value: Mapping[str, Any], text: str) -> bool:
-    """Whether `text`, of characters that JSON never escapes, may stand in an object: a quick first look."""
+    """Whether `text` may occur in an object, without decoding it.
+
+    A quick check; `text` must consist of characters that JSON never escapes.
+    """
     return not isinstance(value, Written) or text.encode() in value.json
 
 

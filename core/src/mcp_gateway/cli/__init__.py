@@ -1,1 +1,4 @@
-"""The command line: serving, looking at the configuration, and doing what a model would do."""
+"""Command line: serving, configuration checks, and tool calls.
+
+The calls are those of a client, as a model would make them.
+"""

@@ -1,4 +1,4 @@
-"""`check`: whether the configuration is right, and what is wrong with it."""
+"""`check`: validation of the configuration, with its problems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STORAGE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Findings:
-    """What was found; `trials` are of the servers that were tried."""
+    """Findings of a check; `trials` are the servers that were tried."""
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -32,7 +32,10 @@ class Findings:
 
 
 def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
-    """Print what is wrong; the exit code is 0 if nothing is. Servers are tried only to `connect`."""
+    """Print the problems; return 0 if there are none.
+
+    Servers are connected to only with `connect`.
+    """
     found = Findings(trials=[] if connect else None)
     steps: list[Callable[[Reading, Findings], None]] = [_settings, _servers, _pins, _storage]
     for step in [*steps, _trials] if connect else steps:
@@ -53,7 +56,7 @@ def _settings(reading: Reading, found: Findings) -> None:
 
 
 def _servers(reading: Reading, found: Findings) -> None:
-    """Say which servers cannot be used, and what the plugins of the others miss here."""
+    """Collect servers that cannot be used, and failed preflight checks."""
     file, path = reading.servers, reading.environment.server_config
     found.servers += [spec.name for spec in file.specs]
     unusable = [server for server in file.disabled if not server.on_purpose]
@@ -69,7 +72,10 @@ def _obstacles(spec: ServerSpec) -> list[str]:
 
 
 def _pins(reading: Reading, found: Findings) -> None:
-    """Say which tools have changed, are suspicious or refused, as far as files of this machine have it."""
+    """Collect tools that have changed, look suspicious or are refused.
+
+    Only the pin files of this machine are read.
+    """
     if reading.environment.pinning == "off":
         return
     reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)

@@ -20,7 +20,10 @@ PATIENCE_SECONDS = 900.0
 
 
 def login(reading: Reading, server: str, *, browser: bool) -> int:
-    """Show the link, in a browser if there is one, and wait until somebody has logged in."""
+    """Show the login link and wait for the login.
+
+    The link opens in a browser if there is one.
+    """
     environment = reading.environment
     if "log_level" not in environment.model_fields_set:
         environment = environment.model_copy(update={"log_level": "error"})
@@ -64,5 +67,8 @@ async def _login(spec: ServerSpec, *, browser: bool) -> int:
 
 
 def _has_display() -> bool:
-    """Whether there is a browser with windows: one in the terminal would stand in the way."""
+    """Whether a graphical browser can be opened.
+
+    A browser in the terminal would stand in the way.
+    """
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

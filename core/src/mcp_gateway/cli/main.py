@@ -1,4 +1,7 @@
-"""The entry point: parses the command line, runs a command, turns errors into one line and an exit code."""
+"""Entry point: command-line parsing, dispatch and exit codes.
+
+An error becomes one line on standard error and an exit code.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _take_every_character(output: TextIO | None) -> None:
-    """Write what servers say whatever it is: UTF-8 for programs, and no terminal is too old for it."""
+    """Make output accept every character that servers send.
+
+    UTF-8 where the output is no terminal; characters that a terminal cannot encode are escaped.
+    """
     if isinstance(output, TextIOWrapper):
         output.reconfigure(encoding=None if output.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: C901, PLR0911  # one a command
-    """Import a command when it is wanted: most of them do without the MCP SDK, which is slow to import."""
+    """Import and run a command.
+
+    Commands are imported on demand: several do without the MCP SDK, which is slow to import.
+    """
     if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
         spare_imports()
     if command == "trust":  # it needs no configuration, and must not take one from the folder that it is about

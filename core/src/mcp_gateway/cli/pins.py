@@ -1,4 +1,7 @@
-"""`pins` and `approve`: which tools are not what they were when they were first seen, and that this is right."""
+"""`pins` and `approve`: changed tool definitions and their approval.
+
+A definition has changed if it differs from the one that was pinned when it was first seen.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,16 @@ from mcp_gateway.plugin import ConfigError
 
 
 def show_pins(reading: Reading, *, as_json: bool) -> int:
-    """Print what is remembered of each server's tools, and what waits for approval."""
+    """Print each server's pins and the changes that await approval."""
     be_quiet(reading)
     return anyio.run(_show, reading, as_json)
 
 
 def approve(reading: Reading, server: str, tool: str | None) -> int:
-    """Take the changed definitions of a server's tools, or of one of them, for right."""
+    """Approve changed tool definitions of a server.
+
+    All of them, or that of one tool.
+    """
     be_quiet(reading)
     return anyio.run(_approve, reading, server, tool)
 
@@ -80,7 +86,10 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
 
 
 async def _all(shelf: PinShelf, spec: ServerSpec) -> Pins:
-    """Return a server's pins, those of callers' own credentials behind the others."""
+    """Return all pins of a server; public ones take precedence.
+
+    Private pins are those of tools listed for callers' credentials.
+    """
     return {**await shelf.load(pin_name(spec, own=True)), **await shelf.load(pin_name(spec, own=False))}
 
 

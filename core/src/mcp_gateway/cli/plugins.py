@@ -1,4 +1,4 @@
-"""`plugins`: what is installed, what the configuration selects, and what is broken."""
+"""`plugins`: installed, selected and faulty plugins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_gateway.providers import EVERYTHING
 
 
 def show_plugins(reading: Reading, *, as_json: bool) -> int:
-    """Print the plugins; the exit code says whether all of them work."""
+    """Print the plugins; return 0 if all of them work."""
     installed = _installed(reading)
     broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in reading.providers.faults]
     left_out = [_origin(origin) for origin in reading.loaded.left_out]
@@ -40,7 +40,10 @@ def _installed(reading: Reading) -> list[dict[str, Any]]:
 
 
 def _selected(reading: Reading) -> set[tuple[str, str]]:
-    """Return kind and name of what the configuration names, as far as it can be read."""
+    """Return kind and name of each plugin that the configuration selects.
+
+    A server file that cannot be read selects none.
+    """
     environment, providers = reading.environment, reading.providers
     chosen = {
         (providers.server_transports.kind, environment.server_transport),

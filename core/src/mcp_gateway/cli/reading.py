@@ -1,4 +1,4 @@
-"""What every command begins with: the environment, and the plugins that may load."""
+"""Command context: environment, plugins and configuration for every command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ _MAX_TOLD = 3
 
 @dataclass(frozen=True)
 class Reading:
-    """The configuration, read step by step as a command asks for it. Every step may raise `ConfigError`.
+    """The configuration, loaded step by step on demand.
+
+    Every step may raise `ConfigError`.
 
     `where` are the variables whose place an option of the command line has taken, of those that say where to listen.
     """
@@ -61,7 +63,7 @@ class Reading:
 
     @cached_property
     def environment(self) -> Environment:
-        """What the core reads of the environment."""
+        """The environment variables of the core."""
         return read_environment(self.environ)
 
     @cached_property
@@ -75,12 +77,12 @@ class Reading:
 
     @cached_property
     def providers(self) -> Providers:
-        """What the plugins offer."""
+        """The providers that the plugins registered."""
         return Providers.of(self.loaded)
 
     @cached_property
     def settings(self) -> Settings:
-        """How the gateway runs."""
+        """The settings of the gateway, with its plugins chosen."""
         settings = read_settings(self.environ, self.providers)
         transport = self.providers.server_transports[settings.environment.server_transport]
         if idle := self.where - transport.options.keys():
@@ -103,7 +105,7 @@ class Reading:
             return ServerFile(warnings=tuple(problems[_MAX_TOLD:]), notices=(*told, *self.source.notices))
 
     def reread(self) -> ServerFile:
-        """Read the file of servers as it is now; the environment stays as it was."""
+        """Read the server file anew, with the environment unchanged."""
         check = self._check_trust if self.source.is_checked else None
         file = read_servers(self.environment, self.environ, self.providers, check)
         return replace(file, notices=self.source.notices)
@@ -115,7 +117,7 @@ class Reading:
 
     @property
     def warnings(self) -> list[str]:
-        """What is strange, but no error."""
+        """Warnings about the configuration that are no errors."""
         file = self.servers
         return [
             *file.notices,
@@ -125,12 +127,12 @@ class Reading:
         ]
 
     def _strange_plugins(self) -> list[str]:
-        """Say which plugins are to be left out that are not there anyway."""
+        """Return warnings of disabled plugins that are not installed."""
         return _unknown("GATEWAY_DISABLED_PLUGINS", plugin_choice(self.environ).disabled, self.loaded)
 
 
 def _unknown(variable: str, names: Collection[str], loaded: Loaded) -> list[str]:
-    """Say which of the plugins that a variable names are not installed."""
+    """Return a message for each named plugin that is not installed."""
     installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
     there = f"installed: {', '.join(sorted(installed)) or 'none'}"
     return [

@@ -1,4 +1,7 @@
-"""`schema`: the JSON Schema of the file of servers, for the plugins that are installed."""
+"""`schema`: the JSON Schema of the server file.
+
+It depends on the installed plugins.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ def show_schema(reading: Reading) -> int:
 
 
 def file_schema(providers: Providers) -> Json:
-    """Return the schema of the file, in its native form and as clients write it."""
+    """Return the JSON Schema of the server file.
+
+    It covers the native format and that of clients.
+    """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Servers behind the MCP Orchestration Gateway",
@@ -70,7 +76,7 @@ def _named(schema: Json, shelf: Shelf[Any], *more: str) -> Json:
 
 
 def _requirements(key: str, shelf: Shelf[Any]) -> list[Json]:
-    """Say for each plugin of a kind which keys it cannot do without."""
+    """Return a conditional schema of required keys for each plugin."""
     return [
         {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": {"required": required}}
         for name, provider in sorted(shelf.providers.items())

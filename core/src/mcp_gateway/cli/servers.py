@@ -15,7 +15,10 @@ from mcp_gateway.states import WRONG, State
 
 
 def show_servers(reading: Reading, *, as_json: bool) -> int:
-    """Ask every server for its tools; print what comes of it. The exit code is 1 if there is one to look after."""
+    """List every server and print its state.
+
+    Returns 1 if any server fails; those that are disabled on purpose do not count.
+    """
     be_quiet(reading)
     say_if_there_are_none(reading)
     return anyio.run(_show, reading, as_json)

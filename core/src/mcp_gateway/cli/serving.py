@@ -36,6 +36,9 @@ def serve(reading: Reading) -> int:
 
 
 def _is_uvloop_usable() -> bool:
-    """Whether the faster event loop is there; it breaks off where a standard stream is closed."""
+    """Whether uvloop is installed and all standard streams are open.
+
+    uvloop aborts where a standard stream is closed.
+    """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return find_spec("uvloop") is not None and all(stream is not None for stream in streams)

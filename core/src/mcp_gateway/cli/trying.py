@@ -1,4 +1,4 @@
-"""`check --connect`: every server is started or connected to, and asked what it offers."""
+"""`check --connect`: a connection and a listing for every server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _MOST = 3
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of trying a server: what it calls itself, its version of the protocol, its tools; or why it failed.
+    """Outcome of trying a server: its implementation and tools, or an error.
+
+    It also holds the protocol version.
 
     `refused` says in a line each what it lists under names of others.
     `suspicious` is what breaks rules of the scanner besides tools, whose pins say that.
@@ -59,7 +61,10 @@ class Trial:
 
 
 def try_all(reading: Reading) -> list[Trial]:
-    """Try every server that is not disabled, a few at a time; return what came of it, in the order of the file."""
+    """Try every enabled server; return the trials in file order.
+
+    A few servers are tried at a time.
+    """
     be_quiet(reading)
     return anyio.run(_try_all, reading.servers.specs, Reservations.of(reading.servers.specs, reading.servers.disabled))
 
@@ -102,7 +107,10 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
 
 
 async def _asked(spec: ServerSpec) -> tuple[Offer, float]:
-    """Ask a server what it offers, in a session of its own; return how long that took, too."""
+    """List a server in a new session; return listing and duration.
+
+    The duration is in seconds.
+    """
     began = anyio.current_time()
     async with (
         open_fitting([spec]) as fitting,

@@ -1,4 +1,7 @@
-"""`tools`, `search` and `call`: what a model would do, through the gateway's own front door."""
+"""`tools`, `search` and `call`: a client of an in-process gateway.
+
+The commands go through the gateway's MCP interface, as a model would.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class Visit:
     patience: float
 
     async def call(self, tool: str, arguments: Json) -> Json:
-        """Call a tool of the gateway; return the result as it is."""
+        """Call a tool of the gateway; return the unmodified result.
+
+        A JSON-RPC error becomes a result with `isError`.
+        """
         try:
             return await self.peer.request("tools/call", {"name": tool, "arguments": arguments})
         except MCPError as error:
@@ -63,7 +69,7 @@ def be_quiet(reading: Reading) -> None:
 
 
 def say_if_there_are_none(reading: Reading) -> None:
-    """Say on standard error why there are no servers, if there are none."""
+    """Print configuration warnings to standard error if there are no servers."""
     if not reading.servers.specs and not reading.servers.disabled:
         for warning in reading.servers.warnings:
             complain(f"warning: {warning}")
@@ -83,7 +89,7 @@ async def _use(reading: Reading, arguments: Namespace) -> int:
 
 @asynccontextmanager
 async def visiting(reading: Reading) -> AsyncIterator[Visit]:
-    """Open a gateway in this process, with a client in front of it."""
+    """Open an in-process gateway with a client connected to it."""
     patience = max((spec.timeout for spec in reading.servers.specs), default=0.0)
     async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
         server = await opened.reception.server()
@@ -194,7 +200,10 @@ def _print_tool(tool: Json) -> None:
 
 
 def _print_reasons(tool: Json) -> None:
-    """Print why a tool was found: its score, and what each term adds to it, where it stands."""
+    """Print a search hit's score and its matching terms.
+
+    Each term comes with its contribution and the fields in which it stands.
+    """
     if "score" in tool:
         show(f"      score {tool['score']:.2f}")
     for match in tool.get("matches", ()):
@@ -202,7 +211,7 @@ def _print_reasons(tool: Json) -> None:
 
 
 def _parameters(schema: Any) -> list[str]:
-    """Return the arguments' names; those that are not required with a question mark."""
+    """Return the argument names; optional ones end with a question mark."""
     if not isinstance(schema, dict) or not isinstance(schema.get("properties"), dict):
         return []
     listed = schema.get("required")
@@ -211,7 +220,7 @@ def _parameters(schema: Any) -> list[str]:
 
 
 def _print_result(result: Json) -> None:
-    """Print a tool's own answer; of a failure of the gateway's only what it says."""
+    """Print a tool's result, or the message of a gateway error."""
     own = result.get("structuredContent")
     if result.get("isError") and isinstance(own, dict) and {"success", "error_code", "error"} <= own.keys():
         complain(str(own["error"]))

@@ -1,1 +1,1 @@
-"""Reading the configuration: text in, settled values with their plugins chosen out."""
+"""Configuration: text in, validated values with chosen plugins out."""

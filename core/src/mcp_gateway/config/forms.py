@@ -1,4 +1,7 @@
-"""The forms that a server file may have: this gateway's own, Claude Desktop's and Cursor's, and VS Code's."""
+"""Formats of the server file: native and those of clients.
+
+The clients are Claude Desktop, Cursor and VS Code.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ CheckFn = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
-    """One server as the file describes it, in the keys of the native form, not yet checked.
+    """One server entry in native keys, not yet validated.
 
     In a client's form (`foreign`) keys that nobody reads are the client's own, and only a warning.
     `unclear` says why it cannot be told how to reach the server.
@@ -80,7 +83,7 @@ def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
 
 
 def _near_miss(document: Mapping[str, Any]) -> str:
-    """Say what stands where the servers are looked for, or near to it."""
+    """Describe the key that looks like a misplaced or misspelled `servers`."""
     for key in document:
         if key in _PLACES:
             return f"; what {key!r} holds is neither"
@@ -195,7 +198,10 @@ def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unclear(keys: Mapping[str, Any]) -> str:
-    """Say why it cannot be told how to reach a server, if it cannot."""
+    """Explain why an entry's transport is ambiguous or missing.
+
+    Empty if it is clear how to reach the server.
+    """
     ways = [key for key in (*_WAYS, "transport", "type") if key in keys]
     if ways == [*_WAYS]:
         return 'it has both "command" and "url"; remove one of them'
@@ -206,7 +212,10 @@ def _unclear(keys: Mapping[str, Any]) -> str:
 
 
 def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:
-    """Settle `transport`: any spelling of it or of `type`, or what `command` and `url` suggest."""
+    """Normalize `transport`, or infer it from `command` or `url`.
+
+    Any spelling of `transport` and of `type` is understood.
+    """
     said = keys.pop("type", None) if "transport" not in keys else keys.get("transport")
     keys.pop("type", None)
     if isinstance(said, str):

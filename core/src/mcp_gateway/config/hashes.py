@@ -1,4 +1,7 @@
-"""Hashes of a server's entry, which tell whether it leads elsewhere, has other credentials, or has changed at all."""
+"""Fingerprints of a server entry.
+
+They tell whether an entry leads elsewhere, has other credentials, or has changed at all.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,18 @@ _ROUNDS = 5000
 
 
 def fingerprint_of(keys: Mapping[str, Any]) -> str:
-    """Hash where an entry leads, so that a stored tool list is not taken for that of another server."""
+    """Hash the endpoint of an entry.
+
+    It keeps a stored listing from being taken for that of another server.
+    """
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
 
 
 def saved_of(keys: Mapping[str, Any]) -> str:
-    """Hash an entry's credentials, so that what a server offers for them is not taken for what it offers for others.
+    """Hash the credentials of an entry.
+
+    It keeps a listing for these credentials from being taken for that of others.
 
     The hash is slow to guess at, for it stands in storage.
     """
@@ -29,5 +37,8 @@ def saved_of(keys: Mapping[str, Any]) -> str:
 
 
 def digest_of(keys: Mapping[str, Any]) -> str:
-    """Hash all of an entry, to tell whether it has changed; it may hold secrets, so it is never printed."""
+    """Hash a whole entry, to detect changes.
+
+    The entry may hold secrets, so the hash is never printed.
+    """
     return sha256(json.dumps(keys, sort_keys=True, default=str).encode()).hexdigest()

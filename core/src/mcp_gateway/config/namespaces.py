@@ -19,12 +19,14 @@ class NamedServer(Protocol):
 
     @property
     def namespace(self) -> str | None:
-        """What begins the names of what it offers; None if nothing does."""
+        """The prefix of its names, or None for none."""
         ...
 
 
 def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> list[str]:
-    """Return warnings of servers whose namespaces some clients cannot tell from this one.
+    """Check that a namespace is unique; return warnings of look-alikes.
+
+    Some clients cannot tell the namespaces of these servers from this one.
 
     Raises:
         ConfigError: another server has the same names.
@@ -50,7 +52,7 @@ def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> lis
 
 
 def configured_namespace(keys: Mapping[str, object]) -> str | None:
-    """Return the namespace of an entry that is not used, as far as it can be read."""
+    """Return the namespace of a disabled entry, if readable."""
     namespace = keys.get("namespace", keys.get("name"))
     return namespace if isinstance(namespace, str) and is_server_name(namespace) else None
 

@@ -1,4 +1,7 @@
-"""Problems in words: one line each, naming the key and never the value."""
+"""Formatting of validation errors, naming the key, never the value.
+
+Each error is one line.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,29 @@ _PLAINER = {"missing": "it is missing", "url_parsing": "it must be a whole URL, 
 
 
 def in_words(error: ValidationError) -> str:
-    """Say what is wrong with which key: `port: Input should be less than or equal to 65535`."""
+    """Format a validation error with its keys.
+
+    For example `port: Input should be less than or equal to 65535`.
+    """
     problems = error.errors(include_input=False, include_url=False)
     return "; ".join(f"{_path(problem['loc'])}{_message(problem['type'], problem['msg'])}" for problem in problems)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for a known word that is near, or that ends with -`word`; else nothing."""
+    """Return `; did you mean 'x'?` for the nearest known word.
+
+    A word that ends with -`word` counts as near. Empty if none is.
+    """
     known = list(known)
     close = get_close_matches(word, known, n=1) or [other for other in known if other.endswith(f"-{word}")]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Return the key's path. A key that is none, but a value in the wrong place, may be a secret."""
+    """Return the path of a key, hiding possible secrets.
+
+    A key that does not look like one may be a value in the wrong place.
+    """
     parts = (str(part) if _KEY.fullmatch(str(part)) else "(a key that is not shown)" for part in location)
     return "".join(f"{part}." for part in parts).removesuffix(".") + (": " if location else "")
 

@@ -20,7 +20,10 @@ from mcp_gateway.providers import Providers, Shelf
 
 
 class ServerEntry(BaseModel):
-    """The keys that the core reads; the rest belongs to the entry's plugins."""
+    """The keys of a server entry that the core reads.
+
+    All others belong to the entry's plugins.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -90,7 +93,9 @@ SWITCHED_OFF = '"enabled" is false'
 
 @dataclass(frozen=True, slots=True)
 class DisabledServer:
-    """A server that is not used, and why: it cannot be as configured, or is not to be (`on_purpose`).
+    """A server that is not used, with the reason.
+
+    Either its entry cannot be used, or it is disabled `on_purpose`.
 
     `namespace` is that of its entry, as far as it can be read; other servers must not have its names.
     """
@@ -136,7 +141,7 @@ def read_servers(
 
 
 class _Reading:
-    """One pass over the entries, collecting what is good and what is not."""
+    """A single pass over the entries that collects servers and problems."""
 
     def __init__(self, environment: Environment, environ: Mapping[str, str], providers: Providers) -> None:
         self._environment = environment
@@ -159,7 +164,10 @@ class _Reading:
             self._refuse(raw, str(error))
 
     def _refuse(self, raw: RawEntry, reason: str) -> None:
-        """Take an entry for wrong; in another program's file it must not keep the other servers from running."""
+        """Reject an entry: an error if native, else disable its server.
+
+        An entry in another program's format must not keep the other servers from running.
+        """
         if raw.foreign:
             self._disable(raw, reason)
         else:
@@ -231,7 +239,7 @@ class _Reading:
         )
 
     def _source(self, provider: Provider[Any, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a provider reads: the entry, and variables of the environment."""
+        """Return the input of a provider's options: entry and environment variables."""
         variables = provider.options.variables()
         return {**keys, **{name: self._environ[name] for name in variables if name in self._environ}}
 
@@ -248,7 +256,7 @@ class _Reading:
     def _check_strangers(
         self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any], readers: Iterable[Provider[Any, Any]]
     ) -> None:
-        """Refuse keys that nobody reads; in a client's form, warn."""
+        """Reject keys that no plugin reads; in a client's format, warn."""
         known = set(ServerEntry.model_fields).union(*(_keys(reader) for reader in readers))
         for key in keys:
             if key in known or key.startswith("x-"):
@@ -281,7 +289,10 @@ class _Reading:
         return set().union(*(_keys(provider) for provider in providers))
 
     def _left_over(self, key: str, entry: ServerEntry) -> bool:
-        """Whether `key` is harmless: a choice of auth that GATEWAY_AUTH_MODE overruled, or no choice at all."""
+        """Whether an unread `key` is harmless.
+
+        It is if `GATEWAY_AUTH_MODE` overruled the entry's auth strategy, or if it selects nothing.
+        """
         overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
         return overruled or key == "auth_header_name"
 

@@ -36,7 +36,10 @@ Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class Environment(Options):
-    """The environment variables that the core reads; the others belong to plugins."""
+    """The environment variables that the core reads.
+
+    All others belong to plugins.
+    """
 
     server_config: Path = Field(
         Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
@@ -138,7 +141,7 @@ _WAITS = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "timeout", "GATEWAY_QUEUE_TIMEOUT": 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the gateway runs, with its plugins chosen and their options settled."""
+    """The settings of the gateway, with chosen plugins and validated options."""
 
     environment: Environment
     server_transport: Bound[ServerTransport]
@@ -208,7 +211,10 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
 
 
 def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
-    """Say which variables look like the gateway's own but are read by nobody, and which waits are very long."""
+    """Return warnings of unknown variables and of very long timeouts.
+
+    Variables count as unknown if they have the gateway's prefix and neither core nor plugins read them.
+    """
     known = set(Environment.keys())
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
         for provider in shelf.providers.values():
@@ -227,7 +233,7 @@ def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[
 
 
 def too_long(key: str, seconds: float | None) -> list[str]:
-    """Say that a wait is so long that it may be meant in milliseconds."""
+    """Return a warning if a timeout looks like milliseconds."""
     if seconds is None or seconds <= _HOUR:
         return []
     return [f"{key}: {seconds:g} seconds are {seconds / _HOUR:.1f} hours; is it meant in milliseconds?"]

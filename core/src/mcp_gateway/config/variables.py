@@ -16,11 +16,16 @@ _OWN = ("GATEWAY_AUTH_TOKEN", "GATEWAY_OAUTH_KEY")
 
 
 class Unset(Exception):
-    """A variable has no value and no default, or is of a kind that only an editor can fill in."""
+    """A variable that cannot be expanded.
+
+    It has no value and no default, or is one that only an editor can fill in.
+    """
 
 
 def expand(value: Any, environ: Mapping[str, str]) -> Any:
-    """Expand every string in `value`, however deep. `$${` stands for a literal `${`.
+    """Expand variables in every string in `value`, recursively.
+
+    `$${` stands for a literal `${`.
 
     Raises:
         Unset: a variable cannot be expanded; the message names it.

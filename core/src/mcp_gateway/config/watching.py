@@ -1,4 +1,7 @@
-"""Watching a file: its content is read again and again, which works in containers and on network drives, too."""
+"""Polling file watcher.
+
+It compares contents, which works in containers and on network drives, too.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import anyio.to_thread
 
 
 async def changes(path: Path, seconds: float) -> AsyncIterator[bool]:
-    """Yield whether a file can be read, whenever its content has changed.
+    """Yield whether a file is readable each time its content changes.
 
     The content must be the same twice: nobody writes it at that moment.
     """
@@ -26,7 +29,7 @@ async def changes(path: Path, seconds: float) -> AsyncIterator[bool]:
 
 
 def _digest(path: Path) -> bytes | None:
-    """Return what tells a content from any other; None if it cannot be read."""
+    """Return the hash of a file's content, or None if unreadable."""
     try:
         return sha256(path.read_bytes()).digest()
     except OSError:

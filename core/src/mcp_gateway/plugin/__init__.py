@@ -1,4 +1,4 @@
-"""Everything that a plugin may import from the gateway, and nothing else."""
+"""The plugin API: all that a plugin may import."""
 
 from mcp_gateway.plugin.addresses import is_link_local
 from mcp_gateway.plugin.errors import (

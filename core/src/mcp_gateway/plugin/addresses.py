@@ -1,4 +1,4 @@
-"""Addresses that only ever lead to the machine or the cloud that one stands in."""
+"""Check for link-local and cloud-metadata addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ _METADATA = frozenset({"fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.
 
 
 def is_link_local(address: str) -> bool:
-    """Whether an IP address is link-local, or one where clouds keep the credentials of their machines.
+    """Whether an IP address is link-local or a cloud's metadata service.
+
+    Clouds serve the credentials of their machines there.
 
     An IPv6 address that stands for an IPv4 one counts as that. What is no address is not.
     """

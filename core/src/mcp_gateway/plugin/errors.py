@@ -29,7 +29,7 @@ class GatewayError(Exception):
 
 
 class ConfigError(GatewayError):
-    """The configuration cannot be used; the message says which key, and why."""
+    """An invalid configuration; the message names key and reason."""
 
     code = "invalid_configuration"
 
@@ -41,24 +41,27 @@ class PluginError(ConfigError):
 
 
 class QueryError(GatewayError):
-    """A ranker cannot make sense of the query that it was given."""
+    """A query that the ranker cannot parse."""
 
     code = "invalid_pattern"
 
 
 class AuthError(GatewayError):
-    """There are no credentials for this call, or the server refused them."""
+    """Missing or rejected credentials."""
 
     code = "unauthorized"
 
 
 class LoginNeeded(AuthError):
-    """A person has to log in before the server can be used. `url` is where, and is shown to people and models."""
+    """A required login; `url` is the login link.
+
+    A person has to log in before the server can be used. The link is shown to people and models.
+    """
 
     code = "login_needed"
 
     def __init__(self, url: str, message: str = "") -> None:
-        """Say where to log in, in words of your own if you like."""
+        """Set the login link, with an optional message."""
         super().__init__(message or f"it needs a login: open {url} in a browser, then try again")
         self.url = url
 
@@ -86,7 +89,10 @@ class NotSent(ServerUnavailable):
 
 
 class ConnectionDropped(ServerUnavailable):
-    """The connection broke while a request was under way; whether it was carried out, nobody knows."""
+    """A connection lost during a request, with unknown outcome.
+
+    The server may or may not have carried the request out.
+    """
 
 
 class ServerTimeout(ServerUnavailable):

@@ -1,4 +1,4 @@
-"""Framing: a message that others have written, as the one line in which pipes and event streams carry it."""
+"""Line framing of JSON for pipes and event streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Halves of characters: text that was cut in the middle of one, as programs in JavaScript do, few can read."""
+"""Replacement of lone UTF-16 surrogate escapes in JSON.
+
+JavaScript emits them when it truncates text in the middle of a character, and few parsers accept them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ _ESCAPE = re.compile(
 
 
 def mended(message: bytes) -> bytes:
-    """Return JSON in which half of a surrogate pair is U+FFFD, as everywhere where text is decoded.
+    """Replace lone surrogate escapes in JSON by U+FFFD.
+
+    Decoders of text do the same everywhere.
 
     JSON without such halves comes back as the same object.
     """

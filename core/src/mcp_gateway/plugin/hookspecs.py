@@ -1,4 +1,6 @@
-"""The five hooks. Each is called once, at start-up, and never on the path of a call.
+"""Hook specifications: five hooks, each called once at start-up.
+
+No hook is ever called on the path of a request.
 
 Hooks are plain functions: they describe, and touch no network, file or event loop.
 What they yield builds objects whose methods are async.
@@ -27,7 +29,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def mcp_gateway_client_transports() -> Iterable[Provider[Any, ClientTransport]]:
-    """Offer ways to reach a downstream server, selected by its `transport` key."""
+    """Yield client transports, selected by a server's `transport` key."""
     raise NotImplementedError
 
 
@@ -45,7 +47,7 @@ def mcp_gateway_auth_strategies() -> Iterable[Provider[Any, AuthStrategy]]:
 
 @hookspec
 def mcp_gateway_rankers() -> Iterable[Provider[Any, Ranker]]:
-    """Offer ways to search, selected by `GATEWAY_RANKER` or by the `ranker` of one search."""
+    """Yield rankers, selected by `GATEWAY_RANKER` or a search's `ranker`."""
     raise NotImplementedError
 
 

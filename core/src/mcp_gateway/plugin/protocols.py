@@ -1,4 +1,4 @@
-"""What a plugin's products must be able to do. Structural: there is nothing to inherit."""
+"""Protocols of plugin products; structural, without inheritance."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class ClientTransport(Protocol):
 
     @property
     def carries_credentials(self) -> bool:
-        """Whether credentials make a difference; if not, all callers share one session."""
+        """Whether credentials make a difference to the server.
+
+        If not, all callers share one session.
+        """
         ...
 
     def connect(self, credentials: Credentials) -> Transport:
-        """Return an unopened transport of the MCP SDK; every session opens one of its own.
+        """Return an unopened SDK transport, a new one per session.
 
         Entering it may raise `ServerUnavailable` or any other exception: the gateway
         says which server it was. A request that cannot be delivered is best answered
@@ -52,10 +55,15 @@ class ServerTransport(Protocol):
 
 @runtime_checkable
 class Reception(Protocol):
-    """What stands in for the gateway's server until that is there: it needs the whole MCP SDK, which takes a while."""
+    """Placeholder for the MCP server while the SDK loads.
+
+    Loading the whole MCP SDK takes a while.
+    """
 
     def greet(self, message: bytes) -> bytes | None:
-        """Return the answer to the very first message of the only client, or None: only the server can answer it.
+        """Return the response to a single client's first message.
+
+        None means that only the server can answer the message.
 
         The server must get the message all the same; what it answers is dropped, as the
         client has its answer.
@@ -69,7 +77,10 @@ class Reception(Protocol):
 
 @runtime_checkable
 class EarlyTransport(ServerTransport, Protocol):
-    """A server transport for a single client that can answer its greeting before the server is there. Optional."""
+    """Optional: a server transport with an early handshake.
+
+    It serves a single client and can answer its handshake before the MCP server is loaded.
+    """
 
     async def serve_early(self, reception: Reception, *, ready: Callable[[str], None]) -> None:
         """Do as `serve` does, with the server that `reception` will have."""
@@ -78,13 +89,17 @@ class EarlyTransport(ServerTransport, Protocol):
 
 @runtime_checkable
 class DirectWire(Protocol):
-    """What the write stream of a client transport's session may be besides: a wire for plain requests, past the SDK.
+    """Optional: a client transport's write stream that sends raw requests.
+
+    Such requests bypass the MCP SDK.
 
     It saves most of what a call costs. Without it everything works as well.
     """
 
     async def exchange(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
-        """Send a JSON-RPC request; return the response with the same id, both as bytes of JSON.
+        """Send a raw JSON-RPC request; return the raw response.
+
+        Both are JSON as bytes, with the same id.
 
         `headers` say over HTTP what a request of its era says in headers. Messages that
         come before the response go the usual way, with `request_id` in their metadata
@@ -103,7 +118,10 @@ class DirectWire(Protocol):
 
 @runtime_checkable
 class PromptWire(Protocol):
-    """What a `DirectWire` may be besides: one that sends at once and calls back, so that a request needs no task."""
+    """Optional: raw requests that are sent at once, with a callback.
+
+    Such a request needs no task.
+    """
 
     def send_now(
         self,
@@ -113,7 +131,9 @@ class PromptWire(Protocol):
         seconds: float,
         done: Callable[[bytes | Exception], None],
     ) -> Callable[[], None] | None:
-        """Send a request as `exchange` does, if nothing has to be waited for first; return what gives it up.
+        """Send a raw request without awaiting; return its cancel function.
+
+        It does what `request_raw` does, if nothing has to be awaited first.
 
         None means that nothing was sent. `done` hears the response or one of the errors of `exchange`,
         later and once, and nothing any more once the request was given up: so it is after `seconds`.
@@ -123,10 +143,15 @@ class PromptWire(Protocol):
 
 @runtime_checkable
 class PromptAnswer(Protocol):
-    """What `DirectServer.answer` returns may be besides: an answer that can be had without a task."""
+    """Optional: a raw dispatch that can run without a task.
+
+    It is what `SupportsRawDispatch.dispatch_raw` returns.
+    """
 
     def begin(self, done: Callable[[DirectAnswer], None]) -> bool:
-        """Begin at once; False means that nothing was done: then it must be awaited.
+        """Start at once, or return False without effect.
+
+        After False it must be awaited.
 
         `done` hears the answer later and once, and nothing any more once it was given up.
         """
@@ -139,12 +164,17 @@ class PromptAnswer(Protocol):
 
 @runtime_checkable
 class DirectServer(Protocol):
-    """What the gateway's server is besides, for server transports that want to be fast."""
+    """Optional: dispatch of raw JSON-RPC messages without the SDK.
+
+    For server transports that want to be fast.
+    """
 
     def answer(
         self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
     ) -> Awaitable[DirectAnswer] | None:
-        """Return what will answer a JSON-RPC message, or None: then it must go to the server in the usual way.
+        """Return an awaitable response to a raw message, or None.
+
+        None means that the message must go through the MCP SDK.
 
         `headers` are those of its HTTP request, in lower case, none of them twice; None
         means that it came from the only client there is. `principal` is who has sent it, if
@@ -157,7 +187,7 @@ class DirectServer(Protocol):
 
 @runtime_checkable
 class OneClient(Protocol):
-    """What a server transport may be besides: one that serves a single client, which greets at once.
+    """Optional: a server transport for one client, which initializes at once.
 
     The gateway then waits a moment for the client before it greets the servers, so that
     they hear what it can do.
@@ -186,7 +216,7 @@ class AuthStrategy(Protocol):
 
 @runtime_checkable
 class SharedAuth(AuthStrategy, Protocol):
-    """A strategy whose credentials are the gateway's own, whoever the caller is. Optional.
+    """Optional: a strategy with the same credentials for every caller.
 
     What a server offers for credentials that not all callers have is shown to those only
     who have them. So the gateway compares a caller's with an anonymous one's, at every search
@@ -201,10 +231,16 @@ class SharedAuth(AuthStrategy, Protocol):
 
 @runtime_checkable
 class RenewableAuth(AuthStrategy, Protocol):
-    """A strategy whose credentials may be refused though they looked good, and then replaced. Optional."""
+    """Optional: a strategy that can refresh rejected credentials.
+
+    They looked valid before the server rejected them.
+    """
 
     async def refused(self, credentials: Credentials) -> bool:
-        """Take note that the server refused these credentials (HTTP 401); say whether there are others now."""
+        """Refresh credentials that the server rejected; return whether that succeeded.
+
+        The server answered with HTTP 401.
+        """
         ...
 
 
@@ -213,7 +249,7 @@ class InteractiveAuth(AuthStrategy, Protocol):
     """A strategy with which a person can log in. Optional."""
 
     async def login(self, show: Callable[[str], None]) -> None:
-        """Call `show` with the link by which a person logs in; return once somebody has.
+        """Call `show` with the login link and await the login.
 
         Raises:
             AuthError: it cannot be logged in to in this way.
@@ -227,7 +263,9 @@ class RankerIndex(Protocol):
     """An immutable index over the documents that it was built from."""
 
     async def search(self, query: Query) -> Hits:
-        """Return the best hits, best first, ties by id; documents that do not match are left out.
+        """Return the best hits in descending order, ties by id.
+
+        Documents that do not match are left out.
 
         Raises:
             QueryError: the query is malformed for this ranker.
@@ -250,10 +288,13 @@ class Ranker(Protocol):
 
 @runtime_checkable
 class RefreshableIndex(RankerIndex, Protocol):
-    """An index that can be brought up to date server by server. Optional: others are built anew."""
+    """Optional: an index with incremental updates per server.
+
+    Other indexes are rebuilt.
+    """
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
-        """Return an index in which the documents of the servers in `changed` are replaced by those given.
+        """Return an index with the documents of `changed` servers replaced.
 
         None are given for a server that is gone, and a server may be new. This index
         itself does not change, and the new one answers as one that was built anew.
@@ -263,30 +304,40 @@ class RefreshableIndex(RankerIndex, Protocol):
 
 @runtime_checkable
 class SlowRanker(Ranker, Protocol):
-    """A ranker whose `build` or `refresh` may take longer than a search can wait. Optional.
+    """Optional: a ranker with builds too slow for a search.
+
+    A build is a `build` or a `refresh`.
 
     The gateway then builds in the background and searches what `build_meanwhile` returns
     until that is done. What `build` returns is complete, as ever.
     """
 
     async def build_meanwhile(self, documents: Sequence[Document]) -> RankerIndex:
-        """Return within a moment an index of the same documents that answers as well as it can."""
+        """Return a quick interim index of the documents.
+
+        It takes a moment only, and answers as well as it can.
+        """
         ...
 
 
 @runtime_checkable
 class StorageBackend(Protocol):
-    """A flat map of bytes with optional expiry. Keys are text, values are opaque.
+    """A flat key-value store with optional expiry.
+
+    Keys are text, values are opaque bytes.
 
     Every method may raise `StorageError`, and gives up within a few seconds.
     """
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value of `key`, or None if there is none or it has expired."""
+        """Return the value of `key`, or None if missing or expired."""
         ...
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
-        """Set `key`, replacing value and expiry; `ttl` is in seconds, None keeps it for good."""
+        """Set the value and expiry of `key`.
+
+        `ttl` is in seconds; None means no expiry.
+        """
         ...
 
     async def delete(self, key: str) -> bool:
@@ -294,19 +345,26 @@ class StorageBackend(Protocol):
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[str]:
-        """Iterate over every live key that starts with `prefix`, each once, in no set order."""
+        """Yield every live key that starts with `prefix`.
+
+        Each key comes once; the order is undefined.
+        """
         ...
 
 
 @runtime_checkable
 class LeasingStorage(StorageBackend, Protocol):
-    """A storage backend that several gateways share and that can lend a key to one of them. Optional.
+    """Optional: shared storage with leases.
+
+    It can lease a key to one of the gateways that share it.
 
     The gateways then ask each server once, not each of them; without it they all ask.
     """
 
     async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
-        """Give `key` to `holder` for `ttl` seconds, unless another has it; return who has it now.
+        """Lease `key` to `holder`, unless leased; return the current holder.
+
+        The lease expires after `ttl` seconds.
 
         One step for all who share the storage. Whoever has the key already keeps it for
         `ttl` seconds from now. Nobody else sets the key, and what has expired is free.
@@ -314,23 +372,33 @@ class LeasingStorage(StorageBackend, Protocol):
         ...
 
     async def release(self, key: str, holder: bytes) -> bool:
-        """Give `key` back if `holder` still has it, in one step; say whether it had."""
+        """Release the lease if `holder` has it; return whether it did.
+
+        The operation is atomic.
+        """
         ...
 
 
 @runtime_checkable
 class AnnouncingStorage(StorageBackend, Protocol):
-    """A storage backend that several gateways share and that carries messages between them. Optional.
+    """Optional: shared storage with publish/subscribe.
+
+    It carries messages between the gateways that share it.
 
     The gateways then hear at once what one of them learned; without it, when what they know has expired.
     """
 
     async def announce(self, channel: str, message: bytes) -> None:
-        """Send a message to all who listen to `channel` now, the sender among them. It may be lost."""
+        """Publish a message to all current subscribers, the sender included.
+
+        The message may be lost.
+        """
         ...
 
     def announcements(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Listen to `channel`: every message that is sent while the context is entered, in order.
+        """Subscribe to `channel` while the context is open.
+
+        Every message that is sent in this time comes, in order.
 
         The iteration has no end. It raises `StorageError` as soon as a message may have
         been lost, a lost connection say: the gateway then enters a new one, and looks

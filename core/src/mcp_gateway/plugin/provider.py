@@ -1,4 +1,4 @@
-"""A provider is a plugin's offer: a name, the options it reads, and how to build the product."""
+"""Providers: the name, options and factory of a plugin's product."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class Options(BaseModel):
-    """Base of a provider's options. Frozen; keys of other owners are ignored.
+    """Base of a provider's options: frozen, ignoring unknown keys.
+
+    Keys of other owners are in the same source.
 
     A field reads the key that its alias names: an environment variable for server
     transports, rankers and storage backends, a key of the server's entry for client
@@ -31,7 +33,10 @@ class Options(BaseModel):
 
     @classmethod
     def variables(cls) -> frozenset[str]:
-        """Return those of the keys that are environment variables whatever the provider is."""
+        """Return the keys that are always environment variables.
+
+        They are that whatever the provider is.
+        """
         return frozenset(key for key in cls.keys() if key.startswith("GATEWAY_"))  # noqa: SIM118  # a method of ours
 
 
@@ -42,7 +47,9 @@ ProductT_co = TypeVar("ProductT_co", covariant=True)
 
 @dataclass(frozen=True)
 class Bound(Generic[ProductT_co]):
-    """A provider with its options settled: nothing left to do but `async with bound.open() as product`.
+    """A provider with validated options, ready to open.
+
+    Use it as `async with bound.open() as product`.
 
     `open_with` is there if the provider wants to know its surroundings; `opened` uses it then.
     `obstacle` says what keeps it from working here, if the provider can tell that beforehand;
@@ -56,13 +63,13 @@ class Bound(Generic[ProductT_co]):
     caution: Callable[[], str | None] | None = None
 
     def opened(self, surroundings: Surroundings) -> AbstractAsyncContextManager[ProductT_co]:
-        """Return the product, unopened, with what is around it if it wants that."""
+        """Return the unopened product, with context if the provider takes one."""
         return self.open() if self.open_with is None else self.open_with(surroundings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider(Generic[OptionsT, ProductT]):
-    """What a hook yields.
+    """A named factory of one plugin product, yielded by a hook.
 
     `name` is what the configuration says to select it, `summary` one line for people.
     `build` takes validated options and returns an async context manager of the

@@ -1,4 +1,4 @@
-"""What is around a ranker: the other rankers, to stack on, and storage, to keep things in."""
+"""Context of a ranker: the other rankers and a storage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a ranker may use of the gateway.
+    """Resources of the gateway for a ranker.
 
     `storage` is a part of the gateway's own storage in which no other plugin writes;
     what is in it may vanish at any time, and every method may raise `StorageError`.
@@ -32,7 +32,9 @@ class Surroundings:
 
     @asynccontextmanager
     async def ranker(self, name: str) -> AsyncIterator[Ranker]:
-        """Open another ranker for the caller alone, and close it with the block.
+        """Open another ranker for the duration of the block.
+
+        Only the caller uses this instance.
 
         Raises:
             PluginError: there is none of that name; a ranker that stacks this one is none, either.
@@ -64,7 +66,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class _Drawer:
-    """A storage backend in this process; each value with the time of the monotonic clock at which it expires."""
+    """A storage backend in memory, with expiry on the monotonic clock."""
 
     _items: dict[str, tuple[bytes, float]] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Plain values that cross the border between the core and its plugins."""
+"""Values that core and plugins exchange."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 
 class Principal(NamedTuple):
-    """Who somebody is: the authorization server that says so, and the name by which it knows them (`iss` and `sub`)."""
+    """An authenticated user: issuer and subject.
+
+    These are the claims `iss` and `sub` of the authorization server.
+    """
 
     issuer: str
     subject: str
@@ -17,7 +20,7 @@ class Principal(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who is asking: the headers of the client's request, and the call's own override.
+    """The sender of a request: HTTP headers, capabilities, optional `auth_header`.
 
     Header names are lower case. Over stdio there are no headers. `override` is the
     `auth_header` argument of `call_remote_tool`. Neither is ever printed. `client` is
@@ -39,7 +42,10 @@ ANONYMOUS = Caller()
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Headers to send downstream. Calls with equal credentials may share one session."""
+    """Headers to send to a server.
+
+    Calls with equal credentials may share a session.
+    """
 
     pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -56,7 +62,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One property of a tool's input schema: its name, and its description and enum values as text."""
+    """One property of an input schema, as text.
+
+    It has the name, and the description and enum values.
+    """
 
     name: str
     text: str = ""
@@ -64,7 +73,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One tool as a ranker sees it. `id` is its full name, `server__tool`; missing text is empty."""
+    """One tool as a search document; `id` is its full name.
+
+    The full name is `server__tool`; missing text is empty.
+    """
 
     id: str
     server: str
@@ -80,7 +92,7 @@ Label = Literal["strong", "weak", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is searched for.
+    """A search query.
 
     `text` is what the model wrote, at most 200 characters; `limit` is how many hits
     to return at the most, 1 or more. `servers`, unless it is empty, names the only
@@ -96,7 +108,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One reason for a hit: what matched, in which fields, and how much that adds to the score.
+    """One reason for a hit: a term, its fields and score.
+
+    The score is the match's contribution to that of the hit.
 
     `term` and `fields` are for people, in the ranker's own words; `score` is on the scale of the hit's.
     """
@@ -108,7 +122,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A document's id and its score: finite, higher is better, comparable within one search only.
+    """A matching document's id and score.
+
+    The score is finite; higher is better; scores are comparable within one search only.
 
     `matches` are the reasons, the weightiest first, if the query asks for them.
     """
@@ -120,7 +136,9 @@ class Hit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hits:
-    """The answer to a query: the best hits, best first, and how many documents match in all.
+    """Search results: the best hits in order, and the total.
+
+    The total is how many documents match.
 
     `label` says how well the best hit fits, None if the ranker does not know. `hints` are
     lines for the model and for people: a part of the index that is missing, say. `filtered` is
@@ -136,7 +154,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class DirectAnswer:
-    """A JSON-RPC response as bytes, and the code of the error in it, if it is one.
+    """A JSON-RPC response as bytes, with its error code, if any.
 
     `streamed` says that a client over HTTP expects it as an event of a stream.
     """
@@ -147,7 +165,7 @@ class DirectAnswer:
 
 
 class TransportFault(IntEnum):
-    """The JSON-RPC error codes by which a client transport reports failures of its own.
+    """JSON-RPC error codes for failures of a client transport.
 
     A transport answers a request that it could not deliver with a JSON-RPC error of
     one of these codes, so that one failed request does not end the session. The error's

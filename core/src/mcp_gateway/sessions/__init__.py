@@ -1,1 +1,4 @@
-"""Downstream sessions: opened once, held by a task of their own, and lent to callers."""
+"""Sessions with servers: opened once, shared by callers.
+
+Each is owned by a task.
+"""

@@ -1,4 +1,4 @@
-"""The audience of a session: the clients for whom it works, and which of them a message of the server's is for."""
+"""Routing of server-initiated messages to the clients of a session."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _ignored(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that 
 
 @dataclass(slots=True, eq=False)
 class Audience:
-    """Who uses a session.
+    """Router of server messages to the clients of a session.
 
     A transport may say to which request a message of the server's belongs; streams of a
     process say nothing. Then it is for the one client that has a request under way, or
@@ -82,13 +82,16 @@ class Audience:
         self.clients.add(client)
 
     def left(self, client: str) -> None:
-        """Forget a client that has left, and take back what it was asked beside its requests."""
+        """Remove a client that has left.
+
+        Server requests that it got beside its requests are cancelled.
+        """
         if client in self.clients:
             self.clients.discard(client)
             self.close()
 
     def close(self) -> None:
-        """Take back the questions that belong to no request: nobody will answer them."""
+        """Cancel the server requests that are related to no request."""
         for question in self._questions:
             question.cancel()
 
@@ -107,12 +110,12 @@ class Audience:
         self._exchanges[request_id] = exchange
 
     def leave(self, request_id: str | int) -> None:
-        """Forget an exchange that is over, if it was noted at all."""
+        """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
             exchange.take_back()
 
     async def notified(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
-        """Pass a notification of the server's on to the client that it is for."""
+        """Handle a notification: forward it to the right client."""
         told = dict(params or {})
         exchange = self._reported(told) if method == "notifications/progress" else self._exchange(context)
         way = None if exchange or method == "notifications/progress" else self._only_client()
@@ -126,7 +129,7 @@ class Audience:
                 await way.notify(method, told)
 
     async def asked(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
-        """Put a question of the server's to the client that it is for.
+        """Handle a server request: forward it to the right client.
 
         Raises:
             MCPError: none of the clients can be asked, or the answer was an error.
@@ -150,12 +153,18 @@ class Audience:
         )
 
     def _can_be_asked_beside(self, exchange: Exchange) -> bool:
-        """Whether a question that only seems to belong to a request may outlive it: its client is still there."""
+        """Whether a server request may outlive its related request.
+
+        It may if the client can be reached beside its requests; the relation is then only a guess.
+        """
         way = self.way_to(str(exchange.client))
         return way is not None and way.ask is not None
 
     def _reported(self, params: Json) -> Exchange | None:
-        """Return the exchange whose progress is reported: its request's id was the token."""
+        """Return the in-flight request of a progress notification.
+
+        The request's id is the progress token.
+        """
         token = params.get("progressToken")
         if isinstance(token, str) and token.isdecimal():
             token = int(token)
@@ -172,13 +181,16 @@ class Audience:
         return under_way[-1] if one_person else None
 
     def _only_client(self) -> Interaction | None:
-        """Return the way to the only client that has used the session; none while others' requests are under way."""
+        """Return the channel to the session's only client.
+
+        None if there are several or none.
+        """
         if len(self.clients) != 1:
             return None
         return self.way_to(next(iter(self.clients)))
 
 
 def _request_of(context: Context) -> str | int | None:
-    """Return the request to which a message belongs, if the transport said so."""
+    """Return the related request id, if the transport knows it."""
     metadata = context.message_metadata
     return metadata.related_request_id if isinstance(metadata, ServerMessageMetadata) else None

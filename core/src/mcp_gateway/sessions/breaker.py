@@ -1,4 +1,7 @@
-"""A breaker: after failures in a row a server is cut off, and whoever wants it hears at once since when and why."""
+"""Circuit breaker: requests to a failing server fail fast.
+
+It opens after several failures in a row; the error says since when the server is down and why.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ SPACING_SECONDS = 0.5
 
 
 class CutOff(ServerUnavailable):
-    """The server did not answer several times; it was not even tried."""
+    """An open circuit: the server was not tried.
+
+    It has failed several times in a row.
+    """
 
 
 def _ignored(_: Breaker) -> None:
@@ -30,7 +36,9 @@ def _ignored(_: Breaker) -> None:
 
 @dataclass(slots=True, eq=False)
 class Breaker:
-    """Counts the failures of one server to be reached and to answer; one answer is enough to forget them.
+    """Circuit breaker of one server; one answer resets its failures.
+
+    Counted are failures to reach the server and failures to answer.
 
     `on_trouble` is called at the first failure, `on_open` when the server is cut off. `next_try` is when it
     is tried again, on the event loop's clock. A `retired` one is for a server that is configured no more.
@@ -56,7 +64,9 @@ class Breaker:
         return self.spec.name
 
     def check(self, *, trial: bool = False) -> None:
-        """Refuse to use a server that is cut off; a `trial` may, but not at once after the last failure.
+        """Raise `CircuitOpen` if the circuit is open.
+
+        A `trial` may pass, but not immediately after the last failure.
 
         Raises:
             CutOff: it is cut off.
@@ -66,7 +76,7 @@ class Breaker:
             raise CutOff(self._in_words())
 
     def failed(self, error: GatewayError) -> None:
-        """Take note that the server could not be reached, or ended by itself."""
+        """Record that the server was unreachable or ended by itself."""
         if self.retired:
             return
         self.failures += 1
@@ -83,7 +93,9 @@ class Breaker:
             self.on_open(self)
 
     def unanswered(self, error: GatewayError) -> None:
-        """Take note that the server did not answer a request; further ones count only if it is tried on purpose.
+        """Record an unanswered request, if it is the first failure.
+
+        Further ones count only when a health probe records them.
 
         One slow tool that is called often does not cut off all the others.
         """
@@ -109,7 +121,10 @@ class Breaker:
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of all servers, as far as `is_current` knows them. `on_trouble` and `on_open` are those of each."""
+    """Circuit breakers of all servers.
+
+    Only servers that `is_current` confirms get one; `on_trouble` and `on_open` are passed to each.
+    """
 
     states: States = field(default_factory=States, repr=False)
     on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
@@ -118,7 +133,7 @@ class Breakers:
     _made: dict[ServerSpec, Breaker] = field(default_factory=dict, repr=False)
 
     def of(self, spec: ServerSpec) -> Breaker:
-        """Return a server's breaker; a retired one if it is not configured so any more."""
+        """Return a server's circuit breaker; retired if no longer configured."""
         if (breaker := self._made.get(spec)) is not None:
             return breaker
         if not self.is_current(spec):

@@ -1,4 +1,7 @@
-"""Deadlines of requests that have the same time: they end in the order in which they begin, so one timer will do."""
+"""Deadline queue for requests with one common timeout.
+
+They expire in the order in which they begin, so one timer is enough.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, eq=False)
 class Deadlines:
-    """Calls back for each request that is still under way after so many seconds."""
+    """Queue that calls back for each request older than `seconds`."""
 
     seconds: float
     _ends: dict[int, tuple[float, Callable[[], None]]] = field(default_factory=dict)

@@ -1,4 +1,7 @@
-"""Sending a request past the SDK, on the bytes of the session's own wire: in a task, or without one."""
+"""Raw `tools/call` requests on a session, bypassing the SDK.
+
+They run in a task, or without one.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ HeardFn = Callable[[bytes | Awaitable[bytes]], None]
 
 @dataclass(slots=True, eq=False)
 class _Entered:
-    """A `tools/call` that counts among those under way: what is sent, and what passes meanwhile."""
+    """A `tools/call` in progress that is counted by admission control.
+
+    It holds the message and what passes during the request.
+    """
 
     keeper: Keeper
     peer: Peer
@@ -69,7 +75,7 @@ class _Entered:
         return response
 
     async def give_up(self) -> None:
-        """Tell the server that nobody waits for an answer any more."""
+        """Cancel the request at the server."""
         if self.keeper.peer is not None:
             with anyio.move_on_after(_CANCEL_SECONDS, shield=True):
                 await self.keeper.peer.give_up(self.request_id)
@@ -84,7 +90,10 @@ class Sending:
     _give_up: Callable[[], None] | None = None
 
     def begin(self) -> bool:
-        """Send it; say whether that could be done without waiting for anything."""
+        """Send the request without awaiting; return success.
+
+        Nothing is sent if something had to be awaited.
+        """
         entered, prompt = self._entered, self._entered.peer.prompt
         if prompt is None:
             return False
@@ -122,7 +131,7 @@ class Sending:
 
 
 def sending(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: str, heard: HeardFn) -> Sending | None:
-    """Send a `tools/call` at once, if nothing has to be waited for; else return None, and nothing has happened.
+    """Send a `tools/call` without awaiting, or return None without effect.
 
     `params` is JSON, `headers` are for a modern server over HTTP, `client` is who sent it.
     """
@@ -137,7 +146,9 @@ def sending(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: s
 
 
 async def exchanged(keeper: Keeper, params: bytes, headers: Mapping[str, str], client: str) -> bytes:
-    """Send a `tools/call`; return the response as it came. The parameters are those of `sending`.
+    """Send a `tools/call`; return the raw response.
+
+    The parameters are those of `start_raw_call`.
 
     Raises:
         Overloaded: too many calls are under way.

@@ -1,4 +1,4 @@
-"""An exchange: one request under way on a session, and what passes between its client and the server meanwhile."""
+"""An in-flight request and its back-channel to the client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _DELIVERY_SECONDS = 5.0
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A client's request, from its sending to its answer. `client` is who sent it, None for the gateway itself."""
+    """A client's request in flight.
+
+    `client` is the sender, None for the gateway itself.
+    """
 
     client: str | None = None
     interaction: Interaction = ALONE
@@ -60,7 +63,10 @@ class Exchange:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Be under way inside: an answer never overtakes a notification, and no question outlives its request."""
+        """Keep the request in flight during the block.
+
+        A response never overtakes a notification, and no server request outlives the request.
+        """
         try:
             yield
             await self.delivered()
@@ -88,7 +94,10 @@ class Exchange:
 async def put(
     interaction: Interaction, method: str, params: Json, seconds: float, open_questions: set[anyio.CancelScope]
 ) -> Json:
-    """Ask a client, and wait for its answer for so many seconds, or until the question is taken back."""
+    """Send a server request to the client; return its response.
+
+    It waits at most `seconds`, or until the request is cancelled.
+    """
     if interaction.ask is None:
         raise MCPError(types.INVALID_REQUEST, f"the client cannot be asked for {method} at this moment")
     with anyio.CancelScope(deadline=anyio.current_time() + seconds) as question:

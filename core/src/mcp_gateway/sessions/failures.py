@@ -1,4 +1,4 @@
-"""Failures of a session in words: what went wrong with which server, and what to do."""
+"""Errors of sessions: the cause, the server and the remedy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Rejected(ServerUnavailable):
 
 
 class Refused(AuthError):
-    """The server refused the credentials; `status` is that of its HTTP answer."""
+    """Rejected credentials; `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         """Say what happened."""
@@ -61,7 +61,7 @@ class RateLimited(AskedToWait, Rejected):
 
 
 class NoLongerConfigured(ServerUnavailable):
-    """The file of servers has changed: the server as it was meant is not there any more."""
+    """A server that was removed or changed in the configuration."""
 
     def __init__(self, server: str) -> None:
         """Name the server."""
@@ -69,7 +69,9 @@ class NoLongerConfigured(ServerUnavailable):
 
 
 def as_failure(server: str, error: BaseException) -> GatewayError:
-    """Turn what ended or prevented a session into an error that names the server.
+    """Convert an exception of a session into a gateway error.
+
+    The exception ended the session or prevented it; the error names the server.
 
     Transports may add notes to the exceptions that pass through them, such as the last
     lines that a process wrote to its standard error; they are kept.
@@ -91,7 +93,10 @@ def as_failure(server: str, error: BaseException) -> GatewayError:
 
 
 def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
-    """Turn an answer that the transport made in the server's place into an error; None if it is the server's own."""
+    """Convert a transport's error response into a gateway error.
+
+    None if the error is the server's.
+    """
     match error.code:
         case types.CONNECTION_CLOSED:
             return ConnectionDropped(f"server {server!r} closed the connection{notes}{NOBODY_KNOWS}")
@@ -123,14 +128,20 @@ def _status_of(error: MCPError) -> int | None:
 
 
 def _before_the_first_request(failure: GatewayError | None) -> GatewayError | None:
-    """Say less of a failure while a session is opened: no request can have been carried out."""
+    """Drop the unknown-outcome warning while a session is opened.
+
+    No request can have been carried out then.
+    """
     if isinstance(failure, NotSent | ConnectionDropped):
         return ServerUnavailable(str(failure).removesuffix(NOBODY_KNOWS))
     return failure
 
 
 def _unreached(said: str, data: object, notes: str) -> ServerUnavailable:
-    """Tell apart what was not sent, what got no answer, and what the server has refused."""
+    """Distinguish requests that were unsent, unanswered or rejected.
+
+    The transport's error data tells which.
+    """
     known = data if isinstance(data, dict) else {}
     status, wait = known.get("status"), known.get("retryAfter")
     if known.get("sent") is False:

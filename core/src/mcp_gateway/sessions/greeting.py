@@ -1,4 +1,4 @@
-"""Greeting a server: finding out its era, and telling it who we are."""
+"""Handshake with a server: era detection and `initialize`."""
 
 from __future__ import annotations
 
@@ -63,14 +63,20 @@ async def _discovered(peer: Peer) -> Json:
 
 
 def _wants_modern(error: MCPError) -> bool:
-    """Whether a server refused our version and named it as one that it speaks: then it is to be asked once more."""
+    """Whether an error names our modern version as supported.
+
+    The server then gets the request once more.
+    """
     supported = error.error.data.get("supported") if isinstance(error.error.data, dict) else None
     named = isinstance(supported, list) and LATEST_MODERN_VERSION in supported
     return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
 
 
 async def _initialize_beside(peer: Peer, refused: anyio.Event) -> MCPError | None:
-    """Shake hands; if that fails, wait for `server/discover`, which cancels this if it succeeds."""
+    """Send `initialize`; on failure wait for `server/discover`.
+
+    A successful `server/discover` cancels this call.
+    """
     try:
         await _initialize(peer)
     except MCPError as error:

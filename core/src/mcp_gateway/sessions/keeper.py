@@ -1,4 +1,4 @@
-"""A keeper: the one task that opens a session, holds it until it is over, and closes it."""
+"""A session and the task that opens, owns and closes it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ _LAST_WORDS_SECONDS = 0.5
 
 @dataclass(slots=True, eq=False)
 class Keeper:
-    """Holds one session. Its cancel scopes are left by the task that entered them: only `keep` does either.
+    """A session with a server, owned by the task in `keep`.
+
+    Only that task enters and leaves its cancel scopes.
 
     `idle` is how many seconds it may go unused, or infinity; with `attended`, only once its clients have
     left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `on_lost` when the
@@ -86,7 +88,7 @@ class Keeper:
         self.deadlines = Deadlines(self.timeout)
 
     def stop(self) -> None:
-        """End the session within `CLOSE_SECONDS`; at once if it is not open yet."""
+        """Close the session within `CLOSE_SECONDS`; immediately if not open yet."""
         self._stopping = True
         self.audience.close()
         self._over.set()
@@ -94,14 +96,14 @@ class Keeper:
 
     @property
     def too_slow(self) -> str:
-        """What to say when the server has not answered in time."""
+        """The error message for a server timeout."""
         return (
             f"server {self.server!r} gave no answer within {self.timeout:g} s; "
             'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
         )
 
     async def last_words(self, failure: ServerUnavailable) -> ServerUnavailable:
-        """Return what is known of a request's failure, which is more than its sender saw if the session has ended."""
+        """Add the reason of a closed session to a request's error."""
         if isinstance(failure, ConnectionDropped):
             with anyio.move_on_after(_LAST_WORDS_SECONDS):
                 await self.gone.wait()
@@ -113,7 +115,7 @@ class Keeper:
         return ConnectionDropped(said if said.endswith(NOBODY_KNOWS) else f"{said}{NOBODY_KNOWS}")
 
     async def keep(self) -> None:
-        """Open the session, trying again if that may help; hold it; close it."""
+        """Open the session, with retries, keep it open, and close it."""
         deadline = anyio.current_time() + self.timeout
         try:
             for attempt in range(self.max_retries + 1):
@@ -137,7 +139,10 @@ class Keeper:
             self.gone.set()
 
     def _count(self, error: GatewayError | None) -> None:
-        """Tell the breaker what became of the session; what one caller's credentials led to concerns no other."""
+        """Record the outcome of the session in the circuit breaker.
+
+        A rejection of one caller's credentials does not count for other callers.
+        """
         if self._stopping:
             return
         if isinstance(error, AuthError):
@@ -146,12 +151,18 @@ class Keeper:
             self.breaker.failed(error)
 
     def _is_final(self, error: GatewayError | None) -> bool:
-        """Whether there is no use in another attempt: it was open, it is to stop, or it cannot work."""
+        """Whether another attempt to open the session is pointless.
+
+        It was open, is to stop, or the failure is permanent.
+        """
         temporary = isinstance(error, ServerUnavailable) and not error.lasting
         return self.settled.is_set() or self._stopping or not temporary
 
     async def _hold(self, deadline: float) -> GatewayError | None:
-        """Hold one session from its opening to its end; return what ended it, if that was a failure."""
+        """Run the session once; return the error that ended it.
+
+        None if it ended without failure.
+        """
         self._scope = anyio.CancelScope(deadline=deadline)
         try:
             with self._scope:
@@ -170,7 +181,10 @@ class Keeper:
         return None
 
     async def _announcing(self, peer: Peer, tasks: TaskGroup) -> None:
-        """Have changes announced before anybody asks for what may change: none is missed in between."""
+        """Subscribe to list changes before anything is listed.
+
+        So no change is missed in between.
+        """
         ready = anyio.Event()
         tasks.start_soon(listen, peer, ready, self._missed)
         with anyio.move_on_after(ANNOUNCING_SECONDS):
@@ -201,7 +215,7 @@ class Keeper:
         self.on_over(self)
 
     async def _until_over(self) -> None:
-        """Wait for the end: told to stop, unused for too long, or the connection closed."""
+        """Wait until the session is stopped, idle or disconnected."""
         while not self._over.is_set():
             with anyio.move_on_after(self.used + self.idle - anyio.current_time()):
                 await self._over.wait()

@@ -1,4 +1,7 @@
-"""Listing: all pages of what a server lists of a kind, as far as they are definitions, and not too much of it."""
+"""Paginated list requests, with limits.
+
+Items that are no definitions are dropped.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _IN_A_THREAD = 50
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a server listed of a kind, from all pages, and what it said of how long and for whom to keep it.
+    """All items of a list, with its cache hint.
 
     `cut` says whether it listed more than may be.
     """
@@ -53,7 +56,9 @@ async def listed(
     capabilities: Mapping[str, Any] | None = None,
     most: int = MAX_DEFINITIONS,
 ) -> Page:
-    """Return all pages of a list, as far as they are definitions. `touch` is called after each page.
+    """Request all pages of a list; call `touch` after each.
+
+    Items that are no definitions are dropped.
 
     There are at most `most` definitions in it, and no more bytes than may be. `capabilities` are those
     of the client for whom it is: a modern server may list more for more.
@@ -85,7 +90,7 @@ async def listed(
 
 
 def _taken(kind: Kind, items: object, left: int, modern: bool) -> tuple[list[Definition], int]:  # noqa: FBT001  # run_sync takes no keywords
-    """Return what of a page are definitions, as they are kept, and how many bytes are left."""
+    """Return a page's valid definitions, encoded, and the remaining bytes."""
     left -= weight(items, left)
     admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
     if kind is not TOOLS:
@@ -94,7 +99,7 @@ def _taken(kind: Kind, items: object, left: int, modern: bool) -> tuple[list[Def
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:
-    """Drop tools with invalid `x-mcp-header` annotations, as a client of the modern era must."""
+    """Drop tools with invalid `x-mcp-header` annotations, as modern clients must."""
     valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
     if len(valid) < len(tools):
         dropped = [tool["name"] for tool in tools if tool not in valid]

@@ -1,4 +1,7 @@
-"""Load: how many requests are under way, with each server and in all; others wait their turn, or are refused."""
+"""Admission control: limits on concurrent requests, with queues.
+
+The limits are per server and in all; a request beyond them waits in a queue or is rejected.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from mcp_gateway.plugin import ServerUnavailable
 
 
 class Overloaded(ServerUnavailable):
-    """There is too much to do at this moment. The request was not carried out; the same may be sent again."""
+    """An overload; the request was not sent and may be retried."""
 
     code = "overloaded"
     retry_after = 1.0
@@ -21,7 +24,10 @@ class Overloaded(ServerUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds: requests under way in all, those that wait for each server, and for how many seconds."""
+    """Limits: concurrent requests, queue length per server, and queue timeout.
+
+    The timeout is in seconds.
+    """
 
     calls: int = 1000
     queue: int = 500
@@ -30,7 +36,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """One that waits for its turn. It is set once it counts among those under way."""
+    """A queued request; `turn` is set once admitted."""
 
     most: int
     turn: anyio.Event = field(default_factory=anyio.Event)
@@ -38,7 +44,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class Load:
-    """Counts requests in and out. Whoever frees a place gives it to the one that has waited longest for the server."""
+    """Admission control that counts concurrent requests and queues the others.
+
+    A free place goes to the request that has waited longest for its server.
+    """
 
     limits: Limits = field(default_factory=Limits)
     _all: int = 0
@@ -46,7 +55,10 @@ class Load:
     _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
 
     def enter(self, server: str, most: int) -> bool:
-        """Count a request in, if fewer than `most` are under way with its server; say whether it counts."""
+        """Admit a request if below the limits; return success.
+
+        `most` is the limit of concurrent requests to its server.
+        """
         busy = self._busy.get(server, 0)
         if busy >= most or self._all >= self.limits.calls:
             return False
@@ -55,7 +67,7 @@ class Load:
         return True
 
     def under_way(self) -> int:
-        """How many requests there are, with those that wait."""
+        """Return the number of concurrent and queued requests."""
         return self._all + sum(map(len, self._queues.values()))
 
     def leave(self, server: str) -> None:
@@ -97,7 +109,7 @@ class Load:
 
     @asynccontextmanager
     async def during(self, server: str, most: int) -> AsyncIterator[None]:
-        """Count a request as long as it is under way, once it is its turn."""
+        """Hold a place for a request during the block, queueing first."""
         if not self.enter(server, most):
             await self.turn(server, most)
         try:

@@ -1,4 +1,4 @@
-"""Outcomes: what came of a request that got no answer, for its sender in words, and for the breaker."""
+"""Errors of unanswered requests, recorded in the circuit breaker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from mcp_gateway.sessions.patience import Patience
 
 
 async def failure_of(keeper: Keeper, error: MCPError) -> GatewayError | None:
-    """Return what kept a request from being answered, None if the error is the server's own answer."""
+    """Return the gateway error behind an `MCPError`, recording the outcome.
+
+    None if the error is the server's answer.
+    """
     failure = of_answer(keeper.server, error)
     if isinstance(failure, ConnectionDropped):
         failure = await keeper.last_words(failure)

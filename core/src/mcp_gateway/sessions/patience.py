@@ -1,4 +1,4 @@
-"""Patience: how long a borrower waits for a server that shows no sign of life, and how long for any."""
+"""Inactivity timeout with an upper limit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 
 @dataclass(slots=True)
 class Patience:
-    """Ends the wait after `seconds` without a sign of life, and after `most` in any case.
+    """Timeout after `seconds` of inactivity or `most` seconds in total.
 
     Time in which the server itself waits for the client does not count.
     """
@@ -33,7 +33,7 @@ class Patience:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the last bound is reached, whatever signs of life there were."""
+        """Whether the total limit is reached, regardless of activity."""
         return anyio.current_time() >= self._end
 
     def touch(self) -> None:

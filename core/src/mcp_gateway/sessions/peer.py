@@ -1,4 +1,4 @@
-"""One connection to a downstream server, in either protocol era, in raw JSON from end to end.
+"""Client connection to a server of either era, in raw JSON.
 
 The SDK's dispatcher carries the messages. Its `ClientSession` does not: its models drop
 fields that they do not know.
@@ -60,7 +60,7 @@ _ENDS_A_REQUEST = "notifications/cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Who hears what a modern server announces on a subscription: what it will announce, and updates of resources."""
+    """Callbacks of a modern subscription: acknowledgement and resource updates."""
 
     acknowledged: Callable[[Json], None]
     updated: Callable[[Json], None]
@@ -68,7 +68,7 @@ class Subscription:
 
 @dataclass(slots=True)
 class Peer:
-    """A server at the other end of a transport. Made by `connected`.
+    """An MCP client connection to a server; see `open_connection`.
 
     `wire` is the way past the dispatcher, if the transport has one. `closed` says when
     the connection is over. `ids` are those of requests. `subscriptions` hear, by the
@@ -88,7 +88,10 @@ class Peer:
 
     @property
     def modern(self) -> bool:
-        """Whether the server speaks 2026-07-28: no handshake, an envelope on every request."""
+        """Whether the server speaks 2026-07-28.
+
+        That era has no handshake, and an envelope on every request.
+        """
         return self.version == LATEST_MODERN_VERSION
 
     async def request(
@@ -100,7 +103,7 @@ class Peer:
         capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
-        """Send a request; return the result exactly as the server sent it.
+        """Send a request; return the unmodified result.
 
         `capabilities` are those of the client for whom it is; a server of the handshake era
         heard them at the handshake. `mirrored` says which arguments a modern server wants as
@@ -127,7 +130,10 @@ class Peer:
             return await self._sent(method, params, options, capabilities, mirrored)
 
     async def want_messages(self, level: str | None, *, fewer: bool = False) -> None:
-        """Ask a handshake-era server for messages of this severity and above; for less than before only if `fewer`."""
+        """Set the log level of a handshake-era server.
+
+        A level less verbose than the current one is set only if `fewer`.
+        """
         if level is None or level == self._level or self.modern or not self.declares("logging"):
             return
         if self._level is not None and not fewer and LEVELS.index(level) > LEVELS.index(self._level):
@@ -146,7 +152,7 @@ class Peer:
             await self.dispatcher.notify(method, params, {"headers": {MCP_PROTOCOL_VERSION_HEADER: self.version}})
 
     async def give_up(self, request_id: int) -> None:
-        """Tell the server that nobody waits for the answer to a request any more."""
+        """Send `notifications/cancelled` for a request."""
         await self.dispatcher.notify("notifications/cancelled", {"requestId": request_id})
 
     def declares(self, capability: str) -> bool:
@@ -160,13 +166,16 @@ class Peer:
         return capabilities if isinstance(capabilities, dict) else {}
 
     def acknowledged(self, params: Json) -> None:
-        """Take note of what a modern server will announce on a subscription."""
+        """Handle the acknowledgement of `subscriptions/listen` by a modern server.
+
+        It says which notifications the server will send.
+        """
         honoured = params.get("notifications")
         if (subscription := self._subscription(params)) is not None:
             subscription.acknowledged(honoured if isinstance(honoured, dict) else {})
 
     def updated(self, params: Json) -> bool:
-        """Take note that a resource has changed; say whether that belongs to a subscription."""
+        """Handle a resource update; return whether a subscription matches."""
         if (subscription := self._subscription(params)) is None:
             return False
         subscription.updated(params)
@@ -200,7 +209,10 @@ class Peer:
         capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
-        """Send a request of the modern era: its envelope in `_meta`, its routing in headers."""
+        """Send a modern request with envelope and routing headers.
+
+        The envelope is in `_meta`.
+        """
         options = options or {}
         meta = {
             **(params.get("_meta") or {}),
@@ -213,7 +225,10 @@ class Peer:
 
 
 def _passable(params: Json) -> Json:
-    """Return params that every wire can carry: half of a character, which no wire can, is U+FFFD in them."""
+    """Replace lone surrogates in params by U+FFFD.
+
+    No transport can carry them.
+    """
     try:
         json.dumps(params, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -238,7 +253,10 @@ def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> di
 async def connected(
     transport: Transport, audience: Audience | None = None, on_announced: AnnouncedFn | None = None
 ) -> AsyncIterator[Peer]:
-    """Open `transport`; yield a peer that has not negotiated yet, and whose `closed` says when it is over."""
+    """Open `transport`; yield a connection before negotiation.
+
+    Its `closed` is set when it ends.
+    """
     async with transport as (read, write), anyio.create_task_group() as tasks:
         audience = audience or Audience()
         answers = AnsweringStream(write, audience.open_requests)

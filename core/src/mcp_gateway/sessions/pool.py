@@ -1,4 +1,4 @@
-"""The pool: lends sessions. Callers with equal credentials share one, others never do."""
+"""Session pool: equal credentials share a session, others never do."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Pool:
         trial: bool = False,
         repetition: Repetition | None = None,
     ) -> ResultT:
-        """Let `use` work with the borrower's session, which is opened if need be; a `trial` even if it is cut off.
+        """Call `use` with a session, opening it if necessary.
+
+        A `trial` is let through even if the circuit is open.
 
         What was not carried out is tried again, and so is what is `repeatable` if the connection broke. `repetition`
         knows what was sent before.
@@ -98,7 +100,7 @@ class Pool:
             await anyio.sleep(pause)
 
     def direct(self, borrower: Borrower) -> Keeper | None:
-        """Return what keeps the borrower's session, if it is open and has a wire for plain requests."""
+        """Return the open session if it supports raw requests, else None."""
         keeper = self._shared.keepers.get(self._shared.key(borrower))
         if keeper is None or keeper.peer is None or keeper.peer.wire is None or keeper.breaker.is_open:
             return None
@@ -109,7 +111,10 @@ class Pool:
         return self._shared.modern.get(spec.name) is True
 
     async def is_modern(self, borrower: Borrower) -> bool:
-        """Whether the server is of the modern era; a session is opened to find out, if need be."""
+        """Whether the server is modern; opens a session to find out.
+
+        Only if that is not known yet.
+        """
         if (known := self._shared.modern.get(borrower.spec.name)) is not None:
             return known
         self.breakers.of(borrower.spec).check()
@@ -117,7 +122,10 @@ class Pool:
             return (await _opened(keeper)).modern
 
     async def key(self, borrower: Borrower) -> Borrower:
-        """Return a borrower that is equal for all with whom this one shares a session."""
+        """Return the canonical key of the shared session.
+
+        It is equal for all who share the session.
+        """
         await self.is_modern(borrower)
         return self._shared.key(borrower)
 
@@ -129,13 +137,16 @@ class Pool:
             keeper.audience.left(client)
 
     async def want_messages(self, client: str, level: str) -> None:
-        """Tell the servers whose sessions a client has used how severe a message must be for it."""
+        """Forward a client's log level to the servers it uses."""
         for keeper in self._used_by(client):
             if keeper.peer is not None:
                 await keeper.peer.want_messages(level, fewer=len(keeper.audience.clients) == 1)
 
     async def tell(self, client: str, method: str) -> None:
-        """Notify the servers that know of a client, on those sessions that nobody else has used."""
+        """Notify the servers of a client.
+
+        Only on sessions that no other client uses.
+        """
         for keeper in self._used_by(client):
             if keeper.peer is not None and len(keeper.audience.clients) == 1:
                 await keeper.peer.tell(method)
@@ -144,7 +155,10 @@ class Pool:
         return [keeper for keeper in self._shared.keepers.values() if client in keeper.audience.clients]
 
     async def finish(self, spec: ServerSpec) -> None:
-        """Lend no session of a server any more, and end each once its calls are over; wait for that."""
+        """Retire a server's sessions and wait until they are closed.
+
+        They are not lent any more, and each ends once its calls are over.
+        """
         self.breakers.retire(spec)
         await finish(self._shared.taken(spec))
 
@@ -253,7 +267,10 @@ class Pool:
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
     def _cut_off(self, breaker: Breaker) -> None:
-        """End the sessions with a server that does not answer, but for those in use: a process that hangs is killed."""
+        """Close idle sessions with a server whose circuit has opened.
+
+        This kills a process that hangs.
+        """
         theirs = [(key, keeper) for key, keeper in self._shared.keepers.items() if keeper.breaker is breaker]
         for key in [key for key, keeper in theirs if keeper.settled.is_set() and not keeper.users]:
             self._drop(key)
@@ -279,7 +296,7 @@ class Pool:
 async def open_pool(
     client_transports: Mapping[str, ClientTransport], idle_timeout: float, load: Load, max_sessions: int
 ) -> AsyncIterator[Pool]:
-    """Open an empty pool; at the end close all of its sessions in order."""
+    """Open an empty session pool; close all sessions on exit."""
     async with anyio.create_task_group() as tasks:
         pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions)
         try:

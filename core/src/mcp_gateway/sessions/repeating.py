@@ -1,4 +1,4 @@
-"""Repeating: whether a request that failed is sent again, which must never carry it out twice by our doing."""
+"""Retry policy that never executes a request twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_PAUSE = 0.25
 
 
 def jittered(attempt: int, first: float = FIRST_PAUSE) -> float:
-    """Return how long to wait after an attempt: twice as long as after the one before, and never quite the same."""
+    """Return the back-off delay of an attempt, exponential with jitter."""
     return float(first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
 
 
@@ -37,7 +37,9 @@ class Repetition:
     _renewed: bool = False
 
     def pause(self, failure: GatewayError) -> float | None:
-        """Return how many seconds to wait before the request is sent again; None if it must not be.
+        """Return the delay before a retry, or None for no retry.
+
+        The delay is in seconds.
 
         One that did not reach the server is sent again as often as `max_retries` says, within the `timeout`, and so
         is one that may be repeated when the server asks to wait; one whose session was lost, once, in a new one, if

@@ -1,4 +1,4 @@
-"""Sharing: who gets which session, and who none but one of their own."""
+"""Session keys and the index of shared sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_gateway.sessions.keeper import Keeper
 
 @dataclass(frozen=True, slots=True)
 class Borrower:
-    """For whom a session is: one server, these credentials, and one client if sessions are not shared.
+    """Key of a session: server, credentials, and a client if exclusive.
 
     `capabilities` are those that a handshake-era server is told of, as `frozen` writes
     them. `behalf` is the client that sends the request, whether or not the session is its
@@ -45,7 +45,10 @@ class Sharing:
     _asking: dict[str, bool] = field(default_factory=dict)
 
     def key(self, borrower: Borrower) -> Borrower:
-        """Return under which key the borrower's session is kept: who shares one depends on the server."""
+        """Return the index key of the session to use.
+
+        Which clients share a session depends on the server.
+        """
         server = borrower.spec.name
         if self.modern.get(server):
             return replace(borrower, capabilities="") if borrower.capabilities else borrower
@@ -58,7 +61,10 @@ class Sharing:
         return self._unused(borrower)
 
     def _unused(self, borrower: Borrower) -> Borrower:
-        """Return the key of a session that this client has, and that nobody uses at this moment."""
+        """Return the key of an idle session of this client.
+
+        It may be a session that is yet to be opened.
+        """
         for number in count():
             key = replace(borrower, client=f"{borrower.behalf}/{number}")
             keeper = self.keepers.get(key)
@@ -67,7 +73,10 @@ class Sharing:
         raise AssertionError  # count() does not end
 
     def _any_open(self, borrower: Borrower) -> Borrower | None:
-        """Return any open session with the same server and credentials that is as capable, for the gateway itself."""
+        """Return any open session of equal server, credentials and capabilities.
+
+        For requests of the gateway itself.
+        """
         alike = [key for key in self.keepers if _alike(key, borrower) and not (key.client and key.spec.stateful)]
         as_capable = [key for key in alike if key.capabilities == borrower.capabilities]
         if borrower in as_capable:
@@ -79,20 +88,28 @@ class Sharing:
         return next((key for key, kept in self.keepers.items() if kept is keeper), None)
 
     def taken(self, spec: ServerSpec) -> list[Keeper]:
-        """Take all sessions of a server out, and forget what is known of it."""
+        """Remove and return all sessions of a server.
+
+        Its era is forgotten, too.
+        """
         self.modern.pop(spec.name, None)
         self._asking.pop(spec.name, None)
         return [self.keepers.pop(key) for key in list(self.keepers) if key.spec is spec]
 
     def opened(self, keeper: Keeper, *, modern: bool) -> None:
-        """Take note of a server's era; a modern one hears capabilities with each request, so its session is for all."""
+        """Record a server's era; share the session if modern.
+
+        A modern server gets capabilities with each request, so one session does for all clients.
+        """
         self.modern[keeper.server] = modern
         key = self.key_of(keeper)
         if modern and key is not None and key.capabilities:
             self._rekey(key, replace(key, capabilities=""))
 
     def asked(self, keeper: Keeper, *, attributed: bool) -> None:
-        """Take note that a server asks back, and whether it is told for whom.
+        """Record that a server sends requests, attributed or not.
+
+        Attributed ones name the request that they are related to.
 
         The session belongs to the client that has used it, if it is only one.
         """
@@ -102,7 +119,10 @@ class Sharing:
             self._rekey(key, replace(key, client=next(iter(keeper.audience.clients))))
 
     def superseded(self, borrower: Borrower) -> Borrower | None:
-        """Return the key of the session that only the gateway itself has used, once there is one that clients use."""
+        """Return the key of the gateway's superseded session.
+
+        It is a session that only the gateway itself has used, when there is one that clients use.
+        """
         plain = Borrower(borrower.spec, borrower.credentials)
         keeper = self.keepers.get(plain)
         if keeper is None or keeper.users or keeper.audience.clients or borrower.spec.stateful:

@@ -23,7 +23,9 @@ _UNSUBSCRIBE_SECONDS = 2.0
 
 
 async def listen(peer: Peer, ready: anyio.Event, on_missed: Callable[[], None]) -> None:
-    """Ask a modern server to announce changes of its lists, as long as the session lives.
+    """Subscribe to list changes of a modern server.
+
+    The subscription lasts as long as the session.
 
     Servers of the handshake era announce them without being asked. The announcements
     arrive as notifications; the request itself is answered when the server ends it.
@@ -58,7 +60,9 @@ async def watch(
     started: Callable[[], None],
     updated: Callable[[Json], None],
 ) -> None:
-    """Have the server announce changes of a resource until cancelled; `started` is called when it does.
+    """Subscribe to updates of a resource until cancelled.
+
+    `started` is called once the server has confirmed.
 
     `capabilities` are those of the client for whom it is. A modern server's announcements
     go to `updated`, those of others to whoever hears all announcements.
@@ -115,7 +119,7 @@ async def _subscribed(
 
 
 async def _until_closed(peer: Peer, uri: str) -> None:
-    """Wait for the end of the connection; take the subscription back if the wait ends before."""
+    """Wait until the connection closes; on cancellation, unsubscribe."""
     try:
         await peer.closed.wait()
     finally:

@@ -56,7 +56,7 @@ def discover_answer(tools: Offer) -> Json:
 
 
 def failure(error: GatewayError, code: str | None = None) -> Json:
-    """Answer that something failed, in words that a model can act on."""
+    """Return an error result that a model can act on."""
     return {
         **_result({"success": False, "error_code": code or error.code, "error": str(error)}),
         "isError": True,
@@ -64,7 +64,10 @@ def failure(error: GatewayError, code: str | None = None) -> Json:
 
 
 def overloaded(error: Overloaded) -> MCPError:
-    """Answer that there is too much to do: an error for the client's program, which may send the same again."""
+    """Return the JSON-RPC error of an overload.
+
+    The client may send the same request again.
+    """
     data = {"error_code": error.code, "retryable": True, "retryAfter": error.retry_after}
     return MCPError(OVERLOADED, str(error), data)
 

@@ -1,4 +1,7 @@
-"""A plain call under way: begun at once without a task where that can be done, else awaited in one."""
+"""Raw call in progress.
+
+It starts at once without a task where that is possible, else it is awaited in one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Key = tuple[str, object]
 
 
 class Lane(Protocol):
-    """What makes of a call an answer."""
+    """The steps of a raw call, from request to encoded response."""
 
     under_way: dict[Key, Calling]
 
@@ -31,7 +34,7 @@ class Lane(Protocol):
         ...
 
     def shaped(self, plain: Plain, response: bytes) -> DirectAnswer | None:
-        """Make an answer of a response; None if that has to wait for something."""
+        """Encode a response, or return None if that needs awaiting."""
         ...
 
     async def concluded(self, plain: Plain, response: Awaitable[bytes]) -> DirectAnswer:
@@ -49,7 +52,10 @@ class Lane(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Calling:
-    """The answer to a plain call. See `PromptAnswer`. A call with a `key` may be cancelled by its client."""
+    """A pending raw call that implements `SupportsStart`.
+
+    A call with a `key` may be cancelled by its client.
+    """
 
     lane: Lane
     plain: Plain
@@ -78,7 +84,7 @@ class Calling:
             self._task.cancel(msg)
 
     def withdraw(self) -> None:
-        """Give it up because its client wants so: the answer is empty then."""
+        """Cancel at the client's request, with an empty response."""
         begun = self._sending is not None
         self.cancel(BY_CLIENT)
         if begun:

@@ -1,4 +1,4 @@
-"""Who is at the other end: the caller of a request, and the clients that want to hear of changes."""
+"""Callers of requests, and connected clients that get notifications."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def caller_of(context: Context) -> Caller:
 
 
 def interaction_of(context: Context) -> Interaction:
-    """Return what the client can take and give while this request is under way."""
+    """Return the client channel of a request."""
     meta = (context.params or {}).get("_meta") or {}
     token, modern = meta.get("progressToken"), is_modern(context)
     state = _connection(context.session).state
@@ -80,7 +80,10 @@ def is_modern(context: Context) -> bool:
 
 
 def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
-    """Return the name of a modern client; without headers it is the other end of the pipe."""
+    """Return the name of a modern client.
+
+    Without headers it is the client on the stdio pipe.
+    """
     if headers is None:
         return PIPE
     return _hashed(principal or headers.get("authorization", ""))
@@ -93,7 +96,10 @@ def _client(context: Context, headers: dict[str, str], principal: Principal | No
 
 
 def _principal(context: Context) -> Principal | None:
-    """Return who the SDK's `AuthenticatedUser` in the request's scope is, if there is one."""
+    """Return the principal of an authenticated request, if any.
+
+    It is made from the SDK's `AuthenticatedUser` in the request's scope.
+    """
     user = getattr(context.request, "scope", {}).get("user")
     token = getattr(user, "access_token", None)
     if token is None or not token.subject:
@@ -124,7 +130,7 @@ def _beside(context: Context) -> DispatchContext[Any]:
 
 @dataclass(frozen=True, slots=True)
 class DirectClient:
-    """Who sent a plain call: an opaque name, and what it declared that it can do."""
+    """The sender of a raw call: opaque name and declared capabilities."""
 
     name: str
     capabilities: Json
@@ -137,7 +143,10 @@ class DirectClient:
 
 @dataclass(slots=True)
 class Clients:
-    """The clients that are connected. `on_gone` hears the name of each handshake-era client that leaves."""
+    """The connected clients.
+
+    `on_gone` is called with the name of each handshake-era client that leaves.
+    """
 
     on_gone: Callable[[str], None]
     _connections: dict[str, Connection] = field(default_factory=dict)
@@ -145,7 +154,10 @@ class Clients:
     _piped: bool = False
 
     def greeted(self, context: Context, guest: Guest | None = None) -> None:
-        """Take note of a client that has sent `initialize`, and of what it can do; it may be a `guest` already."""
+        """Handle `initialize`: register the client and its capabilities.
+
+        The client may have been answered before as `guest`.
+        """
         connection = _connection(context.session)
         if guest is not None:
             connection.state[_NAME] = guest.name
@@ -157,11 +169,14 @@ class Clients:
             self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
 
     def spoke(self, context: Context) -> None:
-        """Take note of a modern client at the other end of the pipe, which has no handshake."""
+        """Record a modern client on the stdio pipe.
+
+        Such a client has no handshake.
+        """
         self._piped = self._piped or (context.request is None and is_modern(context))
 
     def want_messages(self, context: Context, level: str) -> None:
-        """Take note of how severe a message must be for a handshake-era client."""
+        """Set the log level of a handshake-era client."""
         _connection(context.session).state[_LEVEL] = level
 
     def wants_messages(self, client: str) -> bool:
@@ -185,7 +200,10 @@ class Clients:
         return Interaction(notify, ask)
 
     def direct(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
-        """Return the handshake-era client that sent these headers, or the one at the other end of the pipe."""
+        """Return the handshake-era client of a raw request.
+
+        It is found by the headers; without any it is the client on the stdio pipe.
+        """
         session = None if headers is None else headers.get("mcp-session-id", "")
         client = self._sessions.get(session)
         if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
@@ -194,7 +212,10 @@ class Clients:
         return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
 
     async def tell(self, method: str, clients: frozenset[str] | None = None) -> None:
-        """Send a notification to every handshake-era client that is ready for one, or to these only."""
+        """Send a notification to initialized handshake-era clients.
+
+        All of them, or those in `clients`.
+        """
         for name, connection in list(self._connections.items()):
             if connection.initialized.is_set() and (clients is None or name in clients):
                 await connection.notify(method, None)

@@ -1,4 +1,4 @@
-"""Listing and getting what is not a tool: prompts, resources, their templates, and completions."""
+"""Handlers of prompts, resources, resource templates and completions."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ log = structlog.get_logger(__name__)
 
 
 class Content:
-    """Answers the requests that are not about tools, in raw JSON. All failures are JSON-RPC errors."""
+    """Request handlers for everything but tools, in raw JSON.
+
+    All failures are JSON-RPC errors.
+    """
 
     def __init__(self, gateway: Gateway, results: Results) -> None:
-        """Answer for `gateway`; `results` bounds what comes back, and has what was cut."""
+        """Bind to `gateway`; `results` limits results and stores cut ones."""
         self._gateway, self._results = gateway, results
 
     async def list(self, kind: Kind, caller: Caller) -> Json:
-        """Return all that servers expose of a kind, definitions whole; prompts by their full names."""
+        """List the exposed definitions of a primitive.
+
+        Definitions are complete; prompts have their full names.
+        """
         seen = await self._gateway.seen(caller, SETTLE_SECONDS)
         listed = seen.exposed(kind)
         items = [{**definition, "name": name} for name, definition in listed] if kind is PROMPTS else _whole(listed)
@@ -45,7 +51,10 @@ class Content:
         return await _answered(self._fitting(f"the prompt {name!r}", got, caller))
 
     async def read(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction, *, modern: bool) -> Json:
-        """Answer `resources/read`. Each era has a code of its own for a resource that does not exist."""
+        """Handle `resources/read`.
+
+        Each era has a different error code for a resource that does not exist.
+        """
         uri = str(params.get("uri"))
         with _unknown_resource(uri, modern=modern):
             if uri.startswith(PREFIX):
@@ -60,7 +69,10 @@ class Content:
         return self._results.fit(what, await request, caller)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
-        """Answer `resources/subscribe`, which only the handshake era has; in the modern one it is a part of another."""
+        """Handle `resources/subscribe` of the handshake era.
+
+        The modern era has it as a part of `subscriptions/listen`.
+        """
 
         async def subscribed() -> Json:
             await self._gateway.subscribe(subscriber, uri, caller, updated)
@@ -70,7 +82,7 @@ class Content:
             return await _answered(subscribed())
 
     async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
-        """Answer a request of a kind that the gateway has no part in."""
+        """Handle a request that the gateway only forwards."""
         sent = self._gateway.forward(method, as_params(params), caller, interaction)
         return await _answered(self._fitting(f"the result of {method}", sent, caller))
 
@@ -84,7 +96,10 @@ def _whole(listed: list[tuple[str, Mapping[str, Any]]]) -> list[Json]:
 
 
 def _cacheable(result: Json) -> Json:
-    """Return what was read with a hint of how long it may be kept, if it is a result, and the server gave none."""
+    """Add a no-cache hint to a complete result without one.
+
+    The hint is a TTL of 0 and the scope "private".
+    """
     if result.get("resultType", "complete") != "complete":
         return result
     return {"ttlMs": 0, "cacheScope": "private", **result}
@@ -92,7 +107,7 @@ def _cacheable(result: Json) -> Json:
 
 @contextmanager
 def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
-    """Say of an unknown resource what the client's era says, and which one it is."""
+    """Translate unknown-resource errors into the client's era, with the URI."""
     try:
         yield
     except MCPError as error:
@@ -104,7 +119,10 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
 
 
 async def _answered(request: Awaitable[Json]) -> Json:
-    """Wait for an answer; a failure of the gateway becomes an error that names it."""
+    """Await a result, converting gateway errors into JSON-RPC errors.
+
+    The error data holds the gateway's error code.
+    """
     try:
         return await request
     except UnknownMethod as error:

@@ -1,4 +1,6 @@
-"""The direct lane: a plain call goes from the client's wire to the server's and back as bytes, past the SDK.
+"""Fast path: raw calls forwarded as bytes, bypassing the SDK.
+
+A raw call goes from the client's transport to the server's and back.
 
 It is the same call as on the other lane, and this is the one place that decides which lane it takes.
 Everything that is not plain, or not as it should be, takes the other one: progress, messages, answers to
@@ -90,7 +92,9 @@ class Direct:
     def answer(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None = None
     ) -> Awaitable[DirectAnswer] | None:
-        """Return what will answer a message, or None if it must go to the SDK's server.
+        """Return an awaitable response to a raw message, or None.
+
+        None means that the message must go through the SDK's server.
 
         `headers` are those of an HTTP request, in lower case; None means the pipe.
         """
@@ -118,7 +122,10 @@ class Direct:
         headers: Mapping[str, str] | None,
         principal: Principal | None,
     ) -> DirectClient | None:
-        """Return who sent a request; None if that cannot be told from what came with it, or is not as it should be."""
+        """Return the sender of a raw request.
+
+        None if the request does not identify it, or is invalid.
+        """
         if types.PROTOCOL_VERSION_META_KEY not in meta:
             return self.clients.direct(headers, principal)
         if headers is not None and not agree(headers, method, name):
@@ -128,7 +135,7 @@ class Direct:
     def _list(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None
     ) -> Awaitable[DirectAnswer] | None:
-        """Return what will answer a `tools/list` for which the list is at hand."""
+        """Return the response to a `tools/list` if its list is cached."""
         asked = as_list(message)
         if asked is None or not _NOT_PLAIN.isdisjoint(asked.params.meta) or self.gateway.discovery.waiting:
             return None
@@ -141,7 +148,10 @@ class Direct:
         return None if members is None else listed(asked, members, self._introduction() if modern else None)
 
     def _is_silent(self, spec: ServerSpec, client: DirectClient, *, modern: bool) -> bool:
-        """Whether the server has nothing to say to this client while it works: neither questions nor messages."""
+        """Whether the server sends this client no requests or messages.
+
+        That is while it works on a call.
+        """
         is_modern = self.gateway.pool.known_modern(spec)
         if client.capabilities and not (modern and is_modern):
             return False
@@ -158,7 +168,7 @@ class Direct:
                 calling.withdraw()
 
     def cancel(self, client: str, request_id: object) -> None:
-        """Give up a call that its client does not want answered any more."""
+        """Cancel a call at its client's request."""
         if (calling := self.under_way.get((client, request_id))) is not None:
             calling.withdraw()
 
@@ -172,7 +182,7 @@ class Direct:
         return task
 
     def sent(self, plain: Plain, heard: HeardFn) -> Sending | None:
-        """Send a call at once; None if something has to be waited for, and then nothing has happened."""
+        """Send a call without awaiting, or return None without effect."""
         try:
             borrower = self.gateway.access.borrower_now(plain.route.spec, plain.caller)
         except GatewayError:
@@ -229,7 +239,10 @@ class Direct:
         return DirectAnswer(plain.head + b',"result":' + json.dumps(shaped).encode() + b"}")
 
     def _named(self, call: Call) -> tuple[Route, Raw] | None:
-        """Return where a call leads, and with which arguments; for `call_remote_tool`, what it calls."""
+        """Resolve a call to its route and arguments.
+
+        A `call_remote_tool` is resolved to the tool that it calls.
+        """
         name, arguments = call.params.name, call.params.arguments
         if name in self.tools.own_names:
             remote = as_remote_call(arguments) if name == "call_remote_tool" else None
@@ -262,7 +275,7 @@ class Direct:
         return await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))
 
     def shaped(self, plain: Plain, response: bytes) -> DirectAnswer | None:
-        """Make an answer of a response; None if that is for the usual way."""
+        """Encode a response, or return None for the SDK path."""
         server = plain.route.spec.name
         try:
             fields, error = as_answer(response)
@@ -280,7 +293,7 @@ class Direct:
         return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
     def _shortened(self, plain: Plain, fields: Fields, size: int) -> DirectAnswer:
-        """Answer with what is left of a result that is too large."""
+        """Encode the remainder of a result that exceeds the limit."""
 
         def read() -> Json:
             return {name: json.loads(bytes(raw)) for name, raw in fields.items()}

@@ -1,4 +1,4 @@
-"""The envelopes of the modern era, which come with each request: who sent it, and what it can do."""
+"""Envelopes of modern requests: client identity and capabilities."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ _MOST = 1000
 
 @dataclass(slots=True)
 class Envelopes:
-    """Reads envelopes. Clients send the same ones again and again, so each is checked once."""
+    """Cache of validated envelopes.
+
+    Clients send the same ones again and again, so each is checked once.
+    """
 
     _known: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
 
     def client(
         self, meta: Fields, headers: Mapping[str, str] | None, principal: Principal | None
     ) -> DirectClient | None:
-        """Return who sent a request with this `_meta`; None if its envelope is not as it should be."""
+        """Return the client of a request's `_meta`, or None if invalid."""
         if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN:
             return None
         declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
@@ -39,7 +42,7 @@ class Envelopes:
         return None if capabilities is None else DirectClient(modern_name(headers, principal), capabilities)
 
     def _learnt(self, declared: bytes, info: bytes) -> Json | None:
-        """Have the SDK check an envelope that was not seen before; None if it is wrong."""
+        """Validate a new envelope with the SDK; None if invalid."""
         meta: Json = {types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION}
         try:
             meta[types.CLIENT_CAPABILITIES_META_KEY] = json.loads(declared)
@@ -55,7 +58,10 @@ class Envelopes:
 
 
 def agree(headers: Mapping[str, str], method: str, name: str | None) -> bool:
-    """Whether the headers of a modern request say what it says, and nothing that would have to be checked."""
+    """Whether a modern request's headers match its body.
+
+    Headers that would need further checks count as a mismatch.
+    """
     return (
         headers.get("mcp-protocol-version") == LATEST_MODERN_VERSION
         and headers.get("mcp-method") == method

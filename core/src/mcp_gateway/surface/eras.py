@@ -1,4 +1,7 @@
-"""What a message must look like in the era of the client that reads it; all other fields stay as they are."""
+"""Adaptation of messages to the era of their receiver.
+
+All other fields stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 
 
 def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
-    """Shape a result for a client: the modern era's envelope is put on, or taken off."""
+    """Adapt a result to the client's era.
+
+    The modern era's envelope is added or removed.
+    """
     meta = _passed_on(result.get("_meta"))
     if modern:
         stamped = {**meta, types.SERVER_INFO_META_KEY: server_info}
@@ -50,7 +56,9 @@ def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = 
 
 
 def as_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None:
-    """Shape a tool's definition for a client's list: a field that clients cannot read is taken off.
+    """Adapt a tool definition to the client's era.
+
+    Fields that clients cannot parse are removed.
 
     None if nothing can be done: a client that cannot read one definition throws the whole list away.
     """
@@ -78,14 +86,17 @@ def _is_object_schema(schema: Any) -> bool:
 
 
 def as_params(params: Mapping[str, Any]) -> Json:
-    """Shape a client's params for a server: without what concerns the client's own connection."""
+    """Strip the metadata of the client's connection from params."""
     meta = {key: value for key, value in _passed_on(params.get("_meta")).items() if key != "progressToken"}
     plain = {key: value for key, value in params.items() if key != "_meta"}
     return {**plain, "_meta": meta} if meta else plain
 
 
 def as_error(error: MCPError, *, modern: bool) -> MCPError:
-    """Shape an error of a server's for a client: some codes mean something in one era only."""
+    """Adapt the code of a server's error to the client's era.
+
+    Some codes mean something in one era only.
+    """
     code = error.code
     if modern and code == RESOURCE_NOT_FOUND:
         code = types.INVALID_PARAMS

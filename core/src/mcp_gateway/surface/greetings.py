@@ -1,4 +1,7 @@
-"""Greetings that can be answered before the MCP SDK is there: those in which nothing is out of the ordinary."""
+"""Early handshake, answered before the SDK is loaded.
+
+Only ordinary first messages are answered early.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ _CAPABILITIES: Json = {
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What a client said first: `initialize` or, in the modern era, `server/discover`."""
+    """A client's first message: `initialize` or `server/discover`.
+
+    The latter is that of the modern era.
+    """
 
     id: object
     version: str
@@ -48,7 +54,10 @@ class Greeting:
 
 
 class Guest:
-    """A client at the other end of the pipe that has been greeted, and `arrived` once the gateway's server knows it."""
+    """A stdio client that was answered early.
+
+    Its handshake was answered before the MCP server was loaded; `arrived` is set once the server knows it.
+    """
 
     def __init__(self, greeting: Greeting) -> None:
         """Give it a name, if it is of the handshake era."""
@@ -59,7 +68,7 @@ class Guest:
 
 
 def read_greeting(message: bytes) -> Greeting | None:
-    """Read a client's first message; None if it is no greeting, or not as it should be."""
+    """Parse a client's first message; None if not a valid handshake."""
     if len(message) > _LONGEST:
         return None
     try:

@@ -1,4 +1,7 @@
-"""What the gateway says of itself when it is greeted: what it can do, and what the servers behind it can do besides."""
+"""The gateway's instructions, capabilities and `serverInfo`.
+
+The capabilities include some of the servers behind it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ MAX_DESCRIBED = 1500
 
 
 def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
-    """Complete the result of `initialize` or `server/discover` for a client who sees this."""
+    """Complete the `initialize` or `server/discover` result for a caller."""
     offers = list(seen.catalogue.servers.values())
     only = offers[0] if offers and seen.transparent is not None else None
     if only is not None:
@@ -59,7 +62,7 @@ def instructions_of(gateway: Gateway) -> str:
 
 
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
-    """Return what a client is told of the gateway: which servers there are, and what they are for."""
+    """Return the gateway's instructions: its servers and their descriptions."""
     lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
     told = cut([f"Note for the user: {_clipped(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
     if not lines:
@@ -76,7 +79,10 @@ def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices:
 
 
 def server_info(gateway: Gateway) -> object:
-    """Return how the gateway introduces itself: as the server, where clients are to see that instead."""
+    """Return `serverInfo`: the gateway's, or that of a transparent server.
+
+    Clients see a transparent server as if there were no gateway.
+    """
     offers = list(gateway.registry.catalogue.servers.values())
     if not offers or gateway.routing.transparent is None:
         return IMPLEMENTATION
@@ -92,7 +98,7 @@ def _clipped(text: str, most: int = 200) -> str:
 
 
 def cut(parts: list[str], most: int) -> list[str]:
-    """Keep the first parts that fit into `most` characters, and count the others."""
+    """Truncate a list to `most` characters, counting the rest."""
     kept: list[str] = []
     for part in parts:
         if sum(map(len, kept)) + len(part) > most:
@@ -102,7 +108,10 @@ def cut(parts: list[str], most: int) -> list[str]:
 
 
 def _in_place_of(offer: Offer, hello: Json, *, modern: bool) -> Json:
-    """Say what the only server said, as far as it holds in the client's era."""
+    """Build the handshake result from the only server's.
+
+    It has what is valid in the client's era.
+    """
     said: Json = {name: offer.hello[name] for name in ("instructions",) if name in offer.hello}
     if not modern and (info := _info_of(offer)) is not None:
         said["serverInfo"] = info
@@ -140,7 +149,7 @@ def _common(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Json:
 
 
 def _joined(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Json:
-    """Join what two can do; where both say something of the same, the first is right."""
+    """Merge capabilities recursively; the first takes precedence."""
     joined = dict(mine)
     for name, value in theirs.items():
         if name not in joined and value is not None:

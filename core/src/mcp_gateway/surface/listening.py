@@ -1,4 +1,4 @@
-"""Answering `subscriptions/listen`: the stream on which modern clients hear what has changed."""
+"""Handler of `subscriptions/listen`: the notification stream of modern clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ DeliverFn = Callable[[str, Json], None]
 
 @dataclass(slots=True)
 class Listening:
-    """The open streams. Every frame bears the id of the request that asked for it."""
+    """The open notification streams.
+
+    Each message carries the id of the request that opened its stream.
+    """
 
     gateway: Gateway
     content: Content
@@ -40,7 +43,10 @@ class Listening:
     async def __call__(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Say what will be announced, then announce it until the client leaves."""
+        """Acknowledge the subscription, then stream notifications.
+
+        The stream ends when the client leaves.
+        """
         if len(self._streams) >= MAX_STREAMS:
             raise MCPError(types.INTERNAL_ERROR, f"{MAX_STREAMS} clients are listening already; try again later")
         wanted, name = params.notifications, uuid.uuid4().hex
@@ -72,13 +78,16 @@ class Listening:
         return types.SubscriptionsListenResult(_meta=marked)
 
     def announce(self, name: str, clients: frozenset[str] | None = None) -> None:
-        """Tell those who want to know, or these clients only, that a list of `tools`, say, has changed."""
+        """Send `list_changed` to subscribed streams.
+
+        `name` is "tools", say; all streams, or those of `clients`.
+        """
         for wanted, deliver, client in list(self._streams.values()):
             if getattr(wanted, f"{name}_list_changed") and (clients is None or client in clients):
                 deliver(f"notifications/{name}/list_changed", {})
 
     async def _honoured(self, name: str, wanted: types.SubscriptionFilter, caller: Caller, deliver: DeliverFn) -> Json:
-        """Subscribe to the resources that are wanted; return what of all that is wanted will be announced."""
+        """Subscribe to the requested resources; return the granted filter."""
 
         async def updated(told: Json) -> None:
             deliver("notifications/resources/updated", told)

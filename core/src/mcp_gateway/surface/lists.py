@@ -1,4 +1,7 @@
-"""The list of tools as bytes: thousands of definitions are written once for each catalogue, not for each client."""
+"""Cached `tools/list` results as bytes.
+
+Thousands of definitions are encoded once for each catalog, not for each client.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from mcp_gateway.surface.tools import Tools
 
 @dataclass(slots=True)
 class ToolLists:
-    """The tools that are listed, for callers who all see the same. `_of` is what the bytes were made of."""
+    """Cache of encoded tool lists that all callers share.
+
+    `_of` holds the objects that the bytes were made from.
+    """
 
     gateway: Gateway
     tools: Tools
@@ -21,7 +27,10 @@ class ToolLists:
     _written: dict[bool, bytes] = field(default_factory=dict)
 
     def members(self, caller: Caller, *, modern: bool) -> list[bytes] | None:
-        """Return the members of a result of `tools/list`; None if this caller's has to be worked out."""
+        """Return the encoded members of a `tools/list` result.
+
+        None if the caller's list may differ from the cached one.
+        """
         gateway = self.gateway
         gateway.discovery.freshen(caller)
         routing = gateway.routing

@@ -1,4 +1,7 @@
-"""The gateway's own three tools, as clients see them: all that a model knows before its first search."""
+"""Definitions of the three built-in tools.
+
+They are all that a model knows before its first search.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ MAX_QUERY = 200
 
 
 def _object(value: object) -> object:
-    """Take an object that a model wrote as a JSON string, as some do."""
+    """Parse an object that a model sent as a JSON string."""
     if isinstance(value, str):
         try:
             return json.loads(value)
@@ -28,7 +31,10 @@ def _object(value: object) -> object:
 
 
 class Arguments(BaseModel):
-    """Arguments of an own tool; unknown ones are an error, so that a model notices its mistake."""
+    """Arguments of a built-in tool; unknown ones are an error.
+
+    So a model notices its mistake.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -127,7 +133,7 @@ _DISCOVER_OUTPUT: Json = {
 
 
 def own_tools(specs: Iterable[ServerSpec], max_results: int = MAX_RESULTS) -> list[Json]:
-    """Return the definitions of the gateway's own tools, which name the servers inside."""
+    """Return the definitions of the built-in tools, naming the servers."""
     inside = _inside(specs)
     return [
         {
@@ -178,7 +184,10 @@ def _inside(specs: Iterable[ServerSpec]) -> str:
 
 
 def _schema(model: type[Arguments], **filled: object) -> Json:
-    """Return the arguments' JSON Schema, without pydantic's titles, and with `filled` in its descriptions."""
+    """Return the JSON Schema of arguments, without titles.
+
+    The placeholders in its descriptions are replaced by `filled`.
+    """
     schema = model.model_json_schema()
     properties = {name: _untitled(value) for name, value in schema["properties"].items()}
     if filled:

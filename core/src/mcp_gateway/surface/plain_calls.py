@@ -1,4 +1,4 @@
-"""A plain call: where it leads, and how it is written for its server and for its client without being read."""
+"""Codec of raw calls: routing and encoding without parsing payloads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _OUR_ENVELOPE: Mapping[str, bytes] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a tool's name leads: the server, what the tool is called there as JSON, and the headers that say so.
+    """The route of a tool: server, encoded tool name and headers.
+
+    The name is that at the server, as JSON.
 
     `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again though
     nobody knows whether it was carried out.
@@ -57,7 +59,7 @@ class Plain:
 
     @property
     def head(self) -> bytes:
-        """How its response begins."""
+        """The beginning of its JSON-RPC response."""
         return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
 
 
@@ -157,7 +159,9 @@ def failed(plain: Plain) -> DirectAnswer:
 
 
 async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
-    """Answer with a list whose members are written; with the modern era's envelope, if `server_info` is there.
+    """Encode a list result from encoded members.
+
+    It gets the modern envelope if `server_info` is given.
 
     Clients of the handshake era get it as an event, as on the other lane.
     """

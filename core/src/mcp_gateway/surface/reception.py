@@ -1,4 +1,7 @@
-"""The reception: it answers the first greeting at once, while the MCP SDK, which everything else needs, is loaded."""
+"""Lazy MCP server that answers the first handshake before loading.
+
+Everything else waits until the MCP SDK is loaded.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _PATIENCE = 0.25
 
 @dataclass(slots=True)
 class Reception:
-    """Stands in for the gateway's server until that is there. See `Reception` of the plugin API.
+    """Lazy server that implements `LazyServer` of the plugin API.
 
     `loading` is entered while it is loaded.
     """
@@ -53,7 +56,10 @@ class Reception:
         self.gateway.pool.way_to = self._way_to
 
     def greet(self, message: bytes) -> bytes | None:
-        """Return the answer to the first message of the only client, if that is a greeting like any other."""
+        """Return the response to an ordinary first handshake, or None.
+
+        Only for the single client of its transport.
+        """
         if self.opened is not None or self._guest is not None or self.gateway.routing.transparent is not None:
             return None
         greeting = read_greeting(message)
@@ -87,7 +93,10 @@ class Reception:
         return ALONE if guest.modern else self._way_to_guest(guest)
 
     def _way_to_guest(self, guest: Guest) -> Interaction:
-        """Return a way to a client whose greeting has been answered, but has not come to the server yet."""
+        """Return a channel that waits for an early client's registration.
+
+        The client's handshake has been answered, but the MCP server does not know it yet.
+        """
 
         async def way() -> Interaction:
             await guest.arrived.wait()
@@ -106,7 +115,10 @@ class Reception:
 
 
 async def _give_way(deadline: float) -> None:
-    """Let others go first, as long as they have something to do: servers are being started."""
+    """Yield to other tasks while the event loop is busy.
+
+    Servers are being started at that time.
+    """
     now, idle = anyio.current_time(), 0
     while idle < _IDLE_TURNS and now < deadline:
         before = now

@@ -1,4 +1,7 @@
-"""Results that are too large: they fail with a word on how large, or are cut, and then kept whole for a while."""
+"""Result size limits: oversized results fail or are cut.
+
+A cut result is kept whole for a while.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ class _Kept:
 
 @dataclass(slots=True)
 class Results:
-    """Bounds results to `most` bytes. If it `cuts`, it keeps at most `room` bytes of whole ones, the latest."""
+    """Limit of results to `most` bytes, with an overflow store.
+
+    If it `cuts`, it stores the latest whole results, up to `room` bytes.
+    """
 
     most: int = 32 << 20
     cuts: bool = False
@@ -53,7 +59,9 @@ class Results:
     _size: int = 0
 
     def fit(self, what: str, result: Json, caller: Caller) -> Json:
-        """Return a result, or what is left of it. `what` is what it is a result of, and whose.
+        """Return a result, cut if it exceeds the limit.
+
+        `what` describes the result and its origin.
 
         Raises:
             ResultTooLarge: it is too large, and cannot be cut.
@@ -64,7 +72,7 @@ class Results:
         return self.shortened(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
 
     def shortened(self, what: str, size: int, read: Callable[[], Json], caller: Caller) -> Json:
-        """Return what is left of a result of `size` bytes, which is too large; `read` returns all of it."""
+        """Cut a result of `size` bytes; `read` returns the whole."""
         if not self.cuts:
             raise ResultTooLarge(
                 f"{self._said(what, size)}; ask for less, raise it, or set GATEWAY_RESULT_OVERFLOW=cut"
@@ -84,7 +92,7 @@ class Results:
         return {**rest, "content": [{"type": "text", "text": shown}, *others, {"type": "text", "text": note}, link]}
 
     def read(self, uri: str, caller: Caller) -> Json:
-        """Answer `resources/read` for a result that is kept, to whom it was given only.
+        """Handle `resources/read` of a stored result, for its recipient only.
 
         Raises:
             UnknownResource: there is none, or none for this caller, or not any more.
@@ -100,7 +108,10 @@ class Results:
         return f"{what} has {size} bytes, more than the {self.most} of GATEWAY_MAX_RESULT_BYTES"
 
     def _keep(self, result: Mapping[str, Any], texts: list[str], size: int, caller: Caller) -> tuple[str, str]:
-        """Keep a result, as its text if it is nothing else; make room for it."""
+        """Store a whole result; return its URI and media type.
+
+        A result of one text is stored as that text.
+        """
         is_text = len(texts) == len(result["content"]) == 1
         text = texts[0] if is_text else json.dumps(result, ensure_ascii=False)
         kind, uri = "text/plain" if is_text else "application/json", f"{PREFIX}{secrets.token_urlsafe(24)}"
@@ -110,7 +121,7 @@ class Results:
         return uri, kind
 
     def _forget_old(self) -> None:
-        """Forget what is too old, and the oldest that there is no room for."""
+        """Evict expired results, and the oldest beyond the limit."""
         while self._kept and (self._size > self.room or next(iter(self._kept.values())).until < anyio.current_time()):
             self._size -= self._kept.popitem(last=False)[1].size
 
@@ -129,7 +140,7 @@ def _is_text(block: object) -> bool:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return as much of the beginning as fits into `most` bytes of JSON."""
+    """Truncate a text to `most` bytes of JSON."""
     shown = text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
     while len(json.dumps(shown)) > most and shown:
         shown = shown[: len(shown) * most // len(json.dumps(shown))]

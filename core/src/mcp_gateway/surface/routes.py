@@ -1,4 +1,4 @@
-"""Where the names of tools lead on the direct lane, found once for each catalogue."""
+"""Cached routes of tools on the fast path, per catalog."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Routes:
     _of: Catalogue | None = None
 
     def route(self, name: str) -> Route | None:
-        """Return where a tool's name leads; None if its calls cannot take this lane."""
+        """Return the route of a tool on the fast path.
+
+        None if its calls must go through the SDK.
+        """
         catalogue = self.gateway.registry.catalogue
         if self._of is not catalogue:
             self._routes, self._of = {}, catalogue
@@ -44,7 +47,10 @@ class Routes:
         return offer is not None and own in offer.by_name and own not in offer.mirrored
 
     def _own_route(self, name: str) -> Route | None:
-        """Return where a tool leads that some callers have; whether this caller has it is seen later."""
+        """Return the route of a tool that only some callers have.
+
+        Whether this caller has it is checked later.
+        """
         offer = self.gateway.views.personal.any_offer(name)
         route = None if offer is None else self._leading(offer, name)
         if route is None or offer is None:

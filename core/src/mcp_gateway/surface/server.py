@@ -1,4 +1,4 @@
-"""The MCP server that stands in front of the gateway, for clients of both protocol eras.
+"""The MCP server in front of the gateway, for both eras.
 
 The SDK's low-level server keeps the protocol: handshake, eras, validation of requests.
 What it is to answer is put in its place as raw JSON, since its models drop fields.
@@ -43,7 +43,10 @@ _answer: ContextVar[list[Json]] = ContextVar("answer")
 
 
 class GatewayServer(Server[Any]):
-    """Answers clients for a gateway. `tasks` run as long as the gateway does."""
+    """MCP server for a gateway.
+
+    `tasks` live as long as the gateway.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,9 @@ class GatewayServer(Server[Any]):
         direct: bool = True,
         guest: Guest | None = None,
     ) -> None:
-        """Stand in front of `gateway`; `results` bounds what comes back; without `direct` all calls take one lane.
+        """Register the handlers of `gateway`.
+
+        `results` limits the size of results; without `direct` there is no fast path.
 
         `guest` is a client that has its answer to a greeting which is still to come.
         """
@@ -98,7 +103,10 @@ class GatewayServer(Server[Any]):
     def answer(
         self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
     ) -> Awaitable[DirectAnswer] | None:
-        """Answer a plain call past the SDK; None for everything else. See `DirectServer`."""
+        """Dispatch a raw message on the fast path; see `SupportsRawDispatch`.
+
+        None for everything else.
+        """
         return self._direct.answer(message, headers, principal) if self._has_direct_lane else None
 
     def create_initialization_options(
@@ -107,14 +115,20 @@ class GatewayServer(Server[Any]):
         experimental_capabilities: dict[str, dict[str, Any]] | None = None,
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
-        """Say in every handshake that the lists may change; the SDK's HTTP transport has no option for it."""
+        """Declare `listChanged` in every handshake.
+
+        The SDK's HTTP transport has no option for it.
+        """
         options = notification_options or NotificationOptions(
             tools_changed=True, prompts_changed=True, resources_changed=True
         )
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Let the SDK check a request; give the client the raw answer that the handler left, if it left one."""
+        """Replace the SDK's result with the handler's raw result, if any.
+
+        The SDK validates the request first.
+        """
         if ctx.request_id is None:
             if ctx.method == "notifications/cancelled":
                 self._direct.cancel(str(caller_of(ctx).client), (ctx.params or {}).get("requestId"))
@@ -138,7 +152,10 @@ class GatewayServer(Server[Any]):
         return as_result(answers[0], modern=modern, server_info=server_info(self._gateway))
 
     async def _greet(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
-        """Answer a greeting, after the servers have heard what the client can do."""
+        """Handle `initialize` and `server/discover`; register the client's capabilities.
+
+        Refreshes start with these capabilities before the result is returned.
+        """
         hello = await call_next(ctx)
         if not isinstance(hello, dict):
             return hello
@@ -155,7 +172,10 @@ class GatewayServer(Server[Any]):
         return as_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
 
     async def _forward(self, ctx: Context) -> None:
-        """Answer a request that the specification does not know, or knew once: it may concern a server."""
+        """Handle a method outside the current specification by forwarding.
+
+        It may concern a server; some such methods were in earlier versions.
+        """
         await _leave(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), interaction_of(ctx)))
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -227,7 +247,10 @@ class GatewayServer(Server[Any]):
         self._gateway.views.forget_client(client)
 
     def _changed(self, _: Catalogue) -> None:
-        """Follow a new catalogue: describe its servers; tell clients if what is listed natively has changed."""
+        """Handle a new catalog: update instructions, notify clients.
+
+        Clients are notified of the lists of exposed definitions that have changed.
+        """
         self.instructions = instructions_of(self._gateway)
         listed = self._listed()
         changed = {kind for kind in KINDS if listed[kind] != self._exposed[kind]}
@@ -240,7 +263,7 @@ class GatewayServer(Server[Any]):
             self._tasks.start_soon(self._tell, frozenset(kind.capability for kind in changed))
 
     def _changed_for(self, server: str, before: Offer | None, offer: Offer, clients: frozenset[str]) -> None:
-        """Tell the clients who see something of a server that nobody else sees that it has changed."""
+        """Handle a changed listing of certain callers: notify their clients."""
         exposed = self._gateway.registry.specs[server].exposed
         changed = [
             kind.capability
@@ -251,7 +274,10 @@ class GatewayServer(Server[Any]):
             self._tasks.start_soon(self._tell, frozenset(changed), clients)
 
     def _is_own_changed(self) -> bool:
-        """Describe the own tools anew if the servers are not the same any more; say whether they changed."""
+        """Rebuild the built-in tools if servers changed; return success.
+
+        The return value says whether the definitions differ.
+        """
         if self._specs is self._gateway.registry.specs:
             return False
         self._specs = self._gateway.registry.specs
@@ -268,13 +294,19 @@ class GatewayServer(Server[Any]):
             )
 
     async def _tell(self, changed: frozenset[str], clients: frozenset[str] | None = None) -> None:
-        """Tell clients of both eras, all or these only, which lists have changed."""
+        """Send `list_changed` to clients of both eras.
+
+        All of them, or those in `clients`.
+        """
         for name in sorted(changed):
             self._listening.announce(name, clients)
             await self._clients.tell(f"notifications/{name}/list_changed", clients)
 
 
 async def _leave(answer: Awaitable[Json]) -> None:
-    """Leave an answer for the client, under an id that stands in every log line of its request."""
+    """Store the raw result for the middleware.
+
+    A request id is bound that stands in every log line of the request.
+    """
     with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
         _answer.get().append(await answer)

@@ -1,4 +1,7 @@
-"""Raw JSON that is cut apart and put together without being read: what passes through stays byte for byte the same."""
+"""Raw JSON: splitting and joining without parsing.
+
+What passes through stays the same byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ _answer = json.Decoder(Answer)
 
 
 def as_call(message: bytes) -> Call | None:
-    """Read a message as a plain call; None if it is anything else."""
+    """Parse a message as a plain `tools/call`, or return None."""
     try:
         call = _call.decode(_text(message))
     except (DecodeError, UnicodeDecodeError, RecursionError):
@@ -88,7 +91,7 @@ def as_call(message: bytes) -> Call | None:
 
 
 def as_list(message: bytes) -> List | None:
-    """Read a message as a plain `tools/list`; None if it is anything else."""
+    """Parse a message as a plain `tools/list`, or return None."""
     if b'"tools/list"' not in message:
         return None
     try:
@@ -100,7 +103,7 @@ def as_list(message: bytes) -> List | None:
 
 
 def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
-    """Read the arguments of `call_remote_tool`; None if they ask for anything special."""
+    """Parse plain arguments of `call_remote_tool`, or return None."""
     try:
         call = _remote.decode(arguments) if arguments is not UNSET else None
     except (DecodeError, UnicodeDecodeError, RecursionError):
@@ -109,7 +112,7 @@ def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
 
 
 def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
-    """Read a response: the members of its result, or its error as it came.
+    """Parse a response into result members or raw error.
 
     Raises:
         ValueError: it is no response.
@@ -141,7 +144,7 @@ def members(raw: Raw) -> Fields:
 
 
 def written(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
-    """Write a JSON object of members that are JSON already, in pieces to be joined."""
+    """Encode an object from encoded members, as pieces to join."""
     pieces: list[Raw | bytes] = []
     for name, value in fields.items():
         pieces += (b",", _encode(name), b":", value)
@@ -154,7 +157,9 @@ def quoted(text: str) -> bytes:
 
 
 def _text(message: bytes) -> bytes:
-    """Return a message that is UTF-8, which msgspec does not check where it does not read.
+    """Return the message after validating its UTF-8.
+
+    msgspec does not check it where it does not parse.
 
     Raises:
         UnicodeDecodeError: it is not.

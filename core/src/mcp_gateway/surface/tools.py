@@ -1,4 +1,7 @@
-"""Listing and calling: the gateway's own tools, and all those behind it."""
+"""Handlers of `tools/list` and `tools/call`.
+
+They serve the built-in tools and those of the servers.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class InvalidArguments(GatewayError):
-    """The arguments of an own tool are not as its schema says."""
+    """Arguments that violate the schema of a built-in tool."""
 
     code = "invalid_arguments"
 
@@ -61,21 +64,27 @@ class Tools:
     """Answers `tools/list` and `tools/call` in raw JSON."""
 
     def __init__(self, gateway: Gateway, own: list[Json], results: Results) -> None:
-        """Answer for `gateway`, with `own` as the definitions of its own tools; `results` bounds those of others."""
+        """Bind to `gateway`; `own` defines the built-in tools.
+
+        `results` limits the results of the servers' tools.
+        """
         self._gateway, self._results = gateway, results
         self._own: list[Json] = []
         self._own_schemas: dict[str, Json] = {}
         self.describe(own)
 
     def describe(self, own: list[Json]) -> bool:
-        """Define the gateway's own tools so from now on, if clients see them; say whether that is a change."""
+        """Replace the built-in tools; return whether the list changed.
+
+        Clients do not see built-in tools if they see a server as if there were no gateway.
+        """
         before, self._own = self._own, [] if self._gateway.routing.transparent is not None else own
         self._own_schemas = {tool["name"]: tool["inputSchema"] for tool in self._own}
         return self._own != before
 
     @property
     def own(self) -> builtins.list[Json]:
-        """The gateway's own tools, if clients see them; another list after each change."""
+        """The built-in tools, if exposed; a new list after each change."""
         return self._own
 
     @property
@@ -84,7 +93,10 @@ class Tools:
         return frozenset(self._own_schemas)
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
-        """Return the input schema of a tool by the name it has here, if it is known."""
+        """Return the input schema of a tool by its full name.
+
+        None if there is no such tool.
+        """
         if name in self._own_schemas:
             return self._own_schemas[name]
         definition = self._gateway.routing.definition(name)
@@ -92,7 +104,9 @@ class Tools:
         return schema if isinstance(schema, dict) else None
 
     async def list(self, caller: Caller, *, modern: bool) -> Json:
-        """Return the gateway's own tools, and those of servers with `expose_tools`, definitions whole.
+        """Return the built-in tools and all exposed ones.
+
+        Exposed are those of servers with `expose_tools`; definitions are complete.
 
         The list is the same for all callers of an era with equal credentials and does not change because of a search.
         """
@@ -101,7 +115,7 @@ class Tools:
         return {"tools": [*self.listed(seen, modern=modern)], **seen.hint(TOOLS)}
 
     def listed(self, seen: Routing, *, modern: bool) -> Iterator[Json]:
-        """Iterate over what is listed for clients of an era who see this."""
+        """Yield the listed tools in a catalog, for an era."""
         yield from self._own
         for name, definition in seen.exposed(TOOLS):
             shaped = as_definition(definition, modern=modern)
@@ -188,7 +202,7 @@ class Tools:
         return self._fitting(name, result, caller)
 
     def _fitting(self, name: str, result: Json, caller: Caller) -> Json:
-        """Return a result, or what is left of it if it is too large."""
+        """Limit the size of a tool's result."""
         return self._results.fit(result_of(name, self._gateway.registry.catalogue.owner(name)), result, caller)
 
 

@@ -31,7 +31,11 @@ class ForwardAuth:
     header_name: str
 
     async def credentials(self, caller: Caller) -> Credentials:
-        """Return the caller's header; the `auth_header` of the call wins over that of the request."""
+        """Return the caller's header as credentials.
+
+        The `auth_header` of the call wins over the header of the request. Raises AuthError if there is
+        neither, or if the value has control characters.
+        """
         brought = {name.lower(): value for name, value in caller.headers.items()}.get(self.header_name.lower())
         value = caller.override if caller.override is not None else brought
         if not value:

@@ -1,4 +1,7 @@
-"""Auth: log in to a server with OAuth, as a person or as the gateway itself."""
+"""Auth plugin: OAuth with an authorization code or client credentials.
+
+A person logs in, or the gateway itself does.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The key that tokens are encrypted with: from the environment, the system keyring, or a file of its owner's."""
+"""Encryption key of stored tokens: environment, system keyring, or key file.
+
+The key file is private to the user of the gateway.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _SERVICE, _ACCOUNT = "mcp-orchestration-gateway", "oauth-tokens"
 
 
 def cipher(given: str | None, folder: Path) -> Fernet:
-    """Return what encrypts, with the key that was given, or found, or is now made.
+    """Return a cipher with the given, stored or new key.
+
+    The key comes from `GATEWAY_OAUTH_KEY`, else from the key file, else from the system keyring; if there is
+    none, a new one is written to a file.
 
     A key file wins over the keyring, so that a keyring that is only there sometimes changes nothing.
 
@@ -46,7 +52,10 @@ def _made(key: bytes, where: str) -> Fernet:
 
 
 def _from_keyring() -> bytes | None:
-    """Return the key in the system keyring, which is made if need be; None if there is no keyring that works."""
+    """Return the key from the system keyring.
+
+    A missing key is made and stored there. None if no keyring works on this machine.
+    """
     try:
         import keyring
         from keyring.backends.fail import Keyring as NoKeyring
@@ -66,7 +75,10 @@ def _from_keyring() -> bytes | None:
 
 
 def _written(path: Path) -> bytes:
-    """Make a key and write it to a new file; if another process was faster, return its key."""
+    """Create a key in a new file.
+
+    If another process has created the file first, its key is returned.
+    """
     key = Fernet.generate_key()
     try:
         write_file(path, [key], replace=False)

@@ -1,4 +1,7 @@
-"""The flows: the SDK's OAuth client, with what it knows kept in the vault."""
+"""OAuth flows: the SDK's client with a persistent token store.
+
+The state of a flow is read from the token store and written to it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class NotAsked(OAuthFlowError):
 
 @dataclass(slots=True)
 class Memory:
-    """The SDK's token storage: what one flow has come to. It is written to the vault when the flow is done."""
+    """In-memory token storage of one flow.
+
+    It implements the SDK's token storage. Its login is written to the file when the flow is done.
+    """
 
     login: Login
 
@@ -53,13 +59,17 @@ class Memory:
 
 
 class _Kept(OAuthClientProvider):
-    """What both flows have in common."""
+    """Base class of both OAuth flows."""
 
     options: OAuthOptions
     memory: Memory
 
     async def fetched(self) -> Login:
-        """Go through the whole flow: the server says where, and its authorization server gives tokens."""
+        """Run the whole flow and return the login.
+
+        The server names its authorization server, which issues the tokens. Raises OAuthFlowError if the
+        server does not require a login (HTTP 401).
+        """
         headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": _ERA}
         async with (
             _client(self.options) as client,
@@ -71,7 +81,9 @@ class _Kept(OAuthClientProvider):
         return self._login()
 
     async def refreshed(self) -> Login | None:
-        """Use the refresh token; None if it is not good any more.
+        """Return a login renewed by the refresh token.
+
+        None if the refresh token is not valid any more.
 
         Raises:
             ServerUnavailable: the authorization server cannot be reached, or is out of order.
@@ -91,7 +103,11 @@ class _Kept(OAuthClientProvider):
         return self._login() if await self._handle_refresh_response(response) else None
 
     async def _perform_authorization(self) -> httpx2.Request:
-        """Ask for the scopes of the configuration, and prove who the client is in a way that is understood."""
+        """Request the configured scopes with a supported client authentication method.
+
+        The client's client_secret_basic becomes client_secret_post if the authorization server does not list
+        it.
+        """
         if self.options.scopes:
             self.context.client_metadata.scope = " ".join(self.options.scopes)
         client, metadata = self.context.client_info, self.context.oauth_metadata
@@ -122,7 +138,11 @@ class PersonFlow(_Kept):
         show: Callable[[str], Awaitable[None]] | None = None,
         answered: Callable[[], Awaitable[AuthorizationCodeResult]] | None = None,
     ) -> None:
-        """Begin with what the vault holds; to log in anew, with where the answer comes to."""
+        """Load the stored login; `redirect` starts a new one.
+
+        `redirect` is the redirect URI of a new login, `show` gets the authorization URL, and `answered`
+        returns the authorization response.
+        """
         login = vault.read()
         if redirect is not None:
             login = Login(client=_known_client(options, login, redirect))
@@ -156,7 +176,10 @@ class MachineFlow(_Kept, ClientCredentialsOAuthProvider):
 
 
 def _known_client(options: OAuthOptions, login: Login, redirect: str) -> OAuthClientInformationFull | None:
-    """Return the client of the configuration, or the one that was registered with the same redirect."""
+    """Return the configured client, or the one registered for this redirect.
+
+    None if there is neither: then the gateway registers itself.
+    """
     if options.client_id is None:
         registered = login.client.redirect_uris if login.client is not None else None
         return login.client if registered and AnyUrl(redirect) in registered else None

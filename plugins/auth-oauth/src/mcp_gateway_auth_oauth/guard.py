@@ -1,4 +1,7 @@
-"""The guard: to which addresses a server may lead the gateway when it says where one logs in."""
+"""SSRF guard: addresses to which a server's OAuth metadata may lead.
+
+A server names the URLs of the login, and the gateway requests them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from mcp_gateway.plugin import is_link_local
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Refuses requests to where a server has no business to send the gateway.
+    """SSRF guard: a request hook for the OAuth client.
+
+    It refuses requests to where a server has no reason to send the gateway.
 
     A server of the public internet may not lead it into the network that it stands in, and
     nobody to addresses where cloud machines find their own credentials.

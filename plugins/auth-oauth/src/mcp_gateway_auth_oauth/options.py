@@ -1,4 +1,4 @@
-"""What `oauth` reads of a server's entry, and of the environment."""
+"""Options of `oauth`, from a server's entry and the environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def _listed(value: Any) -> Any:
 
 
 class OAuthOptions(Options):
-    """As whom to log in, where tokens are kept, and under which key."""
+    """OAuth options: the client, the grant, and the token store.
+
+    They include the folder of the tokens and the key that encrypts them.
+    """
 
     model_config = ConfigDict(url_preserve_empty_path=True)
 

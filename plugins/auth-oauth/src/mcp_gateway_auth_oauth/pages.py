@@ -1,4 +1,7 @@
-"""Two pages on a loopback port: one leads a person to the login, to the other the login comes back."""
+"""Login callback server: two pages on a loopback port.
+
+One page leads a person to the authorization server, the other is the redirect URI.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ _HOSTS = ["127.0.0.1", "localhost"]
 
 @dataclass(slots=True)
 class Attempt:
-    """One login under way, in one browser: only the one that has begun it, which has the cookie, can end it."""
+    """A login attempt in one browser.
+
+    Only the browser that began it, which has the cookie, can complete it.
+    """
 
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     link: str = ""
@@ -63,7 +69,10 @@ LoginFn = Callable[[str, Attempt], Awaitable[None]]
 
 @dataclass(slots=True)
 class Pages:
-    """The pages of one server's login. They are there once somebody asked for the link."""
+    """The callback server of one server's login.
+
+    It starts when the link is first requested.
+    """
 
     server: str
     port: int

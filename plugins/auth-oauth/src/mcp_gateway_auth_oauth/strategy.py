@@ -1,4 +1,7 @@
-"""The strategy: an access token for every call, refreshed when it grows old, or the link to a login."""
+"""OAuth strategy: access tokens, refreshed early, or a login link.
+
+Every call gets an access token; without one it gets the link in an error.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ _FLOW_SECONDS = 60.0
 
 @dataclass(slots=True)
 class OAuth:
-    """Keeps the login to one server. All callers of the gateway share it."""
+    """The login to one server.
+
+    All callers of the gateway share it.
+    """
 
     options: OAuthOptions = field(repr=False)
     vault: Vault = field(repr=False)
@@ -50,12 +56,18 @@ class OAuth:
         raise await self._login_needed()
 
     async def refused(self, credentials: Credentials) -> bool:
-        """Take note that the server does not take an access token any more; say whether there is another."""
+        """Replace an access token that the server rejected.
+
+        Returns whether there is another token.
+        """
         sent = credentials.headers.get("Authorization", "").removeprefix("Bearer ")
         return await self._renewed(sent) is not None
 
     async def login(self, show: Callable[[str], None]) -> None:
-        """Have a person log in by the link that `show` gets; return when that is done."""
+        """Wait until a person has logged in.
+
+        `show` gets the link to the login. Raises AuthError with client credentials, which need no login.
+        """
         if self.pages is None:
             raise AuthError("it has client credentials, so nobody has to log in")
         entered = self._entered
@@ -63,7 +75,10 @@ class OAuth:
         await entered.wait()
 
     async def enter(self, redirect: str, attempt: Attempt) -> None:
-        """Go through a login that a person has begun in a browser."""
+        """Complete a login that a person has begun in a browser.
+
+        The tokens are written to the token store.
+        """
         flow = PersonFlow(self.options, self.vault, redirect, attempt.show, attempt.result)
         login = await flow.fetched()
         async with self.vault.turn():
@@ -72,7 +87,10 @@ class OAuth:
         self._entered = anyio.Event()
 
     async def _renewed(self, refused: str | None = None) -> str | None:
-        """Return another access token than the one that was refused or has grown old; None if there is none."""
+        """Return an access token other than the rejected or expired one.
+
+        None if there is none. After waiting for another process to refresh, its tokens are used.
+        """
         async with self.vault.turn():  # whoever waited for another's refresh finds its tokens
             login = self.vault.read()
             if login.access is not None and login.access != refused:
@@ -114,7 +132,11 @@ class OAuth:
 
 @asynccontextmanager
 async def oauth(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
-    """Open the vault; the pages open when they are wanted, and close with the gateway."""
+    """Open the token store, and yield the strategy.
+
+    The callback server starts on demand, and closes with the gateway. Raises ConfigError if the system keyring
+    does not respond in time.
+    """
     key = options.key.get_secret_value() if options.key is not None else None
     try:
         with anyio.fail_after(_KEYRING_SECONDS):

@@ -1,4 +1,7 @@
-"""The vault: what is known of one server's login, encrypted, in a file that all gateways of this person share."""
+"""Encrypted token store of one server's login.
+
+It is a file that all gateways of this user share.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _EARLY_SECONDS = 60.0
 
 
 class Login(BaseModel):
-    """The tokens of a login, the client that they were issued to, and by whom."""
+    """Tokens of a login, with their client and authorization server.
+
+    The client is the one that they were issued to.
+    """
 
     tokens: OAuthToken | None = None
     expires: float | None = None
@@ -40,7 +46,10 @@ class Login(BaseModel):
 
     @property
     def access(self) -> str | None:
-        """The access token, if it is good for a while yet: a minute, or half of a short life."""
+        """The access token, unless about to expire.
+
+        None if it expires in less than a minute, or in less than half of its lifetime if that is shorter.
+        """
         if self.tokens is None:
             return None
         early = min(_EARLY_SECONDS, (self.tokens.expires_in or 2 * _EARLY_SECONDS) / 2)
@@ -49,7 +58,10 @@ class Login(BaseModel):
 
 @dataclass(slots=True)
 class Vault:
-    """One server's login in a file. There is one writer at a time, in this process and in others."""
+    """The login to one server in an encrypted file.
+
+    There is one writer at a time, in this process and in others.
+    """
 
     path: Path
     fernet: Fernet
@@ -73,7 +85,10 @@ class Vault:
         return cls(folder / f"{name}.login", cipher(key, folder))
 
     def read(self) -> Login:
-        """Return the login; an empty one if there is none that can be read."""
+        """Return the stored login, or an empty one.
+
+        An unreadable file counts as empty, and is logged.
+        """
         stamp = self._stamp()
         if self._cached is not None and self._cached[0] == stamp:
             return self._cached[1]
@@ -105,7 +120,7 @@ class Vault:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until nobody else writes.
+        """Hold the write lock, across tasks and processes.
 
         Raises:
             ServerUnavailable: somebody else is at it for too long.

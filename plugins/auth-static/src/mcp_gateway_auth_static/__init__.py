@@ -34,7 +34,7 @@ HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 
 
 class StaticOptions(Options):
-    """The headers to send, and the one that an `auth_header` of a call replaces."""
+    """Static headers, and the name of the one `auth_header` replaces."""
 
     headers: Annotated[dict[HeaderName, Annotated[SecretStr, AfterValidator(_one_line)]], AfterValidator(_once)] = (
         Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
@@ -53,7 +53,10 @@ class StaticAuth:
     shared: bool = True
 
     async def credentials(self, caller: Caller) -> Credentials:
-        """Return the saved headers, with the call's own in place of one of them."""
+        """Return the saved headers, with `auth_header` in place of one.
+
+        Raises AuthError if `auth_header` has control characters.
+        """
         if caller.override is None:
             return self.saved
         if not _is_one_line(caller.override):

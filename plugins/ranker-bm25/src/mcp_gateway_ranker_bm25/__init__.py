@@ -18,7 +18,10 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def _are_aliases(text: str) -> str:
-    """Take a configuration for right in which every group has two sides, and one of them is a single word."""
+    """Validate the configured synonyms.
+
+    Every group must have two sides or more, and one of them must be a single word. Raises ValueError.
+    """
     for group in filter(str.strip, text.split(",")):
         sides = [len(_WORD.findall(side)) for side in group.split("=")]
         if len(sides) < 2 or 0 in sides or 1 not in sides or ";" in group:  # noqa: PLR2004  # this equals that
@@ -29,7 +32,7 @@ def _are_aliases(text: str) -> str:
 
 
 class Bm25Options(Options):
-    """What is read from the environment."""
+    """Options of the BM25 ranker, from the environment."""
 
     aliases: Annotated[str, AfterValidator(_are_aliases)] = Field(
         "",

@@ -1,4 +1,7 @@
-"""Aliases: words that mean about the same, and those that a configuration adds."""
+"""Synonyms, built in and configured.
+
+The built-in ones mean about the same, not exactly.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ trip travel
 
 
 def aliases_of(configured: str) -> Aliases:
-    """Return our aliases and those of a configuration: `k8s = kubernetes, pr = pull request`."""
+    """Return built-in and configured synonyms by term.
+
+    The configuration is `k8s = kubernetes, pr = pull request`.
+    """
     found: dict[str, dict[str, float]] = {}
     for line in _OURS.strip().splitlines():
         _join(found, [terms(word) for word in line.split()], _LIKELY)
@@ -50,7 +56,10 @@ def aliases_of(configured: str) -> Aliases:
 
 
 def _join(found: dict[str, dict[str, float]], group: Iterable[list[str]], weight: float) -> None:
-    """Let every single word of a group stand for the others; a phrase stands for nothing by itself."""
+    """Add the synonyms of one group to `found`.
+
+    Every single word of the group stands for the others; a phrase is only a target.
+    """
     members = [member for member in group if member]
     for member in members:
         if len(member) == 1:

@@ -46,12 +46,18 @@ STOP_WORDS = frozenset(_CONVERSATION.split())
 
 
 def terms(text: str) -> list[str]:
-    """Return the terms of `text`, in order, as often as they stand there."""
+    """Return the terms of `text` in order.
+
+    Repeated terms are repeated.
+    """
     return [word if word.isdigit() else stem(word) for word in words(text) if word not in STOP_WORDS]
 
 
 def words(text: str) -> Iterator[str]:
-    """Iterate over the words of `text` in lower case, before any is dropped or stemmed."""
+    """Yield the words of `text` in lower case.
+
+    They include stop words, and are not stemmed.
+    """
     for raw in _WORD.findall(unicodedata.normalize("NFKC", text)):
         if raw.isascii():
             yield from _parts(raw)
@@ -62,13 +68,19 @@ def words(text: str) -> Iterator[str]:
 
 
 def key(text: str) -> str:
-    """Return a name without case and punctuation: `create_issue`, `createIssue` and `Create issue` are one."""
+    """Normalize a name: without case and punctuation.
+
+    `create_issue`, `createIssue` and `Create issue` become one key.
+    """
     return "".join(_WORD.findall(unicodedata.normalize("NFKC", text))).lower()
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """Return the stem of an English word in lower case; any other word as it is."""
+    """Return the stem of a lower-case English word.
+
+    Words that are not ASCII are returned unchanged.
+    """
     return str(_STEMMER.stemWord(word)) if word.isascii() else word
 
 
@@ -82,7 +94,7 @@ def _parts(raw: str) -> Iterator[str]:
 
 
 def _pairs(raw: str) -> Iterator[str]:
-    """Cut CJK runs into overlapping pairs, and take the rest as words."""
+    """Split CJK runs into bigrams, and the rest into words."""
     for run in _CJK.findall(raw):
         yield from [run[at : at + 2] for at in range(len(run) - 1)] or [run]
     yield from (word.lower() for word in _CJK.split(raw) if word)

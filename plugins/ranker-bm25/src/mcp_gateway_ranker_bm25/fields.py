@@ -1,4 +1,7 @@
-"""The fields of a tool, how much each counts, and the analysed tools of one server."""
+"""Document fields with weights, and analysed sections.
+
+A section holds the analysed tools of one server.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field's name, how much a word in it counts, and how much its length counts against it (b)."""
+    """A document field: name, weight, and length normalization (b)."""
 
     name: str
     weight: float
@@ -41,7 +44,10 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """Which term stands in which field of which document, and how often: four columns of equal length."""
+    """Term frequencies as columns: document, term, field, count.
+
+    The four columns have equal length, one row for each term in a field of a document.
+    """
 
     document: Columns
     term: Columns
@@ -51,7 +57,9 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The analysed documents of one server: what is expensive, and need not be done again for the others.
+    """The analysed documents of one server.
+
+    Analysis is the expensive part, and is not repeated when another server changes.
 
     `lengths` are the numbers of terms, a row a document, a column a field. `keys` are the
     documents' names without case and punctuation, and `called` the position of each one's document.
@@ -93,7 +101,7 @@ def section(server: str, documents: Sequence[Document]) -> Section:
 
 
 def narrow(numbers: Columns) -> Columns:
-    """Return numbers that are not negative in as few bytes as they need."""
+    """Cast non-negative integers to the smallest unsigned dtype."""
     return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 
 

@@ -1,4 +1,4 @@
-"""The index: a query is analysed, scored, and the best of the tools that match are returned, with the reasons."""
+"""Inverted index: analysis of the query, scoring, and explained top hits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _STRONG = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A term that is looked for: how much it counts, and the word of the query that it stands for."""
+    """A weighted query term, and the query word behind it.
+
+    They differ for corrected words and synonyms.
+    """
 
     term: str
     weight: float
@@ -52,7 +55,10 @@ class WordIndex:
     aliases: Aliases
 
     def find(self, query: Query) -> Hits:
-        """Return the tools that have a term of the query, or are called so, best first."""
+        """Return the matching tools, best first.
+
+        A tool matches by a term of the query or by its name.
+        """
         asked = self._asked(query.text)
         scores = self.tools.postings.scores((item.term, item.weight) for item in asked)
         servers = self._prefer_called(scores, asked)
@@ -73,7 +79,10 @@ class WordIndex:
         return Hits(hits=hits, total=len(matching), label=self._label(best, named, asked), filtered=True)
 
     def _asked(self, text: str) -> tuple[Asked, ...]:
-        """Return what is looked for: the query's terms, 1 + log tf each; repaired, if no tool has them; and aliases."""
+        """Return the query terms with corrections and synonyms.
+
+        A term of the query weighs 1 + log tf. A term that no tool has is corrected by one edit.
+        """
         frequency = self.tools.postings.frequency
         counts = Counter(terms(text))
         asked: dict[str, Asked] = {}
@@ -92,7 +101,11 @@ class WordIndex:
         return tuple(asked.values())
 
     def _prefer_called(self, scores: Floats, asked: tuple[Asked, ...]) -> frozenset[int]:
-        """Raise the tools of servers whose whole names the query says; return these servers."""
+        """Boost the tools of servers named in the query.
+
+        Returns the servers with all words of their names in the query; with one server alone there is nothing
+        to boost.
+        """
         words = (item.term for item in asked if item.term == item.because)
         said = Counter(server for word in words for server in self.tools.calling.get(word, ()))
         called = [server for server, count in said.items() if count == self.tools.called[server]]
@@ -102,7 +115,10 @@ class WordIndex:
         return frozenset(called)
 
     def _prefer_named(self, scores: Floats, text: str) -> frozenset[int]:
-        """Put tools first that the query names, wholly or by the beginning. Return those that it names wholly."""
+        """Boost tools named in the query, whole or by prefix.
+
+        Returns those named by whole names; they come before the prefix matches.
+        """
         exact = self.tools.names.called(text)
         some = exact | self.tools.names.begun(text)
         if some:
@@ -112,7 +128,10 @@ class WordIndex:
         return exact
 
     def _reasons(self, at: int, score: float, asked: tuple[Asked, ...], servers: frozenset[int]) -> tuple[Match, ...]:
-        """Say what a hit's score is made of: its terms, its server's name and its own."""
+        """Explain the score of a hit.
+
+        The matches are its terms, the name of its server, and its own name.
+        """
         found: list[Match] = []
         for item in asked:
             if posting := self.tools.postings.posting(item.term, at):
@@ -128,7 +147,10 @@ class WordIndex:
         return tuple(sorted(found, key=lambda match: -match.score))
 
     def _label(self, best: list[int], named: frozenset[int], asked: tuple[Asked, ...]) -> Label:
-        """Say how well the best hit covers the query: by its name, or by half of what the query's words say."""
+        """Label how well the best hit covers the query.
+
+        It is strong if the query names the tool, or if the tool has half of the query's idf.
+        """
         if not best:
             return "none"
         if best[0] in named:
@@ -148,7 +170,10 @@ class WordIndex:
 
 
 def _best(scores: Floats, matching: Ints, limit: int) -> list[int]:
-    """Return the best `limit` of the documents that match; of equals, the lower number first."""
+    """Return the `limit` best matching documents.
+
+    Of equal scores the lower document number comes first.
+    """
     found = scores[matching]
     if len(matching) > limit:
         least = np.partition(found, len(found) - limit)[len(found) - limit]

@@ -1,4 +1,7 @@
-"""Indexing: each server's tools are analysed once, and merged into an index with those of the others."""
+"""Index builder: analyses each server's tools once, and merges sections.
+
+The merged index covers the tools of all servers.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,23 @@ from mcp_gateway_ranker_bm25.merging import merged
 
 @dataclass(frozen=True, slots=True)
 class Bm25Index:
-    """An index, with the sections that the next one is made of. It never changes."""
+    """An immutable index, with the sections for the next one."""
 
     sections: Mapping[str, Section]
     words: WordIndex
 
     async def search(self, query: Query) -> Hits:
-        """Return the tools that match, best first; a query takes less than a millisecond, so it stays on the loop."""
+        """Return the matching tools, best first.
+
+        A query takes less than a millisecond and runs on the event loop.
+        """
         return self.words.find(query)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
-        """Return an index in which the tools of these servers are replaced; the others are not analysed again."""
+        """Return an index with the tools of some servers replaced.
+
+        The tools of the other servers are not analysed again.
+        """
         return await anyio.to_thread.run_sync(_refreshed, self, dict(changed))
 
 

@@ -1,4 +1,7 @@
-"""Merging the analysed sections of all servers into one index: arrays only, no text is read again."""
+"""Merge of all analysed sections into one index.
+
+It works on arrays only; no text is analysed again.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ _SAYS_NOTHING = frozenset(map(stem, ("mcp", "server", "servers", "api", "tool", 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """All that a search needs. Documents are numbered in the order of their ids, so the lower number wins a tie.
+    """The merged data of an index: postings, owners and names.
+
+    Documents are numbered in the order of their ids, so the lower number wins a tie.
 
     `owner` is each document's server, as a number into `servers`. `calling` leads from
     a term to the servers in whose names it stands, and `called` says how many such

@@ -1,4 +1,7 @@
-"""The names of tools: a query that says one, or its beginning, finds that tool first."""
+"""Tool-name match: exact names and prefixes in a query.
+
+A query that has one ranks that tool first.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ _SHORTEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The tools' names, with and without their servers', as `analyser.key` has them, in rising order.
+    """Normalized tool names in ascending order, with and without server.
+
+    `analyser.key` normalizes them.
 
     `documents` are the numbers of the tools, each at the place of its name.
     """
@@ -24,7 +29,10 @@ class Names:
     documents: Columns
 
     def called(self, text: str) -> frozenset[int]:
-        """Return the tools whose name is all of `text`, or a word in it that is written as names are."""
+        """Return the tools named by `text` or an identifier in it.
+
+        An identifier is a word that is written as names are, with an underscore or in camel case.
+        """
         return frozenset(
             int(self.documents[at])
             for name in {key(text), *map(key, _written_as_names(text))}
@@ -33,7 +41,10 @@ class Names:
         )
 
     def begun(self, text: str) -> frozenset[int]:
-        """Return the tools whose names begin with `text`, if that is one word."""
+        """Return the tools with names that begin with `text`.
+
+        None do if `text` is more than one word, or too short.
+        """
         name = key(text)
         if len(name) < _SHORTEST or len(text.split()) != 1:
             return frozenset()
@@ -48,7 +59,10 @@ class Names:
 
 
 def _written_as_names(text: str) -> Iterator[str]:
-    """Iterate over the words that have an underscore, or a capital behind a small letter."""
+    """Yield the words in snake case or camel case.
+
+    Such a word has an underscore, or letters in mixed case after its first.
+    """
     for part in text.split():
         mixed = part[1:] not in (part[1:].lower(), part[1:].upper())
         if "_" in part or mixed:

@@ -1,4 +1,7 @@
-"""Postings: what each term is worth in each document, worked out once, by the formula of rank_bm25."""
+"""Postings with precomputed BM25F weights.
+
+Each is the score of a term in a document, by the formula of rank_bm25.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ K1 = 1.2
 
 
 class Statistics(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
-    """How much a term says by itself: rank_bm25's own idf, from document frequencies that are counted already.
+    """Inverse document frequencies, by rank_bm25's formula.
+
+    The document frequencies are counted already.
 
     Where that says that a term is worth nothing or less, as in catalogues of a few tools,
     Lucene's idf stands in, which is never negative: no tool is lost for being one of two.
@@ -35,7 +40,9 @@ class Statistics(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """By term: its documents in rising order, its weight in each, and in which fields it stands (a bit a field).
+    """Postings lists: documents, weights and field bits, by term.
+
+    A term's documents are in ascending order; each has a weight, and a bit for each field with the term.
 
     Those of term t are at `starts[t]` to `starts[t + 1]`.
     """
@@ -49,7 +56,7 @@ class Postings:
     idf: Floats
 
     def scores(self, asked: Iterable[tuple[str, float]]) -> Floats:
-        """Return the score of every document for terms, each with its weight in the query."""
+        """Return the score of every document for weighted query terms."""
         total = np.zeros(self.size)
         for term, weight in asked:
             at = self.vocabulary.get(term)
@@ -64,7 +71,10 @@ class Postings:
         return 0 if at is None else int(self.starts[at + 1] - self.starts[at])
 
     def posting(self, term: str, document: int) -> tuple[float, int] | None:
-        """Return a term's weight in a document, and the bits of the fields; None if it is not there."""
+        """Return a term's weight and field bits in a document.
+
+        None if the document does not have the term.
+        """
         at = self.vocabulary.get(term)
         if at is None:
             return None
@@ -78,7 +88,9 @@ class Postings:
 def postings(
     vocabulary: Mapping[str, int], entries: Entries, lengths: Ints, fields: Sequence[Field] = FIELDS, k1: float = K1
 ) -> Postings:
-    """Work out the weights: BM25F, which for a single field is Okapi BM25.
+    """Compute the BM25F weights of all postings.
+
+    For a single field that is Okapi BM25.
 
     A term's frequencies in the fields, each over the field's relative length and times
     the field's weight, are added up first, and then saturated as one.
@@ -103,7 +115,10 @@ def postings(
 
 
 def _frequencies(entries: Entries, lengths: Ints, fields: Sequence[Field]) -> Floats:
-    """Return how often each term stands in its field, times the field's weight, over its relative length."""
+    """Return weighted, length-normalized term frequencies.
+
+    Each is the count of a term in a field, times the weight of the field, over its relative length.
+    """
     if not len(lengths):
         return np.zeros(0)
     b = np.array([field.length for field in fields])

@@ -1,4 +1,7 @@
-"""The ranker: builds indexes in a thread, and loads what that takes when the first one is built."""
+"""BM25 ranker with indexing in a worker thread.
+
+Its heavy imports are loaded with the first index.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ class Bm25Ranker:
     aliases: str = field(repr=False)
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
-        """Index `documents` in a thread: ten thousand tools take a second or two."""
+        """Index `documents` in a worker thread.
+
+        Ten thousand tools take a second or two.
+        """
         return await anyio.to_thread.run_sync(_built, tuple(documents), self.aliases)
 
 

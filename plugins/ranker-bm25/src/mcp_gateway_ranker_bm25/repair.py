@@ -1,4 +1,7 @@
-"""Repair of words that no tool has, by one edit: `repositry` finds `repository`."""
+"""Spelling correction of unknown query terms by one edit.
+
+`repositry` finds `repository`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ LEAST = 5
 
 
 def repaired(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
-    """Return the most frequent term of `vocabulary` that is one edit from `term` and begins as it does, if any.
+    """Return the best vocabulary term one edit away.
+
+    The best is the most frequent one. It has the same first letter as `term`; None if there is none.
 
     An edit leaves out, adds or changes a letter, or swaps two neighbours. Terms with
     digits or other letters than a to z are names and numbers, and left alone.
@@ -22,7 +27,10 @@ def repaired(term: str, vocabulary: Container[str], frequency: Callable[[str], i
 
 
 def _edits(term: str) -> Iterator[str]:
-    """Iterate over all that is one edit away; the first letter stays: people rarely miss it."""
+    """Yield all strings one edit away, with the same first letter.
+
+    People rarely miss the first letter.
+    """
     for at in range(1, len(term) + 1):
         head, tail = term[:at], term[at:]
         yield from (head + letter + tail for letter in ascii_lowercase)

@@ -1,4 +1,7 @@
-"""Snowball's stemmer of English alone: its package would load those of all languages, which take ten megabytes."""
+"""Snowball stemmer for English only.
+
+Its package would load the stemmers of all languages, which take ten megabytes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ranker: words and meaning, the scores of another ranker and of a small local model added up."""
+"""Hybrid ranker: lexical and semantic scores fused.
+
+The lexical scores are those of another ranker; the semantic ones come from a small local embedding model.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ NAME = "hybrid"
 
 
 class HybridOptions(Options):
-    """What is read from the environment."""
+    """Options of the hybrid ranker, from the environment."""
 
     words: str = Field(
         "bm25", alias="GATEWAY_HYBRID_WORDS", description="The ranker that hybrid adds meaning to, by its name"
@@ -25,7 +28,10 @@ class HybridOptions(Options):
 def hybrid_ranker(
     options: HybridOptions, surroundings: Surroundings | None = None
 ) -> AbstractAsyncContextManager[Ranker]:
-    """Make the ranker; the model is loaded when the first index is built."""
+    """Open the hybrid ranker.
+
+    The model is loaded when the first index is built.
+    """
     from mcp_gateway_ranker_hybrid.ranker import open_hybrid
 
     return open_hybrid(options.words, surroundings or Surroundings.installed(without=NAME))

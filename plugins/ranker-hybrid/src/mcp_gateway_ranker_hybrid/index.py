@@ -1,4 +1,7 @@
-"""The index: what the words say of each tool and what the meaning says, added up."""
+"""Score fusion of lexical and semantic search.
+
+The lexical scores are the words' scores of another ranker, the semantic ones cosine similarities.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ class Meanings:
 
 
 def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mapping[str, Vector]) -> Meanings:
-    """Put the vectors of `documents` in order; `hashes` are those of their texts."""
+    """Arrange the embeddings of `documents` by document id.
+
+    `hashes` are those of the documents' texts, `found` the embeddings by hash.
+    """
     order = sorted(range(len(documents)), key=lambda at: documents[at].id)
     place = {key: at for at, key in enumerate(sorted(set(hashes)))}
     matrix = np.zeros((len(place), WIDTH), np.float32)
@@ -68,7 +74,9 @@ def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mappin
 
 
 def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanings) -> Hits:
-    """Add up, for each tool, the share of the best score that the words give it, and that of the best nearness.
+    """Fuse lexical scores and cosine similarities.
+
+    A tool's score is its share of the best lexical score plus that of the best similarity.
 
     Both are 1 for the best tool, and about 0 for one like any other: a tool without a
     word of the query, or of average nearness. So neither needs a weight.
@@ -101,7 +109,10 @@ def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanin
 
 
 def _best(scores: npt.NDArray[np.float64], matching: npt.NDArray[np.int64], limit: int) -> list[int]:
-    """Return the best `limit` of the tools that match; of equals, the one whose id comes first."""
+    """Return the `limit` best matching tools.
+
+    Of equal scores the lower id comes first.
+    """
     found = scores[matching]
     if len(matching) > limit:
         least = np.partition(found, len(found) - limit)[len(found) - limit]
@@ -132,7 +143,10 @@ class FusedSearch:
     model: Model
 
     async def search(self, query: Query) -> Hits:
-        """Return the tools that have a word of the query, or mean about the same, best first."""
+        """Return tools that match by words or meaning.
+
+        The best come first.
+        """
         said = await self.words.search(replace(query, limit=max(_POOL, query.limit)))
         asked = sentences(query.text)
         if not asked or not self.tools.ids:

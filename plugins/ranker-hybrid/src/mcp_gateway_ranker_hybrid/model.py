@@ -1,4 +1,7 @@
-"""The model: a sentence to a vector, by ONNX Runtime, from files that are installed; nothing is fetched."""
+"""Sentence encoder on ONNX Runtime, from installed files.
+
+Nothing is downloaded.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ class Model:
     tokenizer: Any
 
     def vectors(self, texts: Sequence[str]) -> Vectors:
-        """Return a vector of length 1 for each text, in a row; a few milliseconds each.
+        """Return a unit vector for each text, one a row.
+
+        Each takes a few milliseconds.
 
         One text at a time, so that its vector does not depend on the others; and as 16-bit
         numbers have it, so that one that was stored is the same as one that was not.
@@ -47,7 +52,9 @@ class Model:
 
 
 def loaded() -> Model:
-    """Load the model: a third of a second, and about 100 MB.
+    """Load the model.
+
+    That takes a third of a second and about 100 MB.
 
     Raises:
         ImportError: it is not installed, or what runs it is not.
@@ -63,7 +70,10 @@ def loaded() -> Model:
 
 @cache
 def _session(path: Path) -> Any:
-    """Return what runs the model; all who run it share it, for it takes memory and never changes."""
+    """Return the shared inference session.
+
+    There is one for all indexes: it takes memory and never changes.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -73,7 +83,10 @@ def _session(path: Path) -> Any:
 
 
 def _tokenizer() -> Any:
-    """Make BERT's tokenizer of its vocabulary, which is all that there is to it."""
+    """Build BERT's tokenizer from its vocabulary.
+
+    The vocabulary is all that the tokenizer consists of.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     lines = (files(__package__) / "vocabulary.txt").read_text(encoding="utf-8").split("\n")

@@ -1,4 +1,7 @@
-"""The ranker: builds the index of another ranker, and the vectors beside it, in the background."""
+"""Hybrid ranker that adds embeddings to another ranker's index.
+
+Indexes are built in the background.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ MEANWHILE = "ranked by words only: the meaning of the tools is still being compu
 
 @dataclass(frozen=True, slots=True)
 class HybridIndex:
-    """A search, with what the next index is made of. It never changes."""
+    """An immutable hybrid index, with the inputs of the next one."""
 
     ranker: HybridRanker
     documents: Mapping[str, tuple[Document, ...]]
@@ -43,11 +46,14 @@ class HybridIndex:
     fused: FusedSearch | None
 
     async def search(self, query: Query) -> Hits:
-        """Return the best tools; by their words only if there is no model."""
+        """Return the best tools, by words only without a model."""
         return await (self.fused or self.words).search(query)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
-        """Return an index in which the tools of these servers are replaced; the vectors of the others stay."""
+        """Return an index with the tools of some servers replaced.
+
+        The embeddings of the other servers stay.
+        """
         kept = {server: held for server, held in self.documents.items() if server not in changed}
         new = {server: tuple(held) for server, held in changed.items() if held}
         documents = {**kept, **new}
@@ -81,7 +87,10 @@ class HybridRanker:
     _loading: anyio.Lock = field(default_factory=anyio.Lock, repr=False)
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
-        """Index `documents`: some ten milliseconds each, unless their vectors are known or stored."""
+        """Index `documents` lexically and by their embeddings.
+
+        It takes some ten milliseconds for each document, unless its embedding is in memory or in storage.
+        """
         by_server: dict[str, list[Document]] = {}
         for document in documents:
             by_server.setdefault(document.server, []).append(document)
@@ -108,7 +117,10 @@ class HybridRanker:
         return HybridIndex(self, documents, words, FusedSearch(words, tools, vectors.model))
 
     async def _loaded(self) -> Vectors | None:
-        """Load the model once; without it, warn once and go on without."""
+        """Load the model once; warn once without it.
+
+        Without a model the ranker goes on by words only.
+        """
         async with self._loading:
             if self._vectors is None and not self._missing:
                 try:
@@ -147,7 +159,7 @@ def _flat(documents: Mapping[str, tuple[Document, ...]]) -> list[Document]:
 
 
 def _texts(documents: Sequence[Document]) -> tuple[list[str], dict[str, str]]:
-    """Return the hash of each document's text, and the texts by their hashes."""
+    """Return the hash of each document's text, and texts by hash."""
     texts = [text_of(document) for document in documents]
     hashes = [hash_of(text) for text in texts]
     return hashes, dict(zip(hashes, texts, strict=True))

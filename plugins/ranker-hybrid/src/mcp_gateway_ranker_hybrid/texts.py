@@ -1,4 +1,7 @@
-"""What the model reads: of a tool its names and description, of a query its sentences."""
+"""Passages that the encoder embeds: tools and query sentences.
+
+A tool's passage has its server, name, title, description and argument names.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +26,22 @@ _MOST = 6
 
 
 def text_of(document: Document) -> str:
-    """Return what a tool is and does in a sentence: its server, its name, its description, its arguments."""
+    """Return the passage of a tool: server, name, description, arguments."""
     arguments = ", ".join(_spoken(parameter.name) for parameter in document.parameters)
     described = " ".join(part for part in (document.title, document.description) if part)
     return f"{_spoken(document.server)} {_spoken(document.name)}: {described} ({arguments})"
 
 
 def hash_of(text: str) -> str:
-    """Return a short name for a text, the same for equal texts."""
+    """Return a stable hash of a text."""
     return sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
 def sentences(query: str) -> list[str]:
-    """Cut a long query into sentences: asking for two things, it means neither as a whole. None if it says nothing."""
+    """Split a long query into sentences.
+
+    A query for two things means neither as a whole. The list is empty if the query has no letter.
+    """
     found: list[str] = []
     parts = _SENTENCE.split(query) if len(query.split()) >= _LONG else [query]
     for part in (part.strip() for part in parts):
@@ -47,5 +53,8 @@ def sentences(query: str) -> list[str]:
 
 
 def _spoken(name: str) -> str:
-    """Write a name as words: `createIssue` and `create_issue` are `create Issue` and `create issue`."""
+    """Split an identifier into words.
+
+    `createIssue` becomes `create Issue`, `create_issue` becomes `create issue`.
+    """
     return " ".join(_APART.sub(" ", _CAMEL.sub(" ", name)).split())

@@ -1,4 +1,7 @@
-"""The vectors of tools: computed once for a text, kept in memory and in storage."""
+"""Embedding cache in memory and storage, keyed by text hash.
+
+An embedding is computed once for each text.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _SECONDS_KEPT = 30 * 24 * 3600.0
 
 @dataclass(slots=True)
 class Vectors:
-    """Vectors by the hash of the text that they are of. Storage that fails is a warning, never an error."""
+    """Embeddings by text hash, cached and stored.
+
+    They are kept in memory and in storage. A failure of the storage is a warning, never an error.
+    """
 
     model: Model
     storage: StorageBackend
@@ -34,7 +40,10 @@ class Vectors:
     _failing: bool = False
 
     async def of(self, texts: Mapping[str, str]) -> Mapping[str, Vector]:
-        """Return the vectors of texts by their hashes; what is neither known nor stored is computed in a thread."""
+        """Return the embeddings of texts by their hashes.
+
+        Those neither in memory nor in storage are computed in a worker thread.
+        """
         found = {key: self._known[key] for key in texts if key in self._known}
         for some in _portions(key for key in texts if key not in found):
             stored = await self._stored(some)

@@ -1,4 +1,4 @@
-"""Ranker: a regular expression over names, descriptions and arguments, in linear time."""
+"""Regex ranker: linear-time search over names, descriptions and arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A pattern as a model writes it, in the syntax of Python's `re`, made ready for RE2: alternative by alternative."""
+"""Patterns in the syntax of Python's `re`, translated for RE2.
+
+A model writes them. They are matched alternative by alternative.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _INSIDE = {"\\w": r"\pL\pN_", "\\d": r"\p{Nd}", "\\D": r"\P{Nd}"}
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A compiled pattern: its top-level alternatives as they were written, and what tells which of them match."""
+    """A compiled pattern with its top-level alternatives.
+
+    The alternatives are as written; `set` matches all of them at once.
+    """
 
     alternatives: tuple[str, ...]
     set: Any
@@ -35,7 +41,7 @@ class Pattern:
 
 
 def compiled(text: str) -> Pattern:
-    """Compile a pattern; case makes no difference unless it says so with `(?-i)`.
+    """Compile a pattern, case-insensitive unless it has `(?-i)`.
 
     Raises:
         QueryError: it is no pattern, or uses what cannot be matched in linear time.
@@ -75,7 +81,10 @@ def _refused(error: Any) -> QueryError:
 
 
 def _alternatives(text: str) -> tuple[str, ...]:
-    """Return the alternatives of a pattern, also of one that is a group as a whole."""
+    """Return the top-level alternatives of a pattern.
+
+    A pattern that is one group as a whole is unwrapped first.
+    """
     found = list(_split(text))
     if len(found) == 1 and (group := _WRAPPED.fullmatch(text)) and not group[1].startswith("?"):
         inside = list(_split(group[1]))
@@ -85,7 +94,7 @@ def _alternatives(text: str) -> tuple[str, ...]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Cut at every `|` that stands in no group and no class."""
+    """Split at every `|` outside of groups and classes."""
     part, depth = "", 0
     for piece, in_class in _tokens(text):
         if piece == "|" and not depth and not in_class:
@@ -99,7 +108,10 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _closed(text: str) -> bool:
-    """Whether no group is closed before it is opened: `a)(b` is not the inside of one group."""
+    """Whether the groups in `text` are balanced.
+
+    `a)(b` is not the inside of one group: its first group is closed before it is opened.
+    """
     depth = 0
     for piece, in_class in _tokens(text):
         if not in_class:
@@ -110,7 +122,10 @@ def _closed(text: str) -> bool:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """Iterate over the characters, escapes in one piece, and whether each stands in a class."""
+    """Yield the characters, and whether each is in a class.
+
+    An escape is one piece.
+    """
     in_class, at = False, 0
     while at < len(text):
         found = _TOKEN.match(text, at)
@@ -126,7 +141,7 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _translated(text: str) -> str:
-    """Write a pattern for RE2 so that it means what it means to Python."""
+    """Translate a pattern to RE2 with Python's meaning."""
     return "".join(_for_re2(piece, in_class=in_class) for piece, in_class in _tokens(text))
 
 

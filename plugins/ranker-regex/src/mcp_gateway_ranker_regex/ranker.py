@@ -1,4 +1,7 @@
-"""The ranker itself, on RE2 and with a budget: a pattern that a model wrote cannot make it hang."""
+"""Regex ranker on RE2, with a time budget.
+
+A pattern that a model wrote cannot block it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A tool that matches: which alternatives, each with the places of the fields in which it does."""
+    """A matching tool, with the matching fields of each alternative.
+
+    `places` are the positions of the fields, by alternative.
+    """
 
     tool: Tool
     places: Mapping[int, tuple[int, ...]]
@@ -71,7 +77,7 @@ class RegexIndex:
         return await anyio.to_thread.run_sync(_searched, tools, query, limiter=self.limiter)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
-        """Return an index in which the tools of these servers are replaced."""
+        """Return an index with the tools of some servers replaced."""
         kept = {server: tools for server, tools in self.servers.items() if server not in changed}
         new = await anyio.to_thread.run_sync(_by_server, [item for held in changed.values() for item in held])
         return RegexIndex({**kept, **new}, self.limiter)
@@ -155,7 +161,10 @@ def _match(pattern: Pattern, tool: Tool) -> Found | None:
 
 
 def _score(match: Found, rarity: Sequence[float]) -> float:
-    """Add up what the alternatives are worth, in a set order, so that equals are equal to the last bit."""
+    """Sum the weights of the matching alternatives.
+
+    `fsum` makes equal scores equal to the last bit, in whatever order the alternatives match.
+    """
     return math.fsum(rarity[alternative] * _FIELDS[places[0]][1] for alternative, places in match.places.items())
 
 

@@ -18,7 +18,10 @@ SWEEP_SECONDS = 60.0
 
 @dataclass(slots=True)
 class MemoryStorage:
-    """Values by key, each with the time of the monotonic clock at which it expires."""
+    """In-memory storage: values by key, with expiry times.
+
+    Expiry times are those of the monotonic clock.
+    """
 
     _items: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
     _next_sweep: float = field(default_factory=time.monotonic)
@@ -34,7 +37,10 @@ class MemoryStorage:
         self._items[key] = (value, None if ttl is None else time.monotonic() + ttl)
 
     def _sweep(self) -> None:
-        """Forget what has expired, now and then: nobody may ever ask for it."""
+        """Remove expired items now and then.
+
+        Without this a key that is never read again would stay.
+        """
         now = time.monotonic()
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_SECONDS

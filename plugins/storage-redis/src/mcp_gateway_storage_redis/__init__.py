@@ -12,7 +12,10 @@ GATEWAY_API = 1
 
 
 def redis_storage(options: RedisOptions) -> AbstractAsyncContextManager[StorageBackend]:
-    """Connect at the first use: a Redis that is away does not keep the gateway from starting."""
+    """Open the Redis storage, which connects at its first use.
+
+    A Redis that is down does not keep the gateway from starting.
+    """
     from mcp_gateway_storage_redis.storage import open_redis  # redis-py is slow to import
 
     return open_redis(options)

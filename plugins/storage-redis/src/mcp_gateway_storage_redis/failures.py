@@ -1,4 +1,4 @@
-"""What goes wrong with Redis, in words that hold no secret."""
+"""Redis errors as storage errors without secrets."""
 
 from __future__ import annotations
 

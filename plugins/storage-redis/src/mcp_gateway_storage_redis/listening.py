@@ -1,4 +1,4 @@
-"""Listening to a channel, so that nothing is lost without a word."""
+"""Pub/sub subscription with detection of lost messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ QUIET_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Subscription:
-    """A channel that is listened to. redis-py would reconnect by itself and say nothing of what was lost."""
+    """A subscription that fails when the connection is lost.
+
+    redis-py would reconnect by itself, and messages would be lost unnoticed.
+    """
 
     pubsub: Any
     _asked: bool = False
@@ -46,7 +49,7 @@ class Subscription:
 
 @asynccontextmanager
 async def listening(place: Place, channel: str) -> AsyncIterator[Subscription]:
-    """Subscribe to a channel, and wait until Redis says that it is so."""
+    """Subscribe to a channel, and wait for the confirmation of Redis."""
     with translated():
         client = await place.listener()
         pubsub = client.pubsub()

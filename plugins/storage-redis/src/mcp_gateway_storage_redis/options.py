@@ -1,4 +1,4 @@
-"""What the Redis storage reads from the environment."""
+"""Options of the Redis storage, from the environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def _is_redis(url: SecretStr) -> SecretStr:
 
 
 class RedisOptions(Options):
-    """Where Redis is. The URL may hold a password, so it is never printed."""
+    """The URL of Redis.
+
+    The URL may hold a password, so it is never printed.
+    """
 
     url: Annotated[SecretStr, AfterValidator(_is_redis)] = Field(
         SecretStr("redis://localhost:6379/0"), alias="REDIS_URL", description="The URL of the Redis server"

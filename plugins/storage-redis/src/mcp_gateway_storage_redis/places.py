@@ -1,4 +1,4 @@
-"""Where Redis is: one server, the master that Sentinels name, or a Cluster."""
+"""Redis topology: one server, a Sentinel master, or a Cluster."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Cluster(Place):
     options: Mapping[str, Any]
 
     async def listener(self) -> Any:
-        """Return a client of one node, for the caller to close: every node hears every message."""
+        """Return a client of one random node, owned by the caller.
+
+        Any node will do: a Cluster publishes every message to all of its nodes.
+        """
         await self.client.initialize()
         node = self.client.get_random_node()
         return Redis(host=node.host, port=node.port, **self.options)

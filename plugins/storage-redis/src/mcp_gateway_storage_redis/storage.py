@@ -53,14 +53,20 @@ class RedisStorage:
             return bool(await self.place.client.delete(key))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
-        """Iterate over the live keys; SCAN may repeat one, so they are collected first."""
+        """Yield the live keys, each once.
+
+        SCAN may repeat a key, so the keys are collected first.
+        """
         async with self._turn():
             found = {key async for key in self.place.client.scan_iter(match=f"{_literal(prefix)}*", count=1000)}
         for key in found:
             yield key.decode()
 
     async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
-        """Give `key` to `holder`, unless another has it; return who has it."""
+        """Acquire or renew a lease; return its holder.
+
+        The holder is another one if the lease is taken.
+        """
         async with self._turn():
             holds: bytes = await self.place.client.eval(LEASE, 1, key, holder, str(_milliseconds(ttl)))
         return holds
@@ -97,7 +103,10 @@ class RedisStorage:
 
 @asynccontextmanager
 async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
-    """Make a client; it connects when it is first used, and again when it has lost the connection."""
+    """Open the storage with a Redis client.
+
+    It connects when it is first used, and again after a lost connection.
+    """
     async with opened(options.url.get_secret_value()) as place:
         yield RedisStorage(place)
 

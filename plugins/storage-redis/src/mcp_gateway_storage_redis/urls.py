@@ -1,4 +1,7 @@
-"""The forms of `REDIS_URL`: one server, or several Sentinels or nodes of a Cluster, separated by commas."""
+"""Forms of `REDIS_URL`: one server, Sentinels, or Cluster nodes.
+
+Several Sentinels or nodes are separated by commas.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ SENTINEL_PORT = 26379
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Redis is. `options` are those of redis-py, `sentinel` those for the Sentinels themselves."""
+    """The address of a Redis server, Sentinel master or Cluster.
+
+    `options` are those of redis-py, `sentinel` those for the Sentinels themselves.
+    """
 
     kind: str
     options: dict[str, Any]
@@ -24,7 +30,9 @@ class Address:
 
 
 def read_url(url: str) -> Address:
-    """Read a URL as redis-py does, and beside it those of Sentinels and of a Cluster.
+    """Parse a `REDIS_URL`.
+
+    It is read as redis-py does; redis+sentinel:// and redis+cluster:// are added.
 
     Raises:
         ValueError: an option makes no sense.
@@ -52,14 +60,20 @@ def read_url(url: str) -> Address:
 
 
 def _options(url: str) -> dict[str, Any]:
-    """Return what redis-py reads from a URL; values are bytes, whatever it says."""
+    """Return redis-py's options from a URL.
+
+    `decode_responses` is dropped: values are always bytes.
+    """
     options = dict(parse_url(url))
     options.pop("decode_responses", None)
     return options
 
 
 def _without_place(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave the host out, and say of TLS in the way of clients instead of pools."""
+    """Return the options without host and port.
+
+    TLS becomes `ssl`, as clients take it; pools take a connection class.
+    """
     kept = {key: value for key, value in options.items() if key not in ("host", "port", "connection_class")}
     return {**kept, "ssl": True} if options.get("connection_class") is SSLConnection else kept
 

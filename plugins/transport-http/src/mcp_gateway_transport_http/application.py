@@ -1,4 +1,7 @@
-"""What serves HTTP: the SDK's ASGI application behind the gate, under uvicorn. Slow to import."""
+"""ASGI application and uvicorn server.
+
+The SDK's ASGI application stands behind the authentication middleware. Slow to import.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
 def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
-    """Return a uvicorn that serves the application; `ready` is called when it can be connected to."""
+    """Return a uvicorn server for the application.
+
+    `ready` is called when clients can connect.
+    """
     bounds = ConnectionBounds.of(options, raise_file_limit(options.max_connections))
     registry = ConnectionRegistry(bounds)
     app, front = application(server, options, registry)
@@ -57,7 +63,11 @@ def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], No
 def application(
     server: Server[Any], options: ListenOptions, registry: ConnectionRegistry
 ) -> tuple[ASGIApp, Front | None]:
-    """Return the ASGI application: CORS, the gate, and the SDK's endpoint; and what answers plain calls before it."""
+    """Return the ASGI application and the fast path before it.
+
+    The application is CORS, authentication and the SDK's endpoint. The fast path answers raw calls; it is None if
+    the server cannot dispatch raw messages.
+    """
     manager = BoundedManager(
         options,
         app=server,
@@ -97,7 +107,10 @@ def _visitors(options: ListenOptions) -> Visitors | None:
 
 
 class _Listener(uvicorn.Server):
-    """A uvicorn that leaves signals to the gateway, and tells when it can be connected to."""
+    """A uvicorn server without signal handlers, with a ready callback.
+
+    Signals belong to the gateway.
+    """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)

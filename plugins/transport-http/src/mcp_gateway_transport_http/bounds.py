@@ -40,7 +40,10 @@ _opening: ContextVar[_Opener] = ContextVar("opening")
 
 
 class BoundedManager(RememberingManager):
-    """The SDK's manager, with bounds on what one caller and all of them may have open."""
+    """Session manager with limits per caller and in total.
+
+    It extends the SDK's session manager.
+    """
 
     def __init__(self, options: ListenOptions, **more: Any) -> None:
         """Begin with nothing open."""
@@ -63,7 +66,10 @@ class BoundedManager(RememberingManager):
             self._requests -= 1
 
     async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of the handshake era; one that would open a session too many is refused."""
+        """Handle a handshake-era request; refuse excess sessions.
+
+        Only a request that would open a session can be refused here.
+        """
         headers = Headers(scope=scope)
         if MCP_SESSION_ID_HEADER not in headers:
             caller = _caller(scope, headers)
@@ -82,7 +88,10 @@ class BoundedManager(RememberingManager):
         return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
 
     def _too_many(self, caller: str) -> JSONResponse | None:
-        """Return how a caller is refused who may not open another session."""
+        """Return the refusal of a new session.
+
+        None if the session may be opened; 503 if too many are open in total, 429 if this caller has too many.
+        """
         if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
             return _refusal(503, f"{self.max_sessions} sessions are open, as many as may be (GATEWAY_MAX_SESSIONS)")
         if self._open[caller] >= self._most_of_one:
@@ -108,7 +117,10 @@ class BoundedManager(RememberingManager):
 
 
 def _caller(scope: Scope, headers: Headers) -> str:
-    """Tell callers apart: by who they proved to be, or else by the credential they bring and where they come from."""
+    """Return a key for the caller: principal, or credential and address.
+
+    The principal is the issuer and subject of a verified token.
+    """
     user = scope.get("user")
     if isinstance(user, AuthenticatedUser) and user.access_token.subject:
         return f"{(user.access_token.claims or {}).get('iss', '')} {user.access_token.subject}"

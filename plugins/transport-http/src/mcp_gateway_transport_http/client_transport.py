@@ -1,4 +1,7 @@
-"""Towards a server: an HTTP client for each session, with that session's credentials."""
+"""HTTP client transport with one HTTP client for each session.
+
+Each client has its session's credentials.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class HttpClientTransport:
         return True
 
     def connect(self, credentials: Credentials) -> Transport:
-        """Return the streams of a session that sends `credentials` with every request."""
+        """Return the unopened transport of a session.
+
+        Every request of the session has the headers of `credentials`.
+        """
         return _session(self, credentials.headers)
 
 
@@ -76,7 +82,10 @@ def _connections(to: HttpClientTransport) -> Connections:
 
 
 def _encoded(value: str) -> bytes:
-    """Return a header's value as bytes: one that was forwarded as the bytes that came, others as UTF-8."""
+    """Encode a header value as Latin-1, else as UTF-8.
+
+    Latin-1 restores the bytes of a forwarded header.
+    """
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:
@@ -85,5 +94,8 @@ def _encoded(value: str) -> bytes:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Load the certificates once: it takes longer than everything else about a client."""
+    """Load the CA certificates once.
+
+    That takes longer than everything else about a client.
+    """
     return httpx2.create_ssl_context()

@@ -21,7 +21,10 @@ from mcp_gateway_transport_http.replies import ConnectionLost, Reply, ReplyFn
 
 @dataclass(frozen=True, slots=True)
 class _KnownHead:
-    """A head of a response that may come again, and what was read from exactly these bytes."""
+    """A cached response header block and its parsed content type.
+
+    The content type was parsed from exactly these bytes.
+    """
 
     head: Head
     content_type: bytes
@@ -99,7 +102,10 @@ class Connection(asyncio.Protocol):
             self._poll.register(opened.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; no more than the body, if its head is that of the response before."""
+        """Handle received bytes: match the cached head, else parse.
+
+        After a match only the body is read.
+        """
         if self.complete:
             self.close()  # nobody has asked anything
             return
@@ -124,7 +130,10 @@ class Connection(asyncio.Protocol):
         self._first = b""
 
     def _begin(self, data: bytes) -> httptools.HttpResponseParser:
-        """Make ready for a response that begins with this; return what will parse it."""
+        """Reset the state for a new response; return its parser.
+
+        `data` are its first bytes.
+        """
         self._forget_head()
         self._body, self._bodiless, self._fields, self._known, self._first = b"", 0, 0, None, data
         self._parser = parser = httptools.HttpResponseParser(self)
@@ -144,7 +153,10 @@ class Connection(asyncio.Protocol):
                 raise LimitExceeded(f"the head of its answer has more than {MAX_HEAD_BYTES} bytes")
 
     def _forget_head(self) -> None:
-        """Forget what a head said: that of an interim response (1xx, RFC 9110 section 15.2) is not the answer's."""
+        """Reset the parsed header fields.
+
+        Those of an interim response (1xx, RFC 9110 section 15.2) do not belong to the final one.
+        """
         self._content_type, self._encoded, self._first, self._length = b"", False, b"", 0
         self._retry_after = self._location = self._challenge = ""
 
@@ -156,7 +168,10 @@ class Connection(asyncio.Protocol):
     # -- what the parser tells
 
     def on_message_begin(self) -> None:
-        """Close the connection if something follows the response: it must not be taken for the next one."""
+        """Handle a second message: close the connection.
+
+        Data after the response must not be taken for the response to the next request.
+        """
         if self.complete:
             self.close()
 

@@ -19,7 +19,10 @@ _ID_BYTES = 1024
 
 @dataclass(slots=True)
 class Events:
-    """What has come of a stream: the id of the last event, and how long to wait (seconds) before resuming it."""
+    """SSE parser with the last event id and retry delay.
+
+    The delay is in seconds: how long to wait before the stream is resumed.
+    """
 
     limit: int = MAX_MESSAGE_BYTES
     last: str | None = None
@@ -30,7 +33,7 @@ class Events:
     _after_return: bool = False
 
     def parsed(self, piece: bytes) -> Iterator[bytes]:
-        """Take a piece of the stream; return the data of the events that are complete now.
+        """Feed a chunk; yield the data of complete events.
 
         Raises:
             LimitExceeded: a line, or the data of an event, is too long.

@@ -1,4 +1,6 @@
-"""What clients of the handshake era were sent: they may ask for it again after a broken connection.
+"""SSE event store of the handshake era.
+
+A client may request the events again after a broken connection.
 
 All sessions share one budget of memory; what is oldest is forgotten first. Events of one session
 are never sent to another, though the SDK gives all sessions the same names for their streams.
@@ -45,7 +47,10 @@ class Past:
         return _SessionPast(self, next(self._sessions))
 
     def keep(self, session: int, stream: str, message: JSONRPCMessage | None) -> int:
-        """Keep an event, and forget the oldest that there is no room for; return its number."""
+        """Append an event, evict the oldest, and return its number.
+
+        Events are evicted when there are too many, in number or in bytes.
+        """
         number, size = next(self._numbers), _size(message)
         self.events[number] = _Event(session, stream, message, size)
         self.size += size
@@ -57,7 +62,7 @@ class Past:
 
 @dataclass(slots=True)
 class _SessionPast(EventStore):
-    """What one session has sent."""
+    """The event store of one session."""
 
     past: Past
     session: int
@@ -77,7 +82,10 @@ class _SessionPast(EventStore):
 
 
 class RememberingManager(StreamableHTTPSessionManager):
-    """The SDK's manager, but every session that it opens has a past of its own."""
+    """Session manager with an event store for each session.
+
+    It extends the SDK's session manager.
+    """
 
     def __init__(self, **options: Any) -> None:
         """Begin with an empty past."""
@@ -85,7 +93,10 @@ class RememberingManager(StreamableHTTPSessionManager):
         super().__init__(**options, retry_interval=RETRY_MILLISECONDS)
 
     def touch(self, session_id: str) -> None:
-        """Take note that a session was used past the SDK, so that it is not idle."""
+        """Reset the idle timeout of a session.
+
+        For requests of the fast path, which the SDK does not see.
+        """
         transport = self._server_instances.get(session_id)
         scope = transport.idle_scope if transport is not None else None
         if scope is not None and self.session_idle_timeout is not None and scope.deadline != math.inf:
@@ -93,7 +104,10 @@ class RememberingManager(StreamableHTTPSessionManager):
 
     @property
     def event_store(self) -> EventStore:
-        """A new session's store; the SDK asks for it once a session."""
+        """A new event store for the SDK's next session.
+
+        The SDK reads this property once for each session.
+        """
         return self._past.of_new_session()
 
     @event_store.setter

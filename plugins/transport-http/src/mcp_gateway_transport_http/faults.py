@@ -1,4 +1,7 @@
-"""Failures of HTTP as JSON-RPC errors, so that one failed request ends neither the session nor the others."""
+"""HTTP failures as JSON-RPC errors.
+
+One failed request ends neither the session nor other requests.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ _head = rpc.Decoder(_Head)
 
 
 class _Unreadable(Exception):
-    """An answer is not as MCP has it; the words say how."""
+    """A response that violates MCP; the message names the violation."""
 
 
 class FaultTellingClient(httpx2.AsyncClient):
@@ -124,7 +127,10 @@ def _wants_answer(request: httpx2.Request) -> bool:
 
 
 async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-    """Keep an error that the server wrote as JSON-RPC, unless the status says more than it."""
+    """Map an HTTP error to a transport fault or JSON-RPC error.
+
+    The JSON-RPC error of the server is kept, unless the status says more: 401, 403, or a lost session.
+    """
     headers = response.headers
     answer = Answer(
         response.status_code,

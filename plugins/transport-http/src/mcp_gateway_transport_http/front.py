@@ -1,4 +1,6 @@
-"""In front of everything: plain calls are answered right at the connection, all else goes the way of ASGI.
+"""HTTP/1.1 server protocol with a fast path before ASGI.
+
+Raw calls are answered at the connection; all other requests go to the ASGI application.
 
 Requests that may be plain calls are held until they are complete, and then answered, or handed on as
 they came. Starting an ASGI application for each would cost as much as the call.
@@ -38,7 +40,7 @@ _UNUSUAL = frozenset({b"origin", b"content-encoding", b"last-event-id", b"expect
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What the connections share: who answers plain calls, and whom the gate lets in.
+    """State shared by all connections: raw dispatch, authentication, write buffer.
 
     `used` hears which handshake-era session was used, `may_use` says whether it is that of who
     sends a request; `longest` is the longest request in bytes that is held.
@@ -59,12 +61,15 @@ class Front:
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> FrontProtocol:
-        """Return what serves a connection; uvicorn calls this as it would the class."""
+        """Return the protocol of a new connection.
+
+        uvicorn calls this method as it would the protocol class.
+        """
         return FrontProtocol(self, config, server_state, app_state, _loop)
 
 
 class _Turn:
-    """A request that is answered here, as uvicorn's protocol wants to see it."""
+    """A fast-path request with the interface of uvicorn's cycle."""
 
     __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete", "session")
 
@@ -75,16 +80,16 @@ class _Turn:
 
 
 class _Unheard:
-    """The event that something has come of a request; nobody waits for it."""
+    """A message event without waiters."""
 
     @staticmethod
     def set() -> None:
-        """Tell nobody."""
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _HeldRequest:
-    """A request whose body is still coming: its headers, who has sent it, and the body so far."""
+    """A buffered request: headers, principal and partial body."""
 
     names: Mapping[str, str]
     principal: Principal | None
@@ -93,7 +98,10 @@ class _HeldRequest:
 
 @dataclass(frozen=True, slots=True)
 class _KnownHead:
-    """A head that may come again, and the headers that were read from exactly these bytes."""
+    """A cached request header block and its parsed headers.
+
+    The headers were parsed from exactly these bytes.
+    """
 
     head: Head
     names: Mapping[str, str]
@@ -120,12 +128,18 @@ class FrontProtocol(BoundedProtocol):
         self._known: _KnownHead | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Answer a plain call whose head is that of the one before; parse everything else."""
+        """Handle received bytes: match the cached head, else parse.
+
+        A raw call with the head of the request before is answered without parsing its headers.
+        """
         if self._known is None or not self.is_ready() or not self._is_answered(data, self._known):
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up the call that nobody waits for any more; the handshake era keeps its answer for later."""
+        """Cancel the raw call in progress, except in a session.
+
+        The response to a handshake-era request is kept for a later resumption of its stream.
+        """
         if self._turn is not None and not self._turn.session:
             if self._answering is not None:
                 self._answering.cancel()
@@ -164,7 +178,10 @@ class FrontProtocol(BoundedProtocol):
             self._hand_on()
 
     def on_message_complete(self) -> None:
-        """Answer a request that is held, if it is a plain call."""
+        """Handle the end of a message: answer a buffered raw call.
+
+        Any other buffered request is handed to ASGI.
+        """
         if self._held is None:
             super().on_message_complete()
             return
@@ -183,7 +200,10 @@ class FrontProtocol(BoundedProtocol):
     # -- plain calls
 
     def _is_answered(self, data: bytes, known: _KnownHead) -> bool:
-        """Answer a whole request that begins with this head, if it is a plain call; say whether it is."""
+        """Answer a raw call that has the cached head.
+
+        Returns whether it is one. `data` must be one whole request.
+        """
         start = known.head.body(data)
         length = len(data) - start
         if not start or length > self._front.longest:
@@ -243,7 +263,7 @@ class FrontProtocol(BoundedProtocol):
         return names if may_be_plain else None
 
     def _hand_on(self) -> None:
-        """Give a request that was held to ASGI, as if it came just now."""
+        """Replay a buffered request to ASGI."""
         body, self._held = self._held.body if self._held is not None else b"", None
         super().on_headers_complete()
         super().on_body(bytes(body))
@@ -283,7 +303,7 @@ class FrontProtocol(BoundedProtocol):
             self._front.outbox.busy -= 1
 
     def _complete(self, turn: _Turn) -> None:
-        """Go on with the request behind this one, or wait for another."""
+        """Finish a response; continue with a pipelined request or wait."""
         turn.response_complete = True
         if not turn.keep_alive:
             self.transport.close()
@@ -314,7 +334,10 @@ class FrontProtocol(BoundedProtocol):
 
 
 def _parts(answer: DirectAnswer | None) -> tuple[int, bytes, bytes]:
-    """Return the status, the content type and the body of an answer; None is one that could not be made."""
+    """Return status, content type and body of a raw response.
+
+    None, a response that could not be made, is HTTP 500.
+    """
     if answer is None:
         return 500, b"text/plain; charset=utf-8", b"Internal Server Error"
     if not answer.message:

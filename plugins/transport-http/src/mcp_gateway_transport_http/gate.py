@@ -80,7 +80,9 @@ class Admission:
 
 
 class Gate:
-    """Lets requests through to `app`, without the gateway's own token, or refuses them.
+    """ASGI middleware that authenticates requests.
+
+    Requests that pass lose the gateway's token; the others are refused.
 
     `visitors` knows those whom an authorization server has sent, if there is one.
     """
@@ -111,7 +113,10 @@ class Gate:
 
     @property
     def is_steady(self) -> bool:
-        """Whether a request that may pass could have come at any other time; tokens of visitors expire."""
+        """Whether admission of identical requests never changes.
+
+        It changes with an authorization server, since access tokens expire.
+        """
         return self._visitors is None
 
     def admits(self, scope: Scope) -> bool:
@@ -180,7 +185,10 @@ class Gate:
         return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
 
     def is_friendly(self, origin: str) -> bool:
-        """Whether web pages of `origin` may use the gateway: those of this machine, and those that were named."""
+        """Whether web pages of `origin` may use the gateway.
+
+        Those of this machine may, and those of GATEWAY_CORS_ORIGINS.
+        """
         if origin in self._origins or "*" in self._origins:
             return True
         try:
@@ -190,14 +198,20 @@ class Gate:
         return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
 
     def _has_token(self, headers: Headers) -> bool:
-        """Whether one of the two headers holds the token; both are compared in constant time."""
+        """Whether one of the two headers holds the token.
+
+        Both are always compared, in constant time.
+        """
         return any([self._is_token(value) for value in _sent(headers)])  # noqa: C419  # a list: no early end
 
     def _is_token(self, value: str) -> bool:
         return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
 
     def _without_token(self, scope: Scope) -> Scope:
-        """Take the gateway's own token out of the headers, so that it can never be forwarded."""
+        """Return the headers without the gateway's token.
+
+        The token can never be forwarded.
+        """
         headers = [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
         return {**scope, "headers": headers}
 

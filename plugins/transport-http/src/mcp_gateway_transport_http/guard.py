@@ -1,4 +1,7 @@
-"""The guard: a URL must not lead to where clouds keep credentials of machines, whatever its name resolves to."""
+"""SSRF guard against link-local and metadata addresses.
+
+A URL must not lead to where clouds keep the credentials of machines, to whatever address its name resolves.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,14 @@ ResolveFn = Callable[[str], Awaitable[list[str]]]
 
 
 class LinkLocal(httpx2.ConnectError):
-    """A server's address is link-local, and nobody has said that this is meant."""
+    """A link-local server address without `allow_link_local`."""
 
 
 async def resolved(host: str) -> list[str]:
-    """Return the addresses of a name; none if it has none, which connecting to it says better."""
+    """Return the IP addresses of a host name.
+
+    The list is empty if the name cannot be resolved: the connection's own error says more.
+    """
     try:
         found = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
@@ -31,7 +37,10 @@ async def resolved(host: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Checks addresses twice: of the name, and of the connection, for names may change their mind."""
+    """SSRF guard of names before, and addresses after connecting.
+
+    Both are checked since a name may resolve to another address the second time.
+    """
 
     resolve: ResolveFn = resolved
 

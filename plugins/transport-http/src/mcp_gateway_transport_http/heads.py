@@ -1,4 +1,7 @@
-"""Heads of messages: one that comes again, but for the length of the body, need not be parsed again."""
+"""Header-block cache: heads equal but for the Content-Length.
+
+A head that comes again need not be parsed again.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ _DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A head that the parser has read: what stands before the digits of its body's length, and after them."""
+    """A parsed head, split around its Content-Length digits.
+
+    `before` ends before the digits, `after` begins behind them.
+    """
 
     before: bytes
     after: bytes
 
     def body(self, data: bytes) -> int:
-        """Return where the body begins in data that is this head again and the whole of one body, else 0."""
+        """Return the offset of the body after this head, or 0.
+
+        `data` must be this head, with any Content-Length, and exactly one whole body.
+        """
         start = len(self.before)
         stop = data.find(b"\r", start, start + _DIGITS + 1)
         begin = stop + len(self.after)
@@ -31,7 +40,10 @@ class Head:
 
 
 def head_of(data: bytes, body: bytes) -> Head | None:
-    """Return the head of a message that is all of `data`, if it says once how long its `body` is."""
+    """Return the reusable head of a message.
+
+    None unless `data` is that message alone, with one Content-Length and this `body`.
+    """
     end = data.find(_END) + len(_END)
     lengths = list(_LENGTH.finditer(data, 0, end))
     if end < len(_END) or len(lengths) != 1:

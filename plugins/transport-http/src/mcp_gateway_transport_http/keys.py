@@ -1,4 +1,7 @@
-"""The keys with which an authorization server signs its tokens, fetched when they are wanted."""
+"""JWKS client: signing keys of an authorization server.
+
+The keys are fetched on demand.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ class KeysUnavailable(Exception):
 
 @dataclass(slots=True)
 class Keys:
-    """The signing keys of `issuer`, from `url` or from where its metadata says that they are."""
+    """Signing keys of `issuer`.
+
+    They are fetched from `url`, or from the `jwks_uri` of the issuer's metadata.
+    """
 
     issuer: str
     url: str | None = None
@@ -39,7 +45,9 @@ class Keys:
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def key(self, kid: str | None) -> Mapping[str, Any] | None:
-        """Return the key of this name as a JWK; without a name the only one there is. None if there is no such key.
+        """Return the JWK with this `kid`.
+
+        Without a `kid`, the only key there is. None if there is no such key.
 
         Raises:
             KeysUnavailable: there are none, and they could not be fetched.
@@ -97,7 +105,10 @@ class Keys:
 
 
 def _signs(key: Mapping[str, Any]) -> bool:
-    """Whether a key is a public one for signatures: a secret that both sides share would be no proof."""
+    """Whether a JWK is a public signing key.
+
+    A shared secret would be no proof of the issuer.
+    """
     return key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
 
 

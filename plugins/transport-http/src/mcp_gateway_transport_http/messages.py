@@ -1,4 +1,4 @@
-"""Whether what a server sent is a JSON-RPC message at all, which is told without reading all of it."""
+"""JSON-RPC message validation without decoding the whole message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the HTTP transport reads: a server's entry towards servers, the environment towards clients."""
+"""Options of the HTTP transports.
+
+Those of a client transport come from a server's entry, those of the server transport from the environment.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ Origins = Annotated[Listed, AfterValidator(_are_origins)]
 
 
 class HttpOptions(MessageLimits):
-    """Where a server is. The URL may hold a secret, so it is never printed."""
+    """The URL of a server, and how to reach it.
+
+    The URL may hold a secret, so it is never printed.
+    """
 
     url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")
     allow_link_local: bool = Field(
@@ -75,7 +81,10 @@ class HttpOptions(MessageLimits):
 
 
 class ListenOptions(Options):
-    """Where to listen, and whom to let in. Issuers are compared letter by letter, so URLs keep their spelling."""
+    """Listen address, authentication and limits of the server.
+
+    Issuers are compared letter by letter, so URLs keep their spelling.
+    """
 
     model_config = ConfigDict(url_preserve_empty_path=True)
 
@@ -181,7 +190,10 @@ class ListenOptions(Options):
 
     @model_validator(mode="after")
     def _settled(self) -> Self:
-        """Refuse an authorization server without what tokens are checked against, and that without a server."""
+        """Validate that the issuer and its settings are complete.
+
+        An issuer needs an audience and reachable keys; audience, scopes, JWKS and public URL need an issuer.
+        """
         if "*" in self.cors_origins and self.token is None and self.issuer is None:
             raise ValueError(
                 "GATEWAY_CORS_ORIGINS=* lets every web page use the gateway: set GATEWAY_AUTH_TOKEN, too, "
@@ -217,7 +229,10 @@ class ListenOptions(Options):
 
     @property
     def resource(self) -> str | None:
-        """The URL by which clients know the gateway as what it protects."""
+        """The gateway's resource identifier (RFC 9728).
+
+        It is GATEWAY_PUBLIC_URL, or the first audience that is a URL.
+        """
         if self.public_url is not None:
             return str(self.public_url)
         return next((name for name in self.audiences if name.startswith(("http://", "https://"))), None)

@@ -1,4 +1,7 @@
-"""Writes what many connections have to send one after the other: who reads them all is woken once, not for each."""
+"""Write batching across connections.
+
+The writes of one turn of the event loop go out together, and a process that reads them all is woken once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Outbox:
-    """What the connections that share it will send when the event loop has run all that is ready.
+    """Write buffer shared by connections, flushed once a loop turn.
 
     Waking a process that sleeps costs more than sending it a kilobyte. One that is still
     busy with the first message when the second comes need not be woken for it. With
@@ -41,7 +44,10 @@ class Outbox:
         self._waiting.append((transport, data))
 
     def flush(self) -> None:
-        """Send all that waits; a connection that was closed meanwhile gets nothing."""
+        """Write all buffered data.
+
+        Connections closed in the meantime are skipped.
+        """
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():

@@ -1,4 +1,4 @@
-"""Replies to plain requests: the message in them, or what went wrong."""
+"""Responses to raw requests: the JSON-RPC message, or the error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ReplyFn = Callable[[Reply | ConnectionLost | LimitExceeded], None]
 
 
 class _Head(Struct):
-    """What tells whether a message is the response to a request."""
+    """Envelope of a message that may be a response."""
 
     id: int | str | float | None = None
     method: str | None = None

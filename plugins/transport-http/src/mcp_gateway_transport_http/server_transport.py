@@ -31,7 +31,10 @@ class HttpServerTransport:
     options: ListenOptions
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
-        """Serve until cancelled; then give calls under way a moment to finish."""
+        """Serve until cancelled, then drain the calls in progress.
+
+        They have GATEWAY_SHUTDOWN_GRACE seconds.
+        """
         from mcp_gateway_transport_http.application import listener  # uvicorn and the SDK are slow to import
 
         with _listening(self.options) as listening:
@@ -61,7 +64,11 @@ async def _stop_when_cancelled(listener: uvicorn.Server) -> None:
 
 @contextmanager
 def _listening(options: ListenOptions) -> Iterator[socket.socket]:
-    """Bind a socket that says it is TCP: only then does asyncio switch off Nagle's 40 ms delays."""
+    """Open a listening TCP socket.
+
+    Its protocol is IPPROTO_TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms. Raises
+    ConfigError if the address cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         try:

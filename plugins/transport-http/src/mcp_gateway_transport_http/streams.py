@@ -1,4 +1,4 @@
-"""The streams of an HTTP session, on which every message says to which request it belongs.
+"""Session streams with the request id on every message.
 
 A server writes its questions and notifications onto the stream that answers a request. The SDK's
 transport does not pass on which one that was.
@@ -39,7 +39,10 @@ _CANCEL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Tagging:
-    """Writes messages with the id of the request on whose stream they came."""
+    """A write stream that tags messages with their request's id.
+
+    The request is the one with the SSE stream that the messages came on.
+    """
 
     stream: ContextSendStream[SessionMessage | Exception]
     request_id: RequestId
@@ -51,7 +54,10 @@ class _Tagging:
 
 
 class TaggingTransport(StreamableHTTPTransport):
-    """The SDK's transport, which tells on which request's stream a message came."""
+    """The SDK's transport with the request id on every message.
+
+    The request is the one with the SSE stream that the message came on.
+    """
 
     def __init__(self, url: str, *, max_sse_event_size: int | None) -> None:
         """Reach the server at `url`."""
@@ -103,7 +109,9 @@ class TaggingTransport(StreamableHTTPTransport):
 async def tagged_streams(
     url: str, client: FaultTellingClient, connections: Connections | None, head: bytes, max_bytes: int
 ) -> AsyncIterator[TransportStreams]:
-    """Open a session's streams, as the SDK's `streamable_http_client` does; end the session with them.
+    """Open the streams of a session; terminate the session on exit.
+
+    They are the streams of the SDK's `streamable_http_client`.
 
     Plain requests go by `connections`, if there are any, and begin with `head`. `client` bounds
     what is read to `max_bytes`; the SDK counts some more.

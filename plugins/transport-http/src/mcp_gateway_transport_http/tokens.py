@@ -1,4 +1,4 @@
-"""Tokens of an authorization server: who signed them, for whom they are meant, until when, and what they allow."""
+"""Access token verification: signature, audience, expiry and scopes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _MAX_REMEMBERED = 10_000
 
 
 class Unverified(Exception):
-    """A token opens nothing; the message says why, and holds nothing of it."""
+    """An invalid access token; the message holds nothing of the token.
+
+    The message is the reason.
+    """
 
 
 @dataclass(slots=True)
@@ -38,7 +41,10 @@ class Tokens:
     _remembered: OrderedDict[str, tuple[AccessToken, float]] = field(default_factory=OrderedDict)
 
     def remembered(self, token: str) -> AccessToken | None:
-        """Return what a token says, if it was checked a moment ago and has not expired."""
+        """Return the claims of a recently verified token.
+
+        None if the token is not in the cache, or has expired since.
+        """
         found = self._remembered.get(token)
         return found[0] if found is not None and time.time() < found[1] else None
 

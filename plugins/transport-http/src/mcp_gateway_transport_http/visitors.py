@@ -1,4 +1,7 @@
-"""Visitors: whom an authorization server has sent, and what the others are told (RFC 6750 and 9728)."""
+"""OAuth resource server (RFC 6750 and 9728).
+
+Requests with a token of the authorization server get its principal; all others are refused with a challenge.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from mcp_gateway_transport_http.tokens import Tokens, Unverified
 
 @dataclass(frozen=True, slots=True)
 class Visitors:
-    """Knows visitors by their tokens. `resource` is the URL of the gateway, as its clients know it."""
+    """OAuth resource server that verifies access tokens.
+
+    `resource` is the URL of the gateway, as its clients know it.
+    """
 
     tokens: Tokens
     resource: AnyHttpUrl
@@ -32,7 +38,10 @@ class Visitors:
 
     @classmethod
     def of(cls, options: ListenOptions) -> Visitors | None:
-        """Return those of the authorization server that the options name, if they do."""
+        """Return the resource server of the options.
+
+        None unless the options name an authorization server.
+        """
         if options.issuer is None or options.resource is None:
             return None
         issuer = str(options.issuer)
@@ -42,11 +51,14 @@ class Visitors:
 
     @property
     def metadata_path(self) -> str:
-        """Where clients learn which authorization server it is."""
+        """The path of the protected resource metadata (RFC 9728).
+
+        Clients learn there which authorization server issues the tokens.
+        """
         return build_resource_metadata_url(self.resource).path or "/"
 
     def routes(self) -> list[Route]:
-        """Return the route of the metadata, which everybody may read."""
+        """Return the metadata route, which needs no token."""
         name = "MCP Orchestration Gateway"
         return create_protected_resource_routes(self.resource, [self.issuer], list(self.scopes) or None, name)
 
@@ -76,7 +88,11 @@ class Visitors:
         return _admission(scope, access)
 
     async def _first_good(self, brought: Sequence[str]) -> AccessToken:
-        """Return what the first token says that is good; one header may be meant for the servers behind."""
+        """Return the claims of the first valid token.
+
+        One of two headers may be meant for the servers behind the gateway. If no token is valid, the error of
+        the last one is raised.
+        """
         try:
             return await self.tokens.checked(brought[0])
         except Unverified:

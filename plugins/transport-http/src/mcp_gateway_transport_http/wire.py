@@ -1,4 +1,7 @@
-"""The wire to a server over HTTP: plain requests past the SDK, on connections of its own."""
+"""Raw request channel over HTTP.
+
+Raw requests bypass the SDK, on connections of their own.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ _SESSION = "mcp-session-id"
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """A stream that ended before the response: the last event that came, and the pause that the server wants."""
+    """A stream that ended before its response.
+
+    `last` is the id of the last event, `pause` the delay in seconds that the server asked for.
+    """
 
     last: str
     pause: float
@@ -45,7 +51,7 @@ class _Broken:
 
 @dataclass(slots=True)
 class Wire:
-    """The write stream of a session, and a wire for plain requests.
+    """A session's write stream that supports raw requests.
 
     `head` begins every request that `request_head` made; `session` returns the headers
     that the session has got meanwhile: its id, and cookies. `is_elsewhere` says whether the server
@@ -162,7 +168,10 @@ class Wire:
         headers: Mapping[str, str],
         deadline: float,
     ) -> bytes:
-        """Take the connection back; go on elsewhere with a stream that broke."""
+        """Release the connection, or resume its broken stream.
+
+        A broken stream is resumed on another connection. Returns the response.
+        """
         if isinstance(response, _Broken):
             connection.close()
             return await self._resumed(response, request_id, headers, deadline)
@@ -170,14 +179,21 @@ class Wire:
         return response
 
     def take_back(self, connection: Connection) -> None:
-        """Take back a connection after the response, also one whose stream has not ended yet."""
+        """Release a connection to the pool after its response.
+
+        A stream that has not ended yet gets a second to end.
+        """
         if connection.complete:
             self.connections.give_back(connection)
         else:
             asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._drained, connection)
 
     async def _resumed(self, broken: _Broken, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
-        """Take up a stream that the server has ended before the response, as it asked for."""
+        """Resume a stream that the server ended before the response.
+
+        The GET has Last-Event-ID, and waits for the delay that the server asked for. Raises TimeoutError if
+        that would exceed the deadline.
+        """
         loop = asyncio.get_running_loop()
         if loop.time() + broken.pause >= deadline:
             raise TimeoutError
@@ -192,7 +208,10 @@ class Wire:
         return self.head + _written((*headers.items(), *self.session().items()))
 
     def _drained(self, connection: Connection) -> None:
-        """Take back a connection whose stream has ended after the response; close one whose stream goes on."""
+        """Return a connection to the pool if its stream has ended.
+
+        A connection with a stream that goes on is closed.
+        """
         if connection.complete:
             self.connections.give_back(connection)
         else:
@@ -214,7 +233,9 @@ class Wire:
         return _Broken(events.last, events.retry)
 
     def whole(self, reply: Reply) -> bytes:
-        """Return the response that a reply is which is no stream of events.
+        """Return the JSON-RPC response of an HTTP response.
+
+        The HTTP response must not be a stream of events.
 
         Raises:
             MCPError: it is none; the error is the one to answer with in the server's place.

@@ -1,4 +1,7 @@
-"""Transport: MCP over standard input and output, towards servers and towards the client that started the gateway."""
+"""Stdio transports for servers and for the gateway's client.
+
+The client is the process that started the gateway.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[
 
 
 def open_server_transport(options: StdioServerOptions) -> AbstractAsyncContextManager[ServerTransport]:
-    """Serve whoever started this process."""
+    """Open the transport for the process that started the gateway."""
     from mcp_gateway_transport_stdio.server_transport import stdio_server_transport
 
     return stdio_server_transport(options)

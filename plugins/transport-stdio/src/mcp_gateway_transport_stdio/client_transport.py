@@ -33,7 +33,10 @@ class StdioClientTransport:
         return False
 
     def connect(self, credentials: Credentials) -> Transport:  # noqa: ARG002  # there is nowhere to put them
-        """Return the streams of a process that is started when they are entered."""
+        """Return the unopened streams of a child process.
+
+        The process starts when they are entered.
+        """
         return _session(self.options)
 
 
@@ -61,7 +64,10 @@ async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
 
 
 def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsyncContextManager[TransportStreams]:
-    """Start the process: with a wire of its own where processes are POSIX's, as the SDK does elsewhere."""
+    """Start the process and return its streams.
+
+    On POSIX the streams have a raw channel; elsewhere they are the SDK's.
+    """
     environment, command, directory = environment_of(options), command_of(options), directory_of(options)
     if os.name == "posix":
         program = Program([command, *options.args], environment, directory, stderr.file)

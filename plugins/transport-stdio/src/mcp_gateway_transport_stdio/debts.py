@@ -1,4 +1,7 @@
-"""Debts: a client that has closed its end of the pipe still gets the answers to what it had asked before."""
+"""Draining of pending requests at EOF.
+
+A client that has closed its end of the pipe still gets the responses to its earlier requests.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ _LOOK_SECONDS = 0.02
 
 @dataclass(slots=True)
 class Debts:
-    """The requests that are not answered yet. `others` says how many there are past the SDK.
+    """Requests without a response yet.
+
+    `others` returns the number of those in progress past the SDK.
 
     They are waited for `grace` seconds at the most, and no longer than the client `reads`.
     """
@@ -35,7 +40,10 @@ class Debts:
     _owed: set[str | int] = field(default_factory=set)
 
     def read(self, item: SessionMessage) -> None:
-        """Take note of what the client has asked, or does not ask any more."""
+        """Register a request, or remove a cancelled one.
+
+        Requests that never end are not registered.
+        """
         message = item.message
         if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
             self._owed.add(message.id)
@@ -59,7 +67,10 @@ class Debts:
 
 
 class Incoming:
-    """The SDK's read stream, which does not end before the debts are paid. What is no message gets an error at once."""
+    """A read stream that drains pending requests before its end.
+
+    It wraps the SDK's stream. A line that is no message gets an error response at once.
+    """
 
     def __init__(self, stream: Any, debts: Debts, outgoing: Outgoing) -> None:
         """Read from `stream`."""

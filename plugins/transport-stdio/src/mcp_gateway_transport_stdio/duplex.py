@@ -1,4 +1,7 @@
-"""The two pipes to the client: plain calls are answered at once, all other lines go to the SDK."""
+"""Stdio server I/O with a fast path before the SDK.
+
+Raw calls are answered at once; all other lines go to the SDK.
+"""
 
 from __future__ import annotations
 
@@ -35,16 +38,25 @@ _ROOM = 1 << 20
 
 
 def are_pipes(*descriptors: int) -> bool:
-    """Whether these can be waited for without a thread: pipes or sockets, on a system that has such things."""
+    """Whether all descriptors are pipes or sockets, on POSIX.
+
+    The event loop can wait for these without a thread.
+    """
     modes = [os.fstat(descriptor).st_mode for descriptor in descriptors]
     return os.name == "posix" and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
 
 class Duplex(asyncio.Protocol):
-    """Reads lines, and writes lines. As an iterator it gives the lines that are for the SDK."""
+    """Stdio protocol that iterates over the lines for the SDK.
+
+    It reads and writes lines; raw calls do not reach the SDK.
+    """
 
     def __init__(self, greet: GreetFn, longest: int) -> None:
-        """Let `greet` answer the first line, if it can; lines of more than `longest` bytes are refused."""
+        """Create a protocol with an early handshake and line limit.
+
+        `greet` may answer the first line; lines of more than `longest` bytes are refused.
+        """
         self._greet: GreetFn | None = greet
         self._answered: object = None
         self._heard_first = asyncio.Event()
@@ -66,7 +78,7 @@ class Duplex(asyncio.Protocol):
         self._reading = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Cut what came into lines, and answer them or pass them on."""
+        """Handle received bytes: split and dispatch the lines."""
         self._lines.feed(data)
 
     def eof_received(self) -> None:
@@ -108,7 +120,10 @@ class Duplex(asyncio.Protocol):
             self._reading.pause_reading()
 
     def _begin(self, line: bytes, greet: GreetFn) -> None:
-        """Answer the first line at once, if it is a greeting; the SDK hears it, too, but its answer is dropped."""
+        """Answer an `initialize` on the first line.
+
+        The SDK gets the line, too, but its response is dropped.
+        """
         self._greet = None
         self._heard_first.set()
         answer = greet(line)
@@ -158,7 +173,10 @@ class Duplex(asyncio.Protocol):
         await self._writable.wait()
 
     def _is_answer_again(self, text: str) -> bool:
-        """Whether this answers the greeting, which the client has an answer to."""
+        """Whether a message repeats the early `initialize` response.
+
+        The client has had that response.
+        """
         message = json.loads(text)
         return "method" not in message and message.get("id") == self._answered
 
@@ -177,7 +195,7 @@ class Duplex(asyncio.Protocol):
             self._writable.set()
 
     def under_way(self) -> int:
-        """How many calls are not answered yet."""
+        """The number of raw calls in progress."""
         return len(self._calls) + len(self._begun)
 
     def is_read(self) -> bool:
@@ -192,7 +210,10 @@ class Duplex(asyncio.Protocol):
                 await anyio.sleep(_LOOK_SECONDS)
 
     async def close(self) -> None:
-        """Give up the calls under way, and close both pipes once all is written."""
+        """Cancel the raw calls, and close both pipes.
+
+        All buffered data is written first.
+        """
         for begun in self._begun:
             begun.cancel()
         for call in self._calls:
@@ -223,7 +244,10 @@ class _Writing(asyncio.BaseProtocol):
 
 @asynccontextmanager
 async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Duplex]:
-    """Talk over descriptor `reading` and standard output, in whose place others find standard error meanwhile."""
+    """Serve over descriptor `reading` and standard output.
+
+    Meanwhile standard error replaces standard output for all others.
+    """
     loop = asyncio.get_running_loop()
     pipes = Duplex(greet, longest)
     with (
@@ -246,7 +270,7 @@ async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Du
 
 @contextmanager
 def _standard_output() -> Iterator[int]:
-    """Take standard output for ourselves; what others print goes to standard error."""
+    """Reserve standard output; redirect other output to standard error."""
     wire = os.dup(1)
     os.dup2(2, 1)
     try:

@@ -1,4 +1,7 @@
-"""Lines out of the pieces in which a pipe delivers them; of one that is too long only the two ends are kept."""
+"""Line framing of pipe data.
+
+Of a line that is too long only the two ends are kept.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _ENDING = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line that was too long: how it began and ended, and how many bytes it had."""
+    """An oversized line: head, tail and size in bytes."""
 
     head: bytes
     tail: bytes
@@ -33,7 +36,10 @@ class LongLine:
 
     @property
     def id(self) -> bytes | None:
-        """The id of the message that it was, as JSON, if it stood at either end."""
+        """The message id as JSON, found in head or tail.
+
+        None if there is no id at either end.
+        """
         found = _BEGINNING.match(self.head)
         if found is not None and found["id"] is not None:
             return found["id"]
@@ -53,7 +59,9 @@ ENDLESS = 8
 
 @dataclass(slots=True)
 class Lines:
-    """Cuts what is fed to it into lines. `on_line` hears each, `on_long` instead those of more than `limit` bytes.
+    """Line splitter with a size limit.
+
+    `on_line` is called for each line, `on_long` instead for those of more than `limit` bytes.
 
     `on_excess` hears of such a line already before its end: when it is too long, and when it seems to have none.
     """
@@ -88,7 +96,10 @@ class Lines:
             self._grow(rest)
 
     def end(self) -> None:
-        """Take what has come of a line for all of it, if there is anything."""
+        """Flush the last line, if it is not empty.
+
+        Without a line break, all that has come counts as the line.
+        """
         held, tail, size = self._held, self._tail, self._size
         self._held, self._tail, self._size = bytearray(), b"", 0
         if size > self.limit:
@@ -97,7 +108,10 @@ class Lines:
             self.on_line(bytes(held))
 
     def _grow(self, part: bytes) -> None:
-        """Keep another part of the line; once it is too long, only its two ends."""
+        """Append to the current line; truncate it beyond the limit.
+
+        Of a truncated line only the two ends are kept.
+        """
         before, self._size = self._size, self._size + len(part)
         if self._size <= self.limit:
             self._held += part
@@ -112,7 +126,10 @@ class Lines:
 
 
 def id_of(line: bytes) -> str | int | None:
-    """Return the id of a message that cannot be read as a whole, if it stands at either end."""
+    """Return a message's id from head or tail of a line.
+
+    For lines that cannot be parsed as a whole; None if there is no id at either end.
+    """
     found = LongLine(line[:_END], line[-_END:], len(line)).id
     return None if found is None else cast("str | int", json.loads(found))
 
@@ -124,7 +141,10 @@ def error_line(request_id: bytes, code: int, message: str) -> bytes:
 
 
 def refusal(line: LongLine, longest: int) -> bytes:
-    """Write the error that answers a client's message which was too long, whichever it was."""
+    """Encode the error response to an oversized client message.
+
+    Its id is null if the message has none at its ends.
+    """
     said = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
     log.warning("the client sent too much: %s", said)
     return error_line(line.id if line.asks and line.id is not None else b"null", INVALID_REQUEST, said)

@@ -1,4 +1,7 @@
-"""What a child writes to its standard output though it is no message: skipped, counted, and told now and then."""
+"""Stray output of a child on stdout: skipped, counted and logged.
+
+Stray lines are no messages; the log tells of them now and then.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ class Noise:
     _next: int = 1
 
     def heard(self, line: bytes) -> None:
-        """Take note of a line; tell of the first, the tenth, the hundredth and so on."""
+        """Count a stray line; warn at powers of ten.
+
+        The warnings come with the first line, the tenth, the hundredth, and onwards.
+        """
         self.lines += 1
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s wrote to standard output: %s", self.program, line[:_SHOWN].decode("utf-8", "replace"))
@@ -29,5 +35,5 @@ class Noise:
 
     @property
     def in_words(self) -> str:
-        """How much there was."""
+        """The number of stray lines, as text."""
         return f"{self.lines} line{'' if self.lines == 1 else 's'} to standard output that are no MCP messages"

@@ -1,4 +1,4 @@
-"""What the stdio transport reads from a server's entry."""
+"""Options of the stdio transports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def _number_as_text(value: object) -> object:
 
 
 class StdioOptions(MessageLimits):
-    """How to start a server. Arguments and environment may hold secrets, so they are never printed."""
+    """The command of a server, with arguments, environment and directory.
+
+    Arguments and environment may hold secrets and are never printed.
+    """
 
     command: str = Field("", description="The program to start")
     args: list[str] = Field(default_factory=list, repr=False, description="Its arguments")
@@ -44,7 +47,10 @@ class StdioOptions(MessageLimits):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What is not to be repeated of the environment and the arguments, the longest first."""
+        """Secret values of environment and arguments, longest first.
+
+        They are masked in all that is logged.
+        """
         named = [value for name, value in self.env.items() if _SECRET_NAME.search(name) or len(value) >= _LONG]
         after = [value for flag, value in pairwise(self.args) if flag.startswith("-") and _SECRET_NAME.search(flag)]
         joined = [flag.partition("=")[2] for flag in self.args if _FLAG.match(flag) and _SECRET_NAME.search(flag)]
@@ -58,7 +64,10 @@ class StdioOptions(MessageLimits):
 
 
 class StdioServerOptions(Options):
-    """How much is read from the client, and how long its calls have at the end."""
+    """Request size limit and shutdown grace of the stdio server.
+
+    The grace is the time that calls in progress have at the end, in seconds.
+    """
 
     max_request_bytes: int = Field(
         4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"

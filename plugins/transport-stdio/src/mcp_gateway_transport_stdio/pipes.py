@@ -1,4 +1,7 @@
-"""A child process and its pipes: lines in both directions, without a task or a copy more than they need."""
+"""A child process with line-framed pipes.
+
+There is no task and no copy more than the lines need.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ _ROOM = 256 << 10
 
 
 class Pipes(asyncio.Protocol):
-    """The pipes of a child. `lines` gets all that it writes, `on_end` hears once that there will be no more."""
+    """The pipes of a child process.
+
+    `lines` is fed all that the child writes; `on_end` is called once, at the end.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes], lines: Lines, on_end: Callable[[], None]) -> None:
         """Feed `lines`."""
@@ -92,7 +98,10 @@ class Pipes(asyncio.Protocol):
             loop.call_later(_TURN_SECONDS, self._work)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Take note that the child closed its output: without it there is no session."""
+        """Handle the child's EOF: end the session.
+
+        Without the child's output there is no session.
+        """
         self.end()
 
     # -- what its owner does
@@ -118,7 +127,10 @@ class Pipes(asyncio.Protocol):
 
     @property
     def is_writable(self) -> bool:
-        """Whether a line can be written, and the child has read most of what was written before."""
+        """Whether the child's stdin is open and not congested.
+
+        It is congested until the child has read nearly all that was written before.
+        """
         return self._writable.is_set() and not (self.closed or self._stdin is None or self._stdin.is_closing())
 
     async def writable(self) -> None:
@@ -147,7 +159,10 @@ class Pipes(asyncio.Protocol):
             self._on_end()
 
     async def stop(self) -> None:
-        """Close the child's input, and see to it that the child and its own children end."""
+        """Close the child's stdin; terminate its process group.
+
+        Without an exit in time there is SIGTERM, then SIGKILL. The child's own children end with it.
+        """
         self.end()
         if self._stdin is not None:
             self._stdin.close()
@@ -204,7 +219,10 @@ def when_gone(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop,
 
 
 async def _end_group(group: int) -> None:
-    """End what a process has started and left behind when it ended."""
+    """Terminate the processes left in a group.
+
+    A process may leave its children behind when it ends.
+    """
     if not _signal(group, signal.SIGTERM):
         return
     with anyio.move_on_after(EXIT_SECONDS):
@@ -215,7 +233,10 @@ async def _end_group(group: int) -> None:
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send a signal to all of a group; say whether there is anybody in it."""
+    """Send a signal to a process group.
+
+    Returns False if the group has no process that can be signalled.
+    """
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -224,7 +245,10 @@ def _signal(group: int, number: int) -> bool:
 
 
 def widen(descriptor: int, room: int) -> None:
-    """Give a pipe room for so many bytes, if it has less: a large message then takes fewer turns."""
+    """Grow a pipe's buffer to `room` bytes.
+
+    A large message then takes fewer turns. Systems without F_SETPIPE_SZ are left alone.
+    """
     with suppress(ImportError, AttributeError, OSError):  # no pipe, no Linux, or too many of them
         import fcntl
 
@@ -234,7 +258,7 @@ def widen(descriptor: int, room: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to start, where, and with what; `errors` is its standard error."""
+    """A command with its environment, directory and stderr file."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -244,7 +268,9 @@ class Program:
 
 @asynccontextmanager
 async def child(program: Program, lines: Lines, on_end: Callable[[], None]) -> AsyncIterator[Pipes]:
-    """Start a process in a group of its own; end the whole group afterwards.
+    """Start a child process in a new process group.
+
+    The whole group is terminated on exit.
 
     Raises:
         OSError: it cannot be started.

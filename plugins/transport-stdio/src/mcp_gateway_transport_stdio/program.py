@@ -1,4 +1,7 @@
-"""What is started for a server: which program, in which directory, and what it sees of the gateway's environment."""
+"""Command resolution: a child's program, directory and environment.
+
+The environment is the part of the gateway's that the child sees.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ def directory_of(options: StdioOptions) -> Path | None:
 
 
 def obstacle(options: StdioOptions) -> str | None:
-    """Say why it cannot be started here, as far as that can be told without starting it."""
+    """Return the reason why the server cannot start, or None.
+
+    It is found without starting the server.
+    """
     try:
         command_of(options)
         directory_of(options)

@@ -1,4 +1,4 @@
-"""Towards the client: serve whoever started this process."""
+"""Stdio server transport for the process that started the gateway."""
 
 from __future__ import annotations
 
@@ -117,14 +117,19 @@ async def stdio_server_transport(options: StdioServerOptions) -> AsyncIterator[S
 
 
 class CancellableLines:
-    """The lines of a descriptor, read so that a cancelled task stops reading at once.
+    """Lines of a descriptor, with a read that can be cancelled.
+
+    A cancelled task stops reading at once.
 
     The SDK reads standard input in a thread that nothing can stop: a gateway that is
     told to end would stay until its client goes away.
     """
 
     def __init__(self, descriptor: int, longest: int) -> None:
-        """Read from `descriptor`; lines of more than `longest` bytes go to `too_long` instead."""
+        """Create a line reader with a size limit.
+
+        Lines of more than `longest` bytes go to `too_long` instead.
+        """
         self.longest = longest
         self._descriptor = descriptor
         self._read_lines: list[bytes | LongLine] = []
@@ -157,7 +162,10 @@ class CancellableLines:
 
 
 async def _read_in_thread(descriptor: int) -> bytes:
-    """Read in a thread that nobody waits for, not even the end of the process: nothing may come any more."""
+    """Read in a daemon thread.
+
+    The end of the process does not wait for the thread, since there may never be input.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bytes] = loop.create_future()
 
@@ -178,12 +186,15 @@ async def _read_in_thread(descriptor: int) -> bytes:
 
 
 async def _unheard(_: LongLine) -> None:
-    """Drop a line before there is anybody to tell."""
+    """Ignore an oversized line until a handler is set."""
 
 
 @contextmanager
 def _standard_input() -> Iterator[int]:
-    """Take standard input for ourselves; children and plugins find an empty one in its place."""
+    """Reserve standard input; give others an empty one.
+
+    The others are child processes and plugins.
+    """
     wire = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)

@@ -1,4 +1,7 @@
-"""What a child process writes to its standard error: logged, and the last lines kept to explain a failure."""
+"""Standard error of a child: logged, with its last lines kept.
+
+They explain a failure.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _LAST_WORDS_SECONDS = 0.3
 
 @dataclass(slots=True)
 class Stderr:
-    """The writing end for the child, and the last lines that came out of it."""
+    """The write end for the child, and its last lines."""
 
     file: TextIO
     reader: threading.Thread
@@ -42,7 +45,9 @@ class Stderr:
 
 @contextmanager
 def captured_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[Stderr]:
-    """Give a child a standard error of its own; a thread reads it until every writer has gone.
+    """Create a standard error pipe with a logging thread.
+
+    The thread reads until every writer has closed the pipe.
 
     A child may write what it was given in confidence: `secrets` are masked.
     """

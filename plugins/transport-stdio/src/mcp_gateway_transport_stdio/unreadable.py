@@ -1,4 +1,7 @@
-"""What the client hears of a line that is no message: the SDK drops it without a word."""
+"""Parse errors: responses to lines that are no messages.
+
+The SDK drops such lines silently.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def complaint(fault: Exception) -> JSONRPCError | None:
-    """Return the error that answers a line which the SDK could not read; None if nobody waits for an answer to it."""
+    """Return the error response to a line without a valid message.
+
+    None if no response is expected.
+    """
     if not isinstance(fault, ValidationError):
         return None
     found = fault.errors(include_url=False)[0]
@@ -42,7 +48,10 @@ def _no_message(said: object) -> JSONRPCError | None:
 
 
 def _whole(fault: ValidationError) -> object:
-    """Return all that was sent: it stands with the errors that say which field is missing in it."""
+    """Return the whole input of a validation error.
+
+    It is in the errors about missing fields.
+    """
     return next((each["input"] for each in fault.errors() if each["type"] in ("missing", "model_type")), None)
 
 

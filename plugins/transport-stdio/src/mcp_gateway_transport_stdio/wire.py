@@ -1,4 +1,7 @@
-"""The wire to a child process: messages for the SDK's dispatcher, and plain requests past it."""
+"""Raw request channel to a child process.
+
+Messages go to the SDK's dispatcher; raw requests bypass it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ _ROUNDS = 3
 
 
 class _Head(Struct):
-    """What tells whether a line is a response, and to which request."""
+    """Envelope of a line that may be a response."""
 
     id: int | str | float | None = None
     method: str | None = None
@@ -53,7 +56,7 @@ _RESPONSE = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15}
 
 @dataclass(slots=True)
 class Wire:
-    """The way to a child: the write stream of its session, and a wire for plain requests."""
+    """A session's write stream to a child that supports raw requests."""
 
     _incoming: MemoryObjectSendStream[Incoming]
     _backlog: Callable[[], int]
@@ -113,7 +116,7 @@ class Wire:
         self._waiting.pop(request_id, None)
 
     def heard(self, line: bytes) -> None:
-        """Hand a line to the request that waits for it, or to the dispatcher."""
+        """Handle a line: resolve its raw request, or dispatch it."""
         line = line.removeprefix(BOM_UTF8)
         if self._waiting and (request_id := answers(line)) in self._waiting:
             self._resolve(request_id, line, self._passed, _ROUNDS if self._backlog() else 0)
@@ -122,7 +125,11 @@ class Wire:
             self._pass_on(line)
 
     def too_long(self, line: LongLine) -> None:
-        """Answer in place of a message that was too long to be read, if it says at either end which one it was."""
+        """Handle an oversized message.
+
+        It answers an oversized server request with an error, and an oversized response becomes an error to
+        its caller. The id is taken from either end of the line; without one the line counts as stray output.
+        """
         said = f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
         log.error("%s sent %s", self._noise.program, said)
         answered, self._answered = self._answered, None
@@ -156,7 +163,10 @@ class Wire:
             self._pass_on(error_line(request_id, TransportFault.UNREACHABLE, said))
 
     def _resolve(self, request_id: int, line: bytes, before: int, rounds: int) -> None:
-        """Answer a request; not before the dispatcher has passed on what came earlier."""
+        """Resolve a raw request after all earlier messages.
+
+        The dispatcher must have passed on the messages that came before.
+        """
         if rounds:
             left = _ROUNDS if self._passed - self._backlog() < before else rounds - 1
             asyncio.get_running_loop().call_soon(self._resolve, request_id, line, before, left)
@@ -210,7 +220,7 @@ class Wire:
             await self._pipes.writable()
 
     async def aclose(self) -> None:
-        """Close nothing: the process is stopped by whoever started it."""
+        """Do nothing: the owner of the process stops it."""
 
     async def __aenter__(self) -> Self:
         """Enter as the SDK's streams can be entered."""
@@ -259,7 +269,9 @@ class _Incoming:
 
 @asynccontextmanager
 async def wired(child: ChildFn, noise: Noise, limit: int) -> AsyncIterator[TransportStreams]:
-    """Start a child; yield the streams of a session with it. `noise` hears what is no message.
+    """Start a child, and yield its session streams.
+
+    `noise` is given the lines that are no messages.
 
     A message of more than `limit` bytes is not read.
     """
@@ -274,7 +286,11 @@ async def wired(child: ChildFn, noise: Noise, limit: int) -> AsyncIterator[Trans
 
 
 def answers(line: bytes) -> int:
-    """Return the id of the request that a line answers, or -1; most programs write it where it need not be sought."""
+    """Return the id of the request that a line answers.
+
+    -1 if it is no response. Typical servers write the id at the start, where a regular expression finds it
+    without decoding the line.
+    """
     if (found := _RESPONSE.match(line)) is not None:
         return int(found[1])
     try:
@@ -294,6 +310,9 @@ def _settle(future: asyncio.Future[bytes], outcome: bytes | Exception) -> None:
 
 
 def _read(line: bytes) -> JSONRPCMessage:
-    """Read a message; `validate_json` does the same with five times as much memory, and keeps strings of it."""
+    """Parse a message.
+
+    `validate_json` does the same with five times as much memory, and caches strings.
+    """
     said = from_json(mended(line).decode("utf-8", "replace"), cache_strings="keys")
     return jsonrpc_message_adapter.validate_python(said, by_name=False)

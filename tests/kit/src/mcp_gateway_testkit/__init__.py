@@ -1,4 +1,7 @@
-"""Contracts for plugins: subclass the one of your kind, say what to test, and pytest does the rest."""
+"""Contracts for plugins, one for each plugin kind.
+
+Subclass the one of your plugin kind, set `provider`, and pytest runs its tests.
+"""
 
 from mcp_gateway_testkit.auth import AuthContract
 from mcp_gateway_testkit.client_transport import ClientTransportContract

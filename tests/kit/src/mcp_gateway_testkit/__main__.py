@@ -1,4 +1,7 @@
-"""`python -m mcp_gateway_testkit new ranker my-ranker`: write a plugin that works, to start from."""
+"""Command line: write a working plugin from a template.
+
+Run it as `python -m mcp_gateway_testkit new ranker my-ranker`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _as_argument(folder: Path) -> str:
-    """Return a path that pip does not take for the name of a package."""
+    """Return a path that pip does not take for a package."""
     return str(folder) if folder.is_absolute() or folder.parts[0] == ".." else f"./{folder}"
 
 

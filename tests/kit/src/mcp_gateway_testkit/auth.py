@@ -1,4 +1,4 @@
-"""What the gateway expects of an auth strategy."""
+"""Contract of auth strategies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ OF_THE_CALL = f"Bearer {SECRET}-of-the-call"
 
 
 class AuthContract(Contract[AuthStrategy]):
-    """Promises of a strategy. `anonymous_allowed` says whether it can do without a caller's own credentials."""
+    """Contract of auth strategies.
+
+    `anonymous_allowed` says whether the strategy works without a caller's own credentials.
+    """
 
     hook = "mcp_gateway_auth_strategies"
     entry_prefix = "auth"
@@ -41,13 +44,19 @@ class AuthContract(Contract[AuthStrategy]):
         assert hash(first) == hash(second)
 
     async def test_what_is_said_to_be_shared_is_the_same_for_all(self, subject: AuthStrategy) -> None:
-        """Who says so of credentials that differ shows callers what is for others."""
+        """Require equal credentials where `same_for_all` is set.
+
+        A strategy that sets it wrongly shows callers the data of others.
+        """
         if getattr(subject, "shared", False) and self.anonymous_allowed:
             caller = Caller(headers={"authorization": OF_THE_CALLER}, client="one")
             assert await subject.credentials(caller) == await subject.credentials(ANONYMOUS)
 
     async def test_the_connection_makes_no_difference(self, subject: AuthStrategy) -> None:
-        """Who may do what does not depend on which of their windows asks."""
+        """Require credentials that do not depend on the connection.
+
+        A caller's permissions do not change from one client window to another.
+        """
         one = Caller(headers={"authorization": OF_THE_CALLER}, client="one")
         two = Caller(headers={"authorization": OF_THE_CALLER}, client="two")
         assert await subject.credentials(one) == await subject.credentials(two)
@@ -59,7 +68,7 @@ class AuthContract(Contract[AuthStrategy]):
         assert got == [got[0]] * len(spellings)
 
     async def test_an_override_wins(self, subject: AuthStrategy) -> None:
-        """The `auth_header` of a call is in the credentials, and what it replaces is not."""
+        """Require the call's `auth_header` in place of the caller's header."""
         caller = Caller(headers={"authorization": OF_THE_CALLER}, override=OF_THE_CALL)
         values = list((await subject.credentials(caller)).headers.values())
         assert any(OF_THE_CALL in value for value in values)
@@ -72,7 +81,10 @@ class AuthContract(Contract[AuthStrategy]):
 
     @pytest.mark.parametrize("end", ["\n", "\r\nX-Other: 1", "\x00"], ids=ascii)
     async def test_an_override_that_cannot_be_a_header_is_refused(self, subject: AuthStrategy, end: str) -> None:
-        """A model wrote it: a line break in it would begin another header."""
+        """Require an AuthError for an `auth_header` with control characters.
+
+        A model wrote it: a line break in it would begin another header.
+        """
         with pytest.raises(AuthError) as caught:
             await subject.credentials(Caller(override=OF_THE_CALL + end))
         assert SECRET not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What the gateway expects of a client transport."""
+"""Contract of client transports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class ClientTransportContract(Contract[ClientTransport]):
     entry_prefix = "transport"
 
     async def test_it_does_what_a_client_transport_does(self, subject: ClientTransport) -> None:
-        """It says whether it carries credentials: if not, all callers share a session."""
+        """Require a ClientTransport with `carries_credentials`.
+
+        Without credentials all callers share a session.
+        """
         assert isinstance(subject, ClientTransport)
         assert isinstance(subject.carries_credentials, bool)
 
@@ -121,7 +124,10 @@ class ClientTransportContract(Contract[ClientTransport]):
                 assert await staying.text("echo", say="staying") == "staying"
 
     async def test_a_cancelled_session_is_gone(self, subject: ClientTransport) -> None:
-        """Even with a request under way; and the next one can be opened."""
+        """Require that a cancelled session ends and another can open.
+
+        Also with a request in progress.
+        """
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
 

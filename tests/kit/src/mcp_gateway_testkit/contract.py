@@ -1,4 +1,4 @@
-"""What all contracts share: how a plugin is named, described, found, opened, and kept quiet."""
+"""Common contract: naming, entry points, opening, and secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _HEAVY = ("httpx2", "mcp", "numpy", "onnx", "onnxruntime", "redis", "uvicorn")
 
 @pytest.mark.anyio
 class Contract(Generic[ProductT]):
-    """Subclass the contract of a kind, set `provider`, and perhaps `source`; add nothing else.
+    """Base class of the contracts, one for each plugin kind.
+
+    Subclass the contract of a kind, set `provider`, and perhaps `source`; add nothing else.
 
     `provider` is what the plugin's hook yields. `source` is the configuration that it is
     opened with: environment variables or keys of a server's entry, as `Options` explains.
@@ -60,7 +62,10 @@ class Contract(Generic[ProductT]):
             yield product
 
     def test_no_promise_is_overridden(self) -> None:
-        """A subclass may fail a promise openly, with xfail and a reason; it may not rewrite one."""
+        """Require that no contract test is overridden.
+
+        A subclass may fail a test openly, with xfail and a reason; it may not rewrite one.
+        """
         base = next(kind for kind in type(self).__mro__ if kind.__module__.startswith(f"{__package__}."))
         for name in (name for name in dir(base) if name.startswith("test_")):
             mine = getattr(type(self), name)
@@ -69,7 +74,10 @@ class Contract(Generic[ProductT]):
             assert mine is getattr(base, name) or excused, f"{name} is overridden; mark it xfail, with a reason"
 
     def test_the_provider_has_a_plain_name_and_a_summary_of_one_line(self) -> None:
-        """Both are shown by `mcp-orchestration-gateway plugins`; people write the name into configurations."""
+        """Require a plain name and a one-line summary.
+
+        Both are shown by `mcp-orchestration-gateway plugins`; people write the name into configurations.
+        """
         assert _NAME.fullmatch(self.provider.name), "lower-case letters, digits, - and _ only"
         assert self.provider.summary.strip()
         assert "\n" not in self.provider.summary
@@ -97,7 +105,11 @@ class Contract(Generic[ProductT]):
             assert any(">" in pin and "<" in pin for pin in pins), f"{distribution.name} requires {pins}"
 
     def test_listing_it_loads_nothing_heavy(self) -> None:
-        """Import the SDK and other large libraries inside `build`: every start of the gateway imports every plugin."""
+        """Require an entry point module without heavy imports.
+
+        Import the SDK and other large libraries inside `build`: every start of the gateway imports every
+        plugin.
+        """
         for _, point in self._origins():
             code = f"import sys, {point.module}; print(*(name for name in {_HEAVY} if name in sys.modules))"
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -124,7 +136,11 @@ class Contract(Generic[ProductT]):
     async def test_what_is_secret_in_the_configuration_is_never_printed(
         self, configuration: Mapping[str, object]
     ) -> None:
-        """Neither by the options, nor by what is bound, nor by the complaint about another, wrong key."""
+        """Require output without secrets.
+
+        That is the output of the options, of the bound provider, and of the validation error about another,
+        wrong key.
+        """
         options = self.provider.options.model_validate(configuration)
         printed = [options, self.provider, self.provider.bind(configuration)]
         for key in configuration:
@@ -144,7 +160,10 @@ class Contract(Generic[ProductT]):
             assert third is not None
 
     async def test_its_hook_offers_the_same_once_it_was_opened(self, configuration: Mapping[str, object]) -> None:
-        """A function in a package's `__init__` vanishes when a module of the same name is imported."""
+        """Require the same callable providers after the plugin was opened.
+
+        A function in a package's `__init__` vanishes when a module of the same name is imported.
+        """
         async with self.provider.bind(configuration).open():
             for _, point in self._origins():
                 for provider in getattr(point.load(), self.hook)():

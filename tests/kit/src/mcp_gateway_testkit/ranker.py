@@ -1,4 +1,4 @@
-"""What the gateway expects of a ranker."""
+"""Contract of rankers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ ODD_QUERIES = (
 
 
 def twins(count: int) -> list[Document]:
-    """Make documents that differ in nothing but their ids, in no order."""
+    """Make shuffled documents that differ only in their ids."""
     found = [Document(id=f"s__{number:04}", server="s", name="twin", description="alike") for number in range(count)]
     random.Random(7).shuffle(found)
     return found
@@ -134,13 +134,19 @@ class RankerContract(Contract[Ranker]):
         assert answer.total == 9
 
     async def test_ties_are_broken_by_id(self, subject: Ranker) -> None:
-        """So that an answer is the same each time."""
+        """Require ties to be broken by id.
+
+        A query then returns the same hits each time.
+        """
         index = await subject.build(twins(20))
         assert await found(index, "twin", 20) == sorted(document.id for document in twins(20))
         assert await found(index, "twin", 3) == ["s__0000", "s__0001", "s__0002"]
 
     async def test_the_same_question_gets_the_same_answer(self, subject: Ranker) -> None:
-        """Of one index twice, of two indexes, and in whatever order the tools come."""
+        """Require the same result for the same query.
+
+        Of one index twice, of two indexes, and in any order of the tools.
+        """
         documents = [*DOCUMENTS, *SCRIPTS.values()]
         index, again, backwards = [await subject.build(order) for order in (documents, documents, documents[::-1])]
         for text in ("weather", "add", "rocket", "forecast"):
@@ -166,7 +172,10 @@ class RankerContract(Contract[Ranker]):
 
     @pytest.mark.parametrize("text", ODD_QUERIES, ids=ascii)
     async def test_no_query_breaks_it(self, subject: Ranker, text: str) -> None:
-        """A model writes them: anything is answered, or refused with a QueryError."""
+        """Require a result or a QueryError for any query.
+
+        A model writes the queries.
+        """
         index = await subject.build([*DOCUMENTS, *SCRIPTS.values()])
         with anyio.fail_after(SECONDS):
             try:
@@ -176,14 +185,17 @@ class RankerContract(Contract[Ranker]):
         assert len(answer.hits) <= min(3, answer.total)
 
     async def test_ten_thousand_tools_are_searched(self, subject: Ranker) -> None:
-        """The one that is meant comes first. Of a slow ranker, this is what answers meanwhile."""
+        """Require the right tool first of ten thousand, in time.
+
+        A background ranker is tested with its interim index.
+        """
         documents = [*crowd(10_000), *DOCUMENTS]
         with anyio.fail_after(SECONDS):
             build = subject.build_meanwhile if isinstance(subject, SlowRanker) else subject.build
             assert (await found(await build(documents), "weather"))[:1] == ["w__getWeather"]
 
     async def test_a_slow_ranker_answers_meanwhile(self, subject: Ranker) -> None:
-        """What `build_meanwhile` returns is an index of the same tools."""
+        """Require `build_interim` to return an index of the same tools."""
         if not isinstance(subject, SlowRanker):
             return
         index = await subject.build_meanwhile(DOCUMENTS)
@@ -192,7 +204,10 @@ class RankerContract(Contract[Ranker]):
         assert nothing(await (await subject.build_meanwhile([])).search(Query(text="weather")))
 
     async def test_a_refreshed_index_answers_as_one_that_was_built_anew(self, subject: Ranker) -> None:
-        """Where an index can be refreshed: one server changed, one is new, and one is gone."""
+        """Require refreshed and rebuilt indexes to be equal.
+
+        For indexes that can be refreshed: one server changed, one is new, and one is gone.
+        """
         before = await subject.build([*DOCUMENTS, *twins(5)])
         if not isinstance(before, RefreshableIndex):
             return
@@ -206,7 +221,10 @@ class RankerContract(Contract[Ranker]):
         assert (await found(before, "forecast"))[:1] == ["w__forecast"], "an index never changes"
 
     async def test_only_the_servers_that_are_wanted_are_searched(self, subject: Ranker) -> None:
-        """Where the answer says that it is filtered; otherwise the gateway does it."""
+        """Require filtered hits to be of the requested servers.
+
+        For results marked as filtered; otherwise the gateway filters them.
+        """
         index = await subject.build([*DOCUMENTS, Document(id="x__weather", server="x", name="weather")])
         for servers, expected in (
             (["x"], {"x__weather"}),

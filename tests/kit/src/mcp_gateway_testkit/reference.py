@@ -1,4 +1,7 @@
-"""A server for the contracts of transports to talk to; as a program, `-m mcp_gateway_testkit.reference`, over stdio."""
+"""Reference server for the transport contracts.
+
+As a program, `-m mcp_gateway_testkit.reference`, it serves over stdio.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ _CACHING: Json = {"ttlMs": 0, "cacheScope": "private"}
 
 
 class _Reference:
-    """The tools. They answer in plain dictionaries, which the SDK passes on unseen."""
+    """Middleware with the tools of the reference server.
+
+    They return plain dictionaries, which the SDK passes on without validation.
+    """
 
     def __init__(self) -> None:
         self._released: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
@@ -83,7 +89,10 @@ class _Reference:
 
 
 def reference_server() -> Server[Any]:
-    """Return a server of the MCP SDK with the tools in `TOOLS`, for both eras of the protocol."""
+    """Return an SDK server with the tools in `TOOLS`.
+
+    It serves both eras of the protocol.
+    """
     server: Server[Any] = Server(
         "reference",
         version="1",

@@ -1,4 +1,4 @@
-"""What the gateway expects of a server transport."""
+"""Contract of server transports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ SECONDS = 30
 
 @dataclass(slots=True)
 class Served:
-    """A server transport that is serving: what it told `ready`, and whether `serve` has come back."""
+    """A server transport in operation.
+
+    It has the addresses passed to `ready`, and whether `serve` has returned.
+    """
 
     told: list[str] = field(default_factory=list)
     opened: anyio.Event = field(default_factory=anyio.Event)
@@ -56,12 +59,15 @@ class ServerTransportContract(Contract[ServerTransport]):
     many_clients: ClassVar[bool] = True
 
     def reach(self, where: str) -> Transport:
-        """Return an unopened transport of the MCP SDK to the gateway at `where`."""
+        """Return an unopened client transport to the gateway at `where`.
+
+        The client transport is one of the MCP SDK.
+        """
         raise NotImplementedError
 
     @asynccontextmanager
     async def serving(self, subject: ServerTransport) -> AsyncIterator[Served]:
-        """Serve; cancel it at the end, and wait until it has ended."""
+        """Serve in the background; on exit cancel and await the end."""
         served = Served()
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
@@ -122,7 +128,7 @@ class ServerTransportContract(Contract[ServerTransport]):
             assert not served.over.is_set()
 
     async def test_it_stops_when_cancelled_with_a_call_under_way(self, subject: ServerTransport) -> None:
-        """A call that does not end keeps nobody from ending."""
+        """Require cancellation to end `serve` with a call in progress."""
         served = Served()
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
@@ -137,7 +143,10 @@ class ServerTransportContract(Contract[ServerTransport]):
         assert served.over.is_set()
 
     async def test_it_can_serve_again(self, subject: ServerTransport) -> None:
-        """What it took, a port say, is given back."""
+        """Require that the transport can serve again.
+
+        All that it took, such as a port, is released.
+        """
         async with self.serving(subject):
             pass
         async with self.serving(subject) as served, session(self.reach(served.told[0])) as client:

@@ -1,4 +1,4 @@
-"""What the gateway expects of a storage backend."""
+"""Contract of storage backends."""
 
 from __future__ import annotations
 
@@ -31,14 +31,17 @@ async def listed(storage: StorageBackend, prefix: str) -> list[str]:
 
 
 class StorageContract(Contract[StorageBackend]):
-    """Promises of a flat map of bytes. Every test works under a prefix of its own, so a shared server will do."""
+    """Contract of storage backends: a flat byte map.
+
+    Every test works under a unique prefix; a shared server will do.
+    """
 
     hook = "mcp_gateway_storage_backends"
     entry_prefix = "storage"
 
     @pytest.fixture
     def at(self) -> str:
-        """Make a prefix that nobody else uses."""
+        """Make a unique key prefix."""
         return f"testkit:{uuid.uuid4()}:"
 
     async def test_it_does_what_a_storage_backend_does(self, subject: StorageBackend) -> None:
@@ -146,7 +149,10 @@ class StorageContract(Contract[StorageBackend]):
         assert await subject.get(f"{at}a") in values
 
     async def test_it_survives_callers_that_go_away(self, subject: StorageBackend, at: str) -> None:
-        """An answer that nobody waits for is not given to the next one."""
+        """Require isolation from cancelled callers.
+
+        The result of a cancelled operation is not given to the next one.
+        """
         await subject.set(f"{at}a", b"a")
         await subject.set(f"{at}b", b"b")
         for _ in range(10):
@@ -159,7 +165,10 @@ class StorageContract(Contract[StorageBackend]):
     # what gateways do together, where the storage can
 
     async def test_a_lease_is_for_one_holder(self, subject: StorageBackend, at: str) -> None:
-        """Everybody hears who it is, and the holder may prolong it."""
+        """Require a lease to have one holder, reported to all.
+
+        The holder may renew the lease.
+        """
         if not isinstance(subject, LeasingStorage):
             return
         assert await subject.lease(f"{at}a", b"one", ttl=60) == b"one"
@@ -179,7 +188,10 @@ class StorageContract(Contract[StorageBackend]):
         assert await subject.lease(f"{at}a", b"two", ttl=60) == b"two"
 
     async def test_a_lease_ends_by_itself(self, subject: StorageBackend, at: str) -> None:
-        """Its holder may be gone; one that is prolonged goes on from then."""
+        """Require a lease to expire, counted from its last renewal.
+
+        Its holder may be gone.
+        """
         if not isinstance(subject, LeasingStorage):
             return
         await subject.lease(f"{at}a", b"one", ttl=TTL)
@@ -201,7 +213,10 @@ class StorageContract(Contract[StorageBackend]):
         assert len(holders) == 1
 
     async def test_all_who_listen_hear_every_message_in_order(self, subject: StorageBackend, at: str) -> None:
-        """Bytes as they are, from the moment on in which the context is entered."""
+        """Require every subscriber to receive every message in order.
+
+        Messages are bytes as they are, from the moment on in which the context is entered.
+        """
         if not isinstance(subject, AnnouncingStorage):
             return
         sent = [b"", bytes(range(256)), *(b"%d" % number for number in range(100)), b"x" * 10_000]

@@ -1,4 +1,7 @@
-"""A client in raw JSON: what it shows is what came over the transport, not what a model made of it."""
+"""Raw JSON client for the contracts.
+
+Results are as they came over the transport, not as a model of the SDK has them.
+"""
 
 from __future__ import annotations
 
