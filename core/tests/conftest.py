@@ -12,8 +12,9 @@ import structlog
 
 from mcp_gateway.cli.main import main
 
-from . import house, plugins
-from .remotes import Remote, tool
+from .support import fake_plugins as plugins
+from .support import gateway as house
+from .support.fake_servers import Remote, tool
 
 
 @pytest.fixture(scope="session")

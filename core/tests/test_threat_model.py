@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_gateway.scanner import OTHERS_TOOLS, RULES
+from mcp_gateway.pinning.scanner import OTHERS_TOOLS, RULES
 
 ROOT = Path(__file__).parents[2]
 MODEL = (ROOT / "core" / "SECURITY.md").read_text(encoding="utf-8")

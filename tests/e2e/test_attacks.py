@@ -133,7 +133,7 @@ def test_a_token_that_is_nearly_right_is_wrong(workshop: Workshop) -> None:
 
 
 def test_every_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mcp_gateway_transport_http import gate as gates
+    from mcp_gateway_transport_http.auth import bearer as gates
     from mcp_gateway_transport_http.options import ListenOptions
 
     compared: list[bytes] = []

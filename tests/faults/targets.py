@@ -15,22 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
 from msgspec import Raw
 from pydantic import ValidationError
 
-from mcp_gateway.catalogue import Catalogue, Offer
+from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.config.environment import Environment, read_environment, read_settings
+from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.servers import ServerFile, read_servers
-from mcp_gateway.config.settings import Environment, read_environment, read_settings
-from mcp_gateway.config.variables import Unset, expand
-from mcp_gateway.definitions import _parsed
-from mcp_gateway.kinds import TOOLS
-from mcp_gateway.loading import Choice, load_plugins
-from mcp_gateway.names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
 from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
-from mcp_gateway.providers import Providers
-from mcp_gateway.surface.own_tools import CallArguments, DiscoverArguments, SearchArguments
-from mcp_gateway.surface.splicing import as_answer, as_call, as_list, as_remote_call, written
+from mcp_gateway.plugin_host.loader import Choice, load_plugins
+from mcp_gateway.plugin_host.providers import Providers
+from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.raw_json import as_answer, as_call, as_list, as_remote_call, written
+from mcp_gateway.protocol.tool_names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
+from mcp_gateway.server.builtin_tools import CallArguments, DiscoverArguments, SearchArguments
+from mcp_gateway.storage.listings import _parsed
 
 from .targets_http import cut, events, loop, response
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from mcp_gateway_transport_http.connections import Connection
-from mcp_gateway_transport_http.event_stream import Events
-from mcp_gateway_transport_http.limits import LimitExceeded
-from mcp_gateway_transport_http.outbox import Outbox
-from mcp_gateway_transport_http.replies import ConnectionLost
+from mcp_gateway_transport_http.client.response_limits import LimitExceeded
+from mcp_gateway_transport_http.fast_path.http1_client import Connection
+from mcp_gateway_transport_http.fast_path.responses import ConnectionLost
+from mcp_gateway_transport_http.fast_path.sse import Events
+from mcp_gateway_transport_http.fast_path.write_batching import Outbox
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:

@@ -19,9 +19,9 @@ RUN, SERVE, TEST, SHARE = commands_in("README.md")
 
 _VARIABLES = """
 import json
-from mcp_gateway.config.settings import Environment
-from mcp_gateway.loading import load_plugins
-from mcp_gateway.providers import Providers
+from mcp_gateway.config.environment import Environment
+from mcp_gateway.plugin_host.loader import load_plugins
+from mcp_gateway.plugin_host.providers import Providers
 found = Providers.of(load_plugins())
 shelves = (found.server_transports, found.storage_backends, found.rankers)
 models = [Environment, *(p.options for shelf in shelves for p in shelf.providers.values())]

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 from sets import everything
 
-from mcp_gateway.scanner import OTHERS_TOOLS, RULES, distinctive, scanned
+from mcp_gateway.pinning.scanner import OTHERS_TOOLS, RULES, distinctive, scanned
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
-from mcp_gateway.catalogue import as_document
+from mcp_gateway.catalog.snapshot import as_document
 from mcp_gateway.plugin import Bound, Document, Query, Ranker, Surroundings
 
 Tools = list[dict[str, Any]]

@@ -11,21 +11,24 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.access import Access
-from mcp_gateway.bridging import Bridge
-from mcp_gateway.compartment import PREFIX, Compartment
+from mcp_gateway.catalog.overlays import Personal
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.resolver import Routing
+from mcp_gateway.client.errors import leaf_of
+from mcp_gateway.config.environment import Environment, Settings
 from mcp_gateway.config.servers import ServerFile
-from mcp_gateway.config.settings import Environment, Settings
-from mcp_gateway.definitions import Definitions
-from mcp_gateway.discovery import Discovery
-from mcp_gateway.ending import Ending
-from mcp_gateway.fitting import open_fitting, opened
-from mcp_gateway.gateway import Gateway
-from mcp_gateway.memory import Tidying, give_back, give_back_bursts
-from mcp_gateway.parking import Parking
-from mcp_gateway.personal import Personal
-from mcp_gateway.pinning import Pinning
-from mcp_gateway.pinshelf import open_shelf
+from mcp_gateway.discovery.caller_views import Views
+from mcp_gateway.discovery.config_reload import Reloading
+from mcp_gateway.discovery.health_probe import Recovery
+from mcp_gateway.discovery.refresher import Discovery
+from mcp_gateway.discovery.replicated_catalog import Shared
+from mcp_gateway.gateway.era_bridge import Bridge
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.gateway.resource_subscriptions import Subscriptions
+from mcp_gateway.gateway.suspended_calls import Parking
+from mcp_gateway.gateway.tasks import Tasks
+from mcp_gateway.pinning.policy import Pinning
+from mcp_gateway.pinning.store import open_shelf
 from mcp_gateway.plugin import (
     Bound,
     EarlyTransport,
@@ -35,22 +38,19 @@ from mcp_gateway.plugin import (
     ServerTransport,
     Surroundings,
 )
-from mcp_gateway.recovery import Recovery
-from mcp_gateway.registry import Registry
-from mcp_gateway.reloading import Reloading
-from mcp_gateway.replicas import Replicas
-from mcp_gateway.routing import Routing
-from mcp_gateway.search import Search
-from mcp_gateway.sessions.failures import leaf_of
-from mcp_gateway.sessions.load import Limits, Load
+from mcp_gateway.runtime.malloc import Tidying, give_back, give_back_bursts
+from mcp_gateway.runtime.shutdown import Ending
+from mcp_gateway.search.indexes import Search
+from mcp_gateway.server.lazy_server import Reception
+from mcp_gateway.server.result_limits import Results
+from mcp_gateway.sessions.admission import Limits, Load
+from mcp_gateway.sessions.credentials import Access
 from mcp_gateway.sessions.pool import open_pool
-from mcp_gateway.shared import Shared
-from mcp_gateway.steady import Steady
-from mcp_gateway.subscriptions import Subscriptions
-from mcp_gateway.surface.reception import Reception
-from mcp_gateway.surface.results import Results
-from mcp_gateway.tasks import Tasks
-from mcp_gateway.views import Views
+from mcp_gateway.sessions.server_plugins import open_fitting, opened
+from mcp_gateway.storage.listings import Definitions
+from mcp_gateway.storage.prefixed import PREFIX, Compartment
+from mcp_gateway.storage.replica_coordination import Replicas
+from mcp_gateway.storage.resilient import Steady
 
 log = structlog.get_logger(__name__)
 

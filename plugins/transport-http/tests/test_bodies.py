@@ -7,7 +7,7 @@ from itertools import repeat
 
 import httpx2
 import pytest
-from mcp_gateway_transport_http.faults import FaultTellingClient
+from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
 from starlette.responses import Response, StreamingResponse
 
 ASKED = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

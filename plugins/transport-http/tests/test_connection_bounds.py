@@ -10,7 +10,8 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from mcp_gateway_transport_http import bounded_protocol, mcp_gateway_server_transports
+from mcp_gateway_transport_http import mcp_gateway_server_transports
+from mcp_gateway_transport_http.http1 import bounded_protocol
 
 from mcp_gateway.plugin import DirectAnswer
 from mcp_gateway_testkit import reference_server

@@ -4,9 +4,9 @@ import asyncio
 import sys
 
 import pytest
-from mcp_gateway_transport_http import connection_registry
-from mcp_gateway_transport_http.connection_bounds import ConnectionBounds, raise_file_limit
-from mcp_gateway_transport_http.connection_registry import ConnectionRegistry, network_of
+from mcp_gateway_transport_http.http1 import connection_registry
+from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit
+from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry, network_of
 from mcp_gateway_transport_http.options import ListenOptions
 
 

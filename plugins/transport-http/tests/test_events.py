@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway_transport_http import events as module
-from mcp_gateway_transport_http.events import Past
+from mcp_gateway_transport_http import event_store as module
+from mcp_gateway_transport_http.event_store import Past
 from mcp_types import JSONRPCNotification, JSONRPCResponse
 
 

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_http import mcp_gateway_client_transports
-from mcp_gateway_transport_http.faults import FaultTellingClient
-from mcp_gateway_transport_http.messages import is_message
+from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.jsonrpc import is_message
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from mcp_gateway_transport_http.gate import Gate
+from mcp_gateway_transport_http.auth.bearer import Gate
 from mcp_gateway_transport_http.options import ListenOptions
 from pydantic import ValidationError
 

@@ -2,9 +2,9 @@
 
 import anyio
 import pytest
-from mcp_gateway_transport_http.connection_pool import Connections
-from mcp_gateway_transport_http.faults import FaultTellingClient
-from mcp_gateway_transport_http.guard import Guard, LinkLocal, check_address
+from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.ssrf import Guard, LinkLocal, check_address
+from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.options import HttpOptions
 from pydantic import ValidationError
 

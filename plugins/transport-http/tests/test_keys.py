@@ -6,7 +6,7 @@ import gzip
 from itertools import repeat
 
 import pytest
-from mcp_gateway_transport_http.keys import Keys, KeysUnavailable
+from mcp_gateway_transport_http.auth.jwks import Keys, KeysUnavailable
 from starlette.responses import Response, StreamingResponse
 
 

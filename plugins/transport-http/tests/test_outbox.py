@@ -1,7 +1,7 @@
 from typing import Any
 
 import anyio
-from mcp_gateway_transport_http.outbox import Outbox
+from mcp_gateway_transport_http.fast_path.write_batching import Outbox
 
 
 class Wire:

@@ -4,10 +4,10 @@ import random
 from itertools import pairwise
 
 import pytest
-from mcp_gateway_transport_http.request_body import body_of
-from mcp_gateway_transport_http.request_error import RequestError
-from mcp_gateway_transport_http.request_head import MAX_HEADERS
-from mcp_gateway_transport_http.request_reader import RequestReader
+from mcp_gateway_transport_http.http1.request_body import body_of
+from mcp_gateway_transport_http.http1.request_error import RequestError
+from mcp_gateway_transport_http.http1.request_head import MAX_HEADERS
+from mcp_gateway_transport_http.http1.request_reader import RequestReader
 
 START = b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
 MAX_HEAD = 64 << 10

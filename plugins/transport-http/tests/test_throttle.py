@@ -2,10 +2,10 @@
 
 import anyio
 import pytest
-from mcp_gateway_transport_http import throttle as throttles
-from mcp_gateway_transport_http.gate import Gate
+from mcp_gateway_transport_http.auth import throttle as throttles
+from mcp_gateway_transport_http.auth.bearer import Gate
+from mcp_gateway_transport_http.auth.throttle import FIRST_PAUSE, FORGET_SECONDS, LONGEST_PAUSE, Throttle, network_of
 from mcp_gateway_transport_http.options import ListenOptions
-from mcp_gateway_transport_http.throttle import FIRST_PAUSE, FORGET_SECONDS, LONGEST_PAUSE, Throttle, network_of
 
 TOKEN = "the-gateways-own"
 HERE, THERE = "192.0.2.1", "192.0.2.2"

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from mcp.server.auth.provider import AccessToken
+from mcp_gateway_transport_http.auth.oauth import Visitors
 from mcp_gateway_transport_http.options import ListenOptions
-from mcp_gateway_transport_http.visitors import Visitors
 
 OPTIONS = {"GATEWAY_AUTH_ISSUER": "https://issuer.example", "GATEWAY_AUTH_AUDIENCE": "https://gate.example/mcp"}
 

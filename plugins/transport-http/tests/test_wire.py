@@ -10,12 +10,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_gateway_transport_http.connection_pool import Connections
-from mcp_gateway_transport_http.pieces import Pieces
-from mcp_gateway_transport_http.redirects import redirected
-from mcp_gateway_transport_http.replies import Reply
-from mcp_gateway_transport_http.targets import is_direct, request_head
-from mcp_gateway_transport_http.wire import Wire
+from mcp_gateway_transport_http.client.redirects import redirected
+from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
+from mcp_gateway_transport_http.fast_path.connection_pool import Connections
+from mcp_gateway_transport_http.fast_path.raw_channel import Wire
+from mcp_gateway_transport_http.fast_path.request_target import is_direct, request_head
+from mcp_gateway_transport_http.fast_path.responses import Reply
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, TransportFault
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
 
 
 def cut(pieces, limit=1000):

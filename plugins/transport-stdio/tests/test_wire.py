@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_gateway_transport_stdio.lines import Lines
-from mcp_gateway_transport_stdio.noise import Noise
-from mcp_gateway_transport_stdio.pipes import Program, child
-from mcp_gateway_transport_stdio.wire import answers, wired
+from mcp_gateway_transport_stdio.child_process import Program, child
+from mcp_gateway_transport_stdio.framing import Lines
+from mcp_gateway_transport_stdio.raw_channel import answers, wired
+from mcp_gateway_transport_stdio.stray_output import Noise
 
 from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
 

@@ -14,12 +14,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from mcp_gateway.cli.printing import complain, complain_text
-from mcp_gateway.cli.reading import Reading
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.terminal import complain, complain_text
 from mcp_gateway.plugin import GatewayError
-from mcp_gateway.secrecy import masked
-from mcp_gateway.sparing import spare_imports
-from mcp_gateway.version import NAME, VERSION
+from mcp_gateway.protocol.implementation import NAME, VERSION
+from mcp_gateway.runtime.lazy_imports import spare_imports
+from mcp_gateway.text.redaction import masked
 
 _EPILOG = """\
 Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
@@ -67,45 +67,45 @@ def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: C901, PLR
     if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
         spare_imports()
     if command == "trust":  # it needs no configuration, and must not take one from the folder that it is about
-        from mcp_gateway.cli.trust import run_trust
+        from mcp_gateway.cli.commands.trust import run_trust
 
         return run_trust(arguments)
     reading = Reading.of(arguments)
     match command:
         case "plugins":
-            from mcp_gateway.cli.plugins import show_plugins
+            from mcp_gateway.cli.commands.plugins import show_plugins
 
             return show_plugins(reading, as_json=arguments.json)
         case "check":
-            from mcp_gateway.cli.check import check
+            from mcp_gateway.cli.commands.check import check
 
             return check(reading, as_json=arguments.json, connect=arguments.connect)
         case "login":
-            from mcp_gateway.cli.login import login
+            from mcp_gateway.cli.commands.login import login
 
             return login(reading, arguments.server, browser=not arguments.no_browser)
         case "schema":
-            from mcp_gateway.cli.schema import show_schema
+            from mcp_gateway.cli.commands.schema import show_schema
 
             return show_schema(reading)
         case "pins":
-            from mcp_gateway.cli.pins import show_pins
+            from mcp_gateway.cli.commands.pins import show_pins
 
             return show_pins(reading, as_json=arguments.json)
         case "approve":
-            from mcp_gateway.cli.pins import approve
+            from mcp_gateway.cli.commands.pins import approve
 
             return approve(reading, arguments.server, arguments.tool)
         case "servers":
-            from mcp_gateway.cli.servers import show_servers
+            from mcp_gateway.cli.commands.servers import show_servers
 
             return show_servers(reading, as_json=arguments.json)
         case "serve":
-            from mcp_gateway.cli.serving import serve
+            from mcp_gateway.cli.commands.serve import serve
 
             return serve(reading)
         case _:
-            from mcp_gateway.cli.using import use
+            from mcp_gateway.cli.local_client import use
 
             return use(reading, arguments)
 

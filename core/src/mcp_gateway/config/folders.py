@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.version import NAME
+from mcp_gateway.protocol.implementation import NAME
 
 
 def config_folder() -> Path:

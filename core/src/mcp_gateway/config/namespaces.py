@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from mcp_gateway.names import folded_name, is_server_name, name_prefix
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.tool_names import folded_name, is_server_name, name_prefix
 
 
 class NamedServer(Protocol):

@@ -8,15 +8,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mcp_gateway.config.forms import CheckFn, RawEntry, read_entries
-from mcp_gateway.config.hashes import digest_of, fingerprint_of, saved_of
+from mcp_gateway.config.environment import ConnectionMode, Environment, Seconds, too_long
+from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
+from mcp_gateway.config.fingerprints import digest_of, fingerprint_of, saved_of
+from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, configured_namespace
-from mcp_gateway.config.problems import did_you_mean, in_words
-from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, too_long
-from mcp_gateway.config.variables import Unset, expand
-from mcp_gateway.names import is_server_name
+from mcp_gateway.config.validation_errors import did_you_mean, in_words
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
-from mcp_gateway.providers import Providers, Shelf
+from mcp_gateway.plugin_host.providers import Providers, Shelf
+from mcp_gateway.protocol.tool_names import is_server_name
 
 
 class ServerEntry(BaseModel):

@@ -15,7 +15,7 @@ from pathlib import Path
 from mcp_gateway.config.folders import config_folder, state_folder
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.version import NAME
+from mcp_gateway.protocol.implementation import NAME
 
 SERVERS, ENV_FILE = "SERVER_CONFIG_PATH", "GATEWAY_ENV_FILE"
 """The variables that name the two files."""

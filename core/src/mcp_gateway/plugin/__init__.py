@@ -1,6 +1,5 @@
 """The plugin API: all that a plugin may import."""
 
-from mcp_gateway.plugin.addresses import is_link_local
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -14,9 +13,6 @@ from mcp_gateway.plugin.errors import (
     ServerUnavailable,
     StorageError,
 )
-from mcp_gateway.plugin.files import write_file
-from mcp_gateway.plugin.framing import to_line
-from mcp_gateway.plugin.halves import mended
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.limits import MessageLimits
 from mcp_gateway.plugin.protocols import (
@@ -42,7 +38,11 @@ from mcp_gateway.plugin.protocols import (
     StorageBackend,
 )
 from mcp_gateway.plugin.provider import Bound, Options, Provider
-from mcp_gateway.plugin.surroundings import Surroundings
+from mcp_gateway.plugin.ranker_context import Surroundings
+from mcp_gateway.plugin.utilities.atomic_files import write_file
+from mcp_gateway.plugin.utilities.framing import to_line
+from mcp_gateway.plugin.utilities.network import is_link_local
+from mcp_gateway.plugin.utilities.surrogates import mended
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from mcp_gateway.plugin.surroundings import Surroundings
+    from mcp_gateway.plugin.ranker_context import Surroundings
 
 
 class Options(BaseModel):

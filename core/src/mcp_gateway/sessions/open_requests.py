@@ -23,7 +23,7 @@ from mcp_types import (
     RequestId,
 )
 
-from mcp_gateway.sizes import weight
+from mcp_gateway.protocol.json_size import weight
 
 log = structlog.get_logger(__name__)
 

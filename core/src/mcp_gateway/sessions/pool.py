@@ -13,19 +13,19 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.errors import NoLongerConfigured
+from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.server_messages import Audience
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.interaction import Interaction, Json, thawed
 from mcp_gateway.plugin import ClientTransport, NotSent, ServerUnavailable
-from mcp_gateway.sessions.audience import Audience
-from mcp_gateway.sessions.breaker import Breaker, Breakers
-from mcp_gateway.sessions.failures import NoLongerConfigured
-from mcp_gateway.sessions.keeper import CLOSE_SECONDS, Keeper, finish
-from mcp_gateway.sessions.load import Load, Overloaded
-from mcp_gateway.sessions.outcomes import failure_of, lateness
-from mcp_gateway.sessions.patience import Patience
-from mcp_gateway.sessions.peer import Peer
-from mcp_gateway.sessions.repeating import Repetition
-from mcp_gateway.sessions.sharing import Borrower, Sharing
+from mcp_gateway.protocol.client_channel import Interaction, Json, thawed
+from mcp_gateway.sessions.admission import Load, Overloaded
+from mcp_gateway.sessions.circuit_breaker import Breaker, Breakers
+from mcp_gateway.sessions.errors import failure_of, lateness
+from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.sessions.session import CLOSE_SECONDS, Keeper, finish
+from mcp_gateway.sessions.session_key import Borrower, Sharing
 
 log = structlog.get_logger(__name__)
 

@@ -16,13 +16,13 @@ import httpx2
 from mcp.client._transport import Transport, TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
-from mcp_gateway_transport_http.connection_pool import KEEP_SECONDS, Connections
-from mcp_gateway_transport_http.faults import FaultTellingClient
-from mcp_gateway_transport_http.guard import Guard
-from mcp_gateway_transport_http.limits import MAX_MESSAGE_BYTES
+from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES
+from mcp_gateway_transport_http.client.session_streams import tagged_streams
+from mcp_gateway_transport_http.client.ssrf import Guard
+from mcp_gateway_transport_http.fast_path.connection_pool import KEEP_SECONDS, Connections
+from mcp_gateway_transport_http.fast_path.request_target import is_direct, request_head
 from mcp_gateway_transport_http.options import HttpOptions
-from mcp_gateway_transport_http.streams import tagged_streams
-from mcp_gateway_transport_http.targets import is_direct, request_head
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""

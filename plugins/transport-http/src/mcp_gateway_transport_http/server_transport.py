@@ -35,7 +35,7 @@ class HttpServerTransport:
 
         They have GATEWAY_SHUTDOWN_GRACE seconds.
         """
-        from mcp_gateway_transport_http.application import listener  # uvicorn and the SDK are slow to import
+        from mcp_gateway_transport_http.asgi import listener  # uvicorn and the SDK are slow to import
 
         with _listening(self.options) as listening:
             where = f"http://{_shown(listening)}{PATH}"

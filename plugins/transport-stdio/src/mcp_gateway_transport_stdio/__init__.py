@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
 from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
+from mcp_gateway_transport_stdio.command import obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions, StdioServerOptions
-from mcp_gateway_transport_stdio.program import obstacle
 
 GATEWAY_API = 1
 

@@ -13,12 +13,12 @@ from mcp.client._transport import Transport, TransportStreams
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
-from mcp_gateway_transport_stdio.noise import Noise
+from mcp_gateway_transport_stdio.child_process import Program, child
+from mcp_gateway_transport_stdio.command import command_of, directory_of, environment_of
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.pipes import Program, child
-from mcp_gateway_transport_stdio.program import command_of, directory_of, environment_of
+from mcp_gateway_transport_stdio.raw_channel import wired
 from mcp_gateway_transport_stdio.stderr import Stderr, captured_stderr
-from mcp_gateway_transport_stdio.wire import wired
+from mcp_gateway_transport_stdio.stray_output import Noise
 
 
 @dataclass(frozen=True, slots=True)

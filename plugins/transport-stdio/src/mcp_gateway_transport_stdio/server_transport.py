@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from mcp_gateway.plugin import ConfigError, Reception, ServerTransport, mended
-from mcp_gateway_transport_stdio.duplex import Duplex, are_pipes, duplex
-from mcp_gateway_transport_stdio.lines import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
 from mcp_gateway_transport_stdio.options import StdioServerOptions
+from mcp_gateway_transport_stdio.server_io import Duplex, are_pipes, duplex
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
@@ -90,7 +90,7 @@ async def _run(server: Server[Any], lines: object, output: object, grace: float)
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
 
-    from mcp_gateway_transport_stdio.debts import Debts, Incoming, Outgoing
+    from mcp_gateway_transport_stdio.drain import Debts, Incoming, Outgoing
 
     reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):

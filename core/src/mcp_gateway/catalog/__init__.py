@@ -1,0 +1,1 @@
+"""What the servers offer: listings, snapshots, and where a name leads."""

@@ -1,0 +1,205 @@
+"""Listings for callers with private credentials, kept apart by credentials.
+
+A caller sees only the listings for the same credentials.
+
+It is kept in this process only, under a keyed hash of the credentials, until it was not used for a while. It is
+not stored: credentials can be taken back, and asking again costs one request a caller and process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import anyio
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.server_health import ServerState, State
+from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.plugin import Credentials
+
+MAX_HELD = 1000
+"""How many pairs of server and credentials are kept; beyond it those go first that failed, then the longest unused."""
+
+MAX_VIEWS = 256
+"""How many of the catalogues that single callers see are kept ready."""
+
+Key = tuple[str, bytes]
+"""A server, and the fingerprint of credentials."""
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """The listing of one server for certain credentials.
+
+    There is none until the server has answered.
+
+    `used` and `until` are on the event loop's clock: when it was last wanted, and until when a
+    server that failed is left alone. `fetched` is when it was asked, in seconds since the epoch.
+    `clients` are those who have seen it; `done` is there while the server is asked, `again` says
+    whether it has changed meanwhile. `asked` and `quiet` are for servers that announce changes
+    all the time.
+    """
+
+    used: float
+    state: ServerState = field(default_factory=lambda: ServerState(State.STARTING))
+    offer: Offer | None = None
+    pause: float = 0.0
+    until: float = 0.0
+    clients: set[str] = field(default_factory=set)
+    done: anyio.Event | None = None
+    fetched: float = 0.0
+    again: bool = False
+    asked: float = 0.0
+    quiet: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The catalog and the server states that one caller sees.
+
+    `states` has the servers that list something different for this caller.
+    """
+
+    catalogue: Catalogue
+    states: Mapping[str, ServerState] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Personal:
+    """Store of overlay entries; unused ones expire after `idle` seconds.
+
+    `latest` has the newest listing of each server.
+    """
+
+    registry: Registry
+    idle: float
+    latest: dict[str, Offer] = field(default_factory=dict, repr=False)
+    _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    _held: dict[Key, Held] = field(default_factory=dict, repr=False)
+    _views: dict[tuple[Key, ...], tuple[Catalogue, tuple[Offer, ...], Catalogue]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def __bool__(self) -> bool:
+        """Whether there is anything that not all callers see."""
+        return bool(self._held)
+
+    def key(self, server: str, credentials: Credentials) -> Key:
+        """Return the key of an entry: server and keyed credentials hash.
+
+        The hash does not give the credentials away.
+        """
+        said = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
+        return server, blake2b(said.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+
+    @property
+    def running(self) -> bool:
+        """Whether any server is being asked."""
+        return any(held.done is not None for held in self._held.values())
+
+    def has(self, key: Key) -> bool:
+        """Whether anything is kept under a key."""
+        return key in self._held
+
+    def forget_client(self, client: str) -> None:
+        """Forget that a client has seen anything."""
+        for held in self._held.values():
+            held.clients.discard(client)
+
+    def forget_servers(self, servers: Collection[str]) -> None:
+        """Drop all entries of servers that were removed or reconfigured."""
+        for key in [key for key in self._held if key[0] in servers]:
+            del self._held[key]
+        for server in servers:
+            self.latest.pop(server, None)
+        self._views.clear()
+
+    def admit_again(self) -> None:
+        """Apply name reservations again after a configuration change.
+
+        Other servers are configured, whose names may be reserved now.
+        """
+        for held in self._held.values():
+            if held.offer is not None:
+                held.offer = self.registry.admission.admit(held.offer)
+        self.latest = {server: self.registry.admission.admit(offer) for server, offer in self.latest.items()}
+        self._views.clear()
+
+    def held(self, key: Key) -> Held:
+        """Return the entry of a key, marking it as used.
+
+        An entry that is missing or has expired is created.
+        """
+        now = anyio.current_time()
+        found = self._held.pop(key, None)
+        if found is None or (now - found.used > self.idle and found.done is None):
+            self._tidy(now)
+            found = Held(now)
+        found.used = now
+        self._held[key] = found  # the last one used
+        return found
+
+    def put(self, key: Key, offer: Offer) -> Offer | None:
+        """Take over what a server offers; return what it offered before.
+
+        Most servers offer the same to most callers, who then share one copy of it.
+        """
+        offer = self.registry.admission.admit(offer)
+        held, latest = self.held(key), self.latest.get(offer.server)
+        held.fetched = offer.fetched
+        if latest is not None and latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):
+            offer = latest
+        before, held.offer, held.state, held.pause = held.offer, offer, ServerState(State.READY), 0.0
+        self.latest[offer.server] = offer
+        return before
+
+    def offer(self, server: str, credentials: Credentials) -> Offer | None:
+        """Return what a server is known to offer for these credentials."""
+        held = self._held.get(self.key(server, credentials))
+        if held is None or anyio.current_time() - held.used > self.idle:
+            return None
+        held.used = anyio.current_time()
+        return held.offer
+
+    def any_offer(self, name: str) -> Offer | None:
+        """Return any listing that has a tool of this name.
+
+        A tool has the same name for all callers who have it.
+        """
+        return next((offer for offer in self._offers() if offer.own_name(name) is not None), None)
+
+    def view(self, keys: Mapping[str, Key]) -> View:
+        """Return what a caller with these keys, by server, sees."""
+        mine = {server: self._held[key] for server, key in keys.items() if key in self._held}
+        offers = {server: held.offer for server, held in mine.items() if held.offer is not None}
+        states = {server: held.state for server, held in mine.items()}
+        shared = self.registry.catalogue
+        if not offers:
+            return View(shared, states)
+        cached = tuple(keys[server] for server in offers)
+        before = self._views.pop(cached, None)
+        if before is None or before[0] is not shared or list(map(id, before[1])) != list(map(id, offers.values())):
+            before = shared, tuple(offers.values()), shared.overlaid(offers, list(self.registry.specs))
+        self._views[cached] = before
+        if len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return View(before[2], states)
+
+    def _offers(self) -> Iterator[Offer]:
+        return (held.offer for held in self._held.values() if held.offer is not None)
+
+    def _tidy(self, now: float) -> None:
+        """Drop expired entries, and one more if the store is full."""
+        waiting = {key: held for key, held in self._held.items() if held.done is None}
+        old = [key for key, held in waiting.items() if now - held.used > self.idle]
+        if len(self._held) - len(old) >= MAX_HELD:
+            kept = [key for key in waiting if key not in old]
+            old += sorted(kept, key=lambda key: waiting[key].offer is not None)[:1]
+        for key in old:
+            del self._held[key]
+        gone = set(old)
+        for keys in [keys for keys in self._views if not gone.isdisjoint(keys)]:
+            del self._views[keys]

@@ -1,0 +1,180 @@
+"""Name reservations: which server or the gateway owns a name.
+
+Every listing passes here on its way into the catalog, and again when servers come and go.
+
+Every listing passes here on its way into the catalogue, whoever it comes from, and again when servers come and go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from mcp_gateway.catalog.snapshot import Definition, Offer, Refusal
+from mcp_gateway.config.namespaces import NamedServer
+from mcp_gateway.config.servers import DisabledServer, ServerSpec
+from mcp_gateway.protocol.primitives import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
+from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, folded_name, is_server_name, name_prefix
+
+log = structlog.get_logger(__name__)
+
+MAX_WARNINGS = 20
+"""How many refusals of one server are warned of one by one; the log must not be its to fill."""
+
+GATEWAY = "the gateway itself"
+
+_NAMED = frozenset({TOOLS, PROMPTS})
+_LOCATED = frozenset({RESOURCES, TEMPLATES})
+
+
+def transparent_server(specs: Collection[ServerSpec]) -> ServerSpec | None:
+    """Return the transparent server, if there is one.
+
+    Clients see it as if there were no gateway: it is the only server, has no namespace and exposes its tools.
+    """
+    only = next(iter(specs)) if len(specs) == 1 else None
+    return only if only is not None and only.namespace is None and TOOLS.name in only.exposed else None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservations:
+    """Reserved names and prefixes, by owner.
+
+    They are reserved whether or not the server is available. All are case-folded except `servers`.
+
+    `names` and `prefixes` lead to server names, empty for the gateway; `servers` are by namespace.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    servers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, specs: Collection[ServerSpec], disabled: Iterable[DisabledServer] = ()) -> Reservations:
+        """Reserve the built-in names and the prefix of every server.
+
+        Built-in names are reserved unless clients see a server as if there were no gateway.
+        """
+        own = () if transparent_server(specs) is not None else OWN_TOOLS
+        prefixes: dict[str, str] = {}
+        servers: dict[str, str] = {}
+        configured: list[NamedServer] = [*specs, *disabled]
+        for server in configured:
+            if server.namespace is not None:
+                servers.setdefault(server.namespace, server.name)
+        # A server's name says whose a tool is, whatever its namespace; only the server without one could take it.
+        named = [(name, name) for name in _names(specs, disabled)]
+        for namespace, name in (*servers.items(), *named):
+            prefixes.setdefault(folded_name(name_prefix(namespace)), name)
+        return cls({folded_name(name): "" for name in own}, prefixes, servers)
+
+    def admit(self, offer: Offer) -> Offer:
+        """Return a listing without definitions under reserved names.
+
+        The listing has these as `refused`.
+        """
+        if not (offer.refused or self._is_suspect(offer)):
+            return offer
+        kept: dict[str, tuple[Definition, ...]] = {}
+        refused: list[Refusal] = []
+        for kind in KINDS:
+            before = (refusal.definition for refusal in offer.refused if refusal.kind == kind.name)
+            listed = {id(definition): definition for definition in (*getattr(offer, kind.name), *before)}
+            found = list(self._refusals(offer, kind, listed.values()))
+            refused += found
+            gone = {id(refusal.definition) for refusal in found}
+            kept[kind.name] = tuple(definition for at, definition in listed.items() if at not in gone)
+        return replace(
+            offer,
+            tools=kept[TOOLS.name],
+            prompts=kept[PROMPTS.name],
+            resources=kept[RESOURCES.name],
+            templates=kept[TEMPLATES.name],
+            refused=tuple(refused),
+        )
+
+    def _is_suspect(self, offer: Offer) -> bool:
+        """Whether a listing needs a full check for reserved names.
+
+        It usually does not, as its names can belong only to it.
+        """
+        if offer.namespace is None or len(offer.own_names) < len(offer.by_name):
+            return True
+        prompts = {prompt["name"] for prompt in offer.prompts}
+        return len(offer.prompts_by_name) < len(prompts) or any(map(_is_own, _uris(offer)))
+
+    def _refusals(self, offer: Offer, kind: Kind, listed: Iterable[Definition]) -> Iterator[Refusal]:
+        taken: dict[str, str] = {}
+        for definition in listed:
+            name = definition[kind.key]
+            if kind in _LOCATED:
+                owner = GATEWAY if _is_own(name) else None
+            else:
+                first = taken.setdefault(offer.full_name(name), name)
+                rival = None if first == name else f"its {kind.name.removesuffix('s')} {first!r}"
+                owner = rival or (self._owner(offer.server, name) if offer.namespace is None else None)
+            if owner is not None:
+                yield Refusal(kind.name, name, owner, definition)
+
+    def _owner(self, server: str, name: str) -> str | None:
+        """Return the owner of a name without a namespace.
+
+        The owner is in words, and None if it is the server that lists the name.
+        """
+        folded = folded_name(name)
+        if folded in self.names:
+            return GATEWAY
+        if not folded.startswith(tuple(self.prefixes)):
+            return None
+        owners = {owner for prefix, owner in self.prefixes.items() if folded.startswith(prefix)} - {server}
+        return f"server {min(owners)!r}" if owners else None
+
+
+@dataclass(slots=True)
+class Admission:
+    """Admission of listings, with one warning per refused definition."""
+
+    reservations: Reservations = field(default_factory=Reservations)
+    _told: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+
+    def admit(self, offer: Offer) -> Offer:
+        """Return an offer as it may be seen; see `Reservations.admit`."""
+        admitted = self.reservations.admit(offer)
+        told = self._told.setdefault(offer.server, set())
+        for refusal in admitted.refused:
+            key = (refusal.kind, refusal.name, refusal.owner)
+            if key in told or len(told) > MAX_WARNINGS:
+                continue
+            told.add(key)
+            if len(told) > MAX_WARNINGS:
+                log.warning("further names of a server are refused", server=offer.server, refused=len(admitted.refused))
+            else:
+                log.warning(refusal_line(offer.server, refusal), server=offer.server, name=refusal.name)
+        return admitted
+
+
+def refusal_line(server: str, refusal: Refusal) -> str:
+    """Describe a refused definition, its owner and the remedy."""
+    advice = f'; give server {server!r} a "namespace"' if refusal.kind in {kind.name for kind in _NAMED} else ""
+    return f"server {server!r}: its {refusal.what}{advice}"
+
+
+def _names(specs: Collection[ServerSpec], disabled: Iterable[DisabledServer]) -> list[str]:
+    """Return the names of namespaced and disabled servers.
+
+    The names of the first count whatever the namespace is.
+    """
+    left_out = [server.name for server in disabled if is_server_name(server.name)]
+    return [*(spec.name for spec in specs if spec.namespace is not None), *left_out]
+
+
+def _uris(offer: Offer) -> Iterator[str]:
+    for kind in _LOCATED:
+        for definition in getattr(offer, kind.name):
+            yield definition[kind.key]
+
+
+def _is_own(uri: str) -> bool:
+    return uri.lower().startswith(OWN_URIS)

@@ -1,0 +1,233 @@
+"""Resolution of names and URIs to servers.
+
+The lists that clients see are made here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.reservations import transparent_server
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.catalog.snapshot import Catalogue, Definition, Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Kind
+from mcp_gateway.protocol.tool_names import SEPARATOR, nearest, split_name
+
+
+class MalformedName(GatewayError):
+    """It is not of the form server__tool."""
+
+    code = "malformed_name"
+
+
+class UnknownServer(GatewayError):
+    """No server of that name is configured."""
+
+    code = "unknown_server"
+
+
+class UnknownTool(GatewayError):
+    """The server has no tool of that name."""
+
+    code = "unknown_tool"
+
+
+class UnknownPrompt(GatewayError):
+    """No server has a prompt of that name."""
+
+    code = "unknown_prompt"
+
+
+class UnknownResource(GatewayError):
+    """A resource that no server lists or templates."""
+
+    code = "unknown_resource"
+
+
+class AmbiguousResource(GatewayError):
+    """Several servers have a resource of that URI."""
+
+    code = "ambiguous_resource"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Resolver of names and URIs in one catalog.
+
+    The catalog is a caller's or the common one; errors suggest similar names from it.
+    """
+
+    registry: Registry
+    view: Catalogue | None = None
+
+    def within(self, view: Catalogue) -> Routing:
+        """Return the same for a caller who sees this."""
+        return Routing(self.registry, view)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalog in which names are resolved."""
+        return self.registry.catalogue if self.view is None else self.view
+
+    @property
+    def transparent(self) -> ServerSpec | None:
+        """The transparent server, if there is one.
+
+        Clients see it as if there were no gateway: it is the only server, has no namespace and exposes its
+        tools.
+        """
+        return transparent_server(self.registry.specs.values())
+
+    def hint(self, kind: Kind) -> dict[str, Any]:
+        """Return the cache hint for the list of a primitive.
+
+        It is the TTL in milliseconds from now, and the scope.
+        """
+        offers = self._exposing(kind)
+        hints = [offer.hints.get(kind.name) for offer in offers]
+        if not hints or not all(hints):
+            return {"ttlMs": 0, "cacheScope": "private"}
+        age = max(offer.age for offer in offers)
+        ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
+        public = all(hint.scope == "public" for hint in hints if hint) and not self.varies(kind)
+        return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
+
+    def definition(self, name: str) -> Definition | None:
+        """Return the definition of a tool by its full name."""
+        return self.catalogue.find(name)
+
+    def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
+        """Return name and definition of everything exposed of a primitive.
+
+        Only tools and prompts are renamed.
+        """
+        offers = self._exposing(kind)
+        if kind is TOOLS:
+            return [(name, offer.by_name[own]) for offer in offers for name, own in offer.own_names.items()]
+        if kind is PROMPTS:
+            return [item for offer in offers for item in offer.prompts_by_name.items()]
+        return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
+
+    def varies(self, kind: Kind) -> bool:
+        """Whether lists of a primitive may differ between callers.
+
+        Servers may list for each caller what the credentials permit.
+        """
+        return any(spec.auth is not None for spec in self.registry.specs.values() if kind.name in spec.exposed)
+
+    def _exposing(self, kind: Kind) -> list[Offer]:
+        servers = self.catalogue.servers.items()
+        return [offer for name, offer in servers if kind.name in self._exposed_by(name)]
+
+    def _exposed_by(self, server: str) -> frozenset[str]:
+        return self.registry.specs[server].exposed
+
+    def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
+        """Return a prompt's server and original definition.
+
+        The definition has the unqualified name.
+
+        A server that clients see as if there were no gateway says itself what it does not have.
+        """
+        for server, offer in self.catalogue.servers.items():
+            if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
+                return self.registry.specs[server], offer.prompts_by_name[name]
+        refused = (offer.why_refused(PROMPTS.name, name) for offer in self.catalogue.servers.values())
+        why = next(filter(None, refused), None)
+        if why is None and (only := self.transparent) is not None:
+            return only, {"name": name}
+        known = [listed for listed, _ in self.exposed(PROMPTS)]
+        said = f"{self._absence(name)}{_meant(name, known)}"
+        raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
+
+    def _absence(self, name: str) -> str:
+        """Explain an unknown name by the state of its server.
+
+        Empty if the state is no explanation.
+        """
+        parts = split_name(name)
+        owner = self.registry.admission.reservations.servers.get(parts[0]) if parts is not None else None
+        if owner is None or owner not in self.registry.states:
+            return ""
+        state = self.registry.states[owner]
+        return "" if state.name is State.READY else f"server {owner!r} is {state.name}: {state.brief(owner)}; "
+
+    def resource_server(self, uri: str) -> ServerSpec:
+        """Return the server of a resource.
+
+        A server that lists the resource goes before one whose template matches.
+        """
+        if (only := self.transparent) is not None:
+            return only
+        servers = self.catalogue.servers.items()
+        offers = {name: offer for name, offer in servers if RESOURCES.name in self._exposed_by(name)}
+        owners = [name for name, offer in offers.items() if offer.lists(uri)]
+        owners = owners or [name for name, offer in offers.items() if offer.has_template(uri)]
+        if len(owners) == 1:
+            return self.registry.specs[owners[0]]
+        if owners:
+            raise AmbiguousResource(
+                f"the resource {uri!r} belongs to several servers: {', '.join(owners)}; "
+                'set "expose_resources": false for all but one of them'
+            )
+        near = _meant(uri, [listed for listed, _ in self.exposed(RESOURCES)])
+        raise UnknownResource(f"no server lists the resource {uri!r} or a template for it; {near}see resources/list")
+
+    def server(self, name: str) -> ServerSpec:
+        """Return a server by its name."""
+        if name in self.registry.specs:
+            return self.registry.specs[name]
+        states = self.registry.states
+        if name in states and states[name].name is State.DISABLED:
+            raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
+        known = ", ".join(self.registry.specs) or "; ".join(["none", *self.registry.notices])
+        raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
+
+    def tool_server(self, name: str) -> ServerSpec:
+        """Return the server that a tool's name resolves to.
+
+        The server need not have the tool.
+        """
+        server = self.catalogue.owner(name) or self._namesake(name)
+        if server is None:
+            known = list(self.catalogue.full_names())
+            namesakes = [full for full in known if full.endswith(f"{SEPARATOR}{name}")]
+            hint = _did_you_mean(namesakes[:3] or nearest(name, known))
+            raise MalformedName(
+                f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
+                f"{hint}find names with tool_search"
+            )
+        return self.server(server)
+
+    def _namesake(self, name: str) -> str | None:
+        """Return the server of a name's namespace.
+
+        It need not be configured. A name without one belongs to the one server that has no namespace.
+        """
+        parts = split_name(name)
+        specs = self.registry.specs.values()
+        if parts is not None:
+            return self.registry.admission.reservations.servers.get(parts[0], parts[0])
+        return next((spec.name for spec in specs if spec.namespace is None), None)
+
+    def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:
+        """Build the error for a tool that the server lacks."""
+        server = offer.server
+        tool = name.removeprefix(offer.full_name(""))
+        near = [offer.full_name(own) for own in nearest(tool, offer.by_name)]
+        near = near or nearest(name, self.catalogue.full_names())
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    return _did_you_mean(nearest(name, known))
+
+
+def _did_you_mean(near: list[str]) -> str:
+    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""

@@ -1,0 +1,146 @@
+"""`check`: validation of the configuration, with its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from mcp_gateway.catalog.reservations import Reservations, refusal_line
+from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.terminal import show, show_json
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.pinning.store import filed_pins
+from mcp_gateway.plugin import Bound, ConfigError, Ranker, StorageBackend, StorageError, Surroundings
+
+if TYPE_CHECKING:
+    from mcp_gateway.cli.commands.check_connect import Trial
+
+STORAGE_SECONDS = 5.0
+"""How long the storage may take to answer."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Findings of a check; `trials` are the servers that were tried."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    servers: list[str] = field(default_factory=list)
+    trials: list[Trial] | None = None
+
+
+def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
+    """Print the problems; return 0 if there are none.
+
+    Servers are connected to only with `connect`.
+    """
+    found = Findings(trials=[] if connect else None)
+    steps: list[Callable[[Reading, Findings], None]] = [_settings, _servers, _pins, _storage]
+    for step in [*steps, _trials] if connect else steps:
+        try:
+            step(reading, found)
+        except ConfigError as error:
+            found.problems += [line for line in str(error).splitlines() if line not in found.problems]
+    if as_json:
+        told = {"ok": not found.problems, **asdict(found)}
+        show_json(told if connect else {key: told[key] for key in told if key != "trials"})
+    else:
+        _print(found)
+    return 1 if found.problems else 0
+
+
+def _settings(reading: Reading, found: Findings) -> None:
+    found.warnings += reading.settings.cautions
+
+
+def _servers(reading: Reading, found: Findings) -> None:
+    """Collect servers that cannot be used, and failed preflight checks."""
+    file, path = reading.servers, reading.environment.server_config
+    found.servers += [spec.name for spec in file.specs]
+    unusable = [server for server in file.disabled if not server.on_purpose]
+    found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
+    if found.trials is None:
+        found.problems += [f"{path}: server {spec.name!r}: {said}" for spec in file.specs for said in _obstacles(spec)]
+    found.warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
+
+
+def _obstacles(spec: ServerSpec) -> list[str]:
+    bound: tuple[Bound[object] | None, ...] = (spec.client_transport, spec.auth)
+    return [said for plugin in bound if plugin and plugin.obstacle and (said := plugin.obstacle())]
+
+
+def _pins(reading: Reading, found: Findings) -> None:
+    """Collect tools that have changed, look suspicious or are refused.
+
+    Only the pin files of this machine are read.
+    """
+    if reading.environment.pinning == "off":
+        return
+    reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)
+    for spec in reading.servers.specs:
+        pins = filed_pins(spec, reading.environment.state)
+        seen = Offer(spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace)
+        found.warnings += [refusal_line(spec.name, refusal) for refusal in reservations.admit(seen).refused]
+        for tool, pin in pins.items():
+            if pin.pending:
+                found.warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
+            if pin.flags:
+                found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
+
+
+def _storage(reading: Reading, _found: Findings) -> None:
+    """Say whether the storage answers, and whether the rankers open."""
+    import anyio
+
+    settings = reading.settings
+    anyio.run(_opened, settings.storage, settings.rankers)
+
+
+async def _opened(storage: Bound[StorageBackend], rankers: Mapping[str, Bound[Ranker]]) -> None:
+    import anyio
+
+    from mcp_gateway.sessions.server_plugins import opened
+
+    async with opened(storage) as backend:
+        try:
+            with anyio.fail_after(STORAGE_SECONDS):
+                await backend.get("mcp-gateway:check")
+        except (StorageError, TimeoutError) as error:
+            reason = str(error) or f"it did not answer within {STORAGE_SECONDS:g} s"
+            raise ConfigError(f"environment: STORAGE_BACKEND={storage.name}: {reason}") from None
+        for name, bound in rankers.items():
+            others = {other: found for other, found in rankers.items() if other != name}
+            async with opened(bound, Surroundings(backend, others)):
+                pass
+
+
+def _trials(reading: Reading, found: Findings) -> None:
+    """Try every server."""
+    from mcp_gateway.cli.commands.check_connect import try_all
+
+    found.trials = try_all(reading)
+    path = reading.environment.server_config
+    found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
+    refused = (line for trial in found.trials for line in trial.refused)
+    found.warnings += [line for line in refused if line not in found.warnings]
+    found.warnings += [
+        f"server {trial.server!r}: {part} is suspicious: {', '.join(rules)}"
+        for trial in found.trials
+        for part, rules in trial.suspicious.items()
+    ]
+
+
+def _print(found: Findings) -> None:
+    for trial in found.trials or ():
+        show(trial.line)
+    for problem in found.problems:
+        show(f"wrong: {problem}")
+    for warning in found.warnings:
+        show(f"warning: {warning}")
+    if not found.problems:
+        names = found.servers
+        show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
+        if names and found.trials is None:
+            show("no server was started; check --connect tries them")

@@ -1,0 +1,142 @@
+"""`check --connect`: a connection and a listing for every server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp_types import SERVER_INFO_META_KEY
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from mcp_gateway.catalog.reservations import Reservations, refusal_line
+from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.local_client import be_quiet
+from mcp_gateway.client.errors import as_failure, leaf_of
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.discovery.concurrency import Pace
+from mcp_gateway.discovery.list_server import ask
+from mcp_gateway.pinning.scanner import scan_rest
+from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginNeeded
+from mcp_gateway.sessions.admission import Load
+from mcp_gateway.sessions.credentials import Access
+from mcp_gateway.sessions.pool import open_pool
+from mcp_gateway.sessions.server_plugins import open_fitting
+
+_MOST = 3
+"""How many times its `timeout` a server may take in all: it is connected to, greeted and asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Outcome of trying a server: its implementation and tools, or an error.
+
+    It also holds the protocol version.
+
+    `refused` says in a line each what it lists under names of others.
+    `suspicious` is what breaks rules of the scanner besides tools, whose pins say that.
+    """
+
+    server: str
+    ok: bool
+    seconds: float
+    says: str = ""
+    protocol: str = ""
+    tools: int = 0
+    reason: str = ""
+    refused: tuple[str, ...] = ()
+    suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def line(self) -> str:
+        """The trial in a line for people."""
+        if not self.ok:
+            return f"{self.server}: failed after {self.seconds:.1f} s"
+        era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
+        tools = f"{self.tools} tool{'' if self.tools == 1 else 's'}"
+        return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
+
+
+def try_all(reading: Reading) -> list[Trial]:
+    """Try every enabled server; return the trials in file order.
+
+    A few servers are tried at a time.
+    """
+    be_quiet(reading)
+    return anyio.run(_try_all, reading.servers.specs, Reservations.of(reading.servers.specs, reading.servers.disabled))
+
+
+async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) -> list[Trial]:
+    trials: dict[str, Trial] = {}
+
+    async def attempt(spec: ServerSpec) -> None:
+        async with pace.kept():
+            trials[spec.name] = await _try(spec, reservations)
+
+    async with anyio.create_task_group() as counting:
+        pace = Pace(counting)
+        async with anyio.create_task_group() as tasks:
+            for spec in specs:
+                tasks.start_soon(attempt, spec)
+    return [trials[spec.name] for spec in specs]
+
+
+async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
+    began = anyio.current_time()
+    try:
+        with anyio.fail_after(_MOST * spec.timeout):
+            offer, seconds = await _asked(replace(spec, max_retries=0))
+        offer = reservations.admit(offer)
+    except (GatewayError, TimeoutError, ExceptionGroup) as error:
+        reason = _reason(spec, leaf_of(error))
+        return Trial(spec.name, ok=False, seconds=anyio.current_time() - began, reason=reason)
+    version = LATEST_MODERN_VERSION if offer.modern else _plain(offer.hello.get("protocolVersion"))
+    return Trial(
+        spec.name,
+        ok=True,
+        seconds=seconds,
+        says=_says(offer.hello),
+        protocol=version,
+        tools=len(offer.tools),
+        refused=tuple(refusal_line(spec.name, refusal) for refusal in offer.refused),
+        suspicious=await anyio.to_thread.run_sync(scan_rest, offer),
+    )
+
+
+async def _asked(spec: ServerSpec) -> tuple[Offer, float]:
+    """List a server in a new session; return listing and duration.
+
+    The duration is in seconds.
+    """
+    began = anyio.current_time()
+    async with (
+        open_fitting([spec]) as fitting,
+        open_pool(fitting.client_transports, spec.timeout, Load(), max_sessions=1) as pool,
+    ):
+        access = Access(fitting.strategies, fitting.client_transports)
+        offer = await access.attempt(spec, ANONYMOUS, lambda borrower: ask(pool, spec, borrower, {}))
+        return offer, anyio.current_time() - began
+
+
+def _reason(spec: ServerSpec, error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return f"server {spec.name!r} did not list all that it has within {_MOST * spec.timeout:g} s"
+    if isinstance(error, LoginNeeded):  # the link in it ends with this process
+        return f"server {spec.name!r} needs a login: mcp-orchestration-gateway login {spec.name}"
+    return str(error) if isinstance(error, GatewayError) else str(as_failure(spec.name, error))
+
+
+def _says(hello: Mapping[str, Any]) -> str:
+    """Return what a server calls itself, and its version."""
+    meta = hello.get("_meta")
+    info = hello.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
+    said = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
+    return " ".join(word for word in said if word)
+
+
+def _plain(value: object) -> str:
+    """Return a server's words, cut to what fits in a line."""
+    return value[:80] if isinstance(value, str) else ""

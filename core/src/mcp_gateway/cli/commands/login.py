@@ -1,0 +1,74 @@
+"""`login`: a person logs in to a server that wants that."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.terminal import complain, show
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import ConfigError, InteractiveAuth
+from mcp_gateway.runtime.logging import configure_logging
+
+PATIENCE_SECONDS = 900.0
+
+
+def login(reading: Reading, server: str, *, browser: bool) -> int:
+    """Show the login link and wait for the login.
+
+    The link opens in a browser if there is one.
+    """
+    environment = reading.environment
+    if "log_level" not in environment.model_fields_set:
+        environment = environment.model_copy(update={"log_level": "error"})
+    configure_logging(environment)
+    return anyio.run(partial(_login, browser=browser), _found(reading, server))
+
+
+def _found(reading: Reading, server: str) -> ServerSpec:
+    specs = {spec.name: spec for spec in reading.servers.specs}
+    if server not in specs:
+        raise ConfigError(f"there is no server {server!r}; there is: {', '.join(specs) or 'none'}")
+    return specs[server]
+
+
+async def _login(spec: ServerSpec, *, browser: bool) -> int:
+    if spec.auth is None:
+        raise ConfigError(f'server {spec.name!r} wants no login; if it does, set "auth_type": "oauth" in its entry')
+    async with spec.auth.open() as strategy, anyio.create_task_group() as tasks:
+        if not isinstance(strategy, InteractiveAuth):
+            said = f'nobody logs in with "auth_type": "{spec.auth.name}"; one does with "oauth"'
+            raise ConfigError(f"server {spec.name!r}: {said}")
+
+        def show_link(link: str) -> None:
+            show(
+                f"Open this link in a browser on this machine to log in to {spec.name}:",
+                "",
+                f"  {link}",
+                "",
+                flush=True,
+            )
+            if browser and _has_display():
+                tasks.start_soon(partial(anyio.to_thread.run_sync, abandon_on_cancel=True), webbrowser.open, link)
+
+        with anyio.move_on_after(PATIENCE_SECONDS):
+            await strategy.login(show_link)
+            show(f"You are logged in to {spec.name}.")
+            tasks.cancel_scope.cancel()
+            return 0
+    complain("nobody logged in in time")
+    return 1
+
+
+def _has_display() -> bool:
+    """Whether a graphical browser can be opened.
+
+    A browser in the terminal would stand in the way.
+    """
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

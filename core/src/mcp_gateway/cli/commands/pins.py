@@ -1,0 +1,99 @@
+"""`pins` and `approve`: changed tool definitions and their approval.
+
+A definition has changed if it differs from the one that was pinned when it was first seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.local_client import be_quiet
+from mcp_gateway.cli.terminal import show, show_json
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.pinning.pins import Pins
+from mcp_gateway.pinning.store import PinShelf, open_shelf, pin_name
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.tool_names import nearest
+from mcp_gateway.sessions.server_plugins import opened
+
+
+def show_pins(reading: Reading, *, as_json: bool) -> int:
+    """Print each server's pins and the changes that await approval."""
+    be_quiet(reading)
+    return anyio.run(_show, reading, as_json)
+
+
+def approve(reading: Reading, server: str, tool: str | None) -> int:
+    """Approve changed tool definitions of a server.
+
+    All of them, or that of one tool.
+    """
+    be_quiet(reading)
+    return anyio.run(_approve, reading, server, tool)
+
+
+async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    found: dict[str, Pins] = {}
+    async with _shelf(reading) as shelf:
+        for spec in reading.servers.specs:
+            found[spec.name] = await _all(shelf, spec)
+    if as_json:
+        show_json({"servers": {name: _as_json(pins) for name, pins in found.items()}})
+        return 0
+    for name, pins in found.items():
+        waiting = sum(bool(pin.pending) for pin in pins.values())
+        show(f"{name}: {len(pins)} tools pinned, {waiting} changed")
+        for tool, pin in pins.items():
+            if pin.pending:
+                show(f"  {tool} has changed: {pin.change}")
+            if pin.flags:
+                show(f"  {tool} is suspicious: {', '.join(pin.flags)}")
+    if any(pin.pending for pins in found.values() for pin in pins.values()):
+        show("what is right: mcp-orchestration-gateway approve SERVER [TOOL]")
+    return 0
+
+
+def _as_json(pins: Pins) -> dict[str, object]:
+    return {tool: {"changed": pin.change or None, "suspicious": list(pin.flags)} for tool, pin in pins.items()}
+
+
+async def _approve(reading: Reading, server: str, tool: str | None) -> int:
+    specs = {spec.name: spec for spec in reading.servers.specs}
+    if server not in specs:
+        near = nearest(server, specs, 1)
+        advice = f"did you mean {near[0]!r}?" if near else f"servers: {', '.join(specs) or 'none'}"
+        raise ConfigError(f"no server is called {server!r}; {advice}")
+    approved: list[str] = []
+    async with _shelf(reading) as shelf:
+        for own in (False, True):
+            name = pin_name(specs[server], own=own)
+            pins = await shelf.load(name)
+            changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
+            if changed:
+                await shelf.save(name, {**pins, **{one: pin.approved() for one, pin in changed.items()}})
+            approved += [f"{one}: {pin.change}" for one, pin in changed.items()]
+    for line in approved:
+        show(f"approved: {line}")
+    if not approved:
+        wanted = f"tool {tool!r} of server {server!r}" if tool else f"server {server!r}"
+        raise ConfigError(f"nothing of {wanted} waits for approval; see mcp-orchestration-gateway pins")
+    show("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
+    return 0
+
+
+async def _all(shelf: PinShelf, spec: ServerSpec) -> Pins:
+    """Return all pins of a server; public ones take precedence.
+
+    Private pins are those of tools listed for callers' credentials.
+    """
+    return {**await shelf.load(pin_name(spec, own=True)), **await shelf.load(pin_name(spec, own=False))}
+
+
+@asynccontextmanager
+async def _shelf(reading: Reading) -> AsyncIterator[PinShelf]:
+    async with opened(reading.settings.storage) as storage:
+        yield open_shelf(storage, reading.environment.state)

@@ -1,0 +1,79 @@
+"""`plugins`: installed, selected and faulty plugins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.terminal import show, show_json
+from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.plugin import API_VERSION, ConfigError
+from mcp_gateway.plugin_host.loader import Origin
+from mcp_gateway.plugin_host.providers import EVERYTHING
+
+
+def show_plugins(reading: Reading, *, as_json: bool) -> int:
+    """Print the plugins; return 0 if all of them work."""
+    installed = _installed(reading)
+    broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in reading.providers.faults]
+    left_out = [_origin(origin) for origin in reading.loaded.left_out]
+    if as_json:
+        show_json({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out})
+    else:
+        _print(installed, broken, left_out)
+    return 1 if broken else 0
+
+
+def _installed(reading: Reading) -> list[dict[str, Any]]:
+    selected = _selected(reading)
+    return [
+        {
+            "kind": shelf.kind,
+            "name": name,
+            "summary": provider.summary,
+            "selected": (shelf.kind, name) in selected,
+            **_origin(shelf.origins[name]),
+        }
+        for shelf in reading.providers.shelves
+        for name, provider in sorted(shelf.providers.items())
+    ]
+
+
+def _selected(reading: Reading) -> set[tuple[str, str]]:
+    """Return kind and name of each plugin that the configuration selects.
+
+    A server file that cannot be read selects none.
+    """
+    environment, providers = reading.environment, reading.providers
+    chosen = {
+        (providers.server_transports.kind, environment.server_transport),
+        (providers.storage_backends.kind, environment.storage),
+        (providers.rankers.kind, environment.ranker),
+    }
+    try:
+        entries = [entry.keys for entry in read_entries(environment.server_config)]
+    except ConfigError:
+        entries = []
+    for keys in entries:
+        chosen.add((providers.client_transports.kind, str(keys["transport"])))
+        chosen.add((providers.auth_strategies.kind, str(keys.get("auth_type", "none"))))
+    return chosen
+
+
+def _origin(origin: Origin) -> dict[str, str]:
+    return {"plugin": origin.plugin, "distribution": origin.distribution, "version": origin.version}
+
+
+def _print(installed: list[dict[str, Any]], broken: list[dict[str, Any]], left_out: list[dict[str, str]]) -> None:
+    for item in installed:
+        mark = "*" if item["selected"] else " "
+        source = f"{item['plugin']} ({item['distribution']} {item['version']})"
+        show(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<52} {item['summary']}")
+    for item in broken:
+        show(f"! broken: {item['plugin']} ({item['distribution']} {item['version']}): {item['reason']}")
+    for origin in left_out:
+        show(f"- left out: {origin['plugin']} ({origin['distribution']} {origin['version']})")
+    if installed:
+        show("", "* selected by the configuration")
+    else:
+        show(f"no plugins are installed; for the default ones: {EVERYTHING}")

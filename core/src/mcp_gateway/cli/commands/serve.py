@@ -1,0 +1,44 @@
+"""`serve`: run the gateway for its clients."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from importlib.util import find_spec
+
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.runtime.malloc import share_one_arena
+from mcp_gateway.text.redaction import keep_memory_private
+
+
+def serve(reading: Reading) -> int:
+    """Serve until the client leaves or a signal ends it."""
+    keep_memory_private()
+    share_one_arena()
+    gc.disable()  # nothing that is made at the start goes away again
+    settings, servers, warnings = reading.settings, reading.servers, reading.warnings
+    import anyio
+    import structlog
+
+    from mcp_gateway.app import serve as run
+    from mcp_gateway.runtime.logging import configure_logging
+
+    configure_logging(settings.environment)
+    log = structlog.get_logger(__name__)
+    for fault in reading.providers.faults:
+        log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
+    for warning in [*settings.cautions, *warnings]:
+        log.warning(warning)
+    if ignored := reading.source.ignored_env_file:
+        log.info("the .env of the working directory is not read; GATEWAY_ENV_FILE may name it", file=str(ignored))
+    anyio.run(run, settings, servers, reading.reread, backend_options={"use_uvloop": _is_uvloop_usable()})
+    return 0
+
+
+def _is_uvloop_usable() -> bool:
+    """Whether uvloop is installed and all standard streams are open.
+
+    uvloop aborts where a standard stream is closed.
+    """
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return find_spec("uvloop") is not None and all(stream is not None for stream in streams)

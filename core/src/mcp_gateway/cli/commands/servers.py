@@ -1,0 +1,64 @@
+"""`servers`: how every server is doing, why, and since when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import anyio
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.server_health import WRONG, State
+from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.local_client import be_quiet, say_if_there_are_none, visiting
+from mcp_gateway.cli.terminal import show, show_json
+from mcp_gateway.protocol.client_channel import Json
+
+
+def show_servers(reading: Reading, *, as_json: bool) -> int:
+    """List every server and print its state.
+
+    Returns 1 if any server fails; those that are disabled on purpose do not count.
+    """
+    be_quiet(reading)
+    say_if_there_are_none(reading)
+    return anyio.run(_show, reading, as_json)
+
+
+async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    async with visiting(reading) as visit:
+        await visit.settled()
+        found = _found(visit.running.gateway.registry)
+    on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
+    if as_json:
+        show_json({"servers": found})
+    else:
+        _print(found)
+    wrong = [item for item in found if item["state"] in {*WRONG, State.STARTING, State.DISABLED}]
+    return 1 if any(item["name"] not in on_purpose for item in wrong) else 0
+
+
+def _found(registry: Registry) -> list[Json]:
+    offers = registry.catalogue.servers
+    return [
+        {
+            "name": name,
+            "state": state.name.value,
+            "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds"),
+            "reason": state.brief(name),
+            "tools": len(offers[name].tools) if name in offers else 0,
+            "refused": [refusal.what for refusal in offers[name].refused] if name in offers else [],
+        }
+        for name, state in registry.states.items()
+    ]
+
+
+def _print(found: list[Json]) -> None:
+    name = max((len(item["name"]) for item in found), default=0)
+    for item in found:
+        tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
+        said = f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
+        show(said.rstrip())
+        for what in item["refused"]:
+            show(f"{'':<{name}}  its {what}")
+    if not found:
+        show("no servers are configured")

@@ -1,0 +1,55 @@
+"""`trust`: a person takes the file of servers of a folder for right, as it is now."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from mcp_gateway.cli.terminal import show
+from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.config.sources import open_trust_store
+from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
+from mcp_gateway.plugin import ConfigError
+
+_STATES = {
+    Trust.TRUSTED: "trusted",
+    Trust.CHANGED: "has changed since it was trusted",
+    Trust.ABSENT: "is gone",
+}
+
+
+def run_trust(arguments: Namespace) -> int:
+    """Trust the folder's file, take that back, or list what is trusted."""
+    if arguments.config is not None:
+        raise ConfigError(f"a file that --config names needs no trust; trust is for {FILE_NAME} in a folder")
+    store = open_trust_store()
+    if arguments.list:
+        return _print_files(store)
+    file = Path(arguments.folder).resolve() / FILE_NAME
+    return _remove(store, file) if arguments.remove else _add(store, file)
+
+
+def _add(store: TrustStore, file: Path) -> int:
+    contents: list[bytes] = []
+    entries = read_entries(file, contents.append)
+    store.add(file, contents[0])
+    names = ", ".join(str(entry.keys.get("name")) for entry in entries) or "none"
+    show(f"trusted as it is now: {file} (servers: {names})")
+    show("a gateway that runs over stdio in that folder reads it when it is started anew")
+    return 0
+
+
+def _remove(store: TrustStore, file: Path) -> int:
+    if not store.remove(file):
+        raise ConfigError(f"{file} was not trusted; trust --list shows what is")
+    show(f"no longer trusted: {file}")
+    return 0
+
+
+def _print_files(store: TrustStore) -> int:
+    files = store.list_files()
+    for file in files:
+        show(f"{file}: {_STATES[store.judge(file)]}")
+    if not files:
+        show("nothing is trusted")
+    return 0

@@ -1,0 +1,141 @@
+"""Command context: environment, plugins and configuration for every command."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from mcp_gateway.config.environment import (
+    Environment,
+    Settings,
+    plugin_choice,
+    read_environment,
+    read_settings,
+    strange_variables,
+)
+from mcp_gateway.config.servers import ServerFile, read_servers
+from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
+from mcp_gateway.config.trust import Trust
+from mcp_gateway.config.validation_errors import did_you_mean
+from mcp_gateway.plugin import ConfigError, PluginError
+from mcp_gateway.plugin_host.loader import Loaded, load_plugins
+from mcp_gateway.plugin_host.providers import Providers
+from mcp_gateway.protocol.implementation import NAME
+
+_OPTIONS = {
+    "config": "SERVER_CONFIG_PATH",
+    "transport": "GATEWAY_TRANSPORT",
+    "host": "GATEWAY_HOST",
+    "port": "GATEWAY_PORT",
+}
+
+_MAX_TOLD = 3
+"""How many problems of a file that cannot be used clients are told of; the log has all."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The configuration, loaded step by step on demand.
+
+    Every step may raise `ConfigError`.
+
+    `where` are the variables whose place an option of the command line has taken, of those that say where to listen.
+    """
+
+    source: ConfigSource
+    where: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, arguments: Namespace) -> Reading:
+        """Read the environment; command-line options win over it."""
+        options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
+        given = {name: str(value) for name, value in options.items() if value is not None}
+        source = find_source({**os.environ, **given}, is_serving=arguments.command in (None, "serve"))
+        return cls(source, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}))
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The environment over that of the `.env` that is read."""
+        return self.source.environ
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The environment variables of the core."""
+        return read_environment(self.environ)
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The plugins. All that are to be loaded must be there."""
+        choice = plugin_choice(self.environ)
+        loaded = load_plugins(choice)
+        if unknown := _unknown("GATEWAY_PLUGINS", choice.only, loaded):
+            raise PluginError("\n".join(unknown))
+        return loaded
+
+    @cached_property
+    def providers(self) -> Providers:
+        """The providers that the plugins registered."""
+        return Providers.of(self.loaded)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the gateway, with its plugins chosen."""
+        settings = read_settings(self.environ, self.providers)
+        transport = self.providers.server_transports[settings.environment.server_transport]
+        if idle := self.where - transport.options.keys():
+            said = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
+            raise ConfigError(f"{said}; add --transport http")
+        return settings
+
+    @cached_property
+    def servers(self) -> ServerFile:
+        """The servers behind the gateway; none, and why, where it goes on without a file that can be used."""
+        try:
+            return self.reread()
+        except ConfigError as error:
+            if not self.source.is_tolerant:
+                raise
+            problems = str(error).splitlines()
+            told = problems[:_MAX_TOLD]
+            if more := len(problems) - len(told):
+                told.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
+            return ServerFile(warnings=tuple(problems[_MAX_TOLD:]), notices=(*told, *self.source.notices))
+
+    def reread(self) -> ServerFile:
+        """Read the server file anew, with the environment unchanged."""
+        check = self._check_trust if self.source.is_checked else None
+        file = read_servers(self.environment, self.environ, self.providers, check)
+        return replace(file, notices=self.source.notices)
+
+    def _check_trust(self, content: bytes) -> None:
+        file = self.source.servers_file
+        if not open_trust_store().is_trusted(file, content):
+            raise ConfigError(explain_distrust(file, Trust.CHANGED))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings about the configuration that are no errors."""
+        file = self.servers
+        return [
+            *file.notices,
+            *file.warnings,
+            *strange_variables(self.environ, self.providers),
+            *self._strange_plugins(),
+        ]
+
+    def _strange_plugins(self) -> list[str]:
+        """Return warnings of disabled plugins that are not installed."""
+        return _unknown("GATEWAY_DISABLED_PLUGINS", plugin_choice(self.environ).disabled, self.loaded)
+
+
+def _unknown(variable: str, names: Collection[str], loaded: Loaded) -> list[str]:
+    """Return a message for each named plugin that is not installed."""
+    installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
+    there = f"installed: {', '.join(sorted(installed)) or 'none'}"
+    return [
+        f"environment: {variable}: no plugin is called {name!r}{did_you_mean(name, sorted(installed))}; {there}"
+        for name in sorted({*names} - installed)
+    ]

@@ -1,0 +1,37 @@
+"""The one way to standard output and error: what others say is shown, and no terminal obeys it.
+
+Every command prints through these functions, which a test sees to: so none can forget it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
+
+
+def show(*lines: str, flush: bool = False) -> None:
+    """Print lines. A line break inside of one is written out: nobody can forge a line of ours."""
+    print("\n".join(map(escape_line, lines)), flush=flush)
+
+
+def show_text(text: str) -> None:
+    """Print a text that has lines of its own."""
+    print(escape_lines(text))
+
+
+def show_json(value: Any, indent: int | None = None) -> None:
+    """Print a value as JSON, in which nothing is left out."""
+    print(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)))
+
+
+def complain(*lines: str) -> None:
+    """Print lines on standard error."""
+    print("\n".join(map(escape_line, lines)), file=sys.stderr)
+
+
+def complain_text(text: str) -> None:
+    """Print a text that has lines of its own on standard error."""
+    print(escape_lines(text), file=sys.stderr)

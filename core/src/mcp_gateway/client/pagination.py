@@ -1,0 +1,107 @@
+"""Paginated list requests, with limits.
+
+Items that are no definitions are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio.to_thread
+import structlog
+from mcp.shared.inbound import find_invalid_x_mcp_header
+
+from mcp_gateway.catalog.snapshot import Definition
+from mcp_gateway.client.connection import Peer
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.encoded_json import Named
+from mcp_gateway.protocol.json_size import weight
+from mcp_gateway.protocol.primitives import TOOLS, Kind
+
+log = structlog.get_logger(__name__)
+
+MAX_DEFINITIONS = 10_000
+"""How many things of a kind one server may list, unless the configuration says otherwise."""
+
+MAX_LIST_BYTES = 64 << 20
+"""How large one list of one server may be."""
+
+MAX_PAGES = 1000
+"""How many pages a list may have; a server that never ends its list is broken."""
+
+
+_IN_A_THREAD = 50
+"""From how many things on a page looking at them would hold up the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All items of a list, with its cache hint.
+
+    `cut` says whether it listed more than may be.
+    """
+
+    items: list[Definition]
+    ttl_ms: int | None = None
+    scope: str | None = None
+    cut: bool = False
+
+
+async def listed(
+    peer: Peer,
+    kind: Kind,
+    touch: Callable[[], None],
+    capabilities: Mapping[str, Any] | None = None,
+    most: int = MAX_DEFINITIONS,
+) -> Page:
+    """Request all pages of a list; call `touch` after each.
+
+    Items that are no definitions are dropped.
+
+    There are at most `most` definitions in it, and no more bytes than may be. `capabilities` are those
+    of the client for whom it is: a modern server may list more for more.
+    """
+    found: list[Definition] = []
+    left = MAX_LIST_BYTES
+    page: Json = {}
+    cursors: set[str] = set()
+    while len(cursors) < MAX_PAGES:
+        params = {"cursor": page["nextCursor"]} if page else {}
+        page = await peer.request(kind.method, params, capabilities=capabilities)
+        touch()
+        items, cursor = page.pop(kind.field, None), page.get("nextCursor")  # the SDK keeps the last message
+        if isinstance(items, list) and len(items) >= _IN_A_THREAD:
+            taken, left = await anyio.to_thread.run_sync(_taken, kind, items, left, peer.modern)
+        else:
+            taken, left = _taken(kind, items, left, peer.modern)
+        found += taken
+        if left < 0 or len(found) > most:
+            break
+        if not isinstance(cursor, str) or not cursor or cursor in cursors:
+            break
+        cursors.add(cursor)
+    cut = left < 0 or len(found) > most
+    del found[most:]
+    ttl, scope = page.get("ttlMs"), page.get("cacheScope")
+    ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
+    return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
+
+
+def _taken(kind: Kind, items: object, left: int, modern: bool) -> tuple[list[Definition], int]:  # noqa: FBT001  # run_sync takes no keywords
+    """Return a page's valid definitions, encoded, and the remaining bytes."""
+    left -= weight(items, left)
+    admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
+    if kind is not TOOLS:
+        return [*admitted], left
+    return [*map(Named, _with_valid_headers(admitted) if modern else admitted)], left
+
+
+def _with_valid_headers(tools: list[Json]) -> list[Json]:
+    """Drop tools with invalid `x-mcp-header` annotations, as modern clients must."""
+    valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
+    if len(valid) < len(tools):
+        dropped = [tool["name"] for tool in tools if tool not in valid]
+        log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
+    return valid

@@ -1,0 +1,196 @@
+"""Routing of server-initiated messages to the clients of a session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import mcp_types as types
+import structlog
+from mcp.shared.dispatcher import DispatchContext
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+
+from mcp_gateway.client.backpressure import Deliveries
+from mcp_gateway.client.in_flight import ASK_SECONDS, Exchange, put
+from mcp_gateway.protocol.client_channel import Interaction, Json, can_answer
+from mcp_gateway.sessions.open_requests import OpenRequests
+
+log = structlog.get_logger(__name__)
+
+Context = DispatchContext[Any]
+
+_ASK_BESIDE_SECONDS = 30.0
+"""How long a client may take to answer what has to do with no request of its."""
+
+_SEVERAL = 2
+
+
+def _nowhere(_client: str) -> Interaction | None:
+    return None
+
+
+def _ignored(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class Audience:
+    """Router of server messages to the clients of a session.
+
+    A transport may say to which request a message of the server's belongs; streams of a
+    process say nothing. Then it is for the one client that has a request under way, or
+    for the one that has used the session at all; if there are several, it is for nobody.
+    A client that cannot be reached beside its requests, as those of the modern era over
+    HTTP, may be several people: then it must be the only request under way.
+    `clients` are those that have used it and have not left. Of those that cannot be reached, and so
+    never say that they leave, only two are noted: more are no more than several.
+    `deliveries` are the messages on their way to them, `open_requests` what the server waits to hear.
+    `watchers` is how many only wait for what is announced.
+    `capabilities` is what the server was told that the clients can do. `way_to` finds the
+    way to a client beside its requests. `on_asked` hears that the server asks back, and
+    whether it was told on which request's behalf.
+    """
+
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    way_to: Callable[[str], Interaction | None] = _nowhere
+    on_asked: Callable[[bool], None] = _ignored
+    clients: set[str] = field(default_factory=set)
+    watchers: int = 0
+    deliveries: Deliveries = field(default_factory=Deliveries)
+    open_requests: OpenRequests = field(default_factory=OpenRequests)
+    _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
+    _questions: set[anyio.CancelScope] = field(default_factory=set)
+    _unreachable: int = 0
+
+    @property
+    def attended(self) -> bool:
+        """Whether a client that is still connected has used the session."""
+        return any(self.way_to(client) is not None for client in self.clients)
+
+    def used_by(self, client: str) -> None:
+        """Take note of a client that uses the session."""
+        if client in self.clients:
+            return
+        if self.way_to(client) is None:
+            if self._unreachable >= _SEVERAL:
+                return
+            self._unreachable += 1
+        self.clients.add(client)
+
+    def left(self, client: str) -> None:
+        """Remove a client that has left.
+
+        Server requests that it got beside its requests are cancelled.
+        """
+        if client in self.clients:
+            self.clients.discard(client)
+            self.close()
+
+    def close(self) -> None:
+        """Cancel the server requests that are related to no request."""
+        for question in self._questions:
+            question.cancel()
+
+    @asynccontextmanager
+    async def during(self, request_id: str | int, exchange: Exchange) -> AsyncIterator[None]:
+        """Have an exchange under way inside."""
+        self.enter(request_id, exchange)
+        try:
+            async with exchange.running():
+                yield
+        finally:
+            self.leave(request_id)
+
+    def enter(self, request_id: str | int, exchange: Exchange) -> None:
+        """Take note of an exchange that begins."""
+        self._exchanges[request_id] = exchange
+
+    def leave(self, request_id: str | int) -> None:
+        """Unregister an in-flight request, if registered."""
+        if (exchange := self._exchanges.pop(request_id, None)) is not None:
+            exchange.take_back()
+
+    async def notified(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
+        """Handle a notification: forward it to the right client."""
+        told = dict(params or {})
+        exchange = self._reported(told) if method == "notifications/progress" else self._exchange(context)
+        way = None if exchange or method == "notifications/progress" else self._only_client()
+        if exchange is None and way is None:
+            log.debug("a notification is for no client in particular", method=method)
+            return
+        with self.deliveries.one(told) as is_wanted:
+            if exchange is not None:
+                await exchange.notified(method, told, dropped=not is_wanted)
+            elif way is not None and is_wanted:
+                await way.notify(method, told)
+
+    async def asked(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
+        """Handle a server request: forward it to the right client.
+
+        Raises:
+            MCPError: none of the clients can be asked, or the answer was an error.
+
+        """
+        if method == "ping":
+            return {}
+        question = dict(params or {})
+        if not can_answer(self.capabilities, method, question):
+            raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
+        self.on_asked(_request_of(context) is not None)
+        if (exchange := self._exchange(context)) is not None:
+            if _request_of(context) is None and self._can_be_asked_beside(exchange):
+                with exchange.held():
+                    return await put(exchange.interaction, method, question, ASK_SECONDS, self._questions)
+            return await exchange.asked(method, question)
+        if (way := self._only_client()) is not None:
+            return await put(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
+        raise MCPError(
+            types.INVALID_REQUEST, f"{method} belongs to no request under way, or it cannot be told to which client's"
+        )
+
+    def _can_be_asked_beside(self, exchange: Exchange) -> bool:
+        """Whether a server request may outlive its related request.
+
+        It may if the client can be reached beside its requests; the relation is then only a guess.
+        """
+        way = self.way_to(str(exchange.client))
+        return way is not None and way.ask is not None
+
+    def _reported(self, params: Json) -> Exchange | None:
+        """Return the in-flight request of a progress notification.
+
+        The request's id is the progress token.
+        """
+        token = params.get("progressToken")
+        if isinstance(token, str) and token.isdecimal():
+            token = int(token)
+        return self._exchanges.get(token) if isinstance(token, int) else None
+
+    def _exchange(self, context: Context) -> Exchange | None:
+        if (request_id := _request_of(context)) is not None:
+            return self._exchanges.get(request_id)
+        under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
+        if len(under_way) < _SEVERAL:  # only one can be meant
+            return next(iter(under_way), None)
+        clients = {exchange.client for exchange in under_way}
+        one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None
+        return under_way[-1] if one_person else None
+
+    def _only_client(self) -> Interaction | None:
+        """Return the channel to the session's only client.
+
+        None if there are several or none.
+        """
+        if len(self.clients) != 1:
+            return None
+        return self.way_to(next(iter(self.clients)))
+
+
+def _request_of(context: Context) -> str | int | None:
+    """Return the related request id, if the transport knows it."""
+    metadata = context.message_metadata
+    return metadata.related_request_id if isinstance(metadata, ServerMessageMetadata) else None

@@ -1,0 +1,243 @@
+"""Environment variables: how the gateway itself runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from mcp_gateway.config.file_formats import MAX_SECONDS
+from mcp_gateway.config.validation_errors import did_you_mean, in_words
+from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
+from mcp_gateway.plugin_host.loader import Choice
+from mcp_gateway.plugin_host.providers import EVERYTHING, Providers, Shelf
+
+AuthMode = Literal["auto", "static", "forward"]
+PinningMode = Literal["warn", "block", "off"]
+LogFormat = Literal["auto", "console", "json"]
+
+_in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
+Lower = Annotated[str, _in_lower_case]
+ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
+_MIN_RELOAD = 0.01
+_HOUR = 3600.0
+
+
+def _not_always(seconds: float) -> float:
+    if 0 < seconds < _MIN_RELOAD:
+        raise ValueError(f"it should be at least {_MIN_RELOAD:g}, or 0")
+    return seconds
+
+
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
+
+
+class Environment(Options):
+    """The environment variables that the core reads.
+
+    All others belong to plugins.
+    """
+
+    server_config: Path = Field(
+        Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
+    )
+    env_file: Path | None = Field(
+        None, alias="GATEWAY_ENV_FILE", description="The file that variables are read from, beside the environment"
+    )
+    config_reload: Annotated[float, AfterValidator(_not_always)] = Field(
+        1.0,
+        ge=0,
+        le=MAX_SECONDS,
+        allow_inf_nan=False,
+        alias="GATEWAY_CONFIG_RELOAD",
+        description="How often, in seconds, it is looked whether that file has changed; 0: never",
+    )
+    server_transport: Lower = Field("stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway")
+    storage: Lower = Field("memory", alias="STORAGE_BACKEND", description="Where tool definitions are kept")
+    ranker: Lower = Field("bm25", alias="GATEWAY_RANKER", description="How tool_search ranks by default")
+    max_results: int = Field(
+        10, ge=1, le=1000, alias="GATEWAY_MAX_RESULTS", description="How many tools one search returns at the most"
+    )
+    auth_mode: Annotated[AuthMode, _in_lower_case] = Field(
+        "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
+    )
+    tool_ttl: Seconds = Field(
+        300.0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
+    )
+    connection_mode: ConnectionMode = Field(
+        "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
+    )
+    timeout: Seconds = Field(30.0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server")
+    max_call_time: Seconds = Field(
+        3600.0, alias="MCP_GATEWAY_MAX_CALL_TIME", description="Seconds until a call ends, whatever progress it makes"
+    )
+    max_retries: int = Field(
+        3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
+    )
+    idle_timeout: Seconds = Field(
+        1800.0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
+    )
+    grace: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_SHUTDOWN_GRACE",
+        description="Seconds that calls under way have at the end",
+    )
+    max_calls: int = Field(
+        1000, ge=1, alias="GATEWAY_MAX_CALLS", description="How many requests to servers may be under way in all"
+    )
+    max_server_calls: int = Field(
+        200, ge=1, alias="GATEWAY_MAX_CALLS_PER_SERVER", description="How many may be under way with one server"
+    )
+    max_queue: int = Field(
+        500, ge=0, alias="GATEWAY_MAX_QUEUE", description="How many may wait for each server when these are reached"
+    )
+    queue_timeout: Seconds = Field(
+        10.0, alias="GATEWAY_QUEUE_TIMEOUT", description="Seconds that they wait at the most"
+    )
+    max_definitions: int = Field(
+        10_000, ge=1, alias="GATEWAY_MAX_DEFINITIONS", description="How many tools, say, one server may list"
+    )
+    max_result_bytes: int = Field(
+        32 << 20, ge=10_000, le=256 << 20, alias="GATEWAY_MAX_RESULT_BYTES", description="How large a result may be"
+    )
+    overflow: Annotated[Literal["error", "cut"], _in_lower_case] = Field(
+        "error", alias="GATEWAY_RESULT_OVERFLOW", description="What becomes of larger ones: error, or cut"
+    )
+    kept_bytes: int = Field(
+        64 << 20, ge=0, alias="GATEWAY_KEPT_RESULT_BYTES", description="How much of what was cut is kept whole"
+    )
+    max_server_sessions: int = Field(
+        100, ge=1, alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER", description="How many sessions one server may have"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
+        "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
+    )
+    log_format: Annotated[LogFormat, _in_lower_case] = Field(
+        "auto", alias="GATEWAY_LOG_FORMAT", description="json, console, or auto: console on a terminal"
+    )
+    plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
+    direct: bool = Field(
+        default=True, alias="GATEWAY_DIRECT", description="Answer plain calls on the fast lane, past the MCP SDK"
+    )
+    pinning: Annotated[PinningMode, _in_lower_case] = Field(
+        "warn",
+        alias="GATEWAY_PINNING",
+        description="When a tool's definition has changed since it was first seen: warn, block or off",
+    )
+    state: Path | None = Field(
+        None, alias="GATEWAY_STATE_DIR", description="The folder for what is remembered on this machine, such as pins"
+    )
+    disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
+
+
+_WAITS = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "timeout", "GATEWAY_QUEUE_TIMEOUT": "queue_timeout"}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of the gateway, with chosen plugins and validated options."""
+
+    environment: Environment
+    server_transport: Bound[ServerTransport]
+    storage: Bound[StorageBackend]
+    rankers: Mapping[str, Bound[Ranker]]
+
+    @property
+    def cautions(self) -> list[str]:
+        """What the plugins find unwise in their options."""
+        bound: tuple[Bound[Any], ...] = (self.server_transport, self.storage, *self.rankers.values())
+        return [f"environment: {said}" for one in bound if one.caution and (said := one.caution())]
+
+
+def plugin_choice(environ: Mapping[str, str]) -> Choice:
+    """Return which plugins may load.
+
+    Raises:
+        ConfigError: a variable is wrong; the message names it.
+
+    """
+    environment = read_environment(environ)
+    only = _listed(environment.plugins)
+    if environment.plugins and not only:
+        raise ConfigError("environment: GATEWAY_PLUGINS: it names no plugin; unset it to load all")
+    return Choice(only, disabled=_listed(environment.disabled_plugins))
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Return what the core reads.
+
+    Raises:
+        ConfigError: a variable is wrong; the message names it.
+
+    """
+    try:
+        return Environment.model_validate(environ)
+    except ValidationError as error:
+        raise ConfigError(f"environment: {in_words(error)}") from None
+
+
+def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
+    """Settle everything that the environment decides.
+
+    Raises:
+        ConfigError: a variable is wrong, or names a plugin that is not there.
+
+    """
+    environment = read_environment(environ)
+    chosen: tuple[tuple[Shelf[Any], str], ...] = (
+        (providers.server_transports, environment.server_transport),
+        (providers.storage_backends, environment.storage),
+        (providers.rankers, environment.ranker),
+    )
+    if missing := [shelf.absence(name) for shelf, name in chosen if name not in shelf.providers]:
+        if not any(shelf.providers or shelf.left_out for shelf in providers.shelves):
+            missing.append(f"no plugins are installed at all; the default ones come with: {EVERYTHING}")
+        raise PluginError("\n".join(f"environment: {line}" for line in missing))
+    try:
+        return Settings(
+            environment,
+            providers.server_transports[environment.server_transport].bind(environ),
+            providers.storage_backends[environment.storage].bind(environ),
+            {name: provider.bind(environ) for name, provider in providers.rankers.providers.items()},
+        )
+    except ValidationError as error:
+        raise ConfigError(f"environment: {in_words(error)}") from None
+
+
+def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
+    """Return warnings of unknown variables and of very long timeouts.
+
+    Variables count as unknown if they have the gateway's prefix and neither core nor plugins read them.
+    """
+    known = set(Environment.keys())
+    for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
+        for provider in shelf.providers.values():
+            known |= provider.options.keys()
+    entries: tuple[Shelf[Any], ...] = (providers.client_transports, providers.auth_strategies)
+    for shelf in entries:
+        for provider in shelf.providers.values():
+            known |= provider.options.variables()
+    environment = read_environment(environ)
+    long = {name: getattr(environment, field) for name, field in _WAITS.items()}
+    return [f"environment: {said}" for name, seconds in long.items() for said in too_long(name, seconds)] + [
+        f"environment: nobody reads {name}{did_you_mean(name, known)}"
+        for name in sorted(environ)
+        if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
+    ]
+
+
+def too_long(key: str, seconds: float | None) -> list[str]:
+    """Return a warning if a timeout looks like milliseconds."""
+    if seconds is None or seconds <= _HOUR:
+        return []
+    return [f"{key}: {seconds:g} seconds are {seconds / _HOUR:.1f} hours; is it meant in milliseconds?"]
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())

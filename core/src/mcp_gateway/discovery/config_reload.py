@@ -1,0 +1,98 @@
+"""Hot reload of the server file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskGroup
+
+from mcp_gateway.catalog.overlays import Personal
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.config.environment import Environment
+from mcp_gateway.config.file_watcher import changes
+from mcp_gateway.config.servers import ServerFile, ServerSpec
+from mcp_gateway.discovery.refresher import Discovery
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.server_plugins import Fitting
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reloading:
+    """Reloader that replaces only added, changed and removed servers.
+
+    Calls in progress finish on their old sessions.
+    """
+
+    registry: Registry
+    fitting: Fitting
+    pool: Pool
+    discovery: Discovery
+    personal: Personal
+    tasks: TaskGroup
+
+    def start(self, environment: Environment, reread: Callable[[], ServerFile]) -> None:
+        """Start watching the server file, if the environment enables that."""
+        if environment.config_reload:
+            self.tasks.start_soon(self.follow, environment.server_config, environment.config_reload, reread)
+
+    async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile]) -> None:
+        """Poll the server file and apply valid changes.
+
+        A file that cannot be used is logged and changes nothing. `seconds` is the interval.
+        """
+        async for is_there in changes(path, seconds):
+            if not is_there:
+                log.error("the file of servers cannot be read; the gateway goes on as before", file=str(path))
+                continue
+            try:
+                await self.apply(await anyio.to_thread.run_sync(reread))
+            except GatewayError as error:
+                log.error("the file of servers cannot be used; the gateway goes on as before", reason=str(error))  # noqa: TRY400  # the words say it all
+
+    async def apply(self, file: ServerFile) -> None:
+        """Apply a server file that was read again.
+
+        Raises:
+            GatewayError: a plugin of a new server does not open; nothing has changed.
+
+        """
+        before = self.registry.specs
+        after = {spec.name: _kept(before.get(spec.name), spec) for spec in file.specs}
+        new = [spec for name, spec in after.items() if before.get(name) is not spec]
+        old = [spec for name, spec in before.items() if after.get(name) is not spec]
+        self.fitting.use(await self.fitting.opened(new), after)
+        self.registry.replace(after, file.disabled, file.notices)
+        self.personal.forget_servers([spec.name for spec in old])
+        self.personal.admit_again()
+        for spec in old:
+            self.tasks.start_soon(self._end, spec)
+        for spec in new:
+            self.discovery.configured(spec)
+        for warning in file.warnings:
+            log.warning(warning)
+        log.info(
+            "the file of servers was read again",
+            added=[spec.name for spec in new if spec.name not in before],
+            changed=[spec.name for spec in new if spec.name in before],
+            removed=[spec.name for spec in old if spec.name not in after],
+        )
+
+    async def _end(self, spec: ServerSpec) -> None:
+        """Close what a server had, once its calls are over."""
+        await self.pool.finish(spec)
+        self.fitting.close(spec)
+
+
+def _kept(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:
+    """Return the old specification if nothing has changed.
+
+    Its identity keeps sessions and all that depends on them alive.
+    """
+    return old if old is not None and old.digest == new.digest else new

@@ -1,0 +1,112 @@
+"""Active health probes of failed servers, with exponential back-off."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.discovery.refresher import Discovery
+from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.sessions.admission import Overloaded
+from mcp_gateway.sessions.circuit_breaker import Breaker, CutOff
+from mcp_gateway.sessions.session_key import Borrower
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+
+CALM_SECONDS = 60.0
+"""How long a server must have been well for the pauses to begin small again: one that crashes ever again is not."""
+
+KNOCK_SECONDS = 5.0
+"""How long a server may take to say that it is there."""
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Tries each server in trouble in a task of its own."""
+
+    discovery: Discovery = field(repr=False)
+    tasks: TaskGroup = field(repr=False)
+    _pauses: dict[str, int] = field(default_factory=dict)
+    _trying: set[Breaker] = field(default_factory=set, repr=False)
+
+    def begin(self, breaker: Breaker) -> None:
+        """Start probing a server that has failed.
+
+        The probe also restarts a crashed process.
+        """
+        if anyio.current_time() - breaker.answered_at > CALM_SECONDS:
+            self._pauses[breaker.server] = 0
+        if breaker not in self._trying:
+            self._trying.add(breaker)
+            self.tasks.start_soon(self._run, breaker)
+
+    async def _run(self, breaker: Breaker) -> None:
+        try:
+            while breaker.failures and not breaker.retired:
+                pause = self._pause(breaker.server)
+                breaker.next_try = anyio.current_time() + pause
+                with anyio.move_on_after(pause):
+                    await breaker.answers.wait()
+                    continue
+                await self._try(breaker, breaker.spec)
+        finally:
+            self._trying.discard(breaker)
+
+    def _pause(self, server: str) -> float:
+        """Return the delay before the next probe: exponential, with jitter."""
+        times = self._pauses.get(server, 0)
+        self._pauses[server] = times + 1
+        return min(FIRST_PAUSE * 2.0 ** min(times, 20), LONGEST_PAUSE) * random.uniform(1.0, 1.5)  # noqa: S311  # jitter, not a secret
+
+    async def _try(self, breaker: Breaker, spec: ServerSpec) -> None:
+        """Try a server once; any answer will do."""
+        before = breaker.failures
+        try:
+            await self._reach(breaker, spec)
+        except (CutOff, Overloaded):
+            log.debug("a server in trouble is not to be tried at this moment", server=spec.name)
+        except ServerUnavailable as error:
+            log.debug("a server is still in trouble", server=spec.name, reason=str(error))
+            if breaker.failures == before:  # nobody has counted it
+                breaker.failed(error)
+        except (GatewayError, MCPError):
+            breaker.answered()
+        else:
+            breaker.answered()
+
+    async def _reach(self, breaker: Breaker, spec: ServerSpec) -> None:
+        """Probe a server: list it, or ping it if already listed.
+
+        If credentials are missing, it is pinged without any.
+        """
+        discovery = self.discovery
+        try:
+            if discovery.registry.states.asked(spec.name) is State.READY:
+                await discovery.access.attempt(spec, discovery.host, self._knock)
+            else:
+                await discovery.discover(spec, discovery.host, trial=True)
+        except AuthError:
+            if breaker.failures:  # its auth plugin said so, not the server
+                await self._knock(Borrower(spec))
+
+    async def _knock(self, borrower: Borrower) -> None:
+        await self.discovery.pool.lend(borrower, knock, repeatable=True, trial=True)
+
+
+async def knock(peer: Peer, _: Patience) -> None:
+    """Ask a server whether it is there."""
+    with anyio.move_on_after(KNOCK_SECONDS):
+        await (peer.enveloped("server/discover", {}) if peer.modern else peer.request("ping", {}))
+        return
+    raise ServerTimeout(f"it does not even say within {KNOCK_SECONDS:g} s that it is there")

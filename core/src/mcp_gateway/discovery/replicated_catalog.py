@@ -1,0 +1,153 @@
+"""Exchange of listings between the registry, storage and replicas.
+
+A replica takes over a listing that another has saved, and need not list the server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.pinning.policy import Pinning
+from mcp_gateway.protocol.client_channel import widens
+from mcp_gateway.storage.listings import Definitions, Stamp, Stored, identity
+from mcp_gateway.storage.replica_coordination import Replicas
+
+log = structlog.get_logger(__name__)
+
+Capabilities = Mapping[str, Any]
+"""What a server could be told here that clients can do: who was told less may have heard less."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """Synchronizer of listings between registry and storage.
+
+    `_stamps` are the versions of the listings in the registry.
+    """
+
+    registry: Registry
+    definitions: Definitions
+    replicas: Replicas
+    pinning: Pinning
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
+
+    def is_fresh(self, known: Offer | Stamp) -> bool:
+        """Whether it need not be asked for again."""
+        return known.age < self.definitions.ttl
+
+    def forget(self, server: str) -> None:
+        """Drop the version of a server that was reconfigured or removed."""
+        self._stamps.pop(server, None)
+
+    async def put(self, spec: ServerSpec, offer: Offer, admitted: Offer, turn: str = "") -> None:
+        """Publish a listing to registry, storage and replicas.
+
+        The registry gets the admitted part of it, storage all of it.
+        """
+        self.registry.put(admitted)
+        self._stamps[spec.name] = stamp = await self.definitions.save(spec, offer, turn)
+        await self.replicas.tell(identity(spec), stamp)
+
+    async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+        """Load a fresh listing from storage; return whether there was one.
+
+        A stale listing is put into the registry in the meantime.
+        """
+        if spec.name in self.registry.catalogue.servers:
+            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
+        stored = await self.definitions.load(spec)
+        if await self._take(spec, capabilities, stored):
+            return True
+        if stored is not None and spec.name not in self.registry.catalogue.servers:
+            admitted = await self.pinning.admitted(spec, stored.offer)
+            if self.registry.is_current(spec) and spec.name not in self.registry.catalogue.servers:
+                self.registry.put(admitted, State.STARTING)
+        return False
+
+    async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+        """Load another replica's listing; return whether listing is still necessary.
+
+        It is if what the replica saved is of no use here. A listing that is known already is not loaded.
+        """
+        stamp = await self.definitions.stamp(spec)
+        if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
+            return False
+        return not await self._follow(spec, capabilities, stamp)
+
+    def still(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp) -> bool:
+        """Confirm a known listing by its version; return whether it matches."""
+        offer, known = self.registry.catalogue.servers.get(spec.name), self._stamps.get(spec.name)
+        if offer is None or known is None or known.digest != stamp.digest:
+            return False
+        if offer.withheld or widens(capabilities, offer.told):  # it may be approved by now; it may have said more
+            return False
+        self._stamps[spec.name] = stamp
+        self.registry.put(replace(offer, fetched=max(offer.fetched, min(stamp.fetched, time.time()))))
+        return True
+
+    @asynccontextmanager
+    async def turn(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+        """Acquire the lease to list a server.
+
+        Yields None if another replica has listed the server meanwhile.
+        """
+
+        async def done(_: str) -> bool:
+            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
+
+        async with self.replicas.turn(identity(spec), done) as turn:
+            yield turn
+
+    @asynccontextmanager
+    async def turn_from_now(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+        """Acquire the lease to list a changed server.
+
+        Yields None if another replica has listed the server since the change.
+        """
+        before = await self.definitions.stamp(spec)
+
+        async def done(first: str) -> bool:
+            stamp = await self.definitions.stamp(spec) if first else None
+            if stamp is None or stamp.turn in {"", before and before.turn}:
+                return False
+            taken = await self._follow(spec, capabilities, stamp)
+            return taken and stamp.turn != first  # that turn had begun before: it may have been too early
+
+        async with self.replicas.turn(identity(spec), done) as turn:
+            yield turn
+
+    async def _follow(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp | None) -> bool:
+        """Adopt the listing of a fresh version; return success.
+
+        The listing is loaded only if it differs from the known one.
+        """
+        if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
+            return False
+        if self.still(spec, capabilities, stamp):
+            return True
+        return await self._take(spec, capabilities, await self.definitions.load(spec))
+
+    async def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
+        """Put a fresh stored listing into the registry; return success.
+
+        Not if the server was given fewer capabilities than here.
+        """
+        if stored is None or not self.is_fresh(stored.stamp) or widens(capabilities, stored.offer.told):
+            return False
+        admitted = await self.pinning.admitted(spec, stored.offer)
+        if not self.registry.is_current(spec):
+            return False
+        self._stamps[spec.name] = stored.stamp
+        self.registry.put(admitted)
+        log.info("definitions found in storage", server=spec.name, tools=len(stored.offer.tools))
+        return True

@@ -1,0 +1,1 @@
+"""The use cases: discover, search, call."""

@@ -1,0 +1,171 @@
+"""Translation of server requests between the two eras.
+
+Modern servers answer with `input_required`; handshake-era servers send requests.
+
+A modern server answers a request with questions, and a client of its era sends the request again
+with the answers. A server of the handshake era sends requests of its own while it works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.gateway.request import Request
+from mcp_gateway.gateway.suspended_calls import Parking
+from mcp_gateway.plugin import Caller, GatewayError
+from mcp_gateway.protocol.client_channel import AskFn, Interaction, Json, can_answer
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session_key import Borrower
+
+MAX_ROUNDS = 20
+"""How often a modern server may ask back before its request is given up."""
+
+_ASK_SECONDS = 600.0
+_PAUSE_SECONDS = 0.1
+
+
+class NotAnswered(GatewayError):
+    """A server request that the client cannot or did not answer."""
+
+    code = "input_required"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Carries requests to servers, and what is asked meanwhile to clients."""
+
+    pool: Pool
+    parking: Parking
+
+    async def carry(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        """Send a request between client and server of any era.
+
+        Returns the server's result.
+
+        Raises:
+            GatewayError: the server cannot be reached, or the client could not answer it.
+            MCPError: the server answered with an error.
+
+        """
+        if interaction.ask is not None:
+            return await self._asking(borrower, request, caller, interaction, interaction.ask)
+        if await self.pool.is_modern(borrower):
+            return await self._send(borrower, request, caller, interaction)
+        return await self._parking(borrower, request, caller, interaction)
+
+    async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        known = None if request.repetition is None else request.repetition.take_result()
+        if known is not None:
+            return known
+        spec, send = borrower.spec, request.sender(caller, interaction)
+        async with self.pool.load.during(spec.name, spec.max_calls):
+            return await self.pool.lend(borrower, send, repeatable=request.repeatable, repetition=request.repetition)
+
+    async def _asking(
+        self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn
+    ) -> Json:
+        """Send a handshake-era client's request, answering `input_required`.
+
+        The input requests of a modern server become server requests to the client; its responses go into the
+        repeated request.
+        """
+        server = borrower.spec.name
+        for _ in range(MAX_ROUNDS):
+            result = await self._send(borrower, request, caller, interaction)
+            if result.get("resultType") != "input_required":
+                return result
+            request = request.again(await _answers(server, result, caller.capabilities, ask))
+        raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
+
+    async def _parking(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+        """Send a modern client's request, suspending handshake-era calls for input.
+
+        The requests of the handshake-era server become an `input_required` result.
+        """
+        owner = (borrower, caller.client, request.digest)
+        state, given = request.params.get("requestState"), request.params.get("inputResponses")
+        try:
+            if state is not None:
+                return await self.parking.resume(owner, state, given, interaction)
+            _refuse_declined(borrower.spec.name, given)
+            if not caller.capabilities:
+                return await self._send(borrower, request.bare, caller, interaction)
+            return await self.parking.begin(
+                owner, lambda client: self._send(borrower, request.bare, caller, client), interaction
+            )
+        except MCPError as error:
+            if error.code != types.URL_ELICITATION_REQUIRED:
+                raise
+            return as_questions(error, caller.capabilities)
+
+
+async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
+    """Put input requests to a handshake-era client; return the retry parameters.
+
+    These are `inputResponses` and `requestState`, as the modern server wants them in the repeated request.
+
+    Raises:
+        NotAnswered: the client did not declare that it can answer such a question, took too
+            long, or answered with an error.
+
+    """
+    requests = result.get("inputRequests")
+    given: Json = {}
+    for key, request in requests.items() if isinstance(requests, dict) else ():
+        method, params = str(request.get("method")), dict(request.get("params") or {})
+        if not can_answer(capabilities, method, params):
+            raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
+        if params.get("mode") == "url":
+            params.setdefault("elicitationId", f"{server}-{key}")  # the handshake era wants one, the modern has none
+        try:
+            with anyio.move_on_after(_ASK_SECONDS):
+                given[key] = {"resultType": "complete", **await ask(method, params)}
+        except MCPError as error:
+            said = f"the client answered with an error: {error.error.message} ({error.code})"
+            raise NotAnswered(f"server {server!r} asks for {method}, and {said}") from None
+        if key not in given:
+            raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
+    if not given:
+        await anyio.sleep(_PAUSE_SECONDS)  # the server wants nothing but to be asked again
+    again: Json = {"inputResponses": given} if given else {}
+    return {**again, "requestState": result["requestState"]} if "requestState" in result else again
+
+
+def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
+    """Convert a URL-elicitation-required error into an `input_required` result.
+
+    Handshake-era servers ask for visits to URLs with this error, modern ones with the result.
+    """
+    data = error.error.data
+    wanted = data.get("elicitations") if isinstance(data, dict) else None
+    if not isinstance(wanted, list) or not wanted:
+        raise MCPError(types.INTERNAL_ERROR, error.error.message, data)
+    if not can_answer(capabilities, "elicitation/create", {"mode": "url"}):
+        required: Json = {"requiredCapabilities": {"elicitation": {"url": {}}}}
+        raise MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, error.error.message, required)
+    asked = [
+        {"mode": "url", **{key: value for key, value in item.items() if key != "elicitationId"}} for item in wanted
+    ]
+    return {
+        "resultType": "input_required",
+        "inputRequests": {
+            f"elicitation-{number}": {"method": "elicitation/create", "params": params}
+            for number, params in enumerate(asked, 1)
+        },
+    }
+
+
+def _refuse_declined(server: str, given: object) -> None:
+    """Raise `NotAnswered` if the user declined or cancelled an elicitation.
+
+    Without this the call would be sent again after the user has refused to visit a URL.
+    """
+    answers = given.values() if isinstance(given, dict) else ()
+    if any(isinstance(answer, dict) and answer.get("action") in ("decline", "cancel") for answer in answers):
+        raise NotAnswered(f"the user did not agree to what server {server!r} asks for")

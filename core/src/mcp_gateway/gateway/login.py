@@ -1,0 +1,99 @@
+"""Login by URL-mode elicitation.
+
+The client is shown the link by which a person logs in, and its request waits for the login.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.gateway.request import Request
+from mcp_gateway.plugin import Caller, LoginNeeded
+from mcp_gateway.protocol.client_channel import AskFn, Interaction, Json, can_answer
+from mcp_gateway.sessions.credentials import Access
+
+QUESTION = "gateway-login"
+"""Under which name a modern client is asked: no server's question is called so."""
+
+WAIT_SECONDS = 300.0
+"""How long a request waits until a person has logged in."""
+
+_LOOK_SECONDS = 1.0
+_ELICIT = "elicitation/create"
+
+SendFn = Callable[[Request], Awaitable[Json]]
+
+
+async def with_login(
+    access: Access, spec: ServerSpec, request: Request, send: SendFn, *, caller: Caller, interaction: Interaction
+) -> Json:
+    """Send a request, asking the client for a login if required.
+
+    The client is asked only if it declared URL-mode elicitation.
+
+    Raises:
+        LoginNeeded: the client cannot be asked, or nobody logged in.
+
+    """
+    answer, request = _taken_out(request)
+    if answer is not None and answer.get("action") == "accept":
+        await _logged_in(access, spec, caller)
+    try:
+        return await send(request)
+    except LoginNeeded as needed:
+        if answer is not None or not can_answer(caller.capabilities, _ELICIT, {"mode": "url"}):
+            raise
+        params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}
+        if interaction.ask is None:
+            questions = {QUESTION: {"method": _ELICIT, "params": params}}
+            return {"resultType": "input_required", "inputRequests": questions}
+        if not await _agreed(interaction.ask, {**params, "elicitationId": f"{QUESTION}-{spec.name}"}):
+            raise
+    await _logged_in(access, spec, caller)
+    return await send(request)
+
+
+async def _logged_in(access: Access, spec: ServerSpec, caller: Caller) -> None:
+    """Wait until there are credentials, or for too long."""
+    with anyio.move_on_after(WAIT_SECONDS):
+        while True:
+            try:
+                await access.borrower(spec, caller)
+            except LoginNeeded:
+                await anyio.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+
+def _taken_out(request: Request) -> tuple[Json | None, Request]:
+    """Extract the client's response to the login elicitation.
+
+    The request is returned without it. For modern clients, whose responses come with the repeated request.
+    """
+    given = request.params.get("inputResponses")
+    if not isinstance(given, dict) or QUESTION not in given:
+        return None, request
+    answer = given[QUESTION]
+    others = {key: value for key, value in given.items() if key != QUESTION}
+    params = {key: value for key, value in request.params.items() if key != "inputResponses"}
+    if others:
+        params["inputResponses"] = others
+    return (answer if isinstance(answer, dict) else {}), replace(request, params=params)
+
+
+async def _agreed(ask: AskFn, params: Json) -> bool:
+    """Elicit consent to a link; return whether the user accepted.
+
+    The client is one of the handshake era.
+    """
+    try:
+        with anyio.move_on_after(WAIT_SECONDS):
+            return (await ask(_ELICIT, params)).get("action") == "accept"
+    except MCPError:
+        return False
+    return False

@@ -1,0 +1,66 @@
+"""A request of a client's on its way to a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.in_flight import Exchange
+from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.plugin import Caller
+from mcp_gateway.protocol.client_channel import Interaction, Json
+from mcp_gateway.sessions.retry import Repetition
+
+_ANSWERS = ("inputResponses", "requestState")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a server.
+
+    `mirrored` says which arguments are sent as headers, too.
+
+    A `repeatable` one may be sent again if nobody knows whether it was carried out. `repetition` knows what was
+    sent of it before.
+    """
+
+    method: str
+    params: Json
+    mirrored: Mapping[tuple[str, ...], str] | None = None
+    repeatable: bool = False
+    repetition: Repetition | None = None
+
+    @property
+    def bare(self) -> Request:
+        """The same request without answers to what a server asked."""
+        return replace(self, params={key: value for key, value in self.params.items() if key not in _ANSWERS})
+
+    @property
+    def digest(self) -> str:
+        """A hash of method and parameters, without responses to input requests.
+
+        A request and its repetition with responses have the same.
+        """
+        asked = {key: value for key, value in self.bare.params.items() if key != "_meta"}
+        return sha256(json.dumps([self.method, asked], sort_keys=True).encode()).hexdigest()
+
+    def again(self, answered: Json) -> Request:
+        """Return the same request with answers to what the server asked."""
+        return replace(self, params={**self.bare.params, **answered}, repetition=None)
+
+    def sender(self, caller: Caller, interaction: Interaction) -> Callable[[Peer, Patience], Awaitable[Json]]:
+        """Return what sends it by a session."""
+
+        async def send(peer: Peer, patience: Patience) -> Json:
+            return await peer.request(
+                self.method,
+                self.params,
+                exchange=Exchange(caller.client, interaction, patience),
+                capabilities=caller.capabilities,
+                mirrored=self.mirrored,
+            )
+
+        return send

@@ -1,0 +1,195 @@
+"""Resource subscriptions, shared per session.
+
+A server gets one subscription for all clients who share a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import mcp_types as types
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.subscribe import watch
+from mcp_gateway.plugin import GatewayError, ServerUnavailable
+from mcp_gateway.protocol.client_channel import Json, thawed
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session_key import Borrower
+
+log = structlog.get_logger(__name__)
+
+UpdatedFn = Callable[[Json], Coroutine[Any, Any, None]]
+"""Tells a subscriber that a resource was updated: the notification's params."""
+
+MAX_SUBSCRIPTIONS = 1000
+"""How many resources one client may subscribe to."""
+
+_UPDATED = "notifications/resources/updated"
+_AGAIN_SECONDS = 5.0
+
+Key = tuple[Borrower, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    """A subscription at a server, with its subscribers; `scope` ends it.
+
+    `news` is what a subscriber is being told of a resource, and what it will be told next.
+    """
+
+    subscribers: dict[str, UpdatedFn] = field(default_factory=dict)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    error: Exception | None = None
+    news: dict[tuple[str, str], Json | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Subscriptions:
+    """Resource subscriptions that survive lost sessions.
+
+    Each lives as long as it has subscribers.
+    """
+
+    tasks: TaskGroup
+    pool: Pool
+    _watches: dict[Key, _Watch] = field(default_factory=dict)
+
+    async def add(self, subscriber: str, borrower: Borrower, uri: str, updated: UpdatedFn) -> None:
+        """Have `updated` called when the resource changes, until `remove` or `forget`.
+
+        Raises:
+            GatewayError: the server cannot be reached.
+            MCPError: the server does not announce changes of this resource.
+
+        """
+        if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
+            raise MCPError(types.INVALID_REQUEST, f"a client may subscribe to {MAX_SUBSCRIPTIONS} resources at most")
+        key = (replace(await self.pool.key(borrower), capabilities=borrower.capabilities), uri)
+        watched = self._watches.get(key)
+        if watched is None:
+            watched = self._watches[key] = _Watch()
+            self.tasks.start_soon(self._keep, key, watched)
+        watched.subscribers[subscriber] = updated
+        try:
+            await watched.settled.wait()
+        except BaseException:
+            self._leave(key, subscriber)
+            raise
+        if watched.error is not None:
+            raise watched.error
+
+    def remove(self, subscriber: str, uri: str) -> None:
+        """Take one subscription back."""
+        for key in [key for key in self._watches if key[1] == uri]:
+            self._leave(key, subscriber)
+
+    def forget(self, subscriber: str) -> None:
+        """Take all subscriptions of one who has gone back."""
+        for key in list(self._watches):
+            self._leave(key, subscriber)
+
+    def announced(self, key: Borrower, method: str, params: Json) -> None:
+        """Handle a resource update: notify its subscribers.
+
+        Subscribers of a resource get the updates of its parts, too.
+        """
+        if method != _UPDATED:
+            return
+        uri = str(params.get("uri"))
+        theirs = [(watched, found) for (who, watched), found in self._watches.items() if _shares(who, key)]
+        exact = [found for watched, found in theirs if watched == uri]
+        for found in exact or [found for watched, found in theirs if uri.startswith(watched)]:
+            self._tell(found, params)
+
+    def _tell(self, watched: _Watch, params: Json) -> None:
+        """Tell all subscribers; of what comes while one is being told, only the latest is news."""
+        for subscriber, updated in watched.subscribers.items():
+            about = (subscriber, str(params.get("uri")))
+            if about in watched.news:
+                watched.news[about] = params
+            elif len(watched.news) < MAX_SUBSCRIPTIONS:
+                watched.news[about] = params
+                self.tasks.start_soon(self._deliver, watched, about, updated)
+
+    async def _deliver(self, watched: _Watch, about: tuple[str, str], updated: UpdatedFn) -> None:
+        try:
+            while (params := watched.news[about]) is not None:
+                watched.news[about] = None
+                await updated(params)
+        finally:
+            del watched.news[about]
+
+    def _leave(self, key: Key, subscriber: str) -> None:
+        watched = self._watches.get(key)
+        if watched is None or watched.subscribers.pop(subscriber, None) is None:
+            return
+        if not watched.subscribers:
+            del self._watches[key]
+            watched.scope.cancel()
+
+    async def _keep(self, key: Key, watched: _Watch) -> None:
+        """Hold a subscription, resubscribing when lost.
+
+        A resubscription counts as an update.
+        """
+        borrower, uri = key
+
+        async def use(peer: Peer, patience: Patience) -> None:
+            with patience.suspended(), _watching(peer):
+                await watch(peer, uri, thawed(borrower.capabilities), started, updated)
+
+        def updated(params: Json) -> None:
+            self._tell(watched, params)
+
+        def started() -> None:
+            if watched.settled.is_set():
+                self._tell(watched, {"uri": uri})
+            watched.settled.set()
+
+        with watched.scope:
+            while True:
+                try:
+                    await self.pool.lend(borrower, use)
+                except (GatewayError, MCPError) as error:
+                    if not watched.settled.is_set():
+                        watched.error = error
+                        break
+                    log.info("a subscription was lost; asking again", server=borrower.spec.name, reason=str(error))
+                    if isinstance(error, ServerUnavailable) and error.lasting:
+                        break
+                await anyio.sleep(_AGAIN_SECONDS)
+        if self._watches.get(key) is watched:
+            del self._watches[key]
+        watched.settled.set()
+
+
+@contextmanager
+def _watching(peer: Peer) -> Iterator[None]:
+    """Use a session without keeping others from it."""
+    peer.audience.watchers += 1
+    try:
+        yield
+    finally:
+        peer.audience.watchers -= 1
+
+
+def _shares(borrower: Borrower, key: Borrower) -> bool:
+    """Whether a session's notifications may concern another session key.
+
+    `key` is that of the session, `borrower` that of the subscription.
+    """
+    mine = (borrower.spec, borrower.credentials, borrower.capabilities)
+    return mine == (key.spec, key.credentials, key.capabilities) and key.client in (
+        None,
+        borrower.client,
+        borrower.behalf,
+    )

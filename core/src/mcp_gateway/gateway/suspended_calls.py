@@ -1,0 +1,208 @@
+"""Calls suspended until a modern client answers server requests.
+
+Such a client gets server requests only as the `input_required` result of its request.
+
+A server of the handshake era asks while it works. Its call goes on waiting in a task of its
+own, and the client, which has got the questions, takes it up again when it sends its request
+once more. What it sends back to name the call cannot be guessed, works once, for the same
+client and the same request only, and is worth nothing after `PARKED_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+import mcp_types as types
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.protocol.client_channel import ALONE, Interaction, Json
+
+PARKED_SECONDS = 600.0
+"""How long a call waits for its client."""
+
+MAX_PARKED = 1000
+"""How many calls may wait at a time."""
+
+GATHER_SECONDS = 0.03
+"""How long to wait after a question for another one."""
+
+SendFn = Callable[[Interaction], Awaitable[Json]]
+Owner = tuple[Any, ...]
+"""Whose call it is, and which: what must be equal when it is taken up again."""
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    method: str
+    params: Json
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    answer: Json = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A call in a task; `client` is its current channel.
+
+    The call has a channel as long as a request of its client is open.
+    """
+
+    owner: Owner
+    client: Interaction
+    questions: dict[str, _Question] = field(default_factory=dict)
+    changed: anyio.Event = field(default_factory=anyio.Event)
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    result: Json | None = None
+    error: Exception | None = None
+    over: bool = False
+    asked: int = 0
+    until: float = math.inf
+
+    def change(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()
+
+
+@dataclass(slots=True)
+class Parking:
+    """Suspended calls; `replica` marks the calls of this process."""
+
+    tasks: TaskGroup
+    replica: str = field(default_factory=lambda: secrets.token_hex(4))
+    _parked: dict[str, _Call] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """The number of suspended calls."""
+        return len(self._parked)
+
+    async def begin(self, owner: Owner, send: SendFn, interaction: Interaction) -> Json:
+        """Send a request; return its result, or the server's questions."""
+        call = _Call(owner, interaction)
+        self.tasks.start_soon(self._run, call, send)
+        return await self._outcome(call)
+
+    async def resume(self, owner: Owner, state: object, answers: object, interaction: Interaction) -> Json:
+        """Resume a call with the client's responses; return its next result.
+
+        The result is that of the call, or `input_required` again.
+
+        Raises:
+            MCPError: there is no such call of this client's here, or not any more.
+
+        """
+        self._forget_old()
+        call = self._parked.get(state) if isinstance(state, str) else None
+        if call is None or call.owner != owner:
+            raise MCPError(types.INVALID_PARAMS, self._unknown(state))
+        given = answers if isinstance(answers, dict) else {}
+        taken = [key for key in call.questions if isinstance(given.get(key), dict)]
+        if call.questions and not taken:
+            return _asking(call, str(state))
+        del self._parked[str(state)]
+        for key in taken:
+            question = call.questions.pop(key)
+            question.answer = {name: value for name, value in given[key].items() if name != "resultType"}
+            question.answered.set()
+        call.client = interaction
+        call.until = call.scope.deadline = math.inf
+        return await self._outcome(call)
+
+    def _unknown(self, state: object) -> str:
+        replica = state.partition(".")[0] if isinstance(state, str) and "." in state else ""
+        if replica and replica != self.replica:
+            return (
+                "Invalid requestState: this call waits in another replica of the gateway, or in one that has stopped; "
+                "send the retry to the same replica, or call again without requestState"
+            )
+        return "Invalid or expired requestState; call again without it"
+
+    async def _outcome(self, call: _Call) -> Json:
+        """Wait until a call ends or needs input; return its result.
+
+        A call that needs input becomes suspended, and its result is `input_required`.
+        """
+        try:
+            while not call.over and not call.questions:
+                await call.changed.wait()
+            await self._gathered(call)
+        except BaseException:
+            call.scope.cancel()
+            raise
+        if call.over:
+            if call.error is not None:
+                raise call.error
+            return call.result or {}
+        state = f"{self.replica}.{secrets.token_urlsafe(32)}"
+        self._parked[state] = call
+        call.client = ALONE
+        call.until = call.scope.deadline = anyio.current_time() + PARKED_SECONDS
+        return _asking(call, state)
+
+    async def _gathered(self, call: _Call) -> None:
+        """Wait briefly for further server requests.
+
+        Some servers send several at once.
+        """
+        while call.questions and not call.over:
+            with anyio.move_on_after(GATHER_SECONDS) as quiet:
+                await call.changed.wait()
+            if quiet.cancelled_caught:
+                return
+
+    async def _run(self, call: _Call, send: SendFn) -> None:
+        async def ask(method: str, params: Json) -> Json:
+            return await self._ask(call, method, params)
+
+        async def notify(method: str, params: Json) -> None:
+            await call.client.notify(method, params)
+
+        try:
+            with call.scope:
+                call.result = await send(replace(call.client, ask=ask, notify=notify))
+        except Exception as error:  # noqa: BLE001  # raised again where the client waits
+            call.error = error
+        finally:
+            call.over = True
+            call.change()
+
+    def _forget_old(self) -> None:
+        """Drop suspended calls that were not resumed in time."""
+        now = anyio.current_time()
+        self._parked = {state: call for state, call in self._parked.items() if call.until > now}
+
+    async def _ask(self, call: _Call, method: str, params: Json) -> Json:
+        self._forget_old()
+        if len(self._parked) >= MAX_PARKED:
+            raise MCPError(types.INTERNAL_ERROR, f"{MAX_PARKED} calls are waiting for their clients; try again later")
+        call.asked += 1
+        key = f"{method.partition('/')[0]}-{call.asked}"
+        call.questions[key] = question = _Question(method, params)
+        call.change()
+        try:
+            await question.answered.wait()
+        finally:
+            call.questions.pop(key, None)
+        return question.answer
+
+
+def _asking(call: _Call, state: str) -> Json:
+    """Build the `input_required` result of a suspended call.
+
+    Parameters that only the handshake era has are left out.
+    """
+    return {
+        "resultType": "input_required",
+        "inputRequests": {
+            key: {
+                "method": question.method,
+                "params": {name: value for name, value in question.params.items() if name != "elicitationId"},
+            }
+            for key, question in call.questions.items()
+        },
+        "requestState": state,
+    }

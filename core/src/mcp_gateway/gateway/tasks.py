@@ -1,0 +1,116 @@
+"""Routing of MCP tasks.
+
+A task is a call that a server goes on with after its response; clients ask for it by id.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import mcp_types as types
+import structlog
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.gateway.request import Request
+from mcp_gateway.plugin import GatewayError, Principal
+from mcp_gateway.protocol.client_channel import Json
+
+log = structlog.get_logger(__name__)
+
+EXTENSION = "io.modelcontextprotocol/tasks"
+"""The modern era's extension; the handshake era has a capability."""
+
+MAX_KNOWN = 10_000
+"""Of how many tasks the gateway knows the server; for others it asks every server that has tasks."""
+
+_UNKNOWN = (types.INVALID_PARAMS, types.METHOD_NOT_FOUND, types.INVALID_REQUEST)
+
+SendFn = Callable[[ServerSpec], Awaitable[Json]]
+
+
+@dataclass(slots=True)
+class Tasks:
+    """Task registry: servers and owners by task id.
+
+    Ids stay as the servers made them.
+    """
+
+    registry: Registry
+    _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _owners: dict[str, Principal] = field(default_factory=dict)
+
+    def note(self, server: str, result: Json, owner: Principal | None = None) -> None:
+        """Register the task that a result refers to.
+
+        The first server to name an id owns it.
+
+        A task of an `owner` is nobody else's business.
+        """
+        described = result if result.get("resultType") == "task" else result.get("task")
+        task = described.get("taskId") if isinstance(described, dict) else None
+        if isinstance(task, str):
+            if owner is not None and task not in self._servers:
+                self._owners[task] = owner
+            self._servers.setdefault(task, server)
+            if len(self._servers) > MAX_KNOWN:
+                self._owners.pop(self._servers.popitem(last=False)[0], None)
+
+    async def forward(
+        self, request: Request, seen: Catalogue, send: SendFn, principal: Principal | None = None
+    ) -> Json:
+        """Forward a task request to the servers that it concerns.
+
+        They are among the servers in `seen`; a list of tasks concerns all of them.
+
+        Raises:
+            MCPError: no server knows such a task.
+
+        """
+        if request.method == "tasks/list":
+            return await self._listed(seen, send, principal)
+        task = str(request.params.get("taskId"))
+        known = self._servers.get(task)
+        if (known is not None or principal is not None) and self._owners.get(task) != principal:
+            raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
+        its_own = self.registry.specs.get(known or "")
+        for spec in [its_own] if its_own else self._having(seen):
+            try:
+                result = await send(spec)
+            except MCPError as error:
+                if known or error.code not in _UNKNOWN:
+                    raise
+                continue
+            self._servers.setdefault(task, spec.name)
+            return result
+        raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
+
+    async def _listed(self, seen: Catalogue, send: SendFn, principal: Principal | None) -> Json:
+        found: list[object] = []
+        for spec in self._having(seen):
+            if seen.servers[spec.name].modern:
+                continue  # its era has no such list
+            try:
+                tasks = (await send(spec)).get("tasks")
+            except (MCPError, GatewayError) as error:
+                log.info("a server does not list its tasks", server=spec.name, reason=str(error))
+                continue
+            found += [task for task in tasks if self._is_of(task, principal)] if isinstance(tasks, list) else []
+        return {"tasks": found}
+
+    def _is_of(self, task: object, principal: Principal | None) -> bool:
+        identifier = task.get("taskId") if isinstance(task, dict) else None
+        return isinstance(identifier, str) and self._owners.get(identifier) == principal
+
+    def _having(self, seen: Catalogue) -> list[ServerSpec]:
+        return [self.registry.specs[name] for name, offer in seen.servers.items() if has_tasks(offer)]
+
+
+def has_tasks(offer: Offer) -> bool:
+    """Whether a server declares tasks, in either era."""
+    extensions = offer.capabilities.get("extensions")
+    return "tasks" in offer.capabilities or (isinstance(extensions, dict) and EXTENSION in extensions)

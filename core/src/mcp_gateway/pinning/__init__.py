@@ -1,0 +1,1 @@
+"""Detecting changed tool definitions."""

@@ -1,0 +1,213 @@
+"""Pins of tool definitions, and the differences of later definitions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any
+
+from mcp_gateway.catalog.snapshot import Definition
+from mcp_gateway.protocol.encoded_json import Written, read
+from mcp_gateway.storage.compression import pack, unpack
+
+PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
+"""The fields that count: those that a model reads, or a client decides by."""
+
+MAX_PINS = 20_000
+"""How many tools of one server are remembered."""
+
+MAX_PINS_BYTES = 128 << 20
+"""How large the pins of one server may be once they are unpacked: twice the largest list, as it was and as it is."""
+
+_MAX_FIELDS, _MAX_FIELD, _MAX_SHOWN, _MAX_SAID, _AROUND = 200, 2000, 4, 60, 20
+_MAX_KNOWN = 20
+
+Fields = Mapping[str, str]
+"""The parts of a definition as text, by their paths: `inputSchema.properties.path.description`."""
+
+_NONE: Fields = MappingProxyType({})
+_HEAD, _TAIL = b'{"pins": 1, "tools": {\n', b"\n}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The pin of a tool: known hashes and approved fields.
+
+    `known` are the hashes of the definition that was first seen and of those that were approved; the fields are
+    those of the latest.
+
+    `pending` is the hash of what it is now, if that is something else, and `pending_fields`
+    are the fields of that. `flags` name the scanner's rules that the tool as it is now breaks.
+    """
+
+    known: tuple[str, ...]
+    fields: Fields
+    pending: str = ""
+    pending_fields: Fields = field(default_factory=lambda: _NONE)
+    flags: tuple[str, ...] = ()
+
+    @property
+    def change(self) -> str:
+        """The pending change in one line, or the empty text."""
+        return difference(self.fields, self.pending_fields) if self.pending else ""
+
+    def approved(self) -> Pin:
+        """Return the pin with the pending definition approved."""
+        return Pin((*self.known, self.pending)[-_MAX_KNOWN:], self.pending_fields, flags=self.flags)
+
+    def seen(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
+        """Return the pin after the tool was seen again."""
+        if hashed in self.known:
+            return replace(self, pending="", pending_fields=_NONE, flags=flags)
+        return replace(self, pending=hashed, pending_fields=fields, flags=flags)
+
+
+Pins = dict[str, Pin]
+"""The pins of one server, by the server's own names of its tools."""
+
+
+def hash_of(definition: Definition) -> str:
+    """Hash what counts of a definition."""
+    counted = {name: definition[name] for name in PINNED if name in definition}
+    return sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def kept_fields(definition: Definition, *, hidden: bool = False) -> Fields:
+    """Take a definition apart, for keeping it."""
+    return Written(fields_of(definition, hidden=hidden))
+
+
+def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]:
+    """Flatten a definition into text by path; `hidden` hashes the text."""
+    found: dict[str, str] = {}
+    for path, value in _parts(definition):
+        if len(found) == _MAX_FIELDS:
+            break
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        found[path] = f"#{sha256(text.encode(errors='replace')).hexdigest()[:8]}" if hidden else text[:_MAX_FIELD]
+    return found
+
+
+def difference(before: Fields, after: Fields) -> str:
+    """Describe in one line the fields that differ, with both values."""
+    before, after = read(before), read(after)
+    changes = [_change(path, before.get(path), after.get(path)) for path in (*before, *(set(after) - set(before)))]
+    said = [change for change in changes if change]
+    more = [f"and {len(said) - _MAX_SHOWN} more"] if len(said) > _MAX_SHOWN else []
+    return "; ".join([*said[:_MAX_SHOWN], *more]) or "further on than is remembered of its fields"
+
+
+def dumped(pins: Pins) -> bytes:
+    """Write pins for storage."""
+    return b"".join(lines(pins))
+
+
+def lines(pins: Pins) -> Iterator[bytes]:
+    """Yield pins as JSON, one per line.
+
+    Encoding them all at once would take many times as much memory for a moment.
+    """
+    yield _HEAD
+    for at, (name, pin) in enumerate(pins.items()):
+        separator = ",\n" if at else ""
+        kept = {"known": pin.known, "fields": read(pin.fields), "flags": pin.flags}
+        pending = {"pending": pin.pending, "pending_fields": read(pin.pending_fields)} if pin.pending else {}
+        yield f"{separator}{json.dumps(name)}: {json.dumps({**kept, **pending})}".encode()
+    yield _TAIL
+
+
+def packed(pins: Pins) -> bytes:
+    """Write pins in few bytes."""
+    return pack(lines(pins))
+
+
+def unpacked(value: bytes) -> Pins:
+    """Read what `packed` wrote.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    return loaded(unpack(value, MAX_PINS_BYTES))
+
+
+def loaded(value: bytes) -> Pins:
+    """Read what `dumped` wrote.
+
+    Raises:
+        ValueError: it is something else.
+
+    """
+    try:
+        return _in_lines(value) or {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError("these are no pins") from error
+
+
+def _in_lines(value: bytes) -> Pins | None:
+    """Decode pins line by line, or return None.
+
+    This takes little memory; None if the lines have another form.
+    """
+    found: Pins = {}
+    try:
+        if value.startswith(_HEAD) and value.endswith(_TAIL):
+            for line in BytesIO(value[len(_HEAD) : -len(_TAIL)]):
+                found |= {name: _pin(kept) for name, kept in json.loads(b"{%b}" % line.rstrip(b",\n")).items()}
+    except ValueError:
+        return None
+    return found
+
+
+def _pin(kept: Mapping[str, Any]) -> Pin:
+    pending = kept.get("pending_fields")
+    return Pin(
+        tuple(map(str, kept["known"])),
+        _fields(kept["fields"]),
+        str(kept.get("pending", "")),
+        _fields(pending) if pending else _NONE,
+        tuple(map(str, kept.get("flags", ()))),
+    )
+
+
+def _fields(kept: Mapping[str, Any]) -> Fields:
+    return Written({str(path): str(text) for path, text in kept.items()})
+
+
+def _parts(definition: Definition) -> Iterator[tuple[str, object]]:
+    """Iterate over what is not taken apart further: texts, numbers, lists."""
+    rest: list[tuple[str, object]] = [(name, definition[name]) for name in reversed(PINNED) if name in definition]
+    while rest:
+        path, value = rest.pop()
+        if isinstance(value, dict) and value:
+            rest += [(f"{path}.{name}", inner) for name, inner in reversed(value.items())]
+        else:
+            yield path, value
+
+
+def _change(path: str, before: str | None, after: str | None) -> str:
+    if before == after:
+        return ""
+    if before is None:
+        return f"{path} is new: {_quoted(after or '')}"
+    if after is None:
+        return f"{path} is gone"
+    if before.startswith("#") and after.startswith("#"):
+        return f"{path} has changed"
+    start = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), None)
+    start = max(0, (min(len(before), len(after)) if start is None else start) - _AROUND)
+    return f"{path} was {_quoted(before, start)} and is {_quoted(after, start)}"
+
+
+def _quoted(text: str, start: int = 0) -> str:
+    """Quote an excerpt of a text, with unprintable characters escaped.
+
+    The excerpt is on one line.
+    """
+    part = text[start : start + _MAX_SAID]
+    shown = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in part)
+    return f"{'…' if start else ''}{shown!r}{'…' if len(text) > start + _MAX_SAID else ''}"

@@ -1,0 +1,196 @@
+"""Policy for changed tool definitions.
+
+A definition has changed if it differs from the pin made when it was first seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import anyio.to_thread
+import structlog
+
+from mcp_gateway.catalog.snapshot import Catalogue, Definition, Offer
+from mcp_gateway.config.environment import PinningMode
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.pinning.pins import MAX_PINS, Pin, Pins, hash_of, kept_fields, packed, unpacked
+from mcp_gateway.pinning.scanner import distinctive, scan_rest, scanned
+from mcp_gateway.pinning.store import PinShelf, pin_name
+from mcp_gateway.plugin import StorageError
+from mcp_gateway.protocol.encoded_json import as_bytes, read
+
+log = structlog.get_logger(__name__)
+
+MAX_TOLD = 3
+"""How many changes of one tool are warned of; a tool that changes all the time is then told of at `debug` only."""
+
+_IN_A_THREAD = 20_000
+"""How many bytes of definitions are looked at in a thread: about 10 ms of work."""
+
+
+@dataclass(slots=True)
+class Pinning:
+    """Policy that compares every listing with the pins before publication.
+
+    `seen` returns the catalog that is common to all callers.
+
+    What a caller's own credentials show has pins of its own, with hashes in the place of what
+    it says; they are the same for all callers, so a definition that another caller was shown is known.
+    `_kept` are the pins as they were last, packed: they are needed once the shelf fails. What is `_unread` on the shelf
+    is never replaced: it may say that a definition has changed.
+    """
+
+    mode: PinningMode
+    shelf: PinShelf
+    seen: Callable[[], Catalogue]
+    _kept: dict[str, bytes] = field(default_factory=dict)
+    _unsaved: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set)
+    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+    _failing: bool = False
+
+    async def admitted(self, spec: ServerSpec, offer: Offer, *, own: bool = False) -> Offer:
+        """Compare a listing with the pins; return its visible part.
+
+        In the mode `block` tools with unapproved changes are withheld.
+        """
+        if self.mode == "off":
+            return offer
+        await self._scan_rest(spec, offer)
+        if not offer.tools:
+            return offer
+        name = pin_name(spec, own=own)
+        before = await self._before(name)
+        if before is None:
+            why = "the pins cannot be read, so nobody can tell whether its definition has changed; the log says why"
+            return replace(offer, tools=(), withheld={tool["name"]: why for tool in offer.tools})
+        others = self._others(offer.server)
+        if _is_short(offer.tools):
+            after, self._kept[name] = _compared(before, offer.tools, others, own)
+        else:
+            after, self._kept[name] = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
+        if name not in self._unread and (after != before or name in self._unsaved):
+            await self._keep(name, after)
+        self._tell(spec, before, after)
+        return self._without_changed(offer, after) if self.mode == "block" else offer
+
+    async def _scan_rest(self, spec: ServerSpec, offer: Offer) -> None:
+        """Warn of what else than tools is suspicious, once a run."""
+        if _is_short((*offer.prompts, *offer.resources, *offer.templates, offer.hello)):
+            found = scan_rest(offer)
+        else:
+            found = await anyio.to_thread.run_sync(scan_rest, offer)
+        for part, rules in found.items():
+            if (spec.name, part) not in self._told:
+                self._told[spec.name, part] = 1
+                log.warning("suspicious definition", server=spec.name, part=part, rules=list(rules))
+
+    async def _before(self, name: str) -> Pins | None:
+        """Return the pins of a server.
+
+        None if the mode needs them and they cannot be read.
+        """
+        if name not in self._unsaved:
+            try:
+                found = await self.shelf.load(name)
+            except StorageError as error:
+                self._unread.add(name)
+                self._complain(error)
+            else:
+                self._unread.discard(name)
+                self._failing = False
+                return found
+        if name in self._kept:
+            return await anyio.to_thread.run_sync(unpacked, self._kept[name])
+        return None if self.mode == "block" else {}
+
+    def _others(self, server: str) -> frozenset[str]:
+        offers = self.seen().servers
+        mine = offers[server].by_name if server in offers else {}
+        names = (name for other, offer in offers.items() if other != server for name in offer.by_name)
+        return distinctive(names) - frozenset(mine)
+
+    async def _keep(self, name: str, pins: Pins) -> None:
+        try:
+            await self.shelf.save(name, pins)
+        except StorageError as error:
+            self._unsaved.add(name)
+            self._complain(error)
+        else:
+            self._unsaved.discard(name)
+            self._failing = False
+
+    def _complain(self, error: StorageError) -> None:
+        if not self._failing:
+            log.warning(
+                "pins cannot be kept; changes of definitions are noticed within this run only", reason=str(error)
+            )
+        self._failing = True
+
+    def _tell(self, spec: ServerSpec, before: Pins, after: Pins) -> None:
+        for tool, pin in after.items():
+            was, told = before.get(tool), self._told.get((spec.name, tool), 0)
+            if not (pin.pending or pin.flags):
+                continue
+            if told and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
+                continue  # it was said before, in this run
+            self._told[spec.name, tool] = told + 1
+            self._tell_of(spec, tool, pin, log.warning if told < MAX_TOLD else log.debug)
+
+    def _tell_of(self, spec: ServerSpec, tool: str, pin: Pin, tell: Callable[..., object]) -> None:
+        if pin.pending:
+            withheld = {"withheld": True} if self.mode == "block" else {}
+            tell("a tool's definition has changed", server=spec.name, tool=tool, change=pin.change, **withheld)
+        if pin.flags:
+            tell("suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
+
+    def _without_changed(self, offer: Offer, pins: Pins) -> Offer:
+        changed = {
+            tool["name"]: pins[tool["name"]].change
+            for tool in offer.tools
+            if tool["name"] in pins and pins[tool["name"]].pending
+        }
+        if not changed:
+            return offer
+        advice = "; who runs the gateway can look at it and approve it: mcp-orchestration-gateway approve"
+        withheld = {
+            name: f"its definition has changed since it was first seen: {change}{advice} {offer.server} {name}"
+            for name, change in changed.items()
+        }
+        return replace(
+            offer, tools=tuple(tool for tool in offer.tools if tool["name"] not in changed), withheld=withheld
+        )
+
+
+def _is_short(definitions: Sequence[Definition]) -> bool:
+    """Whether it takes no time worth mentioning to look at definitions."""
+    rest = _IN_A_THREAD
+    for definition in definitions:
+        rest -= len(as_bytes(definition))
+        if rest < 0:
+            return False
+    return True
+
+
+def _compared(
+    before: Pins,
+    tools: tuple[Definition, ...],
+    others: frozenset[str],
+    hidden: bool,  # noqa: FBT001  # run_sync takes no keywords
+) -> tuple[Pins, bytes]:
+    """Return the updated pins, plain and compressed.
+
+    Pins of tools that are gone are kept.
+    """
+    after = dict(before)
+    for tool in map(read, tools):
+        name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)
+        pin = after.get(name)
+        if pin is not None and hashed == (pin.pending or hashed) and hashed in (*pin.known, pin.pending):
+            after[name] = pin if pin.flags == flags else replace(pin, flags=flags)
+        elif pin is not None:
+            after[name] = pin.seen(hashed, kept_fields(tool, hidden=hidden), flags)
+        elif len(after) < MAX_PINS:
+            after[name] = Pin((hashed,), kept_fields(tool, hidden=hidden), flags=flags)
+    return after, packed(after)

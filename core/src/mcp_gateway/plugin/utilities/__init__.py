@@ -1,0 +1,1 @@
+"""Functions that plugins of several kinds need."""

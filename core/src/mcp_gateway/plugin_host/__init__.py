@@ -1,0 +1,1 @@
+"""Loading plugins and looking up their providers."""

@@ -1,0 +1,179 @@
+"""Providers by plugin type and name, each name with one owner."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
+
+from mcp_gateway.plugin import (
+    AuthStrategy,
+    ClientTransport,
+    PluginError,
+    Provider,
+    Ranker,
+    ServerTransport,
+    StorageBackend,
+)
+from mcp_gateway.plugin_host.loader import Fault, Loaded, Origin
+
+ProductT = TypeVar("ProductT")
+
+EVERYTHING = "pip install mcp-orchestration-gateway"
+"""What installs the core with all default plugins."""
+
+_NAME = re.compile(r"[\w.-]{1,40}")
+"""What a name may look like; anything else may be a secret in the wrong place, and is not repeated."""
+
+_RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
+_OURS = frozenset(
+    {
+        *(f"mcp-gateway-transport-{name}" for name in ("http", "stdio")),
+        *(f"mcp-gateway-auth-{name}" for name in ("forwarded", "oauth", "static")),
+        *(f"mcp-gateway-ranker-{name}" for name in ("bm25", "hybrid", "regex")),
+        *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),
+    }
+)
+"""The plugins that the gateway's own project publishes."""
+
+
+@dataclass(frozen=True)
+class Shelf(Generic[ProductT]):
+    """Providers of one plugin type, by name.
+
+    `distribution` is the prefix of the distributions that the project publishes.
+
+    `left_out` are the distributions of plugins, of any kind, that the configuration leaves out.
+    """
+
+    kind: str
+    distribution: str
+    providers: Mapping[str, Provider[Any, ProductT]]
+    origins: Mapping[str, Origin]
+    faults: tuple[Fault, ...] = ()
+    left_out: frozenset[str] = frozenset()
+
+    def __getitem__(self, name: str) -> Provider[Any, ProductT]:
+        """Return the provider called `name`.
+
+        Raises:
+            PluginError: there is none; the message says what there is, what is
+                broken, and what to install.
+
+        """
+        try:
+            return self.providers[name]
+        except KeyError:
+            raise PluginError(self.absence(name)) from None
+
+    def absence(self, name: str) -> str:
+        """Describe an unknown provider: alternatives and remedy, in one line."""
+        installed = ", ".join(sorted(self.providers)) or "none"
+        if not _NAME.fullmatch(name):
+            return f"that is no name of a {self.kind}; installed: {installed}"
+        words = [f"no {self.kind} is called {name!r}; installed: {installed}"]
+        if close := get_close_matches(name.lower(), self.providers, n=1):
+            words.append(f"did you mean {close[0]!r}?")
+        elif (package := _package(self.distribution, name)) in self.left_out:
+            words.append(f"GATEWAY_PLUGINS or GATEWAY_DISABLED_PLUGINS leaves out {package}, which brings it")
+        else:
+            words.append(where_from(self.distribution, name))
+        words += [f"this plugin failed to load: {fault}" for fault in self.faults]
+        return "; ".join(words)
+
+
+def where_from(distribution: str, name: str) -> str:
+    """Suggest how to install a plugin.
+
+    Only packages of this project are named, since any other name may belong to a stranger.
+    """
+    package = _package(distribution, name)
+    return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
+
+
+def _package(distribution: str, name: str) -> str:
+    return _RENAMED.get(f"{distribution}-{name}", f"{distribution}-{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers of all plugins.
+
+    They are collected once, after which pluggy is not used any more.
+    """
+
+    client_transports: Shelf[ClientTransport]
+    server_transports: Shelf[ServerTransport]
+    auth_strategies: Shelf[AuthStrategy]
+    rankers: Shelf[Ranker]
+    storage_backends: Shelf[StorageBackend]
+
+    @property
+    def shelves(self) -> tuple[Shelf[Any], ...]:
+        """The five provider registries, in display order."""
+        return (
+            self.server_transports,
+            self.client_transports,
+            self.auth_strategies,
+            self.rankers,
+            self.storage_backends,
+        )
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Every fault once, whichever shelf it is on."""
+        return tuple({str(fault): fault for shelf in self.shelves for fault in shelf.faults}.values())
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Providers:
+        """Ask every hook once.
+
+        Raises:
+            PluginError: two plugins offer the same name.
+
+        """
+        hook = loaded.manager.hook
+        transport, prefix = "mcp-gateway-transport", "mcp-gateway"
+        return cls(
+            client_transports=_shelf("client transport", transport, hook.mcp_gateway_client_transports, loaded),
+            server_transports=_shelf("server transport", transport, hook.mcp_gateway_server_transports, loaded),
+            auth_strategies=_shelf("auth strategy", f"{prefix}-auth", hook.mcp_gateway_auth_strategies, loaded),
+            rankers=_shelf("ranker", f"{prefix}-ranker", hook.mcp_gateway_rankers, loaded),
+            storage_backends=_shelf("storage backend", f"{prefix}-storage", hook.mcp_gateway_storage_backends, loaded),
+        )
+
+
+def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any]:
+    """Collect the providers of one hook, keeping track of their plugins.
+
+    Each implementation is called by itself.
+    """
+    providers: dict[str, Provider[Any, Any]] = {}
+    origins: dict[str, Origin] = {}
+    faults = list(loaded.faults)
+    for implementation in hook.get_hookimpls():
+        origin = loaded.origins[implementation.plugin_name]
+        try:
+            offered = list(_checked(implementation.function()))
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: the fault is recorded, and shown
+            faults.append(Fault(origin, error))
+            continue
+        for provider in offered:
+            if rival := origins.get(provider.name):
+                raise PluginError(
+                    f"{kind} {provider.name!r} is offered by both {rival} and {origin}; uninstall one, "
+                    f"or set GATEWAY_DISABLED_PLUGINS={origin.plugin}"
+                )
+            providers[provider.name] = provider
+            origins[provider.name] = origin
+    left_out = frozenset(origin.distribution for origin in loaded.left_out)
+    return Shelf(kind, distribution, providers, origins, tuple(faults), left_out)
+
+
+def _checked(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:
+    for item in answer:
+        if not isinstance(item, Provider):
+            raise PluginError(f"its hook must yield Provider objects, not {type(item).__name__}")
+        yield item

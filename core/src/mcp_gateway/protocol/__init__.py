@@ -1,0 +1,1 @@
+"""MCP message shapes that both sides share."""

@@ -1,0 +1,108 @@
+"""Tool names: qualification with a namespace, and similar names."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from hashlib import sha256
+
+from mcp_gateway.text.normalization import to_look_alikes
+
+SEPARATOR = "__"
+MAX_NAME = 64
+HASH_LENGTH = 6
+
+OWN_TOOLS = frozenset({"tool_search", "discover_tools", "call_remote_tool"})
+"""What the gateway's own tools are called."""
+
+OWN_URIS = "gateway://results/"
+"""What the URIs of the gateway's own resources begin with."""
+
+_SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
+_ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
+_NEAR = 60.0
+_FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_A_WORD = re.compile(r"[^a-z0-9_]")
+_UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
+
+
+def full_name(namespace: str | None, tool: str) -> str:
+    """Join a namespace and a tool's name: `server__tool`.
+
+    The namespace is the server's name unless the entry has another.
+
+    Without a namespace the tool's name stays as it is.
+
+    A name that many clients refuse, of more than 64 characters or with other ones than
+    letters, digits, `_`, `-` and `.`, gets a short form that ends with a hash of the whole.
+    It depends on nothing but the two names, so it is the same after every start.
+    """
+    if namespace is None:
+        return tool
+    whole = f"{namespace}{SEPARATOR}{tool}"
+    if _ACCEPTED.fullmatch(whole):
+        return whole
+    plain = _FOREIGN.sub("_", whole)[: MAX_NAME - HASH_LENGTH - 1]
+    return f"{plain}_{sha256(whole.encode()).hexdigest()[:HASH_LENGTH]}"
+
+
+def name_prefix(namespace: str) -> str:
+    """Return the common prefix of names in a namespace.
+
+    Short forms have it, too.
+    """
+    return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
+
+
+def folded_name(name: str) -> str:
+    """Return what is left of a name that is read carelessly.
+
+    Two names that only differ in case, width, accents, invisible characters, punctuation or letters of
+    other scripts that look the same have the same: some clients cannot tell them apart, and people and
+    models even less.
+    """
+    if not name.isascii():
+        # Before and after the case is folded: some letters look Latin in one case only.
+        parts = unicodedata.normalize("NFKD", to_look_alikes(name).casefold())
+        name = to_look_alikes("".join(part for part in parts if unicodedata.category(part) not in _UNSEEN))
+    return _NOT_A_WORD.sub("_", name.strip().lower())
+
+
+def split_name(name: str) -> tuple[str, str] | None:
+    """Split a full name at its first separator, or return None.
+
+    Server names hold no separator, tool names may. None if the name has none.
+    """
+    server, found, tool = name.partition(SEPARATOR)
+    return (server, tool) if server and found and tool else None
+
+
+def is_server_name(name: str) -> bool:
+    """Whether `name` is valid for a server.
+
+    Valid are letters, digits, `.`, `-` and single `_`, so that `server__tool` splits in one way only.
+    """
+    return _SERVER_NAME.fullmatch(name) is not None
+
+
+def tamed(name: str) -> str:
+    """Turn a foreign name into a valid server name.
+
+    It comes from another program's configuration: `My Server!` becomes `My-Server`.
+    """
+    plain = _FOREIGN.sub("-", name)
+    return re.sub(r"_{2,}", "_", plain).strip("-_.") or "server"
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """Return up to `count` of the `known` names nearest to `name`.
+
+    The nearest is first.
+    """
+    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalogue
+
+    found = process.extract(
+        name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_NEAR
+    )
+    return [candidate for candidate, *_ in found]

@@ -1,0 +1,1 @@
+"""Process concerns: logging, signals, memory, imports."""

@@ -1,0 +1,101 @@
+"""Logging configuration: one line per event on standard error.
+
+The lines are JSON or formatted for people; standard output is never written to.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from mcp_gateway.config.environment import Environment
+from mcp_gateway.text.characters import escape_line, escape_lines
+from mcp_gateway.text.redaction import masked
+
+_OURS = "mcp_gateway"
+_TEXTS = frozenset({"exception", "stack"})
+
+
+def configure_logging(environment: Environment) -> None:
+    """Configure structlog and standard logging to write to standard error.
+
+    Events of both have the same form.
+
+    The gateway and its plugins log from the level that is set; other libraries from
+    WARNING, and without tracebacks: they would print requests, and so secrets.
+    """
+    level = logging.getLevelNamesMapping()[environment.log_level.upper()]
+    as_json = environment.log_format == "json" or (environment.log_format == "auto" and not sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    for_people = [_escape_event, structlog.dev.ConsoleRenderer(pad_event_to=0)]
+    renderers: list[Any] = [structlog.processors.JSONRenderer()] if as_json else for_people
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _masked],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+    for name in (_OURS, *_plugin_loggers()):
+        logging.getLogger(name).setLevel(level)
+
+
+def _plugin_loggers() -> list[str]:
+    """Return the top-level logger names of the loaded plugin modules."""
+    return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
+
+
+def _escape_event(_logger: Any, _method: str, event: Any) -> Any:
+    """Write out what a terminal would obey: the renderer for people lets texts pass as they are."""
+    return {escape_line(str(key)): _escape_value(key, value) for key, value in event.items()}
+
+
+def _escape_value(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return escape_lines(value) if key in _TEXTS else escape_line(value)
+    return value if isinstance(value, bool | int | float | None) else _Written(escape_line(repr(value)))
+
+
+class _Written:
+    """A value whose `repr` is given."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        """Return the text."""
+        return self._text
+
+
+def _masked(_logger: Any, _method: str, line: Any) -> Any:
+    """Mask anything that looks like credentials in a log line.
+
+    The whole line is masked, since it may hold text of plugins, servers and libraries.
+    """
+    return masked(line) if isinstance(line, str) else line
+
+
+def _without_traceback(_logger: Any, _method: str, event: Any) -> Any:
+    event.pop("exc_info", None)
+    return event

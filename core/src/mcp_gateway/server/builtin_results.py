@@ -1,0 +1,88 @@
+"""Answers of the gateway's own tools, as results of `tools/call`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.catalog.snapshot import Definition, Offer
+from mcp_gateway.plugin import GatewayError, Hit, Query
+from mcp_gateway.protocol.encoded_json import read
+from mcp_gateway.search.indexes import Found
+from mcp_gateway.sessions.admission import Overloaded
+
+OVERLOADED = -31029
+"""The JSON-RPC error code of an overload, outside the range that JSON-RPC reserves."""
+
+Json = dict[str, Any]
+
+
+def search_answer(query: Query, found: Found, notes: Sequence[str]) -> Json:
+    """Answer `tool_search`."""
+    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalogue.find(hit.id))]
+    answer = {
+        "success": True,
+        "tool_references": [{"type": "tool_reference", "tool_name": hit.id} for hit, _ in known],
+        "tools": [
+            {**_described(hit.id, definition), **(_explained(hit) if query.explain else {})}
+            for hit, definition in known
+        ],
+        "total_matches": found.hits.total,
+        "query": query.text,
+        "search_type": found.ranker,
+        "hints": list(found.hits.hints),
+        "servers": list(notes),
+    }
+    return _result(answer if found.hits.label is None else {**answer, "label": found.hits.label})
+
+
+def _explained(hit: Hit) -> Json:
+    """Say why a tool was found."""
+    matches = [
+        {"term": match.term, "fields": list(match.fields), "score": round(match.score, 3)} for match in hit.matches
+    ]
+    return {"score": round(hit.score, 3), "matches": matches}
+
+
+def discover_answer(tools: Offer) -> Json:
+    """Answer `discover_tools`."""
+    described = [_described(name, tools.by_name[own]) for name, own in tools.own_names.items()]
+    return _result(
+        {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
+    )
+
+
+def failure(error: GatewayError, code: str | None = None) -> Json:
+    """Return an error result that a model can act on."""
+    return {
+        **_result({"success": False, "error_code": code or error.code, "error": str(error)}),
+        "isError": True,
+    }
+
+
+def overloaded(error: Overloaded) -> MCPError:
+    """Return the JSON-RPC error of an overload.
+
+    The client may send the same request again.
+    """
+    data = {"error_code": error.code, "retryable": True, "retryAfter": error.retry_after}
+    return MCPError(OVERLOADED, str(error), data)
+
+
+def _described(name: str, definition: Definition) -> Json:
+    definition = read(definition)
+    schema = definition.get("inputSchema")
+    description = definition.get("description")
+    return {
+        "type": "tool_reference",
+        "tool_name": name,
+        "description": description if isinstance(description, str) else "",
+        "input_schema": schema if isinstance(schema, dict | bool) else {"type": "object"},
+    }
+
+
+def _result(value: Mapping[str, Any]) -> Json:
+    return {"content": [{"type": "text", "text": json.dumps(value, ensure_ascii=False)}], "structuredContent": value}

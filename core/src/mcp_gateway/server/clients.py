@@ -1,0 +1,227 @@
+"""Callers of requests, and connected clients that get notifications."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+import mcp_types as types
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
+from mcp.server.session import ServerSession
+from mcp.shared.dispatcher import DispatchContext
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_gateway.plugin import Caller, Principal
+from mcp_gateway.protocol.client_channel import ALONE, LEVELS, Interaction, Json, is_severe
+from mcp_gateway.server.early_handshake import PIPE, Guest
+
+Context = ServerRequestContext[Any, Any]
+
+_NAME, _CAPABILITIES, _LEVEL = "mcp_gateway.client", "mcp_gateway.capabilities", "mcp_gateway.level"
+
+
+def caller_of(context: Context) -> Caller:
+    """Return who sent this request.
+
+    A client is a connection in the handshake era. In the modern era, which has no
+    connections, it is whoever proved to be the same principal, or has the same `Authorization`,
+    or the other end of the pipe.
+    """
+    headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
+    principal = _principal(context)
+    client = _client(context, headers, principal)
+    return Caller(headers=headers, client=client, capabilities=_capabilities(context), principal=principal)
+
+
+def interaction_of(context: Context) -> Interaction:
+    """Return the client channel of a request."""
+    meta = (context.params or {}).get("_meta") or {}
+    token, modern = meta.get("progressToken"), is_modern(context)
+    state = _connection(context.session).state
+    channel = _beside(context)
+
+    async def notify(method: str, params: Json) -> None:
+        level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL, LEVELS[0])
+        match method:
+            case "notifications/progress" if token is not None:
+                await channel.notify(method, {**params, "progressToken": token})
+            case "notifications/message" if level in LEVELS and is_severe(params, level):
+                await channel.notify(method, params)
+            case "notifications/progress" | "notifications/message":
+                pass
+            case _ if not modern:
+                await channel.notify(method, params)
+
+    async def ask(method: str, params: Json) -> Json:
+        return await channel.send_raw_request(method, params)
+
+    level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL)
+    return Interaction(notify, None if modern else ask, token is not None, level if level in LEVELS else None)
+
+
+async def send_beside(context: Context, method: str, params: Json) -> None:
+    """Send a notification beside a request that is under way."""
+    await _beside(context).notify(method, params)
+
+
+def with_override(caller: Caller, override: str | None) -> Caller:
+    """Return the same caller with an `auth_header` of the call's own."""
+    return replace(caller, override=override)
+
+
+def is_modern(context: Context) -> bool:
+    """Whether the client speaks the modern era on this request."""
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
+    """Return the name of a modern client.
+
+    Without headers it is the client on the stdio pipe.
+    """
+    if headers is None:
+        return PIPE
+    return _hashed(principal or headers.get("authorization", ""))
+
+
+def _client(context: Context, headers: dict[str, str], principal: Principal | None) -> str:
+    if not is_modern(context):
+        return str(_connection(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
+    return modern_name(None if context.request is None else headers, principal)
+
+
+def _principal(context: Context) -> Principal | None:
+    """Return the principal of an authenticated request, if any.
+
+    It is made from the SDK's `AuthenticatedUser` in the request's scope.
+    """
+    user = getattr(context.request, "scope", {}).get("user")
+    token = getattr(user, "access_token", None)
+    if token is None or not token.subject:
+        return None
+    return Principal(str((token.claims or {}).get("iss", "")), str(token.subject))
+
+
+@lru_cache(maxsize=1024)
+def _hashed(identity: str | Principal) -> str:
+    return sha256(repr(tuple(identity) if isinstance(identity, Principal) else identity).encode()).hexdigest()
+
+
+def _capabilities(context: Context) -> Json:
+    if is_modern(context):
+        declared = (context.params or {}).get("_meta", {}).get(types.CLIENT_CAPABILITIES_META_KEY)
+    else:
+        declared = _connection(context.session).state.get(_CAPABILITIES)
+    return declared if isinstance(declared, dict) else {}
+
+
+def _connection(session: ServerSession) -> Connection:
+    return session._connection  # noqa: SLF001  # the SDK's only way to a connection's state and end
+
+
+def _beside(context: Context) -> DispatchContext[Any]:
+    return context.session._request_outbound  # noqa: SLF001  # the only way onto the stream of this very request
+
+
+@dataclass(frozen=True, slots=True)
+class DirectClient:
+    """The sender of a raw call: opaque name and declared capabilities."""
+
+    name: str
+    capabilities: Json
+    principal: Principal | None = None
+
+    def caller(self, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
+        """Return it as the caller of a request with these headers."""
+        return Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
+
+
+@dataclass(slots=True)
+class Clients:
+    """The connected clients.
+
+    `on_gone` is called with the name of each handshake-era client that leaves.
+    """
+
+    on_gone: Callable[[str], None]
+    _connections: dict[str, Connection] = field(default_factory=dict)
+    _sessions: dict[str | None, DirectClient] = field(default_factory=dict)
+    _piped: bool = False
+
+    def greeted(self, context: Context, guest: Guest | None = None) -> None:
+        """Handle `initialize`: register the client and its capabilities.
+
+        The client may have been answered before as `guest`.
+        """
+        connection = _connection(context.session)
+        if guest is not None:
+            connection.state[_NAME] = guest.name
+        connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
+        client, principal = _client(context, {}, None), _principal(context)
+        if client not in self._connections:
+            self._connections[client] = connection
+            connection.exit_stack.callback(self._left, client)
+            self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
+
+    def spoke(self, context: Context) -> None:
+        """Record a modern client on the stdio pipe.
+
+        Such a client has no handshake.
+        """
+        self._piped = self._piped or (context.request is None and is_modern(context))
+
+    def want_messages(self, context: Context, level: str) -> None:
+        """Set the log level of a handshake-era client."""
+        _connection(context.session).state[_LEVEL] = level
+
+    def wants_messages(self, client: str) -> bool:
+        """Whether a handshake-era client has said how severe messages must be."""
+        return client in self._connections and _LEVEL in self._connections[client].state
+
+    def way_to(self, client: str) -> Interaction | None:
+        """Return the way to a connected client beside its requests."""
+        connection = self._connections.get(client)
+        if connection is None:
+            return ALONE if self._piped and client == PIPE else None
+
+        async def notify(method: str, params: Json) -> None:
+            if method != "notifications/message" or is_severe(params, connection.state.get(_LEVEL, LEVELS[0])):
+                await connection.notify(method, params)
+
+        async def ask(method: str, params: Json) -> Json:
+            await connection.initialized.wait()
+            return await connection.send_raw_request(method, params)
+
+        return Interaction(notify, ask)
+
+    def direct(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
+        """Return the handshake-era client of a raw request.
+
+        It is found by the headers; without any it is the client on the stdio pipe.
+        """
+        session = None if headers is None else headers.get("mcp-session-id", "")
+        client = self._sessions.get(session)
+        if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
+            return None
+        version = self._connections[client.name].protocol_version
+        return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
+
+    async def tell(self, method: str, clients: frozenset[str] | None = None) -> None:
+        """Send a notification to initialized handshake-era clients.
+
+        All of them, or those in `clients`.
+        """
+        for name, connection in list(self._connections.items()):
+            if connection.initialized.is_set() and (clients is None or name in clients):
+                await connection.notify(method, None)
+
+    def _left(self, client: str) -> None:
+        connection = self._connections.pop(client, None)
+        if connection is not None:
+            self._sessions.pop(connection.session_id, None)
+        self.on_gone(client)

@@ -1,0 +1,118 @@
+"""Early handshake, answered before the SDK is loaded.
+
+Only ordinary first messages are answered early.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp_types.version import (
+    HANDSHAKE_PROTOCOL_VERSIONS,
+    LATEST_HANDSHAKE_VERSION,
+    LATEST_MODERN_VERSION,
+    MODERN_PROTOCOL_VERSIONS,
+)
+
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.plugin import Caller
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.eras import as_result
+from mcp_gateway.server.server_info import described, instructions_of, server_info
+
+PIPE = "pipe"
+"""The name of a modern client at the other end of the pipe."""
+
+_LONGEST = 64_000
+
+_CAPABILITIES: Json = {
+    "completions": {},
+    "logging": {},
+    "prompts": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "tools": {"listChanged": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A client's first message: `initialize` or `server/discover`.
+
+    The latter is that of the modern era.
+    """
+
+    id: object
+    version: str
+    capabilities: Mapping[str, Any]
+    modern: bool
+
+
+class Guest:
+    """A stdio client that was answered early.
+
+    Its handshake was answered before the MCP server was loaded; `arrived` is set once the server knows it.
+    """
+
+    def __init__(self, greeting: Greeting) -> None:
+        """Give it a name, if it is of the handshake era."""
+        self.modern = greeting.modern
+        self.name = PIPE if greeting.modern else uuid.uuid4().hex
+        self.caller = Caller(client=self.name, capabilities=greeting.capabilities)
+        self.arrived = anyio.Event()
+
+
+def read_greeting(message: bytes) -> Greeting | None:
+    """Parse a client's first message; None if not a valid handshake."""
+    if len(message) > _LONGEST:
+        return None
+    try:
+        said = types.jsonrpc_message_adapter.validate_json(message)
+        if not isinstance(said, types.JSONRPCRequest):
+            return None
+        match said.method:
+            case "initialize":
+                return _handshake(said.id, said.params or {})
+            case "server/discover":
+                return _modern(said.id, said.params or {})
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def answered(greeting: Greeting, gateway: Gateway) -> bytes:
+    """Write what the gateway's server would answer."""
+    hello: Json = {"capabilities": _CAPABILITIES, "instructions": instructions_of(gateway)}
+    info = server_info(gateway)
+    if greeting.modern:
+        hello |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
+        result = as_result(described(gateway.routing, hello, modern=True), modern=True, server_info=info)
+    else:
+        known = greeting.version in HANDSHAKE_PROTOCOL_VERSIONS
+        hello |= {
+            "protocolVersion": greeting.version if known else LATEST_HANDSHAKE_VERSION,
+            "serverInfo": info,
+        }
+        result = described(gateway.routing, hello, modern=False)
+    answer = {"jsonrpc": "2.0", "id": greeting.id, "result": result}
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _handshake(request_id: object, params: Mapping[str, Any]) -> Greeting:
+    read = types.InitializeRequestParams.model_validate(params, by_name=False)
+    return Greeting(request_id, read.protocol_version, params["capabilities"], modern=False)
+
+
+def _modern(request_id: object, params: Mapping[str, Any]) -> Greeting | None:
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or meta.get(types.PROTOCOL_VERSION_META_KEY) != LATEST_MODERN_VERSION:
+        return None
+    capabilities: Any = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
+    types.ClientCapabilities.model_validate(capabilities, by_name=False)
+    types.Implementation.model_validate(meta.get(types.CLIENT_INFO_META_KEY), by_name=False)
+    return Greeting(request_id, LATEST_MODERN_VERSION, capabilities, modern=True)

@@ -1,0 +1,1 @@
+"""`tools/call` and `tools/list` answered as bytes, past the SDK."""

@@ -1,0 +1,172 @@
+"""Codec of raw calls: routing and encoding without parsing payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from msgspec import UNSET, Raw
+
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.gateway.era_bridge import as_questions
+from mcp_gateway.plugin import Caller, DirectAnswer
+from mcp_gateway.protocol.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
+from mcp_gateway.protocol.implementation import IMPLEMENTATION
+from mcp_gateway.protocol.raw_json import Call, Fields, List, as_answer, members, written
+from mcp_gateway.server.fast_path.envelope import MODERN
+from mcp_gateway.sessions.retry import Repetition
+
+COMPLETE = b'"complete"'
+
+_OUR_ENVELOPE: Mapping[str, bytes] = {
+    types.PROTOCOL_VERSION_META_KEY: MODERN,
+    types.CLIENT_INFO_META_KEY: json.dumps(IMPLEMENTATION).encode(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The route of a tool: server, encoded tool name and headers.
+
+    The name is that at the server, as JSON.
+
+    `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again though
+    nobody knows whether it was carried out.
+    """
+
+    spec: ServerSpec
+    name: bytes
+    headers: Mapping[str, str]
+    own: str | None = None
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A plain call: what came, who sent it, where it leads and with which arguments, and when it began."""
+
+    call: Call
+    caller: Caller
+    route: Route
+    arguments: Raw
+    modern: bool
+    began: float = field(default_factory=monotonic)
+
+    @property
+    def head(self) -> bytes:
+        """The beginning of its JSON-RPC response."""
+        return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
+
+
+def params_of(plain: Plain, *, modern: bool) -> bytes:
+    """Write the params of a call for its server."""
+    sent = plain.call.params.meta
+    meta: dict[str, Raw | bytes] = {name: value for name, value in sent.items() if name not in OF_ONE_CONNECTION}
+    if modern:
+        declared = sent.get(types.CLIENT_CAPABILITIES_META_KEY, b"{}")
+        meta |= {**_OUR_ENVELOPE, types.CLIENT_CAPABILITIES_META_KEY: declared}
+    enveloped = [b',"_meta":', *written(meta)] if meta else []
+    return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
+
+
+def parsed_params(plain: Plain) -> dict[str, Any]:
+    """Read the params of a call as they came.
+
+    Raises:
+        ValueError: they hold a number with thousands of digits.
+        RecursionError: they are nested too deeply.
+
+    """
+    sent = plain.call.params
+    params: dict[str, Any] = {"name": sent.name}
+    if sent.arguments is not UNSET:
+        params["arguments"] = json.loads(bytes(sent.arguments))
+    if sent.meta:
+        params["_meta"] = {name: json.loads(bytes(value)) for name, value in sent.meta.items()}
+    return params
+
+
+def parsed_result(response: bytes) -> dict[str, Any]:
+    """Read the result of a response."""
+    fields, _ = as_answer(response)
+    return {name: json.loads(bytes(value)) for name, value in (fields or {}).items()}
+
+
+def repetition_of(plain: Plain) -> Repetition:
+    """Return what knows how often a call was sent."""
+    return Repetition(plain.route.spec, plain.route.repeatable, plain.began)
+
+
+def _meta_of(fields: Fields) -> Fields:
+    raw = fields.get("_meta")
+    if raw is None or bytes(raw)[:1] != b"{":
+        return {}
+    return {name: value for name, value in members(raw).items() if name not in OF_ONE_CONNECTION}
+
+
+def modern_result(fields: Fields, server_info: bytes) -> Mapping[str, Raw | bytes]:
+    """Put the modern era's envelope on a result; `server_info` is JSON."""
+    meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: server_info}
+    complete = {} if "resultType" in fields else {"resultType": COMPLETE}
+    return {**complete, **fields, "_meta": b"".join(written(meta))}
+
+
+def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
+    """Take the modern era's envelope off a result."""
+    plain: dict[str, Raw | bytes] = {name: value for name, value in fields.items() if name not in ENVELOPE}
+    if "_meta" in plain:
+        meta, whole = _meta_of(fields), members(fields["_meta"]) if bytes(fields["_meta"])[:1] == b"{" else {}
+        if meta:
+            plain["_meta"] = b"".join(written(meta))
+        elif whole:
+            del plain["_meta"]
+    return plain
+
+
+def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
+    """Return a server's error in the era of the client."""
+    try:
+        said = json.loads(error or b"null")
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict) or not isinstance(said.get("code"), int):
+        return MCPError(types.INTERNAL_ERROR, f"server {server!r} sent an error that cannot be read")
+    found = MCPError(said["code"], str(said.get("message", "")), said.get("data"))
+    if modern and found.code == types.URL_ELICITATION_REQUIRED:
+        try:
+            as_questions(found, {})
+        except MCPError as other:
+            found = other
+    return as_error(found, modern=modern)
+
+
+def refused(plain: Plain, error: MCPError) -> DirectAnswer:
+    """Answer with an error."""
+    body = {"code": error.code, "message": error.error.message}
+    if error.error.data is not None:
+        body["data"] = error.error.data
+    return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
+
+
+def failed(plain: Plain) -> DirectAnswer:
+    """Answer a call at which the gateway itself failed."""
+    return refused(plain, MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why"))
+
+
+async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
+    """Encode a list result from encoded members.
+
+    It gets the modern envelope if `server_info` is given.
+
+    Clients of the handshake era get it as an event, as on the other lane.
+    """
+    head = (b'{"jsonrpc":"2.0","id":', bytes(asked.id), b',"result":{')
+    if server_info is None:
+        return DirectAnswer(b"".join((*head, *members, b"}}")), streamed=True)
+    envelope = (b',"resultType":', COMPLETE, b',"_meta":{"%b":' % types.SERVER_INFO_META_KEY.encode(), server_info)
+    return DirectAnswer(b"".join((*head, *members, *envelope, b"}}}")))

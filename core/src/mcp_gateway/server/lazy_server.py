@@ -1,0 +1,127 @@
+"""Lazy MCP server that answers the first handshake before loading.
+
+Everything else waits until the MCP SDK is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import mcp_types as types
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.protocol.client_channel import ALONE, Interaction, Json
+from mcp_gateway.server.early_handshake import Guest, answered, read_greeting
+from mcp_gateway.server.result_limits import Results
+
+if TYPE_CHECKING:
+    from mcp_gateway.server.server import GatewayServer
+
+_PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowlevel.server", "mcp_gateway.server.server")
+"""What takes long to load, in parts between which others have their turn."""
+
+_IDLE_TURNS, _IDLE_SECONDS = 20, 0.0005
+"""How many turns of the event loop in a row, each how short, are a sign that there is nothing to do."""
+
+_PATIENCE = 0.25
+"""How long to give way, in seconds."""
+
+
+@dataclass(slots=True)
+class Reception:
+    """Lazy server that implements `LazyServer` of the plugin API.
+
+    `loading` is entered while it is loaded.
+    """
+
+    gateway: Gateway
+    tasks: TaskGroup
+    results: Results
+    direct: bool = True
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext
+    opened: GatewayServer | None = None
+    _guest: Guest | None = None
+    _turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+    def __post_init__(self) -> None:
+        """Be asked for the ways to clients."""
+        self.gateway.pool.way_to = self._way_to
+
+    def greet(self, message: bytes) -> bytes | None:
+        """Return the response to an ordinary first handshake, or None.
+
+        Only for the single client of its transport.
+        """
+        if self.opened is not None or self._guest is not None or self.gateway.routing.transparent is not None:
+            return None
+        greeting = read_greeting(message)
+        if greeting is None:
+            return None
+        self._guest = Guest(greeting)
+        self.gateway.discovery.greeted(self._guest.caller)
+        return answered(greeting, self.gateway)
+
+    async def server(self) -> GatewayServer:
+        """Return the gateway's server; the first time, load what it needs."""
+        async with self._turn:
+            if self.opened is None:
+                with self.loading():
+                    deadline = anyio.current_time() + _PATIENCE
+                    for part in _PARTS:
+                        await _give_way(deadline)
+                        import_module(part)
+                    self.opened = self._open()
+        return self.opened
+
+    def _open(self) -> GatewayServer:
+        from mcp_gateway.server.server import GatewayServer  # it takes the whole SDK
+
+        return GatewayServer(self.gateway, self.tasks, self.results, direct=self.direct, guest=self._guest)
+
+    def _way_to(self, client: str) -> Interaction | None:
+        guest = self._guest
+        if guest is None or guest.arrived.is_set() or guest.name != client:
+            return None if self.opened is None else self.opened.way_to(client)
+        return ALONE if guest.modern else self._way_to_guest(guest)
+
+    def _way_to_guest(self, guest: Guest) -> Interaction:
+        """Return a channel that waits for an early client's registration.
+
+        The client's handshake has been answered, but the MCP server does not know it yet.
+        """
+
+        async def way() -> Interaction:
+            await guest.arrived.wait()
+            return self._way_to(guest.name) or ALONE
+
+        async def notify(method: str, params: Json) -> None:
+            await (await way()).notify(method, params)
+
+        async def ask(method: str, params: Json) -> Json:
+            arrived = await way()
+            if arrived.ask is None:
+                raise MCPError(types.INVALID_REQUEST, "the client has left")
+            return await arrived.ask(method, params)
+
+        return Interaction(notify, ask)
+
+
+async def _give_way(deadline: float) -> None:
+    """Yield to other tasks while the event loop is busy.
+
+    Servers are being started at that time.
+    """
+    now, idle = anyio.current_time(), 0
+    while idle < _IDLE_TURNS and now < deadline:
+        before = now
+        await anyio.lowlevel.checkpoint()
+        now = anyio.current_time()
+        idle = idle + 1 if now - before < _IDLE_SECONDS else 0

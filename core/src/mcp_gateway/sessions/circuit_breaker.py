@@ -1,0 +1,147 @@
+"""Circuit breaker: requests to a failing server fail fast.
+
+It opens after several failures in a row; the error says since when the server is down and why.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from mcp_gateway.catalog.server_health import ServerState, State, States, clock
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import GatewayError, ServerUnavailable
+
+MAX_FAILURES = 3
+"""How many failures in a row cut a server off."""
+
+SPACING_SECONDS = 0.5
+"""How long after a failure a server that is cut off may be tried at somebody's request."""
+
+
+class CutOff(ServerUnavailable):
+    """An open circuit: the server was not tried.
+
+    It has failed several times in a row.
+    """
+
+
+def _ignored(_: Breaker) -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class Breaker:
+    """Circuit breaker of one server; one answer resets its failures.
+
+    Counted are failures to reach the server and failures to answer.
+
+    `on_trouble` is called at the first failure, `on_open` when the server is cut off. `next_try` is when it
+    is tried again, on the event loop's clock. A `retired` one is for a server that is configured no more.
+    """
+
+    spec: ServerSpec = field(repr=False)
+    states: States = field(default_factory=States, repr=False)
+    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    is_open: bool = False
+    retired: bool = False
+    failures: int = 0
+    next_try: float = -math.inf
+    answered_at: float = -math.inf
+    answers: anyio.Event = field(default_factory=anyio.Event)
+    _reason: str = ""
+    _since: float = 0.0
+    _failed: float = -math.inf
+
+    @property
+    def server(self) -> str:
+        """The server's name."""
+        return self.spec.name
+
+    def check(self, *, trial: bool = False) -> None:
+        """Raise `CircuitOpen` if the circuit is open.
+
+        A `trial` may pass, but not immediately after the last failure.
+
+        Raises:
+            CutOff: it is cut off.
+
+        """
+        if self.is_open and not (trial and anyio.current_time() >= self._failed + SPACING_SECONDS):
+            raise CutOff(self._in_words())
+
+    def failed(self, error: GatewayError) -> None:
+        """Record that the server was unreachable or ended by itself."""
+        if self.retired:
+            return
+        self.failures += 1
+        self._reason, self._failed = str(error), anyio.current_time()
+        lasting = isinstance(error, ServerUnavailable) and error.lasting
+        opens = not self.is_open and (lasting or self.failures >= MAX_FAILURES)
+        if opens:
+            self.is_open, self._since = True, time.time()
+        self.states.trouble(self.server, self._reason, cut_off=self.is_open)
+        if self.failures == 1:
+            self.answers = anyio.Event()
+            self.on_trouble(self)
+        if opens:
+            self.on_open(self)
+
+    def unanswered(self, error: GatewayError) -> None:
+        """Record an unanswered request, if it is the first failure.
+
+        Further ones count only when a health probe records them.
+
+        One slow tool that is called often does not cut off all the others.
+        """
+        if not self.failures:
+            self.failed(error)
+
+    def answered(self) -> None:
+        """Take note that the server answers."""
+        if self.failures:
+            self.failures, self.is_open, self.answered_at = 0, False, anyio.current_time()
+            self.states.well(self.server)
+            self.answers.set()
+
+    def _in_words(self) -> str:
+        seconds = self.next_try - anyio.current_time()
+        again = f"in {math.ceil(seconds)} s" if seconds > 0 else "right now"
+        reason = ServerState(State.DOWN, self._reason).brief(self.server)
+        return (
+            f"server {self.server!r} is down since {clock(self._since)}: {reason}; "
+            f"it is tried again by itself {again}; discover_tools tries it at once"
+        )
+
+
+@dataclass(slots=True)
+class Breakers:
+    """Circuit breakers of all servers.
+
+    Only servers that `is_current` confirms get one; `on_trouble` and `on_open` are passed to each.
+    """
+
+    states: States = field(default_factory=States, repr=False)
+    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    is_current: Callable[[ServerSpec], bool] = field(default=lambda _: True, repr=False)
+    _made: dict[ServerSpec, Breaker] = field(default_factory=dict, repr=False)
+
+    def of(self, spec: ServerSpec) -> Breaker:
+        """Return a server's circuit breaker; retired if no longer configured."""
+        if (breaker := self._made.get(spec)) is not None:
+            return breaker
+        if not self.is_current(spec):
+            return Breaker(spec, retired=True)
+        self._made[spec] = breaker = Breaker(spec, self.states, self.on_trouble, self.on_open)
+        return breaker
+
+    def retire(self, spec: ServerSpec) -> None:
+        """Take note that a server is configured no more, or otherwise."""
+        if (breaker := self._made.pop(spec, None)) is not None:
+            breaker.retired = True

@@ -1,0 +1,175 @@
+"""Credentials of requests, and the session keys made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import TypeVar
+
+import structlog
+
+from mcp_gateway.client.errors import NoLongerConfigured, Refused
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import (
+    ANONYMOUS,
+    AuthError,
+    AuthStrategy,
+    Caller,
+    ClientTransport,
+    Credentials,
+    GatewayError,
+    LoginNeeded,
+    RenewableAuth,
+    ServerUnavailable,
+)
+from mcp_gateway.protocol.client_channel import frozen
+from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.sessions.session_key import Borrower
+
+ResultT = TypeVar("ResultT")
+
+log = structlog.get_logger(__name__)
+
+_NONE = Credentials()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Finds credentials. `strategies` holds the servers that have one."""
+
+    strategies: Mapping[str, AuthStrategy]
+    client_transports: Mapping[str, ClientTransport]
+
+    async def borrower(self, spec: ServerSpec, caller: Caller) -> Borrower:
+        """Return the session key of a request.
+
+        It says for which server, credentials and client a session is opened or reused.
+
+        Raises:
+            AuthError: the server wants credentials that the caller did not bring, or
+                the caller brought some that cannot be used.
+            LoginNeeded: a person has to log in first.
+            ServerUnavailable: its auth plugin could not get them.
+
+        """
+        known = self.borrower_now(spec, caller)
+        if known is not None:
+            return known
+        client = caller.client if spec.stateful else None
+        credentials = await self._credentials(spec, caller)
+        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+
+    def borrower_now(self, spec: ServerSpec, caller: Caller) -> Borrower | None:
+        """Return the session key without awaiting, or None.
+
+        None means that the server has an auth strategy, which has to be awaited.
+        """
+        if (transport := self.client_transports.get(spec.name)) is None:
+            raise NoLongerConfigured(spec.name)
+        if not transport.carries_credentials:
+            self._refuse_override(spec, caller, "its transport carries no headers; leave auth_header out")
+            credentials = _NONE
+        else:
+            if not spec.overridable:
+                self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
+            if spec.name in self.strategies:
+                return None
+            credentials = Credentials.of({"Authorization": caller.override}) if caller.override else _NONE
+        client = caller.client if spec.stateful else None
+        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+
+    async def own(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
+        """Return the caller's credentials unless equal to the anonymous ones.
+
+        None if the caller has the same credentials as every other caller, or none at all.
+
+        What a server offers for the caller's own is nobody else's business.
+        """
+        strategy = self.strategies.get(spec.name)
+        if caller.override is None and (strategy is None or getattr(strategy, "shared", False) is True):
+            return None
+        if caller.override is None and not caller.headers and caller.principal is None:
+            return None  # a caller over a pipe has nothing of their own
+        try:
+            theirs = (await self.borrower(spec, caller)).credentials
+        except GatewayError:
+            return None
+        try:
+            everybodys = (await self.borrower(spec, ANONYMOUS)).credentials
+        except GatewayError:
+            return theirs
+        return None if theirs == everybodys else theirs
+
+    async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
+        strategy = self.strategies[spec.name]
+        if spec.auth_optional and caller.principal is not None:
+            # The token is for the gateway: only a server's own auth_type sends it on.
+            caller = replace(caller, headers={})
+        try:
+            return await strategy.credentials(caller)
+        except LoginNeeded as error:
+            raise LoginNeeded(error.url, f"server {spec.name!r}: {error}") from None
+        except AuthError as error:
+            if spec.auth_optional:
+                return Credentials()
+            raise AuthError(f"server {spec.name!r}: {error}") from None
+        except ServerUnavailable as error:
+            raise ServerUnavailable(f"server {spec.name!r}: {error}", lasting=error.lasting) from None
+        except Exception as error:
+            log.exception("an auth plugin failed", server=spec.name)
+            reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
+            raise ServerUnavailable(f"server {spec.name!r}: {reason}", lasting=True) from None
+
+    async def attempt(
+        self,
+        spec: ServerSpec,
+        caller: Caller,
+        use: Callable[[Borrower], Awaitable[ResultT]],
+        repetition: Repetition | None = None,
+    ) -> ResultT:
+        """Call `use` with a session key, refreshing rejected credentials once.
+
+        On HTTP 401 the auth strategy is asked to refresh the credentials, and `use` is called once more with
+        the new session key.
+
+        `repetition` knows whether that was done before.
+        """
+        borrower = await self.borrower(spec, caller)
+        try:
+            return await use(borrower)
+        except Refused as error:
+            strategy = self.strategies.get(spec.name)
+            if (
+                error.status != HTTPStatus.UNAUTHORIZED
+                or caller.override is not None
+                or not isinstance(strategy, RenewableAuth)
+                or not (repetition is None or repetition.may_renew())
+            ):
+                raise
+            if not await self._renewed(spec, strategy, borrower.credentials):
+                await self.borrower(spec, caller)  # which may say more: that a person has to log in
+                raise
+        return await use(await self.borrower(spec, caller))
+
+    async def _renewed(self, spec: ServerSpec, strategy: RenewableAuth, refused: Credentials) -> bool:
+        """Refresh rejected credentials; return whether there are new ones.
+
+        An error of the strategy is logged and counts as no.
+        """
+        try:
+            return await strategy.refused(refused)
+        except GatewayError as error:
+            log.info("credentials cannot be replaced", server=spec.name, reason=str(error))
+        except Exception:
+            log.exception("an auth plugin failed", server=spec.name)
+        return False
+
+    def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
+        if caller.override is not None:
+            raise AuthError(f"server {spec.name!r}: {reason}")
+
+
+def everybody(caller: Caller) -> Caller:
+    """Return the caller stripped of headers, `auth_header` and principal."""
+    return replace(caller, headers={}, override=None, principal=None)

@@ -1,0 +1,78 @@
+"""Retry policy that never executes a request twice."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import anyio
+
+from mcp_gateway.client.errors import AskedToWait, SessionLost
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.plugin import ConnectionDropped, GatewayError, NotSent
+from mcp_gateway.protocol.client_channel import Json
+
+FIRST_PAUSE = 0.25
+
+
+def jittered(attempt: int, first: float = FIRST_PAUSE) -> float:
+    """Return the back-off delay of an attempt, exponential with jitter."""
+    return float(first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
+
+
+@dataclass(slots=True)
+class Repetition:
+    """How often one request has been sent, and why. `result` is what came of it if that is only to be followed up.
+
+    This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
+    """
+
+    spec: ServerSpec
+    repeatable: bool
+    began: float = field(default_factory=anyio.current_time)
+    result: Json | None = None
+    _unsent: int = 0
+    _waited: int = 0
+    _repeated: bool = False
+    _renewed: bool = False
+
+    def pause(self, failure: GatewayError) -> float | None:
+        """Return the delay before a retry, or None for no retry.
+
+        The delay is in seconds.
+
+        One that did not reach the server is sent again as often as `max_retries` says, within the `timeout`, and so
+        is one that may be repeated when the server asks to wait; one whose session was lost, once, in a new one, if
+        it was not carried out for certain or may be repeated; and so is one that may be repeated and that nobody
+        knows to have been carried out.
+        """
+        if isinstance(failure, NotSent):
+            self._unsent += 1
+            return self._within(jittered(self._unsent - 1), self._unsent)
+        if isinstance(failure, AskedToWait):
+            self._waited += 1
+            pause = max(failure.seconds, jittered(self._waited - 1))
+            return self._within(pause, self._waited) if self.repeatable else None
+        if self._repeated or not self._is_for_once(failure):
+            return None
+        self._repeated = True
+        return 0.0
+
+    def take_result(self) -> Json | None:
+        """Return what has come of the request already, once."""
+        result, self.result = self.result, None
+        return result
+
+    def may_renew(self) -> bool:
+        """Whether it may be sent again with other credentials, which it may be once."""
+        renewed, self._renewed = self._renewed, True
+        return not renewed
+
+    def _is_for_once(self, failure: GatewayError) -> bool:
+        if isinstance(failure, SessionLost):
+            return failure.is_certain or self.repeatable
+        return isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
+
+    def _within(self, pause: float, times: int) -> float | None:
+        left = self.began + self.spec.timeout - anyio.current_time()
+        return pause if times <= self.spec.max_retries and pause < left else None

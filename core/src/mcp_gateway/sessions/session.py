@@ -1,0 +1,241 @@
+"""A session and the task that opens, owns and closes it."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from mcp_gateway.client.connection import LISTS, AnnouncedFn, Peer, connected
+from mcp_gateway.client.errors import NOBODY_KNOWS, Rejected, as_failure
+from mcp_gateway.client.handshake import negotiate
+from mcp_gateway.client.server_messages import Audience
+from mcp_gateway.client.subscribe import listen
+from mcp_gateway.plugin import (
+    AuthError,
+    ClientTransport,
+    ConnectionDropped,
+    Credentials,
+    GatewayError,
+    ServerTimeout,
+    ServerUnavailable,
+)
+from mcp_gateway.sessions.admission import Load
+from mcp_gateway.sessions.circuit_breaker import Breaker
+from mcp_gateway.sessions.deadline_queue import Deadlines
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 10.0
+"""How long closing a session may take."""
+
+ANNOUNCING_SECONDS = 0.5
+"""How long a session waits for the server to say that it announces changes; if it does so later, it is asked again."""
+
+FINISH_SECONDS = 0.1
+"""How often it is looked whether the last calls of a server that is no longer configured are over."""
+
+_FIRST_PAUSE = 0.25
+_LAST_WORDS_SECONDS = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Keeper:
+    """A session with a server, owned by the task in `keep`.
+
+    Only that task enters and leaves its cancel scopes.
+
+    `idle` is how many seconds it may go unused, or infinity; with `attended`, only once its clients have
+    left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `on_lost` when the
+    server is found not to know it any more, `gone` is set when
+    it is closed, and `error` says why, if it failed.
+    """
+
+    server: str
+    client_transport: ClientTransport
+    credentials: Credentials = field(repr=False)
+    timeout: float
+    max_retries: int
+    idle: float
+    attended: bool
+    max_calls: int
+    load: Load
+    audience: Audience
+    on_announced: AnnouncedFn
+    on_open: Callable[[Peer], None]
+    on_over: Callable[[Keeper], None]
+    breaker: Breaker = field(repr=False)
+    on_lost: Callable[[Keeper], None] = lambda _: None
+    peer: Peer | None = None
+    error: GatewayError | None = None
+    users: int = 0
+    used: float = 0.0
+    deadlines: Deadlines = field(init=False, repr=False)
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    gone: anyio.Event = field(default_factory=anyio.Event)
+    _over: anyio.Event = field(default_factory=anyio.Event)
+    _stopping: bool = False
+    _lendable: bool = True
+    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def __post_init__(self) -> None:
+        """Give every request the same time."""
+        self.deadlines = Deadlines(self.timeout)
+
+    def stop(self) -> None:
+        """Close the session within `CLOSE_SECONDS`; immediately if not open yet."""
+        self._stopping = True
+        self.audience.close()
+        self._over.set()
+        self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
+
+    @property
+    def too_slow(self) -> str:
+        """The error message for a server timeout."""
+        return (
+            f"server {self.server!r} gave no answer within {self.timeout:g} s; "
+            'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
+        )
+
+    async def last_words(self, failure: ServerUnavailable) -> ServerUnavailable:
+        """Add the reason of a closed session to a request's error."""
+        if isinstance(failure, ConnectionDropped):
+            with anyio.move_on_after(_LAST_WORDS_SECONDS):
+                await self.gone.wait()
+        said = str(self.error or failure)
+        if not said.startswith("server "):
+            said = f"server {self.server!r}: {said}"
+        if not isinstance(failure, ConnectionDropped):
+            return ServerUnavailable(said, lasting=failure.lasting)
+        return ConnectionDropped(said if said.endswith(NOBODY_KNOWS) else f"{said}{NOBODY_KNOWS}")
+
+    async def keep(self) -> None:
+        """Open the session, with retries, keep it open, and close it."""
+        deadline = anyio.current_time() + self.timeout
+        try:
+            for attempt in range(self.max_retries + 1):
+                if self._stopping:
+                    break
+                self.error = await self._hold(deadline)
+                pause = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
+                if (
+                    attempt == self.max_retries
+                    or self._is_final(self.error)
+                    or anyio.current_time() + pause >= deadline
+                ):
+                    break
+                log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
+                with anyio.move_on_after(pause):
+                    await self._over.wait()
+            self._count(self.error)
+        finally:
+            self._end_lending()
+            self.settled.set()
+            self.gone.set()
+
+    def _count(self, error: GatewayError | None) -> None:
+        """Record the outcome of the session in the circuit breaker.
+
+        A rejection of one caller's credentials does not count for other callers.
+        """
+        if self._stopping:
+            return
+        if isinstance(error, AuthError):
+            self.breaker.answered()
+        elif isinstance(error, ServerUnavailable) and not (isinstance(error, Rejected) and self.credentials.pairs):
+            self.breaker.failed(error)
+
+    def _is_final(self, error: GatewayError | None) -> bool:
+        """Whether another attempt to open the session is pointless.
+
+        It was open, is to stop, or the failure is permanent.
+        """
+        temporary = isinstance(error, ServerUnavailable) and not error.lasting
+        return self.settled.is_set() or self._stopping or not temporary
+
+    async def _hold(self, deadline: float) -> GatewayError | None:
+        """Run the session once; return the error that ended it.
+
+        None if it ended without failure.
+        """
+        self._scope = anyio.CancelScope(deadline=deadline)
+        try:
+            with self._scope:
+                transport = self.client_transport.connect(self.credentials)
+                async with connected(transport, self.audience, self.on_announced) as peer:
+                    await negotiate(peer)
+                    async with anyio.create_task_group() as tasks:
+                        await self._announcing(peer, tasks)
+                        self._open(peer)
+                        await self._until_over()
+                        tasks.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
+            return None if self._stopping else as_failure(self.server, error)
+        if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
+            return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
+        return None
+
+    async def _announcing(self, peer: Peer, tasks: TaskGroup) -> None:
+        """Subscribe to list changes before anything is listed.
+
+        So no change is missed in between.
+        """
+        ready = anyio.Event()
+        tasks.start_soon(listen, peer, ready, self._missed)
+        with anyio.move_on_after(ANNOUNCING_SECONDS):
+            await ready.wait()
+        ready.set()
+
+    def _missed(self) -> None:
+        """Take every list for changed: announcements may have been lost."""
+        for name in LISTS:
+            self.on_announced(f"notifications/{name}/list_changed", {})
+
+    def _open(self, peer: Peer) -> None:
+        self._over = peer.closed
+        if self._stopping:
+            self._over.set()
+        else:
+            self._scope.deadline = math.inf
+        self.peer, self.error, self.used = peer, None, anyio.current_time()
+        self.on_open(peer)
+        self.settled.set()
+        log.debug("session opened", server=self.server, version=peer.version)
+
+    def _end_lending(self) -> None:
+        if not self._lendable:
+            return
+        self._lendable = False
+        self.peer = None
+        self.on_over(self)
+
+    async def _until_over(self) -> None:
+        """Wait until the session is stopped, idle or disconnected."""
+        while not self._over.is_set():
+            with anyio.move_on_after(self.used + self.idle - anyio.current_time()):
+                await self._over.wait()
+            if self.users or (self.attended and self.audience.attended):
+                self.used = anyio.current_time()
+            elif anyio.current_time() - self.used >= self.idle:
+                self.stop()
+        self._end_lending()
+        if not self._stopping:
+            raise ServerUnavailable("it closed the connection")
+
+
+async def finish(keepers: Sequence[Keeper]) -> None:
+    """End sessions that are not lent any more, each once its calls are over; wait for that."""
+    while busy := [
+        keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
+    ]:
+        for keeper in set(keepers).difference(busy):
+            keeper.stop()
+        await anyio.sleep(FINISH_SECONDS)
+    for keeper in keepers:
+        keeper.stop()
+        await keeper.gone.wait()

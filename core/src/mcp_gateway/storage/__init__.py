@@ -1,0 +1,1 @@
+"""The storage backend as the gateway uses it."""

@@ -1,0 +1,185 @@
+"""Persistence of listings in the storage backend.
+
+All gateways that use the same storage share them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import anyio.to_thread
+import structlog
+
+from mcp_gateway.catalog.snapshot import Hint, Offer
+from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.protocol.encoded_json import Named, as_bytes
+from mcp_gateway.protocol.primitives import KINDS, TOOLS
+from mcp_gateway.storage.compression import TooLarge, pack, unpack
+from mcp_gateway.storage.resilient import Steady
+
+log = structlog.get_logger(__name__)
+
+PREFIX = "mcp-gateway:5:"
+"""Begins every key; the number is the version of the values' form."""
+
+KEPT_SECONDS = 86400.0
+"""How long definitions stay in storage at least: a start finds the old ones while the servers are asked."""
+
+
+_FORM = "it is not of the form that a gateway writes"
+
+MAX_OFFER_BYTES = 128 << 20
+"""How large what one server offers may be in storage, once it is unpacked; larger ones are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The version of a stored listing, comparable without reading the listing.
+
+    `digest` is that of all that the server said, `fetched` when, in seconds since the
+    epoch, and `turn` names the turn of asking in which it did; empty if it was none.
+    """
+
+    digest: str
+    fetched: float
+    turn: str = ""
+
+    @property
+    def age(self) -> float:
+        """Seconds since the listing was fetched.
+
+        The absolute difference is taken, so that a clock set back makes the listing no younger.
+        """
+        return abs(time.time() - self.fetched)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An offer from storage, and its stamp."""
+
+    offer: Offer
+    stamp: Stamp
+
+
+@dataclass(slots=True)
+class Definitions:
+    """Store of listings; those older than `ttl` seconds are stale."""
+
+    steady: Steady
+    ttl: float
+
+    async def load(self, spec: ServerSpec) -> Stored | None:
+        """Return what is remembered of a server, however old."""
+        value = await self.steady.attempt(partial(self.steady.storage.get, _key("offer", spec)), None)
+        return None if value is None else await anyio.to_thread.run_sync(_parsed, spec, value)
+
+    async def stamp(self, spec: ServerSpec) -> Stamp | None:
+        """Return the version of a stored listing, or None if unreadable."""
+        value = await self.steady.attempt(partial(self.steady.storage.get, _key("stamp", spec)), None)
+        return None if value is None else read_stamp(value)
+
+    async def save(self, spec: ServerSpec, offer: Offer, turn: str = "") -> Stamp:
+        """Store a listing and then its version; return the version.
+
+        The listing is written under one key, so that a reader never sees half of it.
+        """
+        digest, body = await anyio.to_thread.run_sync(_packed, offer)
+        stamp = Stamp(digest, offer.fetched, turn)
+        written = json.dumps(asdict(stamp)).encode()
+        if body is not None:
+            await self.steady.attempt(partial(self._write, spec, written, body), None)
+        return stamp
+
+    async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
+        ttl = max(self.ttl, KEPT_SECONDS)
+        await self.steady.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
+        await self.steady.storage.set(_key("stamp", spec), stamp, ttl=ttl)
+
+
+def identity(spec: ServerSpec) -> str:
+    """Return the identity of a server among replicas.
+
+    Gateways that share storage have it in common. Two servers of one name with different endpoints or credentials
+    have different identities.
+    """
+    return f"{spec.name}:{spec.fingerprint}{spec.saved}"
+
+
+def read_stamp(value: bytes | str) -> Stamp | None:
+    """Read a stamp; what is of another form is none."""
+    try:
+        kept: Any = json.loads(value)
+        return Stamp(str(kept["digest"]), float(kept["fetched"]), str(kept["turn"]))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+
+
+def _key(what: str, spec: ServerSpec) -> str:
+    return f"{PREFIX}{what}:{identity(spec)}"
+
+
+def _packed(offer: Offer) -> tuple[str, bytes | None]:
+    """Return the digest of all that a server said, and that in few bytes unless nobody could read it."""
+    digest, size = blake2b(digest_size=16), 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal size
+        for part in _body(offer):
+            digest.update(part)
+            size += len(part)
+            yield part
+
+    packed = pack(parts())
+    return digest.hexdigest(), packed if size <= MAX_OFFER_BYTES else None
+
+
+def _body(offer: Offer) -> Iterator[bytes]:
+    """Write all that a server said, in pieces."""
+    hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
+    said = {"about": offer.about, "hello": offer.hello, "told": offer.told, "hints": hints}
+    yield json.dumps(said).encode().removesuffix(b"}")
+    for kind in KINDS:
+        yield f', "{kind.name}": ['.encode()
+        for at, definition in enumerate(getattr(offer, kind.name)):
+            yield (b", " if at else b"") + as_bytes(definition)
+        yield b"]"
+    yield b"}"
+
+
+def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
+    """Parse a stored record; None if it has another form."""
+    head, _, body = value.partition(b"\n")
+    stamp = read_stamp(head)
+    if stamp is None:
+        _complain(spec, _FORM)
+        return None
+    try:
+        kept: Any = json.loads(unpack(body, MAX_OFFER_BYTES))
+        offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in KINDS}
+        offered |= {TOOLS.name: tuple(map(Named, offered[TOOLS.name]))}
+        offer = Offer(
+            spec.name,
+            **offered,
+            about=str(kept["about"]),
+            hello=dict(kept["hello"]),
+            told=dict(kept["told"]),
+            hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
+            fetched=stamp.fetched,
+            namespace=spec.namespace,
+            withheld={},
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        _complain(spec, str(error) if isinstance(error, TooLarge) else _FORM)
+        return None
+    return Stored(offer, stamp)
+
+
+def _complain(spec: ServerSpec, why: str) -> None:
+    key = _key("offer", spec)
+    log.warning("stored definitions cannot be read; asking the server", server=spec.name, key=key, reason=why)

@@ -1,0 +1,42 @@
+"""A prefixed part of the storage for one plugin.
+
+No other plugin sees its keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+
+from mcp_gateway.plugin import StorageBackend
+from mcp_gateway.storage.resilient import Steady
+
+PREFIX = "mcp-gateway:2:ranker:"
+"""Begins every key of a ranker, before its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compartment:
+    """A storage backend that prepends `prefix` to every key of another."""
+
+    storage: StorageBackend
+    prefix: str
+    steady: Steady
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value of `key`, if it is there."""
+        return await self.steady.call(partial(self.storage.get, self.prefix + key))
+
+    async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
+        """Set `key`."""
+        await self.steady.call(partial(self.storage.set, self.prefix + key, value, ttl=ttl))
+
+    async def delete(self, key: str) -> bool:
+        """Forget `key`."""
+        return await self.steady.call(partial(self.storage.delete, self.prefix + key))
+
+    async def keys(self, prefix: str) -> AsyncIterator[str]:
+        """Iterate over the live keys of this compartment."""
+        async for key in self.storage.keys(self.prefix + prefix):
+            yield key.removeprefix(self.prefix)

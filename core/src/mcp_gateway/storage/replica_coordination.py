@@ -1,0 +1,183 @@
+"""Replica coordination over shared storage.
+
+One replica lists a server and publishes the result to the others.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage
+from mcp_gateway.storage.listings import PREFIX, Stamp, read_stamp
+from mcp_gateway.storage.resilient import Steady, reason
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = f"{PREFIX}news"
+"""Where replicas tell each other what they learned."""
+
+LEASE_SECONDS, PROLONG_SECONDS = 10.0, 2.5
+"""How long a turn lasts if its holder is gone; how often a holder that is not says so."""
+
+WAIT_SECONDS = 45.0
+"""How long others wait for a holder that is there before they ask by themselves: longer than most servers take."""
+
+LOOK_SECONDS = 1.0
+"""How long they wait for news before they look whether the turn is over."""
+
+RETRY_SECONDS = 1.0
+"""How long to wait before listening again when that failed; half as long again at most, for not all at once."""
+
+
+@dataclass(slots=True)
+class Replicas:
+    """Coordination with the other replicas.
+
+    The callbacks in `on_news` get each listing version that another replica has saved, those in `on_gap` are
+    called when updates may have been lost.
+
+    Where the storage cannot lend or announce, everybody asks, and sees what others saved
+    when what it knows has grown old.
+    """
+
+    steady: Steady
+    tasks: TaskGroup
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    on_news: list[Callable[[str, Stamp], None]] = field(default_factory=list)
+    on_gap: list[Callable[[], None]] = field(default_factory=list)
+    _waiting: dict[str, anyio.Event] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        if isinstance(self.steady.storage, AnnouncingStorage):
+            self.tasks.start_soon(self._listen, self.steady.storage)
+
+    async def tell(self, server: str, stamp: Stamp) -> None:
+        """Publish the version of a listing that was stored.
+
+        `server` is the identity among gateways that share storage.
+        """
+        storage = self.steady.storage
+        if isinstance(storage, AnnouncingStorage):
+            message = json.dumps({"from": self.name, "server": server, **asdict(stamp)}).encode()
+            await self.steady.attempt(partial(storage.announce, CHANNEL, message), None)
+
+    @asynccontextmanager
+    async def turn(self, server: str, done: Callable[[str], Awaitable[bool]]) -> AsyncIterator[str | None]:
+        """Take the lease for listing a server; yield its name.
+
+        Yields None if another replica has done the work meanwhile.
+
+        `done` is called when others may have done it, with the name of the first turn that
+        was waited for, which had begun before. Nobody waits for long: whoever holds the turn
+        may be gone, and so may the storage.
+        """
+        storage, turn, key = self.steady.storage, uuid.uuid4().hex, f"{PREFIX}lease:{server}"
+        if not isinstance(storage, LeasingStorage):
+            yield turn
+            return
+        if not await self._mine(storage, key, turn, server, done):
+            yield None
+            return
+        kept = anyio.CancelScope()
+        self.tasks.start_soon(self._prolong, storage, key, turn, kept)
+        try:
+            yield turn
+        finally:
+            kept.cancel()
+            await self._release(storage, key, turn)
+
+    async def _mine(
+        self, storage: LeasingStorage, key: str, turn: str, server: str, done: Callable[[str], Awaitable[bool]]
+    ) -> bool:
+        first = ""
+        with anyio.move_on_after(WAIT_SECONDS):
+            while (holder := await self._lease(storage, key, turn)) != turn:
+                first = first or holder
+                news = self._waiting.setdefault(server, anyio.Event())
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await news.wait()
+                if await done(first):
+                    return False
+            if await done(first):
+                await self._release(storage, key, turn)
+                return False
+        return True
+
+    async def _lease(self, storage: LeasingStorage, key: str, turn: str) -> str:
+        """Acquire or extend the lease; return its holder.
+
+        If the storage fails, the holder is this replica, which may go ahead.
+        """
+        lease = partial(storage.lease, key, turn.encode(), ttl=LEASE_SECONDS)
+        return (await self.steady.attempt(lease, turn.encode())).decode(errors="replace")
+
+    async def _prolong(self, storage: LeasingStorage, key: str, turn: str, kept: anyio.CancelScope) -> None:
+        with kept:
+            while True:
+                await anyio.sleep(PROLONG_SECONDS)
+                await self._lease(storage, key, turn)
+
+    async def _release(self, storage: LeasingStorage, key: str, turn: str) -> None:
+        with anyio.move_on_after(1, shield=True):
+            await self.steady.attempt(partial(storage.release, key, turn.encode()), otherwise=False)
+
+    async def _listen(self, storage: AnnouncingStorage) -> None:
+        """Receive updates of other replicas, resubscribing after failures."""
+        failures = 0
+        while True:
+            try:
+                async with storage.announcements(CHANNEL) as messages:
+                    if failures > 1:
+                        log.info("other gateways are heard again")
+                    failures = 0
+                    self.steady.works()
+                    self._gap()
+                    async for message in messages:
+                        self._hear(message)
+            except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
+                failures = await self._lost(storage, error, failures)
+            await anyio.sleep(RETRY_SECONDS * random.uniform(1, 1.5))  # noqa: S311  # not for secrets
+
+    async def _lost(self, storage: AnnouncingStorage, error: Exception, failures: int) -> int:
+        """Handle a lost subscription; return the number of failures.
+
+        If the storage as a whole fails, that is warned of elsewhere; else the second failure is warned of.
+        """
+        if not await self.steady.attempt(partial(_answers, storage), otherwise=False):
+            return failures
+        if failures == 1:
+            log.warning(
+                "other gateways are not heard; their changes are seen when definitions grow old", why=reason(error)
+            )
+        return failures + 1
+
+    def _gap(self) -> None:
+        for tell in self.on_gap:
+            tell()
+
+    def _hear(self, message: bytes) -> None:
+        stamp = read_stamp(message)
+        said = json.loads(message) if stamp else {}
+        if stamp is None or said.get("from") == self.name:
+            return
+        server = str(said.get("server"))
+        if waiting := self._waiting.pop(server, None):
+            waiting.set()
+        for tell in self.on_news:
+            tell(server, stamp)
+
+
+async def _answers(storage: AnnouncingStorage) -> bool:
+    await storage.get(f"{PREFIX}nothing")
+    return True

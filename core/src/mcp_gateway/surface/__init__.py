@@ -1,1 +1,0 @@
-"""The gateway as an MCP server: what clients see of it."""

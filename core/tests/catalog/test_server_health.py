@@ -1,0 +1,83 @@
+"""States: what is seen of a server follows from what came of asking it, and from its troubles."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_gateway.catalog.server_health import ServerState, State, States, clock
+
+
+@pytest.fixture
+def states():
+    known = States()
+    known.mark("a", State.READY)
+    return known
+
+
+def test_a_state_that_does_not_change_keeps_its_time_whatever_the_reason(states):
+    states.mark("a", State.DOWN, "no route")
+    before = states["a"]
+    states.mark("a", State.DOWN, "no route")
+    assert states["a"] is before
+    states.mark("a", State.DOWN, "another reason")
+    assert (states["a"].since, states["a"].reason) == (before.since, "another reason")
+
+
+def test_every_change_is_logged_once():
+    with capture_logs() as logged:
+        states = States()
+        states.mark("a", State.STARTING)
+        for _ in range(3):
+            states.mark("a", State.DOWN, "no route")
+        states.mark("a", State.READY)
+    assert [(line["log_level"], line["server"], line["state"], line["reason"]) for line in logged] == [
+        ("info", "a", "starting", ""),
+        ("warning", "a", "down", "no route"),
+        ("info", "a", "ready", ""),
+    ]
+
+
+def test_a_server_that_did_not_answer_is_degraded_and_one_that_is_cut_off_is_down(states):
+    states.trouble("a", "it hangs", cut_off=False)
+    assert (states["a"].name, states["a"].reason) == (State.DEGRADED, "it hangs")
+    states.trouble("a", "it hangs still", cut_off=True)
+    assert (states["a"].name, states["a"].reason) == (State.DOWN, "it hangs still")
+    states.well("a")
+    assert states["a"].name is State.READY
+
+
+def test_a_trouble_does_not_hide_what_is_worse(states):
+    states.mark("a", State.NEEDS_LOGIN, "log in")
+    states.trouble("a", "it hangs", cut_off=False)
+    assert states["a"].name is State.NEEDS_LOGIN
+    states.trouble("a", "it hangs", cut_off=True)
+    assert states["a"].name is State.DOWN
+    states.well("a")
+    assert states["a"].name is State.NEEDS_LOGIN
+
+
+def test_a_disabled_server_has_no_troubles(states):
+    states.mark("a", State.DISABLED, "by hand")
+    states.trouble("a", "it hangs", cut_off=True)
+    assert states["a"].name is State.DISABLED
+
+
+def test_a_server_that_is_forgotten_is_gone_whatever_is_said_of_it_later(states):
+    states.forget("a")
+    states.trouble("a", "it hangs", cut_off=True)
+    assert "a" not in states
+    assert list(states.items()) == []
+
+
+def test_a_reason_is_one_short_line_that_does_not_name_the_server_again():
+    said = ServerState(State.DOWN, "server 'a': it wrote\n  many lines " + "x" * 1000).brief("a")
+    assert said.startswith("it wrote many lines x")
+    assert len(said) == 240
+
+
+def test_a_time_of_another_day_has_its_date():
+    assert clock(0) == "1970-01-01 00:00:00 UTC"
+    assert len(clock(time.time())) == len("00:00:00 UTC")

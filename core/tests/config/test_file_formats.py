@@ -1,0 +1,247 @@
+"""The forms of the server file: our own, that of Claude Desktop and Cursor, and that of VS Code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.plugin import ConfigError
+
+
+@pytest.fixture
+def entries(tmp_path):
+    def read(written):
+        path = tmp_path / "servers.json"
+        path.write_text(written if isinstance(written, str) else json.dumps(written), encoding="utf-8")
+        return read_entries(path)
+
+    return read
+
+
+@pytest.fixture
+def foreign(entries):
+    """Read one entry of a client's form; return its keys."""
+    return lambda **keys: entries({"mcpServers": {keys.pop("called", "alpha"): keys}})[0]
+
+
+@pytest.fixture
+def problem(entries):
+    def of(written):
+        with pytest.raises(ConfigError) as caught:
+            entries(written)
+        return str(caught.value)
+
+    return of
+
+
+def test_our_own_form_is_a_list(entries):
+    [entry] = entries({"version": "1.0", "servers": [{"name": "a", "url": "http://x", "transport": "http"}]})
+    assert entry.keys == {"name": "a", "url": "http://x", "transport": "http"}
+    assert not entry.foreign
+    assert entry.where.endswith("servers.json: server 'a'")
+
+
+def test_an_entry_without_a_name_is_called_by_its_place(entries):
+    assert entries({"servers": [{"command": "x"}]})[0].where.endswith("servers.json: servers.0")
+
+
+def test_claude_desktops_form_is_a_mapping_by_name(entries):
+    [a, b] = entries({"mcpServers": {"a": {"command": "x", "args": ["y"]}, "b": {"url": "http://x"}}})
+    assert a.keys == {"name": "a", "command": "x", "args": ["y"], "transport": "stdio"}
+    assert b.keys == {"name": "b", "url": "http://x", "transport": "http"}
+    assert a.foreign
+    assert b.foreign
+
+
+def test_vs_codes_form_has_comments_trailing_commas_and_keys_of_its_own(entries):
+    [entry] = entries("""{
+        // the servers of this workspace
+        "inputs": [{"id": "key", "type": "promptString"},],
+        "servers": {
+            "alpha": { "type": "http", "url": "https://example.org/mcp", /* yes */ },
+        },
+    }""")
+    assert entry.keys == {"name": "alpha", "url": "https://example.org/mcp", "transport": "http"}
+    assert entry.foreign
+
+
+def test_both_forms_may_stand_in_one_file(entries):
+    found = entries({"servers": [{"name": "a", "command": "x"}], "mcpServers": {"b": {"command": "y"}}})
+    assert [(entry.keys["name"], entry.foreign) for entry in found] == [("a", False), ("b", True)]
+
+
+@pytest.mark.parametrize(
+    "said, transport",
+    [
+        ("stdio", "stdio"),
+        ("STDIO", "stdio"),
+        ("local", "stdio"),
+        ("http", "http"),
+        ("streamable-http", "http"),
+        ("streamableHttp", "http"),
+        ("streamable_http", "http"),
+        ("remote", "http"),
+        ("carrier-pigeon", "carrier-pigeon"),
+    ],
+)
+@pytest.mark.parametrize("key", ["type", "transport"])
+def test_a_transport_may_be_written_in_every_spelling_that_clients_use(entries, key, said, transport):
+    assert entries({"mcpServers": {"a": {key: said}}})[0].keys == {"name": "a", "transport": transport}
+    assert entries({"servers": [{"name": "a", key: said}]})[0].keys == {"name": "a", "transport": transport}
+
+
+def test_transport_wins_over_type(entries):
+    assert entries({"servers": [{"name": "a", "type": "http", "transport": "stdio"}]})[0].keys["transport"] == "stdio"
+
+
+def test_a_transport_that_is_not_said_is_inferred(foreign):
+    assert foreign(command="x").keys["transport"] == "stdio"
+    assert foreign(url="http://x").keys["transport"] == "http"
+
+
+@pytest.mark.parametrize("spelling", ["url", "serverUrl", "httpUrl"])
+def test_a_clients_spelling_of_the_address_is_read(foreign, spelling):
+    assert foreign(**{spelling: "http://x"}).keys == {"name": "alpha", "url": "http://x", "transport": "http"}
+
+
+def test_a_clients_headers_are_saved_headers(foreign):
+    keys = foreign(url="http://x", headers={"X-Key": "k"}).keys
+    assert (keys["auth_headers"], keys["auth_type"]) == ({"X-Key": "k"}, "static")
+
+
+def test_empty_headers_are_none(foreign):
+    assert foreign(url="http://x", headers={}).keys == {"name": "alpha", "url": "http://x", "transport": "http"}
+
+
+def test_headers_do_not_overrule_an_auth_type_that_is_said(foreign):
+    assert foreign(url="http://x", headers={"X-Key": "k"}, auth_type="forward").keys["auth_type"] == "forward"
+
+
+def test_a_client_may_switch_a_server_off(foreign):
+    assert foreign(command="x", disabled=True).keys["enabled"] is False
+    assert foreign(command="x", disabled=False).keys["enabled"] is True
+
+
+def test_a_clients_long_timeout_is_in_milliseconds(foreign):
+    entry = foreign(command="x", timeout=60_000)
+    assert entry.keys["timeout"] == 60
+    assert entry.warnings == ("its timeout is taken as milliseconds: 60 s",)
+    assert foreign(command="x", timeout=60).keys["timeout"] == 60
+
+
+@pytest.mark.parametrize(
+    "called, tamed", [("My Server!", "My-Server"), ("a__b", "a_b"), ("ümlaut", "mlaut"), ("…", "server"), ("ok", "ok")]
+)
+def test_an_odd_name_is_tamed_and_the_new_one_is_told(foreign, called, tamed):
+    entry = foreign(called=called, command="x")
+    assert entry.keys["name"] == tamed
+    assert entry.warnings == (() if called == tamed else (f"it is called {tamed!r} here",))
+
+
+def test_a_null_is_as_good_as_nothing(entries):
+    nothing = {"url": None, "command": "x", "env": None}
+    assert entries({"mcpServers": {"a": nothing}})[0].keys == {"name": "a", "command": "x", "transport": "stdio"}
+    assert entries({"servers": [{"name": "a", **nothing}]})[0].keys["transport"] == "stdio"
+
+
+def test_a_byte_order_mark_is_no_matter(tmp_path):
+    path = tmp_path / "servers.json"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"servers": []}')
+    assert read_entries(path) == []
+
+
+def test_text_that_is_not_json_is_named_with_line_and_column(problem):
+    said = problem('{\n  "servers": [\n    {"name": }\n  ]\n}')
+    assert "servers.json: line 3, column 14: " in said
+    assert "(the file is not JSON)" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"servers": [{"name": "a", "command": "C:\Users\me\server.exe"}]}',
+        '{"servers": [ // it says "hello\n{"name": "a", "command": "\\\\\\\\server\\share"},]}',
+        r'{"servers": [{"name": "a", "command": "\u00"}]}',
+    ],
+)
+def test_a_path_of_windows_whose_backslashes_are_not_written_twice_is_refused(problem, text):
+    assert "is no escape; write a backslash twice" in problem(text)
+
+
+def test_backslashes_that_are_written_twice_are_kept_beside_comments(entries):
+    [entry] = entries(r'{"servers": [{"name": "a", "command": "C:\\Users\\new", "cwd": "\u0041"},]} // C:\Users')
+    assert (entry.keys["command"], entry.keys["cwd"]) == (r"C:\Users\new", "A")
+
+
+def test_the_place_of_a_mistake_is_right_in_a_file_with_comments_too(problem):
+    assert "line 4, column 1: " in problem('{\n  // a comment\n  "servers": [[], []\n}')
+
+
+@pytest.mark.parametrize("written", ["", " \n"])
+def test_an_empty_file_is_told_what_to_hold(problem, written):
+    assert 'servers.json: it is empty; write {"servers": [...]} or {"mcpServers": {...}}' in problem(written)
+
+
+@pytest.mark.parametrize(
+    "written, said",
+    [
+        ({"mcpServer": {}}, "nobody reads the key 'mcpServer'; did you mean 'mcpServers'?"),
+        ({"mcpServers": []}, "what 'mcpServers' holds is neither"),
+    ],
+)
+def test_a_file_without_servers_is_told_of_a_near_miss(problem, written, said):
+    assert problem(written).endswith(f'or {{"mcpServers": {{...}}}}; {said}')
+
+
+@pytest.mark.parametrize("written", ['[{"name": "a"}]', "3", "null", '"text"'])
+def test_a_file_that_holds_no_object_says_what_it_must_hold(problem, written):
+    assert 'it must hold a JSON object, such as {"servers": []}' in problem(written)
+
+
+@pytest.mark.parametrize("written", ["{}", '{"servers": 3}', '{"mcpServers": []}', '{"server": []}'])
+def test_a_file_without_servers_says_how_to_write_them(problem, written):
+    assert 'it has no servers: write {"servers": [...]} or {"mcpServers": {...}}' in problem(written)
+
+
+def test_a_key_beside_the_servers_that_nobody_reads_is_refused_with_a_suggestion(problem):
+    assert "nobody reads the key 'mcpServer'; did you mean 'mcpServers'?" in problem({"servers": [], "mcpServer": {}})
+
+
+@pytest.mark.parametrize(
+    "written, where",
+    [('{"servers": ["x"]}', "servers.0: it must be an object"), ('{"mcpServers": {"a": 3}}', "server 'a': it must be")],
+)
+def test_an_entry_that_is_no_object_is_named(problem, written, where):
+    assert where in problem(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"servers": [{"name": "a", "name": "b"}]}',
+        '{"mcpServers": {"name": {}, "name": {}}}',
+        '{"servers": [], /* as editors do */ "x": {"name": 1, "name": 2}}',
+    ],
+)
+def test_a_key_that_stands_twice_in_one_object_is_refused(problem, written):
+    assert "'name'" in problem(written)
+    assert "twice" in problem(written)
+
+
+def test_a_file_that_does_not_exist_says_which_variable_leads_to_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere.json: there is no such file; write it, or set SERVER_CONFIG_PATH"):
+        read_entries(tmp_path / "nowhere.json")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="it cannot be read: it is a folder; name the file in it"):
+        read_entries(tmp_path)
+    (tmp_path / "latin").write_bytes(b'{"servers": "\xff"}')
+    with pytest.raises(ConfigError, match="latin: it cannot be read: it is not UTF-8; save it as UTF-8"):
+        read_entries(tmp_path / "latin")
+
+
+def test_a_deeply_nested_file_is_refused_and_does_not_break_the_reader(problem):
+    assert "servers.json" in problem('{"servers": ' + "[" * 100_000 + "]" * 100_000 + "}")

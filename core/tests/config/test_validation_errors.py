@@ -1,0 +1,47 @@
+"""Problems in words: the key is named, the value never, nor what may be a value in the place of a key."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, Field, HttpUrl, ValidationError, model_validator
+
+from mcp_gateway.config.validation_errors import did_you_mean, in_words
+
+
+class Model(BaseModel):
+    name: str
+    url: HttpUrl | None = None
+    port: int = 1
+    headers: dict[str, int] = Field(default_factory=dict, alias="auth_headers")
+
+    @model_validator(mode="after")
+    def _not_two(self) -> Model:
+        if self.port == 2:
+            raise ValueError("port: anything but two")
+        return self
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"port": "S3CRET"}, "port: Input should be a valid integer, unable to parse string as an integer"),
+        ({"auth_headers": {"X-Key": None}}, "auth_headers.X-Key: Input should be a valid integer"),
+        (
+            {"auth_headers": {"Bearer S3CRET": None}},
+            "auth_headers.(a key that is not shown): Input should be a valid integer",
+        ),
+        ({"port": 2}, "port: anything but two"),
+        ({}, "name: it is missing"),
+        ({"url": "S3CRET/mcp"}, "url: it must be a whole URL, such as https://example.org/mcp"),
+    ],
+)
+def test_a_problem_names_its_key_and_no_value(given, words):
+    with pytest.raises(ValidationError) as caught:
+        Model.model_validate({"name": "x", **given} if given else {})
+    assert in_words(caught.value) == words
+
+
+def test_a_suggestion_is_made_for_what_is_near():
+    assert did_you_mean("comand", ["command", "args"]) == "; did you mean 'command'?"
+    assert did_you_mean("bm25", ["ranker-regex", "ranker-bm25"]) == "; did you mean 'ranker-bm25'?"
+    assert did_you_mean("zebra", ["command", "args"]) == ""

@@ -1,0 +1,201 @@
+"""The file of servers changes while the gateway runs: only what has changed is touched, and calls under way finish."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from mcp_gateway.app import running
+from mcp_gateway.config.environment import read_settings
+from mcp_gateway.config.file_watcher import changes
+from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
+
+from ..support.fake_plugins import everything, providers_of
+from ..support.fake_servers import PATIENCE, Remote, text, tool, until
+from ..support.gateway import ask, client, read, server_of
+
+
+class House:
+    """A gateway over servers in memory, whose file can be written anew."""
+
+    def __init__(self, folder, providers, opened):
+        self.folder, self.providers, self.opened = folder, providers, opened
+
+    async def write(self, *entries):
+        await self.opened.reloading.apply(read(self.folder, file_of(entries), self.providers))
+
+    @property
+    def known(self):
+        return {name: len(offer.tools) for name, offer in self.opened.gateway.registry.catalogue.servers.items()}
+
+
+def file_of(entries):
+    return {"servers": [{"transport": "memory", "timeout": PATIENCE, **entry} for entry in entries]}
+
+
+@asynccontextmanager
+async def house(folder, remotes, *entries):
+    providers = providers_of(everything(remotes))
+    servers = read(folder, file_of(entries), providers)
+    with anyio.fail_after(6 * PATIENCE):
+        async with running(read_settings({}, providers), servers) as opened:
+            yield House(folder, providers, opened)
+
+
+ALPHA, BETA = {"name": "alpha"}, {"name": "beta"}
+
+
+async def test_a_server_that_is_added_is_found_and_called_and_the_others_keep_their_sessions(tmp_path):
+    alpha, beta = Remote(tool("one")), Remote(tool("two"))
+    beta.answers["two"] = text("two")
+    async with house(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as it:
+        await until(lambda: it.known == {"alpha": 1})
+        await it.write(BETA, ALPHA)
+        await until(lambda: it.known == {"beta": 1, "alpha": 1})
+        assert list(it.known) == ["beta", "alpha"]
+        async with client(it.opened) as peer:
+            assert (await ask(peer, "beta__two"))["content"][0]["text"] == "two"
+    assert len(alpha.opened) == 1
+
+
+async def test_a_server_that_is_removed_is_gone_at_once_and_its_sessions_end_after_their_calls(tmp_path):
+    alpha, answered = Remote(tool("slow")), anyio.Event()
+
+    async def slow(_):
+        await answered.wait()
+        return text("done")
+
+    alpha.answers["slow"] = slow
+    results = []
+    async with house(tmp_path, {"alpha": alpha, "beta": Remote(tool("two"))}, ALPHA, BETA) as it:
+        await until(lambda: it.known == {"alpha": 1, "beta": 1})
+        async with client(it.opened) as peer, anyio.create_task_group() as tasks:
+
+            async def call():
+                results.append(await ask(peer, "alpha__slow"))
+
+            tasks.start_soon(call)
+            await until(lambda: alpha.calls)
+            await it.write(BETA)
+            assert it.known == {"beta": 1}
+            assert (await ask(peer, "call_remote_tool", {"tool_name": "alpha__slow"}))["isError"]
+            assert alpha.open
+            answered.set()
+        assert results[0]["content"][0]["text"] == "done"
+        await until(lambda: not alpha.open)
+
+
+async def test_a_server_that_is_changed_gets_a_new_session_and_its_tools_new_names(tmp_path):
+    alpha = Remote(tool("one"))
+    alpha.answers["one"] = text("one")
+    async with house(tmp_path, {"alpha": alpha}, ALPHA) as it:
+        await until(lambda: it.known)
+        await it.write({**ALPHA, "namespace": "other"})
+        async with client(it.opened) as peer:
+            assert (await ask(peer, "other__one"))["content"][0]["text"] == "one"
+        await until(lambda: alpha.open == 1)
+    assert len(alpha.opened) == 2
+
+
+async def test_a_file_that_says_the_same_changes_nothing(tmp_path):
+    alpha = Remote(tool("one"))
+    async with house(tmp_path, {"alpha": alpha}, ALPHA) as it:
+        await until(lambda: it.known)
+        before = it.opened.gateway.registry.specs["alpha"]
+        await it.write(dict(reversed(ALPHA.items())))
+        assert it.opened.gateway.registry.specs["alpha"] is before
+    assert len(alpha.opened) == 1
+
+
+@pytest.mark.parametrize("modern", [True, False])
+async def test_clients_hear_that_the_gateways_own_tools_name_other_servers(tmp_path, modern):
+    heard = []
+    async with (
+        house(tmp_path, {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}, ALPHA) as it,
+        client(it.opened, modern=modern, heard=heard) as peer,
+    ):
+        await until(lambda: it.known and (modern or server_of(it.opened)._clients.direct(None)))
+        await it.write(ALPHA, BETA)
+        listed = await peer.request("tools/list", {})
+        assert "beta" in listed["tools"][0]["description"]
+        if not modern:
+            await until(lambda: "notifications/tools/list_changed" in heard)
+
+
+async def test_a_plugin_that_does_not_open_leaves_all_as_it_was(tmp_path):
+    alpha, beta = Remote(tool("one")), Remote(tool("two"))
+    async with house(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as it:
+        await until(lambda: it.known)
+        file = read(tmp_path, file_of([ALPHA, BETA]), it.providers)
+
+        @asynccontextmanager
+        async def broken():
+            raise OSError("no")
+            yield
+
+        object.__setattr__(file.specs[1].client_transport, "open", broken)
+        with pytest.raises(PluginError, match="does not open"):
+            await it.opened.reloading.apply(file)
+        assert list(it.opened.gateway.registry.specs) == ["alpha"]
+        await it.opened.gateway.discover("alpha", ANONYMOUS)
+    assert len(alpha.opened) == 1
+
+
+async def test_what_was_configured_before_is_not_opened_again(tmp_path):
+    async with house(tmp_path, {"alpha": Remote(tool("one"))}, ALPHA) as it:
+        await until(lambda: it.known)
+        before = it.opened.gateway.registry.specs["alpha"]
+        await it.write()
+        with pytest.raises(ServerUnavailable, match="just removed or changed"):
+            await it.opened.gateway.discovery.discover(before, ANONYMOUS)
+        assert it.known == {}
+
+
+async def test_the_file_is_followed_and_one_that_is_broken_is_told_of(tmp_path):
+    remotes = {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}
+    async with house(tmp_path, remotes, ALPHA) as it, anyio.create_task_group() as tasks:
+        path = tmp_path / "server_config.json"
+
+        def reread():
+            if "broken" in path.read_text(encoding="utf-8"):
+                raise ConfigError(f"{path}: it is broken")
+            return read(tmp_path, path.read_text(encoding="utf-8"), it.providers)
+
+        with capture_logs() as logs:
+            tasks.start_soon(it.opened.reloading.follow, path, 0.01, reread)
+            await until(lambda: it.known == {"alpha": 1})
+            await anyio.sleep(0.05)
+            path.write_text("broken")
+            await until(lambda: any("it is broken" in log.get("reason", "") for log in logs))
+            path.unlink()
+            await until(lambda: any("cannot be read" in log["event"] for log in logs))
+            assert it.known == {"alpha": 1}
+            read(tmp_path, file_of([ALPHA, BETA]), it.providers)
+            await until(lambda: it.known == {"alpha": 1, "beta": 1})
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_symbolic_link_that_is_turned_is_a_change(tmp_path):
+    """As Kubernetes changes a ConfigMap that is mounted."""
+    for version in ("one", "two"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "file").write_text(version)
+    current, link = tmp_path / "current", tmp_path / "file"
+    current.symlink_to("one")
+    link.symlink_to("current/file")
+    seen = []
+
+    async def watch():
+        async for is_there in changes(link, 0.01):
+            seen.append(is_there)  # noqa: PERF401  # it never ends
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        await anyio.sleep(0.1)
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(current)
+        await until(lambda: seen == [True])
+        tasks.cancel_scope.cancel()

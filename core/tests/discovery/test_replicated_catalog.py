@@ -1,0 +1,349 @@
+"""Replicas: one asks a server for all, a change reaches all, and nobody waits long for one that is gone."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import pytest
+import structlog
+
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.plugin import ANONYMOUS, AnnouncingStorage, Caller, LeasingStorage, Query, StorageError
+from mcp_gateway.storage import replica_coordination as module
+from mcp_gateway.storage.listings import PREFIX, Definitions, identity
+from mcp_gateway.storage.resilient import Steady
+
+from ..support.fake_plugins import Shelf
+from ..support.fake_servers import Remote, tool, until
+
+ABLE = Caller(client="able", capabilities={"roots": {}})
+
+
+class Lending(Shelf):
+    """A storage that lends keys. `asked` are the keys that were wanted, `holders` those who wanted one."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+        self.holders = set()
+
+    async def lease(self, key, holder, *, ttl):
+        self.asked.append(key)
+        self.holders.add(holder)
+        return self.values.setdefault(key, holder)
+
+    async def release(self, key, holder):
+        if self.values.get(key) != holder:
+            return False
+        del self.values[key]
+        return True
+
+
+class Common(Lending):
+    """A storage of several gateways in this process, that carries announcements, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.ears = []
+        self.heard = []
+
+    async def announce(self, channel, message):
+        self.heard.append(json.loads(message))
+        for ear in self.ears:
+            ear.send_nowait(message)
+
+    @asynccontextmanager
+    async def announcements(self, channel):
+        send, receive = anyio.create_memory_object_stream(1000)
+        self.ears.append(send)
+        try:
+            with send, receive:
+                yield self._messages(receive)
+        finally:
+            self.ears.remove(send)
+
+    async def _messages(self, receive):
+        async for message in receive:
+            if message is None:
+                raise StorageError("the connection was lost")
+            yield message
+
+
+def test_the_storage_of_these_tests_is_what_it_should_be():
+    assert isinstance(Common(), AnnouncingStorage)
+    assert isinstance(Lending(), LeasingStorage)
+    assert not isinstance(Lending(), AnnouncingStorage)
+    assert not isinstance(Shelf(), LeasingStorage)
+
+
+@pytest.fixture
+def several(gateway):
+    """Open so many gateways with one storage, in front of the same server."""
+
+    @asynccontextmanager
+    async def opened(count, remote, shelf, **keys):
+        async with AsyncExitStack() as stack:
+            yield [
+                await stack.enter_async_context(gateway({"alpha": remote}, storage=shelf, **keys)) for _ in range(count)
+            ]
+
+    return opened
+
+
+def names(*opened):
+    return [list(one.gateway.registry.catalogue.full_names()) for one in opened]
+
+
+async def settled(*opened):
+    await until(lambda: not any(one.gateway.discovery.running for one in opened))
+
+
+def spec_of(opened):
+    return opened.gateway.registry.specs["alpha"]
+
+
+def lease_of(opened):
+    return f"{PREFIX}lease:{identity(spec_of(opened))}"
+
+
+# -- asking
+
+
+@pytest.mark.parametrize("kind", [Lending, Common])
+async def test_ten_that_start_together_ask_a_server_once(several, monkeypatch, kind):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    alpha, shelf = Remote(tool("x")), kind()
+    alpha.may_list = anyio.Event()
+    async with several(10, alpha, shelf) as opened:
+        await until(lambda: len(shelf.holders) == 10)
+        alpha.may_list.set()
+        await settled(*opened)
+        assert names(*opened) == [["alpha__x"]] * 10
+        assert alpha.listed == 1
+        assert not [key for key in shelf.values if "lease" in key], "the turn was given back"
+
+
+async def test_without_a_storage_that_lends_each_asks(several):
+    alpha = Remote(tool("x"))
+    alpha.may_list = anyio.Event()
+    async with several(3, alpha, Shelf()) as opened:
+        await until(lambda: alpha.listed == 3)
+        alpha.may_list.set()
+        await settled(*opened)
+        assert names(*opened) == [["alpha__x"]] * 3
+
+
+async def test_who_does_not_give_its_turn_back_is_waited_for_a_while_only(gateway, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
+    shelf = Common()
+    async with gateway({"alpha": Remote()}, storage=shelf, alpha={"auto_discover": False}) as opened:
+        shelf.values[lease_of(opened)] = b"somebody who is gone"
+    async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
+        await settled(opened)
+        assert names(opened) == [["alpha__x"]]
+
+
+async def test_a_turn_is_prolonged_as_long_as_the_server_takes(gateway, monkeypatch):
+    monkeypatch.setattr(module, "PROLONG_SECONDS", 0.01)
+    alpha, shelf = Remote(tool("x")), Common()
+    alpha.may_list = anyio.Event()
+    async with gateway({"alpha": alpha}, storage=shelf) as opened:
+        await until(lambda: shelf.asked.count(lease_of(opened)) > 5)
+        alpha.may_list.set()
+        await settled(opened)
+        before = len(shelf.asked)
+        await anyio.sleep(0.05)
+        assert len(shelf.asked) == before
+
+
+async def test_the_next_one_asks_if_the_first_did_not_get_an_answer(several, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    alpha = Remote(tool("x"))
+    alpha.refusal = OSError("no route")
+    async with several(3, alpha, Common(), alpha={"max_retries": 0}) as opened:
+        await settled(*opened)
+        assert len(alpha.opened) == 3
+        assert {one.gateway.registry.states["alpha"].name for one in opened} == {State.DOWN}
+
+
+@pytest.mark.parametrize("error", [StorageError("refused"), RuntimeError("a bug")], ids=lambda e: type(e).__name__)
+async def test_a_storage_that_fails_to_lend_or_announce_stops_nothing(gateway, error):
+    class Failing(Common):
+        async def lease(self, *_, **__):
+            raise error
+
+        release = announce = lease
+
+    async with gateway({"alpha": Remote(tool("x"))}, storage=Failing()) as opened:
+        await settled(opened)
+        assert names(opened) == [["alpha__x"]]
+
+
+# -- hearing
+
+
+async def test_a_change_that_one_sees_reaches_all(several):
+    alpha, shelf = Remote(tool("x"), handshake=True), Common()
+    async with several(1, alpha, shelf) as first:
+        await settled(*first)
+        async with several(3, alpha, shelf) as others:
+            await settled(*first, *others)
+            assert (alpha.open, alpha.listed) == (1, 1), "the others found it in storage"
+            alpha.tools = [tool("new")]
+            await alpha.announce()
+            await until(lambda: names(*first, *others) == [["alpha__new"]] * 4)
+            await settled(*first, *others)
+            assert (alpha.open, alpha.listed) == (1, 2)
+
+
+async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(several, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    alpha, shelf = Remote(tool("x"), handshake=True), Common()
+    async with several(5, alpha, shelf) as opened:
+        await settled(*opened)
+        for one in opened:
+            await one.gateway.call("alpha__x", {}, ANONYMOUS)
+        assert alpha.open == 5
+        before = alpha.listed
+        shelf.holders.clear()
+        alpha.tools = [tool("new")]
+        alpha.may_list = anyio.Event()
+        await alpha.announce()
+        await until(lambda: len(shelf.holders) == 5)
+        alpha.may_list.set()
+        await until(lambda: names(*opened) == [["alpha__new"]] * 5)
+        await settled(*opened)
+        assert alpha.listed - before == 2, "the first may have asked before the others heard of the change"
+
+
+async def test_what_a_client_has_discovered_at_one_is_found_at_all(several):
+    alpha = Remote(tool("x"))
+    async with several(2, alpha, Common(), alpha={"auto_discover": False}) as (one, other):
+        await settled(one, other)
+        await one.gateway.discover("alpha", ANONYMOUS)
+        await until(lambda: names(other) == [["alpha__x"]])
+        assert other.gateway.registry.states["alpha"].name is State.READY
+        assert alpha.listed == 1
+
+
+async def test_definitions_that_are_still_the_same_only_grow_younger(several):
+    shelf = Common()
+    async with several(2, Remote(tool("x")), shelf) as (one, other):
+        await settled(one, other)
+        before = other.gateway.registry.catalogue
+        await one.gateway.discover("alpha", ANONYMOUS)
+        await until(lambda: other.gateway.registry.catalogue is not before)
+        after = other.gateway.registry.catalogue
+        assert after.revision == before.revision
+        assert after.servers["alpha"].fetched > before.servers["alpha"].fetched
+
+
+async def test_a_message_that_is_lost_is_made_up_for_when_that_is_noticed(several, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    alpha, shelf = Remote(tool("x")), Common()
+    async with several(2, alpha, shelf) as (one, other):
+        await settled(one, other)
+        await until(lambda: len(shelf.ears) == 2)
+        ears = shelf.ears[:]
+        shelf.ears.clear()
+        alpha.tools = [tool("new")]
+        await one.gateway.discover("alpha", ANONYMOUS)
+        assert names(other) == [["alpha__x"]]
+        shelf.ears += ears
+        for ear in ears:
+            ear.send_nowait(None)
+        await until(lambda: names(other) == [["alpha__new"]])
+
+
+async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_grow_old(several):
+    alpha, shelf = Remote(tool("x")), Common()
+    async with several(2, alpha, shelf) as (one, other):
+        await settled(one, other)
+        await until(lambda: len(shelf.ears) == 2)
+        ears = shelf.ears[:]
+        shelf.ears.clear()
+        alpha.tools = [tool("new")]
+        offer = await one.gateway.discover("alpha", ANONYMOUS)
+        shelf.ears += ears
+        ttl = other.gateway.registry.catalogue.servers["alpha"].age
+        other.gateway.discovery.shared.definitions.ttl = (ttl + offer.age) / 2
+        await other.gateway.search(Query(text="new"), ANONYMOUS)
+        assert names(other) == [["alpha__new"]]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"{", b"3", b"\xff", b'{"server": "alpha"}', b'{"digest": "d", "fetched": 1, "turn": "", "server": 3}']
+    + [json.dumps({"digest": "d", "fetched": 1, "turn": "", "server": name}).encode() for name in ("alpha", "gone:f")],
+)
+async def test_messages_that_make_no_sense_are_ignored(gateway, message):
+    shelf = Common()
+    async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
+        await settled(opened)
+        await until(lambda: shelf.ears)
+        await shelf.ears[0].send(message)
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        assert names(opened) == [["alpha__x"]]
+        assert shelf.ears
+
+
+async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_take_that(several):
+    alpha = Remote(tool("x"))
+    async with several(2, alpha, Common()) as (one, other):
+        await settled(one, other)
+        other.gateway.discovery.greeted(ABLE)
+        alpha.tools = [tool("new")]
+        await one.gateway.discover("alpha", ANONYMOUS)
+
+        def told():
+            return [opened.gateway.registry.catalogue.servers["alpha"].told for opened in (one, other)]
+
+        await until(lambda: told() == [{"roots": {}}] * 2)
+        assert names(one, other) == [["alpha__new"]] * 2
+
+
+async def test_announcements_that_fail_while_storage_works_are_warned_of_once(gateway, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
+    tried = []
+
+    class Deaf(Common):
+        def announcements(self, channel):
+            tried.append(channel)
+            if len(tried) > 5:
+                return super().announcements(channel)
+            raise StorageError("no permission")
+
+    shelf = Deaf()
+    with structlog.testing.capture_logs() as logs:
+        async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
+            await until(lambda: shelf.ears)
+            await settled(opened)
+    said = [(entry["log_level"], entry["event"]) for entry in logs if "other gateways" in entry["event"]]
+    assert said == [
+        ("warning", "other gateways are not heard; their changes are seen when definitions grow old"),
+        ("info", "other gateways are heard again"),
+    ]
+
+
+# -- starting warm
+
+
+async def test_a_search_finds_what_is_in_storage_before_any_server_is_up(gateway):
+    shelf, alpha = Common(), Remote(tool("x"))
+    alpha.may_list = anyio.Event()
+    async with gateway({"alpha": alpha}, storage=shelf, alpha={"auto_discover": False}) as opened:
+        old = Offer("alpha", (tool("old"),), fetched=1000.0)
+        await Definitions(Steady(shelf), 300).save(spec_of(opened), old)
+    async with gateway({"alpha": alpha}, storage=shelf) as opened:
+        with anyio.fail_after(2):
+            found = await opened.gateway.search(Query(text="old"), ANONYMOUS)
+        assert [hit.id for hit in found.hits.hits] == ["alpha__old"]
+        assert opened.gateway.registry.states["alpha"].name is State.STARTING
+        alpha.may_list.set()
+        await settled(opened)
+        assert names(opened) == [["alpha__x"]]
+        assert opened.gateway.registry.states["alpha"].name is State.READY

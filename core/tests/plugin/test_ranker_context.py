@@ -1,0 +1,123 @@
+"""What is around a ranker: the others, and a part of the storage that is its own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, Surroundings
+from mcp_gateway.storage.prefixed import Compartment
+from mcp_gateway.storage.resilient import Steady
+
+from ..support.fake_plugins import Shelf, Words, provider
+from ..support.fake_servers import Remote, tool
+from ..support.gateway import ask, client
+
+
+class Stacked:
+    """A ranker that counts its documents in storage and lets another one search."""
+
+    def __init__(self, around, lower):
+        self.around, self.lower = around, lower
+
+    async def build(self, documents):
+        await self.around.storage.set("count", str(len(documents)).encode())
+        return await self.lower.build(documents)
+
+
+@asynccontextmanager
+async def stacked(_, around=None):
+    around = around or Surroundings.installed(without="stacked")
+    async with around.ranker("words") as lower:
+        yield Stacked(around, lower)
+
+
+STACKED = Provider(name="stacked", summary="on words", options=Options, build=stacked, build_with=stacked)
+DOCUMENTS = [Document(id="a__read", server="a", name="read")]
+
+
+async def test_a_ranker_may_stack_another_one():
+    around = Surroundings(Shelf(), {"words": provider("words", Words()).bind({}), "stacked": STACKED.bind({})})
+    async with STACKED.bind({}).opened(around) as ranker:
+        answer = await (await ranker.build(DOCUMENTS)).search(Query(text="read"))
+    assert answer.total == 1
+    assert around.storage.values == {"count": b"1"}
+
+
+async def test_a_ranker_that_is_not_there_is_told_with_what_there_is():
+    around = Surroundings(Shelf(), {"words": provider("words", Words()).bind({})})
+    with pytest.raises(PluginError, match="there is no ranker 'wrods' to stack on; there is: words"):
+        async with around.ranker("wrods"):
+            pass
+
+
+async def test_two_rankers_cannot_stack_each_other():
+    @asynccontextmanager
+    async def other(_, around):
+        async with around.ranker("stacked") as lower:
+            yield lower
+
+    circle = Provider(name="words", summary="on stacked", options=Options, build=stacked, build_with=other)
+    rankers = {"words": circle.bind({}), "stacked": STACKED.bind({})}
+    with pytest.raises(PluginError, match="there is no ranker 'stacked' to stack on; there is: none"):
+        async with rankers["stacked"].opened(Surroundings(Shelf(), {"words": rankers["words"]})):
+            pass
+
+
+async def test_a_provider_that_wants_nothing_is_opened_as_ever():
+    words = Words()
+    async with provider("words", words).bind({}).opened(Surroundings(Shelf(), {})) as ranker:
+        assert ranker is words
+
+
+async def test_where_there_is_no_gateway_the_installed_rankers_are_around(install):
+    source = """
+from contextlib import asynccontextmanager
+from mcp_gateway.plugin import Options, Provider, hookimpl
+GATEWAY_API = 1
+@asynccontextmanager
+async def build(options):
+    yield "the product"
+@hookimpl
+def mcp_gateway_rankers():
+    yield Provider(name="found", summary="found", options=Options, build=build)
+    yield Provider(name="mine", summary="mine", options=Options, build=build)
+"""
+    install("a-ranker", modules={"a_ranker_module": source}, ranker_found="a_ranker_module")
+    around = Surroundings.installed(without="mine")
+    assert "found" in around.rankers
+    assert "mine" not in around.rankers
+    async with around.ranker("found") as ranker:
+        assert ranker == "the product"
+    await around.storage.set("a", b"1")
+    await around.storage.set("b", b"2", ttl=-1)
+    assert (await around.storage.get("a"), await around.storage.get("b")) == (b"1", None)
+    assert [key async for key in around.storage.keys("")] == ["a"]
+    assert (await around.storage.delete("a"), await around.storage.delete("a")) == (True, False)
+
+
+async def test_a_compartment_sees_its_own_keys_only():
+    whole = Shelf()
+    one, two = (Compartment(whole, f"ranker:{name}:", Steady(whole)) for name in ("one", "two"))
+    await one.set("key", b"1", ttl=5.0)
+    await two.set("key", b"2")
+    assert (await one.get("key"), await two.get("key")) == (b"1", b"2")
+    assert [key async for key in one.keys("k")] == ["key"]
+    assert whole.ttls["ranker:one:key"] == 5.0
+    assert await one.delete("key")
+    assert list(whole.values) == ["ranker:two:key"]
+
+
+async def test_the_gateway_gives_its_rankers_what_is_around_them(gateway):
+    @asynccontextmanager
+    async def on_bm25(_, around):
+        async with around.ranker("bm25") as lower:
+            yield Stacked(around, lower)
+
+    upper = Provider(name="upper", summary="on bm25", options=Options, build=on_bm25, build_with=on_bm25)
+    storage, remotes = Shelf(), {"a": Remote(tool("read"))}
+    async with gateway(remotes, storage=storage, rankers=[upper]) as opened, client(opened) as visitor:
+        answer = await ask(visitor, "tool_search", {"query": "read", "ranker": "upper"})
+    assert answer["structuredContent"]["total_matches"] == 1
+    assert storage.values["mcp-gateway:2:ranker:upper:count"] == b"1"

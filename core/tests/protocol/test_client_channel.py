@@ -1,0 +1,57 @@
+"""What clients can take and give: capabilities, and how severe messages are."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_gateway.protocol.client_channel import can_answer, frozen, is_severe, thawed, widens
+
+FORM = {"elicitation": {"form": {}}}
+BOTH = {"elicitation": {"form": {}, "url": {}}}
+
+
+@pytest.mark.parametrize(
+    "capabilities, method, params, can",
+    [
+        ({}, "elicitation/create", {}, False),
+        ({"elicitation": {}}, "elicitation/create", {"message": "?"}, True),
+        ({"elicitation": {}}, "elicitation/create", {"mode": "url"}, False),
+        (FORM, "elicitation/create", {"mode": "url"}, False),
+        (BOTH, "elicitation/create", {"mode": "url"}, True),
+        ({"sampling": {}}, "sampling/createMessage", {}, True),
+        ({"sampling": {}}, "roots/list", {}, False),
+        ({"roots": {"listChanged": True}}, "roots/list", {}, True),
+        (BOTH, "something/else", {}, False),
+    ],
+)
+def test_a_client_is_asked_what_it_declared_that_it_can_answer(capabilities, method, params, can):
+    assert can_answer(capabilities, method, params) is can
+
+
+def test_equal_capabilities_are_equal_texts_whatever_their_order():
+    assert frozen({"a": {}, "b": {"c": 1}}) == frozen({"b": {"c": 1}, "a": {}})
+    assert thawed(frozen(BOTH)) == BOTH
+    assert (frozen({}), thawed("")) == ("", {})
+
+
+@pytest.mark.parametrize(
+    "first, second, wider",
+    [
+        (FORM, {}, True),
+        ({}, {}, False),
+        (FORM, FORM, False),
+        (BOTH, FORM, True),
+        (FORM, BOTH, False),
+        ({"roots": {}}, FORM, False),
+    ],
+)
+def test_capabilities_are_wider_if_they_have_all_that_the_others_have_and_more(first, second, wider):
+    assert widens(first, second) is wider
+
+
+@pytest.mark.parametrize(
+    "level, least, severe",
+    [("debug", "info", False), ("info", "info", True), ("emergency", "debug", True), ("loud", "error", True)],
+)
+def test_a_message_is_severe_enough_or_not_and_one_of_unknown_severity_always_is(level, least, severe):
+    assert is_severe({"level": level}, least) is severe

@@ -1,0 +1,102 @@
+"""JSON that is cut apart and put together without being read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec import Raw
+
+from mcp_gateway.protocol.raw_json import as_answer, as_call, as_list, as_remote_call, members, quoted, written
+
+ODD = b'{"a":1.0,"big":123456789012345678901234567890,"z":null,"\\u00e9":"\\u2028","a2":[ 1 ,2]}'
+
+
+def call(**changes):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "x"}, **changes}
+    return json.dumps({key: value for key, value in message.items() if value is not ...}).encode()
+
+
+def test_what_passes_through_stays_byte_for_byte_the_same():
+    read = as_call(b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","arguments":' + ODD + b"}}")
+    assert bytes(read.params.arguments) == ODD
+    fields, error = as_answer(b'{"jsonrpc":"2.0","id":1,"result":' + ODD + b"}")
+    assert error is None
+    assert b"".join(written(fields)) == ODD.replace(b"\\u00e9", "é".encode())
+
+
+@pytest.mark.parametrize("wrong", [b'{"\xff":1}', b'{"a":"\xff"}', b'"\xff"', b"\xff"])
+def test_what_is_not_utf_8_does_not_pass_through(wrong):
+    assert (
+        as_call(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + wrong + b"}}")
+        is None
+    )
+    assert as_list(b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"x":' + wrong + b"}}}") is None
+    assert as_remote_call(Raw(b'{"tool_name":"x","arguments":' + wrong + b"}x")) is None
+    with pytest.raises(ValueError, match=r"utf-8|malformed"):
+        as_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + wrong + b"}}")
+
+
+@pytest.mark.parametrize("id_", [1, 0, -7, 2**70, "a", ""])
+def test_an_id_is_a_whole_number_or_a_text(id_):
+    assert json.loads(bytes(as_call(call(id=id_)).id)) == id_
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": None},
+        {"id": 1.5},
+        {"id": True},
+        {"id": [1]},
+        {"id": ...},
+        {"jsonrpc": "1.0"},
+        {"jsonrpc": ...},
+        {"method": "tools/list"},
+        {"params": ...},
+        {"params": []},
+        {"params": {}},
+        {"params": {"name": 3}},
+        {"params": {"name": "x", "arguments": None}},
+        {"params": {"name": "x", "arguments": []}},
+        {"params": {"name": "x", "arguments": "{}"}},
+        {"params": {"name": "x", "_meta": 3}},
+        {"params": {"name": "x", "task": {"ttl": 1}}},
+        {"params": {"name": "x", "inputResponses": {}}},
+        {"extra": 1},
+    ],
+)
+def test_what_is_not_a_plain_call_is_left_to_the_other_lane(changes):
+    assert as_call(call(**changes)) is None
+
+
+@pytest.mark.parametrize("message", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, call()[:-1]])
+def test_what_is_no_message_at_all_is_left_to_the_other_lane(message):
+    assert as_call(message) is None
+
+
+@pytest.mark.parametrize(
+    "arguments, plain",
+    [
+        ({"tool_name": "a__b"}, True),
+        ({"tool_name": "a__b", "arguments": {"n": 1}}, True),
+        ({"tool_name": "a__b", "arguments": "{}"}, False),
+        ({"tool_name": "a__b", "auth_header": "x"}, False),
+        ({"arguments": {}}, False),
+    ],
+)
+def test_a_remote_call_is_plain_if_it_has_a_name_and_arguments_only(arguments, plain):
+    assert (as_remote_call(Raw(json.dumps(arguments).encode())) is not None) is plain
+
+
+def test_an_answer_is_a_result_or_an_error():
+    assert as_answer(b'{"jsonrpc":"2.0","id":1,"error":{"code":-1}}') == (None, b'{"code":-1}')
+    for wrong in (b'{"id":1}', b"[]", b'{"result":3}', b"nonsense"):
+        with pytest.raises(ValueError, match=r".+"):
+            as_answer(wrong)
+
+
+def test_objects_are_written_as_they_are_read():
+    assert b"".join(written(members(Raw(ODD)))) == b"".join(written({**members(Raw(ODD))}))
+    assert b"".join(written({})) == b"{}"
+    assert json.loads(quoted('é"\n')) == 'é"\n'

@@ -1,0 +1,284 @@
+"""Listing and calling, through a real connection in both eras: constant lists, raw results, errors with codes."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client._memory import InMemoryTransport
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ToolsListChanged
+
+from mcp_gateway.client.in_flight import Exchange
+from mcp_gateway.plugin import ANONYMOUS
+from mcp_gateway.protocol.client_channel import Interaction
+
+from ..support.fake_servers import Remote, text, tool, until
+from ..support.gateway import ask, client, server_of
+
+eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+downstream = pytest.mark.parametrize("handshake", [True, False], ids=["to handshake", "to modern"])
+
+OWN = ["tool_search", "discover_tools", "call_remote_tool"]
+EXPOSED = {"alpha": {"expose_tools": True}}
+
+ODD = {
+    "zeta": None,
+    "content": [{"type": "hologram", "rays": [None, 2**70]}, {"type": "text", "text": "✓", "xVendor": None}],
+    "structuredContent": {"b": 1.5, "a": [None]},
+    "isError": True,
+    "vendorField": {"z": 1, "a": None},
+}
+
+
+async def listed(visitor):
+    return (await visitor.request("tools/list", {}))["tools"]
+
+
+def sdk_client(opened, mode="auto"):
+    return Client(InMemoryTransport(server_of(opened)), mode=mode)
+
+
+@eras
+async def test_half_a_character_of_a_clients_is_passed_on_as_what_no_character_is(gateway, modern):
+    alpha = Remote(tool("x"), handshake=not modern)
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        await ask(visitor, "alpha__x", {"text": "cut \ud83d", "whole": "\U0001f600", "n": 1.0})
+    assert alpha.calls[-1]["arguments"] == {"text": "cut \ufffd", "whole": "\U0001f600", "n": 1.0}
+
+
+# -- listing
+
+
+@eras
+async def test_only_the_gateways_own_tools_are_listed(gateway, modern):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
+        assert [item["name"] for item in await listed(visitor)] == OWN
+
+
+@eras
+async def test_the_list_does_not_change_because_of_a_search_or_a_call(gateway, modern):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
+        before = await listed(visitor)
+        await ask(visitor, "tool_search", {"query": "x"})
+        await ask(visitor, "alpha__x")
+        assert await listed(visitor) == before
+
+
+@eras
+async def test_exposed_tools_are_listed_too_with_their_whole_definitions(gateway, modern):
+    odd = tool("x", "An odd one", vendor={"n": None, "big": 2**70}, outputSchema={"type": "object", "x": None})
+    remotes = {"alpha": Remote(odd), "beta": Remote(tool("hidden"))}
+    async with gateway(remotes, **EXPOSED) as opened, client(opened, modern=modern) as visitor:
+        tools = await listed(visitor)
+    assert [item["name"] for item in tools] == [*OWN, "alpha__x"]
+    assert tools[-1] == {**odd, "name": "alpha__x"}
+    assert list(tools[-1]) == list(odd)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"inputSchema": None},
+        {"inputSchema": {}},
+        {"inputSchema": True},
+        {"outputSchema": True},
+        {"outputSchema": {"type": "array"}},
+        {"title": 3},
+        {"description": []},
+        {"annotations": []},
+        {"_meta": 3},
+    ],
+    ids=str,
+)
+async def test_one_odd_definition_does_not_cost_a_client_the_whole_list(gateway, mode, odd):
+    alpha = Remote({**tool("odd"), **odd}, tool("fine"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, sdk_client(opened, mode) as visitor:
+        names = [item.name for item in (await visitor.list_tools()).tools]
+        assert (await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__odd"})).content[0].text == "done"
+    assert [name for name in names if name != "alpha__odd"] == [*OWN, "alpha__fine"]
+    assert ("alpha__odd" in names) is ("inputSchema" not in odd)
+
+
+async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
+    async with gateway({}) as opened, client(opened) as visitor:
+        answer = await visitor.request("tools/list", {})
+    assert (answer["ttlMs"], answer["cacheScope"], answer["resultType"]) == (0, "private", "complete")
+
+
+async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gateway):
+    alpha, heard = Remote(tool("x")), []
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, client(opened, modern=False, heard=heard) as visitor:
+        await listed(visitor)
+        heard.clear()
+        alpha.tools = [tool("y")]
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        await until(lambda: heard == ["notifications/tools/list_changed"])
+        assert (await listed(visitor))[-1]["name"] == "alpha__y"
+
+
+async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
+    alpha = Remote(tool("x"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(server_of(opened))) as visitor:
+        await visitor.list_tools()
+        async with visitor.listen(tools_list_changed=True) as news:
+            alpha.tools = [tool("y")]
+            await opened.gateway.discover("alpha", ANONYMOUS)
+            with anyio.fail_after(5):
+                assert isinstance(await anext(aiter(news)), ToolsListChanged)
+        assert (await visitor.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
+
+
+async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
+    alpha, heard = Remote(tool("x")), []
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=False, heard=heard) as visitor:
+        await ask(visitor, "discover_tools", {"server_name": "alpha"})
+        alpha.tools = [tool("y")]
+        await ask(visitor, "discover_tools", {"server_name": "alpha"})
+        await listed(visitor)
+    assert heard == []
+
+
+@eras
+async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
+    about = {"description": "tells the time"}
+    async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as visitor:
+        assert "- alpha: tells the time" in visitor.hello["instructions"]
+
+
+# -- calling
+
+
+@eras
+@downstream
+async def test_a_result_arrives_as_the_server_sent_it_whichever_way_it_is_called(gateway, modern, handshake):
+    alpha = Remote(tool("odd"), handshake=handshake)
+    alpha.answers["odd"] = ODD
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        for name, arguments in (("call_remote_tool", {"tool_name": "alpha__odd"}), ("alpha__odd", {})):
+            result = await ask(visitor, name, arguments)
+            kept = {key: value for key, value in result.items() if key in ODD}
+            assert json.dumps(kept) == json.dumps(ODD)
+
+
+@eras
+async def test_arguments_arrive_as_the_client_sent_them(gateway, modern):
+    alpha, sent = Remote(tool("x")), {"n": 2**70, "none": None, "z": {"a": [1.5]}, "a": "ü"}
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        await ask(visitor, "alpha__x", sent, _meta={"traceparent": "00-1"})
+        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x", "arguments": sent})
+    assert [json.dumps(call["arguments"]) for call in alpha.calls] == [json.dumps(sent)] * 2
+    assert alpha.calls[0]["_meta"]["traceparent"] == "00-1"
+
+
+@eras
+async def test_a_servers_own_error_arrives_with_its_code_and_data(gateway, modern):
+    alpha = Remote(tool("x"))
+    alpha.answers["x"] = MCPError(-31999, "it fails on purpose", {"why": None, "big": 2**70})
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        for name, arguments in (("call_remote_tool", {"tool_name": "alpha__x"}), ("alpha__x", {})):
+            with pytest.raises(MCPError) as caught:
+                await ask(visitor, name, arguments)
+            error = caught.value.error
+            assert (error.code, error.message, error.data) == (
+                -31999,
+                "it fails on purpose",
+                {"why": None, "big": 2**70},
+            )
+
+
+@eras
+@pytest.mark.parametrize("name", ["nonsense", "gamma__x", "alpha__z"])
+async def test_calling_an_unknown_tool_directly_is_a_protocol_error(gateway, modern, name):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
+        with pytest.raises(MCPError, match="Unknown tool: ") as caught:
+            await ask(visitor, name)
+    assert caught.value.error.code == -32602
+
+
+@pytest.mark.parametrize(
+    "arguments, code, said",
+    [
+        ({"tool_name": "nonsense"}, "malformed_name", "tool_search"),
+        ({"tool_name": "alhpa__x"}, "unknown_server", "did you mean 'alpha'?"),
+        ({"tool_name": "alpha__create_isue"}, "unknown_tool", "did you mean 'alpha__create_issue'?"),
+        ({}, "invalid_arguments", "tool_name: it is missing"),
+        ({"tool_name": "alpha__x", "arguments": 3}, "invalid_arguments", "arguments"),
+        ({"tool_name": "alpha__x", "args": {}}, "invalid_arguments", "args"),
+        ({"tool_name": "alpha__x", "auth_header": ""}, "invalid_arguments", "auth_header"),
+        ({"tool_name": "alpha__x", "auth_header": "a\nb"}, "invalid_arguments", "control characters"),
+        ({"tool_name": "alpha__x", "auth_header": "Bearer x"}, "unauthorized", "carries no headers"),
+    ],
+)
+async def test_a_call_that_cannot_be_made_says_why_with_a_code(gateway, arguments, code, said):
+    alpha = Remote(tool("x"), tool("create_issue"))
+    async with gateway({"alpha": alpha}) as opened, client(opened) as visitor:
+        result = await ask(visitor, "call_remote_tool", arguments)
+    assert (result["isError"], result["structuredContent"]["error_code"]) == (True, code)
+    assert said in result["structuredContent"]["error"]
+    assert alpha.calls == []
+
+
+async def test_a_call_may_bring_a_header_of_its_own_for_this_one_call(gateway):
+    alpha = Remote(tool("x"), credentials=True)
+    async with gateway({"alpha": alpha}) as opened, client(opened) as visitor:
+        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x", "auth_header": "Bearer once"})
+        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x"})
+    assert sorted(map(json.dumps, alpha.opened)) == ['{"Authorization": "Bearer once"}', "{}"]
+    assert "Bearer" not in json.dumps(alpha.calls)
+
+
+@eras
+@downstream
+async def test_progress_of_the_server_reaches_the_client_who_asked_for_it(gateway, modern, handshake):
+    async def work(ctx):
+        for step in (1, 2):
+            await ctx.session.report_progress(step, 2, f"step {step}")
+        return text("done")
+
+    alpha, heard = Remote(tool("x"), handshake=handshake), []
+    alpha.answers["x"] = work
+
+    async def notified(_, step):
+        heard.append((step["progress"], step["total"], step["message"]))
+
+    watching = Exchange(interaction=Interaction(notified, wants_progress=True))
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        await visitor.request("tools/call", {"name": "alpha__x"}, exchange=watching)
+    assert heard == [(1, 2, "step 1"), (2, 2, "step 2")]
+
+
+@eras
+async def test_a_call_that_the_client_gives_up_is_cancelled_at_the_server(gateway, modern):
+    began, ended = anyio.Event(), anyio.Event()
+
+    async def work(_):
+        began.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    alpha = Remote(tool("x"))
+    alpha.answers["x"] = work
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask, visitor, "alpha__x")
+            await began.wait()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(5):
+            await ended.wait()
+
+
+async def test_a_client_of_a_stateful_server_takes_its_session_with_it(gateway):
+    alpha = Remote(tool("x"))
+    async with gateway({"alpha": alpha}, alpha={"connection_mode": "stateful"}) as opened:
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        async with client(opened, modern=False) as one, client(opened, modern=False) as other:
+            for visitor in (one, other, one):
+                await ask(visitor, "alpha__x")
+            assert alpha.open == 3
+        await until(lambda: alpha.open == 1)

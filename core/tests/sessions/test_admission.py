@@ -1,0 +1,174 @@
+"""Too much at once: some wait for their turn, the others hear at once what is full and which setting that is."""
+
+from __future__ import annotations
+
+import json
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.discovery.refresher import ANONYMOUS
+from mcp_gateway.sessions.admission import Limits, Load, Overloaded
+
+from ..server.fast_path.test_dispatch import answered, call
+from ..support.fake_servers import Remote, text, tool, until
+from ..support.gateway import ask, client
+
+BUSY = "server 'a' is busy: 1 of 1 calls are under way (GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls), "
+
+
+async def test_below_the_bounds_nobody_waits():
+    load = Load(Limits(calls=3))
+    assert [load.enter("a", 2), load.enter("a", 2), load.enter("a", 2)] == [True, True, False]
+    assert [load.enter("b", 2), load.enter("b", 2)] == [True, False]
+    load.leave("a")
+    assert load.enter("b", 2)
+
+
+async def test_those_who_wait_come_in_turn_and_newcomers_do_not_overtake():
+    load, came = Load(), []
+
+    async def one(number):
+        async with load.during("a", 1):
+            came.append(number)
+
+    assert load.enter("a", 1)
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(one, number)
+        await until(lambda: len(load._queues.get("a", ())) == 5)
+        load.leave("a")
+        assert not load.enter("a", 1)
+    assert came == [0, 1, 2, 3, 4]
+    assert (load._all, load._busy, load._queues) == (0, {}, {})
+
+
+async def test_servers_take_turns_for_the_places_that_all_share():
+    load, came = Load(Limits(calls=1)), []
+
+    async def one(server):
+        async with load.during(server, 9):
+            came.append(server)
+
+    assert load.enter("a", 9)
+    async with anyio.create_task_group() as tasks:
+        for server in "aaabb":
+            tasks.start_soon(one, server)
+        await until(lambda: sum(map(len, load._queues.values())) == 5)
+        load.leave("a")
+    assert came == ["a", "b", "a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    "limits, said",
+    [
+        (
+            Limits(queue=0),
+            BUSY + "and 0 wait (GATEWAY_MAX_QUEUE); try again soon",
+        ),
+        (
+            Limits(wait=0.01),
+            BUSY + "and it waited 0.01 s for its turn (GATEWAY_QUEUE_TIMEOUT); try again soon",
+        ),
+    ],
+)
+async def test_what_is_too_much_hears_what_is_full(limits, said):
+    load = Load(limits)
+    assert load.enter("a", 1)
+    with pytest.raises(Overloaded) as refusal:
+        await load.turn("a", 1)
+    assert str(refusal.value) == said
+    assert load._queues == {}
+
+
+async def test_all_that_is_full_is_told_of_as_such():
+    load = Load(Limits(calls=1, queue=0))
+    assert load.enter("a", 1)
+    with pytest.raises(Overloaded, match=r"the gateway is busy: 1 of 1 calls are under way \(GATEWAY_MAX_CALLS\)"):
+        await load.turn("b", 1)
+
+
+async def test_one_that_gives_up_leaves_the_queue_and_takes_no_place():
+    load = Load()
+    assert load.enter("a", 1)
+    with anyio.move_on_after(0.01):
+        await load.turn("a", 1)
+    load.leave("a")
+    assert (load._all, load._busy, load._queues) == (0, {}, {})
+
+
+async def test_one_that_gives_up_just_as_its_turn_comes_gives_the_place_back():
+    load = Load()
+
+    async def hold():
+        async with load.during("a", 1):
+            await anyio.sleep_forever()
+
+    assert load.enter("a", 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hold)
+        await until(lambda: load._queues)
+        load.leave("a")
+        tasks.cancel_scope.cancel()
+    assert (load._all, load._busy) == (0, {})
+
+
+def holding(alpha):
+    may_go = anyio.Event()
+
+    async def hold(_):
+        await may_go.wait()
+        return text("held")
+
+    alpha.answers["x"] = hold
+    return may_go
+
+
+NO_QUEUE = {"GATEWAY_MAX_QUEUE": "0"}
+
+
+@pytest.mark.parametrize("lane", ["direct", "whole"])
+async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_be_retried(gateway, lane):
+    alpha = Remote(tool("x"))
+    may_go, held = holding(alpha), []
+
+    async def hold(opened):
+        held.append(await answered(opened, call()))
+
+    async with gateway({"alpha": alpha}, NO_QUEUE, alpha={"max_calls": 1}) as opened, client(opened) as peer:
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hold, opened)
+            await until(lambda: alpha.calls)
+            if lane == "direct":
+                error = (await answered(opened, call()))["error"]
+            else:
+                with pytest.raises(MCPError) as refusal:
+                    await ask(peer, "alpha__x", _meta={"progressToken": 1})
+                error = refusal.value.error.model_dump()
+            assert error["code"] == -31029
+            assert "server 'alpha' is busy: 1 of 1 calls are under way" in error["message"]
+            assert error["data"] == {"error_code": "overloaded", "retryable": True, "retryAfter": 1.0}
+            may_go.set()
+        assert (await answered(opened, call()))["result"]["content"][0]["text"] == "held"
+    assert json.dumps(held).count("held") == 1
+
+
+async def test_a_call_waits_for_its_turn_on_the_direct_lane(gateway):
+    alpha = Remote(tool("x"))
+    may_go, done = holding(alpha), []
+
+    async def one(opened):
+        done.append(await answered(opened, call()))
+
+    async with gateway({"alpha": alpha}, {}, alpha={"max_calls": 1}) as opened:
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(one, opened)
+            await until(lambda: alpha.calls and len(opened.gateway.pool.load._queues.get("alpha", ())) == 2)
+            assert len(alpha.calls) == 1
+            may_go.set()
+    assert len(done) == 3
+    assert all(answer["result"]["content"][0]["text"] == "held" for answer in done)

@@ -1,0 +1,156 @@
+"""Access: whose credentials a call carries, and when it carries none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import structlog
+
+from mcp_gateway.client.errors import Refused
+from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, ServerUnavailable
+from mcp_gateway.sessions.credentials import Access
+from mcp_gateway.sessions.retry import Repetition
+
+from ..support.fake_plugins import Forward, Saved, Static
+from ..support.fake_servers import Remote
+from ..support.gateway import spec
+
+ME = Caller(headers={"authorization": "Bearer me"}, client="c1")
+OVERRIDE = Caller(headers={"authorization": "Bearer me"}, override="Bearer once", client="c1")
+
+SAVED = Static(Saved.model_validate({"auth_headers": {"X-Key": "k"}}))
+
+
+def access(strategy=None, *, credentials=True):
+    strategies = {"alpha": strategy} if strategy else {}
+    return Access(strategies, {"alpha": Remote(credentials=credentials)})
+
+
+async def headers(found, caller, **changes):
+    return (await found.borrower(spec(**changes), caller)).credentials.headers
+
+
+async def test_without_a_strategy_nothing_is_sent_whatever_the_caller_brought():
+    assert await headers(access(), ME) == {}
+
+
+async def test_without_a_strategy_the_calls_own_header_is_sent():
+    assert await headers(access(), OVERRIDE) == {"Authorization": "Bearer once"}
+
+
+async def test_saved_headers_are_sent_for_every_caller():
+    assert await headers(access(SAVED), ME) == await headers(access(SAVED), ANONYMOUS) == {"X-Key": "k"}
+
+
+async def test_the_callers_header_is_forwarded_where_that_is_configured():
+    assert await headers(access(Forward()), ME) == {"Authorization": "Bearer me"}
+    assert await headers(access(Forward()), OVERRIDE) == {"Authorization": "Bearer once"}
+
+
+async def test_a_caller_without_credentials_is_refused_and_the_server_is_named():
+    with pytest.raises(AuthError, match="server 'alpha': it wants the caller's own Authorization header"):
+        await headers(access(Forward()), ANONYMOUS)
+
+
+async def test_a_caller_without_credentials_goes_without_where_they_are_optional():
+    assert await headers(access(Forward()), ANONYMOUS, auth_optional=True) == {}
+    assert await headers(access(Forward()), ME, auth_optional=True) == {"Authorization": "Bearer me"}
+
+
+async def test_a_transport_without_headers_shares_one_session_among_all_callers():
+    found = access(Forward(), credentials=False)
+    assert (await found.borrower(spec(), ME)).credentials.pairs == ()
+    with pytest.raises(AuthError, match="server 'alpha': its transport carries no headers; leave auth_header out"):
+        await found.borrower(spec(), OVERRIDE)
+
+
+async def test_where_nothing_is_forwarded_a_call_cannot_bring_its_own_header():
+    with pytest.raises(AuthError, match="GATEWAY_AUTH_MODE=static forwards nothing"):
+        await headers(access(SAVED), OVERRIDE, overridable=False)
+    assert await headers(access(SAVED), ME, overridable=False) == {"X-Key": "k"}
+
+
+async def test_a_client_has_a_session_of_its_own_only_where_the_server_is_stateful():
+    found, shared, own = access(), spec(), spec(stateful=True)
+    assert (await found.borrower(shared, ME)).client is None
+    assert (await found.borrower(own, ME)).client == "c1"
+    assert (await access(credentials=False).borrower(own, ME)).client == "c1"
+
+
+class Failing:
+    def __init__(self, error):
+        self._error = error
+
+    async def credentials(self, _):
+        raise self._error
+
+
+async def test_a_strategy_that_cannot_reach_its_authority_says_so_for_the_server():
+    with pytest.raises(ServerUnavailable, match="server 'alpha': the token endpoint is away") as caught:
+        await headers(access(Failing(ServerUnavailable("the token endpoint is away", lasting=True))), ME)
+    assert caught.value.lasting
+
+
+async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_has():
+    with structlog.testing.capture_logs() as logs, pytest.raises(ServerUnavailable) as caught:
+        await headers(access(Failing(RuntimeError("s3cr3t"))), ME)
+    assert str(caught.value) == "server 'alpha': its auth plugin failed (RuntimeError); the gateway's log says why"
+    assert [entry["event"] for entry in logs] == ["an auth plugin failed"]
+
+
+class Renewable:
+    """Has other credentials each time that some were refused."""
+
+    def __init__(self):
+        self.number = 0
+
+    async def credentials(self, _):
+        return Credentials.of({"Authorization": f"Bearer {self.number}"})
+
+    async def refused(self, _):
+        self.number += 1
+        return True
+
+
+async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whichever_way_it_is_sent():
+    found, used = access(Renewable()), []
+
+    async def use(borrower):
+        used.append(borrower.credentials.headers["Authorization"])
+        raise Refused("no", 401)
+
+    repetition = Repetition(spec(), repeatable=False)
+    for _ in range(2):  # on the fast path, and in the usual way
+        with pytest.raises(Refused):
+            await found.attempt(spec(), ME, use, repetition)
+    assert used == ["Bearer 0", "Bearer 1", "Bearer 1"]
+    with pytest.raises(Refused):
+        await found.attempt(spec(), ME, use)
+    assert used[3:] == ["Bearer 1", "Bearer 2"]
+
+
+class Shared:
+    """A strategy whose credentials are the same for all; it counts how often it is asked."""
+
+    shared = True
+
+    def __init__(self):
+        self.asked = 0
+
+    async def credentials(self, caller):
+        self.asked += 1
+        return Credentials.of({"Authorization": caller.override or "everybody's"})
+
+
+async def test_a_strategy_that_is_the_same_for_all_is_not_asked_whether_it_is():
+    strategy = Shared()
+    found = Access({"alpha": strategy}, {"alpha": Remote(credentials=True)})
+    assert await found.own(spec(auth=Bound("shared", None)), ME) is None
+    assert strategy.asked == 0
+    own = await found.own(spec(auth=Bound("shared", None)), OVERRIDE)
+    assert own.headers == {"Authorization": OVERRIDE.override}
+
+
+async def test_a_caller_over_a_pipe_has_nothing_of_his_own():
+    assert await access().own(spec(), replace(ANONYMOUS, client="c1")) is None

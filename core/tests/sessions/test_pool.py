@@ -1,0 +1,366 @@
+"""The pool: who shares a session, when one ends, and how it is opened anew."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.plugin import (
+    AuthError,
+    ConnectionDropped,
+    Credentials,
+    NotSent,
+    ServerTimeout,
+    ServerUnavailable,
+    TransportFault,
+)
+from mcp_gateway.sessions.admission import Overloaded
+from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session_key import Borrower
+
+from ..support.fake_servers import Remote, text, tool, until
+from ..support.gateway import spec
+
+ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Authorization": "bob"})
+
+
+@asynccontextmanager
+async def pool_of(remote, idle=60.0, most=100):
+    """Open a pool over one server called alpha."""
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            pool = Pool(tasks, {"alpha": remote}, idle, max_sessions=most)
+            try:
+                yield pool
+            finally:
+                await pool.close()
+                tasks.cancel_scope.cancel()
+
+
+async def peer(peer, _):
+    return peer
+
+
+async def call(peer, _, name="x"):
+    return await peer.request("tools/call", {"name": name})
+
+
+@pytest.fixture
+def alpha():
+    return Remote(tool("x"), credentials=True)
+
+
+# -- who shares
+
+
+async def test_equal_credentials_share_a_session_and_others_never_do(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        first = await pool.lend(Borrower(one, ALICE), peer)
+        assert await pool.lend(Borrower(one, Credentials.of({"Authorization": "alice"})), peer) is first
+        assert await pool.lend(Borrower(one, BOB), peer) is not first
+    assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
+
+
+async def test_a_client_of_a_stateful_server_has_a_session_of_its_own(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        mine = await pool.lend(Borrower(one, client="me"), peer)
+        assert await pool.lend(Borrower(one, client="me"), peer) is mine
+        assert await pool.lend(Borrower(one, client="you"), peer) is not mine
+    assert len(alpha.opened) == 2
+
+
+async def test_a_client_that_leaves_takes_its_sessions_with_it(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        for client in ("me", "you"):
+            await pool.lend(Borrower(one, client=client), peer)
+        pool.forget_client("me")
+        await until(lambda: alpha.open == 1)
+        await pool.lend(Borrower(one, client="you"), peer)
+    assert len(alpha.opened) == 2
+
+
+async def test_many_at_once_open_one_session(alpha):
+    one, peers = spec(), []
+    async with pool_of(alpha) as pool:
+
+        async def borrow():
+            peers.append(await pool.lend(Borrower(one), peer))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(borrow)
+    assert len(alpha.opened) == 1
+    assert len(set(map(id, peers))) == 1
+
+
+async def test_many_at_once_all_learn_why_there_is_no_session(alpha):
+    alpha.refusal = OSError("no route")
+    one, errors = spec(), []
+    async with pool_of(alpha) as pool:
+
+        async def borrow():
+            with pytest.raises(ServerUnavailable, match="OSError: no route"):
+                await pool.lend(Borrower(one), peer)
+            errors.append(1)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(borrow)
+    assert len(errors) == 5
+    assert len(alpha.opened) == 1
+
+
+async def test_a_borrower_that_gives_up_does_not_end_the_opening_for_the_others(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pool.lend, Borrower(one), peer)
+            await until(lambda: alpha.opened)
+            tasks.cancel_scope.cancel()
+        await pool.lend(Borrower(one), peer)
+    assert len(alpha.opened) == 1
+
+
+# -- when it ends
+
+
+async def test_a_session_that_died_is_opened_anew_at_the_next_use(alpha):
+    one = spec()
+    async with pool_of(alpha) as pool:
+        first = await pool.lend(Borrower(one), peer)
+        await alpha.die()
+        await until(lambda: not pool._shared.keepers)
+        assert await pool.lend(Borrower(one), peer) is not first
+    assert len(alpha.opened) == 2
+
+
+async def test_a_session_that_dies_under_its_borrower_is_an_error_that_names_the_server(alpha):
+    async def die(_):
+        await alpha.die()
+        await anyio.sleep_forever()
+
+    alpha.answers["x"] = die
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerUnavailable, match=r"server 'alpha' .*closed the connection"):
+            await pool.lend(Borrower(spec()), call)
+
+
+async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_is_made_again(alpha):
+    answers = [MCPError(TransportFault.SESSION_LOST, "404"), text("done")]
+
+    async def answer(_):
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    alpha.answers["x"] = answer
+    async with pool_of(alpha) as pool:
+        assert (await pool.lend(Borrower(spec()), call))["content"] == text("done")["content"]
+    assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+
+
+class Dropping(Remote):
+    """Dies at the first so many calls."""
+
+    def __init__(self, times):
+        super().__init__(tool("x"))
+        self.left = times
+        self.answers["x"] = self._die
+
+    async def _die(self, _):
+        if self.left:
+            self.left -= 1
+            await self.die()
+            await anyio.sleep_forever()
+        return text("done")
+
+
+async def test_what_may_be_repeated_is_sent_again_once_if_the_connection_broke():
+    alpha = Dropping(times=1)
+    async with pool_of(alpha) as pool:
+        answer = await pool.lend(Borrower(spec(max_retries=1)), call, repeatable=True)
+        assert answer["content"] == text("done")["content"]
+    assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+
+
+@pytest.mark.parametrize("times, repeatable, retries", [(1, False, 3), (9, True, 3), (1, True, 0)])
+async def test_else_it_is_said_that_nobody_knows_whether_it_was_carried_out(times, repeatable, retries):
+    alpha = Dropping(times)
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ConnectionDropped, match=r"server 'alpha' .* whether the request was carried out is not kn"):
+            await pool.lend(Borrower(spec(max_retries=retries)), call, repeatable=repeatable)
+    assert len(alpha.calls) == (2 if repeatable and retries else 1)
+
+
+async def test_what_never_reached_the_server_is_sent_again_as_often_as_the_configuration_says(alpha):
+    alpha.answers["x"] = MCPError(TransportFault.UNREACHABLE, "refused", {"sent": False})
+    async with pool_of(alpha) as pool:
+        with pytest.raises(NotSent, match="server 'alpha' cannot be reached: refused"):
+            await pool.lend(Borrower(spec(max_retries=2)), call)
+        assert len(alpha.calls) == 3
+        assert [keeper.breaker.failures for keeper in pool._kept] == [1]
+
+
+async def test_a_session_that_is_lost_twice_is_an_error(alpha):
+    alpha.answers["x"] = MCPError(TransportFault.SESSION_LOST, "404")
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerUnavailable, match="server 'alpha' has lost the session: 404"):
+            await pool.lend(Borrower(spec()), call)
+    assert len(alpha.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "code, error, said",
+    [
+        (TransportFault.UNREACHABLE, ServerUnavailable, "server 'alpha' cannot be reached: boom"),
+        (TransportFault.UNAUTHORIZED, AuthError, "server 'alpha' refused the credentials: boom"),
+        (-32050, MCPError, "boom"),
+    ],
+)
+async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(alpha, code, error, said):
+    alpha.answers["x"] = MCPError(code, "boom")
+    async with pool_of(alpha) as pool:
+        with pytest.raises(error, match=said):
+            await pool.lend(Borrower(spec()), call)
+    assert len(alpha.calls) == 1
+
+
+async def test_a_server_that_is_silent_is_named_with_the_setting_to_raise(alpha):
+    async def silent(_):
+        await anyio.sleep_forever()
+
+    alpha.answers["x"] = silent
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerTimeout, match=r"server 'alpha' gave no answer within 0.05 s; raise its \"timeout\""):
+            await pool.lend(Borrower(spec(timeout=0.05)), call)
+
+
+async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
+    one = spec(timeout=0.5)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, patience):
+            began = anyio.current_time()
+            while anyio.current_time() - began < 0.8:
+                patience.touch()
+                await anyio.lowlevel.checkpoint()
+            return "done"
+
+        assert await pool.lend(Borrower(one), use) == "done"
+
+
+async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
+    one = spec(timeout=0.2, max_call_time=0.5)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, patience):
+            while True:
+                patience.touch()
+                await anyio.lowlevel.checkpoint()
+
+        with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
+            await pool.lend(Borrower(one), use)
+
+
+async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
+    one = spec(timeout=0.1, max_call_time=0.2)
+    async with pool_of(alpha) as pool:
+        await pool.lend(Borrower(one), peer)
+
+        async def use(_, patience):
+            with patience.suspended():
+                with anyio.move_on_after(0.4):
+                    await anyio.sleep_forever()
+            return "done"
+
+        assert await pool.lend(Borrower(one), use) == "done"
+
+
+async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
+    async with pool_of(alpha, idle=0.05) as pool:
+        await pool.lend(Borrower(spec(), ALICE), peer)
+        [keeper] = pool._kept
+        await keeper.gone.wait()
+        assert (alpha.open, pool._shared.keepers) == (0, {})
+
+
+async def test_a_shared_session_stays_however_long_it_is_unused(alpha):
+    one = spec()
+    async with pool_of(alpha, idle=0.01) as pool:
+        await pool.lend(Borrower(one), peer)
+        await pool.lend(Borrower(one, ALICE), peer)
+        await until(lambda: alpha.open == 1)
+        await pool.lend(Borrower(one), peer)
+    assert alpha.opened == [{}, {"Authorization": "alice"}]
+
+
+async def test_a_session_that_is_in_use_is_not_idle(alpha):
+    may_go = anyio.Event()
+
+    async def wait(_):
+        await may_go.wait()
+        return text("done")
+
+    alpha.answers["x"] = wait
+    one, others = spec(), spec("alpha")
+    async with pool_of(alpha, idle=0.02) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.lend, Borrower(one, ALICE), call)
+        await until(lambda: alpha.calls)
+        await pool.lend(Borrower(others, BOB), peer)
+        await until(lambda: alpha.open == 1)  # the unused one went, though it came later
+        may_go.set()
+    assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
+
+
+async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha, most=2) as pool:
+        for client in ("a", "b", "a", "c"):
+            await pool.lend(Borrower(one, client=client), peer)
+        assert {borrower.client for borrower in pool._shared.keepers} == {"a", "c"}
+        await until(lambda: alpha.open == 2)
+
+
+async def test_there_is_no_room_while_all_sessions_are_in_use(alpha):
+    one, may_go = spec(stateful=True), anyio.Event()
+
+    async def hold(*_):
+        await may_go.wait()
+
+    async with pool_of(alpha, most=1) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.lend, Borrower(one, client="a"), hold)
+        await until(lambda: alpha.open)
+        with pytest.raises(
+            Overloaded, match=r"server 'alpha': all of its 1 sessions are in use .*MAX_SESSIONS.*try again"
+        ):
+            await pool.lend(Borrower(one, client="b"), peer)
+        may_go.set()
+
+
+async def test_closing_ends_every_session(alpha):
+    one = spec(stateful=True)
+    async with pool_of(alpha) as pool:
+        for client in ("a", "b", "c"):
+            await pool.lend(Borrower(one, client=client), peer)
+        assert alpha.open == 3
+        await pool.close()
+        assert (alpha.open, pool._kept) == (0, set())
+
+
+async def test_what_a_server_announces_is_told_with_its_name():
+    alpha, heard = Remote(tool("x"), handshake=True), []
+    async with pool_of(alpha) as pool:
+        pool.on_announced.append(lambda key, method, _: heard.append((key.spec.name, method)))
+        await pool.lend(Borrower(spec()), peer)
+        await alpha.announce()
+        await until(lambda: heard)
+    assert heard == [("alpha", "notifications/tools/list_changed")]

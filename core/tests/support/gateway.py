@@ -1,0 +1,91 @@
+"""What most tests are built of: a configuration, and an open gateway with a client in front of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.client._memory import InMemoryTransport
+
+from mcp_gateway.app import Running, running
+from mcp_gateway.client.connection import Peer, connected
+from mcp_gateway.client.handshake import _initialize, negotiate
+from mcp_gateway.config.environment import read_environment, read_settings
+from mcp_gateway.config.servers import ServerFile, ServerSpec, read_servers
+from mcp_gateway.plugin import Bound
+from mcp_gateway.plugin_host.providers import Providers
+from mcp_gateway.server.server import GatewayServer
+
+from .fake_plugins import everything, providers_of
+from .fake_servers import PATIENCE, Json
+
+
+def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
+    """Make a settled server, as the configuration would."""
+    settled: Json = {
+        "name": name,
+        "namespace": name,
+        "description": "",
+        "client_transport": Bound("memory", None),
+        "auth": None,
+        "auth_optional": False,
+        "overridable": True,
+        "stateful": False,
+        "auto_discover": True,
+        "exposed": frozenset({"prompts", "resources", "templates"}),
+        "timeout": PATIENCE,
+        "max_call_time": 60.0,
+        "max_retries": 0,
+        "fingerprint": "f00",
+    }
+    return ServerSpec(**{**settled, **changes})
+
+
+def read(folder: Path, written: Any, providers: Providers | None = None, **environ: str) -> ServerFile:
+    """Write a server file and read it."""
+    path = folder / "server_config.json"
+    path.write_text(written if isinstance(written, str) else json.dumps(written), encoding="utf-8")
+    environ = {"SERVER_CONFIG_PATH": str(path), **environ}
+    return read_servers(read_environment(environ), environ, providers or providers_of(everything()))
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, remotes: Mapping[str, Any], environ: Mapping[str, str] | None = None, **parts: Any
+) -> AsyncIterator[Running]:
+    """Open a gateway over servers in memory. `parts` are products by kind, or more keys of the server of that name."""
+    entries = [{"transport": "memory", "timeout": PATIENCE, **parts.get(name, {}), "name": name} for name in remotes]
+    providers = providers_of(everything(remotes, **parts))
+    servers = read(folder, {"servers": entries}, providers, **(environ or {}))
+    with anyio.fail_after(6 * PATIENCE):
+        async with running(read_settings(environ or {}, providers), servers) as opened:
+            await opened.reception.server()
+            yield opened
+
+
+def server_of(opened: Running) -> GatewayServer:
+    """Return what an open gateway has in front of it."""
+    assert opened.reception.opened is not None
+    return opened.reception.opened
+
+
+@asynccontextmanager
+async def client(opened: Running, *, modern: bool = True, heard: list[str] | None = None) -> AsyncIterator[Peer]:
+    """Visit a gateway as a client that sees raw JSON, in either era. `heard` collects the notifications."""
+
+    def notified(method: str, _: Mapping[str, Any] | None) -> None:
+        if heard is not None:
+            heard.append(method)
+
+    async with connected(InMemoryTransport(await opened.reception.server()), on_announced=notified) as peer:
+        await (negotiate(peer) if modern else _initialize(peer))
+        yield peer
+
+
+async def ask(peer: Peer, name: str, arguments: Json | None = None, **params: Any) -> Json:
+    """Call a tool of the gateway."""
+    return await peer.request("tools/call", {"name": name, "arguments": arguments or {}, **params})

@@ -1,0 +1,135 @@
+"""ASGI application and uvicorn server.
+
+The SDK's ASGI application stands behind the authentication middleware. Slow to import.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from mcp.server.lowlevel.server import Server
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from mcp_gateway.plugin import DirectServer
+from mcp_gateway_transport_http.auth.bearer import TOKEN_HEADER, Gate
+from mcp_gateway_transport_http.fast_path.http1_server import Front
+from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
+from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit
+from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
+from mcp_gateway_transport_http.options import PATH, ListenOptions
+from mcp_gateway_transport_http.session_limits import BoundedManager
+
+if TYPE_CHECKING:
+    from mcp_gateway_transport_http.auth.oauth import Visitors
+
+_INVALID_REQUEST = -32600
+_LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+
+
+def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
+    """Return a uvicorn server for the application.
+
+    `ready` is called when clients can connect.
+    """
+    bounds = ConnectionBounds.of(options, raise_file_limit(options.max_connections))
+    registry = ConnectionRegistry(bounds)
+    app, front = application(server, options, registry)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
+        http=front.protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
+        backlog=bounds.backlog,
+        loop="none",
+        timeout_graceful_shutdown=max(1, round(options.grace)),
+    )
+    return _Listener(config, ready)
+
+
+def application(
+    server: Server[Any], options: ListenOptions, registry: ConnectionRegistry
+) -> tuple[ASGIApp, Front | None]:
+    """Return the ASGI application and the fast path before it.
+
+    The application is CORS, authentication and the SDK's endpoint. The fast path answers raw calls; it is None if
+    the server cannot dispatch raw messages.
+    """
+    manager = BoundedManager(
+        options,
+        app=server,
+        max_request_body_size=options.max_request_bytes,
+        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
+    )
+    visitors = _visitors(options)
+    endpoint = Starlette(
+        routes=[
+            Route(PATH, StreamableHTTPASGIApp(manager)),
+            Route("/health", _health),
+            *(visitors.routes() if visitors is not None else ()),
+        ],
+        lifespan=lambda _: manager.run(),
+        exception_handlers={404: _not_found},
+    )
+    gate = Gate(endpoint, options, visitors)
+    behind = CORSMiddleware(
+        gate,
+        allow_origins=options.cors_origins,
+        allow_origin_regex=_LOCAL_ORIGIN,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*", "Authorization", TOKEN_HEADER],
+        expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
+    )
+    if not isinstance(server, DirectServer):
+        return behind, None
+    return behind, Front(server, gate, manager.touch, manager.may_use, options.max_request_bytes, registry)
+
+
+def _visitors(options: ListenOptions) -> Visitors | None:
+    if options.issuer is None:
+        return None
+    from mcp_gateway_transport_http.auth.oauth import Visitors  # cryptography is slow to import
+
+    return Visitors.of(options)
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn server without signal handlers, with a ready callback.
+
+    Signals belong to the gateway.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    error = {"code": _INVALID_REQUEST, "message": f"There is nothing here; MCP (Streamable HTTP) is at {PATH}"}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})

@@ -1,0 +1,1 @@
+"""Authentication of clients: bearer tokens and an OAuth resource server."""

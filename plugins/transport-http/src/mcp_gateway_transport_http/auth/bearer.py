@@ -1,0 +1,275 @@
+"""The gate: who may speak to the gateway over HTTP.
+
+Without a token only this machine may, called by a name of this machine, so that neither
+the network nor a web page that a browser here has loaded gets in. With a token everyone
+who has it may, and with an authorization server everyone who has one of its tokens for
+this gateway.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_gateway.plugin import Principal
+from mcp_gateway_transport_http.auth.throttle import Throttle
+from mcp_gateway_transport_http.options import ListenOptions
+
+if TYPE_CHECKING:
+    from mcp_gateway_transport_http.auth.oauth import Visitors
+
+TOKEN_HEADER = "x-mcp-gateway-token"  # noqa: S105  # a header's name
+"""Where a client may send the gateway's token if its `Authorization` is meant for the servers behind."""
+
+ON_ADMITTED = "mcp_gateway.on_admitted"
+"""What a scope may hold: a function that hears that who has sent the request was admitted."""
+
+_LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+_INVALID_REQUEST = -32600
+
+_SET_TOKEN = "set GATEWAY_AUTH_TOKEN, and send that token as 'Authorization: Bearer TOKEN', to use it from elsewhere."  # noqa: S105
+
+_OF_PROXIES = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "x-envoy-external-address",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "cdn-loop",
+    }
+)
+"""What proxies add to requests, beside `X-Forwarded-...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not let in; `closes` says that the connection ends with it."""
+
+    status: int
+    reason: str
+    challenge: str = "Bearer"
+    closes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that is let in: its `scope` as it is passed on, and who an authorization server says has sent it.
+
+    What everybody may read is let in though it `is_known` of nobody who has sent it.
+    """
+
+    scope: Scope
+    principal: Principal | None = None
+    is_known: bool = True
+
+
+class Gate:
+    """ASGI middleware that authenticates requests.
+
+    Requests that pass lose the gateway's token; the others are refused.
+
+    `visitors` knows those whom an authorization server has sent, if there is one.
+    """
+
+    def __init__(self, app: ASGIApp, options: ListenOptions, visitors: Visitors | None = None) -> None:
+        """Stand in front of `app`."""
+        self._app = app
+        self._visitors = visitors
+        self._token = options.token.get_secret_value().encode() if options.token else None
+        self._hosts = frozenset((*_LOCAL_NAMES, *(host.lower() for host in options.allowed_hosts)))
+        self._guarded = self._token is not None or visitors is not None
+        self._any_host = self._guarded and not options.allowed_hosts
+        self._origins = frozenset(options.cors_origins)
+        self._throttle = Throttle()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        decision = self.decide(scope)
+        if decision is None and self._visitors is not None:
+            decision = await self._visitors.check(scope, _sent(Headers(scope=scope)))
+        if isinstance(decision, Admission):
+            if decision.is_known and ON_ADMITTED in scope:
+                scope[ON_ADMITTED]()
+            return await self._app(self._without_token(decision.scope), receive, send)
+        return await (await self._answer(decision, scope))(scope, receive, send)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether admission of identical requests never changes.
+
+        It changes with an authorization server, since access tokens expire.
+        """
+        return self._visitors is None
+
+    def admits(self, scope: Scope) -> bool:
+        """Whether it can be told at once that a request may pass."""
+        return isinstance(self.decide(scope), Admission)
+
+    def admit(self, scope: Scope) -> Admission | None:
+        """Return a request as it is passed on, if it can be told at once that it may pass."""
+        decision = self.decide(scope)
+        if not isinstance(decision, Admission):
+            return None
+        return replace(decision, scope=self._without_token(decision.scope))
+
+    def decide(self, scope: Scope) -> Admission | Refusal | None:
+        """Decide about a request; None if only its authorization server can tell who has sent it.
+
+        All requests are decided about here, whichever way they go on.
+        """
+        headers = Headers(scope=scope)
+        refusal = _refuse_ambiguous(scope, headers) or self._refuse_outsider(scope, headers)
+        if refusal is not None:
+            return refusal
+        if not self._guarded or self._has_token(headers):
+            return Admission(scope)
+        if self._visitors is not None:
+            return self._visitors.decide(scope, _sent(headers))
+        if is_oauth_path(scope["path"]):
+            return Admission(
+                scope, is_known=False
+            )  # 404: a client that is refused here takes the gateway for an OAuth server
+        said = "What was sent is not this gateway's token" if any(_sent(headers)) else "This gateway wants its token"
+        said += ": send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN."
+        return Refusal(401, said)
+
+    def _refuse_outsider(self, scope: Scope, headers: Headers) -> Refusal | None:
+        """Refuse what comes from where nobody may come from."""
+        if not self._guarded and not is_loopback(scope):
+            return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
+        if not self._guarded and (sign := proxy_sign(headers)) is not None:
+            said = (
+                f"A proxy has passed this request on (its header {sign} says so), and this gateway serves only its own"
+            )
+            return Refusal(403, f"{said} machine; {_SET_TOKEN}")
+        if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
+            return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
+        origin = headers.get("origin")
+        if origin is not None and not self.is_friendly(origin):
+            return Refusal(403, "Web pages of this Origin may not use the gateway; see GATEWAY_CORS_ORIGINS.")
+        return None
+
+    async def _answer(self, refusal: Refusal | None, scope: Scope) -> JSONResponse:
+        """Return the answer to a request that is refused; to one that may have guessed the token it takes a while."""
+        if refusal is None:
+            raise AssertionError  # only visitors leave it open
+        client, closes = scope.get("client"), refusal.closes
+        is_guess = (
+            refusal.status == HTTPStatus.UNAUTHORIZED and self._token is not None and any(_sent(Headers(scope=scope)))
+        )
+        if is_guess and not await self._throttle.delay_refusal(client[0] if client else ""):
+            closes = True
+        is_challenge = refusal.status == HTTPStatus.UNAUTHORIZED or refusal.challenge != "Bearer"
+        more = {"WWW-Authenticate": refusal.challenge} if is_challenge else {}
+        if closes:
+            more["Connection"] = "close"
+        error = {"code": _INVALID_REQUEST, "message": refusal.reason}
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
+
+    def is_friendly(self, origin: str) -> bool:
+        """Whether web pages of `origin` may use the gateway.
+
+        Those of this machine may, and those of GATEWAY_CORS_ORIGINS.
+        """
+        if origin in self._origins or "*" in self._origins:
+            return True
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
+
+    def _has_token(self, headers: Headers) -> bool:
+        """Whether one of the two headers holds the token.
+
+        Both are always compared, in constant time.
+        """
+        return any([self._is_token(value) for value in _sent(headers)])  # noqa: C419  # a list: no early end
+
+    def _is_token(self, value: str) -> bool:
+        return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
+
+    def _without_token(self, scope: Scope) -> Scope:
+        """Return the headers without the gateway's token.
+
+        The token can never be forwarded.
+        """
+        headers = [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
+        return {**scope, "headers": headers}
+
+    def _holds_token(self, name: bytes, value: bytes) -> bool:
+        """Whether a header is the gateway's own token, which is nobody else's business."""
+        if name.lower() == TOKEN_HEADER.encode():
+            return True
+        return name.lower() == b"authorization" and self._is_token(_bearer(value.decode("latin-1")))
+
+
+def is_loopback(scope: Scope) -> bool:
+    """Whether a request comes from this machine."""
+    client = scope.get("client")
+    return _is_loopback(client[0]) if client else False
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def proxy_sign(headers: Headers) -> str | None:
+    """Return the name of a header that only proxies add, if there is one."""
+    return next((name for name in headers if name in _OF_PROXIES or name.startswith("x-forwarded")), None)
+
+
+def is_oauth_path(path: str) -> bool:
+    """Whether clients ask at this path what an OAuth server is, and register there."""
+    return path == "/register" or "/.well-known/" in path
+
+
+def _refuse_ambiguous(scope: Scope, headers: Headers) -> Refusal | None:
+    """Refuse what two readers could understand differently (RFC 9112, section 3.2)."""
+    hosts = len(headers.getlist("host"))
+    if hosts > 1 or (hosts == 0 and scope.get("http_version", "1.1") == "1.1"):
+        return Refusal(400, f"There must be exactly one Host header, and there are {hosts or 'none'}.", closes=True)
+    return None
+
+
+def _sent(headers: Headers) -> list[str]:
+    """Return what may be a token; first what is certainly meant for the gateway."""
+    return headers.getlist(TOKEN_HEADER) + [_bearer(value) for value in headers.getlist("authorization")]
+
+
+def _bearer(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+@lru_cache(maxsize=1024)
+def _host(value: str) -> str:
+    """Return the name in a Host header, without the port."""
+    try:
+        return urlsplit(f"//{value}").hostname or ""
+    except ValueError:
+        return ""

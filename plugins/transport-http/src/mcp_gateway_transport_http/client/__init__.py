@@ -1,0 +1,1 @@
+"""Towards a server over HTTP: streams, bodies, errors, address checks."""

@@ -1,0 +1,46 @@
+"""Redirects: followed within the server's origin and with the method kept, as on the SDK's way."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from urllib.parse import quote, urljoin, urlsplit
+
+from mcp_gateway_transport_http.fast_path.responses import Reply
+
+MAX_REDIRECTS = 20
+"""How many are followed, as httpx has it."""
+
+_KEEPING_THE_METHOD = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
+_PORTS = {"http": 80, "https": 443}
+_AS_IT_IS = "/%:@!$&'()*+,;=~?"
+
+
+def redirected(request: bytes, reply: Reply, origin: str) -> bytes | None:
+    """Return the request for where a reply redirects it to; None if it does not, or to where it must not go.
+
+    Credentials never go to another origin, and no message becomes a request without a body.
+    """
+    if reply.status not in _KEEPING_THE_METHOD or not reply.location:
+        return None
+    first, _, rest = request.partition(b" HTTP/1.1\r\n")
+    method, _, path = first.partition(b" ")
+    try:
+        wanted = urlsplit(urljoin(origin + path.decode("latin-1"), reply.location))
+        is_same = _origin(wanted.scheme, wanted.hostname, wanted.port) == _parsed(origin)
+    except ValueError:
+        return None
+    if not is_same or "@" in wanted.netloc:
+        return None
+    target = quote(wanted.path or "/", safe=_AS_IT_IS) + (
+        f"?{quote(wanted.query, safe=_AS_IT_IS)}" if wanted.query else ""
+    )
+    return b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), rest)
+
+
+def _parsed(origin: str) -> tuple[str, str, int | None]:
+    parts = urlsplit(origin)
+    return _origin(parts.scheme, parts.hostname, parts.port)
+
+
+def _origin(scheme: str, host: str | None, port: int | None) -> tuple[str, str, int | None]:
+    return scheme, host or "", port or _PORTS.get(scheme)

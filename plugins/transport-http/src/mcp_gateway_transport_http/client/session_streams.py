@@ -1,0 +1,169 @@
+"""Session streams with the request id on every message.
+
+A server writes its questions and notifications onto the stream that answers a request. The SDK's
+transport does not pass on which one that was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+from mcp.client._transport import TransportStreams
+from mcp.client.streamable_http import StreamableHTTPTransport
+from mcp.shared._context_streams import ContextSendStream, create_context_streams
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
+from mcp_types import JSONRPCNotification, RequestId, jsonrpc_message_adapter
+from pydantic_core import from_json
+
+from mcp_gateway.plugin import mended
+from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.refusals import SESSION_CODE, lost_session
+from mcp_gateway_transport_http.client.response_bodies import error_message
+from mcp_gateway_transport_http.fast_path.connection_pool import Connections
+from mcp_gateway_transport_http.fast_path.raw_channel import Wire
+from mcp_gateway_transport_http.jsonrpc import is_message
+
+log = logging.getLogger(__name__)
+
+_CANCEL_SECONDS = 1.0
+"""How long a server may take to end the stream of a request that is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tagging:
+    """A write stream that tags messages with their request's id.
+
+    The request is the one with the SSE stream that the messages came on.
+    """
+
+    stream: ContextSendStream[SessionMessage | Exception]
+    request_id: RequestId
+
+    async def send(self, item: SessionMessage | Exception) -> None:
+        if isinstance(item, SessionMessage) and item.metadata is None:
+            item.metadata = ServerMessageMetadata(related_request_id=self.request_id)
+        await self.stream.send(item)
+
+
+class TaggingTransport(StreamableHTTPTransport):
+    """The SDK's transport with the request id on every message.
+
+    The request is the one with the SSE stream that the message came on.
+    """
+
+    def __init__(self, url: str, *, max_sse_event_size: int | None) -> None:
+        """Reach the server at `url`."""
+        super().__init__(url, max_sse_event_size=max_sse_event_size)
+        self.skipped = Skipped(url)
+
+    def _consume_modern_cancellation(self, session_message: SessionMessage) -> bool:
+        """Close the stream of a request that is given up in either era: it may have no end."""
+        message = session_message.message
+        if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            request_id = cancelled_request_id_from_params(message.params)
+            post = self._in_flight_posts.get(request_id) if request_id is not None else None
+            if post is not None:
+                asyncio.get_running_loop().call_later(_CANCEL_SECONDS, post.scope.cancel)
+        return super()._consume_modern_cancellation(session_message)
+
+    async def _handle_sse_event(
+        self,
+        sse: httpx2.ServerSentEvent,
+        read_stream_writer: ContextSendStream[SessionMessage | Exception],
+        original_request_id: RequestId | None = None,
+        resumption_callback: Callable[[str], Awaitable[None]] | None = None,
+    ) -> bool:
+        if sse.event == "message" and sse.data and not is_message(sse.data):
+            whole = mended(sse.data.encode()).decode()
+            if not is_message(whole):
+                self.skipped.count()
+                return False
+            sse = httpx2.ServerSentEvent(sse.event, whole, sse.id, sse.retry)
+        if sse.data and original_request_id is not None:
+            sse = self._told_apart(sse)
+        writer = (
+            read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
+        )
+        return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
+
+    def _told_apart(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
+        """Return an event; in the place of one that says that the session is lost, what says so to the gateway."""
+        if SESSION_CODE not in (data := sse.data.encode(errors="replace")):
+            return sse
+        lost = lost_session(data, self.session_id)
+        if lost is None:
+            return sse
+        written = error_message(lost.fault, lost.message, dict(lost.data)).decode()
+        return httpx2.ServerSentEvent(sse.event, written, sse.id, sse.retry)
+
+
+@asynccontextmanager
+async def tagged_streams(
+    url: str, client: FaultTellingClient, connections: Connections | None, head: bytes, max_bytes: int
+) -> AsyncIterator[TransportStreams]:
+    """Open the streams of a session; terminate the session on exit.
+
+    They are the streams of the SDK's `streamable_http_client`.
+
+    Plain requests go by `connections`, if there are any, and begin with `head`. `client` bounds
+    what is read to `max_bytes`; the SDK counts some more.
+    """
+    transport = TaggingTransport(url, max_sse_event_size=2 * max_bytes)
+    incoming_writer, incoming = create_context_streams[SessionMessage | Exception](0)
+    outgoing, outgoing_reader = create_context_streams[SessionMessage](0)
+    async with incoming_writer, incoming, outgoing, outgoing_reader, anyio.create_task_group() as tasks:
+
+        def start_get_stream() -> None:
+            tasks.start_soon(transport.handle_get_stream, client, incoming_writer)
+
+        tasks.start_soon(
+            transport.post_writer, client, outgoing_reader, incoming_writer, outgoing, start_get_stream, tasks
+        )
+
+        def session() -> Mapping[str, str]:
+            named = {} if transport.session_id is None else {"mcp-session-id": transport.session_id}
+            cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
+            return {**named, "cookie": cookies} if cookies else named
+
+        async def on_event(event: bytes, request_id: int) -> None:
+            try:
+                said = from_json(mended(event), cache_strings="keys")  # validate_json takes five times as much memory
+                message = jsonrpc_message_adapter.validate_python(said, by_name=False)
+            except ValueError:
+                transport.skipped.count()
+                return
+            await _Tagging(incoming_writer, request_id).send(SessionMessage(message))
+
+        try:
+            if connections is None:
+                yield incoming, outgoing
+            else:
+                yield incoming, Wire(outgoing, connections, head, session, on_event, lambda: client.is_upgraded)
+        finally:
+            if transport.session_id:
+                await transport.terminate_session(client)
+            tasks.cancel_scope.cancel()
+
+
+class Skipped:
+    """Counts the events of a server that are no messages, and tells of the first, the tenth and so on."""
+
+    def __init__(self, url: str) -> None:
+        """Name only the host of a URL, which may hold a secret."""
+        self._host = urlsplit(url).hostname
+        self._count, self._next = 0, 1
+
+    def count(self) -> None:
+        """Take note of another one."""
+        self._count += 1
+        if self._count == self._next:
+            self._next *= 10
+            log.warning("%s sent an event that is no JSON-RPC message; such are skipped: %d", self._host, self._count)

@@ -1,0 +1,1 @@
+"""Plain calls as bytes, past the SDK and ASGI."""

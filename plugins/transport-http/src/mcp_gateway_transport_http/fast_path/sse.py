@@ -1,0 +1,81 @@
+"""Parsing a stream of server-sent events (HTML standard, section 9.2.6), in time and memory that are bounded."""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES, too_long
+
+_PAUSE_SECONDS = 1.0
+
+_RETRY_DIGITS = 9
+"""A pause of more milliseconds, eleven days, is none."""
+
+_ID_BYTES = 1024
+"""An id that is longer fits into no header, in which it would be sent back."""
+
+
+@dataclass(slots=True)
+class Events:
+    """SSE parser with the last event id and retry delay.
+
+    The delay is in seconds: how long to wait before the stream is resumed.
+    """
+
+    limit: int = MAX_MESSAGE_BYTES
+    last: str | None = None
+    retry: float = _PAUSE_SECONDS
+    _rest: bytearray = field(default_factory=bytearray)
+    _data: list[bytes] = field(default_factory=list)
+    _size: int = 0
+    _after_return: bool = False
+
+    def parsed(self, piece: bytes) -> Iterator[bytes]:
+        """Feed a chunk; yield the data of complete events.
+
+        Raises:
+            LimitExceeded: a line, or the data of an event, is too long.
+
+        """
+        *lines, rest = self._split(piece)
+        for line in lines:
+            if line or self._rest:
+                self._field(line)
+            elif self._data:
+                data, self._data, self._size = b"\n".join(self._data), [], 0
+                if data:
+                    yield data.removeprefix(BOM_UTF8)
+        if rest:
+            self._rest += rest
+            self._check(len(self._rest))
+
+    def _split(self, piece: bytes) -> list[bytes]:
+        """Return the lines, and what comes after the last one; a line break that was cut in two is one."""
+        if self._after_return and piece:
+            piece, self._after_return = piece.removeprefix(b"\n"), False
+        if b"\r" in piece:
+            self._after_return = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return piece.split(b"\n")
+
+    def _check(self, more: int) -> None:
+        if self._size + more > self.limit:
+            raise too_long("an event of its answer", self.limit)
+
+    def _field(self, line: bytes) -> None:
+        if self._rest:
+            line = bytes(self._rest + line)
+            self._rest.clear()
+        self._check(len(line))
+        name, _, value = line.removeprefix(BOM_UTF8).partition(b":")  # it may begin a stream; no field is called so
+        value = value.removeprefix(b" ")
+        match name:
+            case b"data":
+                self._data.append(value)
+                self._size += len(line)
+            case b"id" if b"\0" not in value and len(value) <= _ID_BYTES:
+                self.last = value.decode("latin-1") or None
+            case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:
+                self.retry = int(value) / 1000

@@ -1,0 +1,1 @@
+"""HTTP/1 requests of clients, bounded before anybody is authenticated."""

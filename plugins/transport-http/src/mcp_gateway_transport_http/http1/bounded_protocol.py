@@ -1,0 +1,300 @@
+"""A connection of a client under uvicorn, with bounds on all that may come before anybody knows who it is.
+
+Requests are taken off it one at a time. What waits behind is kept as bytes, up to a bound; then the
+connection is not read any more. Deadlines are numbers at which the registry looks once a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from mcp_gateway_transport_http.auth.bearer import ON_ADMITTED
+from mcp_gateway_transport_http.http1.connection_bounds import (
+    LINGER_SECONDS,
+    MAX_AHEAD_BYTES,
+    MAX_LINGER_BYTES,
+    OUTPUT_TIMEOUT,
+)
+from mcp_gateway_transport_http.http1.connection_deadline import ConnectionDeadline
+from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
+from mcp_gateway_transport_http.http1.request_body import RequestBody, body_of
+from mcp_gateway_transport_http.http1.request_error import RequestError, encode_refusal
+from mcp_gateway_transport_http.http1.request_head import RequestHead
+from mcp_gateway_transport_http.http1.request_reader import RequestReader
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control; when its application wants more, what is here already comes first."""
+
+    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._protocol = protocol
+
+    def resume_reading(self) -> None:
+        """Go on with what has come; read more once there is room for it."""
+        self._protocol.advance()
+
+    def resume_transport(self) -> None:
+        """Read more."""
+        super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection of uvicorn's that takes no more than its bounds say."""
+
+    def __init__(
+        self,
+        registry: ConnectionRegistry,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begin unconnected; uvicorn names all arguments but the first."""
+        super().__init__(config, server_state, app_state, _loop)
+        self.is_admitted = False
+        self._registry = registry
+        self._reader = RequestReader(registry.bounds.max_head_bytes)
+        self._body: RequestBody | None = None
+        self._body_bytes = 0
+        self._deadline = ConnectionDeadline(registry.bounds)
+        self._is_refused = self._is_advancing = False
+        self._dropped_bytes = 0
+        self._unread_bytes, self._unread_since = 0, 0.0
+
+    # -- what the registry asks
+
+    @property
+    def deadline(self) -> float:
+        """When something is due."""
+        return self._deadline.at
+
+    @property
+    def address(self) -> str:
+        """The address that it comes from."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much has come that was not read yet."""
+        return len(self._reader.buffer)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.transport.abort()
+
+    def on_deadline(self, now: float) -> None:
+        """Close what has waited long enough: for a request, a head, a body, or for the end."""
+        if self._is_refused:
+            self.transport.abort()
+        elif self.transport.get_write_buffer_size():
+            self._check_output(now)
+        elif self.transport.is_closing():
+            self.transport.abort()
+        else:
+            # No answer: who sends a byte now and then does not listen, and an unused connection has no request.
+            self.transport.close()
+            self._deadline.at = now + LINGER_SECONDS
+
+    def check_state(self, now: float) -> None:
+        """Give a connection that others have closed a last moment; close one whose client reads nothing."""
+        if self.transport.is_closing():
+            self._deadline.at = min(self._deadline.at, now + LINGER_SECONDS)
+        else:
+            self._check_output(now)
+
+    def _check_output(self, now: float) -> None:
+        """Close at once if a client has read nothing of its answers for a while."""
+        size = self.transport.get_write_buffer_size()
+        if size != self._unread_bytes or not size:
+            self._unread_bytes, self._unread_since = size, now
+        elif now - self._unread_since > OUTPUT_TIMEOUT:
+            self.transport.abort()
+
+    # -- what the transport tells
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request, if there is room."""
+        super().connection_made(transport)
+        self.flow = _Flow(self, transport)
+        self._deadline.await_request(self.loop.time())
+        if not self._registry.add(self, self.loop):
+            said = f"{len(self._registry)} connections are open, as many as may be (GATEWAY_MAX_CONNECTIONS)"
+            self._refuse(RequestError(HTTPStatus.SERVICE_UNAVAILABLE, f"{said}; try again later"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._registry.remove(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the requests that this is part of."""
+        if self._is_refused:
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > MAX_LINGER_BYTES:
+                self.transport.abort()
+            return
+        self._reader.buffer += data
+        self.advance()
+
+    def resume_writing(self) -> None:
+        """Go on with the requests that waited until the client has read its answers."""
+        super().resume_writing()
+        self.advance()
+
+    # -- requests, one after the other
+
+    def is_ready(self) -> bool:
+        """Whether the next byte would begin a request that can be answered at once."""
+        return (
+            not self._reader.buffer
+            and self._body is None
+            and not self.flow.write_paused
+            and not self._is_refused
+            and self.has_answered()
+        )
+
+    def has_answered(self) -> bool:
+        """Whether no request before this one is still under way on this connection."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def advance(self) -> None:
+        """Read of the requests that have come what can be read now."""
+        # What is read may be answered, and so end here again, before this returns.
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            while self._read_some():
+                pass
+            self._settle()
+        except RequestError as error:
+            self._refuse(error)
+        finally:
+            self._is_advancing = False
+
+    def on_headers_complete(self) -> None:
+        """Give the request to the application, which may say that its sender was admitted."""
+        if not self.is_admitted:
+            cast("dict[str, Any]", self.scope)[ON_ADMITTED] = self.on_admitted
+        super().on_headers_complete()
+
+    def on_admitted(self) -> None:
+        """Take note that a request has passed the gate."""
+        if not self.is_admitted:
+            self.is_admitted = True
+            self._registry.admit(self)
+
+    def on_response_complete(self) -> None:
+        """Go on with the request behind this one, or wait for another."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self._body is not None and self.expect_100_continue and not self._body_bytes:
+            # Whether the body comes all the same is the client's choice (RFC 9110, section 10.1.1).
+            self.transport.close()
+        elif self.is_ready() and not self.flow.read_paused:
+            self._deadline.await_request(self.loop.time())
+        else:
+            self.advance()
+
+    def _read_some(self) -> bool:
+        """Read a head or a piece of a body; say whether there may be more to read."""
+        if self._is_refused or self.transport.is_closing():
+            return False
+        if self._body is not None:
+            return self._read_body(self._body)
+        if not self._reader.buffer or self.flow.write_paused or not self.has_answered():
+            return False
+        head = self._reader.read_head()
+        if head is not None:
+            self._begin_request(head)
+        return head is not None
+
+    def _begin_request(self, head: RequestHead) -> None:
+        self.stop_waiting()
+        self.parser = cast("Any", head)
+        self.on_message_begin()
+        self.on_url(head.url)
+        self.headers.extend(head.headers)
+        self.expect_100_continue = head.expects_continue
+        if head.length != 0:
+            self._body, self._body_bytes = body_of(head), 0
+        self.on_headers_complete()
+        if self._body is None:
+            self.on_message_complete()
+
+    def _read_body(self, body: RequestBody) -> bool:
+        if not self._reader.buffer or self._is_body_full():
+            return False
+        before = self.kept_bytes
+        piece = body.take(self._reader.buffer)
+        if piece:
+            self._body_bytes += len(piece)
+            self.on_body(piece)
+        if body.is_complete:
+            self._body = None
+            self.stop_waiting()
+            self.on_message_complete()
+            return True
+        if piece:
+            self._deadline.renew_body(self.loop.time(), self._body_bytes)
+        if self._body_bytes > self._registry.bounds.max_request_bytes and self.has_answered():
+            self.transport.close()
+        elif 0 < self.kept_bytes < before:
+            # It may hold thousands of chunks; others have their turn first.
+            self.loop.call_soon(self.advance)
+        return False
+
+    def _is_body_full(self) -> bool:
+        """Whether the application has to read first what it was given."""
+        return not self.has_answered() and len(self.cycle.body) > HIGH_WATER_LIMIT
+
+    # -- how long it may wait, and how much may wait
+
+    def stop_waiting(self) -> None:
+        """Set no deadline: the client has sent what it had to."""
+        self._deadline.clear()
+
+    def _settle(self) -> None:
+        """Set the deadline of what is awaited now, and read only what there is room for."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        may_read = self.kept_bytes <= MAX_AHEAD_BYTES
+        if self._body is not None and not self._is_body_full():
+            self._deadline.await_body(self.loop.time())
+        elif self._body is not None or self.flow.write_paused or not self.has_answered():
+            self.stop_waiting()
+            may_read = may_read and self._body is None
+        else:
+            self._deadline.await_request(self.loop.time(), has_begun=self.kept_bytes > 0)
+            may_read = True
+        self._read_more(may=may_read)
+
+    def _read_more(self, *, may: bool) -> None:
+        if not may:
+            self.flow.pause_reading()
+        elif self.flow.read_paused:
+            cast("_Flow", self.flow).resume_transport()
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer what cannot be read, and close; the client has a moment to take the answer."""
+        self._is_refused, self._body = True, None
+        self._reader.buffer.clear()
+        if not self.has_answered():
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.abort()
+                return
+        self._deadline.at = self.loop.time() + LINGER_SECONDS
+        self.transport.write(encode_refusal(error, self.server_state.default_headers))
+        self.transport.write_eof()
+        self._read_more(may=True)

@@ -1,0 +1,130 @@
+"""All connections of clients: how many there may be, and which are closed when there are too many or nothing comes.
+
+Those on which a request has passed the gate are admitted. The others, strangers, make room for any new
+connection, the oldest first: who fills the gateway with connections shuts out only those of its own kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections import OrderedDict
+from functools import lru_cache
+from typing import Protocol
+
+from mcp_gateway_transport_http.http1.connection_bounds import MAX_UNREAD_HEAD_BYTES, ConnectionBounds
+
+SWEEP_INTERVAL = 1.0
+"""Seconds between two looks at what is due: one timer for all, and none for a request."""
+
+_NETWORK_BITS = 64
+
+
+class Connection(Protocol):
+    """A connection, as the registry knows it. What is due at its `deadline` is its own business."""
+
+    @property
+    def deadline(self) -> float:
+        """When something is due."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The address that it comes from."""
+        ...
+
+    @property
+    def kept_bytes(self) -> int:
+        """How much has come that was not read yet."""
+        ...
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+    def on_deadline(self, now: float) -> None:
+        """Do what is due."""
+
+    def check_state(self, now: float) -> None:
+        """Set a deadline if it was closed by others, or if what was sent to it is not read."""
+
+
+class ConnectionRegistry:
+    """Counts connections and looks after them."""
+
+    def __init__(self, bounds: ConnectionBounds) -> None:
+        """Begin with none."""
+        self.bounds = bounds
+        self._open: set[Connection] = set()
+        self._strangers: OrderedDict[Connection, None] = OrderedDict()
+        self._of_networks: dict[str, OrderedDict[Connection, None]] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
+        """Take a new connection in, in the place of an older stranger if need be; say whether there was room."""
+        neighbours = self._of_networks.setdefault(network_of(connection.address), OrderedDict())
+        if len(neighbours) >= self.bounds.max_per_address:
+            self._evict(next(iter(neighbours)))
+        if len(self._open) >= self.bounds.max_connections and self._strangers:
+            self._evict(next(iter(self._strangers)))
+        has_room = len(self._open) < self.bounds.max_connections
+        # One that has no room gets an answer, and is then closed as any other.
+        self._open.add(connection)
+        self._strangers[connection] = None
+        self._of_networks.setdefault(network_of(connection.address), neighbours)[connection] = None
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(SWEEP_INTERVAL, self._sweep, loop)
+        return has_room
+
+    def admit(self, connection: Connection) -> None:
+        """Count a connection as one of those that passed the gate."""
+        if connection in self._strangers:
+            del self._strangers[connection]
+            network = network_of(connection.address)
+            neighbours = self._of_networks[network]
+            del neighbours[connection]
+            if not neighbours:
+                del self._of_networks[network]
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.admit(connection)
+        self._open.discard(connection)
+
+    def _evict(self, connection: Connection) -> None:
+        self.remove(connection)
+        connection.abort()
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in tuple(self._open):
+            if connection.deadline <= now:
+                connection.on_deadline(now)
+            else:
+                connection.check_state(now)
+        self._free_memory()
+        self._sweeping = loop.call_later(SWEEP_INTERVAL, self._sweep, loop) if self._open else None
+
+    def _free_memory(self) -> None:
+        """Close the oldest strangers if all of them together have sent too much that is not read yet."""
+        kept = sum(connection.kept_bytes for connection in self._strangers)
+        for connection in tuple(self._strangers) if kept > MAX_UNREAD_HEAD_BYTES else ():
+            if kept <= MAX_UNREAD_HEAD_BYTES:
+                break
+            if connection.kept_bytes:
+                kept -= connection.kept_bytes
+                self._evict(connection)
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """Return whom an address belongs to: itself, or the network of an IPv6 one, which has addresses without number."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.ipv4_mapped is not None:  # noqa: PLR2004
+        return address
+    return str(ipaddress.IPv6Network((int(parsed), _NETWORK_BITS), strict=False))

@@ -1,0 +1,185 @@
+"""The head of an HTTP/1 request: request line and headers, read only once it is complete.
+
+httptools (llhttp) reads it, and is strict: bare line feeds, folded lines, two lengths, and a length beside
+a transfer coding are errors. What it leaves open is refused here, so that nothing is read in two ways.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import httptools
+
+from mcp_gateway_transport_http.http1.request_error import RequestError
+
+MAX_URI_BYTES = 8 << 10
+"""The longest request target; RFC 9110 asks for 8,000 bytes at least."""
+MAX_HEADERS = 128
+"""How many header lines a request may have."""
+
+_REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]*) ([^\x00-\x20\x7f]+) HTTP/(\d)\.(\d)")
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*(?=\r\n)", re.IGNORECASE)
+_LINE_END = b"\r\n"
+
+
+class RequestHead(NamedTuple):
+    """A head that was read. It stands in for the parser that uvicorn asks about the request.
+
+    `raw` is exactly the bytes that it was read from; `length` is that of the body, None if that is chunked.
+    """
+
+    raw: bytes
+    method: bytes
+    url: bytes
+    version: str
+    headers: list[tuple[bytes, bytes]]
+    length: int | None
+    keep_alive: bool
+    expects_continue: bool
+
+    def get_method(self) -> bytes:
+        """Return the method."""
+        return self.method
+
+    def get_http_version(self) -> str:
+        """Return the version, such as 1.1."""
+        return self.version
+
+    def should_keep_alive(self) -> bool:
+        """Whether the client wants the connection to stay."""
+        return self.keep_alive
+
+    def should_upgrade(self) -> bool:
+        """Never: a server ignores an Upgrade that it does not support (RFC 9110, section 7.8)."""
+        return False
+
+
+class _Events:
+    """What httptools tells of a head."""
+
+    __slots__ = ("headers", "is_complete", "url")
+
+    def __init__(self) -> None:
+        self.url, self.is_complete = b"", False
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_message_begin(self) -> None:
+        """Nothing is known yet; httptools wants to be able to tell."""
+
+    def on_message_complete(self) -> None:
+        """The body is read elsewhere; httptools wants to be able to tell."""
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # White space around a value is not part of it (RFC 9110, section 5.5); llhttp leaves what follows it.
+        self.headers.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self.is_complete = True
+
+
+def parse_head(raw: bytes) -> RequestHead:
+    """Read a head, from the request line to the empty line.
+
+    Raises:
+        RequestError: it is malformed, or has too many lines.
+
+    """
+    version = check_request_line(raw[: raw.find(_LINE_END)])
+    if raw.count(_LINE_END) - 2 > MAX_HEADERS:
+        raise RequestError(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"This request has more than {MAX_HEADERS} headers"
+        )
+    method, events = _read(raw)
+    if not events.is_complete:
+        raise _malformed("its headers have no end")
+    _check_url(events.url)
+    fields = dict(events.headers)
+    return RequestHead(
+        raw,
+        method,
+        events.url,
+        version,
+        events.headers,
+        _body_length(events.headers, fields, version),
+        version == "1.1" and (b"connection" not in fields or not _is_closing(events.headers)),
+        fields.get(b"expect", b"").lower() == b"100-continue",
+    )
+
+
+def check_request_line(line: bytes | bytearray) -> str:
+    """Return the HTTP version of a request line.
+
+    Raises:
+        RequestError: it is none, is too long, or wants what is not spoken here.
+
+    """
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        raise _malformed("it does not begin with METHOD TARGET HTTP/1.1")
+    method, url, major, minor = match.groups()
+    if len(url) > MAX_URI_BYTES:
+        raise uri_too_long()
+    version = f"{int(major)}.{int(minor)}"
+    if version not in ("1.0", "1.1"):
+        raise RequestError(
+            HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, f"HTTP/{version} is not spoken at this port; use HTTP/1.1"
+        )
+    if method == b"CONNECT":
+        raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "This is no proxy: CONNECT is not served")
+    return version
+
+
+def uri_too_long() -> RequestError:
+    """Return the error of a request target that is too long."""
+    return RequestError(
+        HTTPStatus.REQUEST_URI_TOO_LONG, f"The target of this request has more than {MAX_URI_BYTES} bytes"
+    )
+
+
+def _read(raw: bytes) -> tuple[bytes, _Events]:
+    """Let httptools read a head, without the wish to upgrade that some have: it would leave out their body."""
+    events = _Events()
+    parser = httptools.HttpRequestParser(events)
+    try:
+        parser.feed_data(raw)
+    except httptools.HttpParserUpgrade:
+        return _read(_UPGRADE.sub(b"", raw))
+    except httptools.HttpParserError as error:
+        raise _malformed(str(error)) from None
+    return parser.get_method(), events
+
+
+def _check_url(url: bytes) -> None:
+    """Refuse a target that uvicorn could not take apart, such as an authority without a path."""
+    if url.startswith(b"/") and url.isascii():
+        return
+    try:
+        path: Any = httptools.parse_url(url).path
+    except httptools.HttpParserError:
+        path = None
+    if path is None or not url.isascii():
+        raise _malformed("its target is no path and no URL")
+
+
+def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes], version: str) -> int | None:
+    """Return how long the body is, None if it is chunked; httptools has refused what is ambiguous."""
+    if b"transfer-encoding" not in fields:
+        return int(fields.get(b"content-length", 0))
+    codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    if version != "1.1" or codings != [b"chunked"]:
+        raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only, with HTTP/1.1")
+    return None
+
+
+def _is_closing(headers: list[tuple[bytes, bytes]]) -> bool:
+    options = b",".join(value for name, value in headers if name == b"connection").lower().split(b",")
+    return b"close" in [option.strip() for option in options]
+
+
+def _malformed(detail: str) -> RequestError:
+    return RequestError(HTTPStatus.BAD_REQUEST, f"This is no valid HTTP request: {detail}")

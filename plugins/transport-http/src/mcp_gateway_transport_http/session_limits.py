@@ -1,0 +1,150 @@
+"""Bounds: how many requests and sessions clients may have open, and whose a session is.
+
+What is more hears so, and when to try again; of a session that is not theirs, others hear nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext, authorization_context
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, StreamableHTTPServerTransport
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from mcp_gateway_transport_http.event_store import RememberingManager
+from mcp_gateway_transport_http.options import ListenOptions
+
+OVERLOADED = -31029
+"""The JSON-RPC error code of an overload: the core answers calls with the same."""
+
+_RETRY_SECONDS = 5
+
+_INVALID_REQUEST = -32600
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """Who opens a session: the caller among whose sessions it counts, and the owner who alone may use it."""
+
+    caller: str
+    owner: tuple[object, ...]
+
+
+_opening: ContextVar[_Opener] = ContextVar("opening")
+
+
+class BoundedManager(RememberingManager):
+    """Session manager with limits per caller and in total.
+
+    It extends the SDK's session manager.
+    """
+
+    def __init__(self, options: ListenOptions, **more: Any) -> None:
+        """Begin with nothing open."""
+        self._most_requests, self._most_of_one = options.max_requests, options.max_caller_sessions
+        self._requests = 0
+        self._openers: dict[str, _Opener] = {}
+        self._open: Counter[str] = Counter()
+        super().__init__(max_sessions=options.max_sessions, session_idle_timeout=options.idle_timeout, **more)
+
+    async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, unless too many are under way."""
+        if self._requests >= self._most_requests:
+            said = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
+            await _refusal(503, said)(scope, receive, send)
+            return
+        self._requests += 1
+        try:
+            await super()._handle_request(scope, receive, send)
+        finally:
+            self._requests -= 1
+
+    async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a handshake-era request; refuse excess sessions.
+
+        Only a request that would open a session can be refused here.
+        """
+        headers = Headers(scope=scope)
+        if MCP_SESSION_ID_HEADER not in headers:
+            caller = _caller(scope, headers)
+            if (refusal := self._too_many(caller)) is not None:
+                await refusal(scope, receive, send)
+                return
+            _opening.set(_Opener(caller, _owner(scope, headers)))
+        elif not self.may_use(headers[MCP_SESSION_ID_HEADER], scope):
+            await _unknown_session()(scope, receive, send)
+            return
+        await super()._handle_stateful_request(scope, receive, send)
+
+    def may_use(self, session_id: str, scope: Scope) -> bool:
+        """Whether a session is that of who sends this request; one that is not open is nobody's, and for all to ask."""
+        opener = self._openers.get(session_id)
+        return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
+
+    def _too_many(self, caller: str) -> JSONResponse | None:
+        """Return the refusal of a new session.
+
+        None if the session may be opened; 503 if too many are open in total, 429 if this caller has too many.
+        """
+        if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
+            return _refusal(503, f"{self.max_sessions} sessions are open, as many as may be (GATEWAY_MAX_SESSIONS)")
+        if self._open[caller] >= self._most_of_one:
+            setting = f"GATEWAY_MAX_SESSIONS_PER_CALLER = {self._most_of_one}"
+            return _refusal(429, f"this caller has too many open sessions ({setting}); end one with DELETE")
+        return None
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        """Register a session, and whose it is."""
+        transport = super()._admit_session(requestor)
+        if transport is not None and transport.mcp_session_id is not None:
+            self._openers[transport.mcp_session_id] = opener = _opening.get()
+            self._open[opener.caller] += 1
+        return transport
+
+    async def _discard_session(self, session_id: str, transport: StreamableHTTPServerTransport) -> None:
+        """Forget a session."""
+        if (opener := self._openers.pop(session_id, None)) is not None:
+            self._open[opener.caller] -= 1
+            if not self._open[opener.caller]:
+                del self._open[opener.caller]
+        await super()._discard_session(session_id, transport)
+
+
+def _caller(scope: Scope, headers: Headers) -> str:
+    """Return a key for the caller: principal, or credential and address.
+
+    The principal is the issuer and subject of a verified token.
+    """
+    user = scope.get("user")
+    if isinstance(user, AuthenticatedUser) and user.access_token.subject:
+        return f"{(user.access_token.claims or {}).get('iss', '')} {user.access_token.subject}"
+    proof = sha256(headers.get("authorization", "").encode("utf-8", "replace")).hexdigest()
+    client = scope.get("client")
+    return f"{client[0] if client else ''} {proof}"
+
+
+def _owner(scope: Scope, headers: Headers) -> tuple[object, ...]:
+    """Return what all requests of a session must have in common: the person, or else the credential they bring."""
+    user = scope.get("user")
+    if isinstance(user, AuthenticatedUser):
+        return tuple(authorization_context(user).values())
+    return (sha256("\n".join(headers.getlist("authorization")).encode("utf-8", "replace")).digest(),)
+
+
+def _unknown_session() -> JSONResponse:
+    """Answer as if there were no such session."""
+    error = {"code": _INVALID_REQUEST, "message": "Session not found"}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
+
+
+def _refusal(status: int, said: str) -> JSONResponse:
+    data = {"error_code": "overloaded", "retryable": True, "retryAfter": _RETRY_SECONDS}
+    error = {"code": OVERLOADED, "message": f"{said}; try again later", "data": data}
+    body = {"jsonrpc": "2.0", "id": None, "error": error}
+    return JSONResponse(body, status, headers={"Retry-After": str(_RETRY_SECONDS)})

@@ -1,0 +1,295 @@
+"""A child process with line-framed pipes.
+
+There is no task and no copy more than the lines need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, cast
+
+import anyio
+
+from mcp_gateway.plugin import to_line
+from mcp_gateway_transport_stdio.framing import Lines
+
+log = logging.getLogger(__name__)
+
+EXIT_SECONDS = 2.0
+"""How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
+
+_LOOK_SECONDS = 0.02
+
+_TURN_SECONDS = 0.005
+"""How long what a child wrote is worked on before others have their turn, and how long that is."""
+
+_DONE = object()
+
+_ROOM = 256 << 10
+"""How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
+
+
+class Pipes(asyncio.Protocol):
+    """The pipes of a child process.
+
+    `lines` is fed all that the child writes; `on_end` is called once, at the end.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], lines: Lines, on_end: Callable[[], None]) -> None:
+        """Feed `lines`."""
+        self._process, self._lines, self._on_end = process, lines, on_end
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._stdin: asyncio.WriteTransport | None = None
+        self._stdout: asyncio.ReadTransport | None = None
+        self._steps: Iterator[None] = iter(())
+        self._is_busy = self._is_held = False
+        self._poll: select.poll | None = None
+        self.exited = asyncio.Event()
+        self.closed = False
+
+    async def connect(self) -> None:
+        """Take the pipes over, and hear when the child is gone."""
+        loop = asyncio.get_running_loop()
+        when_gone(self._process, loop, self.exited.set)
+        if self._process.stdout is not None:
+            widen(self._process.stdout.fileno(), _ROOM)
+        if self._process.stdin is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(self._process.stdin.fileno(), 0)
+        self._stdin, _ = await loop.connect_write_pipe(lambda: _Input(self), self._process.stdin)
+        await loop.connect_read_pipe(lambda: self, self._process.stdout)
+
+    # -- what the event loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the pipe that is read."""
+        self._stdout = cast("asyncio.ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, for some milliseconds at a time; read no more before that is done."""
+        self._steps = chain(self._steps, self._lines.steps(data)) if self._is_busy else self._lines.steps(data)
+        if not self._is_busy:
+            self._work()
+
+    def _work(self) -> None:
+        """Take some more of what came."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _TURN_SECONDS
+        self._is_busy = False
+        while not self.closed and next(self._steps, _DONE) is not _DONE:
+            if self._is_held or loop.time() >= end:
+                self._is_busy = True
+                break
+        self._adjust()
+        if self._is_busy and not self._is_held:
+            loop.call_later(_TURN_SECONDS, self._work)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Handle the child's EOF: end the session.
+
+        Without the child's output there is no session.
+        """
+        self.end()
+
+    # -- what its owner does
+
+    def hold(self, *, please: bool) -> None:
+        """Wait with writing, or write again: the child does not read."""
+        (self._writable.clear if please else self._writable.set)()
+
+    def write(self, line: bytes) -> None:
+        """Write a message in one line, whose end is added.
+
+        Raises:
+            BrokenPipeError: nobody can read it, and not a byte of it was written.
+
+        """
+        if self.closed or self._stdin is None or self._stdin.is_closing() or self._is_broken():
+            raise BrokenPipeError
+        self._stdin.write(to_line(line) + b"\n")
+
+    def _is_broken(self) -> bool:
+        """Whether nobody holds the other end of the child's input any more, which the event loop tells later."""
+        return self._poll is not None and any(event & select.POLLERR for _, event in self._poll.poll(0))
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the child's stdin is open and not congested.
+
+        It is congested until the child has read nearly all that was written before.
+        """
+        return self._writable.is_set() and not (self.closed or self._stdin is None or self._stdin.is_closing())
+
+    async def writable(self) -> None:
+        """Wait until the child has read most of what was written."""
+        await self._writable.wait()
+
+    def read_on(self, *, please: bool) -> None:
+        """Read on, or stop reading until told otherwise."""
+        was_held, self._is_held = self._is_held, not please
+        if was_held and please and self._is_busy:
+            asyncio.get_running_loop().call_soon(self._work)
+        self._adjust()
+
+    def _adjust(self) -> None:
+        """Read, or do not."""
+        if self._stdout is not None and not self.closed:
+            with suppress(RuntimeError):  # it is so already
+                stops = self._is_busy or self._is_held
+                (self._stdout.pause_reading if stops else self._stdout.resume_reading)()
+
+    def end(self) -> None:
+        """Take note that there is no session any more."""
+        if not self.closed:
+            self.closed = True
+            self._writable.set()
+            self._on_end()
+
+    async def stop(self) -> None:
+        """Close the child's stdin; terminate its process group.
+
+        Without an exit in time there is SIGTERM, then SIGKILL. The child's own children end with it.
+        """
+        self.end()
+        if self._stdin is not None:
+            self._stdin.close()
+        with anyio.CancelScope(shield=True):
+            for number in (None, signal.SIGTERM, signal.SIGKILL):
+                if number is not None:
+                    _signal(self._process.pid, number)
+                with anyio.move_on_after(EXIT_SECONDS):
+                    await self.exited.wait()
+                    break
+            else:
+                log.warning("process %d is still alive after it was killed", self._process.pid)
+            await _end_group(self._process.pid)
+        if self._stdout is not None:
+            self._stdout.close()
+
+
+class _Input(asyncio.BaseProtocol):
+    """The pipe into a child: whether it reads."""
+
+    def __init__(self, pipes: Pipes) -> None:
+        self._pipes = pipes
+
+    def pause_writing(self) -> None:
+        self._pipes.hold(please=True)
+
+    def resume_writing(self) -> None:
+        self._pipes.hold(please=False)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._pipes.end()
+
+
+def when_gone(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
+    """Call `tell` in the event loop once a process has exited."""
+
+    def wait() -> None:
+        process.wait()
+        with suppress(RuntimeError):  # the loop may have gone before
+            loop.call_soon_threadsafe(tell)
+
+    def gone(descriptor: int) -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        process.wait()
+        tell()
+
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # an old kernel
+            descriptor = os.pidfd_open(process.pid)
+            loop.add_reader(descriptor, gone, descriptor)
+            return
+    threading.Thread(target=wait, daemon=True, name=f"waits for {process.pid}").start()
+
+
+async def _end_group(group: int) -> None:
+    """Terminate the processes left in a group.
+
+    A process may leave its children behind when it ends.
+    """
+    if not _signal(group, signal.SIGTERM):
+        return
+    with anyio.move_on_after(EXIT_SECONDS):
+        while _signal(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
+            await anyio.sleep(_LOOK_SECONDS)
+        return
+    _signal(group, signal.SIGKILL)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Send a signal to a process group.
+
+    Returns False if the group has no process that can be signalled.
+    """
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def widen(descriptor: int, room: int) -> None:
+    """Grow a pipe's buffer to `room` bytes.
+
+    A large message then takes fewer turns. Systems without F_SETPIPE_SZ are left alone.
+    """
+    with suppress(ImportError, AttributeError, OSError):  # no pipe, no Linux, or too many of them
+        import fcntl
+
+        if fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ) < room:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, room)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command with its environment, directory and stderr file."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path | None
+    errors: IO[Any]
+
+
+@asynccontextmanager
+async def child(program: Program, lines: Lines, on_end: Callable[[], None]) -> AsyncIterator[Pipes]:
+    """Start a child process in a new process group.
+
+    The whole group is terminated on exit.
+
+    Raises:
+        OSError: it cannot be started.
+
+    """
+    # Not by the event loop: uvloop's way copies the memory map and takes ten times as long.
+    process = subprocess.Popen(  # noqa: ASYNC220, S603  # a millisecond; what the configuration says
+        program.command,
+        bufsize=0,
+        env=program.environment,
+        cwd=program.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=program.errors,
+        start_new_session=True,
+    )
+    pipes = Pipes(process, lines, on_end)
+    try:
+        await pipes.connect()
+        yield pipes
+    finally:
+        await pipes.stop()

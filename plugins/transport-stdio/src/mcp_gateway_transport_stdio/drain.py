@@ -1,0 +1,145 @@
+"""Draining of pending requests at EOF.
+
+A client that has closed its end of the pipe still gets the responses to its earlier requests.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+
+from mcp_gateway_transport_stdio.parse_errors import complaint
+
+log = logging.getLogger(__name__)
+
+_ENDLESS = "subscriptions/listen"
+"""A request that is not answered before its client leaves."""
+
+_LOOK_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class Debts:
+    """Requests without a response yet.
+
+    `others` returns the number of those in progress past the SDK.
+
+    They are waited for `grace` seconds at the most, and no longer than the client `reads`.
+    """
+
+    grace: float
+    others: Callable[[], int] = lambda: 0
+    reads: Callable[[], bool] = lambda: True
+    _owed: set[str | int] = field(default_factory=set)
+
+    def read(self, item: SessionMessage) -> None:
+        """Register a request, or remove a cancelled one.
+
+        Requests that never end are not registered.
+        """
+        message = item.message
+        if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
+            self._owed.add(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._owed.discard((message.params or {}).get("requestId", ""))
+
+    def wrote(self, item: SessionMessage) -> None:
+        """Take note of an answer."""
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
+            self._owed.discard(item.message.id)
+
+    async def paid(self) -> None:
+        """Wait until all is answered."""
+        with anyio.move_on_after(self.grace) as waiting:
+            while (self._owed or self.others()) and self.reads():  # noqa: ASYNC110  # calls must not pay for this
+                await anyio.sleep(_LOOK_SECONDS)
+        if waiting.cancelled_caught:
+            count = len(self._owed) + self.others()
+            said = "the client has closed its end, and requests not answered %g s later are given up: %d"
+            log.warning(f"{said}; to wait longer, set GATEWAY_SHUTDOWN_GRACE", self.grace, count)  # noqa: G004
+
+
+class Incoming:
+    """A read stream that drains pending requests before its end.
+
+    It wraps the SDK's stream. A line that is no message gets an error response at once.
+    """
+
+    def __init__(self, stream: Any, debts: Debts, outgoing: Outgoing) -> None:
+        """Read from `stream`."""
+        self._stream, self._debts, self._outgoing = stream, debts, outgoing
+
+    @property
+    def last_context(self) -> Context | None:
+        """The context of the message that was received last."""
+        context: Context | None = self._stream.last_context
+        return context
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message."""
+        while True:
+            try:
+                item: SessionMessage | Exception = await self._stream.receive()
+            except anyio.EndOfStream:
+                await self._debts.paid()
+                raise
+            if isinstance(item, SessionMessage):
+                self._debts.read(item)
+                return item
+            if (error := complaint(item)) is not None:
+                await self._outgoing.send(SessionMessage(error))
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    def __aiter__(self) -> Self:
+        """Iterate over the messages."""
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        """Return the next message."""
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        """Enter as the SDK's streams can be entered."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the stream."""
+        await self.aclose()
+
+
+class Outgoing:
+    """The SDK's write stream, which takes note of answers."""
+
+    def __init__(self, stream: Any, debts: Debts) -> None:
+        """Write to `stream`."""
+        self._stream, self._debts = stream, debts
+
+    async def send(self, item: SessionMessage) -> None:
+        """Send a message."""
+        await self._stream.send(item)
+        self._debts.wrote(item)
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Enter as the SDK's streams can be entered."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the stream."""
+        await self.aclose()

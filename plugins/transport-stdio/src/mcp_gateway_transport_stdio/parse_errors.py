@@ -1,0 +1,59 @@
+"""Parse errors: responses to lines that are no messages.
+
+The SDK drops such lines silently.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
+
+from mcp_gateway_transport_stdio.framing import id_of
+
+log = logging.getLogger(__name__)
+
+
+def complaint(fault: Exception) -> JSONRPCError | None:
+    """Return the error response to a line without a valid message.
+
+    None if no response is expected.
+    """
+    if not isinstance(fault, ValidationError):
+        return None
+    found = fault.errors(include_url=False)[0]
+    if found["type"] == "json_invalid":
+        return _no_json(str(found["input"]), str(found.get("ctx", {}).get("error", "it cannot be read")))
+    return _no_message(_whole(fault))
+
+
+def _no_json(line: str, why: str) -> JSONRPCError | None:
+    if not line.strip():
+        return None
+    log.warning("the client sent a line that is no JSON: %s", why)
+    said = f"a message must be JSON in one line, and its text Unicode: {why}"
+    return JSONRPCError(jsonrpc="2.0", id=id_of(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, said))
+
+
+def _no_message(said: object) -> JSONRPCError | None:
+    log.warning("the client sent JSON that is no message of JSON-RPC")
+    message = said if isinstance(said, dict) else {}
+    if "method" not in message and ("result" in message or "error" in message):
+        return None
+    identity = message.get("id")
+    known = identity if isinstance(identity, str) or type(identity) is int else None
+    what = "a message must be one request, notification or response of JSON-RPC 2.0; MCP has no batches"
+    return JSONRPCError(jsonrpc="2.0", id=known, error=_error(INVALID_REQUEST, what))
+
+
+def _whole(fault: ValidationError) -> object:
+    """Return the whole input of a validation error.
+
+    It is in the errors about missing fields.
+    """
+    return next((each["input"] for each in fault.errors() if each["type"] in ("missing", "model_type")), None)
+
+
+def _error(code: int, message: str) -> ErrorData:
+    return ErrorData(code=code, message=message)

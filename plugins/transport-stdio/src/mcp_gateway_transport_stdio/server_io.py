@@ -1,0 +1,281 @@
+"""Stdio server I/O with a fast path before the SDK.
+
+Raw calls are answered at once; all other lines go to the SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import cast
+
+import anyio
+import anyio.lowlevel
+
+from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer, mended, to_line
+from mcp_gateway_transport_stdio.child_process import widen
+from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
+
+GreetFn = Callable[[bytes], bytes | None]
+"""Answers the first message, if it can."""
+
+MOST_WAITING = 1000
+"""How many lines may wait for the SDK before the client is not read any more."""
+
+
+_LOOK_SECONDS = 0.02
+
+_LARGE = 64 << 10
+"""From how many bytes on the end of a line is written beside it rather than joined with it."""
+
+_ROOM = 1 << 20
+"""How much may be written before the client reads, where that can be chosen."""
+
+
+def are_pipes(*descriptors: int) -> bool:
+    """Whether all descriptors are pipes or sockets, on POSIX.
+
+    The event loop can wait for these without a thread.
+    """
+    modes = [os.fstat(descriptor).st_mode for descriptor in descriptors]
+    return os.name == "posix" and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
+
+
+class Duplex(asyncio.Protocol):
+    """Stdio protocol that iterates over the lines for the SDK.
+
+    It reads and writes lines; raw calls do not reach the SDK.
+    """
+
+    def __init__(self, greet: GreetFn, longest: int) -> None:
+        """Create a protocol with an early handshake and line limit.
+
+        `greet` may answer the first line; lines of more than `longest` bytes are refused.
+        """
+        self._greet: GreetFn | None = greet
+        self._answered: object = None
+        self._heard_first = asyncio.Event()
+        self._server: DirectServer | None = None
+        self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
+        self._lines = Lines(self._heard, self._refuse, longest)
+        self._calls: set[asyncio.Task[None]] = set()
+        self._begun: set[PromptAnswer] = set()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._reading: asyncio.ReadTransport | None = None
+        self.writing: asyncio.WriteTransport | None = None
+        self._paused = False
+
+    # -- reading
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the pipe that is read."""
+        self._reading = cast("asyncio.ReadTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle received bytes: split and dispatch the lines."""
+        self._lines.feed(data)
+
+    def eof_received(self) -> None:
+        """Take the last line even without its end."""
+        self._lines.end()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Take note that the client has closed its end."""
+        self._heard_first.set()
+        self._lines_in.close()
+
+    async def greeted(self) -> None:
+        """Wait until the client has said something, or left."""
+        await self._heard_first.wait()
+
+    def admit(self, server: object) -> None:
+        """Have plain calls answered by `server`, if it can."""
+        self._server = server if isinstance(server, DirectServer) else None
+
+    def _heard(self, line: bytes) -> None:
+        if self._greet is not None:
+            self._begin(line, self._greet)
+        answering = None if self._server is None else self._server.answer(line)
+        if answering is not None:
+            begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
+            if begun is not None and begun.begin(partial(self._came, begun)):
+                self._begun.add(begun)
+                return
+            call = asyncio.get_running_loop().create_task(self._answer(answering))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+            return
+        try:
+            self._lines_in.send_nowait(mended(line).decode("utf-8", "replace"))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return
+        if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:
+            self._paused = True
+            self._reading.pause_reading()
+
+    def _begin(self, line: bytes, greet: GreetFn) -> None:
+        """Answer an `initialize` on the first line.
+
+        The SDK gets the line, too, but its response is dropped.
+        """
+        self._greet = None
+        self._heard_first.set()
+        answer = greet(line)
+        if answer is not None:
+            self._answered = json.loads(answer)["id"]
+            self._write(answer + b"\n")
+
+    def _refuse(self, line: LongLine) -> None:
+        self._write(refusal(line, self._lines.limit) + b"\n")
+
+    def _waiting(self) -> int:
+        return self._lines_out.statistics().current_buffer_used
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Iterate over the lines that are for the SDK."""
+        async for line in self._lines_out:
+            if self._paused and not self._waiting() and self._reading is not None:
+                self._paused = False
+                self._reading.resume_reading()
+            yield line
+
+    # -- writing
+
+    def _came(self, begun: PromptAnswer, answer: DirectAnswer) -> None:
+        self._begun.discard(begun)
+        if not answer.message:
+            return
+        line = to_line(answer.message)
+        if len(line) < _LARGE:
+            self._write(line + b"\n")
+        else:
+            self._write(line)
+            self._write(b"\n")
+
+    async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
+        answer = await answering
+        if answer.message:
+            self._write(to_line(answer.message) + b"\n")
+            await self._writable.wait()
+
+    async def write(self, text: str) -> None:
+        """Write what the SDK has to say."""
+        if self._answered is not None and self._is_answer_again(text):
+            self._answered = None
+            return
+        self._write(text.encode("utf-8", "replace"))
+        await self._writable.wait()
+
+    def _is_answer_again(self, text: str) -> bool:
+        """Whether a message repeats the early `initialize` response.
+
+        The client has had that response.
+        """
+        message = json.loads(text)
+        return "method" not in message and message.get("id") == self._answered
+
+    async def flush(self) -> None:
+        """Do nothing: what is written is on its way."""
+
+    def _write(self, line: bytes) -> None:
+        if self.writing is not None and not self.writing.is_closing():
+            self.writing.write(line)
+
+    def hold(self, *, please: bool) -> None:
+        """Wait with writing, or write again: the client does not read."""
+        if please:
+            self._writable.clear()
+        else:
+            self._writable.set()
+
+    def under_way(self) -> int:
+        """The number of raw calls in progress."""
+        return len(self._calls) + len(self._begun)
+
+    def is_read(self) -> bool:
+        """Whether the client may read what is written."""
+        return self.writing is not None and not self.writing.is_closing()
+
+    async def written(self, seconds: float) -> None:
+        """Wait until all is written, so many seconds at the most."""
+        writing = self.writing
+        with anyio.move_on_after(seconds):
+            while writing and not writing.is_closing() and writing.get_write_buffer_size():  # noqa: ASYNC110  # no event
+                await anyio.sleep(_LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """Cancel the raw calls, and close both pipes.
+
+        All buffered data is written first.
+        """
+        for begun in self._begun:
+            begun.cancel()
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._lines_in.close()
+        self._lines_out.close()
+        for transport in (self._reading, self.writing):
+            if transport is not None:
+                transport.close()
+
+
+class _Writing(asyncio.BaseProtocol):
+    """Tells whether the client reads what is written."""
+
+    def __init__(self, hold: Callable[[bool], None]) -> None:
+        self._hold = hold
+
+    def pause_writing(self) -> None:
+        self._hold(True)  # noqa: FBT003  # the only argument
+
+    def resume_writing(self) -> None:
+        self._hold(False)  # noqa: FBT003
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._hold(False)  # noqa: FBT003
+
+
+@asynccontextmanager
+async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Duplex]:
+    """Serve over descriptor `reading` and standard output.
+
+    Meanwhile standard error replaces standard output for all others.
+    """
+    loop = asyncio.get_running_loop()
+    pipes = Duplex(greet, longest)
+    with (
+        _standard_output() as output,
+        os.fdopen(os.dup(reading), "rb", 0) as incoming,
+        os.fdopen(os.dup(output), "wb", 0) as outgoing,
+    ):
+        widen(outgoing.fileno(), _ROOM)
+        pipes.writing, _ = await loop.connect_write_pipe(
+            lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
+        )
+        await loop.connect_read_pipe(lambda: pipes, incoming)
+        try:
+            yield pipes
+        finally:
+            with anyio.CancelScope(shield=True):
+                await pipes.close()
+                await anyio.lowlevel.checkpoint()
+
+
+@contextmanager
+def _standard_output() -> Iterator[int]:
+    """Reserve standard output; redirect other output to standard error."""
+    wire = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield wire
+    finally:
+        os.set_blocking(wire, True)
+        os.dup2(wire, 1)
+        os.close(wire)
