@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from mcp_gateway.app import running, serve
+from mcp_gateway.app import open_gateway, serve
 from mcp_gateway.config.environment import read_settings
 from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
@@ -51,7 +51,7 @@ async def test_plugins_are_opened_in_order_and_closed_in_reverse(tmp_path):
     order = []
     providers = recorded(order)
     servers = read_file(tmp_path, {"servers": [ENTRY]}, providers)
-    async with running(read_settings({}, providers), servers) as opened:
+    async with open_gateway(read_settings({}, providers), servers) as opened:
         await until(lambda: not opened.gateway.discovery.running)
         assert order == ["open memory", "open bm25", "open static", "open http"]
     assert order[4:] == ["close http", "close static", "close bm25", "close memory"]
@@ -76,7 +76,7 @@ async def test_every_session_is_closed_before_the_plugins_are(tmp_path):
         )
     )
     servers = read_file(tmp_path, {"servers": [{"name": "alpha", "transport": "http"}]}, providers)
-    async with running(read_settings({}, providers), servers):
+    async with open_gateway(read_settings({}, providers), servers):
         await until(lambda: alpha.open)
         await alpha.listing.wait()
     assert at_close == [0]
@@ -107,7 +107,7 @@ async def test_a_plugin_that_cannot_be_opened_ends_the_start_with_its_own_error(
         )
     )
     with pytest.raises(StorageError, match="no disk"):
-        async with running(read_settings({}, providers), read_file(tmp_path, {"servers": []}, providers)):
+        async with open_gateway(read_settings({}, providers), read_file(tmp_path, {"servers": []}, providers)):
             pytest.fail("it must not open")
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
 from msgspec import Raw
 from pydantic import ValidationError
 
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.config.environment import Environment, read_environment, read_settings
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.servers import ServerFile, read_servers
@@ -27,10 +27,17 @@ from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
 from mcp_gateway.plugin_host.loader import Choice, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import as_answer, as_call, as_list, as_remote_call, written
-from mcp_gateway.protocol.tool_names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
+from mcp_gateway.protocol.raw_json import encode_object, parse_call, parse_list, parse_remote_call, parse_response
+from mcp_gateway.protocol.tool_names import (
+    MAX_NAME,
+    full_name,
+    is_server_name,
+    nearest,
+    sanitize_server_name,
+    split_name,
+)
 from mcp_gateway.server.builtin_tools import CallArguments, DiscoverArguments, SearchArguments
-from mcp_gateway.storage.listings import _parsed
+from mcp_gateway.storage.listings import _parse_record
 
 from .targets_http import cut, events, loop, response
 
@@ -114,43 +121,43 @@ def variables(data: bytes) -> None:
 
 def frame(data: bytes) -> None:
     """A frame that is taken for a plain call is one, and whatever passes through stays what it was."""
-    call = as_call(data)
+    call = parse_call(data)
     if call is not None and (message := loaded(data)) is not None:
         assert (message["method"], message["params"]["name"]) == ("tools/call", call.params.name)
         assert json.loads(bytes(call.id)) == message["id"]
-    as_list(data)
-    as_remote_call(Raw(data))
+    parse_list(data)
+    parse_remote_call(Raw(data))
     try:
-        fields, _ = as_answer(data)
+        fields, _ = parse_response(data)
     except (ValueError, RecursionError):
         return
     if fields is not None:
         message = json.loads(data)
-        again = json.loads(b"".join(bytes(piece) for piece in written(fields)))
+        again = json.loads(b"".join(bytes(piece) for piece in encode_object(fields)))
         assert json.dumps(again) == json.dumps(message["result"])
 
 
 def lines(data: bytes) -> None:
     """However a pipe delivers them, lines come out the same, and those that are too long by themselves."""
 
-    def cut_up(pieces: list[bytes]) -> list[bytes | LongLine]:
-        found: list[bytes | LongLine] = []
-        cutter = Lines(found.append, found.append, LIMIT)
+    def cut_up(pieces: list[bytes]) -> list[bytes | OversizedLine]:
+        found: list[bytes | OversizedLine] = []
+        cutter = LineSplitter(found.append, found.append, LIMIT)
         for piece in pieces:
             cutter.feed(piece)
-        cutter.end()
+        cutter.flush()
         return found
 
     whole, pieces = cut(data)
     found = cut_up(pieces)
     wanted = whole.split(b"\n")
     wanted = wanted if wanted[-1] else wanted[:-1]
-    assert [line.size if isinstance(line, LongLine) else line for line in found] == [
+    assert [line.size if isinstance(line, OversizedLine) else line for line in found] == [
         len(line) if len(line) > LIMIT else line for line in wanted
     ]
     for line in found:
-        if isinstance(line, LongLine):
-            json.loads(refusal(line, LIMIT))
+        if isinstance(line, OversizedLine):
+            json.loads(encode_oversize_error(line, LIMIT))
 
 
 def arguments(data: bytes) -> None:
@@ -171,12 +178,12 @@ def definitions(data: bytes) -> None:
     if isinstance(value, dict):
         kept = {"fetched": 1, "about": "", "hello": {}, "told": {}, "hints": {}, "prompts": [], "resources": []}
         data = json.dumps({**kept, "templates": [], **value}).encode()
-    offer = _parsed(spec(), data)
+    offer = _parse_record(spec(), data)
     tools = tuple(value["tools"]) if isinstance(value, dict) and isinstance(value.get("tools"), list) else ()
-    offers = [Offer("alpha", tuple(filter(TOOLS.admits, tools)))] + ([offer] if offer is not None else [])
+    offers = [Listing("alpha", tuple(filter(TOOLS.admits, tools)))] + ([offer] if offer is not None else [])
     for each in offers:
-        assert all(len(name) <= MAX_NAME for name in each.own_names)
-        assert all(each.own_name(name) for name in each.own_names)
+        assert all(len(name) <= MAX_NAME for name in each.tool_names)
+        assert all(each.tool_name(name) for name in each.tool_names)
 
 
 @cache
@@ -187,8 +194,8 @@ def spec() -> Any:
 def names(data: bytes) -> None:
     """Names are taken apart as they were put together, and every client takes them."""
     server, _, tool = data.decode("utf-8", "replace").partition("\n")
-    assert is_server_name(tamed(server))
-    for namespace in (tamed(server), None):
+    assert is_server_name(sanitize_server_name(server))
+    for namespace in (sanitize_server_name(server), None):
         name = full_name(namespace, tool or "x")
         assert name == full_name(namespace, tool or "x")
         if namespace is not None:
@@ -209,7 +216,7 @@ def indexes() -> dict[str, RankerIndex]:
     tools = tuple(
         {"name": f"tool_{number}", "description": each, "inputSchema": schema} for number, each in enumerate(said)
     )
-    documents = Catalogue().with_offer(Offer("alpha", tools), ["alpha"]).documents()
+    documents = Catalog().with_listing(Listing("alpha", tools), ["alpha"]).documents()
 
     async def build(name: str) -> RankerIndex:
         async with providers().rankers[name].bind({}).open() as ranker:

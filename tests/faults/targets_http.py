@@ -12,8 +12,8 @@ from typing import Any
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
 from mcp_gateway_transport_http.fast_path.responses import ConnectionLost
-from mcp_gateway_transport_http.fast_path.sse import Events
-from mcp_gateway_transport_http.fast_path.write_batching import Outbox
+from mcp_gateway_transport_http.fast_path.sse import SseParser
+from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:
@@ -34,10 +34,10 @@ def loop() -> asyncio.AbstractEventLoop:
 def events(data: bytes) -> None:
     """A stream of events is the same in whichever pieces it comes, and as the standard has it."""
     whole, pieces = cut(data)
-    stream = Events()
-    found = [event for piece in pieces for event in stream.parsed(piece)]
+    stream = SseParser()
+    found = [event for piece in pieces for event in stream.parse(piece)]
     assert found == list(by_the_book(whole))
-    assert stream.retry >= 0
+    assert stream.retry_delay >= 0
 
 
 def by_the_book(data: bytes) -> Iterator[bytes]:
@@ -78,7 +78,7 @@ def response(data: bytes) -> None:
 
 
 async def _response(_: bytes, pieces: list[bytes]) -> None:
-    connection = Connection(Outbox())
+    connection = Connection(WriteBatch())
     connection.connection_made(Nowhere())
     reply = connection.request(b"POST / HTTP/1.1\r\n\r\n")
     for piece in filter(None, pieces):

@@ -20,7 +20,7 @@ from run import macro, run
 from searchers import Searcher, installed, ranker
 from sets import SETS
 
-from mcp_gateway.plugin import Surroundings
+from mcp_gateway.plugin import RankerContext
 
 Change = tuple[object, str, object]
 """What stands in for an attribute of a module while a choice is left out."""
@@ -30,7 +30,7 @@ _NEVER = re.compile(r"(?!)")
 
 def _flat() -> Change:
     alike = tuple(replace(field, weight=1.0, length=0.7) for field in fields.FIELDS)
-    return merging, "postings", partial(postings.postings, fields=alike)
+    return merging, "postings", partial(postings.compute_postings, fields=alike)
 
 
 def _split(text: str) -> Iterator[str]:
@@ -85,7 +85,7 @@ async def main() -> None:
     print(f"{'without':<46}{'R@5':>7}{'gain':>8}{'R@1':>8}{'gain':>8}")
     whole: dict[str, float] = {}
     bound = installed()["bm25"]
-    async with ranker("bm25", bound, Surroundings.installed(without="bm25")) as searcher:
+    async with ranker("bm25", bound, RankerContext.from_installed(exclude="bm25")) as searcher:
         for name, changes in CHOICES.items():
             mean = await found(searcher, changes)
             whole = whole or mean

@@ -23,7 +23,7 @@ from searchers import OTHERS, Searcher, installed, ranker
 from sets import SETS, Set
 from speed import Pace, print_paces, speed
 
-from mcp_gateway.plugin import Surroundings
+from mcp_gateway.plugin import RankerContext
 
 BASELINE = Path(__file__).parent / "baseline.json"
 
@@ -40,14 +40,16 @@ Results = dict[str, dict[str, dict[str, float]]]
 @asynccontextmanager
 async def searchers(wanted: Sequence[str]) -> AsyncIterator[dict[str, Searcher]]:
     """Open the rankers and the others; all of them, unless some are wanted."""
-    around = Surroundings.installed()
+    around = RankerContext.from_installed()
     modules = {"rank_bm25 (plain)": "rank_bm25", "bm25s": "bm25s", "FastMCP 4": "fastmcp"}
     async with AsyncExitStack() as stack:
         found: dict[str, Searcher] = {}
         for name, bound in sorted(installed().items()):
             others = {other: held for other, held in around.rankers.items() if other != name}
             if not wanted or name in wanted:
-                found[name] = await stack.enter_async_context(ranker(name, bound, Surroundings(around.storage, others)))
+                found[name] = await stack.enter_async_context(
+                    ranker(name, bound, RankerContext(around.storage, others))
+                )
         there = {name: searcher for name, searcher in OTHERS.items() if importlib.util.find_spec(modules[name])}
         yield {**found, **{name: searcher for name, searcher in there.items() if not wanted or name in wanted}}
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 
 from sets import everything
 
-from mcp_gateway.pinning.scanner import OTHERS_TOOLS, RULES, distinctive, scanned
+from mcp_gateway.pinning.scanner import OTHERS_TOOLS, RULES, distinctive, scan
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     flagged = 0
     for tool in tools:
         defined = {name: value for name, value in tool.items() if name not in ("id", "server")}
-        broken = scanned(defined, known - names[tool["server"]])
+        broken = scan(defined, known - names[tool["server"]])
         counts.update(broken)
         flagged += bool(broken)
         if broken and "--show" in sys.argv:

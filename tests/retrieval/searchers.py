@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
-from mcp_gateway.catalog.snapshot import as_document
-from mcp_gateway.plugin import Bound, Document, Query, Ranker, Surroundings
+from mcp_gateway.catalog.snapshot import document_from_definition
+from mcp_gateway.plugin import Bound, Document, Query, Ranker, RankerContext
 
 Tools = list[dict[str, Any]]
 Find = Callable[[str, int], Awaitable[list[str]]]
@@ -24,9 +24,9 @@ class Searcher(Protocol):
 
 
 @asynccontextmanager
-async def ranker(name: str, bound: Bound[Ranker], around: Surroundings) -> AsyncIterator[Searcher]:
+async def ranker(name: str, bound: Bound[Ranker], around: RankerContext) -> AsyncIterator[Searcher]:
     """Open an installed ranker, by the plugin API, as the gateway does."""
-    async with bound.opened(around) as opened:
+    async with bound.open_in(around) as opened:
 
         async def index(tools: Tools, /) -> Find:
             built = await opened.build(await anyio.to_thread.run_sync(_documents, tools))
@@ -41,12 +41,12 @@ async def ranker(name: str, bound: Bound[Ranker], around: Surroundings) -> Async
 
 
 def _documents(tools: Tools) -> list[Document]:
-    return [as_document(tool["server"], tool, tool["id"]) for tool in tools]
+    return [document_from_definition(tool["server"], tool, tool["id"]) for tool in tools]
 
 
 def installed() -> Mapping[str, Bound[Ranker]]:
     """Return every installed ranker by its name."""
-    return Surroundings.installed().rankers
+    return RankerContext.from_installed().rankers
 
 
 def _pattern(text: str) -> str:

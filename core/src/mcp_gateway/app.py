@@ -11,61 +11,63 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.catalog.overlays import Personal
+from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.resolver import Routing
+from mcp_gateway.catalog.resolver import Resolver
 from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.config.environment import Environment, Settings
 from mcp_gateway.config.servers import ServerFile
-from mcp_gateway.discovery.caller_views import Views
-from mcp_gateway.discovery.config_reload import Reloading
-from mcp_gateway.discovery.health_probe import Recovery
-from mcp_gateway.discovery.refresher import Discovery
-from mcp_gateway.discovery.replicated_catalog import Shared
-from mcp_gateway.gateway.era_bridge import Bridge
+from mcp_gateway.discovery.caller_views import CallerRefresher
+from mcp_gateway.discovery.config_reload import ConfigReloader
+from mcp_gateway.discovery.health_probe import HealthProber
+from mcp_gateway.discovery.refresher import Refresher
+from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
+from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions
-from mcp_gateway.gateway.suspended_calls import Parking
+from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.pinning.policy import Pinning
-from mcp_gateway.pinning.store import open_shelf
+from mcp_gateway.pinning.store import open_pin_store
 from mcp_gateway.plugin import (
     Bound,
-    EarlyTransport,
     GatewayError,
-    OneClient,
     Ranker,
+    RankerContext,
     ServerTransport,
-    Surroundings,
+    SingleClient,
+    SupportsLazyServer,
 )
-from mcp_gateway.runtime.malloc import Tidying, give_back, give_back_bursts
-from mcp_gateway.runtime.shutdown import Ending
+from mcp_gateway.runtime.malloc import MemoryTrimmer, give_back_bursts, trim_heap
+from mcp_gateway.runtime.shutdown import GracefulShutdown
 from mcp_gateway.search.indexes import Search
-from mcp_gateway.server.lazy_server import Reception
-from mcp_gateway.server.result_limits import Results
-from mcp_gateway.sessions.admission import Limits, Load
-from mcp_gateway.sessions.credentials import Access
+from mcp_gateway.server.lazy_server import GatewayLazyServer
+from mcp_gateway.server.result_limits import ResultLimits
+from mcp_gateway.sessions.admission import AdmissionControl, Limits
+from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
-from mcp_gateway.sessions.server_plugins import open_fitting, opened
-from mcp_gateway.storage.listings import Definitions
-from mcp_gateway.storage.prefixed import PREFIX, Compartment
+from mcp_gateway.sessions.server_plugins import open_product, open_server_plugins
+from mcp_gateway.storage.listings import ListingStore
+from mcp_gateway.storage.prefixed import PREFIX, PrefixedStorage
 from mcp_gateway.storage.replica_coordination import Replicas
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.resilient import ResilientStorage
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningGateway:
     """An open gateway, its lazy server and its configuration reloader."""
 
     gateway: Gateway
-    reception: Reception
-    reloading: Reloading
+    reception: GatewayLazyServer
+    reloading: ConfigReloader
 
 
 @asynccontextmanager
-async def running(settings: Settings, servers: ServerFile, *, later: bool = False) -> AsyncIterator[Running]:
+async def open_gateway(
+    settings: Settings, servers: ServerFile, *, later: bool = False
+) -> AsyncIterator[RunningGateway]:
     """Open the plugins and the gateway, and start discovery.
 
     On exit everything is closed in reverse order.
@@ -75,58 +77,65 @@ async def running(settings: Settings, servers: ServerFile, *, later: bool = Fals
     environment = settings.environment
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        storage = await enter(opened(settings.storage))
-        steady = Steady(storage)
-        rankers = {name: await enter(opened(bound, around)) for name, bound, around in _rankers(settings, steady)}
-        load = Load(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
-        fitting = await enter(open_fitting(servers.specs))
+        storage = await enter(open_product(settings.storage))
+        resilient = ResilientStorage(storage)
+        rankers = {
+            name: await enter(open_product(bound, around))
+            for name, bound, around in _rankers_with_context(settings, resilient)
+        }
+        load = AdmissionControl(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
+        fitting = await enter(open_server_plugins(servers.specs))
         registry = Registry.of(servers.specs, servers.disabled, servers.notices)
         pool = await enter(
             open_pool(fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions)
         )
         pool.breakers.states = registry.states
-        tasks = await enter(_background())
-        access = Access(fitting.strategies, fitting.client_transports)
-        shelf = open_shelf(storage, environment.state, steady)
-        pinning = Pinning(environment.pinning, shelf, lambda: registry.catalogue)
-        shared = Shared(registry, Definitions(steady, environment.tool_ttl), Replicas(steady, tasks), pinning)
-        discovery = Discovery(registry, access, pool, shared, tasks)
-        personal = Personal(registry, environment.idle_timeout)
-        views = Views(registry, access, discovery, personal, tasks)
+        tasks = await enter(_open_background_tasks())
+        access = CredentialResolver(fitting.strategies, fitting.client_transports)
+        shelf = open_pin_store(storage, environment.state, resilient)
+        pinning = Pinning(environment.pinning, shelf, lambda: registry.catalog)
+        shared = ReplicatedCatalog(
+            registry, ListingStore(resilient, environment.tool_ttl), Replicas(resilient, tasks), pinning
+        )
+        discovery = Refresher(registry, access, pool, shared, tasks)
+        personal = Overlays(registry, environment.idle_timeout)
+        views = CallerRefresher(registry, access, discovery, personal, tasks)
         subscriptions = Subscriptions(tasks, pool)
         pool.is_current = pool.breakers.is_current = registry.is_current
-        pool.breakers.on_trouble = Recovery(discovery, tasks).begin
-        pool.on_announced += [views.announced, subscriptions.announced]
-        bridge = Bridge(pool, Parking(tasks))
-        tidying = Tidying(tasks)
+        pool.breakers.on_trouble = HealthProber(discovery, tasks).begin
+        pool.on_announced += [views.on_list_changed, subscriptions.on_notification]
+        bridge = EraBridge(pool, SuspendedCalls(tasks))
+        tidying = MemoryTrimmer(tasks)
         tasks.start_soon(give_back_bursts)
-        search = Search(rankers, environment.ranker, environment.max_results, tasks, give_back)
-        registry.on_change.append(tidying.begin)
-        discovery.on_asked = tidying.begin
+        search = Search(rankers, environment.ranker, environment.max_results, tasks, trim_heap)
+        registry.on_change.append(tidying.schedule)
+        discovery.on_asked = tidying.schedule
         gateway = Gateway(
-            registry, Routing(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
+            registry, Resolver(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
-        reception = Reception(gateway, tasks, _results(environment), direct=environment.direct)
+        reception = GatewayLazyServer(gateway, tasks, _results(environment), direct=environment.direct)
         discovery.start(later=later)
-        yield Running(gateway, reception, Reloading(registry, fitting, pool, discovery, personal, tasks))
+        yield RunningGateway(gateway, reception, ConfigReloader(registry, fitting, pool, discovery, personal, tasks))
 
 
-def _results(environment: Environment) -> Results:
-    return Results(environment.max_result_bytes, environment.overflow == "cut", environment.kept_bytes)
+def _results(environment: Environment) -> ResultLimits:
+    return ResultLimits(environment.max_result_bytes, environment.overflow == "cut", environment.kept_bytes)
 
 
-def _rankers(settings: Settings, steady: Steady) -> Iterator[tuple[str, Bound[Ranker], Surroundings]]:
+def _rankers_with_context(
+    settings: Settings, resilient: ResilientStorage
+) -> Iterator[tuple[str, Bound[Ranker], RankerContext]]:
     """Yield each ranker with its context.
 
     The context holds all other rankers and a prefixed part of the storage.
     """
     for name, bound in settings.rankers.items():
         others = {other: found for other, found in settings.rankers.items() if other != name}
-        yield name, bound, Surroundings(Compartment(steady.storage, f"{PREFIX}{name}:", steady), others)
+        yield name, bound, RankerContext(PrefixedStorage(resilient.storage, f"{PREFIX}{name}:", resilient), others)
 
 
 @asynccontextmanager
-async def _background() -> AsyncIterator[TaskGroup]:
+async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
     """Open the task group for background tasks.
 
     It is cancelled when the gateway ends, before its sessions are closed.
@@ -138,7 +147,7 @@ async def _background() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-async def _served(transport: ServerTransport, it: Running, *, one_client: bool) -> None:
+async def _serve(transport: ServerTransport, it: RunningGateway, *, single_client: bool) -> None:
     """Serve with a transport, lazily if the transport supports that.
 
     A transport that implements `SupportsLazyServer` serves at once; any other waits until the MCP server is
@@ -147,16 +156,16 @@ async def _served(transport: ServerTransport, it: Running, *, one_client: bool) 
 
     def ready(where: str) -> None:
         log.info("ready", where=where)
-        if not one_client:
-            it.gateway.discovery.begin()
+        if not single_client:
+            it.gateway.discovery.refresh_all()
 
-    if isinstance(transport, EarlyTransport):
-        await transport.serve_early(it.reception, ready=ready)
+    if isinstance(transport, SupportsLazyServer):
+        await transport.serve_lazy(it.reception, ready=ready)
     else:
-        await transport.serve(await it.reception.server(), ready=ready)
+        await transport.serve(await it.reception.load(), ready=ready)
 
 
-def _started() -> None:
+def _freeze_heap() -> None:
     """Move start-up objects to the permanent generation; re-enable GC.
 
     `gc.freeze` keeps later collections from scanning objects that live as long as the process.
@@ -166,13 +175,13 @@ def _started() -> None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _gc_paused() -> Iterator[None]:
     """Do not look for garbage among what stays."""
     gc.disable()
     try:
         yield
     finally:
-        _started()
+        _freeze_heap()
 
 
 async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
@@ -184,21 +193,21 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
         ConfigError: it cannot serve as configured.
 
     """
-    ending = Ending(settings.environment.grace)
+    ending = GracefulShutdown(settings.environment.grace)
     try:
         with ending.everything:
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
-                one_client = isinstance(transport, OneClient) and transport.one_client
-                async with running(settings, servers, later=True) as it:
-                    if one_client:
-                        ending.under_way = it.gateway.pool.load.under_way
+                single_client = isinstance(transport, SingleClient) and transport.single_client
+                async with open_gateway(settings, servers, later=True) as it:
+                    if single_client:
+                        ending.under_way = it.gateway.pool.load.count_pending
                     if reread is not None:
                         it.reloading.start(settings.environment, reread)
-                    _started()
-                    it.reception.loading = _undisturbed
+                    _freeze_heap()
+                    it.reception.loading = _gc_paused
                     with ending.serving:
-                        await _served(transport, it, one_client=one_client)
+                        await _serve(transport, it, single_client=single_client)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

@@ -6,7 +6,7 @@ import pytest
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer
 
 from ..support.fake_servers import tool
@@ -50,33 +50,33 @@ def test_a_server_that_is_not_ready_says_why_and_since_when(registry, state, rea
 
 
 def test_a_server_that_is_ready_says_nothing(registry):
-    registry.put(Offer("a", (tool("x"),)))
+    registry.put(Listing("a", (tool("x"),)))
     assert note(registry, "a") is None
 
 
 def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(registry):
-    registry.put(Offer("a", (tool("x"),)))
+    registry.put(Listing("a", (tool("x"),)))
     registry.mark("a", State.DOWN, "no route")
     clock = registry.states["a"].clock
     assert note(registry, "a") == f"a: down since {clock}, its tools fail until it is back: no route"
-    assert registry.catalogue.find("a__x")
+    assert registry.catalog.find("a__x")
 
 
 def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
     heard = []
     registry.on_change.append(heard.append)
-    registry.put(Offer("a", (tool("x"),), fetched=1.0))
-    registry.put(Offer("a", (tool("x"),), fetched=2.0))
+    registry.put(Listing("a", (tool("x"),), fetched=1.0))
+    registry.put(Listing("a", (tool("x"),), fetched=2.0))
     registry.mark("a", State.DOWN, "no route")
     assert len(heard) == 1
-    registry.put(Offer("a", (tool("x", "new words"),), fetched=3.0))
-    registry.put(Offer("a", (tool("x", "new words"),), about="new", fetched=3.0))
+    registry.put(Listing("a", (tool("x", "new words"),), fetched=3.0))
+    registry.put(Listing("a", (tool("x", "new words"),), description="new", fetched=3.0))
     assert len(heard) == 3
-    assert heard[-1] is registry.catalogue
+    assert heard[-1] is registry.catalog
 
 
 def test_a_first_empty_list_is_news_too(registry):
     heard = []
     registry.on_change.append(heard.append)
-    registry.put(Offer("a"))
+    registry.put(Listing("a"))
     assert len(heard) == 1

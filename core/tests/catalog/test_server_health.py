@@ -7,12 +7,12 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from mcp_gateway.catalog.server_health import ServerState, State, States, clock
+from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State, format_time
 
 
 @pytest.fixture
 def states():
-    known = States()
+    known = HealthRegistry()
     known.mark("a", State.READY)
     return known
 
@@ -28,7 +28,7 @@ def test_a_state_that_does_not_change_keeps_its_time_whatever_the_reason(states)
 
 def test_every_change_is_logged_once():
     with capture_logs() as logged:
-        states = States()
+        states = HealthRegistry()
         states.mark("a", State.STARTING)
         for _ in range(3):
             states.mark("a", State.DOWN, "no route")
@@ -41,33 +41,33 @@ def test_every_change_is_logged_once():
 
 
 def test_a_server_that_did_not_answer_is_degraded_and_one_that_is_cut_off_is_down(states):
-    states.trouble("a", "it hangs", cut_off=False)
+    states.mark_failed("a", "it hangs", cut_off=False)
     assert (states["a"].name, states["a"].reason) == (State.DEGRADED, "it hangs")
-    states.trouble("a", "it hangs still", cut_off=True)
+    states.mark_failed("a", "it hangs still", cut_off=True)
     assert (states["a"].name, states["a"].reason) == (State.DOWN, "it hangs still")
-    states.well("a")
+    states.mark_recovered("a")
     assert states["a"].name is State.READY
 
 
 def test_a_trouble_does_not_hide_what_is_worse(states):
     states.mark("a", State.NEEDS_LOGIN, "log in")
-    states.trouble("a", "it hangs", cut_off=False)
+    states.mark_failed("a", "it hangs", cut_off=False)
     assert states["a"].name is State.NEEDS_LOGIN
-    states.trouble("a", "it hangs", cut_off=True)
+    states.mark_failed("a", "it hangs", cut_off=True)
     assert states["a"].name is State.DOWN
-    states.well("a")
+    states.mark_recovered("a")
     assert states["a"].name is State.NEEDS_LOGIN
 
 
 def test_a_disabled_server_has_no_troubles(states):
     states.mark("a", State.DISABLED, "by hand")
-    states.trouble("a", "it hangs", cut_off=True)
+    states.mark_failed("a", "it hangs", cut_off=True)
     assert states["a"].name is State.DISABLED
 
 
 def test_a_server_that_is_forgotten_is_gone_whatever_is_said_of_it_later(states):
     states.forget("a")
-    states.trouble("a", "it hangs", cut_off=True)
+    states.mark_failed("a", "it hangs", cut_off=True)
     assert "a" not in states
     assert list(states.items()) == []
 
@@ -79,5 +79,5 @@ def test_a_reason_is_one_short_line_that_does_not_name_the_server_again():
 
 
 def test_a_time_of_another_day_has_its_date():
-    assert clock(0) == "1970-01-01 00:00:00 UTC"
-    assert len(clock(time.time())) == len("00:00:00 UTC")
+    assert format_time(0) == "1970-01-01 00:00:00 UTC"
+    assert len(format_time(time.time())) == len("00:00:00 UTC")

@@ -1,12 +1,19 @@
-"""Names and the catalogue: how tools are called, and what can be searched in odd definitions."""
+"""Names and the catalog: how tools are called, and what can be searched in odd definitions."""
 
 from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.catalog.snapshot import Catalogue, Offer, as_document
+from mcp_gateway.catalog.snapshot import Catalog, Listing, document_from_definition
 from mcp_gateway.plugin import Parameter
-from mcp_gateway.protocol.tool_names import MAX_NAME, full_name, is_server_name, nearest, split_name, tamed
+from mcp_gateway.protocol.tool_names import (
+    MAX_NAME,
+    full_name,
+    is_server_name,
+    nearest,
+    sanitize_server_name,
+    split_name,
+)
 
 from ..support.fake_servers import tool
 
@@ -52,7 +59,7 @@ def test_names_that_differ_only_in_what_is_cut_off_stay_apart():
 
 def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
     long, odd = "t" * 90, "b/c d"
-    found = Catalogue({"a": Offer("a", (definition(long), definition(odd)))})
+    found = Catalog({"a": Listing("a", (definition(long), definition(odd)))})
     for own in (long, odd):
         for name in (full_name("a", own), f"a__{own}"):
             assert found.find(name) == definition(own)
@@ -62,15 +69,15 @@ def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
 
 def test_a_short_form_leads_to_its_server_even_if_that_name_is_cut():
     cut = "s" * 70
-    found = Catalogue({cut: Offer(cut, (definition("tool"),))})
+    found = Catalog({cut: Listing(cut, (definition("tool"),))})
     assert found.owner(full_name(cut, "tool")) == cut
     assert found.find(full_name(cut, "tool")) == definition("tool")
 
 
 def test_a_namespace_stands_in_place_of_the_servers_name():
-    other = Offer("a", (definition("x"),), prompts=({"name": "p"},), namespace="work")
-    bare = Offer("b", (definition("y"), definition("z" * 90)), namespace=None)
-    found = Catalogue({"a": other, "b": bare})
+    other = Listing("a", (definition("x"),), prompts=({"name": "p"},), namespace="work")
+    bare = Listing("b", (definition("y"), definition("z" * 90)), namespace=None)
+    found = Catalog({"a": other, "b": bare})
     assert list(found.full_names()) == ["work__x", "y", "z" * 90]
     assert (found.owner("work__x"), found.owner("y"), found.owner("z" * 90)) == ("a", "b", "b")
     assert (found.owner("a__x"), found.owner("b__y")) == (None, None)
@@ -85,14 +92,14 @@ def definition(name):
 @pytest.mark.parametrize("name", ["a", "A1", "a_b", "a-b.c", "a_b_c", "1"])
 def test_a_server_name_has_no_separator_in_it(name):
     assert is_server_name(name)
-    assert tamed(name) == name
+    assert sanitize_server_name(name) == name
     assert split_name(full_name(name, "_t")) == (name, "_t")
 
 
 @pytest.mark.parametrize("name", ["my server", "a__b", "_a_", "ä", "…", "a/b@c", "", "-x-", ".", "a___b", "a _ b"])
 def test_a_name_of_another_program_is_tamed_into_a_server_name(name):
-    assert is_server_name(tamed(name))
-    assert tamed(tamed(name)) == tamed(name)
+    assert is_server_name(sanitize_server_name(name))
+    assert sanitize_server_name(sanitize_server_name(name)) == sanitize_server_name(name)
 
 
 def test_near_names_come_nearest_first_in_their_own_case():
@@ -100,35 +107,35 @@ def test_near_names_come_nearest_first_in_their_own_case():
     assert nearest("x", ["create_issue"]) == []
 
 
-def catalogue(**tools):
-    found = Catalogue()
+def catalog(**tools):
+    found = Catalog()
     for server, names in tools.items():
-        found = found.with_offer(Offer(server, tuple(tool(name) for name in names)), list(tools))
+        found = found.with_listing(Listing(server, tuple(tool(name) for name in names)), list(tools))
     return found
 
 
 def test_a_tool_is_found_by_its_full_name():
-    found = catalogue(a=["x", "y__z"], b=["x"])
+    found = catalog(a=["x", "y__z"], b=["x"])
     assert found.find("a__y__z")["name"] == "y__z"
     assert [found.find(name) for name in ("a__z", "c__x", "x", "")] == [None] * 4
     assert list(found.full_names()) == ["a__x", "a__y__z", "b__x"]
 
 
 def test_servers_keep_the_order_of_the_configuration_whoever_answers_first():
-    late = Catalogue().with_offer(Offer("b"), ["a", "b"]).with_offer(Offer("a"), ["a", "b"])
+    late = Catalog().with_listing(Listing("b"), ["a", "b"]).with_listing(Listing("a"), ["a", "b"])
     assert list(late.servers) == ["a", "b"]
 
 
 def test_a_new_list_replaces_that_of_its_server_only_and_the_old_catalogue_stays():
-    before = catalogue(a=["x"], b=["y"])
-    after = before.with_offer(Offer("a", (tool("z"),)), ["a", "b"])
+    before = catalog(a=["x"], b=["y"])
+    after = before.with_listing(Listing("a", (tool("z"),)), ["a", "b"])
     assert list(after.full_names()) == ["a__z", "b__y"]
     assert list(before.full_names()) == ["a__x", "b__y"]
     assert after.servers["b"] is before.servers["b"]
 
 
 def test_of_two_tools_with_one_name_the_last_counts():
-    tools = Offer("a", (tool("x", "first"), tool("x", "second")))
+    tools = Listing("a", (tool("x", "first"), tool("x", "second")))
     assert [document.description for document in tools.documents()] == ["second"]
 
 
@@ -141,7 +148,7 @@ def test_a_document_holds_what_can_be_searched():
             "any": True,
         },
     }
-    document = as_document(
+    document = document_from_definition(
         "git", {"name": "issues", "title": "Issues", "description": "List them", "inputSchema": schema}
     )
     assert (document.id, document.server, document.name) == ("git__issues", "git", "issues")
@@ -154,36 +161,38 @@ def test_a_document_holds_what_can_be_searched():
 
 
 def test_the_title_may_stand_in_the_annotations():
-    assert as_document("a", {"name": "x", "annotations": {"title": "Old"}}).title == "Old"
-    assert as_document("a", {"name": "x", "title": "New", "annotations": {"title": "Old"}}).title == "New"
+    assert document_from_definition("a", {"name": "x", "annotations": {"title": "Old"}}).title == "Old"
+    assert document_from_definition("a", {"name": "x", "title": "New", "annotations": {"title": "Old"}}).title == "New"
 
 
 @pytest.mark.parametrize("odd", [None, 3, "text", [], {"properties": None}, {"properties": []}, True, {"enum": 3}])
 def test_what_is_not_as_mcp_has_it_is_left_out(odd):
     definition = {"name": "x", "title": odd, "description": odd, "annotations": odd, "inputSchema": odd}
-    document = as_document("a", definition)
+    document = document_from_definition("a", definition)
     assert document.parameters == ()
     assert document.title == document.description == (odd if isinstance(odd, str) else "")
-    nested = as_document("a", {"name": "x", "inputSchema": {"properties": {"p": odd}}})
+    nested = document_from_definition("a", {"name": "x", "inputSchema": {"properties": {"p": odd}}})
     assert nested.parameters == (Parameter(name="p"),)
 
 
 def test_arguments_that_a_modern_server_wants_as_headers_are_known_by_tool():
     schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
-    tools = Offer("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
-    assert tools.mirrored == {"x": {("region",): "Region"}}
+    tools = Listing("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
+    assert tools.header_arguments == {"x": {("region",): "Region"}}
 
 
 def test_names_are_not_worked_out_again_because_time_has_moved_on():
     order = ["alpha", "beta"]
-    first = Catalogue().with_offer(Offer("alpha", (tool("x"),)), order).with_offer(Offer("beta", (tool("y"),)), order)
+    first = (
+        Catalog().with_listing(Listing("alpha", (tool("x"),)), order).with_listing(Listing("beta", (tool("y"),)), order)
+    )
     assert first.owner("nothing__x") is None
-    touched = first.with_offer(Offer("alpha", (tool("x"),), fetched=1.0), order)
+    touched = first.with_listing(Listing("alpha", (tool("x"),), fetched=1.0), order)
     assert (touched.revision, touched._irregular) == (first.revision, first._irregular)
     assert touched._irregular is first._irregular
     assert touched.owner("alpha__x") == "alpha"
-    renamed = first.with_offer(Offer("alpha", (tool("x"),), namespace="other"), order)
+    renamed = first.with_listing(Listing("alpha", (tool("x"),), namespace="other"), order)
     assert (renamed.owner("other__x"), renamed.owner("alpha__x")) == ("alpha", None)
-    grown = first.with_offer(Offer("alpha", (tool("x"), tool("a" * 70))), order)
+    grown = first.with_listing(Listing("alpha", (tool("x"), tool("a" * 70))), order)
     assert grown.revision == first.revision + 1
     assert grown._irregular is not first._irregular

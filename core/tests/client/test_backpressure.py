@@ -10,14 +10,13 @@ import pytest
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from mcp_gateway.client import backpressure
+from mcp_gateway.client import backpressure, open_requests
 from mcp_gateway.client.backpressure import MAX_DELIVERIES, MAX_DELIVERY_BYTES
-from mcp_gateway.client.connection import connected
-from mcp_gateway.client.in_flight import Exchange
-from mcp_gateway.client.server_messages import Audience
-from mcp_gateway.protocol.client_channel import Interaction
-from mcp_gateway.sessions import open_requests
-from mcp_gateway.sessions.open_requests import MAX_OPEN_BYTES, MAX_OPEN_REQUESTS
+from mcp_gateway.client.connection import open_connection
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.client.open_requests import MAX_OPEN_BYTES, MAX_OPEN_REQUESTS
+from mcp_gateway.client.server_messages import ServerMessageRouter
+from mcp_gateway.protocol.client_channel import ClientChannel
 
 FLOOD = 5 * MAX_DELIVERIES
 LOG = "notifications/message"
@@ -44,13 +43,13 @@ async def session(client):
     async def transport():
         yield incoming, outgoing
 
-    audience = Audience()
+    router = ServerMessageRouter()
     with anyio.fail_after(30):
-        async with connected(transport(), audience) as peer:
-            peer.version = "2025-11-25"
-            audience.enter(99, Exchange("me", Interaction(client.notify)))
+        async with open_connection(transport(), router) as connection:
+            connection.version = "2025-11-25"
+            router.enter(99, InFlightRequest("me", ClientChannel(client.notify)))
             with say, asked:
-                yield peer, say, asked
+                yield connection, say, asked
 
 
 def message(number, text="x"):
@@ -65,20 +64,20 @@ async def flood(say, count, text="x"):
 
 async def test_a_burst_arrives_whole_and_in_order_when_the_client_takes_it():
     client = Client()
-    async with session(client) as (peer, say, _), anyio.create_task_group() as tasks:
+    async with session(client) as (connection, say, _), anyio.create_task_group() as tasks:
         tasks.start_soon(flood, say, FLOOD)
         await anyio.wait_all_tasks_blocked()
-        assert MAX_DELIVERIES <= peer.audience.deliveries.count < MAX_DELIVERIES + 10
+        assert MAX_DELIVERIES <= connection.router.deliveries.count < MAX_DELIVERIES + 10
         client.may_take.set()
     assert [int(text.split()[0]) for text in client.taken] == list(range(FLOOD))
 
 
 async def test_large_messages_are_fewer_on_the_way():
     client, text = Client(), "x" * (MAX_DELIVERY_BYTES // 10)
-    async with session(client) as (peer, say, _), anyio.create_task_group() as tasks:
+    async with session(client) as (connection, say, _), anyio.create_task_group() as tasks:
         tasks.start_soon(flood, say, 50, text)
         await anyio.wait_all_tasks_blocked()
-        assert peer.audience.deliveries.count < 15
+        assert connection.router.deliveries.count < 15
         client.may_take.set()
     assert len(client.taken) == 50
 
@@ -87,10 +86,10 @@ async def test_an_answer_comes_through_though_the_client_takes_nothing(monkeypat
     """What it does not take is dropped then, and what comes after it takes again arrives again."""
     monkeypatch.setattr(backpressure, "WAIT_SECONDS", 0.05)
     client, found = Client(), []
-    async with session(client) as (peer, say, asked), anyio.create_task_group() as tasks:
+    async with session(client) as (connection, say, asked), anyio.create_task_group() as tasks:
 
         async def ask():
-            found.append(await peer.request("ping", {}))
+            found.append(await connection.request("ping", {}))
 
         tasks.start_soon(ask)
         request = (await asked.receive()).message
@@ -98,10 +97,10 @@ async def test_an_answer_comes_through_though_the_client_takes_nothing(monkeypat
         await say.send(SessionMessage(JSONRPCResponse(jsonrpc="2.0", id=request.id, result={"a": 1})))
         while not found:
             await anyio.lowlevel.checkpoint()
-        assert peer.audience.deliveries.count < MAX_DELIVERIES + 10
-        assert peer.audience.deliveries.dropped > FLOOD / 2
+        assert connection.router.deliveries.count < MAX_DELIVERIES + 10
+        assert connection.router.deliveries.dropped > FLOOD / 2
         client.may_take.set()
-        while peer.audience.deliveries.count:
+        while connection.router.deliveries.count:
             await anyio.lowlevel.checkpoint()
         await say.send(message("last"))
         while client.taken[-1] != "last x":
@@ -124,10 +123,10 @@ async def asking():
         await may_answer.wait()
         return {}
 
-    async with session(Client()) as (peer, say, written):
-        peer.audience.capabilities = {"sampling": {}}
-        peer.audience.enter(99, Exchange("me", Interaction(ask=ask)))
-        yield peer.audience.open_requests, say, written, asked, may_answer
+    async with session(Client()) as (connection, say, written):
+        connection.router.capabilities = {"sampling": {}}
+        connection.router.enter(99, InFlightRequest("me", ClientChannel(ask=ask)))
+        yield connection.router.open_requests, say, written, asked, may_answer
 
 
 async def test_questions_above_the_bound_are_refused_until_others_are_answered():
@@ -173,11 +172,11 @@ async def test_questions_that_are_taken_back_or_have_one_id_are_counted_once_eac
 
 async def test_a_server_that_pings_and_does_not_read_takes_no_memory(monkeypatch):
     monkeypatch.setattr(open_requests, "REFUSAL_SECONDS", 0.05)
-    async with session(Client()) as (peer, say, written):
+    async with session(Client()) as (connection, say, written):
         for number in range(5 * MAX_OPEN_REQUESTS):  # nobody reads the answers
             await say.send(question(number, "ping"))
-        assert peer.audience.open_requests.count == MAX_OPEN_REQUESTS
-        assert peer.audience.open_requests.refused > 3 * MAX_OPEN_REQUESTS
+        assert connection.router.open_requests.count == MAX_OPEN_REQUESTS
+        assert connection.router.open_requests.refused > 3 * MAX_OPEN_REQUESTS
         for _ in range(MAX_OPEN_REQUESTS):
             await written.receive()
         await anyio.wait_all_tasks_blocked()

@@ -7,9 +7,9 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 
 from mcp_gateway.client import handshake as module
-from mcp_gateway.client.connection import connected
+from mcp_gateway.client.connection import open_connection
 from mcp_gateway.client.handshake import negotiate
-from mcp_gateway.client.pagination import listed
+from mcp_gateway.client.pagination import list_all
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.protocol.primitives import TOOLS
 
@@ -29,37 +29,37 @@ def _short_probe(monkeypatch):
 async def greeted(answers):
     """Negotiate with a server that gives these answers; return what is known of it."""
     with anyio.fail_after(5):
-        async with connected(wire(answers)) as peer:
-            await negotiate(peer)
-            return peer
+        async with open_connection(wire(answers)) as connection:
+            await negotiate(connection)
+            return connection
 
 
 async def refused(answers):
     """Negotiate in vain; return the error."""
     with anyio.fail_after(5):
-        async with connected(wire(answers)) as peer:
+        async with open_connection(wire(answers)) as connection:
             with pytest.raises(MCPError) as caught:
-                await negotiate(peer)
+                await negotiate(connection)
             return str(caught.value)
 
 
 @pytest.mark.parametrize("handshake", [False, True])
 async def test_a_server_of_the_sdk_is_taken_in_the_newest_era_it_has(handshake):
     with anyio.fail_after(5):
-        async with connected(Remote(handshake=handshake).connect(Credentials())) as peer:
-            await negotiate(peer)
-            assert (peer.version, peer.modern) == ((HANDSHAKE, False) if handshake else (MODERN, True))
-            assert "tools" in peer.hello["capabilities"]
+        async with open_connection(Remote(handshake=handshake).connect(Credentials())) as connection:
+            await negotiate(connection)
+            assert (connection.version, connection.modern) == ((HANDSHAKE, False) if handshake else (MODERN, True))
+            assert "tools" in connection.hello["capabilities"]
 
 
 async def test_a_server_that_refuses_discover_is_greeted_the_old_way():
-    peer = await greeted({"initialize": OLD_HELLO})
-    assert (peer.version, peer.hello) == (HANDSHAKE, OLD_HELLO)
+    connection = await greeted({"initialize": OLD_HELLO})
+    assert (connection.version, connection.hello) == (HANDSHAKE, OLD_HELLO)
 
 
 async def test_a_server_that_is_silent_to_discover_is_greeted_the_old_way():
-    peer = await greeted({"server/discover": ..., "initialize": OLD_HELLO})
-    assert peer.version == HANDSHAKE
+    connection = await greeted({"server/discover": ..., "initialize": OLD_HELLO})
+    assert connection.version == HANDSHAKE
 
 
 @pytest.mark.parametrize("silent", [True, False])
@@ -80,14 +80,14 @@ async def test_a_server_that_is_slow_to_discover_is_not_mistaken_for_an_old_one(
 
 
 async def test_a_modern_server_that_does_not_speak_our_version_is_greeted_the_old_way():
-    peer = await greeted({"server/discover": {"supportedVersions": ["2099-01-01"]}, "initialize": OLD_HELLO})
-    assert peer.version == HANDSHAKE
+    connection = await greeted({"server/discover": {"supportedVersions": ["2099-01-01"]}, "initialize": OLD_HELLO})
+    assert connection.version == HANDSHAKE
 
 
 @pytest.mark.parametrize("versions", [None, [], 3])
 async def test_a_server_that_answers_discover_with_nonsense_is_greeted_the_old_way(versions):
-    peer = await greeted({"server/discover": {"supportedVersions": versions}, "initialize": OLD_HELLO})
-    assert peer.version == HANDSHAKE
+    connection = await greeted({"server/discover": {"supportedVersions": versions}, "initialize": OLD_HELLO})
+    assert connection.version == HANDSHAKE
 
 
 async def test_a_server_that_refuses_both_is_an_error_with_its_words():
@@ -110,9 +110,9 @@ async def test_an_old_server_gets_the_params_as_they_are_and_a_modern_one_an_env
         return text("done")
 
     for hello in ({"initialize": OLD_HELLO}, {"server/discover": NEW_HELLO}):
-        async with connected(wire({**hello, "tools/call": answer})) as peer:
-            await negotiate(peer)
-            await peer.request("tools/call", {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}})
+        async with open_connection(wire({**hello, "tools/call": answer})) as connection:
+            await negotiate(connection)
+            await connection.request("tools/call", {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}})
     old, new = seen
     assert old == {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}}
     assert new["arguments"] == old["arguments"]
@@ -126,51 +126,51 @@ async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
     remote = Remote(*(tool(f"t{number}", odd=None) for number in range(7)), handshake=handshake)
     remote.page_size = 3
     touched = []
-    async with connected(remote.connect(Credentials())) as peer:
-        await negotiate(peer)
-        assert (await listed(peer, TOOLS, lambda: touched.append(1))).items == remote.tools
+    async with open_connection(remote.connect(Credentials())) as connection:
+        await negotiate(connection)
+        assert (await list_all(connection, TOOLS, lambda: touched.append(1))).items == remote.tools
     assert len(touched) == remote.listed == 3
 
 
 async def test_a_list_that_comes_back_to_where_it_was_is_cut():
     endless = {"tools": [tool("x")], "nextCursor": "again"}
-    async with connected(wire({"initialize": OLD_HELLO, "tools/list": endless})) as peer:
-        await negotiate(peer)
-        assert len((await listed(peer, TOOLS, lambda: None)).items) == 2
+    async with open_connection(wire({"initialize": OLD_HELLO, "tools/list": endless})) as connection:
+        await negotiate(connection)
+        assert len((await list_all(connection, TOOLS, lambda: None)).items) == 2
 
 
 @pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
 async def test_what_is_no_definition_is_left_out(tools):
-    async with connected(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as peer:
-        await negotiate(peer)
-        assert (await listed(peer, TOOLS, lambda: None)).items == []
+    async with open_connection(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as connection:
+        await negotiate(connection)
+        assert (await list_all(connection, TOOLS, lambda: None)).items == []
 
 
 async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out():
     bad = {"type": "object", "properties": {"a": {"type": "object", "x-mcp-header": "A"}}}
     remote = Remote(tool("good"), {**tool("bad"), "inputSchema": bad})
-    async with connected(remote.connect(Credentials())) as peer:
-        await negotiate(peer)
-        assert [found["name"] for found in (await listed(peer, TOOLS, lambda: None)).items] == ["good"]
+    async with open_connection(remote.connect(Credentials())) as connection:
+        await negotiate(connection)
+        assert [found["name"] for found in (await list_all(connection, TOOLS, lambda: None)).items] == ["good"]
 
 
 async def test_a_server_that_lists_too_much_is_heard_so_far():
     remote = Remote(*(tool(f"t{number}") for number in range(50)))
     remote.page_size = 20
-    async with connected(remote.connect(Credentials())) as peer:
-        await negotiate(peer)
-        page = await listed(peer, TOOLS, lambda: None, most=30)
+    async with open_connection(remote.connect(Credentials())) as connection:
+        await negotiate(connection)
+        page = await list_all(connection, TOOLS, lambda: None, most=30)
         assert (len(page.items), page.cut, remote.listed) == (30, True, 2)
-        assert not (await listed(peer, TOOLS, lambda: None, most=50)).cut
+        assert not (await list_all(connection, TOOLS, lambda: None, most=50)).cut
 
 
 async def test_a_list_has_so_many_bytes(monkeypatch):
     monkeypatch.setattr("mcp_gateway.client.pagination.MAX_LIST_BYTES", 20_000)
     remote = Remote(*(tool(f"t{number}", "x" * 1000) for number in range(50)))
     remote.page_size = 10
-    async with connected(remote.connect(Credentials())) as peer:
-        await negotiate(peer)
-        page = await listed(peer, TOOLS, lambda: None)
+    async with open_connection(remote.connect(Credentials())) as connection:
+        await negotiate(connection)
+        page = await list_all(connection, TOOLS, lambda: None)
         assert (len(page.items), page.cut) == (10, True)
 
 
@@ -188,16 +188,16 @@ async def test_a_request_of_the_servers_is_refused_but_for_ping():
 
     remote = Remote(tool("ask"), handshake=True)
     remote.answers["ask"] = ask
-    async with connected(remote.connect(Credentials())) as peer:
-        await negotiate(peer)
-        assert await peer.request("tools/call", {"name": "ask"}) == text("done")
+    async with open_connection(remote.connect(Credentials())) as connection:
+        await negotiate(connection)
+        assert await connection.request("tools/call", {"name": "ask"}) == text("done")
     assert len(asked) == 1
 
 
 async def test_a_connection_that_closes_says_so():
     remote = Remote()
     with anyio.fail_after(5):
-        async with connected(remote.connect(Credentials())) as peer:
-            await negotiate(peer)
+        async with open_connection(remote.connect(Credentials())) as connection:
+            await negotiate(connection)
             await remote.die()
-            await peer.closed.wait()
+            await connection.closed.wait()

@@ -7,7 +7,7 @@ import pytest
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 
 from mcp_gateway.client import subscribe as watching
-from mcp_gateway.sessions import session as keeper
+from mcp_gateway.sessions import session
 
 from ..support.fake_servers import Line, Remote, tool, until
 
@@ -40,7 +40,7 @@ class Announcing(Remote):
 
 
 def names(opened):
-    return list(opened.gateway.registry.catalogue.full_names())
+    return list(opened.gateway.registry.catalog.full_names())
 
 
 async def settled(opened):
@@ -53,7 +53,7 @@ def alpha():
 
 
 async def test_a_server_is_asked_for_its_lists_once_it_announces_changes_and_only_once(gateway, monkeypatch, alpha):
-    monkeypatch.setattr(keeper, "ANNOUNCING_SECONDS", 60.0)
+    monkeypatch.setattr(session, "ANNOUNCING_SECONDS", 60.0)
     async with gateway({"alpha": alpha}) as opened:
         await until(lambda: alpha.asked_to_announce)
         await anyio.wait_all_tasks_blocked()
@@ -66,7 +66,7 @@ async def test_a_server_is_asked_for_its_lists_once_it_announces_changes_and_onl
 
 
 async def test_a_server_that_is_slow_to_announce_is_not_waited_for_but_asked_again(gateway, monkeypatch, alpha):
-    monkeypatch.setattr(keeper, "ANNOUNCING_SECONDS", 0.0)
+    monkeypatch.setattr(session, "ANNOUNCING_SECONDS", 0.0)
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)
         assert names(opened) == OLD
@@ -103,7 +103,7 @@ async def test_a_change_after_that_is_heard(gateway, alpha):
 
 @pytest.mark.parametrize("refusal", [{}, ValueError("no"), None])
 async def test_a_server_that_does_not_announce_though_it_said_so_is_not_waited_for(gateway, monkeypatch, refusal):
-    monkeypatch.setattr(keeper, "ANNOUNCING_SECONDS", 60.0)
+    monkeypatch.setattr(session, "ANNOUNCING_SECONDS", 60.0)
     hello = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}}
     answers = {"server/discover": hello, "tools/list": {"tools": [tool("old")]}}
     refused = {} if refusal is None else {"subscriptions/listen": refusal}

@@ -11,7 +11,7 @@ from mcp_gateway.config.environment import (
     plugin_choice,
     read_environment,
     read_settings,
-    strange_variables,
+    warn_unknown_variables,
 )
 from mcp_gateway.plugin import ConfigError, PluginError
 
@@ -136,12 +136,12 @@ def test_which_plugins_load_is_a_list_with_commas():
 @pytest.mark.parametrize("name", ["MCP_GATEWAY_CONNECTION_TIMEOUT", "GATEWAY_QUEUE_TIMEOUT"])
 def test_a_wait_that_may_be_meant_in_milliseconds_is_told(name):
     said = f"environment: {name}: 30000 seconds are 8.3 hours; is it meant in milliseconds?"
-    assert strange_variables({name: "30000"}, providers_of(everything())) == [said]
-    assert strange_variables({name: "3600"}, providers_of(everything())) == []
+    assert warn_unknown_variables({name: "30000"}, providers_of(everything())) == [said]
+    assert warn_unknown_variables({name: "3600"}, providers_of(everything())) == []
 
 
 def test_a_variable_that_nobody_reads_is_told_with_the_nearest():
-    strays = strange_variables(
+    strays = warn_unknown_variables(
         {"GATEWAY_RANKR": "x", "GATEWAY_SOMETHING_ELSE_ALTOGETHER": "x", "GATEWAY_PORT": "80", "PATH": "x"},
         providers_of(everything()),
     )

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from mcp_gateway.config.environment import read_environment, read_settings, strange_variables
+from mcp_gateway.config.environment import read_environment, read_settings, warn_unknown_variables
 from mcp_gateway.plugin import Caller, ConfigError, Credentials
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.session_key import SessionKey
 
 from ..support.fake_plugins import everything, providers_of
 from ..support.gateway import spec
@@ -108,14 +108,14 @@ def test_a_wrong_variable_is_named_and_never_printed(environ):
 
 
 def test_a_stray_variable_is_named_and_never_printed():
-    strays = strange_variables({"GATEWAY_AUTH_TOKNE": SECRET}, providers_of(everything()))
+    strays = warn_unknown_variables({"GATEWAY_AUTH_TOKNE": SECRET}, providers_of(everything()))
     assert strays == ["environment: nobody reads GATEWAY_AUTH_TOKNE; did you mean 'GATEWAY_AUTH_TOKEN'?"]
 
 
 def test_who_is_asking_does_not_show_what_he_brought():
-    caller = Caller(headers={"authorization": SECRET}, override=SECRET)
-    borrower = Borrower(spec(), Credentials.of({"Authorization": SECRET}), "c")
-    assert SECRET not in f"{caller!r} {borrower!r} {Credentials.of({'Authorization': SECRET})!r}"
+    caller = Caller(headers={"authorization": SECRET}, auth_header=SECRET)
+    session_key = SessionKey(spec(), Credentials.of({"Authorization": SECRET}), "c")
+    assert SECRET not in f"{caller!r} {session_key!r} {Credentials.of({'Authorization': SECRET})!r}"
 
 
 def test_the_settings_do_not_show_their_secrets():

@@ -144,26 +144,26 @@ def test_the_command_takes_nothing_from_the_folder_that_it_is_about(run, file):
 def test_a_file_that_changes_between_two_looks_is_not_used(run, file):
     from argparse import Namespace
 
-    from mcp_gateway.cli.context import Reading
+    from mcp_gateway.cli.context import CommandContext
 
     run("trust")
-    reading = Reading.of(Namespace(command="serve"))
+    reading = CommandContext.of(Namespace(command="serve"))
     assert reading.source.is_checked
     file.write_text('{"servers": [{"name": "evil", "command": "sh"}]}', encoding="utf-8")
     assert reading.servers.specs == ()
     assert "has changed since it was trusted" in reading.servers.notices[0]
     with pytest.raises(ConfigError, match="has changed since it was trusted"):
-        reading.reread()
+        reading.reload_servers()
 
 
 def test_of_a_file_that_is_wrong_in_many_places_clients_hear_the_first_and_the_log_has_all(installed, file):
     from argparse import Namespace
 
-    from mcp_gateway.cli.context import Reading
+    from mcp_gateway.cli.context import CommandContext
 
     entries = [{"name": f"s{number}", "comand": "x"} for number in range(50)]
     file.write_text(json.dumps({"servers": entries}), encoding="utf-8")
-    reading = Reading.of(Namespace(command="serve", config=file))
+    reading = CommandContext.of(Namespace(command="serve", config=file))
     *first, more = reading.servers.notices
     assert [f"server 's{number}'" in said for number, said in enumerate(first)] == [True] * 3
     assert more == f"and 47 more: mcp-orchestration-gateway --config {file} check"

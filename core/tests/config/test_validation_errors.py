@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, ValidationError, model_validator
 
-from mcp_gateway.config.validation_errors import did_you_mean, in_words
+from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
 
 
 class Model(BaseModel):
@@ -38,7 +38,7 @@ class Model(BaseModel):
 def test_a_problem_names_its_key_and_no_value(given, words):
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"name": "x", **given} if given else {})
-    assert in_words(caught.value) == words
+    assert format_validation_error(caught.value) == words
 
 
 def test_a_suggestion_is_made_for_what_is_near():

@@ -9,11 +9,11 @@ import anyio
 import pytest
 
 from mcp_gateway.catalog import overlays as module
-from mcp_gateway.catalog.overlays import Held, Personal
+from mcp_gateway.catalog.overlays import OverlayEntry, Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
-from mcp_gateway.discovery.caller_views import _until_quiet
+from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.discovery.caller_views import _wait_quiet
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.search.indexes import Search
 from mcp_gateway.server.fast_path.routes import Routes
@@ -53,7 +53,7 @@ def forwarding(**known):
 
 
 async def tools_of(opened, caller):
-    return list((await opened.gateway.seen(caller, 5)).catalogue.full_names())
+    return list((await opened.gateway.resolver_for(caller, 5)).catalog.full_names())
 
 
 async def test_each_caller_sees_what_all_see_and_his_own_part(gateway):
@@ -62,7 +62,7 @@ async def test_each_caller_sees_what_all_see_and_his_own_part(gateway):
         assert await tools_of(opened, ANNA) == ["own__diary", "all__shared"]
         assert await tools_of(opened, BOB) == ["own__ledger", "own__till", "all__shared"]
         assert await tools_of(opened, ANONYMOUS) == ["all__shared"]
-        assert list(opened.gateway.registry.catalogue.full_names()) == ["all__shared"]
+        assert list(opened.gateway.registry.catalog.full_names()) == ["all__shared"]
 
 
 async def test_a_search_finds_the_callers_own_part_and_no_one_elses(gateway):
@@ -93,11 +93,11 @@ async def test_on_the_direct_lane_a_tool_of_anothers_is_as_unknown_as_on_the_oth
         answers = {}
         for caller in (ANNA, BOB):
             sent = {**HEADERS, "mcp-name": "own__diary", **caller.headers}
-            answering = server_of(opened).answer(call("own__diary"), sent)
+            answering = server_of(opened).dispatch_raw(call("own__diary"), sent)
             assert answering is not None
             answers[caller.client] = json.loads((await answering).message)
         assert answers["anna"]["result"]["content"][0]["text"] == "done"
-        assert "own__diary" not in opened.gateway.views.personal.view({}).catalogue.servers
+        assert "own__diary" not in opened.gateway.views.personal.view({}).catalog.servers
         assert "has no tool 'diary'" in answers["bob"]["error"]["message"]
 
 
@@ -141,7 +141,7 @@ async def test_nothing_of_it_goes_into_storage(gateway):
 
 async def test_an_auth_header_of_one_call_shows_nothing_to_others_nor_to_other_calls(gateway):
     async with gateway(forwarding(anna=[tool("diary")]), own={"auth_type": "forward"}) as opened:
-        once = replace(ANONYMOUS, override="Bearer anna")
+        once = replace(ANONYMOUS, auth_header="Bearer anna")
         await opened.gateway.call("own__diary", {}, once)
         assert await tools_of(opened, ANONYMOUS) == ["all__shared"]
 
@@ -150,7 +150,7 @@ async def test_an_auth_header_is_sent_to_the_server_of_its_call_only(gateway):
     remotes = {"one": Remote(tool("x"), credentials=True), "two": Remote(tool("y"), credentials=True)}
     async with gateway(remotes) as opened:
         await until(lambda: not opened.gateway.discovery.running)
-        await opened.gateway.call("one__x", {}, replace(ANONYMOUS, override="Bearer once"))
+        await opened.gateway.call("one__x", {}, replace(ANONYMOUS, auth_header="Bearer once"))
         assert {"Authorization": "Bearer once"} in remotes["one"].opened
         assert {"Authorization": "Bearer once"} not in remotes["two"].opened
 
@@ -177,9 +177,9 @@ async def test_a_server_that_announces_changes_all_the_time_is_asked_rarely(monk
         waited.append(seconds)
 
     monkeypatch.setattr("anyio.sleep", sleep)
-    held = Held(used=0.0)
+    held = OverlayEntry(used=0.0)
     for _ in range(12):
-        await _until_quiet(held)
+        await _wait_quiet(held)
     assert waited[:4] == [0.1, 0.2, 0.4, 0.8]
     assert waited[-1] == 60.0
 
@@ -213,10 +213,10 @@ async def test_lists_that_callers_see_differently_are_private(gateway):
     remotes = forwarding(anna=[tool("diary")])
     async with gateway(remotes, own={"auth_type": "forward", "expose_tools": True}) as opened:
         await tools_of(opened, ANNA)
-        async with client(opened) as peer:
-            assert (await peer.request("tools/list", {}))["cacheScope"] == "private"
-            assert "own__diary" not in str(await peer.request("tools/list", {}))
-            assert (await ask(peer, "tool_search", {"query": "diary"}))["structuredContent"]["tools"] == []
+        async with client(opened) as connection:
+            assert (await connection.request("tools/list", {}))["cacheScope"] == "private"
+            assert "own__diary" not in str(await connection.request("tools/list", {}))
+            assert (await ask(connection, "tool_search", {"query": "diary"}))["structuredContent"]["tools"] == []
 
 
 # -- what is kept
@@ -224,8 +224,8 @@ async def test_lists_that_callers_see_differently_are_private(gateway):
 
 @pytest.fixture
 def personal():
-    kept = Personal(Registry.of((spec("own"),), ()), idle=100.0)
-    kept.registry.put(Offer("own", (tool("shared"),)))
+    kept = Overlays(Registry.of((spec("own"),), ()), idle=100.0)
+    kept.registry.put(Listing("own", (tool("shared"),)))
     return kept
 
 
@@ -236,46 +236,46 @@ def key(personal, who):
 async def test_a_key_tells_nothing_of_the_credentials_and_differs_between_processes(personal):
     assert "anna" not in str(key(personal, "anna"))
     assert key(personal, "anna") == key(personal, "anna") != key(personal, "bob")
-    assert key(personal, "anna") != key(Personal(personal.registry, 1.0), "anna")
+    assert key(personal, "anna") != key(Overlays(personal.registry, 1.0), "anna")
 
 
 async def test_it_is_forgotten_after_a_while(personal):
-    personal.put(key(personal, "anna"), Offer("own", (tool("diary"),)))
+    personal.put(key(personal, "anna"), Listing("own", (tool("diary"),)))
     found = personal.view({"own": key(personal, "anna")})
-    assert list(found.catalogue.full_names()) == ["own__diary"]
+    assert list(found.catalog.full_names()) == ["own__diary"]
     personal.idle = -1.0
-    personal.held(key(personal, "bob"))
-    assert personal.offer("own", Credentials.of({"Authorization": "anna"})) is None
-    assert list(personal.view({"own": key(personal, "anna")}).catalogue.full_names()) == ["own__shared"]
+    personal.entry(key(personal, "bob"))
+    assert personal.listing("own", Credentials.of({"Authorization": "anna"})) is None
+    assert list(personal.view({"own": key(personal, "anna")}).catalog.full_names()) == ["own__shared"]
 
 
 async def test_callers_to_whom_a_server_offers_the_same_share_a_copy_of_it(personal):
     for who, fetched in (("anna", 1.0), ("bob", 2.0)):
-        personal.put(key(personal, who), Offer("own", (tool("diary"),), fetched=fetched))
-    anna, bob = (personal.held(key(personal, who)) for who in ("anna", "bob"))
-    assert anna.offer is bob.offer
+        personal.put(key(personal, who), Listing("own", (tool("diary"),), fetched=fetched))
+    anna, bob = (personal.entry(key(personal, who)) for who in ("anna", "bob"))
+    assert anna.listing is bob.listing
     assert (anna.fetched, bob.fetched) == (1.0, 2.0)
 
 
 async def test_there_is_a_most_of_it_and_what_failed_goes_first(personal, monkeypatch):
     monkeypatch.setattr(module, "MAX_HELD", 3)
-    personal.put(key(personal, "anna"), Offer("own", (tool("diary"),)))
+    personal.put(key(personal, "anna"), Listing("own", (tool("diary"),)))
     for number in range(10):
-        personal.held(key(personal, f"wrong-{number}"))
+        personal.entry(key(personal, f"wrong-{number}"))
     assert len(personal._held) == 3
-    assert personal.offer("own", Credentials.of({"Authorization": "anna"})) is not None
+    assert personal.listing("own", Credentials.of({"Authorization": "anna"})) is not None
     for number in range(10):
-        personal.put(key(personal, f"right-{number}"), Offer("own", (tool("x"),)))
+        personal.put(key(personal, f"right-{number}"), Listing("own", (tool("x"),)))
     assert len(personal._held) == 3
-    assert personal.offer("own", Credentials.of({"Authorization": "anna"})) is None
+    assert personal.listing("own", Credentials.of({"Authorization": "anna"})) is None
 
 
 # -- searching it
 
 
 def seen(*names):
-    shared = Catalogue().with_offer(Offer("all", (tool("read"), tool("write"))), ["all", "own"])
-    return shared.overlaid({"own": Offer("own", tuple(tool(name) for name in names))}, ["all", "own"])
+    shared = Catalog().with_listing(Listing("all", (tool("read"), tool("write"))), ["all", "own"])
+    return shared.with_overlay({"own": Listing("own", tuple(tool(name) for name in names))}, ["all", "own"])
 
 
 async def test_callers_who_see_the_same_share_an_index():

@@ -8,9 +8,9 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from mcp_gateway.app import running
+from mcp_gateway.app import open_gateway
 from mcp_gateway.config.environment import read_settings
-from mcp_gateway.config.file_watcher import changes
+from mcp_gateway.config.file_watcher import watch_file
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
 from ..support.fake_plugins import everything, providers_of
@@ -29,7 +29,7 @@ class House:
 
     @property
     def known(self):
-        return {name: len(offer.tools) for name, offer in self.opened.gateway.registry.catalogue.servers.items()}
+        return {name: len(listing.tools) for name, listing in self.opened.gateway.registry.catalog.servers.items()}
 
 
 def file_of(entries):
@@ -41,7 +41,7 @@ async def house(folder, remotes, *entries):
     providers = providers_of(everything(remotes))
     servers = read(folder, file_of(entries), providers)
     with anyio.fail_after(6 * PATIENCE):
-        async with running(read_settings({}, providers), servers) as opened:
+        async with open_gateway(read_settings({}, providers), servers) as opened:
             yield House(folder, providers, opened)
 
 
@@ -56,8 +56,8 @@ async def test_a_server_that_is_added_is_found_and_called_and_the_others_keep_th
         await it.write(BETA, ALPHA)
         await until(lambda: it.known == {"beta": 1, "alpha": 1})
         assert list(it.known) == ["beta", "alpha"]
-        async with client(it.opened) as peer:
-            assert (await ask(peer, "beta__two"))["content"][0]["text"] == "two"
+        async with client(it.opened) as connection:
+            assert (await ask(connection, "beta__two"))["content"][0]["text"] == "two"
     assert len(alpha.opened) == 1
 
 
@@ -72,16 +72,16 @@ async def test_a_server_that_is_removed_is_gone_at_once_and_its_sessions_end_aft
     results = []
     async with house(tmp_path, {"alpha": alpha, "beta": Remote(tool("two"))}, ALPHA, BETA) as it:
         await until(lambda: it.known == {"alpha": 1, "beta": 1})
-        async with client(it.opened) as peer, anyio.create_task_group() as tasks:
+        async with client(it.opened) as connection, anyio.create_task_group() as tasks:
 
             async def call():
-                results.append(await ask(peer, "alpha__slow"))
+                results.append(await ask(connection, "alpha__slow"))
 
             tasks.start_soon(call)
             await until(lambda: alpha.calls)
             await it.write(BETA)
             assert it.known == {"beta": 1}
-            assert (await ask(peer, "call_remote_tool", {"tool_name": "alpha__slow"}))["isError"]
+            assert (await ask(connection, "call_remote_tool", {"tool_name": "alpha__slow"}))["isError"]
             assert alpha.open
             answered.set()
         assert results[0]["content"][0]["text"] == "done"
@@ -94,8 +94,8 @@ async def test_a_server_that_is_changed_gets_a_new_session_and_its_tools_new_nam
     async with house(tmp_path, {"alpha": alpha}, ALPHA) as it:
         await until(lambda: it.known)
         await it.write({**ALPHA, "namespace": "other"})
-        async with client(it.opened) as peer:
-            assert (await ask(peer, "other__one"))["content"][0]["text"] == "one"
+        async with client(it.opened) as connection:
+            assert (await ask(connection, "other__one"))["content"][0]["text"] == "one"
         await until(lambda: alpha.open == 1)
     assert len(alpha.opened) == 2
 
@@ -115,11 +115,11 @@ async def test_clients_hear_that_the_gateways_own_tools_name_other_servers(tmp_p
     heard = []
     async with (
         house(tmp_path, {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}, ALPHA) as it,
-        client(it.opened, modern=modern, heard=heard) as peer,
+        client(it.opened, modern=modern, heard=heard) as connection,
     ):
-        await until(lambda: it.known and (modern or server_of(it.opened)._clients.direct(None)))
+        await until(lambda: it.known and (modern or server_of(it.opened)._clients.raw_client(None)))
         await it.write(ALPHA, BETA)
-        listed = await peer.request("tools/list", {})
+        listed = await connection.request("tools/list", {})
         assert "beta" in listed["tools"][0]["description"]
         if not modern:
             await until(lambda: "notifications/tools/list_changed" in heard)
@@ -189,7 +189,7 @@ async def test_a_symbolic_link_that_is_turned_is_a_change(tmp_path):
     seen = []
 
     async def watch():
-        async for is_there in changes(link, 0.01):
+        async for is_there in watch_file(link, 0.01):
             seen.append(is_there)  # noqa: PERF401  # it never ends
 
     async with anyio.create_task_group() as tasks:

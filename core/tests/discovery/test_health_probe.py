@@ -9,7 +9,7 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.discovery import health_probe as module
 from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable, TransportFault
 from mcp_gateway.sessions import circuit_breaker as breaker
-from mcp_gateway.sessions.circuit_breaker import CutOff
+from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 
 from ..support.fake_servers import Remote, text, tool, until
 
@@ -56,7 +56,7 @@ async def test_a_server_that_stays_away_is_down_and_refused_fast_until_it_is_bac
         await alpha.die()
         await until(lambda: state(opened).name is State.DOWN)
         tried = len(alpha.opened)
-        with pytest.raises(CutOff, match=r"server 'alpha' is down since .*: OSError: no route; it is tried again"):
+        with pytest.raises(CircuitOpen, match=r"server 'alpha' is down since .*: OSError: no route; it is tried again"):
             await call(opened)
         assert [note.split(" since ")[0] for note in opened.gateway.registry.notes()] == ["alpha: down"]
         await until(lambda: len(alpha.opened) > tried + 1)
@@ -72,7 +72,7 @@ async def test_a_server_that_was_never_there_comes_with_its_tools(gateway, alpha
         await until(lambda: state(opened).name is State.DOWN and len(alpha.opened) > 3)
         alpha.refusal = None
         await ready(opened)
-        assert list(opened.gateway.registry.catalogue.full_names()) == ["alpha__x"]
+        assert list(opened.gateway.registry.catalog.full_names()) == ["alpha__x"]
 
 
 async def test_asking_for_the_tools_tries_a_server_that_is_cut_off_at_once(gateway, alpha, monkeypatch):
@@ -82,8 +82,8 @@ async def test_asking_for_the_tools_tries_a_server_that_is_cut_off_at_once(gatew
         monkeypatch.setattr(module, "LONGEST_PAUSE", 1000.0)
         failing = opened.gateway.pool.breakers.of(opened.gateway.registry.specs["alpha"])
         for _ in range(breaker.MAX_FAILURES):
-            failing.failed(ServerUnavailable("no route"))
-        with pytest.raises(CutOff):
+            failing.record_failure(ServerUnavailable("no route"))
+        with pytest.raises(CircuitOpen):
             await call(opened)
         await opened.gateway.discover("alpha", ANONYMOUS)
         assert state(opened).name is State.READY
@@ -109,7 +109,7 @@ async def test_a_server_that_wants_the_callers_own_credentials_is_tried_without_
         await until(lambda: state(opened).name is State.NEEDS_LOGIN)
         failing = opened.gateway.pool.breakers.of(opened.gateway.registry.specs["alpha"])
         for _ in range(breaker.MAX_FAILURES):
-            failing.failed(ServerUnavailable("no route"))
+            failing.record_failure(ServerUnavailable("no route"))
         assert state(opened).name is State.DOWN
         await until(lambda: state(opened).name is State.NEEDS_LOGIN)
         assert alpha.opened == [{}]
@@ -131,7 +131,7 @@ async def test_a_server_that_hangs_is_cut_off_and_its_session_replaced(gateway, 
 def test_the_pauses_grow_up_to_a_bound_and_are_never_quite_the_same(monkeypatch):
     monkeypatch.setattr(module, "FIRST_PAUSE", 1.0)
     monkeypatch.setattr(module, "LONGEST_PAUSE", 300.0)
-    trying = module.Recovery(discovery=None, tasks=None)
+    trying = module.HealthProber(discovery=None, tasks=None)
     pauses = [trying._pause("alpha") for _ in range(100)]
     assert all(2**n <= pause <= 1.5 * 2**n for n, pause in enumerate(pauses[:8]))
     assert all(300 <= pause <= 450 for pause in pauses[10:])

@@ -8,14 +8,14 @@ import anyio
 import pytest
 
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.discovery import health_probe as recovery
 from mcp_gateway.discovery import refresher as module
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.sessions import circuit_breaker as breaker
-from mcp_gateway.sessions.session_key import Borrower
-from mcp_gateway.storage.listings import Definitions
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.sessions.session_key import SessionKey
+from mcp_gateway.storage.listings import ListingStore
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Forward, Shelf
 from ..support.fake_servers import Line, Remote, tool, until
@@ -27,7 +27,7 @@ def state(opened, name="alpha"):
 
 
 def names(opened):
-    return list(opened.gateway.registry.catalogue.full_names())
+    return list(opened.gateway.registry.catalog.full_names())
 
 
 async def settled(opened):
@@ -88,8 +88,8 @@ async def test_what_a_server_says_of_itself_is_kept(gateway):
     alpha, beta = Remote(instructions="It tells\nthe time."), Remote(handshake=True, title="Beta's title")
     async with gateway({"alpha": alpha, "beta": beta}) as opened:
         await settled(opened)
-        servers = opened.gateway.registry.catalogue.servers
-        assert {name: servers[name].about for name in servers} == {
+        servers = opened.gateway.registry.catalog.servers
+        assert {name: servers[name].description for name in servers} == {
             "alpha": "It tells the time.",
             "beta": "Beta's title",
         }
@@ -139,7 +139,7 @@ async def test_other_news_change_nothing(gateway):
     alpha = Remote(tool("x"), handshake=True)
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)
-        opened.gateway.discovery.announced(Borrower(spec("alpha")), "notifications/resources/updated", {})
+        opened.gateway.discovery.on_list_changed(SessionKey(spec("alpha")), "notifications/resources/updated", {})
         assert not opened.gateway.discovery.running
 
 
@@ -147,7 +147,7 @@ async def test_definitions_that_have_grown_old_are_asked_for_again_at_the_next_s
     alpha = Remote(tool("x"))
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)
-        opened.gateway.discovery.freshen(ANONYMOUS)
+        opened.gateway.discovery.refresh_stale(ANONYMOUS)
         assert not opened.gateway.discovery.running
         opened.gateway.discovery.shared.definitions.ttl = 0.0
         alpha.tools = [tool("y")]
@@ -163,12 +163,12 @@ async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gatewa
     async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened:
         discovery = opened.gateway.discovery
         await settled(opened)
-        discovery.freshen(ANONYMOUS)
+        discovery.refresh_stale(ANONYMOUS)
         assert (len(alpha.opened), discovery.running) == (1, False)
         pauses = [discovery._pauses["alpha"].seconds]
         for _ in range(8):
             discovery._pauses["alpha"].until = 0.0
-            discovery.freshen(ANONYMOUS)
+            discovery.refresh_stale(ANONYMOUS)
             await settled(opened)
             pauses.append(discovery._pauses["alpha"].seconds)
         assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
@@ -207,8 +207,8 @@ async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         spec = opened.gateway.registry.specs["alpha"]
         await settled(opened)
-        stale = Offer("alpha", (tool("stale"),), fetched=time.time() + seconds)
-        await Definitions(Steady(shelf), 300).save(spec, stale)
+        stale = Listing("alpha", (tool("stale"),), fetched=time.time() + seconds)
+        await ListingStore(ResilientStorage(shelf), 300).save(spec, stale)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await settled(opened)
         assert names(opened) == ["alpha__x"]
@@ -243,7 +243,7 @@ async def test_a_server_that_wants_the_callers_credentials_waits_for_a_caller_wh
     async with gateway({"alpha": alpha}, alpha={"auth_type": "forward"}) as opened:
         await settled(opened)
         assert (state(opened), alpha.opened) == (State.NEEDS_LOGIN, [])
-        opened.gateway.discovery.freshen(ANONYMOUS)
+        opened.gateway.discovery.refresh_stale(ANONYMOUS)
         assert not opened.gateway.discovery.running
         found = await opened.gateway.search(Query(text="x"), Caller(headers={"authorization": "Bearer me"}))
         assert [hit.id for hit in found.hits.hits] == ["alpha__x"]
@@ -258,7 +258,7 @@ async def test_one_callers_missing_credentials_do_not_take_away_what_is_known(ga
         await opened.gateway.discover("alpha", me)
         with pytest.raises(AuthError, match="server 'alpha'"):
             await opened.gateway.discover("alpha", ANONYMOUS)
-        assert list((await opened.gateway.seen(me)).catalogue.full_names()) == ["alpha__x"]
+        assert list((await opened.gateway.resolver_for(me)).catalog.full_names()) == ["alpha__x"]
 
 
 async def test_an_auth_plugin_that_fails_in_an_unheard_of_way_stops_no_other_server(gateway, monkeypatch):
@@ -282,7 +282,7 @@ async def test_waiting_for_the_discoveries_under_way_has_an_end(gateway):
     async with gateway({"alpha": alpha}) as opened:
         await alpha.listing.wait()
         with anyio.fail_after(5):
-            await opened.gateway.discovery.settled(0.05)
+            await opened.gateway.discovery.wait_for_servers(0.05)
         assert opened.gateway.discovery.running
 
 

@@ -10,11 +10,11 @@ import pytest
 import structlog
 
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Offer
-from mcp_gateway.plugin import ANONYMOUS, AnnouncingStorage, Caller, LeasingStorage, Query, StorageError
+from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.plugin import ANONYMOUS, Caller, LeaseStorage, PubSubStorage, Query, StorageError
 from mcp_gateway.storage import replica_coordination as module
-from mcp_gateway.storage.listings import PREFIX, Definitions, identity
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.listings import PREFIX, ListingStore, identity
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf
 from ..support.fake_servers import Remote, tool, until
@@ -50,13 +50,13 @@ class Common(Lending):
         self.ears = []
         self.heard = []
 
-    async def announce(self, channel, message):
+    async def publish(self, channel, message):
         self.heard.append(json.loads(message))
         for ear in self.ears:
             ear.send_nowait(message)
 
     @asynccontextmanager
-    async def announcements(self, channel):
+    async def subscribe(self, channel):
         send, receive = anyio.create_memory_object_stream(1000)
         self.ears.append(send)
         try:
@@ -73,10 +73,10 @@ class Common(Lending):
 
 
 def test_the_storage_of_these_tests_is_what_it_should_be():
-    assert isinstance(Common(), AnnouncingStorage)
-    assert isinstance(Lending(), LeasingStorage)
-    assert not isinstance(Lending(), AnnouncingStorage)
-    assert not isinstance(Shelf(), LeasingStorage)
+    assert isinstance(Common(), PubSubStorage)
+    assert isinstance(Lending(), LeaseStorage)
+    assert not isinstance(Lending(), PubSubStorage)
+    assert not isinstance(Shelf(), LeaseStorage)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def several(gateway):
 
 
 def names(*opened):
-    return [list(one.gateway.registry.catalogue.full_names()) for one in opened]
+    return [list(one.gateway.registry.catalog.full_names()) for one in opened]
 
 
 async def settled(*opened):
@@ -234,10 +234,10 @@ async def test_definitions_that_are_still_the_same_only_grow_younger(several):
     shelf = Common()
     async with several(2, Remote(tool("x")), shelf) as (one, other):
         await settled(one, other)
-        before = other.gateway.registry.catalogue
+        before = other.gateway.registry.catalog
         await one.gateway.discover("alpha", ANONYMOUS)
-        await until(lambda: other.gateway.registry.catalogue is not before)
-        after = other.gateway.registry.catalogue
+        await until(lambda: other.gateway.registry.catalog is not before)
+        after = other.gateway.registry.catalog
         assert after.revision == before.revision
         assert after.servers["alpha"].fetched > before.servers["alpha"].fetched
 
@@ -267,10 +267,10 @@ async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_
         ears = shelf.ears[:]
         shelf.ears.clear()
         alpha.tools = [tool("new")]
-        offer = await one.gateway.discover("alpha", ANONYMOUS)
+        listing = await one.gateway.discover("alpha", ANONYMOUS)
         shelf.ears += ears
-        ttl = other.gateway.registry.catalogue.servers["alpha"].age
-        other.gateway.discovery.shared.definitions.ttl = (ttl + offer.age) / 2
+        ttl = other.gateway.registry.catalog.servers["alpha"].age
+        other.gateway.discovery.shared.definitions.ttl = (ttl + listing.age) / 2
         await other.gateway.search(Query(text="new"), ANONYMOUS)
         assert names(other) == [["alpha__new"]]
 
@@ -295,12 +295,12 @@ async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_t
     alpha = Remote(tool("x"))
     async with several(2, alpha, Common()) as (one, other):
         await settled(one, other)
-        other.gateway.discovery.greeted(ABLE)
+        other.gateway.discovery.on_client_initialized(ABLE)
         alpha.tools = [tool("new")]
         await one.gateway.discover("alpha", ANONYMOUS)
 
         def told():
-            return [opened.gateway.registry.catalogue.servers["alpha"].told for opened in (one, other)]
+            return [opened.gateway.registry.catalog.servers["alpha"].told for opened in (one, other)]
 
         await until(lambda: told() == [{"roots": {}}] * 2)
         assert names(one, other) == [["alpha__new"]] * 2
@@ -311,10 +311,10 @@ async def test_announcements_that_fail_while_storage_works_are_warned_of_once(ga
     tried = []
 
     class Deaf(Common):
-        def announcements(self, channel):
+        def subscribe(self, channel):
             tried.append(channel)
             if len(tried) > 5:
-                return super().announcements(channel)
+                return super().subscribe(channel)
             raise StorageError("no permission")
 
     shelf = Deaf()
@@ -336,8 +336,8 @@ async def test_a_search_finds_what_is_in_storage_before_any_server_is_up(gateway
     shelf, alpha = Common(), Remote(tool("x"))
     alpha.may_list = anyio.Event()
     async with gateway({"alpha": alpha}, storage=shelf, alpha={"auto_discover": False}) as opened:
-        old = Offer("alpha", (tool("old"),), fetched=1000.0)
-        await Definitions(Steady(shelf), 300).save(spec_of(opened), old)
+        old = Listing("alpha", (tool("old"),), fetched=1000.0)
+        await ListingStore(ResilientStorage(shelf), 300).save(spec_of(opened), old)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         with anyio.fail_after(2):
             found = await opened.gateway.search(Query(text="old"), ANONYMOUS)

@@ -10,7 +10,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway import suspended_calls as module
-from mcp_gateway.gateway.suspended_calls import Parking
+from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.protocol.client_channel import ALONE
 
 from ..support.fake_servers import until
@@ -21,9 +21,9 @@ ADA = {"action": "accept", "content": {"name": "Ada"}}
 
 
 @pytest.fixture
-async def parking() -> AsyncIterator[Parking]:
+async def suspended() -> AsyncIterator[SuspendedCalls]:
     async with anyio.create_task_group() as tasks:
-        yield Parking(tasks)
+        yield SuspendedCalls(tasks)
         tasks.cancel_scope.cancel()
 
 
@@ -36,22 +36,22 @@ class Server:
         self.told = []
         self.cancelled = False
 
-    async def __call__(self, interaction):
+    async def __call__(self, channel):
         try:
             if self.together:
                 async with anyio.create_task_group() as tasks:
                     for question in self.questions:
-                        tasks.start_soon(self.ask, interaction, question)
+                        tasks.start_soon(self.ask, channel, question)
             else:
                 for question in self.questions:
-                    await self.ask(interaction, question)
+                    await self.ask(channel, question)
         except anyio.get_cancelled_exc_class():
             self.cancelled = True
             raise
         return {"told": self.told}
 
-    async def ask(self, interaction, question):
-        self.told.append(await interaction.ask("elicitation/create", question))
+    async def ask(self, channel, question):
+        self.told.append(await channel.ask("elicitation/create", question))
 
 
 def answers(result, *given):
@@ -62,104 +62,104 @@ def state(result):
     return result["requestState"]
 
 
-async def refused(parking, owner, named, given=None):
+async def refused(suspended, owner, named, given=None):
     with pytest.raises(MCPError) as refusal:
-        await parking.resume(owner, named, given or {}, ALONE)
+        await suspended.resume(owner, named, given or {}, ALONE)
     assert refusal.value.code == types.INVALID_PARAMS
     return str(refusal.value)
 
 
-async def test_a_question_is_the_result_and_its_answer_brings_the_call_s_own(parking):
-    asked = await parking.begin(ANN, Server(), ALONE)
+async def test_a_question_is_the_result_and_its_answer_brings_the_call_s_own(suspended):
+    asked = await suspended.begin(ANN, Server(), ALONE)
     assert asked["resultType"] == "input_required"
     assert list(asked["inputRequests"].values()) == [{"method": "elicitation/create", "params": NAME}]
-    assert len(parking) == 1
+    assert len(suspended) == 1
     typed = {"resultType": "complete", **ADA}
-    assert await parking.resume(ANN, state(asked), answers(asked, typed), ALONE) == {"told": [ADA]}
-    assert len(parking) == 0
+    assert await suspended.resume(ANN, state(asked), answers(asked, typed), ALONE) == {"told": [ADA]}
+    assert len(suspended) == 0
 
 
-async def test_a_call_without_questions_is_not_parked(parking):
+async def test_a_call_without_questions_is_not_parked(suspended):
     async def send(_):
         return {"content": []}
 
-    assert await parking.begin(ANN, send, ALONE) == {"content": []}
-    assert len(parking) == 0
+    assert await suspended.begin(ANN, send, ALONE) == {"content": []}
+    assert len(suspended) == 0
 
 
-async def test_what_only_the_handshake_era_has_is_taken_off(parking):
-    asked = await parking.begin(ANN, Server({"mode": "url", "elicitationId": "e"}), ALONE)
+async def test_what_only_the_handshake_era_has_is_taken_off(suspended):
+    asked = await suspended.begin(ANN, Server({"mode": "url", "elicitationId": "e"}), ALONE)
     assert [request["params"] for request in asked["inputRequests"].values()] == [{"mode": "url"}]
 
 
-async def test_questions_that_come_together_are_asked_together(parking):
-    asked = await parking.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
+async def test_questions_that_come_together_are_asked_together(suspended):
+    asked = await suspended.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
     assert [request["params"]["n"] for request in asked["inputRequests"].values()] == [1, 2]
 
 
-async def test_what_was_not_answered_is_asked_again(parking):
-    asked = await parking.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
+async def test_what_was_not_answered_is_asked_again(suspended):
+    asked = await suspended.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
     first, second = asked["inputRequests"]
-    again = await parking.resume(ANN, state(asked), {first: ADA}, ALONE)
+    again = await suspended.resume(ANN, state(asked), {first: ADA}, ALONE)
     assert list(again["inputRequests"]) == [second]
     assert state(again) != state(asked)
-    assert await parking.resume(ANN, state(again), {second: {"action": "decline"}}, ALONE) == {
+    assert await suspended.resume(ANN, state(again), {second: {"action": "decline"}}, ALONE) == {
         "told": [ADA, {"action": "decline"}]
     }
 
 
-async def test_a_repetition_without_answers_asks_the_same(parking):
-    asked = await parking.begin(ANN, Server(), ALONE)
+async def test_a_repetition_without_answers_asks_the_same(suspended):
+    asked = await suspended.begin(ANN, Server(), ALONE)
     for nothing in (None, {}, [], {"other": ADA}, {next(iter(asked["inputRequests"])): "text"}):
-        assert await parking.resume(ANN, state(asked), nothing, ALONE) == asked
-    assert await parking.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
+        assert await suspended.resume(ANN, state(asked), nothing, ALONE) == asked
+    assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
 
 
-async def test_a_state_works_once_for_its_owner_and_for_nobody_else(parking):
-    asked = await parking.begin(ANN, Server(), ALONE)
-    assert "Invalid or expired" in await refused(parking, BOB, state(asked), answers(asked))
+async def test_a_state_works_once_for_its_owner_and_for_nobody_else(suspended):
+    asked = await suspended.begin(ANN, Server(), ALONE)
+    assert "Invalid or expired" in await refused(suspended, BOB, state(asked), answers(asked))
     for wrong in (None, 7, "", state(asked)[:-1], [state(asked)]):
-        await refused(parking, ANN, wrong, answers(asked))
-    assert await parking.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
-    await refused(parking, ANN, state(asked), answers(asked))
+        await refused(suspended, ANN, wrong, answers(asked))
+    assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
+    await refused(suspended, ANN, state(asked), answers(asked))
 
 
-async def test_equal_calls_have_states_of_their_own(parking):
-    one, two = [await parking.begin(ANN, Server({"n": number}), ALONE) for number in (1, 2)]
+async def test_equal_calls_have_states_of_their_own(suspended):
+    one, two = [await suspended.begin(ANN, Server({"n": number}), ALONE) for number in (1, 2)]
     assert state(one) != state(two)
     for asked in (two, one):
-        assert await parking.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
+        assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
 
 
-async def test_a_state_of_another_replica_is_refused_with_the_reason(parking):
-    asked = await Parking(parking.tasks).begin(ANN, Server(), ALONE)
-    assert "waits in another replica of the gateway" in await refused(parking, ANN, state(asked), answers(asked))
+async def test_a_state_of_another_replica_is_refused_with_the_reason(suspended):
+    asked = await SuspendedCalls(suspended.tasks).begin(ANN, Server(), ALONE)
+    assert "waits in another replica of the gateway" in await refused(suspended, ANN, state(asked), answers(asked))
 
 
-async def test_a_call_that_nobody_takes_up_ends_and_is_forgotten(parking, monkeypatch):
+async def test_a_call_that_nobody_takes_up_ends_and_is_forgotten(suspended, monkeypatch):
     monkeypatch.setattr(module, "PARKED_SECONDS", 0.05)
     server = Server()
-    asked = await parking.begin(ANN, server, ALONE)
+    asked = await suspended.begin(ANN, server, ALONE)
     await until(lambda: server.cancelled)
-    assert "expired" in await refused(parking, ANN, state(asked), answers(asked))
-    assert len(parking) == 0
+    assert "expired" in await refused(suspended, ANN, state(asked), answers(asked))
+    assert len(suspended) == 0
 
 
-async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(parking, monkeypatch):
+async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(suspended, monkeypatch):
     monkeypatch.setattr(module, "PARKED_SECONDS", 0.05)
     asked_once, go_on = anyio.Event(), anyio.Event()
 
-    async def send(interaction):
-        told = await interaction.ask("roots/list", {})
+    async def send(channel):
+        told = await channel.ask("roots/list", {})
         asked_once.set()
         await go_on.wait()
         return told
 
-    asked = await parking.begin(ANN, send, ALONE)
+    asked = await suspended.begin(ANN, send, ALONE)
     async with anyio.create_task_group() as tasks:
 
         async def take_up():
-            assert await parking.resume(ANN, state(asked), answers(asked), ALONE) == ADA
+            assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == ADA
 
         tasks.start_soon(take_up)
         await asked_once.wait()
@@ -167,30 +167,30 @@ async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(parking, monke
         go_on.set()
 
 
-async def test_only_so_many_calls_may_wait(parking, monkeypatch):
+async def test_only_so_many_calls_may_wait(suspended, monkeypatch):
     monkeypatch.setattr(module, "MAX_PARKED", 2)
-    waiting = [await parking.begin(ANN, Server(), ALONE) for _ in range(2)]
+    waiting = [await suspended.begin(ANN, Server(), ALONE) for _ in range(2)]
     with pytest.raises(MCPError, match="2 calls are waiting for their clients"):
-        await parking.begin(ANN, Server(), ALONE)
-    assert await parking.resume(ANN, state(waiting[0]), answers(waiting[0]), ALONE) == {"told": [ADA]}
-    assert state(await parking.begin(ANN, Server(), ALONE))
+        await suspended.begin(ANN, Server(), ALONE)
+    assert await suspended.resume(ANN, state(waiting[0]), answers(waiting[0]), ALONE) == {"told": [ADA]}
+    assert state(await suspended.begin(ANN, Server(), ALONE))
 
 
-async def test_a_client_that_leaves_takes_its_call_along(parking):
+async def test_a_client_that_leaves_takes_its_call_along(suspended):
     began, server = anyio.Event(), Server()
 
-    async def send(interaction):
-        await server.ask(interaction, NAME)
+    async def send(channel):
+        await server.ask(channel, NAME)
         began.set()
         return await _forever(server)
 
-    asked = await parking.begin(ANN, send, ALONE)
+    asked = await suspended.begin(ANN, send, ALONE)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(parking.resume, ANN, state(asked), answers(asked), ALONE)
+        tasks.start_soon(suspended.resume, ANN, state(asked), answers(asked), ALONE)
         await began.wait()
         tasks.cancel_scope.cancel()
     await until(lambda: server.cancelled)
-    assert len(parking) == 0
+    assert len(suspended) == 0
 
 
 async def _forever(server):
@@ -201,21 +201,21 @@ async def _forever(server):
 
 
 @pytest.mark.parametrize("failure", [None, MCPError(-31999, "mine", {"k": None})])
-async def test_what_became_of_a_call_meanwhile_is_told_when_it_is_taken_up(parking, failure):
+async def test_what_became_of_a_call_meanwhile_is_told_when_it_is_taken_up(suspended, failure):
     over = anyio.Event()
 
-    async def send(interaction):
+    async def send(channel):
         with anyio.move_on_after(0.05):
-            await interaction.ask("roots/list", {})
+            await channel.ask("roots/list", {})
         over.set()
         if failure is not None:
             raise failure
         return {"content": []}
 
-    asked = await parking.begin(ANN, send, ALONE)
+    asked = await suspended.begin(ANN, send, ALONE)
     await over.wait()
     if failure is None:
-        assert await parking.resume(ANN, state(asked), {}, ALONE) == {"content": []}
+        assert await suspended.resume(ANN, state(asked), {}, ALONE) == {"content": []}
     else:
         with pytest.raises(MCPError, match="mine"):
-            await parking.resume(ANN, state(asked), {}, ALONE)
+            await suspended.resume(ANN, state(asked), {}, ALONE)

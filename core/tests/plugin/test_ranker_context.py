@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, Surroundings
-from mcp_gateway.storage.prefixed import Compartment
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, RankerContext
+from mcp_gateway.storage.prefixed import PrefixedStorage
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf, Words, provider
 from ..support.fake_servers import Remote, tool
@@ -28,25 +28,25 @@ class Stacked:
 
 @asynccontextmanager
 async def stacked(_, around=None):
-    around = around or Surroundings.installed(without="stacked")
+    around = around or RankerContext.from_installed(exclude="stacked")
     async with around.ranker("words") as lower:
         yield Stacked(around, lower)
 
 
-STACKED = Provider(name="stacked", summary="on words", options=Options, build=stacked, build_with=stacked)
+STACKED = Provider(name="stacked", summary="on words", options=Options, build=stacked, build_in=stacked)
 DOCUMENTS = [Document(id="a__read", server="a", name="read")]
 
 
 async def test_a_ranker_may_stack_another_one():
-    around = Surroundings(Shelf(), {"words": provider("words", Words()).bind({}), "stacked": STACKED.bind({})})
-    async with STACKED.bind({}).opened(around) as ranker:
+    around = RankerContext(Shelf(), {"words": provider("words", Words()).bind({}), "stacked": STACKED.bind({})})
+    async with STACKED.bind({}).open_in(around) as ranker:
         answer = await (await ranker.build(DOCUMENTS)).search(Query(text="read"))
     assert answer.total == 1
     assert around.storage.values == {"count": b"1"}
 
 
 async def test_a_ranker_that_is_not_there_is_told_with_what_there_is():
-    around = Surroundings(Shelf(), {"words": provider("words", Words()).bind({})})
+    around = RankerContext(Shelf(), {"words": provider("words", Words()).bind({})})
     with pytest.raises(PluginError, match="there is no ranker 'wrods' to stack on; there is: words"):
         async with around.ranker("wrods"):
             pass
@@ -58,16 +58,16 @@ async def test_two_rankers_cannot_stack_each_other():
         async with around.ranker("stacked") as lower:
             yield lower
 
-    circle = Provider(name="words", summary="on stacked", options=Options, build=stacked, build_with=other)
+    circle = Provider(name="words", summary="on stacked", options=Options, build=stacked, build_in=other)
     rankers = {"words": circle.bind({}), "stacked": STACKED.bind({})}
     with pytest.raises(PluginError, match="there is no ranker 'stacked' to stack on; there is: none"):
-        async with rankers["stacked"].opened(Surroundings(Shelf(), {"words": rankers["words"]})):
+        async with rankers["stacked"].open_in(RankerContext(Shelf(), {"words": rankers["words"]})):
             pass
 
 
 async def test_a_provider_that_wants_nothing_is_opened_as_ever():
     words = Words()
-    async with provider("words", words).bind({}).opened(Surroundings(Shelf(), {})) as ranker:
+    async with provider("words", words).bind({}).open_in(RankerContext(Shelf(), {})) as ranker:
         assert ranker is words
 
 
@@ -85,7 +85,7 @@ def mcp_gateway_rankers():
     yield Provider(name="mine", summary="mine", options=Options, build=build)
 """
     install("a-ranker", modules={"a_ranker_module": source}, ranker_found="a_ranker_module")
-    around = Surroundings.installed(without="mine")
+    around = RankerContext.from_installed(exclude="mine")
     assert "found" in around.rankers
     assert "mine" not in around.rankers
     async with around.ranker("found") as ranker:
@@ -99,7 +99,7 @@ def mcp_gateway_rankers():
 
 async def test_a_compartment_sees_its_own_keys_only():
     whole = Shelf()
-    one, two = (Compartment(whole, f"ranker:{name}:", Steady(whole)) for name in ("one", "two"))
+    one, two = (PrefixedStorage(whole, f"ranker:{name}:", ResilientStorage(whole)) for name in ("one", "two"))
     await one.set("key", b"1", ttl=5.0)
     await two.set("key", b"2")
     assert (await one.get("key"), await two.get("key")) == (b"1", b"2")
@@ -115,7 +115,7 @@ async def test_the_gateway_gives_its_rankers_what_is_around_them(gateway):
         async with around.ranker("bm25") as lower:
             yield Stacked(around, lower)
 
-    upper = Provider(name="upper", summary="on bm25", options=Options, build=on_bm25, build_with=on_bm25)
+    upper = Provider(name="upper", summary="on bm25", options=Options, build=on_bm25, build_in=on_bm25)
     storage, remotes = Shelf(), {"a": Remote(tool("read"))}
     async with gateway(remotes, storage=storage, rankers=[upper]) as opened, client(opened) as visitor:
         answer = await ask(visitor, "tool_search", {"query": "read", "ranker": "upper"})

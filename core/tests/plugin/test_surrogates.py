@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.plugin import mended
+from mcp_gateway.plugin import replace_lone_surrogates
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from mcp_gateway.plugin import mended
 def test_what_is_whole_comes_back_as_the_same_object(text):
     for ascii_only in (True, False):
         message = json.dumps({"text": text, "\U0001f600": 1}, ensure_ascii=ascii_only).encode()
-        assert mended(message) is message
+        assert replace_lone_surrogates(message) is message
 
 
 @pytest.mark.parametrize(
@@ -29,5 +29,7 @@ def test_what_is_whole_comes_back_as_the_same_object(text):
     ],
 )
 def test_halves_are_replaced(text, expected):
-    assert json.loads(mended(json.dumps({text: [text]}).encode())) == {expected: [expected]}
-    assert json.loads(mended(json.dumps(text).upper().replace("\\U", "\\u").encode())) == expected.upper()
+    assert json.loads(replace_lone_surrogates(json.dumps({text: [text]}).encode())) == {expected: [expected]}
+    assert (
+        json.loads(replace_lone_surrogates(json.dumps(text).upper().replace("\\U", "\\u").encode())) == expected.upper()
+    )

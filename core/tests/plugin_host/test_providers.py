@@ -145,7 +145,7 @@ def test_a_package_that_failed_to_import_is_told_for_every_kind_since_it_may_hav
     providers = Providers.of(load_plugins(Choice(only=("ranker-broken",))))
     assert len(providers.faults) == 1
     for shelf in providers.shelves:
-        assert "ZeroDivisionError" in shelf.absence("x")
+        assert "ZeroDivisionError" in shelf.describe_missing("x")
 
 
 def test_the_line_that_installs_everything_is_that_of_the_whole_distribution():

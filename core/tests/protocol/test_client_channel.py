@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.protocol.client_channel import can_answer, frozen, is_severe, thawed, widens
+from mcp_gateway.protocol.client_channel import can_answer, decode_capabilities, encode_capabilities, is_severe, widens
 
 FORM = {"elicitation": {"form": {}}}
 BOTH = {"elicitation": {"form": {}, "url": {}}}
@@ -29,9 +29,9 @@ def test_a_client_is_asked_what_it_declared_that_it_can_answer(capabilities, met
 
 
 def test_equal_capabilities_are_equal_texts_whatever_their_order():
-    assert frozen({"a": {}, "b": {"c": 1}}) == frozen({"b": {"c": 1}, "a": {}})
-    assert thawed(frozen(BOTH)) == BOTH
-    assert (frozen({}), thawed("")) == ("", {})
+    assert encode_capabilities({"a": {}, "b": {"c": 1}}) == encode_capabilities({"b": {"c": 1}, "a": {}})
+    assert decode_capabilities(encode_capabilities(BOTH)) == BOTH
+    assert (encode_capabilities({}), decode_capabilities("")) == ("", {})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.protocol.eras import as_params, as_result
+from mcp_gateway.protocol.eras import adapt_result, strip_params
 
 SERVER = "io.modelcontextprotocol/serverInfo"
 
@@ -21,7 +21,7 @@ ODD = {
 
 @pytest.mark.parametrize("modern", [True, False])
 def test_unknown_fields_nulls_big_numbers_and_the_order_of_keys_stay(modern):
-    shaped = as_result(ODD, modern=modern)
+    shaped = adapt_result(ODD, modern=modern)
     kept = {key: value for key, value in shaped.items() if key in ODD}
     assert json.dumps(kept) == json.dumps(ODD)
 
@@ -30,50 +30,50 @@ def test_unknown_fields_nulls_big_numbers_and_the_order_of_keys_stay(modern):
 def test_the_result_that_came_is_not_changed(modern):
     came = {"content": [], "_meta": {SERVER: {}, "mine": 1}, "ttlMs": 3, "resultType": "complete"}
     before = json.dumps(came)
-    as_result(came, modern=modern)
+    adapt_result(came, modern=modern)
     assert json.dumps(came) == before
 
 
 def test_a_modern_client_is_told_that_the_result_is_complete_and_from_whom():
-    shaped = as_result({"content": []}, modern=True)
+    shaped = adapt_result({"content": []}, modern=True)
     assert shaped["resultType"] == "complete"
     assert shaped["_meta"][SERVER]["name"] == "mcp-orchestration-gateway"
 
 
 def test_a_modern_client_sees_the_kind_of_result_that_the_server_gave():
-    assert as_result({"resultType": "input_required"}, modern=True)["resultType"] == "input_required"
+    assert adapt_result({"resultType": "input_required"}, modern=True)["resultType"] == "input_required"
 
 
 def test_a_client_of_the_handshake_era_sees_no_envelope():
     modern = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", "content": [], "_meta": {SERVER: {}}}
-    assert as_result(modern, modern=False) == {"content": []}
+    assert adapt_result(modern, modern=False) == {"content": []}
 
 
 @pytest.mark.parametrize("modern", [True, False])
 def test_meta_that_concerns_the_servers_own_connection_is_taken_off_and_the_rest_stays(modern):
     came = {"_meta": {SERVER: {"name": "inner"}, "io.modelcontextprotocol/subscriptionId": 1, "vendor/x": None}}
-    meta = as_result(came, modern=modern)["_meta"]
+    meta = adapt_result(came, modern=modern)["_meta"]
     assert meta.pop(SERVER, {}).get("name") == ("mcp-orchestration-gateway" if modern else None)
     assert meta == {"vendor/x": None}
 
 
 def test_an_empty_meta_stays_an_empty_meta_in_the_handshake_era():
-    assert as_result({"_meta": {}}, modern=False) == {"_meta": {}}
+    assert adapt_result({"_meta": {}}, modern=False) == {"_meta": {}}
 
 
 @pytest.mark.parametrize("odd", [None, 3, []])
 def test_a_meta_that_is_no_object_breaks_nothing(odd):
-    assert as_result({"content": [], "_meta": odd}, modern=False)["content"] == []
-    assert as_result({"content": [], "_meta": odd}, modern=True)["_meta"].keys() == {SERVER}
+    assert adapt_result({"content": [], "_meta": odd}, modern=False)["content"] == []
+    assert adapt_result({"content": [], "_meta": odd}, modern=True)["_meta"].keys() == {SERVER}
 
 
 def test_params_go_on_without_what_concerns_the_clients_own_connection():
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "progressToken": 7, "traceparent": "00-1"}
     params = {"name": "x", "arguments": {"n": 2**70, "none": None}, "vendor": [1], "_meta": meta}
-    assert as_params(params) == {
+    assert strip_params(params) == {
         "name": "x",
         "arguments": {"n": 2**70, "none": None},
         "vendor": [1],
         "_meta": {"traceparent": "00-1"},
     }
-    assert as_params({"name": "x", "_meta": {"progressToken": 7}}) == {"name": "x"}
+    assert strip_params({"name": "x", "_meta": {"progressToken": 7}}) == {"name": "x"}

@@ -7,7 +7,15 @@ import json
 import pytest
 from msgspec import Raw
 
-from mcp_gateway.protocol.raw_json import as_answer, as_call, as_list, as_remote_call, members, quoted, written
+from mcp_gateway.protocol.raw_json import (
+    encode_object,
+    encode_string,
+    members,
+    parse_call,
+    parse_list,
+    parse_remote_call,
+    parse_response,
+)
 
 ODD = b'{"a":1.0,"big":123456789012345678901234567890,"z":null,"\\u00e9":"\\u2028","a2":[ 1 ,2]}'
 
@@ -18,28 +26,30 @@ def call(**changes):
 
 
 def test_what_passes_through_stays_byte_for_byte_the_same():
-    read = as_call(b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","arguments":' + ODD + b"}}")
+    read = parse_call(
+        b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","arguments":' + ODD + b"}}"
+    )
     assert bytes(read.params.arguments) == ODD
-    fields, error = as_answer(b'{"jsonrpc":"2.0","id":1,"result":' + ODD + b"}")
+    fields, error = parse_response(b'{"jsonrpc":"2.0","id":1,"result":' + ODD + b"}")
     assert error is None
-    assert b"".join(written(fields)) == ODD.replace(b"\\u00e9", "é".encode())
+    assert b"".join(encode_object(fields)) == ODD.replace(b"\\u00e9", "é".encode())
 
 
 @pytest.mark.parametrize("wrong", [b'{"\xff":1}', b'{"a":"\xff"}', b'"\xff"', b"\xff"])
 def test_what_is_not_utf_8_does_not_pass_through(wrong):
     assert (
-        as_call(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + wrong + b"}}")
+        parse_call(b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","arguments":' + wrong + b"}}")
         is None
     )
-    assert as_list(b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"x":' + wrong + b"}}}") is None
-    assert as_remote_call(Raw(b'{"tool_name":"x","arguments":' + wrong + b"}x")) is None
+    assert parse_list(b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"x":' + wrong + b"}}}") is None
+    assert parse_remote_call(Raw(b'{"tool_name":"x","arguments":' + wrong + b"}x")) is None
     with pytest.raises(ValueError, match=r"utf-8|malformed"):
-        as_answer(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + wrong + b"}}")
+        parse_response(b'{"jsonrpc":"2.0","id":1,"result":{"a":' + wrong + b"}}")
 
 
 @pytest.mark.parametrize("id_", [1, 0, -7, 2**70, "a", ""])
 def test_an_id_is_a_whole_number_or_a_text(id_):
-    assert json.loads(bytes(as_call(call(id=id_)).id)) == id_
+    assert json.loads(bytes(parse_call(call(id=id_)).id)) == id_
 
 
 @pytest.mark.parametrize(
@@ -67,12 +77,12 @@ def test_an_id_is_a_whole_number_or_a_text(id_):
     ],
 )
 def test_what_is_not_a_plain_call_is_left_to_the_other_lane(changes):
-    assert as_call(call(**changes)) is None
+    assert parse_call(call(**changes)) is None
 
 
 @pytest.mark.parametrize("message", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, call()[:-1]])
 def test_what_is_no_message_at_all_is_left_to_the_other_lane(message):
-    assert as_call(message) is None
+    assert parse_call(message) is None
 
 
 @pytest.mark.parametrize(
@@ -86,17 +96,17 @@ def test_what_is_no_message_at_all_is_left_to_the_other_lane(message):
     ],
 )
 def test_a_remote_call_is_plain_if_it_has_a_name_and_arguments_only(arguments, plain):
-    assert (as_remote_call(Raw(json.dumps(arguments).encode())) is not None) is plain
+    assert (parse_remote_call(Raw(json.dumps(arguments).encode())) is not None) is plain
 
 
 def test_an_answer_is_a_result_or_an_error():
-    assert as_answer(b'{"jsonrpc":"2.0","id":1,"error":{"code":-1}}') == (None, b'{"code":-1}')
+    assert parse_response(b'{"jsonrpc":"2.0","id":1,"error":{"code":-1}}') == (None, b'{"code":-1}')
     for wrong in (b'{"id":1}', b"[]", b'{"result":3}', b"nonsense"):
         with pytest.raises(ValueError, match=r".+"):
-            as_answer(wrong)
+            parse_response(wrong)
 
 
 def test_objects_are_written_as_they_are_read():
-    assert b"".join(written(members(Raw(ODD)))) == b"".join(written({**members(Raw(ODD))}))
-    assert b"".join(written({})) == b"{}"
-    assert json.loads(quoted('é"\n')) == 'é"\n'
+    assert b"".join(encode_object(members(Raw(ODD)))) == b"".join(encode_object({**members(Raw(ODD))}))
+    assert b"".join(encode_object({})) == b"{}"
+    assert json.loads(encode_string('é"\n')) == 'é"\n'

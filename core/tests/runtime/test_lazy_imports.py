@@ -1,7 +1,9 @@
 import subprocess
 import sys
 
-START = "from mcp_gateway.runtime.lazy_imports import spare_imports; spare_imports(); import mcp_gateway.app, sys; "
+START = (
+    "from mcp_gateway.runtime.lazy_imports import defer_sdk_imports; defer_sdk_imports(); import mcp_gateway.app, sys; "
+)
 
 
 def printed(program):

@@ -7,7 +7,7 @@ import signal
 
 import anyio
 
-from mcp_gateway.runtime.shutdown import Ending, plain_signals
+from mcp_gateway.runtime.shutdown import GracefulShutdown, open_python_signal_receiver
 
 from ..support.fake_servers import PATIENCE, until
 
@@ -26,7 +26,7 @@ async def served(ending, ended):
 
 async def test_the_first_signal_waits_for_calls_and_the_second_for_nothing():
     calls, ended = [1], []
-    ending = Ending(60.0, lambda: len(calls))
+    ending = GracefulShutdown(60.0, lambda: len(calls))
     with anyio.fail_after(6 * PATIENCE):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(served, ending, ended)
@@ -44,7 +44,7 @@ async def test_calls_have_so_many_seconds():
     ended = []
     with anyio.fail_after(6 * PATIENCE):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(served, Ending(0.05, lambda: 1), ended)
+            tasks.start_soon(served, GracefulShutdown(0.05, lambda: 1), ended)
             await until(lambda: ended and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             await until(lambda: "served" in ended)
@@ -53,7 +53,7 @@ async def test_calls_have_so_many_seconds():
 
 async def test_signals_are_heard_without_the_event_loops_help():
     before = signal.getsignal(signal.SIGTERM)
-    with anyio.fail_after(PATIENCE), plain_signals(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.fail_after(PATIENCE), open_python_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
             assert await anext(signals) == number

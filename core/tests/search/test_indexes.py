@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.plugin import Query, QueryError
 from mcp_gateway.search.indexes import Search, UnknownRanker
 
@@ -16,8 +16,8 @@ from ..support.fake_plugins import WordIndex, Words
 from ..support.fake_servers import tool, until
 
 
-def catalogue(*names):
-    return Catalogue().with_offer(Offer("a", tuple(tool(name) for name in names)), ["a"])
+def catalog(*names):
+    return Catalog().with_listing(Listing("a", tuple(tool(name) for name in names)), ["a"])
 
 
 @pytest.fixture
@@ -31,22 +31,22 @@ def search(words):
 
 
 async def test_the_default_ranker_answers_unless_another_is_named(search):
-    tools = catalogue("read", "write")
+    tools = catalog("read", "write")
     found = await search.find(tools, Query(text="read"))
     assert (found.ranker, [hit.id for hit in found.hits.hits], found.hits.total) == ("bm25", ["a__read"], 1)
-    assert found.catalogue is tools
+    assert found.catalog is tools
     assert (await search.find(tools, Query(text="read"), "regex")).ranker == "regex"
 
 
 async def test_the_index_is_built_anew_for_a_new_catalogue_only(search, words):
-    tools = catalogue("read")
+    tools = catalog("read")
     for _ in range(3):
         await search.find(tools, Query(text="read"))
     assert words.built == 1
-    same = tools.with_offer(replace(tools.servers["a"], fetched=1.0), ["a"])
+    same = tools.with_listing(replace(tools.servers["a"], fetched=1.0), ["a"])
     await search.find(same, Query(text="read"))
     assert words.built == 1, "nothing has changed but the time"
-    changed = same.with_offer(Offer("b", (tool("spread"),)), ["a", "b"])
+    changed = same.with_listing(Listing("b", (tool("spread"),)), ["a", "b"])
     found = await search.find(changed, Query(text="read"))
     assert (words.built, found.hits.total) == (2, 2)
 
@@ -55,18 +55,18 @@ async def test_who_gives_memory_back_hears_of_each_index_before_it_is_searched(s
     heard: list[int] = []
     search.on_built = lambda: heard.append(1)
     for names in (("read",), ("read",), ("read", "write")):
-        tools = replace(catalogue(*names), revision=len(names))
+        tools = replace(catalog(*names), revision=len(names))
         await search.find(tools, Query(text="read"))
     assert heard == [1, 1]
 
 
 async def test_a_ranker_that_is_not_asked_builds_nothing(search):
-    await search.find(catalogue("read"), Query(text="read"))
+    await search.find(catalog("read"), Query(text="read"))
     assert search.rankers["regex"].built == 0
 
 
 async def test_two_first_searches_at_once_build_one_index(search, words):
-    tools, answers = catalogue("read"), []
+    tools, answers = catalog("read"), []
     words.may_build = anyio.Event()
 
     async def find():
@@ -83,7 +83,7 @@ async def test_two_first_searches_at_once_build_one_index(search, words):
 
 
 async def test_a_search_that_is_cancelled_while_it_builds_leaves_the_next_one_free(search, words):
-    tools = catalogue("read")
+    tools = catalog("read")
     words.may_build = anyio.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(search.find, tools, Query(text="read"))
@@ -95,27 +95,27 @@ async def test_a_search_that_is_cancelled_while_it_builds_leaves_the_next_one_fr
 
 
 async def test_an_empty_catalogue_can_be_searched(search):
-    assert (await search.find(Catalogue(), Query(text="read"))).hits.total == 0
+    assert (await search.find(Catalog(), Query(text="read"))).hits.total == 0
 
 
 async def test_an_unknown_ranker_is_told_with_what_there_is_and_what_is_near(search):
     with pytest.raises(
         UnknownRanker, match=r"no ranker is called 'bm52'; installed: bm25, regex; did you mean 'bm25'\?"
     ):
-        await search.find(catalogue(), Query(text="x"), "bm52")
+        await search.find(catalog(), Query(text="x"), "bm52")
     with pytest.raises(UnknownRanker, match="install a plugin that brings it"):
-        await search.find(catalogue(), Query(text="x"), "dense")
+        await search.find(catalog(), Query(text="x"), "dense")
 
 
 async def test_a_query_that_the_ranker_cannot_read_is_its_own_error(search):
     with pytest.raises(QueryError, match="not closed"):
-        await search.find(catalogue("read"), Query(text="("))
+        await search.find(catalog("read"), Query(text="("))
 
 
 def several(**tools):
-    found = Catalogue()
+    found = Catalog()
     for server, names in tools.items():
-        found = found.with_offer(Offer(server, tuple(tool(name) for name in names)), list(tools))
+        found = found.with_listing(Listing(server, tuple(tool(name) for name in names)), list(tools))
     return found
 
 
@@ -166,9 +166,9 @@ async def test_an_index_that_can_be_refreshed_hears_of_the_servers_that_changed_
     search = Search({"mine": ranker}, "mine")
     before = several(a=["read"], b=["spread"], c=["bread"])
     assert (await search.find(before, Query(text="read"))).hits.total == 3
-    after = before.with_offer(replace(before.servers["a"], fetched=1.0), ["a", "b", "c"])
-    after = after.with_offer(Offer("b", (tool("write"),)), ["a", "b", "c", "d"])
-    after = after.with_offer(Offer("d", (tool("reader"),)), ["a", "b", "d"])
+    after = before.with_listing(replace(before.servers["a"], fetched=1.0), ["a", "b", "c"])
+    after = after.with_listing(Listing("b", (tool("write"),)), ["a", "b", "c", "d"])
+    after = after.with_listing(Listing("d", (tool("reader"),)), ["a", "b", "d"])
     assert (await search.find(after, Query(text="read"))).hits.total == 2
     assert ranker.refreshed == [{"c": [], "b": ["write"], "d": ["reader"]}]
     assert ranker.built == 1
@@ -177,7 +177,7 @@ async def test_an_index_that_can_be_refreshed_hears_of_the_servers_that_changed_
 class Slow(Words):
     """A ranker that takes its time, and says `meanwhile` until then."""
 
-    async def build_meanwhile(self, documents):
+    async def build_interim(self, documents):
         return WordIndex(self, {f"meanwhile_{item.id}": item.name for item in documents})
 
 
@@ -218,7 +218,7 @@ async def test_a_slow_build_of_a_catalogue_that_is_old_by_now_is_given_up(slowly
     slow, search = slowly
     tools = several(a=["read"])
     await ids(search, tools)
-    newer = tools.with_offer(Offer("b", (tool("spread"),)), ["a", "b"])
+    newer = tools.with_listing(Listing("b", (tool("spread"),)), ["a", "b"])
     assert await ids(search, newer) == ["meanwhile_a__read", "meanwhile_b__spread"]
     slow.may_build.set()
     with anyio.fail_after(5):
@@ -243,10 +243,10 @@ async def test_a_ranker_can_be_prepared_once_for_a_search_that_waits(words):
     async with anyio.create_task_group() as tasks:
         search = Search({"bm25": words, "regex": Words()}, "bm25", tasks=tasks)
         for _ in range(2):
-            search.prepare(catalogue("read"))
+            search.prepare(catalog("read"))
             await until(lambda: words.built == 1)
-        search.prepare(catalogue("read"), "no such ranker")
-        tools = catalogue("read").with_offer(Offer("b", (tool("spread"),)), ["a", "b"])
+        search.prepare(catalog("read"), "no such ranker")
+        tools = catalog("read").with_listing(Listing("b", (tool("spread"),)), ["a", "b"])
         assert (await search.find(tools, Query(text="read"))).hits.total == 2
         search.prepare(tools)
         await anyio.wait_all_tasks_blocked()
@@ -260,7 +260,7 @@ async def test_a_ranker_that_cannot_be_prepared_says_so_when_it_is_asked():
 
     async with anyio.create_task_group() as tasks:
         search = Search({"bm25": Broken()}, "bm25", tasks=tasks)
-        search.prepare(catalogue("read"))
+        search.prepare(catalog("read"))
         await anyio.wait_all_tasks_blocked()
         with pytest.raises(ValueError, match="no index today"):
-            await search.find(catalogue("read"), Query(text="read"))
+            await search.find(catalog("read"), Query(text="read"))

@@ -9,7 +9,7 @@ from mcp_gateway.server.builtin_tools import (
     CallArguments,
     DiscoverArguments,
     SearchArguments,
-    own_tools,
+    builtin_tools,
 )
 from mcp_gateway.server.server_info import instructions
 
@@ -17,14 +17,14 @@ from ..support.gateway import spec
 
 
 def named(*specs):
-    return {tool["name"]: tool for tool in own_tools(specs)}
+    return {tool["name"]: tool for tool in builtin_tools(specs)}
 
 
 def test_there_are_three_of_them():
     assert list(named()) == ["tool_search", "discover_tools", "call_remote_tool"]
 
 
-@pytest.mark.parametrize("tool", own_tools([]), ids=lambda tool: tool["name"])
+@pytest.mark.parametrize("tool", builtin_tools([]), ids=lambda tool: tool["name"])
 def test_its_schemas_are_right_and_take_no_unknown_arguments(tool):
     Draft202012Validator.check_schema(tool["inputSchema"])
     Draft202012Validator.check_schema(tool.get("outputSchema", {}))

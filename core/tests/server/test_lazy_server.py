@@ -10,11 +10,11 @@ import pytest
 from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.app import running
-from mcp_gateway.client.connection import connected
+from mcp_gateway.app import open_gateway
+from mcp_gateway.client.connection import open_connection
 from mcp_gateway.client.handshake import _initialize
 from mcp_gateway.config.environment import read_settings
-from mcp_gateway.plugin import ANONYMOUS, Reception
+from mcp_gateway.plugin import ANONYMOUS, LazyServer
 from mcp_gateway.protocol.client_channel import ALONE
 
 from ..support.fake_plugins import everything, providers_of
@@ -48,8 +48,8 @@ async def unopened(folder, **keys):
     entry = {"name": "alpha", "transport": "memory", "timeout": PATIENCE, **keys}
     servers = read(folder, {"servers": [entry]}, providers)
     with anyio.fail_after(6 * PATIENCE):
-        async with running(read_settings({}, providers), servers, later=True) as opened:
-            assert isinstance(opened.reception, Reception)
+        async with open_gateway(read_settings({}, providers), servers, later=True) as opened:
+            assert isinstance(opened.reception, LazyServer)
             yield opened
 
 
@@ -73,9 +73,9 @@ async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, d
     async with unopened(tmp_path) as opened:
         if discovered:
             await opened.gateway.discover("alpha", ANONYMOUS)
-        early = json.loads(opened.reception.greet(line(method, params)))
-        async with connected(InMemoryTransport(await opened.reception.server())) as peer:
-            assert early == {"jsonrpc": "2.0", "id": 1, "result": await peer.request(method, params)}
+        early = json.loads(opened.reception.early_initialize(line(method, params)))
+        async with open_connection(InMemoryTransport(await opened.reception.load())) as connection:
+            assert early == {"jsonrpc": "2.0", "id": 1, "result": await connection.request(method, params)}
 
 
 @pytest.mark.parametrize(
@@ -102,36 +102,36 @@ async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, d
 )
 async def test_what_is_not_a_proper_greeting_is_left_to_the_server(tmp_path, message):
     async with unopened(tmp_path) as opened:
-        assert opened.reception.greet(message) is None
-        assert opened.reception.greet(line(*initialize())) is not None
+        assert opened.reception.early_initialize(message) is None
+        assert opened.reception.early_initialize(line(*initialize())) is not None
 
 
 async def test_a_second_greeting_and_one_that_comes_late_are_left_to_the_server(tmp_path):
     async with unopened(tmp_path) as opened:
-        assert opened.reception.greet(line(*initialize())) is not None
-        assert opened.reception.greet(line(*initialize())) is None
+        assert opened.reception.early_initialize(line(*initialize())) is not None
+        assert opened.reception.early_initialize(line(*initialize())) is None
     async with unopened(tmp_path) as opened:
-        assert await opened.reception.server() is await opened.reception.server()
-        assert opened.reception.greet(line(*initialize())) is None
+        assert await opened.reception.load() is await opened.reception.load()
+        assert opened.reception.early_initialize(line(*initialize())) is None
 
 
 async def test_where_the_only_server_answers_for_itself_the_greeting_waits_for_it(tmp_path):
     async with unopened(tmp_path, namespace=None, expose_tools=True) as opened:
-        assert opened.reception.greet(line(*initialize())) is None
+        assert opened.reception.early_initialize(line(*initialize())) is None
 
 
 async def test_servers_are_asked_as_soon_as_the_client_has_said_what_it_can_do(tmp_path):
     async with unopened(tmp_path) as opened:
         assert opened.gateway.discovery.waiting
-        opened.reception.greet(line(*initialize(capabilities={"roots": {}})))
+        opened.reception.early_initialize(line(*initialize(capabilities={"roots": {}})))
         assert opened.gateway.discovery.host.capabilities == {"roots": {}}
-        await until(lambda: "alpha" in opened.gateway.registry.catalogue.servers)
+        await until(lambda: "alpha" in opened.gateway.registry.catalog.servers)
         assert opened.reception.opened is None
 
 
 async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_can_pass_it_on(tmp_path):
     async with unopened(tmp_path) as opened, anyio.create_task_group() as tasks:
-        opened.reception.greet(line(*initialize()))
+        opened.reception.early_initialize(line(*initialize()))
         client, asked = opened.gateway.discovery.host.client, anyio.Event()
         assert client is None  # it can do nothing that a server would be told
         guest = opened.reception._guest
@@ -143,15 +143,15 @@ async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_ca
             asked.set()
 
         tasks.start_soon(ask)
-        async with connected(InMemoryTransport(await opened.reception.server())) as peer:
+        async with open_connection(InMemoryTransport(await opened.reception.load())) as connection:
             assert not asked.is_set()
-            await _initialize(peer)
+            await _initialize(connection)
             await asked.wait()
         await until(lambda: opened.gateway.pool.way_to(guest.name) is None)
 
 
 async def test_a_modern_client_that_was_greeted_cannot_be_asked(tmp_path):
     async with unopened(tmp_path) as opened:
-        opened.reception.greet(line(*discover()))
+        opened.reception.early_initialize(line(*discover()))
         assert opened.gateway.pool.way_to("pipe") is ALONE
         assert opened.gateway.pool.way_to("another") is None

@@ -10,9 +10,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.plugin import Caller
-from mcp_gateway.protocol.json_size import weight
+from mcp_gateway.protocol.json_size import json_size
 from mcp_gateway.server import result_limits as module
-from mcp_gateway.server.result_limits import PREFIX, Results, ResultTooLarge
+from mcp_gateway.server.result_limits import PREFIX, ResultLimits, ResultTooLarge
 
 from ..server.fast_path.test_dispatch import answered, call
 from ..support.fake_servers import Remote, text, tool
@@ -24,23 +24,23 @@ CUT = {**ENVIRON, "GATEWAY_RESULT_OVERFLOW": "cut"}
 ME, OTHER = Caller(client="me"), Caller(client="other")
 
 
-async def called(opened, peer, lane):
+async def called(opened, connection, lane):
     """Call on one of the lanes; return the result."""
     if lane == "direct":
         await opened.gateway.discover("alpha", ANONYMOUS)
         return (await answered(opened, call()))["result"]
-    return await ask(peer, "alpha__x", _meta={"progressToken": 1})
+    return await ask(connection, "alpha__x", _meta={"progressToken": 1})
 
 
 @pytest.mark.parametrize("lane", ["direct", "whole"])
 async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_limit(gateway, lane):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = text(LONG)
-    async with gateway({"alpha": alpha}, ENVIRON) as opened, client(opened) as peer:
-        result = await called(opened, peer, lane)
+    async with gateway({"alpha": alpha}, ENVIRON) as opened, client(opened) as connection:
+        result = await called(opened, connection, lane)
         said = result["structuredContent"]
         alpha.answers["x"] = text("short")
-        assert (await called(opened, peer, lane))["content"] == text("short")["content"]
+        assert (await called(opened, connection, lane))["content"] == text("short")["content"]
     assert (result["isError"], said["error_code"]) == (True, "result_too_large")
     for word in ("x'", "'alpha'", "bytes, more than the 10000 of GATEWAY_MAX_RESULT_BYTES"):
         assert word in said["error"]
@@ -50,8 +50,8 @@ async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_lim
 async def test_what_is_cut_says_where_the_whole_is(gateway, lane):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = {**text(LONG), "_meta": {"vendor/x": 1}, "structuredContent": {"result": LONG}}
-    async with gateway({"alpha": alpha}, CUT) as opened, client(opened) as peer:
-        result = await called(opened, peer, lane)
+    async with gateway({"alpha": alpha}, CUT) as opened, client(opened) as connection:
+        result = await called(opened, connection, lane)
         shown, note, link = result["content"]
         assert len(json.dumps(result)) < 10_000
         assert LONG.startswith(shown["text"])
@@ -59,35 +59,35 @@ async def test_what_is_cut_says_where_the_whole_is(gateway, lane):
         assert link["uri"] in note["text"]
         assert link["uri"].startswith(PREFIX)
         assert result["_meta"]["vendor/x"] == 1
-        whole = await peer.request("resources/read", {"uri": link["uri"]})
+        whole = await connection.request("resources/read", {"uri": link["uri"]})
         assert whole["contents"][0] == {"uri": link["uri"], "mimeType": "text/plain", "text": LONG}
 
 
 async def test_nobody_else_reads_it_and_nobody_reads_it_for_ever(monkeypatch):
-    results = Results(most=10_000, cuts=True)
-    uri = results.fit("it", text(LONG), ME)["content"][-1]["uri"]
+    results = ResultLimits(most=10_000, cuts=True)
+    uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     assert results.read(uri, ME)["contents"][0]["text"] == LONG
     with pytest.raises(UnknownResource, match="call the tool again"):
         results.read(uri, OTHER)
     monkeypatch.setattr(module, "KEPT_SECONDS", -1.0)
-    results = Results(most=10_000, cuts=True)
-    uri = results.fit("it", text(LONG), ME)["content"][-1]["uri"]
+    results = ResultLimits(most=10_000, cuts=True)
+    uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     with pytest.raises(UnknownResource):
         results.read(uri, ME)
 
 
 async def test_what_is_kept_takes_no_more_memory_than_it_may():
-    results = Results(most=10_000, cuts=True, room=100_000)
-    uris = [results.fit("it", text(LONG), ME)["content"][-1]["uri"] for _ in range(20)]
+    results = ResultLimits(most=10_000, cuts=True, room=100_000)
+    uris = [results.limit("it", text(LONG), ME)["content"][-1]["uri"] for _ in range(20)]
     assert results._size <= 100_000
     assert sum(kept.size for kept in results._kept.values()) == results._size
     assert list(results._kept) == uris[-len(results._kept) :]
 
 
 async def test_other_blocks_stay_and_then_the_whole_is_json():
-    results, picture = Results(most=10_000, cuts=True), {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+    results, picture = ResultLimits(most=10_000, cuts=True), {"type": "image", "data": "AAAA", "mimeType": "image/png"}
     result = {"content": [*text(LONG)["content"], picture, *text("end")["content"]]}
-    cut = results.fit("it", result, ME)
+    cut = results.limit("it", result, ME)
     assert picture in cut["content"]
     kept = results.read(cut["content"][-1]["uri"], ME)["contents"][0]
     assert (kept["mimeType"], json.loads(kept["text"])) == ("application/json", result)
@@ -104,24 +104,24 @@ async def test_other_blocks_stay_and_then_the_whole_is_json():
 )
 async def test_what_cannot_be_cut_is_an_error(result):
     with pytest.raises(ResultTooLarge, match="and cannot be cut"):
-        Results(most=10_000, cuts=True, room=100_000).fit("it", result, ME)
+        ResultLimits(most=10_000, cuts=True, room=100_000).limit("it", result, ME)
 
 
 async def test_resources_and_prompts_are_bounded_too(gateway):
-    async with gateway({"alpha": Remote(tool("x"))}, CUT) as opened, client(opened) as peer:
+    async with gateway({"alpha": Remote(tool("x"))}, CUT) as opened, client(opened) as connection:
         with pytest.raises(MCPError, match="no result"):
-            await peer.request("resources/read", {"uri": f"{PREFIX}guessed"})
+            await connection.request("resources/read", {"uri": f"{PREFIX}guessed"})
     with pytest.raises(ResultTooLarge, match="the resource 'a:b' has"):
-        Results(most=10_000, cuts=True).fit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
+        ResultLimits(most=10_000, cuts=True).limit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
 
 
 @pytest.mark.parametrize("value", [{"a": ["x" * 100, 1, None, {"b": "ü"}]}, "ü" * 60, ["x"] * 40, {"k" * 100: True}])
 def test_the_size_is_about_that_of_the_json(value):
     size = len(json.dumps(value, ensure_ascii=False).encode())
-    assert weight(value, size // 2) > size // 2
-    assert size / 2 < weight(value, size * 2) < size * 2
+    assert json_size(value, size // 2) > size // 2
+    assert size / 2 < json_size(value, size * 2) < size * 2
 
 
 async def test_text_that_is_longer_as_json_is_cut_to_fit():
-    cut = Results(most=10_000, cuts=True, room=1 << 30).fit("it", text("\x00" * (20 << 20)), ME)
+    cut = ResultLimits(most=10_000, cuts=True, room=1 << 30).limit("it", text("\x00" * (20 << 20)), ME)
     assert len(json.dumps(cut)) < 10_000

@@ -11,9 +11,9 @@ from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ToolsListChanged
 
-from mcp_gateway.client.in_flight import Exchange
+from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import ANONYMOUS
-from mcp_gateway.protocol.client_channel import Interaction
+from mcp_gateway.protocol.client_channel import ClientChannel
 
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client, server_of
@@ -245,7 +245,7 @@ async def test_progress_of_the_server_reaches_the_client_who_asked_for_it(gatewa
     async def notified(_, step):
         heard.append((step["progress"], step["total"], step["message"]))
 
-    watching = Exchange(interaction=Interaction(notified, wants_progress=True))
+    watching = InFlightRequest(channel=ClientChannel(notified, wants_progress=True))
     async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
         await visitor.request("tools/call", {"name": "alpha__x"}, exchange=watching)
     assert heard == [(1, 2, "step 1"), (2, 2, "step 2")]

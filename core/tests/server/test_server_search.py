@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.client._memory import InMemoryTransport
 
 from mcp_gateway.plugin import Hit, Hits, Match
-from mcp_gateway.server.builtin_tools import own_tools
+from mcp_gateway.server.builtin_tools import builtin_tools
 
 from ..support.fake_plugins import Words
 from ..support.fake_servers import Remote, text, tool
@@ -31,7 +31,7 @@ def _issue():
 
 
 def output_schema(name):
-    return next(own["outputSchema"] for own in own_tools([]) if own["name"] == name)
+    return next(own["outputSchema"] for own in builtin_tools([]) if own["name"] == name)
 
 
 @eras

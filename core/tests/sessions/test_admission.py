@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.discovery.refresher import ANONYMOUS
-from mcp_gateway.sessions.admission import Limits, Load, Overloaded
+from mcp_gateway.sessions.admission import AdmissionControl, Limits, Overloaded
 
 from ..server.fast_path.test_dispatch import answered, call
 from ..support.fake_servers import Remote, text, tool, until
@@ -19,7 +19,7 @@ BUSY = "server 'a' is busy: 1 of 1 calls are under way (GATEWAY_MAX_CALLS_PER_SE
 
 
 async def test_below_the_bounds_nobody_waits():
-    load = Load(Limits(calls=3))
+    load = AdmissionControl(Limits(calls=3))
     assert [load.enter("a", 2), load.enter("a", 2), load.enter("a", 2)] == [True, True, False]
     assert [load.enter("b", 2), load.enter("b", 2)] == [True, False]
     load.leave("a")
@@ -27,10 +27,10 @@ async def test_below_the_bounds_nobody_waits():
 
 
 async def test_those_who_wait_come_in_turn_and_newcomers_do_not_overtake():
-    load, came = Load(), []
+    load, came = AdmissionControl(), []
 
     async def one(number):
-        async with load.during("a", 1):
+        async with load.slot("a", 1):
             came.append(number)
 
     assert load.enter("a", 1)
@@ -45,10 +45,10 @@ async def test_those_who_wait_come_in_turn_and_newcomers_do_not_overtake():
 
 
 async def test_servers_take_turns_for_the_places_that_all_share():
-    load, came = Load(Limits(calls=1)), []
+    load, came = AdmissionControl(Limits(calls=1)), []
 
     async def one(server):
-        async with load.during(server, 9):
+        async with load.slot(server, 9):
             came.append(server)
 
     assert load.enter("a", 9)
@@ -74,35 +74,35 @@ async def test_servers_take_turns_for_the_places_that_all_share():
     ],
 )
 async def test_what_is_too_much_hears_what_is_full(limits, said):
-    load = Load(limits)
+    load = AdmissionControl(limits)
     assert load.enter("a", 1)
     with pytest.raises(Overloaded) as refusal:
-        await load.turn("a", 1)
+        await load.wait_turn("a", 1)
     assert str(refusal.value) == said
     assert load._queues == {}
 
 
 async def test_all_that_is_full_is_told_of_as_such():
-    load = Load(Limits(calls=1, queue=0))
+    load = AdmissionControl(Limits(calls=1, queue=0))
     assert load.enter("a", 1)
     with pytest.raises(Overloaded, match=r"the gateway is busy: 1 of 1 calls are under way \(GATEWAY_MAX_CALLS\)"):
-        await load.turn("b", 1)
+        await load.wait_turn("b", 1)
 
 
 async def test_one_that_gives_up_leaves_the_queue_and_takes_no_place():
-    load = Load()
+    load = AdmissionControl()
     assert load.enter("a", 1)
     with anyio.move_on_after(0.01):
-        await load.turn("a", 1)
+        await load.wait_turn("a", 1)
     load.leave("a")
     assert (load._all, load._busy, load._queues) == (0, {}, {})
 
 
 async def test_one_that_gives_up_just_as_its_turn_comes_gives_the_place_back():
-    load = Load()
+    load = AdmissionControl()
 
     async def hold():
-        async with load.during("a", 1):
+        async with load.slot("a", 1):
             await anyio.sleep_forever()
 
     assert load.enter("a", 1)
@@ -136,7 +136,7 @@ async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_
     async def hold(opened):
         held.append(await answered(opened, call()))
 
-    async with gateway({"alpha": alpha}, NO_QUEUE, alpha={"max_calls": 1}) as opened, client(opened) as peer:
+    async with gateway({"alpha": alpha}, NO_QUEUE, alpha={"max_calls": 1}) as opened, client(opened) as connection:
         await opened.gateway.discover("alpha", ANONYMOUS)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hold, opened)
@@ -145,7 +145,7 @@ async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_
                 error = (await answered(opened, call()))["error"]
             else:
                 with pytest.raises(MCPError) as refusal:
-                    await ask(peer, "alpha__x", _meta={"progressToken": 1})
+                    await ask(connection, "alpha__x", _meta={"progressToken": 1})
                 error = refusal.value.error.model_dump()
             assert error["code"] == -31029
             assert "server 'alpha' is busy: 1 of 1 calls are under way" in error["message"]

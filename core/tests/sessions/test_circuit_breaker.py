@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.catalog.server_health import State, States
+from mcp_gateway.catalog.server_health import HealthRegistry, State
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.sessions import circuit_breaker as module
-from mcp_gateway.sessions.circuit_breaker import Breaker, Breakers, CutOff
+from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker, CircuitOpen
 
 from ..support.gateway import spec
 
@@ -16,45 +16,45 @@ REFUSED = ServerUnavailable("server 'alpha' is not available: no route")
 
 @pytest.fixture
 def states():
-    known = States()
+    known = HealthRegistry()
     known.mark("alpha", State.READY)
     return known
 
 
 @pytest.fixture
 def breaker(states):
-    return Breaker(spec(), states)
+    return CircuitBreaker(spec(), states)
 
 
 async def test_a_server_is_cut_off_after_failures_in_a_row(breaker, states):
     for _ in range(module.MAX_FAILURES - 1):
-        breaker.failed(REFUSED)
+        breaker.record_failure(REFUSED)
         breaker.check()
     assert states["alpha"].name is State.DEGRADED
-    breaker.failed(REFUSED)
-    with pytest.raises(CutOff):
+    breaker.record_failure(REFUSED)
+    with pytest.raises(CircuitOpen):
         breaker.check()
     assert states["alpha"].name is State.DOWN
 
 
 async def test_an_answer_in_between_begins_the_count_anew(breaker, states):
     for _ in range(5):
-        breaker.failed(REFUSED)
-        breaker.failed(REFUSED)
-        breaker.answered()
+        breaker.record_failure(REFUSED)
+        breaker.record_failure(REFUSED)
+        breaker.record_answer()
     breaker.check()
     assert states["alpha"].name is State.READY
 
 
 async def test_what_cannot_get_better_by_itself_cuts_a_server_off_at_once(breaker):
-    breaker.failed(ServerUnavailable("no such command", lasting=True))
+    breaker.record_failure(ServerUnavailable("no such command", permanent=True))
     assert breaker.is_open
 
 
 async def test_who_is_refused_hears_since_when_and_why_and_when_it_is_tried_again(breaker, states):
     for _ in range(module.MAX_FAILURES):
-        breaker.failed(REFUSED)
-    with pytest.raises(CutOff) as caught:
+        breaker.record_failure(REFUSED)
+    with pytest.raises(CircuitOpen) as caught:
         breaker.check()
     clock = states["alpha"].clock
     assert str(caught.value) == (
@@ -66,8 +66,8 @@ async def test_who_is_refused_hears_since_when_and_why_and_when_it_is_tried_agai
 
 async def test_a_trial_is_let_through_but_not_at_once_after_the_last_failure(breaker, monkeypatch):
     for _ in range(module.MAX_FAILURES):
-        breaker.failed(REFUSED)
-    with pytest.raises(CutOff):
+        breaker.record_failure(REFUSED)
+    with pytest.raises(CircuitOpen):
         breaker.check(trial=True)
     monkeypatch.setattr(module, "SPACING_SECONDS", 0.0)
     breaker.check(trial=True)
@@ -75,7 +75,7 @@ async def test_a_trial_is_let_through_but_not_at_once_after_the_last_failure(bre
 
 async def test_a_slow_tool_that_is_called_often_does_not_cut_its_server_off(breaker):
     for _ in range(10):
-        breaker.unanswered(REFUSED)
+        breaker.record_no_answer(REFUSED)
     assert (breaker.failures, breaker.is_open) == (1, False)
 
 
@@ -85,23 +85,23 @@ async def test_the_first_failure_is_told_and_the_opening_too():
         on_trouble=lambda it: told.append(("trouble", it)), on_open=lambda it: told.append(("open", it))
     )
     one = spec()
-    breaker = breakers.of(one)
+    breaker = breakers.breaker_of(one)
     for _ in range(5):
-        breaker.failed(REFUSED)
+        breaker.record_failure(REFUSED)
     assert told == [("trouble", breaker), ("open", breaker)]
 
 
 async def test_a_server_that_is_configured_anew_begins_with_a_clean_sheet(states):
     before, after = spec(), spec()
     breakers = Breakers(states)
-    old = breakers.of(before)
-    old.failed(ServerUnavailable("no such command", lasting=True))
+    old = breakers.breaker_of(before)
+    old.record_failure(ServerUnavailable("no such command", permanent=True))
     breakers.is_current = lambda it: it is after
     breakers.retire(before)
-    states.well("alpha")
-    new = breakers.of(after)
+    states.mark_recovered("alpha")
+    new = breakers.breaker_of(after)
     new.check()
-    for late in (old, breakers.of(before)):
-        late.failed(REFUSED)
+    for late in (old, breakers.breaker_of(before)):
+        late.record_failure(REFUSED)
         assert states["alpha"].name is State.READY
-    assert breakers.of(after) is new
+    assert breakers.breaker_of(after) is new

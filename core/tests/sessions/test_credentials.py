@@ -7,28 +7,28 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from mcp_gateway.client.errors import Refused
+from mcp_gateway.client.errors import CredentialsRejected
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, ServerUnavailable
-from mcp_gateway.sessions.credentials import Access
-from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.sessions.credentials import CredentialResolver
+from mcp_gateway.sessions.retry import RetryPolicy
 
 from ..support.fake_plugins import Forward, Saved, Static
 from ..support.fake_servers import Remote
 from ..support.gateway import spec
 
 ME = Caller(headers={"authorization": "Bearer me"}, client="c1")
-OVERRIDE = Caller(headers={"authorization": "Bearer me"}, override="Bearer once", client="c1")
+OVERRIDE = Caller(headers={"authorization": "Bearer me"}, auth_header="Bearer once", client="c1")
 
 SAVED = Static(Saved.model_validate({"auth_headers": {"X-Key": "k"}}))
 
 
 def access(strategy=None, *, credentials=True):
     strategies = {"alpha": strategy} if strategy else {}
-    return Access(strategies, {"alpha": Remote(credentials=credentials)})
+    return CredentialResolver(strategies, {"alpha": Remote(credentials=credentials)})
 
 
 async def headers(found, caller, **changes):
-    return (await found.borrower(spec(**changes), caller)).credentials.headers
+    return (await found.session_key(spec(**changes), caller)).credentials.headers
 
 
 async def test_without_a_strategy_nothing_is_sent_whatever_the_caller_brought():
@@ -60,9 +60,9 @@ async def test_a_caller_without_credentials_goes_without_where_they_are_optional
 
 async def test_a_transport_without_headers_shares_one_session_among_all_callers():
     found = access(Forward(), credentials=False)
-    assert (await found.borrower(spec(), ME)).credentials.pairs == ()
+    assert (await found.session_key(spec(), ME)).credentials.pairs == ()
     with pytest.raises(AuthError, match="server 'alpha': its transport carries no headers; leave auth_header out"):
-        await found.borrower(spec(), OVERRIDE)
+        await found.session_key(spec(), OVERRIDE)
 
 
 async def test_where_nothing_is_forwarded_a_call_cannot_bring_its_own_header():
@@ -73,9 +73,9 @@ async def test_where_nothing_is_forwarded_a_call_cannot_bring_its_own_header():
 
 async def test_a_client_has_a_session_of_its_own_only_where_the_server_is_stateful():
     found, shared, own = access(), spec(), spec(stateful=True)
-    assert (await found.borrower(shared, ME)).client is None
-    assert (await found.borrower(own, ME)).client == "c1"
-    assert (await access(credentials=False).borrower(own, ME)).client == "c1"
+    assert (await found.session_key(shared, ME)).client is None
+    assert (await found.session_key(own, ME)).client == "c1"
+    assert (await access(credentials=False).session_key(own, ME)).client == "c1"
 
 
 class Failing:
@@ -88,8 +88,8 @@ class Failing:
 
 async def test_a_strategy_that_cannot_reach_its_authority_says_so_for_the_server():
     with pytest.raises(ServerUnavailable, match="server 'alpha': the token endpoint is away") as caught:
-        await headers(access(Failing(ServerUnavailable("the token endpoint is away", lasting=True))), ME)
-    assert caught.value.lasting
+        await headers(access(Failing(ServerUnavailable("the token endpoint is away", permanent=True))), ME)
+    assert caught.value.permanent
 
 
 async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_has():
@@ -108,7 +108,7 @@ class Renewable:
     async def credentials(self, _):
         return Credentials.of({"Authorization": f"Bearer {self.number}"})
 
-    async def refused(self, _):
+    async def refresh(self, _):
         self.number += 1
         return True
 
@@ -116,17 +116,17 @@ class Renewable:
 async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whichever_way_it_is_sent():
     found, used = access(Renewable()), []
 
-    async def use(borrower):
-        used.append(borrower.credentials.headers["Authorization"])
-        raise Refused("no", 401)
+    async def use(session_key):
+        used.append(session_key.credentials.headers["Authorization"])
+        raise CredentialsRejected("no", 401)
 
-    repetition = Repetition(spec(), repeatable=False)
+    repetition = RetryPolicy(spec(), repeatable=False)
     for _ in range(2):  # on the fast path, and in the usual way
-        with pytest.raises(Refused):
-            await found.attempt(spec(), ME, use, repetition)
+        with pytest.raises(CredentialsRejected):
+            await found.with_credentials(spec(), ME, use, repetition)
     assert used == ["Bearer 0", "Bearer 1", "Bearer 1"]
-    with pytest.raises(Refused):
-        await found.attempt(spec(), ME, use)
+    with pytest.raises(CredentialsRejected):
+        await found.with_credentials(spec(), ME, use)
     assert used[3:] == ["Bearer 1", "Bearer 2"]
 
 
@@ -140,17 +140,17 @@ class Shared:
 
     async def credentials(self, caller):
         self.asked += 1
-        return Credentials.of({"Authorization": caller.override or "everybody's"})
+        return Credentials.of({"Authorization": caller.auth_header or "everybody's"})
 
 
 async def test_a_strategy_that_is_the_same_for_all_is_not_asked_whether_it_is():
     strategy = Shared()
-    found = Access({"alpha": strategy}, {"alpha": Remote(credentials=True)})
-    assert await found.own(spec(auth=Bound("shared", None)), ME) is None
+    found = CredentialResolver({"alpha": strategy}, {"alpha": Remote(credentials=True)})
+    assert await found.private_credentials(spec(auth=Bound("shared", None)), ME) is None
     assert strategy.asked == 0
-    own = await found.own(spec(auth=Bound("shared", None)), OVERRIDE)
-    assert own.headers == {"Authorization": OVERRIDE.override}
+    own = await found.private_credentials(spec(auth=Bound("shared", None)), OVERRIDE)
+    assert own.headers == {"Authorization": OVERRIDE.auth_header}
 
 
 async def test_a_caller_over_a_pipe_has_nothing_of_his_own():
-    assert await access().own(spec(), replace(ANONYMOUS, client="c1")) is None
+    assert await access().private_credentials(spec(), replace(ANONYMOUS, client="c1")) is None

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 
 from ..server.fast_path.test_dispatch import MODERN, call, known
 from ..support.fake_servers import Remote, text, tool, until
@@ -22,12 +22,12 @@ class Wire:
     def __init__(self, stream, sent):
         self._stream, self._sent = stream, sent
 
-    def send_now(self, message, request_id, headers, seconds, done):
+    def request_raw_nowait(self, message, request_id, headers, seconds, done):
         self._sent.append(done)
         return lambda: self._sent.remove(done)
 
     async def exchange(self, message, request_id, headers, seconds):
-        raise NotSent("only at once")
+        raise RequestNotSent("only at once")
 
     async def send(self, item):
         await self._stream.send(item)
@@ -64,9 +64,9 @@ class Wired(Remote):
 async def begun(gateway, alpha, **keys):
     """Begin a call on a session that is open; yield it, the answers that come, and the gateway."""
     async with gateway({"alpha": alpha}, alpha=keys) as opened:
-        await server_of(await known(opened)).answer(call())
+        await server_of(await known(opened)).dispatch_raw(call())
         alpha.calls.clear()
-        calling, answers = server_of(opened).answer(call()), []
+        calling, answers = server_of(opened).dispatch_raw(call()), []
         assert calling.begin(answers.append)
         yield calling, answers, opened
         load = opened.gateway.pool.load
@@ -103,7 +103,7 @@ async def test_a_failure_is_the_answer_too(gateway, outcome, said):
 async def test_what_was_not_sent_goes_the_usual_way(gateway):
     alpha = Wired(tool("x"))
     async with begun(gateway, alpha) as (_, answers, _opened):
-        alpha.sent.pop()(NotSent("it has just ended"))
+        alpha.sent.pop()(RequestNotSent("it has just ended"))
         await until(lambda: answers)
         assert json.loads(answers[0].message)["result"]["content"] == text("done")["content"]
     assert len(alpha.calls) == 1
@@ -139,5 +139,5 @@ async def test_who_gives_a_call_up_hears_nothing_of_it(gateway):
 async def test_a_call_that_must_wait_for_its_turn_is_not_begun(gateway):
     alpha = Wired(tool("x"))
     async with begun(gateway, alpha, max_calls=1) as (_, _answers, opened):
-        assert not server_of(opened).answer(call(meta=MODERN, id=8)).begin(print)
+        assert not server_of(opened).dispatch_raw(call(meta=MODERN, id=8)).begin(print)
         alpha.sent.pop()(RESULT)

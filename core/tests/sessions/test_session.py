@@ -1,4 +1,4 @@
-"""A keeper: how often it tries to connect, how long it waits, and that it always comes to its end."""
+"""A session: how often it tries to connect, how long it waits, and that it always comes to its end."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.errors import as_failure
-from mcp_gateway.client.server_messages import Audience
+from mcp_gateway.client.errors import error_of_exception
+from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import session as module
-from mcp_gateway.sessions.admission import Load
-from mcp_gateway.sessions.circuit_breaker import Breaker
-from mcp_gateway.sessions.session import Keeper
+from mcp_gateway.sessions.admission import AdmissionControl
+from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
+from mcp_gateway.sessions.session import Session
 
 from ..support.fake_servers import Line, Remote, tool
 from ..support.gateway import spec
@@ -32,25 +32,25 @@ def keeper_of(transport, **changes):
         "idle": 60.0,
         "attended": False,
         "max_calls": 10,
-        "load": Load(),
-        "audience": Audience(),
+        "load": AdmissionControl(),
+        "router": ServerMessageRouter(),
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,
         "on_over": lambda _: None,
-        "breaker": Breaker(spec()),
+        "breaker": CircuitBreaker(spec()),
     }
-    return Keeper(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
+    return Session(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 
 
 @asynccontextmanager
-async def kept(keeper):
+async def kept(session):
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keeper.keep)
-            await keeper.settled.wait()
-            yield keeper
-            keeper.stop()
-            await keeper.gone.wait()
+            tasks.start_soon(session.keep)
+            await session.settled.wait()
+            yield session
+            session.stop()
+            await session.gone.wait()
 
 
 class Refusing(Remote):
@@ -67,85 +67,85 @@ class Refusing(Remote):
 
 async def test_a_connection_is_tried_again_as_often_as_the_configuration_says():
     alpha = Refusing(OSError("refused"), times=3)
-    async with kept(keeper_of(alpha, max_retries=3)) as keeper:
-        assert keeper.peer is not None
-        assert keeper.error is None
+    async with kept(keeper_of(alpha, max_retries=3)) as session:
+        assert session.connection is not None
+        assert session.error is None
     assert len(alpha.opened) == 4
 
 
 @pytest.mark.parametrize("retries", [0, 2])
 async def test_and_not_more_often(retries):
     alpha = Refusing(OSError("refused"), times=9)
-    async with kept(keeper_of(alpha, max_retries=retries)) as keeper:
-        assert keeper.peer is None
-        assert str(keeper.error) == "server 'alpha' is not available: OSError: refused"
+    async with kept(keeper_of(alpha, max_retries=retries)) as session:
+        assert session.connection is None
+        assert str(session.error) == "server 'alpha' is not available: OSError: refused"
     assert len(alpha.opened) == retries + 1
 
 
 @pytest.mark.parametrize(
     "error",
-    [ServerUnavailable("no such command", lasting=True), AuthError("wrong key")],
+    [ServerUnavailable("no such command", permanent=True), AuthError("wrong key")],
     ids=["lasting", "auth"],
 )
 async def test_what_cannot_get_better_is_not_tried_again(error):
     alpha = Refusing(error, times=9)
-    async with kept(keeper_of(alpha, max_retries=3)) as keeper:
-        assert type(keeper.error) is type(error)
-        assert str(error) in str(keeper.error)
+    async with kept(keeper_of(alpha, max_retries=3)) as session:
+        assert type(session.error) is type(error)
+        assert str(error) in str(session.error)
     assert len(alpha.opened) == 1
 
 
 async def test_the_pauses_grow_but_never_beyond_the_time_there_is(monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 60.0)
     alpha = Refusing(OSError("refused"), times=9)
-    async with kept(keeper_of(alpha, max_retries=9, timeout=5.0)) as keeper:
-        assert isinstance(keeper.error, ServerUnavailable)
+    async with kept(keeper_of(alpha, max_retries=9, timeout=5.0)) as session:
+        assert isinstance(session.error, ServerUnavailable)
     assert len(alpha.opened) == 1
 
 
 async def test_a_server_that_never_answers_is_given_up_after_its_time():
     silent = Line({"server/discover": ..., "initialize": ...})
-    async with kept(keeper_of(silent, timeout=0.05, max_retries=3)) as keeper:
-        assert isinstance(keeper.error, ServerTimeout)
-        assert str(keeper.error) == "server 'alpha' did not start within 0.05 s"
+    async with kept(keeper_of(silent, timeout=0.05, max_retries=3)) as session:
+        assert isinstance(session.error, ServerTimeout)
+        assert str(session.error) == "server 'alpha' did not start within 0.05 s"
 
 
 async def test_a_server_that_refuses_to_open_a_session_is_quoted():
-    async with kept(keeper_of(Line({"initialize": MCPError(-32500, "licence expired")}))) as keeper:
-        assert str(keeper.error) == "server 'alpha' refused to open a session: licence expired (-32500)"
+    async with kept(keeper_of(Line({"initialize": MCPError(-32500, "licence expired")}))) as session:
+        assert str(session.error) == "server 'alpha' refused to open a session: licence expired (-32500)"
 
 
 async def test_it_stops_at_once_while_it_is_not_open_yet():
-    keeper = keeper_of(Line({"server/discover": ..., "initialize": ...}), timeout=60, max_retries=3)
+    session = keeper_of(Line({"server/discover": ..., "initialize": ...}), timeout=60, max_retries=3)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keeper.keep)
+        tasks.start_soon(session.keep)
         await anyio.wait_all_tasks_blocked()
-        keeper.stop()
+        session.stop()
         with anyio.fail_after(1):
-            await keeper.gone.wait()
-    assert (keeper.settled.is_set(), keeper.peer, keeper.error) == (True, None, None)
+            await session.gone.wait()
+    assert (session.settled.is_set(), session.connection, session.error) == (True, None, None)
 
 
 async def test_it_stops_at_once_between_two_attempts(monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 30.0)
     alpha = Refusing(OSError("refused"), times=9)
-    keeper = keeper_of(alpha, timeout=600, max_retries=3)
+    session = keeper_of(alpha, timeout=600, max_retries=3)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keeper.keep)
+        tasks.start_soon(session.keep)
         await anyio.wait_all_tasks_blocked()
-        keeper.stop()
+        session.stop()
         with anyio.fail_after(1):
-            await keeper.gone.wait()
+            await session.gone.wait()
     assert len(alpha.opened) == 1
 
 
 async def test_it_stops_at_once_before_it_has_begun():
     alpha = Remote(tool("x"))
-    keeper = keeper_of(alpha)
-    keeper.stop()
+    session = keeper_of(alpha)
+    session.stop()
     with anyio.fail_after(1):
-        await keeper.keep()
-    assert (keeper.gone.is_set(), keeper.peer) == (True, None)
+        await session.keep()
+    assert (session.gone.is_set(), session.connection) == (True, None)
 
 
 async def test_a_transport_that_hangs_when_it_is_closed_is_left(monkeypatch):
@@ -158,35 +158,35 @@ async def test_a_transport_that_hangs_when_it_is_closed_is_left(monkeypatch):
                 yield streams
                 await anyio.sleep_forever()
 
-    async with kept(keeper_of(Hanging(tool("x")))) as keeper:
-        assert keeper.peer is not None
-    assert keeper.gone.is_set()
+    async with kept(keeper_of(Hanging(tool("x")))) as session:
+        assert session.connection is not None
+    assert session.gone.is_set()
 
 
 async def test_those_who_lend_it_hear_once_that_it_is_over():
     over, alpha = [], Remote(tool("x"))
-    async with kept(keeper_of(alpha, on_over=over.append)) as keeper:
+    async with kept(keeper_of(alpha, on_over=over.append)) as session:
         await alpha.die()
-        await keeper.gone.wait()
-        assert over == [keeper]
-        assert keeper.peer is None
-        assert "closed the connection" in str(keeper.error)
-    assert over == [keeper]
+        await session.gone.wait()
+        assert over == [session]
+        assert session.connection is None
+        assert "closed the connection" in str(session.error)
+    assert over == [session]
 
 
 def test_a_failure_names_the_server_and_keeps_what_the_transport_noted():
     error = OSError("broken pipe")
     error.add_note("its last words: no API key")
     nested = ExceptionGroup("many", [ExceptionGroup("more", [error]), ValueError("later")])
-    assert str(as_failure("alpha", nested)) == (
+    assert str(error_of_exception("alpha", nested)) == (
         "server 'alpha' is not available: OSError: broken pipe; its last words: no API key"
     )
 
 
 def test_a_failure_without_words_is_called_by_its_kind():
-    assert str(as_failure("alpha", TimeoutError())) == "server 'alpha' is not available: TimeoutError"
+    assert str(error_of_exception("alpha", TimeoutError())) == "server 'alpha' is not available: TimeoutError"
 
 
 def test_a_failure_that_lasts_stays_one_that_lasts():
-    assert as_failure("alpha", ServerUnavailable("no such command", lasting=True)).lasting
-    assert not as_failure("alpha", ServerUnavailable("refused")).lasting
+    assert error_of_exception("alpha", ServerUnavailable("no such command", permanent=True)).permanent
+    assert not error_of_exception("alpha", ServerUnavailable("refused")).permanent

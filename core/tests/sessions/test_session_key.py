@@ -5,25 +5,25 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from mcp_gateway.client.in_flight import Exchange
+from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import Credentials
-from mcp_gateway.protocol.client_channel import Interaction, frozen
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.protocol.client_channel import ClientChannel, encode_capabilities
+from mcp_gateway.sessions.session_key import SessionKey
 
-from ..sessions.test_pool import peer, pool_of
+from ..sessions.test_pool import connection, pool_of
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import spec
 
-ROOTS, FORMS = frozen({"roots": {}}), frozen({"elicitation": {"form": {}}})
+ROOTS, FORMS = encode_capabilities({"roots": {}}), encode_capabilities({"elicitation": {"form": {}}})
 ONE = spec()
 
 
-def borrower(client, capabilities=ROOTS, one=ONE):
-    return Borrower(one, Credentials(), capabilities=capabilities, behalf=client)
+def session_key(client, capabilities=ROOTS, one=ONE):
+    return SessionKey(one, Credentials(), capabilities=capabilities, behalf=client)
 
 
 def told(session):
-    return session.audience.capabilities
+    return session.router.capabilities
 
 
 async def ask_roots(ctx):
@@ -37,9 +37,9 @@ def calling(client, roots):
     async def answer(*_):
         return {"roots": roots}
 
-    async def call(peer, patience):
-        exchange = Exchange(client, Interaction(ask=answer), patience)
-        return await peer.request("tools/call", {"name": "x"}, exchange=exchange)
+    async def call(connection, inactivity):
+        exchange = InFlightRequest(client, ClientChannel(ask=answer), inactivity)
+        return await connection.request("tools/call", {"name": "x"}, exchange=exchange)
 
     return call
 
@@ -51,33 +51,33 @@ def old():
 
 async def test_a_handshake_era_server_is_told_what_its_clients_can_do_and_nothing_else(old):
     async with pool_of(old) as pool:
-        assert told(await pool.lend(borrower("ann"), peer)) == {"roots": {}}
-        assert told(await pool.lend(borrower("bob", FORMS), peer)) == {"elicitation": {"form": {}}}
-        assert told(await pool.lend(borrower("eve", ""), peer)) == {}
+        assert told(await pool.with_session(session_key("ann"), connection)) == {"roots": {}}
+        assert told(await pool.with_session(session_key("bob", FORMS), connection)) == {"elicitation": {"form": {}}}
+        assert told(await pool.with_session(session_key("eve", ""), connection)) == {}
 
 
 async def test_clients_that_can_do_the_same_share_a_session(old):
     async with pool_of(old) as pool:
-        first = await pool.lend(borrower("ann"), peer)
-        assert await pool.lend(borrower("bob"), peer) is first
-        assert await pool.lend(borrower("bob", FORMS), peer) is not first
+        first = await pool.with_session(session_key("ann"), connection)
+        assert await pool.with_session(session_key("bob"), connection) is first
+        assert await pool.with_session(session_key("bob", FORMS), connection) is not first
 
 
 async def test_a_modern_servers_session_is_for_all_of_them():
     new = Remote(tool("x"))
     async with pool_of(new) as pool:
-        first = await pool.lend(borrower("ann"), peer)
-        assert await pool.lend(borrower("bob", FORMS), peer) is first
-        assert await pool.lend(borrower("eve", ""), peer) is first
+        first = await pool.with_session(session_key("ann"), connection)
+        assert await pool.with_session(session_key("bob", FORMS), connection) is first
+        assert await pool.with_session(session_key("eve", ""), connection) is first
     assert len(new.opened) == 1
 
 
 async def test_a_server_that_has_asked_gives_every_client_a_session_of_its_own(old):
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
-        assert await pool.lend(borrower("ann"), calling("ann", ["a"])) == text("['a']")
-        assert await pool.lend(borrower("bob"), calling("bob", ["b"])) == text("['b']")
-        assert await pool.lend(borrower("ann"), calling("ann", ["a"])) == text("['a']")
+        assert await pool.with_session(session_key("ann"), calling("ann", ["a"])) == text("['a']")
+        assert await pool.with_session(session_key("bob"), calling("bob", ["b"])) == text("['b']")
+        assert await pool.with_session(session_key("ann"), calling("ann", ["a"])) == text("['a']")
     assert len(old.opened) == 2
 
 
@@ -93,11 +93,13 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
             async def answer(*_):
                 return {"roots": [who]}
 
-            async def call(peer, patience):
-                exchange = Exchange("anyone", Interaction(ask=answer), patience)
-                return await peer.request("tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange)
+            async def call(connection, inactivity):
+                exchange = InFlightRequest("anyone", ClientChannel(ask=answer), inactivity)
+                return await connection.request(
+                    "tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange
+                )
 
-            heard[who] = await pool.lend(borrower("anyone"), call)
+            heard[who] = await pool.lend(session_key("anyone"), call)
 
         async with anyio.create_task_group() as tasks:
             for who in "ab":
@@ -108,7 +110,7 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
 
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
-        await pool.lend(borrower("anyone"), calling("anyone", ["first"]))
+        await pool.with_session(session_key("anyone"), calling("anyone", ["first"]))
         old.calls.clear()
         old.answers["x"], heard = wait_and_ask, {}
         await both(pool, heard)
@@ -117,31 +119,31 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
 
 async def test_the_session_that_only_the_gateway_has_used_gives_way_to_one_that_clients_use(old):
     async with pool_of(old) as pool:
-        await pool.lend(Borrower(ONE), peer)
-        mine = await pool.lend(borrower("ann"), peer)
+        await pool.with_session(SessionKey(ONE), connection)
+        mine = await pool.with_session(session_key("ann"), connection)
         await until(lambda: old.open == 1)
-        assert await pool.lend(Borrower(ONE), peer) is mine, "the gateway itself uses what there is"
+        assert await pool.with_session(SessionKey(ONE), connection) is mine, "the gateway itself uses what there is"
 
 
 async def test_a_session_that_a_client_without_capabilities_uses_stays(old):
     async with pool_of(old) as pool:
-        plain = await pool.lend(borrower("eve", ""), peer)
-        await pool.lend(borrower("ann"), peer)
-        assert await pool.lend(borrower("eve", ""), peer) is plain
+        plain = await pool.with_session(session_key("eve", ""), connection)
+        await pool.with_session(session_key("ann"), connection)
+        assert await pool.with_session(session_key("eve", ""), connection) is plain
         assert old.open == 2
 
 
 async def test_a_client_that_leaves_takes_the_session_that_only_it_has_used(old):
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
-        pool.way_to = {"ann": Interaction()}.get
-        await pool.lend(borrower("ann"), calling("ann", []))
+        pool.way_to = {"ann": ClientChannel()}.get
+        await pool.with_session(session_key("ann"), calling("ann", []))
         pool.forget_client("ann")
         await until(lambda: old.open == 0)
 
 
 async def test_the_era_of_a_server_is_found_out_by_opening_a_session(old):
     async with pool_of(old) as pool:
-        assert await pool.is_modern(borrower("ann")) is False
-        assert await pool.is_modern(borrower("ann")) is False
+        assert await pool.is_modern(session_key("ann")) is False
+        assert await pool.is_modern(session_key("ann")) is False
     assert len(old.opened) == 1

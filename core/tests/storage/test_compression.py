@@ -9,14 +9,14 @@ import zlib
 import pytest
 import structlog
 
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.pinning.pins import MAX_PINS_BYTES
 from mcp_gateway.pinning.store import PREFIX as PINS
 from mcp_gateway.pinning.store import StoredPins
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.storage.compression import TooLarge, pack, unpack
-from mcp_gateway.storage.listings import MAX_OFFER_BYTES, PREFIX, Definitions
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.listings import MAX_OFFER_BYTES, PREFIX, ListingStore
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf
 from ..support.fake_servers import tool
@@ -75,7 +75,7 @@ async def test_a_bomb_in_the_place_of_definitions_is_as_good_as_none_and_said_wi
     stamp = json.dumps({"digest": "d", "fetched": 1.0, "turn": ""}).encode()
     storage.values[key] = stamp + b"\n" + bomb
     with structlog.testing.capture_logs() as logs:
-        assert await Definitions(Steady(storage), ttl=300).load(spec()) is None
+        assert await ListingStore(ResilientStorage(storage), ttl=300).load(spec()) is None
     assert [(entry["key"], entry["reason"]) for entry in logs] == [(key, "it is larger than 128 MiB")]
     assert MAX_OFFER_BYTES == 128 * MIB
 
@@ -83,8 +83,8 @@ async def test_a_bomb_in_the_place_of_definitions_is_as_good_as_none_and_said_wi
 async def test_definitions_that_nobody_could_read_are_not_stored(monkeypatch):
     monkeypatch.setattr("mcp_gateway.storage.listings.MAX_OFFER_BYTES", 1000)
     storage = Shelf()
-    kept = Definitions(Steady(storage), ttl=300)
-    await kept.save(spec(), Offer("alpha", (tool("x", "y" * 1000),)))
+    kept = ListingStore(ResilientStorage(storage), ttl=300)
+    await kept.save(spec(), Listing("alpha", (tool("x", "y" * 1000),)))
     assert storage.values == {}
-    await kept.save(spec(), Offer("alpha", (tool("x"),)))
+    await kept.save(spec(), Listing("alpha", (tool("x"),)))
     assert await kept.load(spec()) is not None

@@ -10,17 +10,17 @@ import anyio
 import pytest
 import structlog
 
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.plugin import StorageError
-from mcp_gateway.storage import resilient as steady
-from mcp_gateway.storage.listings import KEPT_SECONDS, PREFIX, Definitions
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage import resilient
+from mcp_gateway.storage.listings import KEPT_SECONDS, PREFIX, ListingStore
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf
 from ..support.fake_servers import tool
 from ..support.gateway import spec
 
-TOOLS = Offer("alpha", (tool("x", n=2**70, odd=None),), about="what it is", fetched=1000.0)
+TOOLS = Listing("alpha", (tool("x", n=2**70, odd=None),), description="what it is", fetched=1000.0)
 
 
 class Broken(Shelf):
@@ -48,37 +48,37 @@ class Silent(Shelf):
 
 
 def test_the_waits_are_bounded():
-    assert 0 < steady.STORAGE_SECONDS <= 10
+    assert 0 < resilient.STORAGE_SECONDS <= 10
 
 
 async def test_what_is_saved_is_loaded_with_every_field():
-    kept = Definitions(Steady(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
     stamp = await kept.save(spec(), TOOLS, "a turn")
     stored = await kept.load(spec())
     assert stored is not None
-    assert stored.offer == TOOLS
-    assert (stored.offer.fetched, stored.offer.about) == (1000.0, "what it is")
-    assert stored.stamp == stamp == await kept.stamp(spec())
+    assert stored.listing == TOOLS
+    assert (stored.listing.fetched, stored.listing.description) == (1000.0, "what it is")
+    assert stored.stamp == stamp == await kept.load_version(spec())
     assert (stamp.fetched, stamp.turn) == (1000.0, "a turn")
 
 
 async def test_definitions_have_the_same_digest_if_the_server_said_the_same():
-    kept = Definitions(Steady(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
     first = await kept.save(spec(), TOOLS)
     assert first.digest == (await kept.save(spec(), replace(TOOLS, fetched=2000.0))).digest
     assert first.digest != (await kept.save(spec(), replace(TOOLS, tools=(tool("y"),)))).digest
-    assert first.digest != (await kept.save(spec(), replace(TOOLS, told={"roots": {}}))).digest
+    assert first.digest != (await kept.save(spec(), replace(TOOLS, client_capabilities={"roots": {}}))).digest
 
 
 @pytest.mark.parametrize("ttl, lives", [(12.5, KEPT_SECONDS), (2 * KEPT_SECONDS, 2 * KEPT_SECONDS)])
 async def test_a_server_has_two_keys_that_live_for_a_day_or_longer_if_they_are_good_for_longer(ttl, lives):
     shelf = Shelf()
-    await Definitions(Steady(shelf), ttl=ttl).save(spec(), TOOLS)
+    await ListingStore(ResilientStorage(shelf), ttl=ttl).save(spec(), TOOLS)
     assert shelf.ttls == {f"{PREFIX}offer:alpha:f00": lives, f"{PREFIX}stamp:alpha:f00": lives}
 
 
 async def test_a_server_that_leads_elsewhere_now_does_not_get_the_tools_of_before():
-    kept = Definitions(Steady(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
     await kept.save(spec(), TOOLS)
     assert await kept.load(spec(fingerprint="other")) is None
     assert await kept.load(spec("beta")) is None
@@ -89,7 +89,7 @@ async def test_what_is_offered_for_one_saved_credential_is_not_taken_for_what_is
         entry = {"name": "alpha", "url": "http://x", "auth_type": "static", "auth_headers": {"X": secret}}
         return read({"servers": [entry]}).specs[0]
 
-    kept = Definitions(Steady(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
     await kept.save(configured("of-an-admin"), TOOLS)
     assert await kept.load(configured("of-a-guest")) is None
     assert await kept.load(configured("of-an-admin")) is not None
@@ -99,7 +99,7 @@ async def test_no_secret_of_the_configuration_is_stored(read):
     secret = "s3cr3t-Marker"
     entry = {"name": "alpha", "url": f"http://x/?key={secret}", "auth_type": "static", "auth_headers": {"X": secret}}
     shelf = Shelf()
-    await Definitions(Steady(shelf), ttl=300).save(read({"servers": [entry]}).specs[0], TOOLS)
+    await ListingStore(ResilientStorage(shelf), ttl=300).save(read({"servers": [entry]}).specs[0], TOOLS)
     bodies = [zlib.decompress(value.partition(b"\n")[2]) for key, value in shelf.values.items() if ":offer:" in key]
     assert b"what it is" in bodies[0]
     assert secret not in f"{bodies} {shelf.values} {shelf.ttls}"
@@ -120,12 +120,12 @@ async def test_a_value_that_is_not_of_our_form_is_as_good_as_none(value, packed)
     shelf.values[f"{PREFIX}offer:alpha:f00"] = b'{"digest": "d", "fetched": 1, "turn": ""}\n' + (
         zlib.compress(value) if packed else value
     )
-    assert await Definitions(Steady(shelf), ttl=300).load(spec()) is None
+    assert await ListingStore(ResilientStorage(shelf), ttl=300).load(spec()) is None
 
 
 async def test_storage_that_fails_is_a_warning_once_and_good_news_once():
     shelf = Broken()
-    kept = Definitions(Steady(shelf), ttl=300)
+    kept = ListingStore(ResilientStorage(shelf), ttl=300)
     with structlog.testing.capture_logs() as logs:
         await kept.save(spec(), TOOLS)
         assert await kept.load(spec()) is None
@@ -139,8 +139,8 @@ async def test_storage_that_fails_is_a_warning_once_and_good_news_once():
 
 
 async def test_storage_that_is_silent_is_given_up_after_a_while(monkeypatch):
-    monkeypatch.setattr(steady, "STORAGE_SECONDS", 0.02)
-    kept = Definitions(Steady(Silent()), ttl=300)
+    monkeypatch.setattr(resilient, "STORAGE_SECONDS", 0.02)
+    kept = ListingStore(ResilientStorage(Silent()), ttl=300)
     with structlog.testing.capture_logs() as logs, anyio.fail_after(5):
         assert await kept.load(spec()) is None
         await kept.save(spec(), TOOLS)
@@ -150,23 +150,23 @@ async def test_storage_that_is_silent_is_given_up_after_a_while(monkeypatch):
 @pytest.mark.parametrize("head", [b"", b"{", b"3", b'{"digest": 1}', b'{"digest": "d", "fetched": "soon", "turn": ""}'])
 async def test_definitions_without_a_stamp_that_can_be_read_are_as_good_as_none(head):
     shelf = Shelf()
-    kept = Definitions(Steady(shelf), ttl=300)
+    kept = ListingStore(ResilientStorage(shelf), ttl=300)
     await kept.save(spec(), TOOLS)
     key = f"{PREFIX}offer:alpha:f00"
     shelf.values[key] = head + b"\n" + shelf.values[key].partition(b"\n")[2]
     shelf.values[f"{PREFIX}stamp:alpha:f00"] = head
     assert await kept.load(spec()) is None
-    assert await kept.stamp(spec()) is None
+    assert await kept.load_version(spec()) is None
 
 
 async def test_storage_that_was_silent_is_left_alone_for_a_while(monkeypatch):
-    monkeypatch.setattr(steady, "STORAGE_SECONDS", 0.02)
-    monkeypatch.setattr(steady, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(resilient, "STORAGE_SECONDS", 0.02)
+    monkeypatch.setattr(resilient, "SLOW_SECONDS", 0.01)
     shelf, tried = Silent(), []
     shelf.get = lambda key: tried.append(key) or anyio.sleep_forever()
-    kept = Definitions(Steady(shelf), ttl=300)
+    kept = ListingStore(ResilientStorage(shelf), ttl=300)
     assert [await kept.load(spec()) for _ in range(3)] == [None] * 3
     assert len(tried) == 1
-    kept.steady.works()
+    kept.resilient.record_success()
     assert await kept.load(spec()) is None
     assert len(tried) == 2

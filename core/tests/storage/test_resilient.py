@@ -8,7 +8,7 @@ import structlog
 
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.storage import resilient as module
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf
 
@@ -33,55 +33,55 @@ def impatient(monkeypatch):
     monkeypatch.setattr(module, "SLOW_SECONDS", 0.01)
 
 
-async def ask(steady, storage):
-    return await steady.attempt(lambda: storage.get("x"), None)
+async def ask(resilient, storage):
+    return await resilient.attempt(lambda: storage.get("x"), None)
 
 
 async def test_a_storage_that_has_not_answered_yet_is_given_less_time_than_one_that_has(monkeypatch, impatient):
     monkeypatch.setattr(module, "STORAGE_SECONDS", 0.3)
     storage = Frozen()
-    steady = Steady(storage)
+    resilient = ResilientStorage(storage)
     with structlog.testing.capture_logs() as logs:
-        await ask(steady, storage)
-        steady.works()
-        await ask(steady, storage)
+        await ask(resilient, storage)
+        resilient.record_success()
+        await ask(resilient, storage)
     told = [entry["reason"] for entry in logs if entry["log_level"] == "warning"]
     assert told == ["no answer within 0.05 s", "no answer within 0.3 s"]
 
 
 async def test_all_who_wait_for_it_wait_once_and_nobody_after_them(impatient):
     storage = Frozen()
-    steady = Steady(storage)
+    resilient = ResilientStorage(storage)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             for _ in range(200):
-                tasks.start_soon(ask, steady, storage)
+                tasks.start_soon(ask, resilient, storage)
         for _ in range(200):
-            await ask(steady, storage)
+            await ask(resilient, storage)
     assert storage.tried <= module.AT_A_TIME
 
 
 async def test_it_is_left_alone_for_longer_each_time_and_that_ends_when_it_works(monkeypatch, impatient):
     monkeypatch.setattr(module, "LONGEST_REST", 20.0)
     storage, rests = Frozen(), []
-    steady = Steady(storage)
+    resilient = ResilientStorage(storage)
     for _ in range(4):
-        await ask(steady, storage)
-        rests.append(round(steady._rests_until - anyio.current_time()))
-        steady._rests_until = 0.0
+        await ask(resilient, storage)
+        rests.append(round(resilient._rests_until - anyio.current_time()))
+        resilient._rests_until = 0.0
     assert rests == [5, 10, 20, 20]
     storage.frozen = False
-    await ask(steady, storage)
+    await ask(resilient, storage)
     storage.frozen = True
-    steady._proven = False
-    await ask(steady, storage)
-    assert round(steady._rests_until - anyio.current_time()) == 5
+    resilient._proven = False
+    await ask(resilient, storage)
+    assert round(resilient._rests_until - anyio.current_time()) == 5
 
 
 async def test_who_needs_an_answer_hears_why_there_is_none(impatient):
     storage = Frozen()
-    steady = Steady(storage)
+    resilient = ResilientStorage(storage)
     for said in ("no answer within 0.05 s", "it did not answer a moment ago"):
         with pytest.raises(StorageError, match=said):
-            await steady.call(lambda: storage.get("x"))
+            await resilient.call(lambda: storage.get("x"))
     assert storage.tried == 1

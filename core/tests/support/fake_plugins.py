@@ -33,11 +33,11 @@ NOTHING_INSTALLED = Choice(only=("no plugin has this name",))
 """Keeps the plugins out that happen to be installed beside the core."""
 
 
-def plugin(**offers: list[Any]) -> ModuleType:
+def plugin(**listings: list[Any]) -> ModuleType:
     """Make a plugin; `rankers=[...]` is what its hook `mcp_gateway_rankers` yields."""
     made = ModuleType("a_plugin")
     made.GATEWAY_API = 1
-    for kind, offered in offers.items():
+    for kind, offered in listings.items():
         setattr(made, f"mcp_gateway_{kind}", hookimpl(lambda offered=offered: offered))
     return made
 
@@ -85,13 +85,13 @@ class Static:
         self._saved = {name: value.get_secret_value() for name, value in options.headers.items()}
 
     async def credentials(self, caller: Caller) -> Credentials:
-        override = {} if caller.override is None else {"Authorization": caller.override}
+        override = {} if caller.auth_header is None else {"Authorization": caller.auth_header}
         return Credentials.of({**self._saved, **override})
 
 
 class Forward:
     async def credentials(self, caller: Caller) -> Credentials:
-        found = caller.override or caller.headers.get("authorization")
+        found = caller.auth_header or caller.headers.get("authorization")
         if not found:
             raise AuthError("it wants the caller's own Authorization header")
         return Credentials.of({"Authorization": found})
@@ -157,7 +157,9 @@ def everything(remotes: Mapping[str, Any] | None = None, **others: Any) -> Modul
     """Make a plugin with the names of all default ones, and `memory`, which leads to `remotes`."""
     return plugin(
         client_transports=[
-            provider("stdio", options=Command, obstacle=lambda it: "it is not there" if it.command == "gone" else None),
+            provider(
+                "stdio", options=Command, preflight=lambda it: "it is not there" if it.command == "gone" else None
+            ),
             provider("http", options=Address),
             provider("memory", lambda options: (remotes or {})[options.name], Named),
         ],

@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 from mcp.client._memory import InMemoryTransport
 
-from mcp_gateway.app import Running, running
-from mcp_gateway.client.connection import Peer, connected
+from mcp_gateway.app import RunningGateway, open_gateway
+from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.handshake import _initialize, negotiate
 from mcp_gateway.config.environment import read_environment, read_settings
 from mcp_gateway.config.servers import ServerFile, ServerSpec, read_servers
@@ -56,36 +56,38 @@ def read(folder: Path, written: Any, providers: Providers | None = None, **envir
 @asynccontextmanager
 async def gateway(
     folder: Path, remotes: Mapping[str, Any], environ: Mapping[str, str] | None = None, **parts: Any
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningGateway]:
     """Open a gateway over servers in memory. `parts` are products by kind, or more keys of the server of that name."""
     entries = [{"transport": "memory", "timeout": PATIENCE, **parts.get(name, {}), "name": name} for name in remotes]
     providers = providers_of(everything(remotes, **parts))
     servers = read(folder, {"servers": entries}, providers, **(environ or {}))
     with anyio.fail_after(6 * PATIENCE):
-        async with running(read_settings(environ or {}, providers), servers) as opened:
-            await opened.reception.server()
+        async with open_gateway(read_settings(environ or {}, providers), servers) as opened:
+            await opened.reception.load()
             yield opened
 
 
-def server_of(opened: Running) -> GatewayServer:
+def server_of(opened: RunningGateway) -> GatewayServer:
     """Return what an open gateway has in front of it."""
     assert opened.reception.opened is not None
     return opened.reception.opened
 
 
 @asynccontextmanager
-async def client(opened: Running, *, modern: bool = True, heard: list[str] | None = None) -> AsyncIterator[Peer]:
+async def client(
+    opened: RunningGateway, *, modern: bool = True, heard: list[str] | None = None
+) -> AsyncIterator[Connection]:
     """Visit a gateway as a client that sees raw JSON, in either era. `heard` collects the notifications."""
 
     def notified(method: str, _: Mapping[str, Any] | None) -> None:
         if heard is not None:
             heard.append(method)
 
-    async with connected(InMemoryTransport(await opened.reception.server()), on_announced=notified) as peer:
-        await (negotiate(peer) if modern else _initialize(peer))
-        yield peer
+    async with open_connection(InMemoryTransport(await opened.reception.load()), on_announced=notified) as connection:
+        await (negotiate(connection) if modern else _initialize(connection))
+        yield connection
 
 
-async def ask(peer: Peer, name: str, arguments: Json | None = None, **params: Any) -> Json:
+async def ask(connection: Connection, name: str, arguments: Json | None = None, **params: Any) -> Json:
     """Call a tool of the gateway."""
-    return await peer.request("tools/call", {"name": name, "arguments": arguments or {}, **params})
+    return await connection.request("tools/call", {"name": name, "arguments": arguments or {}, **params})

@@ -9,7 +9,7 @@ import structlog
 
 from mcp_gateway.config.environment import read_environment
 from mcp_gateway.runtime.logging import configure_logging
-from mcp_gateway.text.redaction import masked
+from mcp_gateway.text.redaction import mask_secrets
 
 SECRET = "s3cr3t-Marker"
 
@@ -31,8 +31,8 @@ SECRET = "s3cr3t-Marker"
     ],
 )
 def test_what_looks_like_credentials_is_masked(said):
-    assert SECRET not in masked(said)
-    assert "***" in masked(said)
+    assert SECRET not in mask_secrets(said)
+    assert "***" in mask_secrets(said)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_looks_like_credentials_is_masked(said):
     ],
 )
 def test_other_words_stay_as_they_are(said):
-    assert masked(said) == said
+    assert mask_secrets(said) == said
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

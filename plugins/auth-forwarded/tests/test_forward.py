@@ -28,10 +28,10 @@ async def test_callers_with_other_credentials_are_told_apart():
 
 
 async def test_an_override_goes_out_under_the_chosen_name():
-    assert await headers(Caller(override="k"), auth_header_name="X-Api-Key") == {"X-Api-Key": "k"}
+    assert await headers(Caller(auth_header="k"), auth_header_name="X-Api-Key") == {"X-Api-Key": "k"}
 
 
-@pytest.mark.parametrize("caller", [ANONYMOUS, Caller(headers={"authorization": ""}), Caller(override="")], ids=str)
+@pytest.mark.parametrize("caller", [ANONYMOUS, Caller(headers={"authorization": ""}), Caller(auth_header="")], ids=str)
 async def test_without_a_header_it_says_which_one_is_wanted(caller):
     with pytest.raises(AuthError, match=r"X-Api-Key.*auth_header"):
         await headers(caller, auth_header_name="X-Api-Key")
@@ -39,7 +39,7 @@ async def test_without_a_header_it_says_which_one_is_wanted(caller):
 
 async def test_an_empty_override_does_not_fall_back_to_the_header():
     with pytest.raises(AuthError):
-        await headers(Caller(headers={"authorization": "Bearer own"}, override=""))
+        await headers(Caller(headers={"authorization": "Bearer own"}, auth_header=""))
 
 
 async def test_a_header_with_control_characters_is_not_passed_on():

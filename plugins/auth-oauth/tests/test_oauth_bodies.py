@@ -9,7 +9,7 @@ import anyio
 import httpx2
 import pytest
 from mcp_gateway_auth_oauth.bodies import MAX_BYTES
-from mcp_gateway_auth_oauth.flows import MachineFlow
+from mcp_gateway_auth_oauth.flows import ClientCredentialsFlow
 from mcp_gateway_auth_oauth.options import OAuthOptions
 
 HEAD = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\n%b\r\n"
@@ -56,8 +56,8 @@ async def test_an_answer_that_is_too_long_fails_the_login(status, head, piece, s
         with anyio.fail_after(30):
             if status.startswith(b"401"):
                 with pytest.raises(httpx2.ReadError, match=said):
-                    await MachineFlow(options).fetched()
+                    await ClientCredentialsFlow(options).fetch()
             else:
                 with pytest.raises(Exception, match="did not ask for a login"):
-                    await MachineFlow(options).fetched()
+                    await ClientCredentialsFlow(options).fetch()
         tasks.cancel_scope.cancel()

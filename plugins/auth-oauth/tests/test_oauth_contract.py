@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import pytest
 from mcp.shared.auth import OAuthToken
 from mcp_gateway_auth_oauth import mcp_gateway_auth_strategies
-from mcp_gateway_auth_oauth.vault import Login, Vault
+from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 from mcp_gateway_testkit import AuthContract
 
@@ -18,6 +18,6 @@ class TestOAuth(AuthContract):
     def configuration(self, tmp_path, monkeypatch) -> Mapping[str, object]:
         """Return the configuration of a server that somebody is logged in to."""
         monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-        vault = Vault.of("crm", URL, tmp_path, None)
+        vault = TokenStore.open("crm", URL, tmp_path, None)
         vault.write(Login(tokens=OAuthToken(access_token="s3cr3t-access", refresh_token="s3cr3t-refresh")))
         return {"name": "crm", "url": URL, "client_id": "x", "GATEWAY_OAUTH_FOLDER": str(tmp_path)}

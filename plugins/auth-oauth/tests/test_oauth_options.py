@@ -2,10 +2,10 @@ import httpx2
 import pytest
 from mcp.client.auth import OAuthFlowError
 from mcp_gateway_auth_oauth import mcp_gateway_auth_strategies
-from mcp_gateway_auth_oauth.guard import Guard
+from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
 from pydantic import ValidationError
 
-from mcp_gateway.plugin import ANONYMOUS, AuthError, LoginNeeded
+from mcp_gateway.plugin import ANONYMOUS, AuthError, LoginRequired
 
 (PROVIDER,) = mcp_gateway_auth_strategies()
 URL = "https://crm.example/mcp"
@@ -37,7 +37,7 @@ def source(tmp_path, monkeypatch):
 
 async def test_without_a_login_it_says_where_to_log_in(source):
     async with PROVIDER.bind(source).open() as strategy:
-        with pytest.raises(LoginNeeded) as caught:
+        with pytest.raises(LoginRequired) as caught:
             await strategy.credentials(ANONYMOUS)
         assert caught.value.url.startswith("http://127.0.0.1:")
         async with httpx2.AsyncClient() as client:
@@ -67,7 +67,7 @@ async def test_nobody_logs_in_where_there_are_client_credentials(source):
 )
 async def test_a_server_may_not_lead_the_gateway_astray(home, where):
     with pytest.raises(OAuthFlowError, match="a login may not lead to"):
-        await Guard(home)(httpx2.Request("GET", where))
+        await OAuthRequestGuard(home)(httpx2.Request("GET", where))
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ async def test_a_server_may_not_lead_the_gateway_astray(home, where):
     ids=str,
 )
 async def test_it_may_lead_it_to_where_logins_are(home, where):
-    await Guard(home)(httpx2.Request("GET", where))
+    await OAuthRequestGuard(home)(httpx2.Request("GET", where))

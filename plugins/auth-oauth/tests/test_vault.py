@@ -10,8 +10,8 @@ import anyio
 import pytest
 from cryptography.fernet import Fernet
 from mcp.shared.auth import OAuthToken
-from mcp_gateway_auth_oauth.ciphers import KEY_FILE, cipher
-from mcp_gateway_auth_oauth.vault import Login, Vault
+from mcp_gateway_auth_oauth.ciphers import KEY_FILE, open_cipher
+from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 from mcp_gateway.plugin import ConfigError
 
@@ -32,49 +32,49 @@ def login(access="a", expires_in=3600, age=0):
 
 
 def test_what_is_written_is_read_by_another_gateway_with_the_same_key(tmp_path):
-    Vault.of("crm", URL, tmp_path, None).write(login("s3cr3t"))
-    assert Vault.of("crm", URL, tmp_path, None).read().access == "s3cr3t"
+    TokenStore.open("crm", URL, tmp_path, None).write(login("s3cr3t"))
+    assert TokenStore.open("crm", URL, tmp_path, None).read().valid_access_token == "s3cr3t"
     kept = next(tmp_path.glob("*.login"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert b"s3cr3t" not in kept.read_bytes()
 
 
 def test_servers_do_not_see_each_others_logins(tmp_path):
-    Vault.of("crm", URL, tmp_path, None).write(login())
-    assert Vault.of("crm", "https://other.example/mcp", tmp_path, None).read() == Login()
-    assert Vault.of("other", URL, tmp_path, None).read() == Login()
+    TokenStore.open("crm", URL, tmp_path, None).write(login())
+    assert TokenStore.open("crm", "https://other.example/mcp", tmp_path, None).read() == Login()
+    assert TokenStore.open("other", URL, tmp_path, None).read() == Login()
 
 
 def test_with_another_key_there_is_no_login(tmp_path):
-    Vault.of("crm", URL, tmp_path, Fernet.generate_key().decode()).write(login())
-    assert Vault.of("crm", URL, tmp_path, Fernet.generate_key().decode()).read() == Login()
+    TokenStore.open("crm", URL, tmp_path, Fernet.generate_key().decode()).write(login())
+    assert TokenStore.open("crm", URL, tmp_path, Fernet.generate_key().decode()).read() == Login()
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"\x00" * 500])
 def test_a_damaged_file_is_no_login(tmp_path, damage):
-    vault = Vault.of("crm", URL, tmp_path, None)
+    vault = TokenStore.open("crm", URL, tmp_path, None)
     vault.write(login())
     vault.path.write_bytes(damage)
     assert vault.read() == Login()
 
 
 def test_a_token_that_is_about_to_expire_is_not_used(tmp_path):
-    assert login(age=3500).access == "a"
-    assert login(age=3550).access is None
-    assert login(expires_in=10, age=4).access == "a"
-    assert login(expires_in=10, age=6).access is None
+    assert login(age=3500).valid_access_token == "a"
+    assert login(age=3550).valid_access_token is None
+    assert login(expires_in=10, age=4).valid_access_token == "a"
+    assert login(expires_in=10, age=6).valid_access_token is None
 
 
 def test_a_key_that_is_none_is_refused_without_showing_it(tmp_path):
     with pytest.raises(ConfigError, match=r"GATEWAY_OAUTH_KEY.*32 random bytes") as caught:
-        cipher("s3cr3t", tmp_path)
+        open_cipher("s3cr3t", tmp_path)
     assert "s3cr3t" not in str(caught.value)
 
 
 def written_without_room(folder, code):
     """Run Python in a process whose files may not grow; return what it prints."""
     start = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
-    names = "from pathlib import Path; from mcp_gateway_auth_oauth.vault import Login, Vault\n"
+    names = "from pathlib import Path; from mcp_gateway_auth_oauth.vault import Login, TokenStore\n"
     command = [sys.executable, "-c", f"{start}{names}folder = Path(sys.argv[1])\n{code}", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
 
@@ -82,11 +82,11 @@ def written_without_room(folder, code):
 @pytest.mark.skipif(sys.platform == "win32", reason="by the means of POSIX")
 def test_a_login_that_cannot_be_written_is_good_for_this_process_and_leaves_nothing(tmp_path):
     key = Fernet.generate_key().decode()
-    Vault.of("crm", URL, tmp_path, key).write(login("old"))
+    TokenStore.open("crm", URL, tmp_path, key).write(login("old"))
     before = {path.name for path in tmp_path.iterdir()}
     code = f"""
 import logging; logging.basicConfig()
-vault = Vault.of("crm", {URL!r}, folder, {key!r})
+vault = TokenStore.open("crm", {URL!r}, folder, {key!r})
 print(vault.read().access)
 for access in ("new", "newer"):
     vault.write(Login.model_validate_json({login("new").model_dump_json()!r}.replace('"new"', f'"{{access}}"')))
@@ -99,7 +99,7 @@ for access in ("new", "newer"):
         in done.stderr
     )
     assert {path.name for path in tmp_path.iterdir()} == before
-    assert Vault.of("crm", URL, tmp_path, key).read().access == "old"
+    assert TokenStore.open("crm", URL, tmp_path, key).read().valid_access_token == "old"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="by the means of POSIX")
@@ -107,7 +107,7 @@ def test_a_key_that_cannot_be_written_is_an_error_that_names_it_and_leaves_nothi
     code = f"""
 from mcp_gateway.plugin import ConfigError
 try:
-    Vault.of("crm", {URL!r}, folder, None)
+    TokenStore.open("crm", {URL!r}, folder, None)
 except ConfigError as error:
     print(error)
 """
@@ -119,7 +119,7 @@ except ConfigError as error:
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/oauth: OAuth tokens cannot be kept there"):
-        Vault.of("crm", URL, tmp_path / "file" / "oauth", None)
+        TokenStore.open("crm", URL, tmp_path / "file" / "oauth", None)
 
 
 def test_the_key_is_in_the_system_keyring_where_there_is_one(tmp_path, monkeypatch):
@@ -127,20 +127,20 @@ def test_the_key_is_in_the_system_keyring_where_there_is_one(tmp_path, monkeypat
     monkeypatch.setenv("FILE_KEYRING", str(tmp_path / "ring"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "file_keyring.FileKeyring")
     pytest.importorskip("keyring").core.init_backend()
-    Vault.of("crm", URL, tmp_path, None).write(login())
+    TokenStore.open("crm", URL, tmp_path, None).write(login())
     assert not (tmp_path / KEY_FILE).exists()
-    assert Vault.of("crm", URL, tmp_path, None).read().access == "a"
+    assert TokenStore.open("crm", URL, tmp_path, None).read().valid_access_token == "a"
     (tmp_path / "ring").unlink()
-    assert Vault.of("crm", URL, tmp_path, None).read() == Login()
+    assert TokenStore.open("crm", URL, tmp_path, None).read() == Login()
 
 
 async def test_only_one_writes_at_a_time(tmp_path):
-    vaults = [Vault.of("crm", URL, tmp_path, None) for _ in range(3)]
+    vaults = [TokenStore.open("crm", URL, tmp_path, None) for _ in range(3)]
     inside = most = 0
 
     async def write(vault):
         nonlocal inside, most
-        async with vault.turn():
+        async with vault.write_lock():
             inside += 1
             most = max(most, inside)
             await anyio.sleep(0.01)

@@ -21,13 +21,13 @@ async def test_every_caller_gets_the_saved_headers_and_nothing_of_its_own():
 
 async def test_an_override_replaces_one_header_and_keeps_the_others():
     saved = {"authorization": "Bearer saved", "X-Tenant": "blue"}
-    got = await headers({"auth_headers": saved}, Caller(override="Bearer now"))
+    got = await headers({"auth_headers": saved}, Caller(auth_header="Bearer now"))
     assert got == {"Authorization": "Bearer now", "X-Tenant": "blue"}
 
 
 async def test_the_header_that_is_replaced_can_be_another():
     source = {"auth_headers": {"X-Api-Key": "saved", "X-Tenant": "blue"}, "auth_header_name": "x-api-key"}
-    assert await headers(source, Caller(override="now")) == {"x-api-key": "now", "X-Tenant": "blue"}
+    assert await headers(source, Caller(auth_header="now")) == {"x-api-key": "now", "X-Tenant": "blue"}
 
 
 @pytest.mark.parametrize(

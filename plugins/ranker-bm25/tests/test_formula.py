@@ -4,8 +4,8 @@ import random
 
 import numpy as np
 import pytest
-from mcp_gateway_ranker_bm25.fields import FIELDS, Entries, Field
-from mcp_gateway_ranker_bm25.postings import postings
+from mcp_gateway_ranker_bm25.fields import FIELDS, Field, TermFrequencies
+from mcp_gateway_ranker_bm25.postings import compute_postings
 from rank_bm25 import BM25Okapi
 
 ONE_FIELD = [Field("all", 1.0, 0.75)]
@@ -21,7 +21,9 @@ def made(bags, fields=ONE_FIELD, k1=1.5):
                 for token in dict.fromkeys(bag)
             ]
     lengths = np.array([[len(bag) for bag in parts] for parts in bags]).reshape(len(bags), len(fields))
-    return postings(vocabulary, Entries(*np.array(rows, np.int64).reshape(-1, 4).T), lengths, fields, k1)
+    return compute_postings(
+        vocabulary, TermFrequencies(*np.array(rows, np.int64).reshape(-1, 4).T), lengths, fields, k1
+    )
 
 
 def corpus(seed, size, words):

@@ -38,13 +38,13 @@ async def test_a_refreshed_index_gives_the_same_scores_to_the_last_bit():
 
 
 async def test_only_the_server_that_changed_is_analysed_again(monkeypatch):
-    analysed, analyse = [], indexing.section
+    analysed, analyse = [], indexing.analyse_section
 
     def noted(server, documents):
         analysed.append(server)
         return analyse(server, documents)
 
-    monkeypatch.setattr(indexing, "section", noted)
+    monkeypatch.setattr(indexing, "analyse_section", noted)
     documents = catalogue(1)
     async with PROVIDER.bind({}).open() as subject:
         index = await subject.build(documents)

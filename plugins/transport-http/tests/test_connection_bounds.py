@@ -13,7 +13,7 @@ from anyio.abc import SocketStream
 from mcp_gateway_transport_http import mcp_gateway_server_transports
 from mcp_gateway_transport_http.http1 import bounded_protocol
 
-from mcp_gateway.plugin import DirectAnswer
+from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
 
 (PROVIDER,) = mcp_gateway_server_transports()
@@ -49,13 +49,13 @@ class Answering:
         self.count = 0
         self.answer_bytes = 0
 
-    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
         return self._answered(message) if message.startswith(b'{"plain"') else None
 
-    async def _answered(self, message: bytes) -> DirectAnswer:
+    async def _answered(self, message: bytes) -> RawResponse:
         self.count += 1
         await self.may.wait()
-        return DirectAnswer(message + b" " * self.answer_bytes)
+        return RawResponse(message + b" " * self.answer_bytes)
 
 
 class Served:
@@ -86,7 +86,7 @@ async def serving(*, is_direct: bool = True, **options: str) -> AsyncIterator[Se
     server: Any = reference_server()
     answering = Answering()
     if is_direct:
-        server.answer = answering.answer
+        server.dispatch_raw = answering.dispatch_raw
     told: list[str] = []
     opened = anyio.Event()
 

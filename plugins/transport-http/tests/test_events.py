@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway_transport_http import event_store as module
-from mcp_gateway_transport_http.event_store import Past
+from mcp_gateway_transport_http.event_store import EventLog
 from mcp_types import JSONRPCNotification, JSONRPCResponse
 
 
@@ -23,7 +23,7 @@ async def replayed(store, last):
 
 
 async def test_what_came_later_on_the_same_stream_is_sent_again():
-    store = Past().of_new_session()
+    store = EventLog().open_session_store()
     primed = await store.store_event("1", None)
     await store.store_event("1", message(1))
     await store.store_event("2", message(2))
@@ -33,8 +33,8 @@ async def test_what_came_later_on_the_same_stream_is_sent_again():
 
 
 async def test_another_sessions_events_are_nobodys_business():
-    past = Past()
-    mine, theirs = past.of_new_session(), past.of_new_session()
+    past = EventLog()
+    mine, theirs = past.open_session_store(), past.open_session_store()
     first = await mine.store_event("1", message(1))
     await theirs.store_event("1", message(2))
     assert await replayed(theirs, first) == (None, [])
@@ -43,13 +43,13 @@ async def test_another_sessions_events_are_nobodys_business():
 
 @pytest.mark.parametrize("unknown", ["7", "", "x", "-1", "1e3", "٣"])
 async def test_an_event_that_never_was_brings_nothing(unknown):
-    assert await replayed(Past().of_new_session(), unknown) == (None, [])
+    assert await replayed(EventLog().open_session_store(), unknown) == (None, [])
 
 
 async def test_the_oldest_events_are_forgotten_beyond_a_number(monkeypatch):
     monkeypatch.setattr(module, "MAX_EVENTS", 3)
-    past = Past()
-    store = past.of_new_session()
+    past = EventLog()
+    store = past.open_session_store()
     first = await store.store_event("1", message(0))
     for number in range(1, 5):
         await store.store_event("1", message(number))
@@ -59,8 +59,8 @@ async def test_the_oldest_events_are_forgotten_beyond_a_number(monkeypatch):
 
 async def test_the_oldest_events_are_forgotten_beyond_an_amount_of_memory(monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 1000)
-    past = Past()
-    store = past.of_new_session()
+    past = EventLog()
+    store = past.open_session_store()
     for number in range(5):
         await store.store_event("1", JSONRPCResponse(jsonrpc="2.0", id=number, result={"text": ["x" * 400]}))
     assert len(past.events) == 1

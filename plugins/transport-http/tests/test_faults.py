@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_http import mcp_gateway_client_transports
-from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from mcp_gateway_transport_http.jsonrpc import is_message
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -31,7 +31,7 @@ def answering(response: Callable[[], Response]) -> ASGIApp:
 
 
 async def fault(url: str, **headers: str) -> dict[str, Any]:
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         response = await client.post(url, json={}, headers={name.replace("_", "-"): v for name, v in headers.items()})
     assert response.headers["content-type"] == "application/json"
     return response.json()["error"]
@@ -86,7 +86,7 @@ async def test_the_time_after_which_to_try_again_is_told(serve):
 @pytest.mark.parametrize("status", [400, 404, 500])
 async def test_a_json_rpc_error_of_the_servers_own_passes_through(serve, status):
     url = serve(answering(lambda: JSONResponse(RPC_ERROR, status)))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         response = await client.post(url, json={})
     assert (response.status_code, response.json()) == (status, RPC_ERROR)
 
@@ -112,21 +112,21 @@ async def test_an_address_that_does_not_exist_is_unreachable():
 async def test_a_get_that_cannot_be_sent_raises_as_ever():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         with pytest.raises(httpx2.ConnectError):
             await client.get(f"http://127.0.0.1:{port}/mcp")
 
 
 async def test_a_refusal_of_a_get_keeps_its_status_and_is_not_read(serve):
     url = serve(answering(lambda: PlainTextResponse("no stream here", 405)))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         response = await client.get(url)
     assert (response.status_code, response.content) == (405, b"")
 
 
 async def test_a_redirect_is_left_to_the_client(serve):
     url = serve(answering(lambda: RedirectResponse("/elsewhere", 307)))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         assert (await client.post(url, json={})).status_code == 307
 
 
@@ -212,7 +212,7 @@ ASKED = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
 )
 async def test_an_answer_that_cannot_be_read_is_a_fault_of_the_server(serve, answer, said):
     url = serve(answering(answer))
-    async with FaultTellingClient() as client:
+    async with ErrorMappingClient() as client:
         error = (await client.post(url, json=ASKED)).json()["error"]
     assert error["code"] == TransportFault.UNREACHABLE
     assert said in error["message"]
@@ -229,7 +229,7 @@ async def test_an_answer_that_breaks_off_is_a_fault_of_the_server():
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, half)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        async with FaultTellingClient() as client:
+        async with ErrorMappingClient() as client:
             request = client.build_request("POST", f"http://127.0.0.1:{port}", json=ASKED)
             error = (await client.send(request, stream=True)).json()["error"]
         tasks.cancel_scope.cancel()

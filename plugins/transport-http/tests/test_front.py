@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import SocketStream
 from mcp_gateway_transport_http import mcp_gateway_server_transports
 
-from mcp_gateway.plugin import DirectAnswer
+from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
 
 (PROVIDER,) = mcp_gateway_server_transports()
@@ -23,10 +23,10 @@ class Answering:
         self.may, self.came, self.given_up = anyio.Event(), anyio.Event(), anyio.Event()
         self.may.set()
 
-    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
         return self._answered(message) if message.startswith(b'{"plain"') else None
 
-    async def _answered(self, message: bytes) -> DirectAnswer:
+    async def _answered(self, message: bytes) -> RawResponse:
         self.came.set()
         try:
             await self.may.wait()
@@ -35,14 +35,14 @@ class Answering:
             raise
         if b"broken" in message:
             raise RuntimeError("broken")
-        return DirectAnswer(message, streamed=b"streamed" in message)
+        return RawResponse(message, streamed=b"streamed" in message)
 
 
 @asynccontextmanager
 async def connected(answering: Answering, **options: str) -> AsyncIterator[SocketStream]:
     """Serve; yield a connection."""
     server: Any = reference_server()
-    server.answer = answering.answer
+    server.dispatch_raw = answering.dispatch_raw
     told: list[str] = []
     opened = anyio.Event()
 
@@ -103,8 +103,8 @@ async def test_a_plain_call_is_answered_and_the_connection_stays():
 
 async def test_a_head_that_comes_again_leads_to_the_same_with_the_length_of_its_own_body():
     answering, lengths = Answering(), []
-    plain = answering.answer
-    answering.answer = lambda message, headers, _: lengths.append(headers["content-length"]) or plain(message)  # type: ignore[method-assign]
+    plain = answering.dispatch_raw
+    answering.dispatch_raw = lambda message, headers, _: lengths.append(headers["content-length"]) or plain(message)  # type: ignore[method-assign]
     bodies = [b'{"plain":%d}' % 10**power for power in (0, 0, 3, 20, 0)]
     async with connected(answering) as stream:
         for body in bodies:
@@ -118,7 +118,7 @@ class Naming(Answering):
     next one is read.
     """
 
-    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
         return Named(headers.get("who", "nobody")) if message.startswith(b'{"plain"') else None
 
 
@@ -128,8 +128,8 @@ class Named:
     def __init__(self, who: str) -> None:
         self._who = who
 
-    def begin(self, done: Any) -> bool:
-        done(DirectAnswer(self._who.encode()))
+    def start(self, done: Any) -> bool:
+        done(RawResponse(self._who.encode()))
         return True
 
     def cancel(self, msg: object = None) -> None: ...
@@ -333,10 +333,10 @@ class Prompt(Answering):
         self.done: Any = None
         self.began = anyio.Event()
 
-    def answer(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
+    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
         return self
 
-    def begin(self, done: Any) -> bool:
+    def start(self, done: Any) -> bool:
         self.done = done
         self.began.set()
         return True
@@ -354,7 +354,7 @@ async def test_an_answer_that_was_begun_is_written_when_it_comes_and_the_next_re
             await stream.send(request(b'{"plain":%d}' % number))
             with anyio.fail_after(30):
                 await prompt.began.wait()
-            prompt.done(DirectAnswer(b"x" * size))
+            prompt.done(RawResponse(b"x" * size))
             assert (await response(stream))[2] == b"x" * size
 
 
@@ -369,5 +369,5 @@ async def test_a_client_that_leaves_gives_up_what_was_begun_unless_it_has_a_sess
             if not more:
                 await prompt.given_up.wait()
         if more:
-            prompt.done(DirectAnswer(b"{}"))
+            prompt.done(RawResponse(b"{}"))
     assert prompt.given_up.is_set() != bool(more)

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from mcp_gateway_transport_http.auth.bearer import Gate
+from mcp_gateway_transport_http.auth.bearer import BearerAuthMiddleware
 from mcp_gateway_transport_http.options import ListenOptions
 from pydantic import ValidationError
 
@@ -53,7 +53,7 @@ async def visit(
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*own, *sent]]
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "client": client}
     scope["http_version"] = version
-    await Gate(app, ListenOptions.model_validate(options))(scope, None, send)  # type: ignore[arg-type]
+    await BearerAuthMiddleware(app, ListenOptions.model_validate(options))(scope, None, send)  # type: ignore[arg-type]
     return result
 
 
@@ -269,7 +269,7 @@ async def test_what_is_no_http_request_passes():
     async def app(scope: Any, *_: Any) -> None:
         seen.append(scope["type"])
 
-    await Gate(app, ListenOptions())({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
+    await BearerAuthMiddleware(app, ListenOptions())({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
     assert seen == ["lifespan"]
 
 

@@ -2,8 +2,8 @@
 
 import anyio
 import pytest
-from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
-from mcp_gateway_transport_http.client.ssrf import Guard, LinkLocal, check_address
+from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
+from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard, check_address
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.options import HttpOptions
 from pydantic import ValidationError
@@ -48,11 +48,11 @@ async def test_a_name_that_resolves_to_one_is_not_connected_to(address):
     async def resolve(_host):
         return ["127.0.0.1", address]
 
-    guard = Guard(resolve)
-    async with FaultTellingClient(guard) as client:
+    guard = SsrfGuard(resolve)
+    async with ErrorMappingClient(guard) as client:
         answer = (await client.post("http://innocent.example/mcp", json={})).json()
         assert "link-local" in answer["error"]["message"]
-    with pytest.raises(LinkLocal):
+    with pytest.raises(LinkLocalAddress):
         await Connections("innocent.example", 80, None, guard).opened()
 
 
@@ -67,12 +67,12 @@ async def test_a_connection_that_came_to_be_at_one_is_closed_before_anything_is_
             self.closed = True
 
     stream = Stream()
-    with pytest.raises(LinkLocal):
-        await Guard().trace("connection.connect_tcp.complete", {"return_value": stream})
+    with pytest.raises(LinkLocalAddress):
+        await SsrfGuard().on_trace("connection.connect_tcp.complete", {"return_value": stream})
     assert stream.closed
 
 
 async def test_a_name_that_resolves_to_nothing_is_for_connecting_to_say():
     with anyio.fail_after(60):
-        await Guard().check_name("no.such.host.invalid")
+        await SsrfGuard().check_name("no.such.host.invalid")
     check_address("no address")

@@ -1,7 +1,7 @@
 """Heads that come again, and what must not be taken for one."""
 
 import pytest
-from mcp_gateway_transport_http.fast_path.header_cache import head_of
+from mcp_gateway_transport_http.fast_path.header_cache import cacheable_head
 
 HEAD = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\nContent-Length: %d\r\nx: y\r\n\r\n"
 
@@ -11,9 +11,9 @@ def message(body: bytes) -> bytes:
 
 
 def body(data: bytes) -> bytes | None:
-    head = head_of(message(b"{}"), b"{}")
+    head = cacheable_head(message(b"{}"), b"{}")
     assert head is not None
-    start = head.body(data)
+    start = head.body_offset(data)
     return data[start:] if start else None
 
 
@@ -52,10 +52,10 @@ def test_anything_else_is_left_to_the_parser(data):
     ],
 )
 def test_a_head_that_does_not_say_once_how_long_its_body_is_cannot_come_again(data):
-    assert head_of(data, data[-2:]) is None
+    assert cacheable_head(data, data[-2:]) is None
 
 
 @pytest.mark.parametrize("before", [b"{}", b"[]", b""])
 def test_a_head_is_not_that_of_another_message_in_the_same_piece(before):
-    assert head_of(message(before) + message(b"{}"), b"{}") is None
-    assert head_of(message(b"{}"), before) is None or before == b"{}"
+    assert cacheable_head(message(before) + message(b"{}"), b"{}") is None
+    assert cacheable_head(message(b"{}"), before) is None or before == b"{}"

@@ -1,7 +1,7 @@
 from typing import Any
 
 import anyio
-from mcp_gateway_transport_http.fast_path.write_batching import Outbox
+from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
 
 
 class Wire:
@@ -20,9 +20,9 @@ class Wire:
 async def test_what_is_sent_together_goes_when_all_that_is_ready_has_run():
     written: list[bytes] = []
     wire: Any = Wire(written)
-    outbox = Outbox(busy=2)
+    outbox = WriteBatch(requests_in_flight=2)
     outbox.write(wire, b"1")
-    outbox.busy = 1
+    outbox.requests_in_flight = 1
     outbox.write(wire, b"2")
     assert written == []
     await anyio.lowlevel.checkpoint()
@@ -32,7 +32,7 @@ async def test_what_is_sent_together_goes_when_all_that_is_ready_has_run():
 async def test_one_alone_is_sent_at_once():
     written: list[bytes] = []
     wire: Any = Wire(written)
-    Outbox(busy=1).write(wire, b"1")
+    WriteBatch(requests_in_flight=1).write(wire, b"1")
     assert written == [b"1"]
 
 
@@ -40,7 +40,7 @@ async def test_a_connection_that_was_closed_meanwhile_gets_nothing():
     written: list[bytes] = []
     open_one: Any = Wire(written)
     closed: Any = Wire(written, closing=True)
-    outbox = Outbox(busy=2)
+    outbox = WriteBatch(requests_in_flight=2)
     outbox.write(closed, b"1")
     outbox.write(open_one, b"2")
     outbox.flush()

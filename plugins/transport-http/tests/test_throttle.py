@@ -3,7 +3,7 @@
 import anyio
 import pytest
 from mcp_gateway_transport_http.auth import throttle as throttles
-from mcp_gateway_transport_http.auth.bearer import Gate
+from mcp_gateway_transport_http.auth.bearer import BearerAuthMiddleware
 from mcp_gateway_transport_http.auth.throttle import FIRST_PAUSE, FORGET_SECONDS, LONGEST_PAUSE, Throttle, network_of
 from mcp_gateway_transport_http.options import ListenOptions
 
@@ -100,7 +100,7 @@ async def test_only_who_has_brought_a_wrong_token_waits(monkeypatch, brought, wa
     async def send(message: dict[str, object]) -> None:
         answers.append(message)
 
-    gate = Gate(app, ListenOptions.model_validate({"GATEWAY_AUTH_TOKEN": TOKEN}))
+    gate = BearerAuthMiddleware(app, ListenOptions.model_validate({"GATEWAY_AUTH_TOKEN": TOKEN}))
     for name in (b"authorization", b"x-mcp-gateway-token"):
         value = b"" if brought is None else (b"Bearer " if name == b"authorization" else b"") + brought.encode()
         headers = [(b"host", b"localhost"), *([(name, value)] if brought is not None else [])]

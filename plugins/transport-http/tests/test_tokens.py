@@ -4,23 +4,23 @@ import math
 from typing import Any
 
 from mcp.server.auth.provider import AccessToken
-from mcp_gateway_transport_http.auth.oauth import Visitors
+from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer
 from mcp_gateway_transport_http.options import ListenOptions
 
 OPTIONS = {"GATEWAY_AUTH_ISSUER": "https://issuer.example", "GATEWAY_AUTH_AUDIENCE": "https://gate.example/mcp"}
 
 
-def visitors(*known: str) -> Visitors:
+def visitors(*known: str) -> OAuthResourceServer:
     """Return those of an authorization server of whom these were checked a moment ago."""
-    found = Visitors.of(ListenOptions.model_validate(OPTIONS))
+    found = OAuthResourceServer.from_options(ListenOptions.model_validate(OPTIONS))
     assert found is not None
     for name in known:
         access = AccessToken(token=name, client_id="x", scopes=[], subject=name, claims={"iss": "i"})
-        found.tokens._remembered[name] = (access, math.inf)
+        found.tokens._cache[name] = (access, math.inf)
     return found
 
 
-def who(found: Visitors, *sent: str) -> str | None:
+def who(found: OAuthResourceServer, *sent: str) -> str | None:
     scope: Any = {"type": "http", "path": "/mcp", "headers": []}
     admission = found.decide(scope, sent)
     return None if admission is None or admission.principal is None else admission.principal.subject

@@ -13,11 +13,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_http.client.redirects import redirected
 from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
-from mcp_gateway_transport_http.fast_path.raw_channel import Wire
-from mcp_gateway_transport_http.fast_path.request_target import is_direct, request_head
-from mcp_gateway_transport_http.fast_path.responses import Reply
+from mcp_gateway_transport_http.fast_path.raw_channel import RawChannel
+from mcp_gateway_transport_http.fast_path.request_target import build_request_head, can_connect_directly
+from mcp_gateway_transport_http.fast_path.responses import RawHttpResponse
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable, TransportFault
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable, TransportFault
 
 MESSAGE = b'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{}}'
 READ_ON = Pieces._read_on
@@ -66,8 +66,8 @@ async def server(*answers):
 
     url = f"http://127.0.0.1:{port}/mcp?a=b"
     connections = Connections("127.0.0.1", port, None)
-    wire = Wire(
-        None, connections, request_head(url, {"authorization": "Bearer me"}), lambda: {"cookie": "a=b"}, on_event
+    wire = RawChannel(
+        None, connections, build_request_head(url, {"authorization": "Bearer me"}), lambda: {"cookie": "a=b"}, on_event
     )
     try:
         with anyio.fail_after(20):
@@ -78,7 +78,7 @@ async def server(*answers):
 
 
 async def send(wire, headers=None, seconds=10.0):
-    return await wire.exchange(MESSAGE, 5, headers or {}, seconds)
+    return await wire.request_raw(MESSAGE, 5, headers or {}, seconds)
 
 
 async def fault(wire):
@@ -285,7 +285,7 @@ async def test_a_redirect_elsewhere_is_not_followed_and_no_credentials_go_there(
     async with server(response(b"", "307 Temporary Redirect", more="location: /a\r\n")) as (wire, requests, _):
         here = wire.connections.origin.removeprefix("http://")
         head = b"POST /mcp HTTP/1.1\r\nauthorization: Bearer me\r\n"
-        reply = Reply(307, b"", location=location.replace("{}", here))
+        reply = RawHttpResponse(307, b"", location=location.replace("{}", here))
         assert redirected(head, reply, wire.connections.origin) is None
     assert requests == []
 
@@ -319,7 +319,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_written_to(at_once
                 pass
             assert stale.is_open, "the event loop does not know yet"
             if at_once:
-                wire.send_now(MESSAGE, 5, {}, 10.0, print)
+                wire.request_raw_nowait(MESSAGE, 5, {}, 10.0, print)
             else:
                 assert await send(wire) == ANSWER
             assert stale.is_closing()
@@ -329,7 +329,7 @@ async def test_a_request_that_waits_for_its_turn_on_a_connection_that_closes_was
     outcomes, came = [], anyio.Event()
     async with server(response(ANSWER)) as (wire, requests, _):
         connection = await wire.connections.opened()
-        wire.connections.outbox.busy = 2
+        wire.connections.outbox.requests_in_flight = 2
 
         def done(outcome):
             outcomes.append(outcome.was_written)
@@ -356,14 +356,14 @@ async def test_a_server_that_is_silent_for_too_long_is_given_up():
 async def test_a_server_that_cannot_be_connected_to_was_not_sent_anything():
     async with server() as (wire, _, __):
         wire.connections.port = 1
-        with pytest.raises(NotSent):
+        with pytest.raises(RequestNotSent):
             await send(wire)
 
 
 @pytest.mark.parametrize("value", ["a\r\nx: y", "a\nb", "\0"])
 async def test_a_header_that_cannot_be_written_is_not_sent(value):
     async with server(response(ANSWER)) as (wire, requests, _):
-        with pytest.raises(NotSent):
+        with pytest.raises(RequestNotSent):
             await send(wire, {"mcp-name": value})
     assert requests == []
 
@@ -379,12 +379,12 @@ async def test_a_request_that_is_given_up_takes_its_connection_with_it():
 def test_servers_behind_a_proxy_or_a_password_are_reached_in_the_usual_way(monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert is_direct("http://example.org/mcp")
-    assert not is_direct("http://me:secret@example.org/mcp")
+    assert can_connect_directly("http://example.org/mcp")
+    assert not can_connect_directly("http://me:secret@example.org/mcp")
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
-    assert not is_direct("http://example.org/mcp")
+    assert not can_connect_directly("http://example.org/mcp")
     monkeypatch.setenv("no_proxy", "example.org")
-    assert is_direct("http://example.org/mcp")
+    assert can_connect_directly("http://example.org/mcp")
 
 
 # -- without a task
@@ -398,18 +398,18 @@ async def begun(wire, outcomes, headers=None):
         outcomes.append(outcome)
         came.set()
 
-    give_up = wire.send_now(MESSAGE, 5, headers or {}, 10.0, done)
+    give_up = wire.request_raw_nowait(MESSAGE, 5, headers or {}, 10.0, done)
     assert give_up is not None
-    assert wire.connections.outbox.busy == 1
+    assert wire.connections.outbox.requests_in_flight == 1
     return came, give_up
 
 
 async def test_without_an_open_connection_or_with_a_header_that_cannot_be_written_nothing_is_sent_at_once():
     async with server(response(ANSWER)) as (wire, requests, _):
-        assert wire.send_now(MESSAGE, 5, {}, 10.0, print) is None
+        assert wire.request_raw_nowait(MESSAGE, 5, {}, 10.0, print) is None
         await send(wire)
-        assert wire.send_now(MESSAGE, 5, {"mcp-name": "x\r\ny: z"}, 10.0, print) is None
-        assert wire.connections.outbox.busy == 0
+        assert wire.request_raw_nowait(MESSAGE, 5, {"mcp-name": "x\r\ny: z"}, 10.0, print) is None
+        assert wire.connections.outbox.requests_in_flight == 0
     assert len(requests) == 1
 
 
@@ -421,7 +421,7 @@ async def test_what_is_sent_at_once_is_answered_and_the_connection_is_used_again
         came, _ = await begun(wire, outcomes)
         await came.wait()
         assert outcomes == [ANSWER]
-        assert wire.connections.outbox.busy == 0
+        assert wire.connections.outbox.requests_in_flight == 0
         assert await send(wire) == ANSWER
         assert heard == ([(NEWS, 5)] if NEWS in second else [])
     assert len(requests) == 3
@@ -442,7 +442,7 @@ async def test_what_is_sent_at_once_may_fail(second, kind):
         await send(wire)
         came, _ = await begun(wire, outcomes)
         await came.wait()
-        assert wire.connections.outbox.busy == 0
+        assert wire.connections.outbox.requests_in_flight == 0
     assert [type(outcome) for outcome in outcomes] == [kind]
 
 
@@ -456,7 +456,7 @@ async def test_who_gives_up_what_was_sent_at_once_hears_nothing_and_the_connecti
         give_up()
         await anyio.lowlevel.checkpoint()
         assert wire.connections.idle() is None
-        assert wire.connections.outbox.busy == 0
+        assert wire.connections.outbox.requests_in_flight == 0
     assert outcomes == []
 
 

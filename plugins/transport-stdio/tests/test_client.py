@@ -13,7 +13,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.stderr import captured_stderr
+from mcp_gateway_transport_stdio.stderr import capture_stderr
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import Credentials, ServerUnavailable
@@ -76,7 +76,7 @@ async def test_a_directory_that_is_not_there_is_a_lasting_failure(tmp_path):
     with pytest.raises(ServerUnavailable, match="cwd") as caught:
         async with started(**REFERENCE, cwd=str(tmp_path / "missing")):
             pass
-    assert caught.value.lasting
+    assert caught.value.permanent
 
 
 async def test_a_command_with_its_arguments_in_it_is_told_where_these_go():
@@ -89,7 +89,7 @@ async def test_a_command_that_is_not_found_is_a_lasting_failure():
     with pytest.raises(ServerUnavailable, match=r"'no-such-command'.*install it") as caught:
         async with started(command="no-such-command"):
             pass
-    assert caught.value.lasting
+    assert caught.value.permanent
 
 
 async def test_a_file_that_cannot_be_run_is_a_lasting_failure(tmp_path):
@@ -99,7 +99,7 @@ async def test_a_file_that_cannot_be_run_is_a_lasting_failure(tmp_path):
     with pytest.raises(ServerUnavailable, match="cannot be started") as caught:
         async with started(command=str(script)):
             pass
-    assert caught.value.lasting
+    assert caught.value.permanent
 
 
 async def test_a_command_is_found_on_the_childs_own_path(tmp_path):
@@ -192,13 +192,13 @@ def test_there_must_be_a_program():
 
 def test_what_is_missing_here_is_told_without_starting_anything(tmp_path):
     here = {"command": sys.executable, "cwd": str(tmp_path)}
-    assert PROVIDER.bind(here).obstacle() is None
-    assert "its command 'no-such' is not found" in PROVIDER.bind({**here, "command": "no-such"}).obstacle()
-    assert PROVIDER.bind({**here, "cwd": str(tmp_path / "gone")}).obstacle() == "its cwd is not a directory"
+    assert PROVIDER.bind(here).preflight() is None
+    assert "its command 'no-such' is not found" in PROVIDER.bind({**here, "command": "no-such"}).preflight()
+    assert PROVIDER.bind({**here, "cwd": str(tmp_path / "gone")}).preflight() == "its cwd is not a directory"
     there = {"command": "mine", "env": {"PATH": str(tmp_path)}}
-    assert "is not found" in PROVIDER.bind(there).obstacle()
+    assert "is not found" in PROVIDER.bind(there).preflight()
     (tmp_path / "mine").touch(0o755)
-    assert PROVIDER.bind(there).obstacle() is None
+    assert PROVIDER.bind(there).preflight() is None
 
 
 @pytest.mark.parametrize("entry", [{"command": "C:\new\tool"}, {"command": "x", "cwd": "C:\temp"}])
@@ -229,8 +229,8 @@ async def test_what_a_child_was_given_in_confidence_is_masked_in_its_last_words(
     options = StdioOptions(
         command=sys.executable, args=["-c", script, "--token", "s3cret-arg"], env={"API_KEY": "s3cret-env"}
     )
-    assert set(options.secrets) == {"s3cret-arg", "s3cret-env"}
-    with captured_stderr("child", options.secrets) as stderr:
+    assert set(options.secret_values) == {"s3cret-arg", "s3cret-env"}
+    with capture_stderr("child", options.secret_values) as stderr:
         await anyio.run_process(
             [options.program, *options.args], env=dict(options.env), stderr=stderr.file, check=False
         )
@@ -239,4 +239,4 @@ async def test_what_a_child_was_given_in_confidence_is_masked_in_its_last_words(
 
 def test_what_is_no_secret_is_not_masked():
     options = StdioOptions(command="x", args=["--port", "8080"], env={"MODE": "fast", "DEBUG": "1", "HOME_URL": "/tmp"})
-    assert options.secrets == ()
+    assert options.secret_values == ()

@@ -6,15 +6,15 @@ import json
 import sys
 
 import pytest
-from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
 
 
 def cut(pieces, limit=1000):
     found = []
-    lines = Lines(found.append, found.append, limit)
+    lines = LineSplitter(found.append, found.append, limit)
     for piece in pieces:
         lines.feed(piece)
-    lines.end()
+    lines.flush()
     return found
 
 
@@ -37,7 +37,7 @@ def test_a_line_that_is_too_long_is_dropped_and_the_next_one_is_heard(size):
 
 
 def test_a_line_that_never_ends_takes_no_memory():
-    lines = Lines(lambda _: None, lambda _: None, 1000)
+    lines = LineSplitter(lambda _: None, lambda _: None, 1000)
     for _ in range(10_000):
         lines.feed(b"x" * 1000)
     assert len(lines._held) + len(lines._tail) <= 1024
@@ -45,7 +45,7 @@ def test_a_line_that_never_ends_takes_no_memory():
 
 def test_it_is_told_of_once_it_is_too_long_and_once_it_seems_to_have_no_end():
     told = []
-    lines = Lines(lambda _: None, lambda _: None, 1000, told.append)
+    lines = LineSplitter(lambda _: None, lambda _: None, 1000, told.append)
     for _ in range(100):
         lines.feed(b'{"jsonrpc":"2.0","id":7,"result":'.ljust(100))
         assert len(told) == (lines._size > 1000) + (lines._size > 8000)
@@ -54,7 +54,7 @@ def test_it_is_told_of_once_it_is_too_long_and_once_it_seems_to_have_no_end():
 
 def test_a_line_that_comes_byte_by_byte_is_put_together_in_linear_time_and_memory():
     found = []
-    lines = Lines(found.append, found.append, 1 << 20)
+    lines = LineSplitter(found.append, found.append, 1 << 20)
     for _ in range(1 << 19):
         lines.feed(b"x")
     assert sys.getsizeof(lines._held) < 1 << 20
@@ -64,7 +64,7 @@ def test_a_line_that_comes_byte_by_byte_is_put_together_in_linear_time_and_memor
 
 def test_others_may_have_their_turn_after_each_line():
     found = []
-    lines = Lines(found.append, found.append, 1000)
+    lines = LineSplitter(found.append, found.append, 1000)
     steps = lines.steps(b"one\ntwo\nthr")
     assert [len(found) for _ in steps] == [1, 2]
     lines.feed(b"ee\n")
@@ -84,12 +84,12 @@ def test_others_may_have_their_turn_after_each_line():
     ],
 )
 def test_what_is_left_says_which_message_it_was(head, tail, said, asks):
-    line = LongLine(head, tail, 5000)
-    assert (line.id, line.asks) == (said, asks)
+    line = OversizedLine(head, tail, 5000)
+    assert (line.id, line.is_request) == (said, asks)
 
 
 def test_a_client_hears_how_long_its_request_was_and_which_setting_that_is():
-    line = LongLine(b'{"jsonrpc":"2.0","id":7,"method":"tools/call",', b"}", 5000)
-    error = json.loads(refusal(line, 1000))
+    line = OversizedLine(b'{"jsonrpc":"2.0","id":7,"method":"tools/call",', b"}", 5000)
+    error = json.loads(encode_oversize_error(line, 1000))
     assert error["id"] == 7
     assert error["error"]["message"] == "the message has 5000 bytes, more than the 1000 of GATEWAY_MAX_REQUEST_BYTES"

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from mcp_gateway_transport_stdio import server_transport
-from mcp_gateway_transport_stdio.server_transport import CancellableLines
+from mcp_gateway_transport_stdio.server_transport import CancellableLineReader
 
 SECONDS = 30
 LONG = "ü" * 100_000
@@ -16,7 +16,7 @@ LONG = "ü" * 100_000
 
 async def lines_of(descriptor: int) -> list[str]:
     with anyio.fail_after(SECONDS):
-        return [line async for line in CancellableLines(descriptor, 1 << 20)]
+        return [line async for line in CancellableLineReader(descriptor, 1 << 20)]
 
 
 def piped(text: bytes) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
-from mcp_gateway_transport_stdio.stderr import captured_stderr
+from mcp_gateway_transport_stdio.stderr import capture_stderr
 
 SECRET = "s3cr3t-s3cr3t"
 
 
 def said(*pieces: bytes) -> str:
     """Write these, and return the last lines that were heard."""
-    with captured_stderr("child", (SECRET,)) as stderr:
+    with capture_stderr("child", (SECRET,)) as stderr:
         for piece in pieces:
             stderr.file.buffer.write(piece)
             stderr.file.buffer.flush()
@@ -43,7 +43,7 @@ def test_a_secret_is_masked_wherever_a_line_is_cut(before):
 
 
 def test_nobody_waits_for_a_child_that_goes_on_writing():
-    with captured_stderr("child") as stderr:
+    with capture_stderr("child") as stderr:
         over = threading.Event()
 
         def write() -> None:

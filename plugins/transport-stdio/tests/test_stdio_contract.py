@@ -12,7 +12,7 @@ from mcp.server import Server
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports, mcp_gateway_server_transports
-from mcp_gateway_transport_stdio.server_transport import CancellableLines
+from mcp_gateway_transport_stdio.server_transport import CancellableLineReader
 
 from mcp_gateway.plugin import ServerTransport
 from mcp_gateway_testkit import ClientTransportContract, ServerTransportContract
@@ -74,7 +74,7 @@ class TestStdioServer(ServerTransportContract):
 
         async def read() -> None:
             async with send_in:
-                async for line in CancellableLines(self.ours_in, 4 << 20):
+                async for line in CancellableLineReader(self.ours_in, 4 << 20):
                     await send_in.send(SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False)))
 
         async def write() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_gateway_transport_stdio.child_process import Program, child
-from mcp_gateway_transport_stdio.framing import Lines
-from mcp_gateway_transport_stdio.raw_channel import answers, wired
-from mcp_gateway_transport_stdio.stray_output import Noise
+from mcp_gateway_transport_stdio.child_process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.framing import LineSplitter
+from mcp_gateway_transport_stdio.raw_channel import open_wire, response_id
+from mcp_gateway_transport_stdio.stray_output import StrayOutput
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 
 SERVER = """
 import json, sys, time
@@ -40,15 +40,15 @@ for line in sys.stdin:
 
 @asynccontextmanager
 async def session(noise=None, limit=32 << 20):
-    program = Program([sys.executable, "-c", SERVER], {}, None, sys.stderr)
+    program = ChildCommand([sys.executable, "-c", SERVER], {}, None, sys.stderr)
     with anyio.fail_after(30):
-        async with wired(partial(child, program), noise or Noise("server"), limit) as streams:
+        async with open_wire(partial(open_child, program), noise or StrayOutput("server"), limit) as streams:
             yield streams
 
 
 async def send(wire, method="echo", request_id=1, params=b"{}", seconds=20.0):
     message = b'{"jsonrpc":"2.0","id":%d,"method":"%b","params":%b}' % (request_id, method.encode(), params)
-    return await wire.exchange(message, request_id, {}, seconds)
+    return await wire.request_raw(message, request_id, {}, seconds)
 
 
 async def test_a_request_gets_the_line_that_answers_it():
@@ -67,7 +67,7 @@ async def test_a_request_gets_the_line_that_answers_it():
 
 
 async def test_what_is_no_answer_is_for_the_sdk_and_comes_before_the_answer_and_noise_is_counted():
-    noise = Noise("server")
+    noise = StrayOutput("server")
     async with session(noise) as (incoming, wire):
         came = []
 
@@ -87,7 +87,7 @@ async def test_a_process_that_ends_takes_its_requests_with_it():
     async with session() as (incoming, wire):
         with pytest.raises(ServerUnavailable, match="closed the connection"):
             await send(wire, "die")
-        with pytest.raises(NotSent):
+        with pytest.raises(RequestNotSent):
             await send(wire)
         with pytest.raises(anyio.EndOfStream):
             await incoming.receive()
@@ -125,7 +125,7 @@ async def test_a_line_without_an_end_ends_the_session_and_says_why():
         with pytest.raises(ServerUnavailable, match="no end of it") as failure:
             await send(wire, "endless")
         assert not isinstance(failure.value, ConnectionDropped)
-        with pytest.raises(NotSent):
+        with pytest.raises(RequestNotSent):
             await send(wire, request_id=2)
 
 
@@ -170,7 +170,7 @@ async def test_what_is_sent_at_once_is_heard_of_once(method):
             outcomes.append(outcome)
             came.set()
 
-        assert wire.send_now(written(method), 1, {}, 20.0, done) is not None
+        assert wire.request_raw_nowait(written(method), 1, {}, 20.0, done) is not None
         await came.wait()
     assert [type(outcome) for outcome in outcomes] == [bytes if method == "echo" else ConnectionDropped]
 
@@ -178,7 +178,7 @@ async def test_what_is_sent_at_once_is_heard_of_once(method):
 async def test_nothing_is_heard_of_what_was_given_up():
     outcomes = []
     async with session() as (incoming, wire):
-        wire.send_now(written(), 1, {}, 20.0, outcomes.append)()
+        wire.request_raw_nowait(written(), 1, {}, 20.0, outcomes.append)()
         assert (await incoming.receive()).message.id == 1
         assert await send(wire, request_id=2)
     assert outcomes == []
@@ -188,7 +188,7 @@ async def test_nothing_is_sent_at_once_to_a_process_that_has_ended():
     async with session() as (_, wire):
         with pytest.raises(ServerUnavailable):
             await send(wire, "die")
-        assert wire.send_now(written(), 1, {}, 20.0, print) is None
+        assert wire.request_raw_nowait(written(), 1, {}, 20.0, print) is None
 
 
 def open_files():
@@ -217,7 +217,9 @@ async def test_a_program_that_is_not_there_leaves_no_file_open():
     before = open_files()
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
-            async with child(Program(["/no/such/program"], {}, None, sys.stderr), Lines(print, print, 9), print):
+            async with open_child(
+                ChildCommand(["/no/such/program"], {}, None, sys.stderr), LineSplitter(print, print, 9), print
+            ):
                 pass
     assert open_files() <= before
 
@@ -236,4 +238,4 @@ async def test_a_program_that_is_not_there_leaves_no_file_open():
     ],
 )
 def test_a_line_says_which_request_it_answers(line, request_id):
-    assert answers(line) == request_id
+    assert response_id(line) == request_id

@@ -160,11 +160,11 @@ class Generous(Forgetful):
 class Confused(Forgetful):
     """A storage on which one hears what is said on any channel, and what was said before."""
 
-    async def announce(self, channel: str, message: bytes) -> None:
+    async def publish(self, channel: str, message: bytes) -> None:
         self.items[str(len(self.items))] = message
 
     @asynccontextmanager
-    async def announcements(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
         yield self._all()
 
     async def _all(self) -> AsyncIterator[bytes]:

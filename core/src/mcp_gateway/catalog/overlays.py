@@ -17,21 +17,21 @@ import anyio
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.plugin import Credentials
 
 MAX_HELD = 1000
 """How many pairs of server and credentials are kept; beyond it those go first that failed, then the longest unused."""
 
 MAX_VIEWS = 256
-"""How many of the catalogues that single callers see are kept ready."""
+"""How many of the catalogs that single callers see are kept ready."""
 
 Key = tuple[str, bytes]
 """A server, and the fingerprint of credentials."""
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class OverlayEntry:
     """The listing of one server for certain credentials.
 
     There is none until the server has answered.
@@ -45,7 +45,7 @@ class Held:
 
     used: float
     state: ServerState = field(default_factory=lambda: ServerState(State.STARTING))
-    offer: Offer | None = None
+    listing: Listing | None = None
     pause: float = 0.0
     until: float = 0.0
     clients: set[str] = field(default_factory=set)
@@ -57,18 +57,18 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CallerCatalog:
     """The catalog and the server states that one caller sees.
 
     `states` has the servers that list something different for this caller.
     """
 
-    catalogue: Catalogue
+    catalog: Catalog
     states: Mapping[str, ServerState] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Personal:
+class Overlays:
     """Store of overlay entries; unused ones expire after `idle` seconds.
 
     `latest` has the newest listing of each server.
@@ -76,10 +76,10 @@ class Personal:
 
     registry: Registry
     idle: float
-    latest: dict[str, Offer] = field(default_factory=dict, repr=False)
+    latest: dict[str, Listing] = field(default_factory=dict, repr=False)
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
-    _held: dict[Key, Held] = field(default_factory=dict, repr=False)
-    _views: dict[tuple[Key, ...], tuple[Catalogue, tuple[Offer, ...], Catalogue]] = field(
+    _held: dict[Key, OverlayEntry] = field(default_factory=dict, repr=False)
+    _views: dict[tuple[Key, ...], tuple[Catalog, tuple[Listing, ...], Catalog]] = field(
         default_factory=dict, repr=False
     )
 
@@ -123,12 +123,12 @@ class Personal:
         Other servers are configured, whose names may be reserved now.
         """
         for held in self._held.values():
-            if held.offer is not None:
-                held.offer = self.registry.admission.admit(held.offer)
-        self.latest = {server: self.registry.admission.admit(offer) for server, offer in self.latest.items()}
+            if held.listing is not None:
+                held.listing = self.registry.admission.admit(held.listing)
+        self.latest = {server: self.registry.admission.admit(listing) for server, listing in self.latest.items()}
         self._views.clear()
 
-    def held(self, key: Key) -> Held:
+    def entry(self, key: Key) -> OverlayEntry:
         """Return the entry of a key, marking it as used.
 
         An entry that is missing or has expired is created.
@@ -137,59 +137,64 @@ class Personal:
         found = self._held.pop(key, None)
         if found is None or (now - found.used > self.idle and found.done is None):
             self._tidy(now)
-            found = Held(now)
+            found = OverlayEntry(now)
         found.used = now
         self._held[key] = found  # the last one used
         return found
 
-    def put(self, key: Key, offer: Offer) -> Offer | None:
+    def put(self, key: Key, listing: Listing) -> Listing | None:
         """Take over what a server offers; return what it offered before.
 
         Most servers offer the same to most callers, who then share one copy of it.
         """
-        offer = self.registry.admission.admit(offer)
-        held, latest = self.held(key), self.latest.get(offer.server)
-        held.fetched = offer.fetched
-        if latest is not None and latest == offer and (latest.hello, latest.told) == (offer.hello, offer.told):
-            offer = latest
-        before, held.offer, held.state, held.pause = held.offer, offer, ServerState(State.READY), 0.0
-        self.latest[offer.server] = offer
+        listing = self.registry.admission.admit(listing)
+        held, latest = self.entry(key), self.latest.get(listing.server)
+        held.fetched = listing.fetched
+        if (
+            latest is not None
+            and latest == listing
+            and (latest.initialize_result, latest.client_capabilities)
+            == (listing.initialize_result, listing.client_capabilities)
+        ):
+            listing = latest
+        before, held.listing, held.state, held.pause = held.listing, listing, ServerState(State.READY), 0.0
+        self.latest[listing.server] = listing
         return before
 
-    def offer(self, server: str, credentials: Credentials) -> Offer | None:
+    def listing(self, server: str, credentials: Credentials) -> Listing | None:
         """Return what a server is known to offer for these credentials."""
         held = self._held.get(self.key(server, credentials))
         if held is None or anyio.current_time() - held.used > self.idle:
             return None
         held.used = anyio.current_time()
-        return held.offer
+        return held.listing
 
-    def any_offer(self, name: str) -> Offer | None:
+    def any_listing_with(self, name: str) -> Listing | None:
         """Return any listing that has a tool of this name.
 
         A tool has the same name for all callers who have it.
         """
-        return next((offer for offer in self._offers() if offer.own_name(name) is not None), None)
+        return next((listing for listing in self._listings() if listing.tool_name(name) is not None), None)
 
-    def view(self, keys: Mapping[str, Key]) -> View:
+    def view(self, keys: Mapping[str, Key]) -> CallerCatalog:
         """Return what a caller with these keys, by server, sees."""
         mine = {server: self._held[key] for server, key in keys.items() if key in self._held}
-        offers = {server: held.offer for server, held in mine.items() if held.offer is not None}
+        listings = {server: held.listing for server, held in mine.items() if held.listing is not None}
         states = {server: held.state for server, held in mine.items()}
-        shared = self.registry.catalogue
-        if not offers:
-            return View(shared, states)
-        cached = tuple(keys[server] for server in offers)
+        shared = self.registry.catalog
+        if not listings:
+            return CallerCatalog(shared, states)
+        cached = tuple(keys[server] for server in listings)
         before = self._views.pop(cached, None)
-        if before is None or before[0] is not shared or list(map(id, before[1])) != list(map(id, offers.values())):
-            before = shared, tuple(offers.values()), shared.overlaid(offers, list(self.registry.specs))
+        if before is None or before[0] is not shared or list(map(id, before[1])) != list(map(id, listings.values())):
+            before = shared, tuple(listings.values()), shared.with_overlay(listings, list(self.registry.specs))
         self._views[cached] = before
         if len(self._views) > MAX_VIEWS:
             del self._views[next(iter(self._views))]
-        return View(before[2], states)
+        return CallerCatalog(before[2], states)
 
-    def _offers(self) -> Iterator[Offer]:
-        return (held.offer for held in self._held.values() if held.offer is not None)
+    def _listings(self) -> Iterator[Listing]:
+        return (held.listing for held in self._held.values() if held.listing is not None)
 
     def _tidy(self, now: float) -> None:
         """Drop expired entries, and one more if the store is full."""
@@ -197,7 +202,7 @@ class Personal:
         old = [key for key, held in waiting.items() if now - held.used > self.idle]
         if len(self._held) - len(old) >= MAX_HELD:
             kept = [key for key in waiting if key not in old]
-            old += sorted(kept, key=lambda key: waiting[key].offer is not None)[:1]
+            old += sorted(kept, key=lambda key: waiting[key].listing is not None)[:1]
         for key in old:
             del self._held[key]
         gone = set(old)

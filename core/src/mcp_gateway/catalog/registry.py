@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalog.reservations import Admission, Reservations
-from mcp_gateway.catalog.server_health import ServerState, State, States
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
+from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer, ServerSpec
 
 MAX_REFUSED = 5
@@ -26,10 +26,10 @@ class Registry:
     """
 
     specs: Mapping[str, ServerSpec]
-    catalogue: Catalogue = field(default_factory=Catalogue)
-    states: States = field(default_factory=States)
+    catalog: Catalog = field(default_factory=Catalog)
+    states: HealthRegistry = field(default_factory=HealthRegistry)
     notices: tuple[str, ...] = ()
-    on_change: list[Callable[[Catalogue], None]] = field(default_factory=list)
+    on_change: list[Callable[[Catalog], None]] = field(default_factory=list)
     admission: Admission = field(default_factory=Admission)
 
     @classmethod
@@ -56,13 +56,15 @@ class Registry:
         """Replace the servers, keeping the listings of unchanged endpoints."""
         before, self.specs, self.notices = self.specs, dict(specs), notices
         self.admission.reservations = Reservations.of(specs.values(), disabled)
-        offers = {name: offer for name in specs if (offer := self._kept(before.get(name), specs[name])) is not None}
-        self.catalogue = Catalogue(offers, self.catalogue.revision + 1)
+        listings = {
+            name: listing for name in specs if (listing := self._keep_valid(before.get(name), specs[name])) is not None
+        }
+        self.catalog = Catalog(listings, self.catalog.revision + 1)
         same = {name for name, spec in specs.items() if before.get(name) is spec}
         for name in {name for name, _ in self.states.items()} - same:
             self.states.forget(name)
         for name in [name for name in specs if name not in same]:
-            self.mark(name, State.READY if name in offers else State.IDLE, "" if name in offers else _NOT_ASKED)
+            self.mark(name, State.READY if name in listings else State.IDLE, "" if name in listings else _NOT_ASKED)
         for server in disabled:
             if server.name not in specs:
                 self.mark(server.name, State.DISABLED, server.reason)
@@ -72,53 +74,53 @@ class Registry:
         """Whether a server is still configured so."""
         return self.specs.get(spec.name) is spec
 
-    def _kept(self, before: ServerSpec | None, spec: ServerSpec) -> Offer | None:
-        offer = self.catalogue.servers.get(spec.name)
-        if before is None or offer is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
+    def _keep_valid(self, before: ServerSpec | None, spec: ServerSpec) -> Listing | None:
+        listing = self.catalog.servers.get(spec.name)
+        if before is None or listing is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
             return None
-        return self.admission.admit(offer if before is spec else replace(offer, namespace=spec.namespace))
+        return self.admission.admit(listing if before is spec else replace(listing, namespace=spec.namespace))
 
     def _tell(self) -> None:
         for tell in self.on_change:
-            tell(self.catalogue)
+            tell(self.catalog)
 
-    def put(self, offer: Offer, state: State = State.READY) -> None:
+    def put(self, listing: Listing, state: State = State.READY) -> None:
         """Store a listing; notify the listeners if the catalog changed."""
-        before = self.catalogue.revision
-        self.catalogue = self.catalogue.with_offer(self.admission.admit(offer), list(self.specs))
-        self.mark(offer.server, state)
-        if self.catalogue.revision != before:
+        before = self.catalog.revision
+        self.catalog = self.catalog.with_listing(self.admission.admit(listing), list(self.specs))
+        self.mark(listing.server, state)
+        if self.catalog.revision != before:
             self._tell()
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
         """Note what came of asking a server for what it offers."""
         self.states.mark(server, state, reason)
 
-    def notes(self, own: Mapping[str, ServerState] | None = None, catalogue: Catalogue | None = None) -> list[str]:
+    def notes(self, own: Mapping[str, ServerState] | None = None, catalog: Catalog | None = None) -> list[str]:
         """Return a line for each unavailable server.
 
         It says why the server's tools may be missing.
 
-        A caller may have states of his `own`, and a catalogue.
+        A caller may have states of his `own`, and a catalog.
         """
         theirs = {name: state for name, state in (own or {}).items() if not self.states.is_cut_off(name)}
-        known, states = (catalogue or self.catalogue).servers, {**dict(self.states.items()), **theirs}
+        known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
-        notes += [_withheld(offer) for offer in known.values() if offer.withheld]
-        return [*self.notices, *notes, *(_refused(offer) for offer in known.values() if offer.refused)]
+        notes += [_withheld(listing) for listing in known.values() if listing.withheld]
+        return [*self.notices, *notes, *(_refused(listing) for listing in known.values() if listing.refused)]
 
 
-def _withheld(offer: Offer) -> str:
-    tools = f"{len(offer.withheld)} tool{'' if len(offer.withheld) == 1 else 's'}"
-    names = ", ".join(sorted(offer.withheld)[:5])
-    return f"{offer.server}: {tools} withheld, whose definitions have changed and wait for approval: {names}"
+def _withheld(listing: Listing) -> str:
+    tools = f"{len(listing.withheld)} tool{'' if len(listing.withheld) == 1 else 's'}"
+    names = ", ".join(sorted(listing.withheld)[:5])
+    return f"{listing.server}: {tools} withheld, whose definitions have changed and wait for approval: {names}"
 
 
-def _refused(offer: Offer) -> str:
+def _refused(listing: Listing) -> str:
     """Describe a server's refused definitions and the owners of their names."""
-    shown = "; ".join(refusal.what for refusal in offer.refused[:MAX_REFUSED])
-    more = len(offer.refused) - MAX_REFUSED
-    return f"{offer.server}: its {shown}{f'; and {more} more' if more > 0 else ''}"
+    shown = "; ".join(refusal.what for refusal in listing.refused[:MAX_REFUSED])
+    more = len(listing.refused) - MAX_REFUSED
+    return f"{listing.server}: its {shown}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _note(server: str, state: ServerState, *, known: bool) -> str:

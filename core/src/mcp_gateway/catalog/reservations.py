@@ -2,7 +2,7 @@
 
 Every listing passes here on its way into the catalog, and again when servers come and go.
 
-Every listing passes here on its way into the catalogue, whoever it comes from, and again when servers come and go.
+Every listing passes here on its way into the catalog, whoever it comes from, and again when servers come and go.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from mcp_gateway.catalog.snapshot import Definition, Offer, Refusal
+from mcp_gateway.catalog.snapshot import Definition, Listing, Refusal
 from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.servers import DisabledServer, ServerSpec
-from mcp_gateway.protocol.primitives import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
+from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, folded_name, is_server_name, name_prefix
 
 log = structlog.get_logger(__name__)
@@ -70,24 +70,24 @@ class Reservations:
             prefixes.setdefault(folded_name(name_prefix(namespace)), name)
         return cls({folded_name(name): "" for name in own}, prefixes, servers)
 
-    def admit(self, offer: Offer) -> Offer:
+    def admit(self, listing: Listing) -> Listing:
         """Return a listing without definitions under reserved names.
 
         The listing has these as `refused`.
         """
-        if not (offer.refused or self._is_suspect(offer)):
-            return offer
+        if not (listing.refused or self._needs_check(listing)):
+            return listing
         kept: dict[str, tuple[Definition, ...]] = {}
         refused: list[Refusal] = []
-        for kind in KINDS:
-            before = (refusal.definition for refusal in offer.refused if refusal.kind == kind.name)
-            listed = {id(definition): definition for definition in (*getattr(offer, kind.name), *before)}
-            found = list(self._refusals(offer, kind, listed.values()))
+        for primitive in PRIMITIVES:
+            before = (refusal.definition for refusal in listing.refused if refusal.primitive == primitive.name)
+            listed = {id(definition): definition for definition in (*getattr(listing, primitive.name), *before)}
+            found = list(self._refusals(listing, primitive, listed.values()))
             refused += found
             gone = {id(refusal.definition) for refusal in found}
-            kept[kind.name] = tuple(definition for at, definition in listed.items() if at not in gone)
+            kept[primitive.name] = tuple(definition for at, definition in listed.items() if at not in gone)
         return replace(
-            offer,
+            listing,
             tools=kept[TOOLS.name],
             prompts=kept[PROMPTS.name],
             resources=kept[RESOURCES.name],
@@ -95,28 +95,28 @@ class Reservations:
             refused=tuple(refused),
         )
 
-    def _is_suspect(self, offer: Offer) -> bool:
+    def _needs_check(self, listing: Listing) -> bool:
         """Whether a listing needs a full check for reserved names.
 
         It usually does not, as its names can belong only to it.
         """
-        if offer.namespace is None or len(offer.own_names) < len(offer.by_name):
+        if listing.namespace is None or len(listing.tool_names) < len(listing.by_name):
             return True
-        prompts = {prompt["name"] for prompt in offer.prompts}
-        return len(offer.prompts_by_name) < len(prompts) or any(map(_is_own, _uris(offer)))
+        prompts = {prompt["name"] for prompt in listing.prompts}
+        return len(listing.prompts_by_name) < len(prompts) or any(map(_is_own, _uris(listing)))
 
-    def _refusals(self, offer: Offer, kind: Kind, listed: Iterable[Definition]) -> Iterator[Refusal]:
+    def _refusals(self, listing: Listing, primitive: Primitive, listed: Iterable[Definition]) -> Iterator[Refusal]:
         taken: dict[str, str] = {}
         for definition in listed:
-            name = definition[kind.key]
-            if kind in _LOCATED:
+            name = definition[primitive.key]
+            if primitive in _LOCATED:
                 owner = GATEWAY if _is_own(name) else None
             else:
-                first = taken.setdefault(offer.full_name(name), name)
-                rival = None if first == name else f"its {kind.name.removesuffix('s')} {first!r}"
-                owner = rival or (self._owner(offer.server, name) if offer.namespace is None else None)
+                first = taken.setdefault(listing.full_name(name), name)
+                rival = None if first == name else f"its {primitive.name.removesuffix('s')} {first!r}"
+                owner = rival or (self._owner(listing.server, name) if listing.namespace is None else None)
             if owner is not None:
-                yield Refusal(kind.name, name, owner, definition)
+                yield Refusal(primitive.name, name, owner, definition)
 
     def _owner(self, server: str, name: str) -> str | None:
         """Return the owner of a name without a namespace.
@@ -139,25 +139,31 @@ class Admission:
     reservations: Reservations = field(default_factory=Reservations)
     _told: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
-    def admit(self, offer: Offer) -> Offer:
+    def admit(self, listing: Listing) -> Listing:
         """Return an offer as it may be seen; see `Reservations.admit`."""
-        admitted = self.reservations.admit(offer)
-        told = self._told.setdefault(offer.server, set())
+        admitted = self.reservations.admit(listing)
+        told = self._told.setdefault(listing.server, set())
         for refusal in admitted.refused:
-            key = (refusal.kind, refusal.name, refusal.owner)
+            key = (refusal.primitive, refusal.name, refusal.owner)
             if key in told or len(told) > MAX_WARNINGS:
                 continue
             told.add(key)
             if len(told) > MAX_WARNINGS:
-                log.warning("further names of a server are refused", server=offer.server, refused=len(admitted.refused))
+                log.warning(
+                    "further names of a server are refused", server=listing.server, refused=len(admitted.refused)
+                )
             else:
-                log.warning(refusal_line(offer.server, refusal), server=offer.server, name=refusal.name)
+                log.warning(describe_refusal(listing.server, refusal), server=listing.server, name=refusal.name)
         return admitted
 
 
-def refusal_line(server: str, refusal: Refusal) -> str:
+def describe_refusal(server: str, refusal: Refusal) -> str:
     """Describe a refused definition, its owner and the remedy."""
-    advice = f'; give server {server!r} a "namespace"' if refusal.kind in {kind.name for kind in _NAMED} else ""
+    advice = (
+        f'; give server {server!r} a "namespace"'
+        if refusal.primitive in {primitive.name for primitive in _NAMED}
+        else ""
+    )
     return f"server {server!r}: its {refusal.what}{advice}"
 
 
@@ -170,10 +176,10 @@ def _names(specs: Collection[ServerSpec], disabled: Iterable[DisabledServer]) ->
     return [*(spec.name for spec in specs if spec.namespace is not None), *left_out]
 
 
-def _uris(offer: Offer) -> Iterator[str]:
-    for kind in _LOCATED:
-        for definition in getattr(offer, kind.name):
-            yield definition[kind.key]
+def _uris(listing: Listing) -> Iterator[str]:
+    for primitive in _LOCATED:
+        for definition in getattr(listing, primitive.name):
+            yield definition[primitive.key]
 
 
 def _is_own(uri: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import transparent_server
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Catalogue, Definition, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import GatewayError
-from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Kind
+from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, nearest, split_name
 
 
@@ -56,23 +56,23 @@ class AmbiguousResource(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
+class Resolver:
     """Resolver of names and URIs in one catalog.
 
     The catalog is a caller's or the common one; errors suggest similar names from it.
     """
 
     registry: Registry
-    view: Catalogue | None = None
+    view: Catalog | None = None
 
-    def within(self, view: Catalogue) -> Routing:
+    def within(self, view: Catalog) -> Resolver:
         """Return the same for a caller who sees this."""
-        return Routing(self.registry, view)
+        return Resolver(self.registry, view)
 
     @property
-    def catalogue(self) -> Catalogue:
+    def catalog(self) -> Catalog:
         """The catalog in which names are resolved."""
-        return self.registry.catalogue if self.view is None else self.view
+        return self.registry.catalog if self.view is None else self.view
 
     @property
     def transparent(self) -> ServerSpec | None:
@@ -83,48 +83,52 @@ class Routing:
         """
         return transparent_server(self.registry.specs.values())
 
-    def hint(self, kind: Kind) -> dict[str, Any]:
+    def cache_hint(self, primitive: Primitive) -> dict[str, Any]:
         """Return the cache hint for the list of a primitive.
 
         It is the TTL in milliseconds from now, and the scope.
         """
-        offers = self._exposing(kind)
-        hints = [offer.hints.get(kind.name) for offer in offers]
+        listings = self._exposing(primitive)
+        hints = [listing.hints.get(primitive.name) for listing in listings]
         if not hints or not all(hints):
             return {"ttlMs": 0, "cacheScope": "private"}
-        age = max(offer.age for offer in offers)
+        age = max(listing.age for listing in listings)
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
-        public = all(hint.scope == "public" for hint in hints if hint) and not self.varies(kind)
+        public = all(hint.scope == "public" for hint in hints if hint) and not self.varies_by_caller(primitive)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
 
     def definition(self, name: str) -> Definition | None:
         """Return the definition of a tool by its full name."""
-        return self.catalogue.find(name)
+        return self.catalog.find(name)
 
-    def exposed(self, kind: Kind) -> list[tuple[str, Definition]]:
+    def listed(self, primitive: Primitive) -> list[tuple[str, Definition]]:
         """Return name and definition of everything exposed of a primitive.
 
         Only tools and prompts are renamed.
         """
-        offers = self._exposing(kind)
-        if kind is TOOLS:
-            return [(name, offer.by_name[own]) for offer in offers for name, own in offer.own_names.items()]
-        if kind is PROMPTS:
-            return [item for offer in offers for item in offer.prompts_by_name.items()]
-        return [(definition[kind.key], definition) for offer in offers for definition in getattr(offer, kind.name)]
+        listings = self._exposing(primitive)
+        if primitive is TOOLS:
+            return [(name, listing.by_name[own]) for listing in listings for name, own in listing.tool_names.items()]
+        if primitive is PROMPTS:
+            return [item for listing in listings for item in listing.prompts_by_name.items()]
+        return [
+            (definition[primitive.key], definition)
+            for listing in listings
+            for definition in getattr(listing, primitive.name)
+        ]
 
-    def varies(self, kind: Kind) -> bool:
+    def varies_by_caller(self, primitive: Primitive) -> bool:
         """Whether lists of a primitive may differ between callers.
 
         Servers may list for each caller what the credentials permit.
         """
-        return any(spec.auth is not None for spec in self.registry.specs.values() if kind.name in spec.exposed)
+        return any(spec.auth is not None for spec in self.registry.specs.values() if primitive.name in spec.exposed)
 
-    def _exposing(self, kind: Kind) -> list[Offer]:
-        servers = self.catalogue.servers.items()
-        return [offer for name, offer in servers if kind.name in self._exposed_by(name)]
+    def _exposing(self, primitive: Primitive) -> list[Listing]:
+        servers = self.catalog.servers.items()
+        return [listing for name, listing in servers if primitive.name in self._exposed_primitives(name)]
 
-    def _exposed_by(self, server: str) -> frozenset[str]:
+    def _exposed_primitives(self, server: str) -> frozenset[str]:
         return self.registry.specs[server].exposed
 
     def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
@@ -134,18 +138,18 @@ class Routing:
 
         A server that clients see as if there were no gateway says itself what it does not have.
         """
-        for server, offer in self.catalogue.servers.items():
-            if name in offer.prompts_by_name and PROMPTS.name in self._exposed_by(server):
-                return self.registry.specs[server], offer.prompts_by_name[name]
-        refused = (offer.why_refused(PROMPTS.name, name) for offer in self.catalogue.servers.values())
+        for server, listing in self.catalog.servers.items():
+            if name in listing.prompts_by_name and PROMPTS.name in self._exposed_primitives(server):
+                return self.registry.specs[server], listing.prompts_by_name[name]
+        refused = (listing.why_refused(PROMPTS.name, name) for listing in self.catalog.servers.values())
         why = next(filter(None, refused), None)
         if why is None and (only := self.transparent) is not None:
             return only, {"name": name}
-        known = [listed for listed, _ in self.exposed(PROMPTS)]
-        said = f"{self._absence(name)}{_meant(name, known)}"
+        known = [listed for listed, _ in self.listed(PROMPTS)]
+        said = f"{self._explain_missing(name)}{_suggest(name, known)}"
         raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
 
-    def _absence(self, name: str) -> str:
+    def _explain_missing(self, name: str) -> str:
         """Explain an unknown name by the state of its server.
 
         Empty if the state is no explanation.
@@ -164,10 +168,10 @@ class Routing:
         """
         if (only := self.transparent) is not None:
             return only
-        servers = self.catalogue.servers.items()
-        offers = {name: offer for name, offer in servers if RESOURCES.name in self._exposed_by(name)}
-        owners = [name for name, offer in offers.items() if offer.lists(uri)]
-        owners = owners or [name for name, offer in offers.items() if offer.has_template(uri)]
+        servers = self.catalog.servers.items()
+        listings = {name: listing for name, listing in servers if RESOURCES.name in self._exposed_primitives(name)}
+        owners = [name for name, listing in listings.items() if listing.lists(uri)]
+        owners = owners or [name for name, listing in listings.items() if listing.has_template(uri)]
         if len(owners) == 1:
             return self.registry.specs[owners[0]]
         if owners:
@@ -175,7 +179,7 @@ class Routing:
                 f"the resource {uri!r} belongs to several servers: {', '.join(owners)}; "
                 'set "expose_resources": false for all but one of them'
             )
-        near = _meant(uri, [listed for listed, _ in self.exposed(RESOURCES)])
+        near = _suggest(uri, [listed for listed, _ in self.listed(RESOURCES)])
         raise UnknownResource(f"no server lists the resource {uri!r} or a template for it; {near}see resources/list")
 
     def server(self, name: str) -> ServerSpec:
@@ -186,16 +190,16 @@ class Routing:
         if name in states and states[name].name is State.DISABLED:
             raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
         known = ", ".join(self.registry.specs) or "; ".join(["none", *self.registry.notices])
-        raise UnknownServer(f"no server is called {name!r}; {_meant(name, self.registry.specs)}servers: {known}")
+        raise UnknownServer(f"no server is called {name!r}; {_suggest(name, self.registry.specs)}servers: {known}")
 
     def tool_server(self, name: str) -> ServerSpec:
         """Return the server that a tool's name resolves to.
 
         The server need not have the tool.
         """
-        server = self.catalogue.owner(name) or self._namesake(name)
+        server = self.catalog.owner(name) or self._server_of_namespace(name)
         if server is None:
-            known = list(self.catalogue.full_names())
+            known = list(self.catalog.full_names())
             namesakes = [full for full in known if full.endswith(f"{SEPARATOR}{name}")]
             hint = _did_you_mean(namesakes[:3] or nearest(name, known))
             raise MalformedName(
@@ -204,7 +208,7 @@ class Routing:
             )
         return self.server(server)
 
-    def _namesake(self, name: str) -> str | None:
+    def _server_of_namespace(self, name: str) -> str | None:
         """Return the server of a name's namespace.
 
         It need not be configured. A name without one belongs to the one server that has no namespace.
@@ -215,17 +219,17 @@ class Routing:
             return self.registry.admission.reservations.servers.get(parts[0], parts[0])
         return next((spec.name for spec in specs if spec.namespace is None), None)
 
-    def no_such_tool(self, name: str, offer: Offer) -> UnknownTool:
+    def unknown_tool_error(self, name: str, listing: Listing) -> UnknownTool:
         """Build the error for a tool that the server lacks."""
-        server = offer.server
-        tool = name.removeprefix(offer.full_name(""))
-        near = [offer.full_name(own) for own in nearest(tool, offer.by_name)]
-        near = near or nearest(name, self.catalogue.full_names())
+        server = listing.server
+        tool = name.removeprefix(listing.full_name(""))
+        near = [listing.full_name(own) for own in nearest(tool, listing.by_name)]
+        near = near or nearest(name, self.catalog.full_names())
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _suggest(name: str, known: Iterable[str]) -> str:
     return _did_you_mean(nearest(name, known))
 
 

@@ -47,7 +47,7 @@ class ServerState:
     @property
     def clock(self) -> str:
         """The time since when it is so, for people and models."""
-        return clock(self.since)
+        return format_time(self.since)
 
     def brief(self, server: str) -> str:
         """Return the reason as a short line without the server's name."""
@@ -58,7 +58,7 @@ class ServerState:
 
 
 @dataclass(slots=True)
-class States:
+class HealthRegistry:
     """Health of every server, from its listings and failures.
 
     A server in trouble did not answer when it was last used; one that is cut off is not even tried.
@@ -80,7 +80,7 @@ class States:
         """Iterate over servers and their states."""
         yield from self._shown.items()
 
-    def asked(self, server: str) -> State:
+    def discovery_state(self, server: str) -> State:
         """Return the state of the last listing, regardless of failures."""
         return self._asked[server][0]
 
@@ -93,12 +93,12 @@ class States:
         self._asked[server] = (state, reason)
         self._show(server)
 
-    def trouble(self, server: str, reason: str, *, cut_off: bool) -> None:
+    def mark_failed(self, server: str, reason: str, *, cut_off: bool) -> None:
         """Record a failure; `cut_off` means the circuit is open."""
         self._troubles[server] = (State.DOWN if cut_off else State.DEGRADED, reason)
         self._show(server)
 
-    def well(self, server: str) -> None:
+    def mark_recovered(self, server: str) -> None:
         """Note that a server answers again."""
         if self._troubles.pop(server, None) is not None:
             self._show(server)
@@ -125,7 +125,7 @@ class States:
         tell("server state", server=server, state=name.value, reason=reason)
 
 
-def clock(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Format a time as UTC, with the date unless today.
 
     The time is in seconds since the epoch.

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.plugin import Document, Parameter
-from mcp_gateway.protocol.encoded_json import mentions, read
+from mcp_gateway.protocol.encoded_json import may_contain, read
 from mcp_gateway.protocol.tool_names import MAX_NAME, SEPARATOR, full_name, split_name
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def is_repeatable(definition: Definition) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class CacheHint:
     """Cache hint of a list result: TTL in milliseconds and scope.
 
     The scope is "public" or "private": for whom the list may be cached.
@@ -51,7 +51,7 @@ class Refusal:
     `kind` is that of `kinds.Kind`, `name` the server's own, and `owner` says in words whose it is.
     """
 
-    kind: str
+    primitive: str
     name: str
     owner: str
     definition: Definition
@@ -63,11 +63,11 @@ class Refusal:
         Text of the server is quoted and cut.
         """
         quoted = repr(self.name if len(self.name) <= MAX_NAME else f"{self.name[:MAX_NAME]}…")
-        return f"{self.kind.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
+        return f"{self.primitive.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
 
 
 @dataclass(frozen=True)
-class Offer:
+class Listing:
     """The listing of one server, with its `initialize` result.
 
     It is that of one moment.
@@ -86,10 +86,10 @@ class Offer:
     prompts: tuple[Definition, ...] = ()
     resources: tuple[Definition, ...] = ()
     templates: tuple[Definition, ...] = ()
-    about: str = ""
-    hello: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    told: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    hints: Mapping[str, Hint] = field(default_factory=dict, compare=False)
+    description: str = ""
+    initialize_result: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    client_capabilities: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    hints: Mapping[str, CacheHint] = field(default_factory=dict, compare=False)
     fetched: float = field(default=0.0, compare=False)
     namespace: str | None = field(default="", compare=False)
     withheld: Mapping[str, str] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Offer:
 
         None if the server does not list such a definition or it is not refused.
         """
-        found = (refusal for refusal in self.refused if refusal.kind == kind)
+        found = (refusal for refusal in self.refused if refusal.primitive == kind)
         return next((f"its {refusal.what}" for refusal in found if self.full_name(refusal.name) == name), None)
 
     def full_name(self, own: str) -> str:
@@ -117,7 +117,7 @@ class Offer:
     @property
     def capabilities(self) -> Mapping[str, Any]:
         """The capabilities that the server declared."""
-        declared = self.hello.get("capabilities")
+        declared = self.initialize_result.get("capabilities")
         return declared if isinstance(declared, dict) else {}
 
     @property
@@ -131,7 +131,7 @@ class Offer:
     @property
     def modern(self) -> bool:
         """Whether the server declared itself modern."""
-        return "supportedVersions" in self.hello
+        return "supportedVersions" in self.initialize_result
 
     @cached_property
     def digest(self) -> str:
@@ -148,7 +148,7 @@ class Offer:
         return {definition["name"]: definition for definition in self.tools}
 
     @cached_property
-    def own_names(self) -> Mapping[str, str]:
+    def tool_names(self) -> Mapping[str, str]:
         """The unqualified tool names by full name."""
         return {self.full_name(name): name for name in self.by_name}
 
@@ -157,12 +157,12 @@ class Offer:
         """The prompts by the names that they have in the gateway."""
         return {self.full_name(definition["name"]): definition for definition in self.prompts}
 
-    def own_name(self, name: str) -> str | None:
+    def tool_name(self, name: str) -> str | None:
         """Return a tool's unqualified name by full or short name."""
         parts = split_name(name)
         if parts is not None and parts[0] == self._prefix and parts[1] in self.by_name:
             return parts[1]
-        return self.own_names.get(name)
+        return self.tool_names.get(name)
 
     def lists(self, uri: str) -> bool:
         """Whether the server listed this very resource."""
@@ -179,14 +179,14 @@ class Offer:
         return frozenset(definition["uri"] for definition in self.resources)
 
     @cached_property
-    def mirrored(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
+    def header_arguments(self) -> Mapping[str, Mapping[tuple[str, ...], str]]:
         """Arguments that a modern server wants as `Mcp-Param-*` headers, by tool.
 
         They are sent as headers in addition to the body.
         """
         from mcp.shared.inbound import X_MCP_HEADER_KEY, x_mcp_header_map
 
-        some = {name: tool for name, tool in self.by_name.items() if mentions(tool, X_MCP_HEADER_KEY)}
+        some = {name: tool for name, tool in self.by_name.items() if may_contain(tool, X_MCP_HEADER_KEY)}
         found = {name: x_mcp_header_map(tool.get("inputSchema")) for name, tool in some.items()}
         return {name: paths for name, paths in found.items() if paths}
 
@@ -195,12 +195,12 @@ class Offer:
 
         The documents are made anew for each ranker.
         """
-        for name, own in self.own_names.items():
-            yield as_document(self.server, self.by_name[own], name)
+        for name, own in self.tool_names.items():
+            yield document_from_definition(self.server, self.by_name[own], name)
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """The listings of all servers, in configuration order.
 
     Snapshots of equal `revision` offer the same: then only the time has moved on. What
@@ -208,33 +208,33 @@ class Catalogue:
     `own` says which, by server and digest.
     """
 
-    servers: Mapping[str, Offer] = field(default_factory=dict)
+    servers: Mapping[str, Listing] = field(default_factory=dict)
     revision: int = 0
-    base: Catalogue | None = field(default=None, compare=False, repr=False)
+    base: Catalog | None = field(default=None, compare=False, repr=False)
     own: frozenset[tuple[str, str]] = frozenset()
 
-    def with_offer(self, offer: Offer, order: Sequence[str]) -> Catalogue:
-        """Return a catalog with one server's listing replaced by `offer`."""
-        before = self.servers.get(offer.server)
-        changed = before != offer
+    def with_listing(self, listing: Listing, order: Sequence[str]) -> Catalog:
+        """Return a catalog with one server's listing replaced by `listing`."""
+        before = self.servers.get(listing.server)
+        changed = before != listing
         if before is not None and not changed:
-            offer = replace(offer, tools=before.tools)  # equal ones, which are where the memory has no holes
-        found = {**self.servers, offer.server: offer}
-        catalogue = Catalogue({name: found[name] for name in order if name in found}, self.revision + changed)
-        if before is not None and not changed and before.namespace == offer.namespace:
+            listing = replace(listing, tools=before.tools)  # equal ones, which are where the memory has no holes
+        found = {**self.servers, listing.server: listing}
+        catalog = Catalog({name: found[name] for name in order if name in found}, self.revision + changed)
+        if before is not None and not changed and before.namespace == listing.namespace:
             names = {name: value for name, value in vars(self).items() if name in {"_namespaces", "_irregular"}}
-            vars(catalogue).update(names)  # worked out from every name of every server
-        return catalogue
+            vars(catalog).update(names)  # worked out from every name of every server
+        return catalog
 
-    def overlaid(self, offers: Mapping[str, Offer], order: Sequence[str]) -> Catalogue:
+    def with_overlay(self, listings: Mapping[str, Listing], order: Sequence[str]) -> Catalog:
         """Return a catalog with a caller's listings laid over this one.
 
         For callers to whom servers list something else than to all.
         """
-        found = {**self.servers, **offers}
+        found = {**self.servers, **listings}
         servers = {name: found[name] for name in order if name in found}
-        own = frozenset((name, offer.digest) for name, offer in offers.items())
-        return Catalogue(servers, self.revision, self, own)
+        own = frozenset((name, listing.digest) for name, listing in listings.items())
+        return Catalog(servers, self.revision, self, own)
 
     def find(self, name: str) -> Definition | None:
         """Return the definition of a tool by its full name.
@@ -242,7 +242,7 @@ class Catalogue:
         None if there is no such tool.
         """
         owner = self.owner(name)
-        own = self.servers[owner].own_name(name) if owner else None
+        own = self.servers[owner].tool_name(name) if owner else None
         return self.servers[owner].by_name[own] if owner and own else None
 
     def owner(self, name: str) -> str | None:
@@ -253,13 +253,13 @@ class Catalogue:
         parts = split_name(name)
         if parts is not None and parts[0] in self._namespaces:
             server = self._namespaces[parts[0]]
-            if self.servers[server].own_name(name) is not None:
+            if self.servers[server].tool_name(name) is not None:
                 return server
         return self._irregular.get(name)
 
     @cached_property
     def _namespaces(self) -> Mapping[str, str]:
-        return {offer.full_name("").removesuffix(SEPARATOR): server for server, offer in self.servers.items()}
+        return {listing.full_name("").removesuffix(SEPARATOR): server for server, listing in self.servers.items()}
 
     @cached_property
     def _irregular(self) -> Mapping[str, str]:
@@ -269,22 +269,22 @@ class Catalogue:
         """
         return {
             name: server
-            for server, offer in self.servers.items()
-            for name in offer.own_names
-            if offer.namespace is None or (split_name(name) or ("",))[0] not in self._namespaces
+            for server, listing in self.servers.items()
+            for name in listing.tool_names
+            if listing.namespace is None or (split_name(name) or ("",))[0] not in self._namespaces
         }
 
     def full_names(self) -> Iterator[str]:
         """Iterate over every tool's full name."""
         for tools in self.servers.values():
-            yield from tools.own_names
+            yield from tools.tool_names
 
     def documents(self) -> list[Document]:
         """Return every tool as rankers see it."""
         return [document for tools in self.servers.values() for document in tools.documents()]
 
 
-def as_document(server: str, definition: Definition, name: str | None = None) -> Document:
+def document_from_definition(server: str, definition: Definition, name: str | None = None) -> Document:
     """Extract a search document from a tool definition.
 
     Members that are not as the MCP specification has them are left out.

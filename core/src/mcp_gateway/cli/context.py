@@ -14,14 +14,14 @@ from mcp_gateway.config.environment import (
     plugin_choice,
     read_environment,
     read_settings,
-    strange_variables,
+    warn_unknown_variables,
 )
 from mcp_gateway.config.servers import ServerFile, read_servers
 from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
 from mcp_gateway.config.trust import Trust
 from mcp_gateway.config.validation_errors import did_you_mean
 from mcp_gateway.plugin import ConfigError, PluginError
-from mcp_gateway.plugin_host.loader import Loaded, load_plugins
+from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.protocol.implementation import NAME
 
@@ -37,7 +37,7 @@ _MAX_TOLD = 3
 
 
 @dataclass(frozen=True)
-class Reading:
+class CommandContext:
     """The configuration, loaded step by step on demand.
 
     Every step may raise `ConfigError`.
@@ -49,7 +49,7 @@ class Reading:
     where: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, arguments: Namespace) -> Reading:
+    def of(cls, arguments: Namespace) -> CommandContext:
         """Read the environment; command-line options win over it."""
         options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
@@ -67,7 +67,7 @@ class Reading:
         return read_environment(self.environ)
 
     @cached_property
-    def loaded(self) -> Loaded:
+    def plugins(self) -> LoadedPlugins:
         """The plugins. All that are to be loaded must be there."""
         choice = plugin_choice(self.environ)
         loaded = load_plugins(choice)
@@ -78,7 +78,7 @@ class Reading:
     @cached_property
     def providers(self) -> Providers:
         """The providers that the plugins registered."""
-        return Providers.of(self.loaded)
+        return Providers.of(self.plugins)
 
     @cached_property
     def settings(self) -> Settings:
@@ -94,7 +94,7 @@ class Reading:
     def servers(self) -> ServerFile:
         """The servers behind the gateway; none, and why, where it goes on without a file that can be used."""
         try:
-            return self.reread()
+            return self.reload_servers()
         except ConfigError as error:
             if not self.source.is_tolerant:
                 raise
@@ -104,7 +104,7 @@ class Reading:
                 told.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
             return ServerFile(warnings=tuple(problems[_MAX_TOLD:]), notices=(*told, *self.source.notices))
 
-    def reread(self) -> ServerFile:
+    def reload_servers(self) -> ServerFile:
         """Read the server file anew, with the environment unchanged."""
         check = self._check_trust if self.source.is_checked else None
         file = read_servers(self.environment, self.environ, self.providers, check)
@@ -122,18 +122,18 @@ class Reading:
         return [
             *file.notices,
             *file.warnings,
-            *strange_variables(self.environ, self.providers),
+            *warn_unknown_variables(self.environ, self.providers),
             *self._strange_plugins(),
         ]
 
     def _strange_plugins(self) -> list[str]:
         """Return warnings of disabled plugins that are not installed."""
-        return _unknown("GATEWAY_DISABLED_PLUGINS", plugin_choice(self.environ).disabled, self.loaded)
+        return _unknown("GATEWAY_DISABLED_PLUGINS", plugin_choice(self.environ).disabled, self.plugins)
 
 
-def _unknown(variable: str, names: Collection[str], loaded: Loaded) -> list[str]:
+def _unknown(variable: str, names: Collection[str], loaded: LoadedPlugins) -> list[str]:
     """Return a message for each named plugin that is not installed."""
-    installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.broken))}
+    installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.faulty_origins))}
     there = f"installed: {', '.join(sorted(installed)) or 'none'}"
     return [
         f"environment: {variable}: no plugin is called {name!r}{did_you_mean(name, sorted(installed))}; {there}"

@@ -18,10 +18,10 @@ from mcp.client._transport import Transport
 from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
-from mcp_gateway.app import Running, running
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.app import RunningGateway, open_gateway
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, complain_text, show, show_json, show_text
-from mcp_gateway.client.connection import Peer, connected
+from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol.client_channel import Json
@@ -30,12 +30,12 @@ from mcp_gateway.runtime.logging import configure_logging
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class LocalClient:
     """A client of a gateway in this process."""
 
-    running: Running
-    peer: Peer
-    patience: float
+    running: RunningGateway
+    connection: Connection
+    inactivity: float
 
     async def call(self, tool: str, arguments: Json) -> Json:
         """Call a tool of the gateway; return the unmodified result.
@@ -43,24 +43,24 @@ class Visit:
         A JSON-RPC error becomes a result with `isError`.
         """
         try:
-            return await self.peer.request("tools/call", {"name": tool, "arguments": arguments})
+            return await self.connection.request("tools/call", {"name": tool, "arguments": arguments})
         except MCPError as error:
             text = f"{error.error.message} (the server's error {error.error.code})"
             return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
 
-    async def settled(self) -> None:
+    async def wait_for_servers(self) -> None:
         """Wait until every server has answered, or not."""
-        await self.running.gateway.discovery.settled(self.patience)
+        await self.running.gateway.discovery.wait_for_servers(self.inactivity)
 
 
-def use(reading: Reading, arguments: Namespace) -> int:
+def use(reading: CommandContext, arguments: Namespace) -> int:
     """Run one of the three commands."""
-    be_quiet(reading)
-    say_if_there_are_none(reading)
+    configure_quiet_logging(reading)
+    warn_if_no_servers(reading)
     return anyio.run(_use, reading, arguments)
 
 
-def be_quiet(reading: Reading) -> None:
+def configure_quiet_logging(reading: CommandContext) -> None:
     """Log errors only, unless the configuration says otherwise."""
     environment = reading.environment
     if "log_level" not in environment.model_fields_set:
@@ -68,16 +68,16 @@ def be_quiet(reading: Reading) -> None:
     configure_logging(environment)
 
 
-def say_if_there_are_none(reading: Reading) -> None:
+def warn_if_no_servers(reading: CommandContext) -> None:
     """Print configuration warnings to standard error if there are no servers."""
     if not reading.servers.specs and not reading.servers.disabled:
         for warning in reading.servers.warnings:
             complain(f"warning: {warning}")
 
 
-async def _use(reading: Reading, arguments: Namespace) -> int:
+async def _use(reading: CommandContext, arguments: Namespace) -> int:
     given = _arguments(arguments) if arguments.command == "call" else {}
-    async with visiting(reading) as visit:
+    async with open_local_client(reading) as visit:
         match arguments.command:
             case "tools":
                 return await _tools(visit, arguments)
@@ -88,20 +88,20 @@ async def _use(reading: Reading, arguments: Namespace) -> int:
 
 
 @asynccontextmanager
-async def visiting(reading: Reading) -> AsyncIterator[Visit]:
+async def open_local_client(reading: CommandContext) -> AsyncIterator[LocalClient]:
     """Open an in-process gateway with a client connected to it."""
-    patience = max((spec.timeout for spec in reading.servers.specs), default=0.0)
-    async with running(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
-        server = await opened.reception.server()
+    inactivity = max((spec.timeout for spec in reading.servers.specs), default=0.0)
+    async with open_gateway(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
+        server = await opened.reception.load()
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())
-            async with connected(_opened(ours)) as peer:
-                await negotiate(peer)
-                yield Visit(opened, peer, patience)
+            async with open_connection(_transport_of(ours)) as connection:
+                await negotiate(connection)
+                yield LocalClient(opened, connection, inactivity)
         tasks.cancel_scope.cancel()
 
 
-def _opened(streams: Any) -> Transport:
+def _transport_of(streams: Any) -> Transport:
     @asynccontextmanager
     async def open_streams() -> AsyncIterator[Any]:
         yield streams
@@ -109,7 +109,7 @@ def _opened(streams: Any) -> Transport:
     return open_streams()
 
 
-async def _tools(visit: Visit, arguments: Namespace) -> int:
+async def _tools(visit: LocalClient, arguments: Namespace) -> int:
     registry = visit.running.gateway.registry
     names = [arguments.server] if arguments.server else list(registry.specs)
     answers: dict[str, Json] = {}
@@ -132,8 +132,8 @@ async def _tools(visit: Visit, arguments: Namespace) -> int:
     return 0 if all(answer["success"] for answer in answers.values()) else 1
 
 
-async def _search(visit: Visit, arguments: Namespace) -> int:
-    await visit.settled()
+async def _search(visit: LocalClient, arguments: Namespace) -> int:
+    await visit.wait_for_servers()
     wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
     wanted |= {"server": arguments.server, "explain": arguments.explain}
     answer = (await visit.call("tool_search", wanted))["structuredContent"]
@@ -152,9 +152,9 @@ async def _search(visit: Visit, arguments: Namespace) -> int:
     return 0 if answer["success"] else 1
 
 
-async def _call(visit: Visit, arguments: Namespace, given: Json) -> int:
+async def _call(visit: LocalClient, arguments: Namespace, given: Json) -> int:
     if split_name(arguments.tool) is None:
-        await visit.settled()  # only who knows all tools can say which one is meant
+        await visit.wait_for_servers()  # only who knows all tools can say which one is meant
     result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": given})
     if arguments.json:
         show_json(result)

@@ -14,12 +14,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, complain_text
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME, VERSION
-from mcp_gateway.runtime.lazy_imports import spare_imports
-from mcp_gateway.text.redaction import masked
+from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
+from mcp_gateway.text.redaction import mask_secrets
 
 _EPILOG = """\
 Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     if sys.stderr is None:  # closed by whoever started us: there is nobody to tell
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it stays open to the end
-    _take_every_character(sys.stdout)
+    _accept_all_characters(sys.stdout)
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments.command or "serve", arguments)
@@ -46,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception:  # noqa: BLE001  # a traceback quotes what servers and plugins say
-        complain_text(masked(traceback.format_exc()))
+        complain_text(mask_secrets(traceback.format_exc()))
         return 1
 
 
-def _take_every_character(output: TextIO | None) -> None:
+def _accept_all_characters(output: TextIO | None) -> None:
     """Make output accept every character that servers send.
 
     UTF-8 where the output is no terminal; characters that a terminal cannot encode are escaped.
@@ -65,12 +65,12 @@ def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: C901, PLR
     Commands are imported on demand: several do without the MCP SDK, which is slow to import.
     """
     if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
-        spare_imports()
+        defer_sdk_imports()
     if command == "trust":  # it needs no configuration, and must not take one from the folder that it is about
         from mcp_gateway.cli.commands.trust import run_trust
 
         return run_trust(arguments)
-    reading = Reading.of(arguments)
+    reading = CommandContext.of(arguments)
     match command:
         case "plugins":
             from mcp_gateway.cli.commands.plugins import show_plugins

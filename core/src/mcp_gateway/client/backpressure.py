@@ -13,8 +13,8 @@ import structlog
 from mcp.shared._stream_protocols import ReadStream
 from mcp.shared.message import SessionMessage
 
-from mcp_gateway.protocol.json_size import weight
-from mcp_gateway.sessions.open_requests import AnsweringStream
+from mcp_gateway.client.open_requests import AnsweringStream
+from mcp_gateway.protocol.json_size import json_size
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class Deliveries:
             self._drop()
             yield False
             return
-        size = weight(params, MAX_DELIVERY_BYTES)
+        size = json_size(params, MAX_DELIVERY_BYTES)
         self.count, self.size = self.count + 1, self.size + size
         try:
             yield True

@@ -33,12 +33,12 @@ from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.client.backpressure import PacedStream
-from mcp_gateway.client.in_flight import Exchange
-from mcp_gateway.client.server_messages import Audience
-from mcp_gateway.plugin import DirectWire, PromptWire, TransportFault, mended
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.client.open_requests import AnsweringStream
+from mcp_gateway.client.server_messages import ServerMessageRouter
+from mcp_gateway.plugin import SupportsRawRequest, SupportsRawRequestNowait, TransportFault, replace_lone_surrogates
 from mcp_gateway.protocol.client_channel import LEVELS, Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.sessions.open_requests import AnsweringStream
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,7 @@ class Subscription:
 
 
 @dataclass(slots=True)
-class Peer:
+class Connection:
     """An MCP client connection to a server; see `open_connection`.
 
     `wire` is the way past the dispatcher, if the transport has one. `closed` says when
@@ -76,9 +76,9 @@ class Peer:
     """
 
     dispatcher: JSONRPCDispatcher
-    audience: Audience = field(default_factory=Audience)
-    wire: DirectWire | None = None
-    prompt: PromptWire | None = None
+    router: ServerMessageRouter = field(default_factory=ServerMessageRouter)
+    wire: SupportsRawRequest | None = None
+    prompt: SupportsRawRequestNowait | None = None
     closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
     hello: Json = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Peer:
         method: str,
         params: Json,
         *,
-        exchange: Exchange | None = None,
+        exchange: InFlightRequest | None = None,
         capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
@@ -115,21 +115,21 @@ class Peer:
         """
         request_id = next(self.ids)
         options: CallOptions = {"request_id": request_id}
-        params = _passable(params)
+        params = _replace_surrogates(params)
         if exchange is None:
-            return await self._sent(method, params, options, capabilities, mirrored)
+            return await self._send(method, params, options, capabilities, mirrored)
         reserved: Json = {}
-        if exchange.interaction.wants_progress:
+        if exchange.channel.wants_progress:
             reserved["progressToken"] = request_id
-        if self.modern and exchange.interaction.log_level is not None:
-            reserved[types.LOG_LEVEL_META_KEY] = exchange.interaction.log_level
+        if self.modern and exchange.channel.log_level is not None:
+            reserved[types.LOG_LEVEL_META_KEY] = exchange.channel.log_level
         if reserved:
             params = {**params, "_meta": {**(params.get("_meta") or {}), **reserved}}
-        async with self.audience.during(request_id, exchange):
-            await self.want_messages(exchange.interaction.log_level)
-            return await self._sent(method, params, options, capabilities, mirrored)
+        async with self.router.during(request_id, exchange):
+            await self.set_log_level(exchange.channel.log_level)
+            return await self._send(method, params, options, capabilities, mirrored)
 
-    async def want_messages(self, level: str | None, *, fewer: bool = False) -> None:
+    async def set_log_level(self, level: str | None, *, fewer: bool = False) -> None:
         """Set the log level of a handshake-era server.
 
         A level less verbose than the current one is set only if `fewer`.
@@ -146,26 +146,26 @@ class Peer:
                 raise
             log.info("a server does not take a log level", level=level, reason=error.error.message)
 
-    async def tell(self, method: str, params: Json | None = None) -> None:
+    async def notify(self, method: str, params: Json | None = None) -> None:
         """Send a handshake-era server a notification; the modern era has none."""
         if not self.modern:
             await self.dispatcher.notify(method, params, {"headers": {MCP_PROTOCOL_VERSION_HEADER: self.version}})
 
-    async def give_up(self, request_id: int) -> None:
+    async def cancel_request(self, request_id: int) -> None:
         """Send `notifications/cancelled` for a request."""
         await self.dispatcher.notify("notifications/cancelled", {"requestId": request_id})
 
     def declares(self, capability: str) -> bool:
         """Whether the server said that it has a capability."""
-        return capability in self.declared
+        return capability in self.server_capabilities
 
     @property
-    def declared(self) -> Json:
+    def server_capabilities(self) -> Json:
         """The capabilities that the server declared."""
         capabilities = self.hello.get("capabilities")
         return capabilities if isinstance(capabilities, dict) else {}
 
-    def acknowledged(self, params: Json) -> None:
+    def on_listen_acknowledged(self, params: Json) -> None:
         """Handle the acknowledgement of `subscriptions/listen` by a modern server.
 
         It says which notifications the server will send.
@@ -174,7 +174,7 @@ class Peer:
         if (subscription := self._subscription(params)) is not None:
             subscription.acknowledged(honoured if isinstance(honoured, dict) else {})
 
-    def updated(self, params: Json) -> bool:
+    def on_resource_updated(self, params: Json) -> bool:
         """Handle a resource update; return whether a subscription matches."""
         if (subscription := self._subscription(params)) is None:
             return False
@@ -186,7 +186,7 @@ class Peer:
         name = meta.get(SUBSCRIPTION_ID_META_KEY) if isinstance(meta, dict) else None
         return self.subscriptions.get(name) if isinstance(name, int) else None
 
-    async def _sent(
+    async def _send(
         self,
         method: str,
         params: Json,
@@ -197,11 +197,11 @@ class Peer:
         if self.closed.is_set():
             raise MCPError(TransportFault.UNREACHABLE, "the session has just ended", {"sent": False})
         if self.modern:
-            return await self.enveloped(method, params, options, capabilities, mirrored)
+            return await self.send_modern(method, params, options, capabilities, mirrored)
         options["headers"] = {MCP_PROTOCOL_VERSION_HEADER: self.version}
         return await self.dispatcher.send_raw_request(method, params, options)
 
-    async def enveloped(
+    async def send_modern(
         self,
         method: str,
         params: Json,
@@ -224,7 +224,7 @@ class Peer:
         return await self.dispatcher.send_raw_request(method, {**params, "_meta": meta}, options)
 
 
-def _passable(params: Json) -> Json:
+def _replace_surrogates(params: Json) -> Json:
     """Replace lone surrogates in params by U+FFFD.
 
     No transport can carry them.
@@ -232,7 +232,7 @@ def _passable(params: Json) -> Json:
     try:
         json.dumps(params, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        found: Json = json.loads(mended(json.dumps(params).encode()))
+        found: Json = json.loads(replace_lone_surrogates(json.dumps(params).encode()))
         return found
     except RecursionError:  # the wire says so
         pass
@@ -250,25 +250,25 @@ def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> di
 
 
 @asynccontextmanager
-async def connected(
-    transport: Transport, audience: Audience | None = None, on_announced: AnnouncedFn | None = None
-) -> AsyncIterator[Peer]:
+async def open_connection(
+    transport: Transport, router: ServerMessageRouter | None = None, on_announced: AnnouncedFn | None = None
+) -> AsyncIterator[Connection]:
     """Open `transport`; yield a connection before negotiation.
 
     Its `closed` is set when it ends.
     """
     async with transport as (read, write), anyio.create_task_group() as tasks:
-        audience = audience or Audience()
-        answers = AnsweringStream(write, audience.open_requests)
-        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, audience.deliveries, answers), answers)
-        wire = write if isinstance(write, DirectWire) else None
-        peer = Peer(dispatcher, audience, wire, wire if isinstance(wire, PromptWire) else None)
+        router = router or ServerMessageRouter()
+        answers = AnsweringStream(write, router.open_requests)
+        dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, router.deliveries, answers), answers)
+        wire = write if isinstance(write, SupportsRawRequest) else None
+        connection = Connection(dispatcher, router, wire, wire if isinstance(wire, SupportsRawRequestNowait) else None)
 
-        def announced(method: str, params: Mapping[str, Any] | None) -> bool:
+        def on_broadcast(method: str, params: Mapping[str, Any] | None) -> bool:
             """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""
             if method == _ACKNOWLEDGED:
-                peer.acknowledged(dict(params or {}))
-            elif method == _UPDATED and peer.updated(dict(params or {})):
+                connection.on_listen_acknowledged(dict(params or {}))
+            elif method == _UPDATED and connection.on_resource_updated(dict(params or {})):
                 pass
             elif method in _ANNOUNCEMENTS and on_announced is not None:
                 on_announced(method, dict(params or {}))
@@ -276,10 +276,15 @@ async def connected(
 
         async def run(*, task_status: TaskStatus[None]) -> None:
             try:
-                await dispatcher.run(peer.audience.asked, peer.audience.notified, announced, task_status=task_status)
+                await dispatcher.run(
+                    connection.router.on_request,
+                    connection.router.on_notification,
+                    on_broadcast,
+                    task_status=task_status,
+                )
             finally:
-                peer.closed.set()
+                connection.closed.set()
 
         await tasks.start(run)
-        yield peer
+        yield connection
         tasks.cancel_scope.cancel()

@@ -14,8 +14,8 @@ from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
     GatewayError,
-    LoginNeeded,
-    NotSent,
+    LoginRequired,
+    RequestNotSent,
     ServerUnavailable,
     TransportFault,
 )
@@ -25,11 +25,11 @@ _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 NOBODY_KNOWS = "; whether the request was carried out is not known"
 
 
-class Rejected(ServerUnavailable):
+class RequestRejected(ServerUnavailable):
     """The server is there, but answers with a refusal."""
 
 
-class Refused(AuthError):
+class CredentialsRejected(AuthError):
     """Rejected credentials; `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -56,7 +56,7 @@ class AskedToWait(ServerUnavailable):
         self.seconds = seconds
 
 
-class RateLimited(AskedToWait, Rejected):
+class RateLimited(AskedToWait, RequestRejected):
     """The server is there, and lets this caller wait."""
 
 
@@ -65,10 +65,12 @@ class NoLongerConfigured(ServerUnavailable):
 
     def __init__(self, server: str) -> None:
         """Name the server."""
-        super().__init__(f"server {server!r} was just removed or changed in the configuration; try again", lasting=True)
+        super().__init__(
+            f"server {server!r} was just removed or changed in the configuration; try again", permanent=True
+        )
 
 
-def as_failure(server: str, error: BaseException) -> GatewayError:
+def error_of_exception(server: str, error: BaseException) -> GatewayError:
     """Convert an exception of a session into a gateway error.
 
     The exception ended the session or prevented it; the error names the server.
@@ -79,20 +81,20 @@ def as_failure(server: str, error: BaseException) -> GatewayError:
     leaf = leaf_of(error)
     notes = "".join(f"; {note}" for note in _notes(error))
     if isinstance(leaf, MCPError):
-        return _before_the_first_request(of_answer(server, leaf, notes)) or Rejected(
+        return _without_unknown_outcome(error_of_answer(server, leaf, notes)) or RequestRejected(
             f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
         )
     if isinstance(leaf, ServerUnavailable):
-        return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", lasting=leaf.lasting)
-    if isinstance(leaf, LoginNeeded):
-        return LoginNeeded(leaf.url, f"server {server!r}: {leaf}{notes}")
+        return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
+    if isinstance(leaf, LoginRequired):
+        return LoginRequired(leaf.url, f"server {server!r}: {leaf}{notes}")
     if isinstance(leaf, GatewayError):
         return type(leaf)(f"server {server!r}: {leaf}{notes}")
     said = f"{type(leaf).__name__}: {leaf}".rstrip(": ")
     return ServerUnavailable(f"server {server!r} is not available: {said}{notes}")
 
 
-def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
+def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
     """Convert a transport's error response into a gateway error.
 
     None if the error is the server's.
@@ -101,9 +103,9 @@ def of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | N
         case types.CONNECTION_CLOSED:
             return ConnectionDropped(f"server {server!r} closed the connection{notes}{NOBODY_KNOWS}")
         case TransportFault.UNREACHABLE:
-            return _unreached(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
+            return _error_of_fault(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:
-            return Refused(
+            return CredentialsRejected(
                 f"server {server!r} refused the credentials: {error.message}; "
                 f"check its auth_headers, or pass auth_header with the call{notes}",
                 _status_of(error),
@@ -127,17 +129,17 @@ def _status_of(error: MCPError) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _before_the_first_request(failure: GatewayError | None) -> GatewayError | None:
+def _without_unknown_outcome(failure: GatewayError | None) -> GatewayError | None:
     """Drop the unknown-outcome warning while a session is opened.
 
     No request can have been carried out then.
     """
-    if isinstance(failure, NotSent | ConnectionDropped):
+    if isinstance(failure, RequestNotSent | ConnectionDropped):
         return ServerUnavailable(str(failure).removesuffix(NOBODY_KNOWS))
     return failure
 
 
-def _unreached(said: str, data: object, notes: str) -> ServerUnavailable:
+def _error_of_fault(said: str, data: object, notes: str) -> ServerUnavailable:
     """Distinguish requests that were unsent, unanswered or rejected.
 
     The transport's error data tells which.
@@ -145,14 +147,16 @@ def _unreached(said: str, data: object, notes: str) -> ServerUnavailable:
     known = data if isinstance(data, dict) else {}
     status, wait = known.get("status"), known.get("retryAfter")
     if known.get("sent") is False:
-        return NotSent(f"{said}{notes}")
+        return RequestNotSent(f"{said}{notes}")
     if not isinstance(status, int):
         return ConnectionDropped(f"{said}{notes}{NOBODY_KNOWS}")
     asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
     if status in _ASKING_TO_WAIT and (seconds := _seconds(wait)) is not None:
         limited = status == HTTPStatus.TOO_MANY_REQUESTS
         return (RateLimited if limited else AskedToWait)(f"{said}{asked}{notes}", seconds)
-    return (ServerUnavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Rejected)(f"{said}{asked}{notes}")
+    return (ServerUnavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else RequestRejected)(
+        f"{said}{asked}{notes}"
+    )
 
 
 def _seconds(wait: object) -> float | None:

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
-from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 
@@ -17,7 +17,7 @@ PROBE_SECONDS = 2.0
 """How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
 
 
-async def negotiate(peer: Peer) -> None:
+async def negotiate(connection: Connection) -> None:
     """Find out the server's era and greet it.
 
     A server of the handshake era answers `server/discover` with an error, or not at
@@ -31,35 +31,35 @@ async def negotiate(peer: Peer) -> None:
     failure: MCPError | None = None
     async with anyio.create_task_group() as tasks:
         refused = anyio.Event()
-        tasks.start_soon(_discover, peer, tasks.cancel_scope, refused)
+        tasks.start_soon(_discover, connection, tasks.cancel_scope, refused)
         with anyio.move_on_after(PROBE_SECONDS):
             await refused.wait()
-        failure = await _initialize_beside(peer, refused)
+        failure = await _initialize_beside(connection, refused)
         tasks.cancel_scope.cancel()
-    if not peer.version and failure is not None:
+    if not connection.version and failure is not None:
         raise failure
 
 
-async def _discover(peer: Peer, done: anyio.CancelScope, refused: anyio.Event) -> None:
+async def _discover(connection: Connection, done: anyio.CancelScope, refused: anyio.Event) -> None:
     try:
-        hello = await _discovered(peer)
+        hello = await _send_discover(connection)
     except MCPError as error:
         if not _wants_modern(error):
             return refused.set()
         try:
-            hello = await _discovered(peer)
+            hello = await _send_discover(connection)
         except MCPError:
             return refused.set()
     versions = hello.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
         return refused.set()
-    peer.version, peer.hello = LATEST_MODERN_VERSION, hello
+    connection.version, connection.hello = LATEST_MODERN_VERSION, hello
     return done.cancel()
 
 
-async def _discovered(peer: Peer) -> Json:
-    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(peer.ids)}
-    return await peer.enveloped("server/discover", {}, options, peer.audience.capabilities)
+async def _send_discover(connection: Connection) -> Json:
+    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(connection.ids)}
+    return await connection.send_modern("server/discover", {}, options, connection.router.capabilities)
 
 
 def _wants_modern(error: MCPError) -> bool:
@@ -72,29 +72,29 @@ def _wants_modern(error: MCPError) -> bool:
     return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
 
 
-async def _initialize_beside(peer: Peer, refused: anyio.Event) -> MCPError | None:
+async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MCPError | None:
     """Send `initialize`; on failure wait for `server/discover`.
 
     A successful `server/discover` cancels this call.
     """
     try:
-        await _initialize(peer)
+        await _initialize(connection)
     except MCPError as error:
         await refused.wait()
         return error
     return None
 
 
-async def _initialize(peer: Peer) -> None:
-    capabilities = dict(peer.audience.capabilities)
-    hello = await peer.dispatcher.send_raw_request(
+async def _initialize(connection: Connection) -> None:
+    capabilities = dict(connection.router.capabilities)
+    hello = await connection.dispatcher.send_raw_request(
         "initialize",
         {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
-        {"cancel_on_abandon": False, "request_id": next(peer.ids)},
+        {"cancel_on_abandon": False, "request_id": next(connection.ids)},
     )
     version = hello.get("protocolVersion")
     if version not in HANDSHAKE_PROTOCOL_VERSIONS:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
     headers = {MCP_PROTOCOL_VERSION_HEADER: version}
-    await peer.dispatcher.notify("notifications/initialized", None, {"headers": headers})
-    peer.version, peer.hello = version, hello
+    await connection.dispatcher.notify("notifications/initialized", None, {"headers": headers})
+    connection.version, connection.hello = version, hello

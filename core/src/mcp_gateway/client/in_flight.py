@@ -10,8 +10,8 @@ import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.request_timeout import Patience
-from mcp_gateway.protocol.client_channel import ALONE, Interaction, Json
+from mcp_gateway.client.request_timeout import InactivityTimeout
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 
 ASK_SECONDS = 600.0
 """How long a client may take to answer a question: people have to think."""
@@ -20,46 +20,46 @@ _DELIVERY_SECONDS = 5.0
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
+class InFlightRequest:
     """A client's request in flight.
 
     `client` is the sender, None for the gateway itself.
     """
 
     client: str | None = None
-    interaction: Interaction = ALONE
-    patience: Patience | None = None
+    channel: ClientChannel = ALONE
+    inactivity: InactivityTimeout | None = None
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _deliveries: int = 0
     _delivered: anyio.Event | None = None
 
-    async def notified(self, method: str, params: Json, *, dropped: bool = False) -> None:
+    async def on_notification(self, method: str, params: Json, *, dropped: bool = False) -> None:
         """Pass a notification of the server's on to the client, unless that takes no more; progress is progress."""
-        if self.patience is not None and method == "notifications/progress":
-            self.patience.touch()
+        if self.inactivity is not None and method == "notifications/progress":
+            self.inactivity.reset()
         if dropped:
             return
         self._deliveries += 1
         try:
-            await self.interaction.notify(method, params)
+            await self.channel.notify(method, params)
         finally:
             self._deliveries -= 1
             if not self._deliveries and self._delivered is not None:
                 self._delivered.set()
 
-    async def asked(self, method: str, params: Json) -> Json:
+    async def on_request(self, method: str, params: Json) -> Json:
         """Put a question of the server's to the client.
 
         Raises:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
 
         """
-        with self.held():
-            return await put(self.interaction, method, params, ASK_SECONDS, self._questions)
+        with self.pause_timeout():
+            return await send_to_client(self.channel, method, params, ASK_SECONDS, self._questions)
 
-    def held(self) -> AbstractContextManager[None]:
+    def pause_timeout(self) -> AbstractContextManager[None]:
         """Hold the request's clock while the server waits for its client."""
-        return self.patience.suspended() if self.patience is not None else nullcontext()
+        return self.inactivity.pause() if self.inactivity is not None else nullcontext()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -69,41 +69,41 @@ class Exchange:
         """
         try:
             yield
-            await self.delivered()
+            await self.wait_delivered()
         finally:
-            self.take_back()
+            self.cancel_server_requests()
 
     @property
     def is_delivered(self) -> bool:
         """Whether the client has got what the server told it."""
         return not self._deliveries
 
-    async def delivered(self) -> None:
+    async def wait_delivered(self) -> None:
         """Wait until the client has got what the server told it."""
         if self._deliveries:
             self._delivered = anyio.Event()
             with anyio.move_on_after(_DELIVERY_SECONDS):
                 await self._delivered.wait()
 
-    def take_back(self) -> None:
+    def cancel_server_requests(self) -> None:
         """Take back the questions that are open."""
         for question in self._questions:
             question.cancel()
 
 
-async def put(
-    interaction: Interaction, method: str, params: Json, seconds: float, open_questions: set[anyio.CancelScope]
+async def send_to_client(
+    channel: ClientChannel, method: str, params: Json, seconds: float, open_questions: set[anyio.CancelScope]
 ) -> Json:
     """Send a server request to the client; return its response.
 
     It waits at most `seconds`, or until the request is cancelled.
     """
-    if interaction.ask is None:
+    if channel.ask is None:
         raise MCPError(types.INVALID_REQUEST, f"the client cannot be asked for {method} at this moment")
     with anyio.CancelScope(deadline=anyio.current_time() + seconds) as question:
         open_questions.add(question)
         try:
-            return await interaction.ask(method, params)
+            return await channel.ask(method, params)
         finally:
             open_questions.discard(question)
     raise MCPError(types.INVALID_REQUEST, f"the client did not answer {method} in time, or gave up its request")

@@ -14,11 +14,11 @@ import structlog
 from mcp.shared.inbound import find_invalid_x_mcp_header
 
 from mcp_gateway.catalog.snapshot import Definition
-from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.encoded_json import Named
-from mcp_gateway.protocol.json_size import weight
-from mcp_gateway.protocol.primitives import TOOLS, Kind
+from mcp_gateway.protocol.encoded_json import EncodedTool
+from mcp_gateway.protocol.json_size import json_size
+from mcp_gateway.protocol.primitives import TOOLS, Primitive
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +49,9 @@ class Page:
     cut: bool = False
 
 
-async def listed(
-    peer: Peer,
-    kind: Kind,
+async def list_all(
+    connection: Connection,
+    primitive: Primitive,
     touch: Callable[[], None],
     capabilities: Mapping[str, Any] | None = None,
     most: int = MAX_DEFINITIONS,
@@ -69,13 +69,13 @@ async def listed(
     cursors: set[str] = set()
     while len(cursors) < MAX_PAGES:
         params = {"cursor": page["nextCursor"]} if page else {}
-        page = await peer.request(kind.method, params, capabilities=capabilities)
+        page = await connection.request(primitive.method, params, capabilities=capabilities)
         touch()
-        items, cursor = page.pop(kind.field, None), page.get("nextCursor")  # the SDK keeps the last message
+        items, cursor = page.pop(primitive.field, None), page.get("nextCursor")  # the SDK keeps the last message
         if isinstance(items, list) and len(items) >= _IN_A_THREAD:
-            taken, left = await anyio.to_thread.run_sync(_taken, kind, items, left, peer.modern)
+            taken, left = await anyio.to_thread.run_sync(_keep_valid, primitive, items, left, connection.modern)
         else:
-            taken, left = _taken(kind, items, left, peer.modern)
+            taken, left = _keep_valid(primitive, items, left, connection.modern)
         found += taken
         if left < 0 or len(found) > most:
             break
@@ -89,13 +89,13 @@ async def listed(
     return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
 
 
-def _taken(kind: Kind, items: object, left: int, modern: bool) -> tuple[list[Definition], int]:  # noqa: FBT001  # run_sync takes no keywords
+def _keep_valid(primitive: Primitive, items: object, left: int, modern: bool) -> tuple[list[Definition], int]:  # noqa: FBT001  # run_sync takes no keywords
     """Return a page's valid definitions, encoded, and the remaining bytes."""
-    left -= weight(items, left)
-    admitted = list(filter(kind.admits, items if isinstance(items, list) and left >= 0 else []))
-    if kind is not TOOLS:
+    left -= json_size(items, left)
+    admitted = list(filter(primitive.admits, items if isinstance(items, list) and left >= 0 else []))
+    if primitive is not TOOLS:
         return [*admitted], left
-    return [*map(Named, _with_valid_headers(admitted) if modern else admitted)], left
+    return [*map(EncodedTool, _with_valid_headers(admitted) if modern else admitted)], left
 
 
 def _with_valid_headers(tools: list[Json]) -> list[Json]:

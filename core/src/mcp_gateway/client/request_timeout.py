@@ -11,7 +11,7 @@ import anyio
 
 
 @dataclass(slots=True)
-class Patience:
+class InactivityTimeout:
     """Timeout after `seconds` of inactivity or `most` seconds in total.
 
     Time in which the server itself waits for the client does not count.
@@ -28,21 +28,21 @@ class Patience:
         """Wait inside; leave quietly when it took too long."""
         self._end = anyio.current_time() + self.most
         with self._scope:
-            self.touch()
+            self.reset()
             yield
 
     @property
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether the total limit is reached, regardless of activity."""
         return anyio.current_time() >= self._end
 
-    def touch(self) -> None:
+    def reset(self) -> None:
         """Take note of a sign of life: the wait begins anew."""
         if not self._suspensions:
             self._scope.deadline = min(anyio.current_time() + self.seconds, self._end)
 
     @contextmanager
-    def suspended(self) -> Iterator[None]:
+    def pause(self) -> Iterator[None]:
         """Hold the clock while the server is waiting for us."""
         self._suspensions += 1
         self._scope.deadline = math.inf
@@ -53,4 +53,4 @@ class Patience:
             self._suspensions -= 1
             if not self._suspensions:
                 self._end += anyio.current_time() - began
-            self.touch()
+            self.reset()

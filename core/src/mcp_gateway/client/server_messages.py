@@ -15,9 +15,9 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 
 from mcp_gateway.client.backpressure import Deliveries
-from mcp_gateway.client.in_flight import ASK_SECONDS, Exchange, put
-from mcp_gateway.protocol.client_channel import Interaction, Json, can_answer
-from mcp_gateway.sessions.open_requests import OpenRequests
+from mcp_gateway.client.in_flight import ASK_SECONDS, InFlightRequest, send_to_client
+from mcp_gateway.client.open_requests import OpenRequests
+from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
 
 log = structlog.get_logger(__name__)
 
@@ -29,16 +29,16 @@ _ASK_BESIDE_SECONDS = 30.0
 _SEVERAL = 2
 
 
-def _nowhere(_client: str) -> Interaction | None:
+def _nowhere(_client: str) -> ClientChannel | None:
     return None
 
 
-def _ignored(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
+def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
     pass
 
 
 @dataclass(slots=True, eq=False)
-class Audience:
+class ServerMessageRouter:
     """Router of server messages to the clients of a session.
 
     A transport may say to which request a message of the server's belongs; streams of a
@@ -56,22 +56,22 @@ class Audience:
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
-    way_to: Callable[[str], Interaction | None] = _nowhere
-    on_asked: Callable[[bool], None] = _ignored
+    way_to: Callable[[str], ClientChannel | None] = _nowhere
+    on_asked: Callable[[bool], None] = _ignore_request
     clients: set[str] = field(default_factory=set)
     watchers: int = 0
     deliveries: Deliveries = field(default_factory=Deliveries)
     open_requests: OpenRequests = field(default_factory=OpenRequests)
-    _exchanges: dict[str | int, Exchange] = field(default_factory=dict)
+    _exchanges: dict[str | int, InFlightRequest] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _unreachable: int = 0
 
     @property
-    def attended(self) -> bool:
+    def has_client(self) -> bool:
         """Whether a client that is still connected has used the session."""
         return any(self.way_to(client) is not None for client in self.clients)
 
-    def used_by(self, client: str) -> None:
+    def add_client(self, client: str) -> None:
         """Take note of a client that uses the session."""
         if client in self.clients:
             return
@@ -81,7 +81,7 @@ class Audience:
             self._unreachable += 1
         self.clients.add(client)
 
-    def left(self, client: str) -> None:
+    def remove_client(self, client: str) -> None:
         """Remove a client that has left.
 
         Server requests that it got beside its requests are cancelled.
@@ -96,7 +96,7 @@ class Audience:
             question.cancel()
 
     @asynccontextmanager
-    async def during(self, request_id: str | int, exchange: Exchange) -> AsyncIterator[None]:
+    async def during(self, request_id: str | int, exchange: InFlightRequest) -> AsyncIterator[None]:
         """Have an exchange under way inside."""
         self.enter(request_id, exchange)
         try:
@@ -105,30 +105,30 @@ class Audience:
         finally:
             self.leave(request_id)
 
-    def enter(self, request_id: str | int, exchange: Exchange) -> None:
+    def enter(self, request_id: str | int, exchange: InFlightRequest) -> None:
         """Take note of an exchange that begins."""
         self._exchanges[request_id] = exchange
 
     def leave(self, request_id: str | int) -> None:
         """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
-            exchange.take_back()
+            exchange.cancel_server_requests()
 
-    async def notified(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
+    async def on_notification(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
         """Handle a notification: forward it to the right client."""
         told = dict(params or {})
-        exchange = self._reported(told) if method == "notifications/progress" else self._exchange(context)
+        exchange = self._progress_target(told) if method == "notifications/progress" else self._exchange(context)
         way = None if exchange or method == "notifications/progress" else self._only_client()
         if exchange is None and way is None:
             log.debug("a notification is for no client in particular", method=method)
             return
         with self.deliveries.one(told) as is_wanted:
             if exchange is not None:
-                await exchange.notified(method, told, dropped=not is_wanted)
+                await exchange.on_notification(method, told, dropped=not is_wanted)
             elif way is not None and is_wanted:
                 await way.notify(method, told)
 
-    async def asked(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
+    async def on_request(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
         """Handle a server request: forward it to the right client.
 
         Raises:
@@ -142,17 +142,17 @@ class Audience:
             raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
         self.on_asked(_request_of(context) is not None)
         if (exchange := self._exchange(context)) is not None:
-            if _request_of(context) is None and self._can_be_asked_beside(exchange):
-                with exchange.held():
-                    return await put(exchange.interaction, method, question, ASK_SECONDS, self._questions)
-            return await exchange.asked(method, question)
+            if _request_of(context) is None and self._can_outlive_request(exchange):
+                with exchange.pause_timeout():
+                    return await send_to_client(exchange.channel, method, question, ASK_SECONDS, self._questions)
+            return await exchange.on_request(method, question)
         if (way := self._only_client()) is not None:
-            return await put(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
+            return await send_to_client(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
         raise MCPError(
             types.INVALID_REQUEST, f"{method} belongs to no request under way, or it cannot be told to which client's"
         )
 
-    def _can_be_asked_beside(self, exchange: Exchange) -> bool:
+    def _can_outlive_request(self, exchange: InFlightRequest) -> bool:
         """Whether a server request may outlive its related request.
 
         It may if the client can be reached beside its requests; the relation is then only a guess.
@@ -160,7 +160,7 @@ class Audience:
         way = self.way_to(str(exchange.client))
         return way is not None and way.ask is not None
 
-    def _reported(self, params: Json) -> Exchange | None:
+    def _progress_target(self, params: Json) -> InFlightRequest | None:
         """Return the in-flight request of a progress notification.
 
         The request's id is the progress token.
@@ -170,7 +170,7 @@ class Audience:
             token = int(token)
         return self._exchanges.get(token) if isinstance(token, int) else None
 
-    def _exchange(self, context: Context) -> Exchange | None:
+    def _exchange(self, context: Context) -> InFlightRequest | None:
         if (request_id := _request_of(context)) is not None:
             return self._exchanges.get(request_id)
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
@@ -180,7 +180,7 @@ class Audience:
         one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None
         return under_way[-1] if one_person else None
 
-    def _only_client(self) -> Interaction | None:
+    def _only_client(self) -> ClientChannel | None:
         """Return the channel to the session's only client.
 
         None if there are several or none.

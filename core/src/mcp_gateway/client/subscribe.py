@@ -11,7 +11,7 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.connection import LISTS, Peer, Subscription
+from mcp_gateway.client.connection import LISTS, Connection, Subscription
 from mcp_gateway.protocol.client_channel import Json
 
 log = structlog.get_logger(__name__)
@@ -22,7 +22,7 @@ RELISTEN_SECONDS = 5.0
 _UNSUBSCRIBE_SECONDS = 2.0
 
 
-async def listen(peer: Peer, ready: anyio.Event, on_missed: Callable[[], None]) -> None:
+async def listen(connection: Connection, ready: anyio.Event, on_missed: Callable[[], None]) -> None:
     """Subscribe to list changes of a modern server.
 
     The subscription lasts as long as the session.
@@ -34,15 +34,17 @@ async def listen(peer: Peer, ready: anyio.Event, on_missed: Callable[[], None]) 
     meanwhile, `on_missed` is called: there may have been changes before.
     """
 
-    def acknowledged(_: Json) -> None:
+    def on_acknowledged(_: Json) -> None:
         if ready.is_set():
             on_missed()
         ready.set()
 
-    wanted = {f"{name}ListChanged": True for name in LISTS if _has(peer.declared.get(name), "listChanged")}
-    while peer.modern and wanted:
+    wanted = {
+        f"{name}ListChanged": True for name in LISTS if _has(connection.server_capabilities.get(name), "listChanged")
+    }
+    while connection.modern and wanted:
         try:
-            await _subscribed(peer, wanted, Subscription(acknowledged, _unheard))
+            await _hold_subscription(connection, wanted, Subscription(on_acknowledged, _unheard))
         except MCPError as error:
             if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
                 break
@@ -54,7 +56,7 @@ async def listen(peer: Peer, ready: anyio.Event, on_missed: Callable[[], None]) 
 
 
 async def watch(
-    peer: Peer,
+    connection: Connection,
     uri: str,
     capabilities: Mapping[str, Any],
     started: Callable[[], None],
@@ -71,19 +73,19 @@ async def watch(
         MCPError: the server does not announce such changes, or has stopped, or the connection closed.
 
     """
-    if peer.modern:
-        await _watch_by_listening(peer, uri, capabilities, started, updated)
-    elif not _has(peer.declared.get("resources"), "subscribe"):
+    if connection.modern:
+        await _watch_by_listening(connection, uri, capabilities, started, updated)
+    elif not _has(connection.server_capabilities.get("resources"), "subscribe"):
         raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of resources")
     else:
-        await peer.request("resources/subscribe", {"uri": uri})
+        await connection.request("resources/subscribe", {"uri": uri})
         started()
-        await _until_closed(peer, uri)
+        await _wait_closed(connection, uri)
     raise MCPError(types.CONNECTION_CLOSED, "the server ended the subscription")
 
 
 async def _watch_by_listening(
-    peer: Peer,
+    connection: Connection,
     uri: str,
     capabilities: Mapping[str, Any],
     started: Callable[[], None],
@@ -92,7 +94,7 @@ async def _watch_by_listening(
     refused = False
     with anyio.CancelScope() as scope:
 
-        def acknowledged(honoured: Json) -> None:
+        def on_acknowledged(honoured: Json) -> None:
             nonlocal refused
             if uri in (honoured.get("resourceSubscriptions") or ()):
                 started()
@@ -100,32 +102,32 @@ async def _watch_by_listening(
                 refused = True
                 scope.cancel()
 
-        heard = Subscription(acknowledged, updated)
-        await _subscribed(peer, {"resourceSubscriptions": [uri]}, heard, capabilities)
+        heard = Subscription(on_acknowledged, updated)
+        await _hold_subscription(connection, {"resourceSubscriptions": [uri]}, heard, capabilities)
     if refused:
         raise MCPError(types.METHOD_NOT_FOUND, "the server does not announce changes of this resource")
 
 
-async def _subscribed(
-    peer: Peer, wanted: Json, subscription: Subscription, capabilities: Mapping[str, Any] | None = None
+async def _hold_subscription(
+    connection: Connection, wanted: Json, subscription: Subscription, capabilities: Mapping[str, Any] | None = None
 ) -> None:
     """Be subscribed until the server ends it."""
-    request_id, params = next(peer.ids), {"notifications": wanted}
-    peer.subscriptions[request_id] = subscription
+    request_id, params = next(connection.ids), {"notifications": wanted}
+    connection.subscriptions[request_id] = subscription
     try:
-        await peer.enveloped("subscriptions/listen", params, {"request_id": request_id}, capabilities)
+        await connection.send_modern("subscriptions/listen", params, {"request_id": request_id}, capabilities)
     finally:
-        del peer.subscriptions[request_id]
+        del connection.subscriptions[request_id]
 
 
-async def _until_closed(peer: Peer, uri: str) -> None:
+async def _wait_closed(connection: Connection, uri: str) -> None:
     """Wait until the connection closes; on cancellation, unsubscribe."""
     try:
-        await peer.closed.wait()
+        await connection.closed.wait()
     finally:
-        if not peer.closed.is_set():
+        if not connection.closed.is_set():
             with anyio.move_on_after(_UNSUBSCRIBE_SECONDS, shield=True), suppress(MCPError):
-                await peer.request("resources/unsubscribe", {"uri": uri})
+                await connection.request("resources/unsubscribe", {"uri": uri})
 
 
 def _unheard(_: Json) -> None:

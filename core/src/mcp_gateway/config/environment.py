@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.file_formats import MAX_SECONDS
-from mcp_gateway.config.validation_errors import did_you_mean, in_words
+from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
 from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
 from mcp_gateway.plugin_host.loader import Choice
-from mcp_gateway.plugin_host.providers import EVERYTHING, Providers, Shelf
+from mcp_gateway.plugin_host.providers import EVERYTHING, ProviderRegistry, Providers
 
 AuthMode = Literal["auto", "static", "forward"]
 PinningMode = Literal["warn", "block", "off"]
@@ -163,10 +163,10 @@ def plugin_choice(environ: Mapping[str, str]) -> Choice:
 
     """
     environment = read_environment(environ)
-    only = _listed(environment.plugins)
+    only = _split_names(environment.plugins)
     if environment.plugins and not only:
         raise ConfigError("environment: GATEWAY_PLUGINS: it names no plugin; unset it to load all")
-    return Choice(only, disabled=_listed(environment.disabled_plugins))
+    return Choice(only, disabled=_split_names(environment.disabled_plugins))
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
@@ -179,7 +179,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     try:
         return Environment.model_validate(environ)
     except ValidationError as error:
-        raise ConfigError(f"environment: {in_words(error)}") from None
+        raise ConfigError(f"environment: {format_validation_error(error)}") from None
 
 
 def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
@@ -190,12 +190,12 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
 
     """
     environment = read_environment(environ)
-    chosen: tuple[tuple[Shelf[Any], str], ...] = (
+    chosen: tuple[tuple[ProviderRegistry[Any], str], ...] = (
         (providers.server_transports, environment.server_transport),
         (providers.storage_backends, environment.storage),
         (providers.rankers, environment.ranker),
     )
-    if missing := [shelf.absence(name) for shelf, name in chosen if name not in shelf.providers]:
+    if missing := [shelf.describe_missing(name) for shelf, name in chosen if name not in shelf.providers]:
         if not any(shelf.providers or shelf.left_out for shelf in providers.shelves):
             missing.append(f"no plugins are installed at all; the default ones come with: {EVERYTHING}")
         raise PluginError("\n".join(f"environment: {line}" for line in missing))
@@ -207,10 +207,10 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
             {name: provider.bind(environ) for name, provider in providers.rankers.providers.items()},
         )
     except ValidationError as error:
-        raise ConfigError(f"environment: {in_words(error)}") from None
+        raise ConfigError(f"environment: {format_validation_error(error)}") from None
 
 
-def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
+def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
     """Return warnings of unknown variables and of very long timeouts.
 
     Variables count as unknown if they have the gateway's prefix and neither core nor plugins read them.
@@ -219,25 +219,25 @@ def strange_variables(environ: Mapping[str, str], providers: Providers) -> list[
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
         for provider in shelf.providers.values():
             known |= provider.options.keys()
-    entries: tuple[Shelf[Any], ...] = (providers.client_transports, providers.auth_strategies)
+    entries: tuple[ProviderRegistry[Any], ...] = (providers.client_transports, providers.auth_strategies)
     for shelf in entries:
         for provider in shelf.providers.values():
             known |= provider.options.variables()
     environment = read_environment(environ)
     long = {name: getattr(environment, field) for name, field in _WAITS.items()}
-    return [f"environment: {said}" for name, seconds in long.items() for said in too_long(name, seconds)] + [
+    return [f"environment: {said}" for name, seconds in long.items() for said in warn_long_timeout(name, seconds)] + [
         f"environment: nobody reads {name}{did_you_mean(name, known)}"
         for name in sorted(environ)
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
     ]
 
 
-def too_long(key: str, seconds: float | None) -> list[str]:
+def warn_long_timeout(key: str, seconds: float | None) -> list[str]:
     """Return a warning if a timeout looks like milliseconds."""
     if seconds is None or seconds <= _HOUR:
         return []
     return [f"{key}: {seconds:g} seconds are {seconds / _HOUR:.1f} hours; is it meant in milliseconds?"]
 
 
-def _listed(text: str) -> frozenset[str]:
+def _split_names(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())

@@ -14,7 +14,7 @@ from typing import Any
 
 from mcp_gateway.config.validation_errors import did_you_mean
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.tool_names import tamed
+from mcp_gateway.protocol.tool_names import sanitize_server_name
 
 _TRANSPORTS = {
     "stdio": "stdio",
@@ -66,23 +66,23 @@ def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
         ConfigError: it cannot be read, is not JSON, or has none of the forms.
 
     """
-    document = _parsed(path, check)
+    document = _parse_file(path, check)
     if not isinstance(document, dict):
         raise ConfigError(f'{path}: it must hold a JSON object, such as {{"servers": []}}')
     native = document.get("servers")
     foreign = [document[key] for key in _PLACES if isinstance(document.get(key), dict)]
     if not isinstance(native, list) and not foreign:
-        raise ConfigError(f"{path}: it has no servers: {_FORMS}{_near_miss(document)}")
+        raise ConfigError(f"{path}: it has no servers: {_FORMS}{_describe_near_miss(document)}")
     entries: list[RawEntry] = []
     if isinstance(native, list):
-        _refuse_strangers(path, document)
+        _reject_unknown_keys(path, document)
         entries += [_native(path, number, item) for number, item in enumerate(native)]
     for mapping in foreign:
         entries += [_foreign(path, name, item) for name, item in mapping.items()]
     return entries
 
 
-def _near_miss(document: Mapping[str, Any]) -> str:
+def _describe_near_miss(document: Mapping[str, Any]) -> str:
     """Describe the key that looks like a misplaced or misspelled `servers`."""
     for key in document:
         if key in _PLACES:
@@ -92,7 +92,7 @@ def _near_miss(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _parsed(path: Path, check: CheckFn | None) -> Any:
+def _parse_file(path: Path, check: CheckFn | None) -> Any:
     try:
         content = path.read_bytes()
         if check is not None:
@@ -152,7 +152,7 @@ def _no_duplicates(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _refuse_strangers(path: Path, document: Mapping[str, Any]) -> None:
+def _reject_unknown_keys(path: Path, document: Mapping[str, Any]) -> None:
     known = ("version", "servers", "mcpServers", "$schema")
     for key in document:
         if key not in known:
@@ -165,7 +165,7 @@ def _native(path: Path, number: int, item: Any) -> RawEntry:
     name = item.get("name")
     where = f"{path}: server {name!r}" if isinstance(name, str) else f"{path}: servers.{number}"
     keys = _without_nulls(item)
-    unclear = _unclear(keys)
+    unclear = _transport_problem(keys)
     return RawEntry(where, _with_transport(keys), foreign=False, unclear=unclear)
 
 
@@ -173,7 +173,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
     if not isinstance(item, dict):
         raise ConfigError(f"{path}: server {name!r}: it must be an object")
     keys = _without_nulls(item)
-    keys["name"] = tamed(name)
+    keys["name"] = sanitize_server_name(name)
     warnings = [] if keys["name"] == name else [f"it is called {keys['name']!r} here"]
     for spelling in _CLIENT_URL_KEYS:
         if spelling in keys:
@@ -189,7 +189,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
     if isinstance(keys.get("timeout"), int | float) and _MILLISECONDS <= keys["timeout"] <= _MILLISECONDS * MAX_SECONDS:
         keys["timeout"] /= _MILLISECONDS
         warnings.append(f"its timeout is taken as milliseconds: {keys['timeout']:g} s")
-    where, unclear = f"{path}: server {name!r}", _unclear(keys)
+    where, unclear = f"{path}: server {name!r}", _transport_problem(keys)
     return RawEntry(where, _with_transport(keys), foreign=True, warnings=tuple(warnings), unclear=unclear)
 
 
@@ -197,7 +197,7 @@ def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if value is not None or key == "namespace"}
 
 
-def _unclear(keys: Mapping[str, Any]) -> str:
+def _transport_problem(keys: Mapping[str, Any]) -> str:
     """Explain why an entry's transport is ambiguous or missing.
 
     Empty if it is clear how to reach the server.

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 
-async def changes(path: Path, seconds: float) -> AsyncIterator[bool]:
+async def watch_file(path: Path, seconds: float) -> AsyncIterator[bool]:
     """Yield whether a file is readable each time its content changes.
 
     The content must be the same twice: nobody writes it at that moment.

@@ -22,7 +22,7 @@ def fingerprint_of(keys: Mapping[str, Any]) -> str:
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
 
 
-def saved_of(keys: Mapping[str, Any]) -> str:
+def credentials_hash(keys: Mapping[str, Any]) -> str:
     """Hash the credentials of an entry.
 
     It keeps a listing for these credentials from being taken for that of others.

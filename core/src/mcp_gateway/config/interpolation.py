@@ -32,7 +32,7 @@ def expand(value: Any, environ: Mapping[str, str]) -> Any:
 
     """
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: _expanded(match, environ), value)
+        return _VARIABLE.sub(lambda match: _expand_match(match, environ), value)
     if isinstance(value, list):
         return [expand(item, environ) for item in value]
     if isinstance(value, dict):
@@ -40,7 +40,7 @@ def expand(value: Any, environ: Mapping[str, str]) -> Any:
     return value
 
 
-def _expanded(match: re.Match[str], environ: Mapping[str, str]) -> str:
+def _expand_match(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if match["escaped"]:
         return "${"
     body = _BODY.fullmatch(match["body"])

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mcp_gateway.config.environment import ConnectionMode, Environment, Seconds, too_long
+from mcp_gateway.config.environment import ConnectionMode, Environment, Seconds, warn_long_timeout
 from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
-from mcp_gateway.config.fingerprints import digest_of, fingerprint_of, saved_of
+from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, configured_namespace
-from mcp_gateway.config.validation_errors import did_you_mean, in_words
+from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
-from mcp_gateway.plugin_host.providers import Providers, Shelf
+from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
 
 
@@ -132,7 +132,7 @@ def read_servers(
         return ServerFile(
             warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
         )
-    reading = _Reading(environment, environ, providers)
+    reading = _EntryReader(environment, environ, providers)
     for entry in read_entries(path, check):
         reading.add(entry)
     if reading.problems:
@@ -140,7 +140,7 @@ def read_servers(
     return ServerFile(tuple(reading.specs), tuple(reading.disabled), tuple(reading.warnings))
 
 
-class _Reading:
+class _EntryReader:
     """A single pass over the entries that collects servers and problems."""
 
     def __init__(self, environment: Environment, environ: Mapping[str, str], providers: Providers) -> None:
@@ -159,7 +159,7 @@ class _Reading:
         try:
             self._settle(raw)
         except ValidationError as error:
-            self._refuse(raw, in_words(error))
+            self._refuse(raw, format_validation_error(error))
         except ConfigError as error:
             self._refuse(raw, str(error))
 
@@ -199,7 +199,7 @@ class _Reading:
         if not entry.enabled:
             self._leave_out(keys)
             return
-        self.warnings += [f"{raw.where}: {said}" for said in too_long("timeout", entry.timeout)]
+        self.warnings += [f"{raw.where}: {said}" for said in warn_long_timeout("timeout", entry.timeout)]
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
         namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
@@ -211,7 +211,7 @@ class _Reading:
         transport = self._providers.client_transports[entry.transport]
         auth, optional = self._auth(entry, keys)
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
-        self._check_strangers(raw, entry, keys, readers)
+        self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
         limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
         timeout = entry.timeout or min(environment.timeout, limit)
@@ -226,12 +226,12 @@ class _Reading:
                 overridable=environment.auth_mode != "static",
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
                 auto_discover=entry.auto_discover,
-                exposed=_exposed(entry),
+                exposed=_exposed_primitives(entry),
                 timeout=min(timeout, entry.max_call_time or timeout),
                 max_call_time=entry.max_call_time or max(environment.max_call_time, timeout),
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=fingerprint_of(keys),
-                saved=saved_of(keys),
+                saved=credentials_hash(keys),
                 digest=digest_of(keys),
                 max_definitions=environment.max_definitions,
                 max_calls=entry.max_calls or environment.max_server_calls,
@@ -253,7 +253,7 @@ class _Reading:
             return strategies["forward"], True
         return (None if wanted == "none" else strategies[wanted]), False
 
-    def _check_strangers(
+    def _check_unknown_keys(
         self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any], readers: Iterable[Provider[Any, Any]]
     ) -> None:
         """Reject keys that no plugin reads; in a client's format, warn."""
@@ -266,12 +266,12 @@ class _Reading:
                 self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}{near}")
             elif not (owners := self._owners(key)):
                 raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known | self._all_keys())}")
-            elif not self._left_over(key, entry):
+            elif not self._is_ignorable(key, entry):
                 raise ConfigError(f"the key {key!r} is read only with {' or '.join(owners)}; set that, or remove it")
 
     def _owners(self, key: str) -> list[str]:
         """Return the settings with which some plugin would read `key`."""
-        shelves: tuple[tuple[str, Shelf[Any]], ...] = (
+        shelves: tuple[tuple[str, ProviderRegistry[Any]], ...] = (
             ("transport", self._providers.client_transports),
             ("auth_type", self._providers.auth_strategies),
         )
@@ -284,11 +284,14 @@ class _Reading:
 
     def _all_keys(self) -> set[str]:
         """Return every key that some plugin would read."""
-        shelves: tuple[Shelf[Any], ...] = (self._providers.client_transports, self._providers.auth_strategies)
+        shelves: tuple[ProviderRegistry[Any], ...] = (
+            self._providers.client_transports,
+            self._providers.auth_strategies,
+        )
         providers = [provider for shelf in shelves for provider in shelf.providers.values()]
         return set().union(*(_keys(provider) for provider in providers))
 
-    def _left_over(self, key: str, entry: ServerEntry) -> bool:
+    def _is_ignorable(self, key: str, entry: ServerEntry) -> bool:
         """Whether an unread `key` is harmless.
 
         It is if `GATEWAY_AUTH_MODE` overruled the entry's auth strategy, or if it selects nothing.
@@ -303,7 +306,7 @@ def _keys(provider: Provider[Any, Any]) -> frozenset[str]:
     return options.keys() - options.variables()
 
 
-def _exposed(entry: ServerEntry) -> frozenset[str]:
+def _exposed_primitives(entry: ServerEntry) -> frozenset[str]:
     tools = {"tools"} if entry.expose_tools else set()
     prompts = {"prompts"} if entry.expose_prompts else set()
     resources = {"resources", "templates"} if entry.expose_resources else set()

@@ -15,7 +15,7 @@ _KEY = re.compile(r"[\w$.-]{1,64}|\[key\]")
 _PLAINER = {"missing": "it is missing", "url_parsing": "it must be a whole URL, such as https://example.org/mcp"}
 
 
-def in_words(error: ValidationError) -> str:
+def format_validation_error(error: ValidationError) -> str:
     """Format a validation error with its keys.
 
     For example `port: Input should be less than or equal to 65535`.

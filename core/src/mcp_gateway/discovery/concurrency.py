@@ -20,14 +20,14 @@ LONG_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Pace:
+class ConcurrencyLimit:
     """Lets so many go at a time."""
 
     tasks: TaskGroup
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Wait until it is one's turn."""
         await self._free.acquire()
         counted = anyio.CancelScope()

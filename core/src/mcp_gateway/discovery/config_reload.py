@@ -10,31 +10,31 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.catalog.overlays import Personal
+from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.config.environment import Environment
-from mcp_gateway.config.file_watcher import changes
+from mcp_gateway.config.file_watcher import watch_file
 from mcp_gateway.config.servers import ServerFile, ServerSpec
-from mcp_gateway.discovery.refresher import Discovery
+from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.sessions.pool import Pool
-from mcp_gateway.sessions.server_plugins import Fitting
+from mcp_gateway.sessions.server_plugins import ServerPlugins
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reloading:
+class ConfigReloader:
     """Reloader that replaces only added, changed and removed servers.
 
     Calls in progress finish on their old sessions.
     """
 
     registry: Registry
-    fitting: Fitting
+    server_plugins: ServerPlugins
     pool: Pool
-    discovery: Discovery
-    personal: Personal
+    discovery: Refresher
+    personal: Overlays
     tasks: TaskGroup
 
     def start(self, environment: Environment, reread: Callable[[], ServerFile]) -> None:
@@ -47,7 +47,7 @@ class Reloading:
 
         A file that cannot be used is logged and changes nothing. `seconds` is the interval.
         """
-        async for is_there in changes(path, seconds):
+        async for is_there in watch_file(path, seconds):
             if not is_there:
                 log.error("the file of servers cannot be read; the gateway goes on as before", file=str(path))
                 continue
@@ -64,17 +64,17 @@ class Reloading:
 
         """
         before = self.registry.specs
-        after = {spec.name: _kept(before.get(spec.name), spec) for spec in file.specs}
+        after = {spec.name: _keep_unchanged(before.get(spec.name), spec) for spec in file.specs}
         new = [spec for name, spec in after.items() if before.get(name) is not spec]
         old = [spec for name, spec in before.items() if after.get(name) is not spec]
-        self.fitting.use(await self.fitting.opened(new), after)
+        self.server_plugins.use(await self.server_plugins.open_servers(new), after)
         self.registry.replace(after, file.disabled, file.notices)
         self.personal.forget_servers([spec.name for spec in old])
         self.personal.admit_again()
         for spec in old:
             self.tasks.start_soon(self._end, spec)
         for spec in new:
-            self.discovery.configured(spec)
+            self.discovery.on_server_configured(spec)
         for warning in file.warnings:
             log.warning(warning)
         log.info(
@@ -86,11 +86,11 @@ class Reloading:
 
     async def _end(self, spec: ServerSpec) -> None:
         """Close what a server had, once its calls are over."""
-        await self.pool.finish(spec)
-        self.fitting.close(spec)
+        await self.pool.close_server(spec)
+        self.server_plugins.close(spec)
 
 
-def _kept(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:
+def _keep_unchanged(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:
     """Return the old specification if nothing has changed.
 
     Its identity keeps sessions and all that depends on them alive.

@@ -11,14 +11,14 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.client.connection import Peer
-from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.discovery.refresher import Discovery
+from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions.admission import Overloaded
-from mcp_gateway.sessions.circuit_breaker import Breaker, CutOff
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.circuit_breaker import CircuitBreaker, CircuitOpen
+from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +32,15 @@ KNOCK_SECONDS = 5.0
 
 
 @dataclass(slots=True)
-class Recovery:
+class HealthProber:
     """Tries each server in trouble in a task of its own."""
 
-    discovery: Discovery = field(repr=False)
+    discovery: Refresher = field(repr=False)
     tasks: TaskGroup = field(repr=False)
     _pauses: dict[str, int] = field(default_factory=dict)
-    _trying: set[Breaker] = field(default_factory=set, repr=False)
+    _trying: set[CircuitBreaker] = field(default_factory=set, repr=False)
 
-    def begin(self, breaker: Breaker) -> None:
+    def begin(self, breaker: CircuitBreaker) -> None:
         """Start probing a server that has failed.
 
         The probe also restarts a crashed process.
@@ -51,7 +51,7 @@ class Recovery:
             self._trying.add(breaker)
             self.tasks.start_soon(self._run, breaker)
 
-    async def _run(self, breaker: Breaker) -> None:
+    async def _run(self, breaker: CircuitBreaker) -> None:
         try:
             while breaker.failures and not breaker.retired:
                 pause = self._pause(breaker.server)
@@ -69,44 +69,44 @@ class Recovery:
         self._pauses[server] = times + 1
         return min(FIRST_PAUSE * 2.0 ** min(times, 20), LONGEST_PAUSE) * random.uniform(1.0, 1.5)  # noqa: S311  # jitter, not a secret
 
-    async def _try(self, breaker: Breaker, spec: ServerSpec) -> None:
+    async def _try(self, breaker: CircuitBreaker, spec: ServerSpec) -> None:
         """Try a server once; any answer will do."""
         before = breaker.failures
         try:
-            await self._reach(breaker, spec)
-        except (CutOff, Overloaded):
+            await self._probe(breaker, spec)
+        except (CircuitOpen, Overloaded):
             log.debug("a server in trouble is not to be tried at this moment", server=spec.name)
         except ServerUnavailable as error:
             log.debug("a server is still in trouble", server=spec.name, reason=str(error))
             if breaker.failures == before:  # nobody has counted it
-                breaker.failed(error)
+                breaker.record_failure(error)
         except (GatewayError, MCPError):
-            breaker.answered()
+            breaker.record_answer()
         else:
-            breaker.answered()
+            breaker.record_answer()
 
-    async def _reach(self, breaker: Breaker, spec: ServerSpec) -> None:
+    async def _probe(self, breaker: CircuitBreaker, spec: ServerSpec) -> None:
         """Probe a server: list it, or ping it if already listed.
 
         If credentials are missing, it is pinged without any.
         """
         discovery = self.discovery
         try:
-            if discovery.registry.states.asked(spec.name) is State.READY:
-                await discovery.access.attempt(spec, discovery.host, self._knock)
+            if discovery.registry.states.discovery_state(spec.name) is State.READY:
+                await discovery.access.with_credentials(spec, discovery.host, self._knock)
             else:
                 await discovery.discover(spec, discovery.host, trial=True)
         except AuthError:
             if breaker.failures:  # its auth plugin said so, not the server
-                await self._knock(Borrower(spec))
+                await self._knock(SessionKey(spec))
 
-    async def _knock(self, borrower: Borrower) -> None:
-        await self.discovery.pool.lend(borrower, knock, repeatable=True, trial=True)
+    async def _knock(self, session_key: SessionKey) -> None:
+        await self.discovery.pool.with_session(session_key, ping, repeatable=True, trial=True)
 
 
-async def knock(peer: Peer, _: Patience) -> None:
+async def ping(connection: Connection, _: InactivityTimeout) -> None:
     """Ask a server whether it is there."""
     with anyio.move_on_after(KNOCK_SECONDS):
-        await (peer.enveloped("server/discover", {}) if peer.modern else peer.request("ping", {}))
+        await (connection.send_modern("server/discover", {}) if connection.modern else connection.request("ping", {}))
         return
     raise ServerTimeout(f"it does not even say within {KNOCK_SECONDS:g} s that it is there")

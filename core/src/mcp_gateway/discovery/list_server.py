@@ -14,17 +14,17 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.catalog.snapshot import Hint, Offer
-from mcp_gateway.client.connection import Peer
-from mcp_gateway.client.errors import of_answer
-from mcp_gateway.client.pagination import Page, listed
-from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.catalog.snapshot import CacheHint, Listing
+from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.errors import error_of_answer
+from mcp_gateway.client.pagination import Page, list_all
+from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.primitives import KINDS, TEMPLATES, TOOLS, Kind
+from mcp_gateway.protocol.primitives import PRIMITIVES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.sessions.pool import Pool
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
@@ -33,16 +33,16 @@ class NotListed(ServerUnavailable):
     """The server answers, but does not list its tools."""
 
 
-async def ask(
-    pool: Pool, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
-) -> Offer:
+async def list_server(
+    pool: Pool, spec: ServerSpec, session_key: SessionKey, capabilities: Mapping[str, Any], *, trial: bool = False
+) -> Listing:
     """List all primitives of a server for a session key.
 
     The server has been given these client capabilities. The listing is returned, not stored.
     """
     try:
         asking = partial(_list_all, capabilities, spec.max_definitions)
-        hello, pages = await pool.lend(borrower, asking, repeatable=True, trial=trial)
+        hello, pages = await pool.with_session(session_key, asking, repeatable=True, trial=trial)
     except MCPError as error:
         raise NotListed(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -51,13 +51,13 @@ async def ask(
         log.warning(
             "a server lists too much (GATEWAY_MAX_DEFINITIONS); the rest is not there", server=spec.name, of=cut
         )
-    return Offer(
+    return Listing(
         spec.name,
         **{name: tuple(page.items) for name, page in pages.items()},
-        about=_about(hello),
-        hello=hello,
-        told=capabilities,
-        hints={name: Hint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
+        description=_description(hello),
+        initialize_result=hello,
+        client_capabilities=capabilities,
+        hints={name: CacheHint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
         fetched=time.time(),
         namespace=spec.namespace,
         withheld={},
@@ -66,13 +66,22 @@ async def ask(
 
 
 async def _list_all(
-    capabilities: Mapping[str, Any], most: int, peer: Peer, patience: Patience
+    capabilities: Mapping[str, Any], most: int, connection: Connection, inactivity: InactivityTimeout
 ) -> tuple[Json, dict[str, Page]]:
     """Return the `initialize` result and at most `most` definitions per primitive."""
-    return peer.hello, {kind.name: await _listed(peer, kind, patience, capabilities, most) for kind in KINDS}
+    return connection.hello, {
+        primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, most)
+        for primitive in PRIMITIVES
+    }
 
 
-async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapping[str, Any], most: int) -> Page:
+async def _list_primitive(
+    connection: Connection,
+    primitive: Primitive,
+    inactivity: InactivityTimeout,
+    capabilities: Mapping[str, Any],
+    most: int,
+) -> Page:
     """List one primitive, if declared or tools.
 
     Tools are listed whatever the server declares. A failure to list another primitive is logged and does not fail
@@ -80,21 +89,21 @@ async def _listed(peer: Peer, kind: Kind, patience: Patience, capabilities: Mapp
 
     That it cannot list the others is no reason to do without its tools.
     """
-    declared = peer.declares(kind.capability)
-    if not declared and kind is not TOOLS:
+    declared = connection.declares(primitive.capability)
+    if not declared and primitive is not TOOLS:
         return Page([])
     try:
-        return await listed(peer, kind, patience.touch, capabilities, most)
+        return await list_all(connection, primitive, inactivity.reset, capabilities, most)
     except MCPError as error:
-        if error.code == types.METHOD_NOT_FOUND and (kind is TEMPLATES or not declared):
+        if error.code == types.METHOD_NOT_FOUND and (primitive is TEMPLATES or not declared):
             return Page([])
-        if kind is TOOLS or of_answer("", error) is not None:
+        if primitive is TOOLS or error_of_answer("", error) is not None:
             raise
-        log.warning("a server does not list what it declares", method=kind.method, reason=error.error.message)
+        log.warning("a server does not list what it declares", method=primitive.method, reason=error.error.message)
         return Page([])
 
 
-def _about(hello: Mapping[str, Any]) -> str:
+def _description(hello: Mapping[str, Any]) -> str:
     """Return the server's description: `description`, `instructions` or title.
 
     The first that is not blank is taken, with its white space collapsed.

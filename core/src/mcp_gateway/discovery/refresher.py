@@ -17,20 +17,20 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.discovery.concurrency import Pace
-from mcp_gateway.discovery.list_server import NotListed, ask
-from mcp_gateway.discovery.replicated_catalog import Shared
+from mcp_gateway.discovery.concurrency import ConcurrencyLimit
+from mcp_gateway.discovery.list_server import NotListed, list_server
+from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, widens
 from mcp_gateway.sessions.admission import Overloaded
-from mcp_gateway.sessions.circuit_breaker import CutOff
-from mcp_gateway.sessions.credentials import Access, everybody
+from mcp_gateway.sessions.circuit_breaker import CircuitOpen
+from mcp_gateway.sessions.credentials import CredentialResolver, without_credentials
 from mcp_gateway.sessions.pool import Pool
-from mcp_gateway.sessions.session_key import Borrower
-from mcp_gateway.storage.listings import Stamp, identity
+from mcp_gateway.sessions.session_key import SessionKey
+from mcp_gateway.storage.listings import ListingVersion, identity
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ LONGEST_QUIET = 60.0
 
 
 @dataclass(slots=True)
-class _Run:
+class _Refresh:
     """A refresh of one server in progress, with its reasons.
 
     It is due, the server has announced a change, or another replica has saved a new listing.
@@ -65,7 +65,7 @@ class _Run:
 
 
 @dataclass(slots=True)
-class _Pause:
+class _BackOff:
     """A back-off interval of a server.
 
     It grows with each repetition; `until` is when the next event no longer counts as one.
@@ -76,7 +76,7 @@ class _Pause:
 
 
 @dataclass(slots=True)
-class Discovery:
+class Refresher:
     """Scheduler that refreshes the registry's listings in the background.
 
     Servers are refreshed independently of each other.
@@ -86,21 +86,21 @@ class Discovery:
     """
 
     registry: Registry
-    access: Access
+    access: CredentialResolver
     pool: Pool
-    shared: Shared
+    shared: ReplicatedCatalog
     tasks: TaskGroup
     host: Caller = ANONYMOUS
     waiting: bool = False
     on_asked: Callable[[], None] = lambda: None
-    _runs: dict[str, _Run] = field(default_factory=dict)
-    _pauses: dict[str, _Pause] = field(default_factory=dict)
-    _quiet: dict[str, _Pause] = field(default_factory=dict)
-    _pace: Pace = field(init=False)
+    _runs: dict[str, _Refresh] = field(default_factory=dict)
+    _pauses: dict[str, _BackOff] = field(default_factory=dict)
+    _quiet: dict[str, _BackOff] = field(default_factory=dict)
+    _pace: ConcurrencyLimit = field(init=False)
 
     def __post_init__(self) -> None:
         """Ask a few at a time."""
-        self._pace = Pace(self.tasks)
+        self._pace = ConcurrencyLimit(self.tasks)
 
     def start(self, *, later: bool = False) -> None:
         """Start refreshing every server that has `auto_discover`.
@@ -109,42 +109,42 @@ class Discovery:
         most `GREETING_SECONDS`.
         """
         self.waiting = True
-        self.shared.replicas.on_news.append(self._told)
-        self.shared.replicas.on_gap.append(self._missed)
+        self.shared.replicas.on_news.append(self._on_replica_update)
+        self.shared.replicas.on_gap.append(self._on_replica_gap)
         self.shared.replicas.start()
         if later:
-            self.tasks.start_soon(self._start_later)
+            self.tasks.start_soon(self._start_after_grace)
         else:
-            self.begin()
+            self.refresh_all()
 
-    def greeted(self, caller: Caller) -> None:
+    def on_client_initialized(self, caller: Caller) -> None:
         """Take note of what a client can do."""
         if widens(caller.capabilities, self.host.capabilities):
             self.host = Caller(client=caller.client, capabilities=caller.capabilities)
-        self.begin()
+        self.refresh_all()
 
-    async def _start_later(self) -> None:
+    async def _start_after_grace(self) -> None:
         await anyio.sleep(GREETING_SECONDS)
-        self.begin()
+        self.refresh_all()
 
-    def begin(self) -> None:
+    def refresh_all(self) -> None:
         """Begin now what was to begin later."""
         if not self.waiting:
             return
         self.waiting = False
         wanted = [spec for spec in self.registry.specs.values() if spec.auto_discover]
         for spec in random.sample(wanted, len(wanted)):  # replicas that start together begin with different ones
-            self._begin(spec, self.host).due = True
+            self._schedule(spec, self.host).due = True
 
-    def announced(self, key: Borrower, method: str, _params: Json) -> None:
+    def on_list_changed(self, key: SessionKey, method: str, _params: Json) -> None:
         """Handle a `list_changed` notification.
 
         The server's listing is refreshed.
         """
         if method in LIST_CHANGED and self.registry.is_current(key.spec):
-            self._begin(key.spec, self.host).changed = True
+            self._schedule(key.spec, self.host).changed = True
 
-    def configured(self, spec: ServerSpec) -> None:
+    def on_server_configured(self, spec: ServerSpec) -> None:
         """Handle a server that was added or changed at run time.
 
         Its listing is refreshed if it has `auto_discover`.
@@ -153,20 +153,20 @@ class Discovery:
             of_before.pop(spec.name, None)
         self.shared.forget(spec.name)
         if spec.auto_discover and not self.waiting:
-            self._begin(spec, self.host).due = True
+            self._schedule(spec, self.host).due = True
 
-    def freshen(self, caller: Caller) -> None:
+    def refresh_stale(self, caller: Caller) -> None:
         """Schedule a refresh of stale, failed and extensible listings.
 
         A failed listing is due once its back-off is over, and any listing is due if `caller` has more
         capabilities than it was made for.
         """
-        self.greeted(caller)
+        self.on_client_initialized(caller)
         for spec in self.registry.specs.values():
             if spec.name not in self._runs and self._is_due(spec, caller):
-                self._begin(spec, caller).due = True
+                self._schedule(spec, caller).due = True
 
-    async def settled(self, seconds: float, *, fresh: bool = True) -> None:
+    async def wait_for_servers(self, seconds: float, *, fresh: bool = True) -> None:
         """Wait for current refreshes, each up to `seconds` from its start.
 
         Unless it must be `fresh`, what a start finds in storage will do, however old.
@@ -180,7 +180,7 @@ class Discovery:
         """Whether any discovery is under way."""
         return bool(self._runs)
 
-    async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "", *, trial: bool = False) -> Offer:
+    async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "", *, trial: bool = False) -> Listing:
         """List a server without caller credentials; publish the listing.
 
         It goes into registry and storage, and so to other replicas.
@@ -192,28 +192,28 @@ class Discovery:
             ServerUnavailable: it cannot be reached, or did not answer as a server should.
 
         """
-        asker = self.asker(spec, everybody(caller))
+        asker = self.listing_caller(spec, without_credentials(caller))
         try:
-            offer = await self.access.attempt(
-                spec, asker, lambda borrower: self.ask(spec, borrower, asker.capabilities, trial=trial)
+            listing = await self.access.with_credentials(
+                spec, asker, lambda session_key: self.list_server(spec, session_key, asker.capabilities, trial=trial)
             )
         except AuthError as error:
-            self._failed(spec, State.NEEDS_LOGIN, error)
+            self._on_failure(spec, State.NEEDS_LOGIN, error)
             raise
-        except (CutOff, Overloaded):
+        except (CircuitOpen, Overloaded):
             raise
         except ServerUnavailable as error:
-            partly = isinstance(error, NotListed) or spec.name in self.registry.catalogue.servers
-            self._failed(spec, State.DEGRADED if partly else State.DOWN, error)
+            partly = isinstance(error, NotListed) or spec.name in self.registry.catalog.servers
+            self._on_failure(spec, State.DEGRADED if partly else State.DOWN, error)
             raise
-        admitted = self.registry.admission.admit(await self.shared.pinning.admitted(spec, offer))
+        admitted = self.registry.admission.admit(await self.shared.pinning.admit(spec, listing))
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
         self._pauses.pop(spec.name, None)
-        await self.shared.put(spec, offer, admitted, turn)
+        await self.shared.publish(spec, listing, admitted, turn)
         return admitted
 
-    def asker(self, spec: ServerSpec, caller: Caller) -> Caller:
+    def listing_caller(self, spec: ServerSpec, caller: Caller) -> Caller:
         """Return the caller as whom to list a server.
 
         It has the caller's credentials and the widest capabilities of any client so far.
@@ -222,63 +222,63 @@ class Discovery:
             return caller
         return replace(caller, client=None, capabilities=self.host.capabilities)
 
-    async def ask(
-        self, spec: ServerSpec, borrower: Borrower, capabilities: Mapping[str, Any], *, trial: bool = False
-    ) -> Offer:
+    async def list_server(
+        self, spec: ServerSpec, session_key: SessionKey, capabilities: Mapping[str, Any], *, trial: bool = False
+    ) -> Listing:
         """List a server for a session key, without publishing.
 
         The server has been given these client capabilities.
         """
         try:
-            return await ask(self.pool, spec, borrower, capabilities, trial=trial)
+            return await list_server(self.pool, spec, session_key, capabilities, trial=trial)
         finally:
             self.on_asked()
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
-        match self.registry.states.asked(spec.name):
+        match self.registry.states.discovery_state(spec.name):
             case State.READY:
-                offer = self.registry.catalogue.servers[spec.name]
-                hears_more = widens(caller.capabilities, offer.told)
-                return hears_more or not self.shared.is_fresh(offer)
+                listing = self.registry.catalog.servers[spec.name]
+                hears_more = widens(caller.capabilities, listing.client_capabilities)
+                return hears_more or not self.shared.is_fresh(listing)
             case State.DOWN | State.DEGRADED | State.NEEDS_LOGIN:
                 return anyio.current_time() >= self._pauses[spec.name].until
         return False
 
-    def _begin(self, spec: ServerSpec, caller: Caller) -> _Run:
+    def _schedule(self, spec: ServerSpec, caller: Caller) -> _Refresh:
         """Return the current refresh of a server, or start one.
 
         The caller of this method sets the reason.
         """
         run = self._runs.get(spec.name)
         if run is None:
-            self._runs[spec.name] = run = _Run(anyio.current_time(), caller)
+            self._runs[spec.name] = run = _Refresh(anyio.current_time(), caller)
             self.tasks.start_soon(self._run, spec, run)
         return run
 
-    async def _run(self, spec: ServerSpec, run: _Run) -> None:
+    async def _run(self, spec: ServerSpec, run: _Refresh) -> None:
         """Discover in the background, until there is no reason any more."""
         try:
             while (run.due or run.changed or run.news) and self.registry.is_current(spec):
-                if (run.due or run.changed) and spec.name not in self.registry.catalogue.servers:
+                if (run.due or run.changed) and spec.name not in self.registry.catalog.servers:
                     self.registry.mark(spec.name, State.STARTING)
                 if run.changed:
-                    await self._until_quiet(spec)
+                    await self._wait_quiet(spec)
                     run.due = run.changed = run.news = False
-                    await self._ask_again(spec, run.caller)
+                    await self._refresh_changed(spec, run.caller)
                 elif run.due:
                     run.due = run.news = False
                     await self._refresh(spec, run)
                 else:
                     run.news = False
-                    if await self.shared.catch_up(spec, self._most(spec, run.caller)):
-                        await self._ask_again(spec, run.caller)
+                    if await self.shared.load_update(spec, self._capabilities_for(spec, run.caller)):
+                        await self._refresh_changed(spec, run.caller)
         finally:
             if self._runs.get(spec.name) is run:
                 del self._runs[spec.name]
             run.found.set()
             run.done.set()
 
-    async def _until_quiet(self, spec: ServerSpec) -> None:
+    async def _wait_quiet(self, spec: ServerSpec) -> None:
         """Wait until a server has stopped sending `list_changed`.
 
         The interval doubles for a server that announces a change whenever it is listed.
@@ -286,37 +286,40 @@ class Discovery:
         before, now = self._quiet.get(spec.name), anyio.current_time()
         ceaseless = before is not None and now < before.until
         seconds = min(before.seconds * 2, LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
-        self._quiet[spec.name] = _Pause(seconds, now + seconds * 4 + 1)
+        self._quiet[spec.name] = _BackOff(seconds, now + seconds * 4 + 1)
         await anyio.sleep(seconds)
 
-    async def _refresh(self, spec: ServerSpec, run: _Run) -> None:
+    async def _refresh(self, spec: ServerSpec, run: _Refresh) -> None:
         """Load a fresh listing from storage, or list the server.
 
         Of all replicas one lists the server at a time.
         """
-        most = self._most(spec, run.caller)
-        if await self.shared.find(spec, most):
+        most = self._capabilities_for(spec, run.caller)
+        if await self.shared.load_fresh(spec, most):
             return
-        if spec.name in self.registry.catalogue.servers:
+        if spec.name in self.registry.catalog.servers:
             run.found.set()
-        async with self._pace.kept(), self.shared.turn(spec, most) as turn:
+        async with self._pace.slot(), self.shared.listing_lease(spec, most) as turn:
             await self._discover(spec, run.caller, turn)
 
-    async def _ask_again(self, spec: ServerSpec, caller: Caller) -> None:
+    async def _refresh_changed(self, spec: ServerSpec, caller: Caller) -> None:
         """List a changed server, unless another replica starts to."""
-        async with self._pace.kept(), self.shared.turn_from_now(spec, self._most(spec, caller)) as turn:
+        async with (
+            self._pace.slot(),
+            self.shared.changed_listing_lease(spec, self._capabilities_for(spec, caller)) as turn,
+        ):
             await self._discover(spec, caller, turn)
 
     async def _discover(self, spec: ServerSpec, caller: Caller, turn: str | None) -> None:
         if turn is not None:
             with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
-                offer = await self.discover(spec, caller, turn)
-                log.info("discovered", server=spec.name, tools=len(offer.tools))
+                listing = await self.discover(spec, caller, turn)
+                log.info("discovered", server=spec.name, tools=len(listing.tools))
 
-    def _most(self, spec: ServerSpec, caller: Caller) -> Mapping[str, Any]:
-        return self.asker(spec, everybody(caller)).capabilities
+    def _capabilities_for(self, spec: ServerSpec, caller: Caller) -> Mapping[str, Any]:
+        return self.listing_caller(spec, without_credentials(caller)).capabilities
 
-    def _told(self, server: str, stamp: Stamp) -> None:
+    def _on_replica_update(self, server: str, stamp: ListingVersion) -> None:
         """Handle a listing version that another replica has saved.
 
         The listing is read if it is newer than the current one.
@@ -324,21 +327,21 @@ class Discovery:
         spec = self.registry.specs.get(server.partition(":")[0])
         if spec is None or identity(spec) != server:
             return
-        if spec.name in self._runs or not self.shared.still(spec, self._most(spec, self.host), stamp):
-            self._begin(spec, self.host).news = True
+        if spec.name in self._runs or not self.shared.confirm(spec, self._capabilities_for(spec, self.host), stamp):
+            self._schedule(spec, self.host).news = True
 
-    def _missed(self) -> None:
+    def _on_replica_gap(self) -> None:
         """Handle a gap in replica updates by checking every server."""
         for spec in self.registry.specs.values():
-            offer, run = self.registry.catalogue.servers.get(spec.name), self._begin(spec, self.host)
-            run.news, run.due = True, run.due or bool(offer and offer.withheld)  # its pins may be read now
+            listing, run = self.registry.catalog.servers.get(spec.name), self._schedule(spec, self.host)
+            run.news, run.due = True, run.due or bool(listing and listing.withheld)  # its pins may be read now
 
-    def _failed(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
+    def _on_failure(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         if not self.registry.is_current(spec):
             return
         before = self._pauses.get(spec.name)
         again = before is not None and state is not State.NEEDS_LOGIN  # a person may log in at any moment
         seconds = min(before.seconds * 2, LONGEST_PAUSE) if before and again else FIRST_PAUSE
-        self._pauses[spec.name] = _Pause(seconds, anyio.current_time() + seconds)
+        self._pauses[spec.name] = _BackOff(seconds, anyio.current_time() + seconds)
         self.registry.mark(spec.name, state, str(error))
         log.info("discovery failed", server=spec.name, reason=str(error), pause=seconds)

@@ -15,11 +15,11 @@ import structlog
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinning.policy import Pinning
 from mcp_gateway.protocol.client_channel import widens
-from mcp_gateway.storage.listings import Definitions, Stamp, Stored, identity
+from mcp_gateway.storage.listings import ListingStore, ListingVersion, Stored, identity
 from mcp_gateway.storage.replica_coordination import Replicas
 
 log = structlog.get_logger(__name__)
@@ -29,19 +29,19 @@ Capabilities = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class Shared:
+class ReplicatedCatalog:
     """Synchronizer of listings between registry and storage.
 
     `_stamps` are the versions of the listings in the registry.
     """
 
     registry: Registry
-    definitions: Definitions
+    definitions: ListingStore
     replicas: Replicas
     pinning: Pinning
-    _stamps: dict[str, Stamp] = field(default_factory=dict)
+    _stamps: dict[str, ListingVersion] = field(default_factory=dict)
 
-    def is_fresh(self, known: Offer | Stamp) -> bool:
+    def is_fresh(self, known: Listing | ListingVersion) -> bool:
         """Whether it need not be asked for again."""
         return known.age < self.definitions.ttl
 
@@ -49,105 +49,111 @@ class Shared:
         """Drop the version of a server that was reconfigured or removed."""
         self._stamps.pop(server, None)
 
-    async def put(self, spec: ServerSpec, offer: Offer, admitted: Offer, turn: str = "") -> None:
+    async def publish(self, spec: ServerSpec, listing: Listing, admitted: Listing, turn: str = "") -> None:
         """Publish a listing to registry, storage and replicas.
 
         The registry gets the admitted part of it, storage all of it.
         """
         self.registry.put(admitted)
-        self._stamps[spec.name] = stamp = await self.definitions.save(spec, offer, turn)
-        await self.replicas.tell(identity(spec), stamp)
+        self._stamps[spec.name] = stamp = await self.definitions.save(spec, listing, turn)
+        await self.replicas.publish(identity(spec), stamp)
 
-    async def find(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+    async def load_fresh(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Load a fresh listing from storage; return whether there was one.
 
         A stale listing is put into the registry in the meantime.
         """
-        if spec.name in self.registry.catalogue.servers:
-            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
+        if spec.name in self.registry.catalog.servers:
+            return await self._adopt_version(spec, capabilities, await self.definitions.load_version(spec))
         stored = await self.definitions.load(spec)
-        if await self._take(spec, capabilities, stored):
+        if await self._adopt(spec, capabilities, stored):
             return True
-        if stored is not None and spec.name not in self.registry.catalogue.servers:
-            admitted = await self.pinning.admitted(spec, stored.offer)
-            if self.registry.is_current(spec) and spec.name not in self.registry.catalogue.servers:
+        if stored is not None and spec.name not in self.registry.catalog.servers:
+            admitted = await self.pinning.admit(spec, stored.listing)
+            if self.registry.is_current(spec) and spec.name not in self.registry.catalog.servers:
                 self.registry.put(admitted, State.STARTING)
         return False
 
-    async def catch_up(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
+    async def load_update(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Load another replica's listing; return whether listing is still necessary.
 
         It is if what the replica saved is of no use here. A listing that is known already is not loaded.
         """
-        stamp = await self.definitions.stamp(spec)
+        stamp = await self.definitions.load_version(spec)
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
             return False
-        return not await self._follow(spec, capabilities, stamp)
+        return not await self._adopt_version(spec, capabilities, stamp)
 
-    def still(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp) -> bool:
+    def confirm(self, spec: ServerSpec, capabilities: Capabilities, stamp: ListingVersion) -> bool:
         """Confirm a known listing by its version; return whether it matches."""
-        offer, known = self.registry.catalogue.servers.get(spec.name), self._stamps.get(spec.name)
-        if offer is None or known is None or known.digest != stamp.digest:
+        listing, known = self.registry.catalog.servers.get(spec.name), self._stamps.get(spec.name)
+        if listing is None or known is None or known.digest != stamp.digest:
             return False
-        if offer.withheld or widens(capabilities, offer.told):  # it may be approved by now; it may have said more
+        if listing.withheld or widens(
+            capabilities, listing.client_capabilities
+        ):  # it may be approved by now; it may have said more
             return False
         self._stamps[spec.name] = stamp
-        self.registry.put(replace(offer, fetched=max(offer.fetched, min(stamp.fetched, time.time()))))
+        self.registry.put(replace(listing, fetched=max(listing.fetched, min(stamp.fetched, time.time()))))
         return True
 
     @asynccontextmanager
-    async def turn(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+    async def listing_lease(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
         """Acquire the lease to list a server.
 
         Yields None if another replica has listed the server meanwhile.
         """
 
-        async def done(_: str) -> bool:
-            return await self._follow(spec, capabilities, await self.definitions.stamp(spec))
+        async def is_done(_: str) -> bool:
+            return await self._adopt_version(spec, capabilities, await self.definitions.load_version(spec))
 
-        async with self.replicas.turn(identity(spec), done) as turn:
+        async with self.replicas.listing_lease(identity(spec), is_done) as turn:
             yield turn
 
     @asynccontextmanager
-    async def turn_from_now(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+    async def changed_listing_lease(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
         """Acquire the lease to list a changed server.
 
         Yields None if another replica has listed the server since the change.
         """
-        before = await self.definitions.stamp(spec)
+        before = await self.definitions.load_version(spec)
 
-        async def done(first: str) -> bool:
-            stamp = await self.definitions.stamp(spec) if first else None
+        async def is_done(first: str) -> bool:
+            stamp = await self.definitions.load_version(spec) if first else None
             if stamp is None or stamp.turn in {"", before and before.turn}:
                 return False
-            taken = await self._follow(spec, capabilities, stamp)
+            taken = await self._adopt_version(spec, capabilities, stamp)
             return taken and stamp.turn != first  # that turn had begun before: it may have been too early
 
-        async with self.replicas.turn(identity(spec), done) as turn:
+        async with self.replicas.listing_lease(identity(spec), is_done) as turn:
             yield turn
 
-    async def _follow(self, spec: ServerSpec, capabilities: Capabilities, stamp: Stamp | None) -> bool:
+    async def _adopt_version(self, spec: ServerSpec, capabilities: Capabilities, stamp: ListingVersion | None) -> bool:
         """Adopt the listing of a fresh version; return success.
 
         The listing is loaded only if it differs from the known one.
         """
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
             return False
-        if self.still(spec, capabilities, stamp):
+        if self.confirm(spec, capabilities, stamp):
             return True
-        return await self._take(spec, capabilities, await self.definitions.load(spec))
+        return await self._adopt(spec, capabilities, await self.definitions.load(spec))
 
-    async def _take(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
+    async def _adopt(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
         """Put a fresh stored listing into the registry; return success.
 
         Not if the server was given fewer capabilities than here.
         """
-        if stored is None or not self.is_fresh(stored.stamp) or widens(capabilities, stored.offer.told):
+        if (
+            stored is None
+            or not self.is_fresh(stored.stamp)
+            or widens(capabilities, stored.listing.client_capabilities)
+        ):
             return False
-        admitted = await self.pinning.admitted(spec, stored.offer)
+        admitted = await self.pinning.admit(spec, stored.listing)
         if not self.registry.is_current(spec):
             return False
         self._stamps[spec.name] = stored.stamp
         self.registry.put(admitted)
-        log.info("definitions found in storage", server=spec.name, tools=len(stored.offer.tools))
+        log.info("definitions found in storage", server=spec.name, tools=len(stored.listing.tools))
         return True

@@ -17,11 +17,11 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway.request import Request
-from mcp_gateway.gateway.suspended_calls import Parking
+from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
-from mcp_gateway.protocol.client_channel import AskFn, Interaction, Json, can_answer
+from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
 from mcp_gateway.sessions.pool import Pool
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.session_key import SessionKey
 
 MAX_ROUNDS = 20
 """How often a modern server may ask back before its request is given up."""
@@ -37,13 +37,13 @@ class NotAnswered(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge:
+class EraBridge:
     """Carries requests to servers, and what is asked meanwhile to clients."""
 
     pool: Pool
-    parking: Parking
+    suspended: SuspendedCalls
 
-    async def carry(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+    async def send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Json:
         """Send a request between client and server of any era.
 
         Returns the server's result.
@@ -53,59 +53,63 @@ class Bridge:
             MCPError: the server answered with an error.
 
         """
-        if interaction.ask is not None:
-            return await self._asking(borrower, request, caller, interaction, interaction.ask)
-        if await self.pool.is_modern(borrower):
-            return await self._send(borrower, request, caller, interaction)
-        return await self._parking(borrower, request, caller, interaction)
+        if channel.ask is not None:
+            return await self._send_answering_requests(session_key, request, caller, channel, channel.ask)
+        if await self.pool.is_modern(session_key):
+            return await self._send(session_key, request, caller, channel)
+        return await self._send_suspending(session_key, request, caller, channel)
 
-    async def _send(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+    async def _send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Json:
         known = None if request.repetition is None else request.repetition.take_result()
         if known is not None:
             return known
-        spec, send = borrower.spec, request.sender(caller, interaction)
-        async with self.pool.load.during(spec.name, spec.max_calls):
-            return await self.pool.lend(borrower, send, repeatable=request.repeatable, repetition=request.repetition)
+        spec, send = session_key.spec, request.sender(caller, channel)
+        async with self.pool.load.slot(spec.name, spec.max_calls):
+            return await self.pool.with_session(
+                session_key, send, repeatable=request.repeatable, repetition=request.repetition
+            )
 
-    async def _asking(
-        self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction, ask: AskFn
+    async def _send_answering_requests(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, ask: AskFn
     ) -> Json:
         """Send a handshake-era client's request, answering `input_required`.
 
         The input requests of a modern server become server requests to the client; its responses go into the
         repeated request.
         """
-        server = borrower.spec.name
+        server = session_key.spec.name
         for _ in range(MAX_ROUNDS):
-            result = await self._send(borrower, request, caller, interaction)
+            result = await self._send(session_key, request, caller, channel)
             if result.get("resultType") != "input_required":
                 return result
-            request = request.again(await _answers(server, result, caller.capabilities, ask))
+            request = request.again(await _answer_requests(server, result, caller.capabilities, ask))
         raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
 
-    async def _parking(self, borrower: Borrower, request: Request, caller: Caller, interaction: Interaction) -> Json:
+    async def _send_suspending(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel
+    ) -> Json:
         """Send a modern client's request, suspending handshake-era calls for input.
 
         The requests of the handshake-era server become an `input_required` result.
         """
-        owner = (borrower, caller.client, request.digest)
+        owner = (session_key, caller.client, request.digest)
         state, given = request.params.get("requestState"), request.params.get("inputResponses")
         try:
             if state is not None:
-                return await self.parking.resume(owner, state, given, interaction)
-            _refuse_declined(borrower.spec.name, given)
+                return await self.suspended.resume(owner, state, given, channel)
+            _raise_if_declined(session_key.spec.name, given)
             if not caller.capabilities:
-                return await self._send(borrower, request.bare, caller, interaction)
-            return await self.parking.begin(
-                owner, lambda client: self._send(borrower, request.bare, caller, client), interaction
+                return await self._send(session_key, request.bare, caller, channel)
+            return await self.suspended.begin(
+                owner, lambda client: self._send(session_key, request.bare, caller, client), channel
             )
         except MCPError as error:
             if error.code != types.URL_ELICITATION_REQUIRED:
                 raise
-            return as_questions(error, caller.capabilities)
+            return input_required_from_error(error, caller.capabilities)
 
 
-async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
+async def _answer_requests(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
     """Put input requests to a handshake-era client; return the retry parameters.
 
     These are `inputResponses` and `requestState`, as the modern server wants them in the repeated request.
@@ -137,7 +141,7 @@ async def _answers(server: str, result: Mapping[str, Any], capabilities: Mapping
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
 
 
-def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
+def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
     """Convert a URL-elicitation-required error into an `input_required` result.
 
     Handshake-era servers ask for visits to URLs with this error, modern ones with the result.
@@ -161,7 +165,7 @@ def as_questions(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
     }
 
 
-def _refuse_declined(server: str, given: object) -> None:
+def _raise_if_declined(server: str, given: object) -> None:
     """Raise `NotAnswered` if the user declined or cancelled an elicitation.
 
     Without this the call would be sent again after the user has refused to visit a URL.

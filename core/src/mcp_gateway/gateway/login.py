@@ -13,9 +13,9 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.request import Request
-from mcp_gateway.plugin import Caller, LoginNeeded
-from mcp_gateway.protocol.client_channel import AskFn, Interaction, Json, can_answer
-from mcp_gateway.sessions.credentials import Access
+from mcp_gateway.plugin import Caller, LoginRequired
+from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
+from mcp_gateway.sessions.credentials import CredentialResolver
 
 QUESTION = "gateway-login"
 """Under which name a modern client is asked: no server's question is called so."""
@@ -30,47 +30,53 @@ SendFn = Callable[[Request], Awaitable[Json]]
 
 
 async def with_login(
-    access: Access, spec: ServerSpec, request: Request, send: SendFn, *, caller: Caller, interaction: Interaction
+    access: CredentialResolver,
+    spec: ServerSpec,
+    request: Request,
+    send: SendFn,
+    *,
+    caller: Caller,
+    channel: ClientChannel,
 ) -> Json:
     """Send a request, asking the client for a login if required.
 
     The client is asked only if it declared URL-mode elicitation.
 
     Raises:
-        LoginNeeded: the client cannot be asked, or nobody logged in.
+        LoginRequired: the client cannot be asked, or nobody logged in.
 
     """
-    answer, request = _taken_out(request)
+    answer, request = _extract_reply(request)
     if answer is not None and answer.get("action") == "accept":
-        await _logged_in(access, spec, caller)
+        await _wait_for_login(access, spec, caller)
     try:
         return await send(request)
-    except LoginNeeded as needed:
+    except LoginRequired as needed:
         if answer is not None or not can_answer(caller.capabilities, _ELICIT, {"mode": "url"}):
             raise
         params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}
-        if interaction.ask is None:
+        if channel.ask is None:
             questions = {QUESTION: {"method": _ELICIT, "params": params}}
             return {"resultType": "input_required", "inputRequests": questions}
-        if not await _agreed(interaction.ask, {**params, "elicitationId": f"{QUESTION}-{spec.name}"}):
+        if not await _ask_consent(channel.ask, {**params, "elicitationId": f"{QUESTION}-{spec.name}"}):
             raise
-    await _logged_in(access, spec, caller)
+    await _wait_for_login(access, spec, caller)
     return await send(request)
 
 
-async def _logged_in(access: Access, spec: ServerSpec, caller: Caller) -> None:
+async def _wait_for_login(access: CredentialResolver, spec: ServerSpec, caller: Caller) -> None:
     """Wait until there are credentials, or for too long."""
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
             try:
-                await access.borrower(spec, caller)
-            except LoginNeeded:
+                await access.session_key(spec, caller)
+            except LoginRequired:
                 await anyio.sleep(_LOOK_SECONDS)
             else:
                 return
 
 
-def _taken_out(request: Request) -> tuple[Json | None, Request]:
+def _extract_reply(request: Request) -> tuple[Json | None, Request]:
     """Extract the client's response to the login elicitation.
 
     The request is returned without it. For modern clients, whose responses come with the repeated request.
@@ -86,7 +92,7 @@ def _taken_out(request: Request) -> tuple[Json | None, Request]:
     return (answer if isinstance(answer, dict) else {}), replace(request, params=params)
 
 
-async def _agreed(ask: AskFn, params: Json) -> bool:
+async def _ask_consent(ask: AskFn, params: Json) -> bool:
     """Elicit consent to a link; return whether the user accepted.
 
     The client is one of the handshake era.

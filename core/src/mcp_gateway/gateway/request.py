@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from mcp_gateway.client.connection import Peer
-from mcp_gateway.client.in_flight import Exchange
-from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.plugin import Caller
-from mcp_gateway.protocol.client_channel import Interaction, Json
-from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.protocol.client_channel import ClientChannel, Json
+from mcp_gateway.sessions.retry import RetryPolicy
 
 _ANSWERS = ("inputResponses", "requestState")
 
@@ -31,7 +31,7 @@ class Request:
     params: Json
     mirrored: Mapping[tuple[str, ...], str] | None = None
     repeatable: bool = False
-    repetition: Repetition | None = None
+    repetition: RetryPolicy | None = None
 
     @property
     def bare(self) -> Request:
@@ -51,14 +51,16 @@ class Request:
         """Return the same request with answers to what the server asked."""
         return replace(self, params={**self.bare.params, **answered}, repetition=None)
 
-    def sender(self, caller: Caller, interaction: Interaction) -> Callable[[Peer, Patience], Awaitable[Json]]:
+    def sender(
+        self, caller: Caller, channel: ClientChannel
+    ) -> Callable[[Connection, InactivityTimeout], Awaitable[Json]]:
         """Return what sends it by a session."""
 
-        async def send(peer: Peer, patience: Patience) -> Json:
-            return await peer.request(
+        async def send(connection: Connection, inactivity: InactivityTimeout) -> Json:
+            return await connection.request(
                 self.method,
                 self.params,
-                exchange=Exchange(caller.client, interaction, patience),
+                exchange=InFlightRequest(caller.client, channel, inactivity),
                 capabilities=caller.capabilities,
                 mirrored=self.mirrored,
             )

@@ -16,13 +16,13 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.connection import Peer
-from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.client.subscribe import watch
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
-from mcp_gateway.protocol.client_channel import Json, thawed
+from mcp_gateway.protocol.client_channel import Json, decode_capabilities
 from mcp_gateway.sessions.pool import Pool
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ MAX_SUBSCRIPTIONS = 1000
 _UPDATED = "notifications/resources/updated"
 _AGAIN_SECONDS = 5.0
 
-Key = tuple[Borrower, str]
+Key = tuple[SessionKey, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +63,7 @@ class Subscriptions:
     pool: Pool
     _watches: dict[Key, _Watch] = field(default_factory=dict)
 
-    async def add(self, subscriber: str, borrower: Borrower, uri: str, updated: UpdatedFn) -> None:
+    async def add(self, subscriber: str, session_key: SessionKey, uri: str, updated: UpdatedFn) -> None:
         """Have `updated` called when the resource changes, until `remove` or `forget`.
 
         Raises:
@@ -73,7 +73,7 @@ class Subscriptions:
         """
         if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
             raise MCPError(types.INVALID_REQUEST, f"a client may subscribe to {MAX_SUBSCRIPTIONS} resources at most")
-        key = (replace(await self.pool.key(borrower), capabilities=borrower.capabilities), uri)
+        key = (replace(await self.pool.shared_key(session_key), capabilities=session_key.capabilities), uri)
         watched = self._watches.get(key)
         if watched is None:
             watched = self._watches[key] = _Watch()
@@ -97,7 +97,7 @@ class Subscriptions:
         for key in list(self._watches):
             self._leave(key, subscriber)
 
-    def announced(self, key: Borrower, method: str, params: Json) -> None:
+    def on_notification(self, key: SessionKey, method: str, params: Json) -> None:
         """Handle a resource update: notify its subscribers.
 
         Subscribers of a resource get the updates of its parts, too.
@@ -141,16 +141,16 @@ class Subscriptions:
 
         A resubscription counts as an update.
         """
-        borrower, uri = key
+        session_key, uri = key
 
-        async def use(peer: Peer, patience: Patience) -> None:
-            with patience.suspended(), _watching(peer):
-                await watch(peer, uri, thawed(borrower.capabilities), started, updated)
+        async def use(connection: Connection, inactivity: InactivityTimeout) -> None:
+            with inactivity.pause(), _watching(connection):
+                await watch(connection, uri, decode_capabilities(session_key.capabilities), on_started, on_updated)
 
-        def updated(params: Json) -> None:
+        def on_updated(params: Json) -> None:
             self._tell(watched, params)
 
-        def started() -> None:
+        def on_started() -> None:
             if watched.settled.is_set():
                 self._tell(watched, {"uri": uri})
             watched.settled.set()
@@ -158,13 +158,13 @@ class Subscriptions:
         with watched.scope:
             while True:
                 try:
-                    await self.pool.lend(borrower, use)
+                    await self.pool.with_session(session_key, use)
                 except (GatewayError, MCPError) as error:
                     if not watched.settled.is_set():
                         watched.error = error
                         break
-                    log.info("a subscription was lost; asking again", server=borrower.spec.name, reason=str(error))
-                    if isinstance(error, ServerUnavailable) and error.lasting:
+                    log.info("a subscription was lost; asking again", server=session_key.spec.name, reason=str(error))
+                    if isinstance(error, ServerUnavailable) and error.permanent:
                         break
                 await anyio.sleep(_AGAIN_SECONDS)
         if self._watches.get(key) is watched:
@@ -173,23 +173,23 @@ class Subscriptions:
 
 
 @contextmanager
-def _watching(peer: Peer) -> Iterator[None]:
+def _watching(connection: Connection) -> Iterator[None]:
     """Use a session without keeping others from it."""
-    peer.audience.watchers += 1
+    connection.router.watchers += 1
     try:
         yield
     finally:
-        peer.audience.watchers -= 1
+        connection.router.watchers -= 1
 
 
-def _shares(borrower: Borrower, key: Borrower) -> bool:
+def _shares(session_key: SessionKey, key: SessionKey) -> bool:
     """Whether a session's notifications may concern another session key.
 
-    `key` is that of the session, `borrower` that of the subscription.
+    `key` is that of the session, `session key` that of the subscription.
     """
-    mine = (borrower.spec, borrower.credentials, borrower.capabilities)
+    mine = (session_key.spec, session_key.credentials, session_key.capabilities)
     return mine == (key.spec, key.credentials, key.capabilities) and key.client in (
         None,
-        borrower.client,
-        borrower.behalf,
+        session_key.client,
+        session_key.behalf,
     )

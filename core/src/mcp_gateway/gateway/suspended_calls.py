@@ -21,7 +21,7 @@ import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.protocol.client_channel import ALONE, Interaction, Json
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 
 PARKED_SECONDS = 600.0
 """How long a call waits for its client."""
@@ -32,7 +32,7 @@ MAX_PARKED = 1000
 GATHER_SECONDS = 0.03
 """How long to wait after a question for another one."""
 
-SendFn = Callable[[Interaction], Awaitable[Json]]
+SendFn = Callable[[ClientChannel], Awaitable[Json]]
 Owner = tuple[Any, ...]
 """Whose call it is, and which: what must be equal when it is taken up again."""
 
@@ -53,7 +53,7 @@ class _Call:
     """
 
     owner: Owner
-    client: Interaction
+    client: ClientChannel
     questions: dict[str, _Question] = field(default_factory=dict)
     changed: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
@@ -69,7 +69,7 @@ class _Call:
 
 
 @dataclass(slots=True)
-class Parking:
+class SuspendedCalls:
     """Suspended calls; `replica` marks the calls of this process."""
 
     tasks: TaskGroup
@@ -80,13 +80,13 @@ class Parking:
         """The number of suspended calls."""
         return len(self._parked)
 
-    async def begin(self, owner: Owner, send: SendFn, interaction: Interaction) -> Json:
+    async def begin(self, owner: Owner, send: SendFn, channel: ClientChannel) -> Json:
         """Send a request; return its result, or the server's questions."""
-        call = _Call(owner, interaction)
+        call = _Call(owner, channel)
         self.tasks.start_soon(self._run, call, send)
-        return await self._outcome(call)
+        return await self._wait_outcome(call)
 
-    async def resume(self, owner: Owner, state: object, answers: object, interaction: Interaction) -> Json:
+    async def resume(self, owner: Owner, state: object, answers: object, channel: ClientChannel) -> Json:
         """Resume a call with the client's responses; return its next result.
 
         The result is that of the call, or `input_required` again.
@@ -102,15 +102,15 @@ class Parking:
         given = answers if isinstance(answers, dict) else {}
         taken = [key for key in call.questions if isinstance(given.get(key), dict)]
         if call.questions and not taken:
-            return _asking(call, str(state))
+            return _input_required(call, str(state))
         del self._parked[str(state)]
         for key in taken:
             question = call.questions.pop(key)
             question.answer = {name: value for name, value in given[key].items() if name != "resultType"}
             question.answered.set()
-        call.client = interaction
+        call.client = channel
         call.until = call.scope.deadline = math.inf
-        return await self._outcome(call)
+        return await self._wait_outcome(call)
 
     def _unknown(self, state: object) -> str:
         replica = state.partition(".")[0] if isinstance(state, str) and "." in state else ""
@@ -121,7 +121,7 @@ class Parking:
             )
         return "Invalid or expired requestState; call again without it"
 
-    async def _outcome(self, call: _Call) -> Json:
+    async def _wait_outcome(self, call: _Call) -> Json:
         """Wait until a call ends or needs input; return its result.
 
         A call that needs input becomes suspended, and its result is `input_required`.
@@ -129,7 +129,7 @@ class Parking:
         try:
             while not call.over and not call.questions:
                 await call.changed.wait()
-            await self._gathered(call)
+            await self._gather_requests(call)
         except BaseException:
             call.scope.cancel()
             raise
@@ -141,9 +141,9 @@ class Parking:
         self._parked[state] = call
         call.client = ALONE
         call.until = call.scope.deadline = anyio.current_time() + PARKED_SECONDS
-        return _asking(call, state)
+        return _input_required(call, state)
 
-    async def _gathered(self, call: _Call) -> None:
+    async def _gather_requests(self, call: _Call) -> None:
         """Wait briefly for further server requests.
 
         Some servers send several at once.
@@ -190,7 +190,7 @@ class Parking:
         return question.answer
 
 
-def _asking(call: _Call, state: str) -> Json:
+def _input_required(call: _Call, state: str) -> Json:
     """Build the `input_required` result of a suspended call.
 
     Parameters that only the handshake era has are left out.

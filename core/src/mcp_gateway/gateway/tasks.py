@@ -14,7 +14,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.snapshot import Catalogue, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import GatewayError, Principal
@@ -44,7 +44,7 @@ class Tasks:
     _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _owners: dict[str, Principal] = field(default_factory=dict)
 
-    def note(self, server: str, result: Json, owner: Principal | None = None) -> None:
+    def register(self, server: str, result: Json, owner: Principal | None = None) -> None:
         """Register the task that a result refers to.
 
         The first server to name an id owns it.
@@ -60,9 +60,7 @@ class Tasks:
             if len(self._servers) > MAX_KNOWN:
                 self._owners.pop(self._servers.popitem(last=False)[0], None)
 
-    async def forward(
-        self, request: Request, seen: Catalogue, send: SendFn, principal: Principal | None = None
-    ) -> Json:
+    async def forward(self, request: Request, seen: Catalog, send: SendFn, principal: Principal | None = None) -> Json:
         """Forward a task request to the servers that it concerns.
 
         They are among the servers in `seen`; a list of tasks concerns all of them.
@@ -72,7 +70,7 @@ class Tasks:
 
         """
         if request.method == "tasks/list":
-            return await self._listed(seen, send, principal)
+            return await self._list_tasks(seen, send, principal)
         task = str(request.params.get("taskId"))
         known = self._servers.get(task)
         if (known is not None or principal is not None) and self._owners.get(task) != principal:
@@ -89,7 +87,7 @@ class Tasks:
             return result
         raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
 
-    async def _listed(self, seen: Catalogue, send: SendFn, principal: Principal | None) -> Json:
+    async def _list_tasks(self, seen: Catalog, send: SendFn, principal: Principal | None) -> Json:
         found: list[object] = []
         for spec in self._having(seen):
             if seen.servers[spec.name].modern:
@@ -106,11 +104,11 @@ class Tasks:
         identifier = task.get("taskId") if isinstance(task, dict) else None
         return isinstance(identifier, str) and self._owners.get(identifier) == principal
 
-    def _having(self, seen: Catalogue) -> list[ServerSpec]:
-        return [self.registry.specs[name] for name, offer in seen.servers.items() if has_tasks(offer)]
+    def _having(self, seen: Catalog) -> list[ServerSpec]:
+        return [self.registry.specs[name] for name, listing in seen.servers.items() if has_tasks(listing)]
 
 
-def has_tasks(offer: Offer) -> bool:
+def has_tasks(listing: Listing) -> bool:
     """Whether a server declares tasks, in either era."""
-    extensions = offer.capabilities.get("extensions")
-    return "tasks" in offer.capabilities or (isinstance(extensions, dict) and EXTENSION in extensions)
+    extensions = listing.capabilities.get("extensions")
+    return "tasks" in listing.capabilities or (isinstance(extensions, dict) and EXTENSION in extensions)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_gateway.catalog.snapshot import Definition
-from mcp_gateway.protocol.encoded_json import Written, read
+from mcp_gateway.protocol.encoded_json import EncodedObject, read
 from mcp_gateway.storage.compression import pack, unpack
 
 PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
@@ -55,11 +55,11 @@ class Pin:
         """The pending change in one line, or the empty text."""
         return difference(self.fields, self.pending_fields) if self.pending else ""
 
-    def approved(self) -> Pin:
+    def approve(self) -> Pin:
         """Return the pin with the pending definition approved."""
         return Pin((*self.known, self.pending)[-_MAX_KNOWN:], self.pending_fields, flags=self.flags)
 
-    def seen(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
+    def update(self, hashed: str, fields: Fields, flags: tuple[str, ...]) -> Pin:
         """Return the pin after the tool was seen again."""
         if hashed in self.known:
             return replace(self, pending="", pending_fields=_NONE, flags=flags)
@@ -76,9 +76,9 @@ def hash_of(definition: Definition) -> str:
     return sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept_fields(definition: Definition, *, hidden: bool = False) -> Fields:
+def pin_fields(definition: Definition, *, hidden: bool = False) -> Fields:
     """Take a definition apart, for keeping it."""
-    return Written(fields_of(definition, hidden=hidden))
+    return EncodedObject(fields_of(definition, hidden=hidden))
 
 
 def fields_of(definition: Definition, *, hidden: bool = False) -> dict[str, str]:
@@ -101,12 +101,12 @@ def difference(before: Fields, after: Fields) -> str:
     return "; ".join([*said[:_MAX_SHOWN], *more]) or "further on than is remembered of its fields"
 
 
-def dumped(pins: Pins) -> bytes:
+def encode_pins(pins: Pins) -> bytes:
     """Write pins for storage."""
-    return b"".join(lines(pins))
+    return b"".join(iter_pin_lines(pins))
 
 
-def lines(pins: Pins) -> Iterator[bytes]:
+def iter_pin_lines(pins: Pins) -> Iterator[bytes]:
     """Yield pins as JSON, one per line.
 
     Encoding them all at once would take many times as much memory for a moment.
@@ -120,22 +120,22 @@ def lines(pins: Pins) -> Iterator[bytes]:
     yield _TAIL
 
 
-def packed(pins: Pins) -> bytes:
+def compress_pins(pins: Pins) -> bytes:
     """Write pins in few bytes."""
-    return pack(lines(pins))
+    return pack(iter_pin_lines(pins))
 
 
-def unpacked(value: bytes) -> Pins:
+def decompress_pins(value: bytes) -> Pins:
     """Read what `packed` wrote.
 
     Raises:
         ValueError: it is something else.
 
     """
-    return loaded(unpack(value, MAX_PINS_BYTES))
+    return decode_pins(unpack(value, MAX_PINS_BYTES))
 
 
-def loaded(value: bytes) -> Pins:
+def decode_pins(value: bytes) -> Pins:
     """Read what `dumped` wrote.
 
     Raises:
@@ -143,12 +143,12 @@ def loaded(value: bytes) -> Pins:
 
     """
     try:
-        return _in_lines(value) or {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
+        return _decode_lines(value) or {str(name): _pin(kept) for name, kept in json.loads(value)["tools"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError("these are no pins") from error
 
 
-def _in_lines(value: bytes) -> Pins | None:
+def _decode_lines(value: bytes) -> Pins | None:
     """Decode pins line by line, or return None.
 
     This takes little memory; None if the lines have another form.
@@ -175,7 +175,7 @@ def _pin(kept: Mapping[str, Any]) -> Pin:
 
 
 def _fields(kept: Mapping[str, Any]) -> Fields:
-    return Written({str(path): str(text) for path, text in kept.items()})
+    return EncodedObject({str(path): str(text) for path, text in kept.items()})
 
 
 def _parts(definition: Definition) -> Iterator[tuple[str, object]]:
@@ -193,17 +193,17 @@ def _change(path: str, before: str | None, after: str | None) -> str:
     if before == after:
         return ""
     if before is None:
-        return f"{path} is new: {_quoted(after or '')}"
+        return f"{path} is new: {_quote(after or '')}"
     if after is None:
         return f"{path} is gone"
     if before.startswith("#") and after.startswith("#"):
         return f"{path} has changed"
     start = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), None)
     start = max(0, (min(len(before), len(after)) if start is None else start) - _AROUND)
-    return f"{path} was {_quoted(before, start)} and is {_quoted(after, start)}"
+    return f"{path} was {_quote(before, start)} and is {_quote(after, start)}"
 
 
-def _quoted(text: str, start: int = 0) -> str:
+def _quote(text: str, start: int = 0) -> str:
     """Quote an excerpt of a text, with unprintable characters escaped.
 
     The excerpt is on one line.

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 import anyio.to_thread
 import structlog
 
-from mcp_gateway.catalog.snapshot import Catalogue, Definition, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
 from mcp_gateway.config.environment import PinningMode
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.pinning.pins import MAX_PINS, Pin, Pins, hash_of, kept_fields, packed, unpacked
-from mcp_gateway.pinning.scanner import distinctive, scan_rest, scanned
-from mcp_gateway.pinning.store import PinShelf, pin_name
+from mcp_gateway.pinning.pins import MAX_PINS, Pin, Pins, compress_pins, decompress_pins, hash_of, pin_fields
+from mcp_gateway.pinning.scanner import distinctive, scan, scan_rest
+from mcp_gateway.pinning.store import PinStore, pin_name
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.protocol.encoded_json import as_bytes, read
 
@@ -42,51 +42,51 @@ class Pinning:
     """
 
     mode: PinningMode
-    shelf: PinShelf
-    seen: Callable[[], Catalogue]
+    shelf: PinStore
+    seen: Callable[[], Catalog]
     _kept: dict[str, bytes] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
     _unread: set[str] = field(default_factory=set)
     _told: dict[tuple[str, str], int] = field(default_factory=dict)
     _failing: bool = False
 
-    async def admitted(self, spec: ServerSpec, offer: Offer, *, own: bool = False) -> Offer:
+    async def admit(self, spec: ServerSpec, listing: Listing, *, own: bool = False) -> Listing:
         """Compare a listing with the pins; return its visible part.
 
         In the mode `block` tools with unapproved changes are withheld.
         """
         if self.mode == "off":
-            return offer
-        await self._scan_rest(spec, offer)
-        if not offer.tools:
-            return offer
+            return listing
+        await self._scan_rest(spec, listing)
+        if not listing.tools:
+            return listing
         name = pin_name(spec, own=own)
-        before = await self._before(name)
+        before = await self._load_pins(name)
         if before is None:
             why = "the pins cannot be read, so nobody can tell whether its definition has changed; the log says why"
-            return replace(offer, tools=(), withheld={tool["name"]: why for tool in offer.tools})
-        others = self._others(offer.server)
-        if _is_short(offer.tools):
-            after, self._kept[name] = _compared(before, offer.tools, others, own)
+            return replace(listing, tools=(), withheld={tool["name"]: why for tool in listing.tools})
+        others = self._others(listing.server)
+        if _is_short(listing.tools):
+            after, self._kept[name] = _compare_pins(before, listing.tools, others, own)
         else:
-            after, self._kept[name] = await anyio.to_thread.run_sync(_compared, before, offer.tools, others, own)
+            after, self._kept[name] = await anyio.to_thread.run_sync(_compare_pins, before, listing.tools, others, own)
         if name not in self._unread and (after != before or name in self._unsaved):
             await self._keep(name, after)
         self._tell(spec, before, after)
-        return self._without_changed(offer, after) if self.mode == "block" else offer
+        return self._withhold_changed(listing, after) if self.mode == "block" else listing
 
-    async def _scan_rest(self, spec: ServerSpec, offer: Offer) -> None:
+    async def _scan_rest(self, spec: ServerSpec, listing: Listing) -> None:
         """Warn of what else than tools is suspicious, once a run."""
-        if _is_short((*offer.prompts, *offer.resources, *offer.templates, offer.hello)):
-            found = scan_rest(offer)
+        if _is_short((*listing.prompts, *listing.resources, *listing.templates, listing.initialize_result)):
+            found = scan_rest(listing)
         else:
-            found = await anyio.to_thread.run_sync(scan_rest, offer)
+            found = await anyio.to_thread.run_sync(scan_rest, listing)
         for part, rules in found.items():
             if (spec.name, part) not in self._told:
                 self._told[spec.name, part] = 1
                 log.warning("suspicious definition", server=spec.name, part=part, rules=list(rules))
 
-    async def _before(self, name: str) -> Pins | None:
+    async def _load_pins(self, name: str) -> Pins | None:
         """Return the pins of a server.
 
         None if the mode needs them and they cannot be read.
@@ -102,13 +102,13 @@ class Pinning:
                 self._failing = False
                 return found
         if name in self._kept:
-            return await anyio.to_thread.run_sync(unpacked, self._kept[name])
+            return await anyio.to_thread.run_sync(decompress_pins, self._kept[name])
         return None if self.mode == "block" else {}
 
     def _others(self, server: str) -> frozenset[str]:
-        offers = self.seen().servers
-        mine = offers[server].by_name if server in offers else {}
-        names = (name for other, offer in offers.items() if other != server for name in offer.by_name)
+        listings = self.seen().servers
+        mine = listings[server].by_name if server in listings else {}
+        names = (name for other, listing in listings.items() if other != server for name in listing.by_name)
         return distinctive(names) - frozenset(mine)
 
     async def _keep(self, name: str, pins: Pins) -> None:
@@ -145,21 +145,21 @@ class Pinning:
         if pin.flags:
             tell("suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
 
-    def _without_changed(self, offer: Offer, pins: Pins) -> Offer:
+    def _withhold_changed(self, listing: Listing, pins: Pins) -> Listing:
         changed = {
             tool["name"]: pins[tool["name"]].change
-            for tool in offer.tools
+            for tool in listing.tools
             if tool["name"] in pins and pins[tool["name"]].pending
         }
         if not changed:
-            return offer
+            return listing
         advice = "; who runs the gateway can look at it and approve it: mcp-orchestration-gateway approve"
         withheld = {
-            name: f"its definition has changed since it was first seen: {change}{advice} {offer.server} {name}"
+            name: f"its definition has changed since it was first seen: {change}{advice} {listing.server} {name}"
             for name, change in changed.items()
         }
         return replace(
-            offer, tools=tuple(tool for tool in offer.tools if tool["name"] not in changed), withheld=withheld
+            listing, tools=tuple(tool for tool in listing.tools if tool["name"] not in changed), withheld=withheld
         )
 
 
@@ -173,7 +173,7 @@ def _is_short(definitions: Sequence[Definition]) -> bool:
     return True
 
 
-def _compared(
+def _compare_pins(
     before: Pins,
     tools: tuple[Definition, ...],
     others: frozenset[str],
@@ -185,12 +185,12 @@ def _compared(
     """
     after = dict(before)
     for tool in map(read, tools):
-        name, hashed, flags = tool["name"], hash_of(tool), scanned(tool, others)
+        name, hashed, flags = tool["name"], hash_of(tool), scan(tool, others)
         pin = after.get(name)
         if pin is not None and hashed == (pin.pending or hashed) and hashed in (*pin.known, pin.pending):
             after[name] = pin if pin.flags == flags else replace(pin, flags=flags)
         elif pin is not None:
-            after[name] = pin.seen(hashed, kept_fields(tool, hidden=hidden), flags)
+            after[name] = pin.update(hashed, pin_fields(tool, hidden=hidden), flags)
         elif len(after) < MAX_PINS:
-            after[name] = Pin((hashed,), kept_fields(tool, hidden=hidden), flags=flags)
-    return after, packed(after)
+            after[name] = Pin((hashed,), pin_fields(tool, hidden=hidden), flags=flags)
+    return after, compress_pins(after)

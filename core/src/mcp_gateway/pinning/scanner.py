@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.catalog.snapshot import Definition, Offer
+from mcp_gateway.catalog.snapshot import Definition, Listing
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.text.characters import JOINERS
 from mcp_gateway.text.normalization import CYRILLIC_LOOK_ALIKES, PIECE, normalize
@@ -115,7 +115,7 @@ OTHERS_TOOLS = Rule("names-others-tools", "it names a tool of another server", _
 """The rule that takes knowing the other tools."""
 
 
-def scanned(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def scan(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """Return the ids of the rules that a definition violates.
 
     `others` are the names of other servers' tools.
@@ -128,18 +128,18 @@ def scanned(definition: Definition, others: frozenset[str] = frozenset()) -> tup
     return tuple(broken)
 
 
-def scan_rest(offer: Offer) -> dict[str, tuple[str, ...]]:
+def scan_rest(listing: Listing) -> dict[str, tuple[str, ...]]:
     """Return what else than tools breaks rules, and which: prompts, resources, templates, instructions.
 
     A server's own instructions may well say which of its tools comes first.
     """
     parts: list[tuple[str, Definition]] = [
-        *((f"prompt {prompt['name']!r}", prompt) for prompt in offer.prompts),
-        *((f"resource {resource['uri']!r}", resource) for resource in offer.resources),
-        *((f"template {template['uriTemplate']!r}", template) for template in offer.templates),
+        *((f"prompt {prompt['name']!r}", prompt) for prompt in listing.prompts),
+        *((f"resource {resource['uri']!r}", resource) for resource in listing.resources),
+        *((f"template {template['uriTemplate']!r}", template) for template in listing.templates),
     ]
-    found = {part: scanned(read(definition)) for part, definition in parts}
-    found["what it says of itself"] = tuple(rule for rule in scanned(offer.hello) if rule != _COMES_FIRST)
+    found = {part: scan(read(definition)) for part, definition in parts}
+    found["what it says of itself"] = tuple(rule for rule in scan(listing.initialize_result) if rule != _COMES_FIRST)
     return {part: rules for part, rules in found.items() if rules}
 
 

@@ -18,10 +18,10 @@ from typing import Protocol
 
 from mcp_gateway.config.folders import state_folder
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.pinning.pins import Pins, lines, loaded, packed, unpacked
-from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend, StorageError, write_file
+from mcp_gateway.pinning.pins import Pins, compress_pins, decode_pins, decompress_pins, iter_pin_lines
+from mcp_gateway.plugin import LeaseStorage, PubSubStorage, StorageBackend, StorageError, write_file
 from mcp_gateway.plugin.utilities.atomic_files import remove_unfinished
-from mcp_gateway.storage.resilient import STORAGE_SECONDS, Steady
+from mcp_gateway.storage.resilient import STORAGE_SECONDS, ResilientStorage
 
 PREFIX = "mcp-gateway:1:pins:"
 """Begins every key; the number is the version of the values' form."""
@@ -33,7 +33,7 @@ RENEWED_SECONDS = 86400.0
 """How old pins may be before whoever uses them next has them kept for `KEPT_SECONDS` from then."""
 
 
-class PinShelf(Protocol):
+class PinStore(Protocol):
     """Store of pins by name.
 
     Both methods raise `StorageError` on failure.
@@ -56,20 +56,20 @@ class StoredPins:
     """
 
     storage: StorageBackend
-    steady: Steady
+    resilient: ResilientStorage
 
     @classmethod
-    def of(cls, storage: StorageBackend, steady: Steady | None = None) -> StoredPins:
-        """Keep pins in a storage, which `steady` knows to work or not."""
-        return cls(storage, steady or Steady(storage, probe=STORAGE_SECONDS))
+    def of(cls, storage: StorageBackend, resilient: ResilientStorage | None = None) -> StoredPins:
+        """Keep pins in a storage, which `resilient` knows to work or not."""
+        return cls(storage, resilient or ResilientStorage(storage, probe=STORAGE_SECONDS))
 
     async def load(self, name: str) -> Pins:
         """Return what is kept, and see that it stays."""
         import anyio.to_thread
 
         try:
-            value = await self.steady.call(partial(self.storage.get, PREFIX + name))
-            written, pins = (time.time(), {}) if value is None else await anyio.to_thread.run_sync(_unpacked, value)
+            value = await self.resilient.call(partial(self.storage.get, PREFIX + name))
+            written, pins = (time.time(), {}) if value is None else await anyio.to_thread.run_sync(_decode_file, value)
         except ValueError as error:
             raise StorageError(
                 f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
@@ -83,8 +83,8 @@ class StoredPins:
         """Store pins; they expire `KEPT_SECONDS` after the last use."""
         import anyio.to_thread
 
-        packed = await anyio.to_thread.run_sync(_packed, pins)
-        await self.steady.call(partial(self.storage.set, PREFIX + name, packed, ttl=KEPT_SECONDS))
+        packed = await anyio.to_thread.run_sync(_encode_file, pins)
+        await self.resilient.call(partial(self.storage.set, PREFIX + name, packed, ttl=KEPT_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class FiledPins:
         """Return what is kept, at once."""
         path = self._path(name)
         try:
-            return loaded(path.read_bytes())
+            return decode_pins(path.read_bytes())
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -124,7 +124,7 @@ class FiledPins:
 
     def _save(self, name: str, pins: Pins) -> None:
         try:
-            write_file(self._path(name), lines(pins))
+            write_file(self._path(name), iter_pin_lines(pins))
         except StorageError as error:
             raise StorageError(f"{error}; make room, or set GATEWAY_STATE_DIR") from None
 
@@ -140,19 +140,19 @@ def pin_name(spec: ServerSpec, *, own: bool) -> str:
     return f"{spec.name}:{spec.fingerprint}{':own' if own else ''}"
 
 
-def open_shelf(storage: StorageBackend, folder: Path | None, steady: Steady | None = None) -> PinShelf:
+def open_pin_store(storage: StorageBackend, folder: Path | None, resilient: ResilientStorage | None = None) -> PinStore:
     """Return the pin store for a storage backend.
 
     Pins go into a backend that gateways share, else into files in `folder` (`GATEWAY_STATE_DIR`).
     """
-    if isinstance(storage, LeasingStorage | AnnouncingStorage):
-        return StoredPins.of(storage, steady)
+    if isinstance(storage, LeaseStorage | PubSubStorage):
+        return StoredPins.of(storage, resilient)
     shelf = FiledPins(folder or state_folder())
     remove_unfinished(shelf.pins)
     return shelf
 
 
-def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
+def read_pin_file(spec: ServerSpec, folder: Path | None) -> Pins:
     """Return a server's pins from files; none if unreadable."""
     found: Pins = {}
     for own in (True, False):
@@ -161,14 +161,14 @@ def filed_pins(spec: ServerSpec, folder: Path | None) -> Pins:
     return found
 
 
-def _packed(pins: Pins) -> bytes:
-    return b"%d\n" % time.time() + packed(pins)
+def _encode_file(pins: Pins) -> bytes:
+    return b"%d\n" % time.time() + compress_pins(pins)
 
 
-def _unpacked(value: bytes) -> tuple[float, Pins]:
+def _decode_file(value: bytes) -> tuple[float, Pins]:
     """Decode a stored value into time of writing and pins.
 
     Raises `ValueError` if it has another form.
     """
     written, _, body = value.partition(b"\n")
-    return float(written), unpacked(body)
+    return float(written), decompress_pins(body)

@@ -5,9 +5,9 @@
     + PluginError
   x QueryError
   x AuthError
-    + LoginNeeded
+    + LoginRequired
   x ServerUnavailable
-    + NotSent
+    + RequestNotSent
     + ConnectionDropped
     + ServerTimeout
   x StorageError
@@ -52,7 +52,7 @@ class AuthError(GatewayError):
     code = "unauthorized"
 
 
-class LoginNeeded(AuthError):
+class LoginRequired(AuthError):
     """A required login; `url` is the login link.
 
     A person has to log in before the server can be used. The link is shown to people and models.
@@ -75,16 +75,16 @@ class ServerUnavailable(GatewayError):
 
     code = "server_unavailable"
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
         """Say what happened; `lasting` if an immediate retry cannot help."""
         super().__init__(message)
-        self.lasting = lasting
+        self.permanent = permanent
 
 
-class NotSent(ServerUnavailable):
+class RequestNotSent(ServerUnavailable):
     """Not a byte of a request can have reached the server's application: it will be sent again.
 
-    Nothing else is `NotSent`; above all no answer that is not understood.
+    Nothing else is `RequestNotSent`; above all no answer that is not understood.
     """
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mcp.client import Transport
     from mcp.server import Server
 
-    from mcp_gateway.plugin.values import Caller, Credentials, DirectAnswer, Document, Hits, Principal, Query
+    from mcp_gateway.plugin.values import Caller, Credentials, Document, Hits, Principal, Query, RawResponse
 
 
 @runtime_checkable
@@ -54,13 +54,13 @@ class ServerTransport(Protocol):
 
 
 @runtime_checkable
-class Reception(Protocol):
+class LazyServer(Protocol):
     """Placeholder for the MCP server while the SDK loads.
 
     Loading the whole MCP SDK takes a while.
     """
 
-    def greet(self, message: bytes) -> bytes | None:
+    def early_initialize(self, message: bytes) -> bytes | None:
         """Return the response to a single client's first message.
 
         None means that only the server can answer the message.
@@ -70,25 +70,25 @@ class Reception(Protocol):
         """
         ...
 
-    async def server(self) -> Server[Any]:
+    async def load(self) -> Server[Any]:
         """Return the gateway's server; the first time, load what it needs."""
         ...
 
 
 @runtime_checkable
-class EarlyTransport(ServerTransport, Protocol):
+class SupportsLazyServer(ServerTransport, Protocol):
     """Optional: a server transport with an early handshake.
 
     It serves a single client and can answer its handshake before the MCP server is loaded.
     """
 
-    async def serve_early(self, reception: Reception, *, ready: Callable[[str], None]) -> None:
+    async def serve_lazy(self, reception: LazyServer, *, ready: Callable[[str], None]) -> None:
         """Do as `serve` does, with the server that `reception` will have."""
         ...
 
 
 @runtime_checkable
-class DirectWire(Protocol):
+class SupportsRawRequest(Protocol):
     """Optional: a client transport's write stream that sends raw requests.
 
     Such requests bypass the MCP SDK.
@@ -96,7 +96,7 @@ class DirectWire(Protocol):
     It saves most of what a call costs. Without it everything works as well.
     """
 
-    async def exchange(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
+    async def request_raw(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
         """Send a raw JSON-RPC request; return the raw response.
 
         Both are JSON as bytes, with the same id.
@@ -106,7 +106,7 @@ class DirectWire(Protocol):
         where the transport knows it. Cancelled, it gives the request up.
 
         Raises:
-            NotSent: not a byte of it can have reached the server; it will be sent in the usual way.
+            RequestNotSent: not a byte of it can have reached the server; it will be sent in the usual way.
             TimeoutError: there was no response within so many seconds.
             ConnectionDropped: the connection closed before the response, and after something was written.
             MCPError: the answer in the server's place, by a `TransportFault`, as in the usual way.
@@ -117,13 +117,13 @@ class DirectWire(Protocol):
 
 
 @runtime_checkable
-class PromptWire(Protocol):
+class SupportsRawRequestNowait(Protocol):
     """Optional: raw requests that are sent at once, with a callback.
 
     Such a request needs no task.
     """
 
-    def send_now(
+    def request_raw_nowait(
         self,
         message: bytes,
         request_id: int,
@@ -142,13 +142,13 @@ class PromptWire(Protocol):
 
 
 @runtime_checkable
-class PromptAnswer(Protocol):
+class SupportsStart(Protocol):
     """Optional: a raw dispatch that can run without a task.
 
     It is what `SupportsRawDispatch.dispatch_raw` returns.
     """
 
-    def begin(self, done: Callable[[DirectAnswer], None]) -> bool:
+    def start(self, done: Callable[[RawResponse], None]) -> bool:
         """Start at once, or return False without effect.
 
         After False it must be awaited.
@@ -163,15 +163,15 @@ class PromptAnswer(Protocol):
 
 
 @runtime_checkable
-class DirectServer(Protocol):
+class SupportsRawDispatch(Protocol):
     """Optional: dispatch of raw JSON-RPC messages without the SDK.
 
     For server transports that want to be fast.
     """
 
-    def answer(
+    def dispatch_raw(
         self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
-    ) -> Awaitable[DirectAnswer] | None:
+    ) -> Awaitable[RawResponse] | None:
         """Return an awaitable response to a raw message, or None.
 
         None means that the message must go through the MCP SDK.
@@ -186,7 +186,7 @@ class DirectServer(Protocol):
 
 
 @runtime_checkable
-class OneClient(Protocol):
+class SingleClient(Protocol):
     """Optional: a server transport for one client, which initializes at once.
 
     The gateway then waits a moment for the client before it greets the servers, so that
@@ -194,7 +194,7 @@ class OneClient(Protocol):
     """
 
     @property
-    def one_client(self) -> bool:
+    def single_client(self) -> bool:
         """Whether it serves a single client for all of its life."""
         ...
 
@@ -208,14 +208,14 @@ class AuthStrategy(Protocol):
 
         Raises:
             AuthError: the caller brought none and the strategy has none.
-            LoginNeeded: a person has to log in first; the error says where.
+            LoginRequired: a person has to log in first; the error says where.
 
         """
         ...
 
 
 @runtime_checkable
-class SharedAuth(AuthStrategy, Protocol):
+class SharedCredentials(AuthStrategy, Protocol):
     """Optional: a strategy with the same credentials for every caller.
 
     What a server offers for credentials that not all callers have is shown to those only
@@ -224,19 +224,19 @@ class SharedAuth(AuthStrategy, Protocol):
     """
 
     @property
-    def shared(self) -> bool:
+    def same_for_all(self) -> bool:
         """Whether all callers have the same credentials."""
         ...
 
 
 @runtime_checkable
-class RenewableAuth(AuthStrategy, Protocol):
+class RefreshableAuth(AuthStrategy, Protocol):
     """Optional: a strategy that can refresh rejected credentials.
 
     They looked valid before the server rejected them.
     """
 
-    async def refused(self, credentials: Credentials) -> bool:
+    async def refresh(self, credentials: Credentials) -> bool:
         """Refresh credentials that the server rejected; return whether that succeeded.
 
         The server answered with HTTP 401.
@@ -303,16 +303,16 @@ class RefreshableIndex(RankerIndex, Protocol):
 
 
 @runtime_checkable
-class SlowRanker(Ranker, Protocol):
+class BackgroundRanker(Ranker, Protocol):
     """Optional: a ranker with builds too slow for a search.
 
     A build is a `build` or a `refresh`.
 
-    The gateway then builds in the background and searches what `build_meanwhile` returns
+    The gateway then builds in the background and searches what `build_interim` returns
     until that is done. What `build` returns is complete, as ever.
     """
 
-    async def build_meanwhile(self, documents: Sequence[Document]) -> RankerIndex:
+    async def build_interim(self, documents: Sequence[Document]) -> RankerIndex:
         """Return a quick interim index of the documents.
 
         It takes a moment only, and answers as well as it can.
@@ -353,7 +353,7 @@ class StorageBackend(Protocol):
 
 
 @runtime_checkable
-class LeasingStorage(StorageBackend, Protocol):
+class LeaseStorage(StorageBackend, Protocol):
     """Optional: shared storage with leases.
 
     It can lease a key to one of the gateways that share it.
@@ -380,7 +380,7 @@ class LeasingStorage(StorageBackend, Protocol):
 
 
 @runtime_checkable
-class AnnouncingStorage(StorageBackend, Protocol):
+class PubSubStorage(StorageBackend, Protocol):
     """Optional: shared storage with publish/subscribe.
 
     It carries messages between the gateways that share it.
@@ -388,14 +388,14 @@ class AnnouncingStorage(StorageBackend, Protocol):
     The gateways then hear at once what one of them learned; without it, when what they know has expired.
     """
 
-    async def announce(self, channel: str, message: bytes) -> None:
+    async def publish(self, channel: str, message: bytes) -> None:
         """Publish a message to all current subscribers, the sender included.
 
         The message may be lost.
         """
         ...
 
-    def announcements(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Subscribe to `channel` while the context is open.
 
         Every message that is sent in this time comes, in order.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from mcp_gateway.plugin.ranker_context import Surroundings
+    from mcp_gateway.plugin.ranker_context import RankerContext
 
 
 class Options(BaseModel):
@@ -51,20 +51,20 @@ class Bound(Generic[ProductT_co]):
 
     Use it as `async with bound.open() as product`.
 
-    `open_with` is there if the provider wants to know its surroundings; `opened` uses it then.
-    `obstacle` says what keeps it from working here, if the provider can tell that beforehand;
+    `open_in_context` is there if the provider wants to know its surroundings; `opened` uses it then.
+    `preflight` says what keeps it from working here, if the provider can tell that beforehand;
     `caution` says what works, but is not wise.
     """
 
     name: str
     open: Callable[[], AbstractAsyncContextManager[ProductT_co]]
-    open_with: Callable[[Surroundings], AbstractAsyncContextManager[ProductT_co]] | None = None
-    obstacle: Callable[[], str | None] | None = None
+    open_in_context: Callable[[RankerContext], AbstractAsyncContextManager[ProductT_co]] | None = None
+    preflight: Callable[[], str | None] | None = None
     caution: Callable[[], str | None] | None = None
 
-    def opened(self, surroundings: Surroundings) -> AbstractAsyncContextManager[ProductT_co]:
+    def open_in(self, surroundings: RankerContext) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the unopened product, with context if the provider takes one."""
-        return self.open() if self.open_with is None else self.open_with(surroundings)
+        return self.open() if self.open_in_context is None else self.open_in_context(surroundings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +75,9 @@ class Provider(Generic[OptionsT, ProductT]):
     `build` takes validated options and returns an async context manager of the
     product: what it opens lives as long as the gateway and is closed with it.
     Import heavy libraries inside `build`, not in the hook's module. A ranker that stacks
-    another one, or keeps things in storage, has `build_with`, too, which the gateway
-    calls in its place, with the `Surroundings`; `build` then does with `Surroundings.installed()`.
-    `obstacle`, for the command `check`, says in a line what keeps such options from working on this
+    another one, or keeps things in storage, has `build_in`, too, which the gateway
+    calls in its place, with the `RankerContext`; `build` then does with `RankerContext.from_installed()`.
+    `preflight`, for the command `check`, says in a line what keeps such options from working on this
     machine, a program that is not installed say, and starts and connects nothing; None if nothing does.
     `caution`, for `check` and for the log of a gateway that starts, says in a line what such options are that work
     but are not wise, with the name of the setting and what to do; None if they are wise.
@@ -87,8 +87,8 @@ class Provider(Generic[OptionsT, ProductT]):
     summary: str
     options: type[OptionsT]
     build: Callable[[OptionsT], AbstractAsyncContextManager[ProductT]]
-    build_with: Callable[[OptionsT, Surroundings], AbstractAsyncContextManager[ProductT]] | None = None
-    obstacle: Callable[[OptionsT], str | None] | None = None
+    build_in: Callable[[OptionsT, RankerContext], AbstractAsyncContextManager[ProductT]] | None = None
+    preflight: Callable[[OptionsT], str | None] | None = None
     caution: Callable[[OptionsT], str | None] | None = None
 
     def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
@@ -99,11 +99,11 @@ class Provider(Generic[OptionsT, ProductT]):
 
         """
         options = self.options.model_validate(source)
-        with_surroundings, obstacle, caution = self.build_with, self.obstacle, self.caution
+        with_context, obstacle, caution = self.build_in, self.preflight, self.caution
         return Bound(
             self.name,
             lambda: self.build(options),
-            None if with_surroundings is None else lambda around: with_surroundings(options, around),
+            None if with_context is None else lambda around: with_context(options, around),
             None if obstacle is None else lambda: obstacle(options),
             None if caution is None else lambda: caution(options),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RankerContext:
     """Resources of the gateway for a ranker.
 
     `storage` is a part of the gateway's own storage in which no other plugin writes;
@@ -45,11 +45,11 @@ class Surroundings:
                 f"there is no ranker {name!r} to stack on; there is: {', '.join(sorted(self.rankers)) or 'none'}"
             )
         others = {other: bound for other, bound in self.rankers.items() if other != name}
-        async with self.rankers[name].opened(Surroundings(self.storage, others)) as ranker:
+        async with self.rankers[name].open_in(RankerContext(self.storage, others)) as ranker:
             yield ranker
 
     @classmethod
-    def installed(cls, *, without: str = "") -> Surroundings:
+    def from_installed(cls, *, exclude: str = "") -> RankerContext:
         """Return surroundings where there is no gateway, such as in tests.
 
         The rankers are the installed ones, all but the one called `without`, with options
@@ -61,11 +61,11 @@ class Surroundings:
             if point.name.startswith("ranker-") and getattr(module := point.load(), "GATEWAY_API", None) == API_VERSION
             for provider in module.mcp_gateway_rankers()
         ]
-        return cls(_Drawer(), {item.name: item.bind(os.environ) for item in providers if item.name != without})
+        return cls(_MemoryStorage(), {item.name: item.bind(os.environ) for item in providers if item.name != exclude})
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawer:
+class _MemoryStorage:
     """A storage backend in memory, with expiry on the monotonic clock."""
 
     _items: dict[str, tuple[bytes, float]] = field(default_factory=dict)

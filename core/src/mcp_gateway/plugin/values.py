@@ -30,7 +30,7 @@ class Caller:
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    override: str | None = field(default=None, repr=False)
+    auth_header: str | None = field(default=None, repr=False)
     client: str | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     principal: Principal | None = None
@@ -153,7 +153,7 @@ class Hits:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectAnswer:
+class RawResponse:
     """A JSON-RPC response as bytes, with its error code, if any.
 
     `streamed` says that a client over HTTP expects it as an event of a stream.

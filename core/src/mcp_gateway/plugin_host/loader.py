@@ -46,7 +46,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedPlugins:
     """Plugins that work, faulty ones, and those left out on purpose."""
 
     manager: pluggy.PluginManager
@@ -55,7 +55,7 @@ class Loaded:
     left_out: tuple[Origin, ...] = ()
 
     @property
-    def broken(self) -> tuple[Origin, ...]:
+    def faulty_origins(self) -> tuple[Origin, ...]:
         """The origins of the faulty plugins."""
         return tuple(fault.origin for fault in self.faults)
 
@@ -75,7 +75,7 @@ class Choice:
         return name not in self.disabled and (not self.only or name in self.only)
 
 
-def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, object]] = ()) -> Loaded:
+def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, object]] = ()) -> LoadedPlugins:
     """Register every admitted plugin, then the `extra` ones.
 
     Installed plugins are registered in the order of their names.
@@ -89,7 +89,7 @@ def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, obj
     loaded: dict[str, Origin] = {}
     faults: list[Fault] = []
     left_out: list[Origin] = []
-    for origin, entry_point in _installed():
+    for origin, entry_point in _find_entry_points():
         if not choice.admits(origin.plugin):
             left_out.append(origin)
             continue
@@ -102,10 +102,10 @@ def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, obj
     for name, plugin in extra:
         _register(manager, plugin, name)
         loaded[name] = Origin(name, "this process", "-")
-    return Loaded(manager, loaded, tuple(faults), tuple(left_out))
+    return LoadedPlugins(manager, loaded, tuple(faults), tuple(left_out))
 
 
-def _installed() -> list[tuple[Origin, EntryPoint]]:
+def _find_entry_points() -> list[tuple[Origin, EntryPoint]]:
     found: dict[tuple[str, str], tuple[Origin, EntryPoint]] = {}
     for distribution, entry_point in _entry_points():
         origin = Origin(entry_point.name, distribution.name, distribution.version)

@@ -17,7 +17,7 @@ from mcp_gateway.plugin import (
     ServerTransport,
     StorageBackend,
 )
-from mcp_gateway.plugin_host.loader import Fault, Loaded, Origin
+from mcp_gateway.plugin_host.loader import Fault, LoadedPlugins, Origin
 
 ProductT = TypeVar("ProductT")
 
@@ -40,7 +40,7 @@ _OURS = frozenset(
 
 
 @dataclass(frozen=True)
-class Shelf(Generic[ProductT]):
+class ProviderRegistry(Generic[ProductT]):
     """Providers of one plugin type, by name.
 
     `distribution` is the prefix of the distributions that the project publishes.
@@ -66,9 +66,9 @@ class Shelf(Generic[ProductT]):
         try:
             return self.providers[name]
         except KeyError:
-            raise PluginError(self.absence(name)) from None
+            raise PluginError(self.describe_missing(name)) from None
 
-    def absence(self, name: str) -> str:
+    def describe_missing(self, name: str) -> str:
         """Describe an unknown provider: alternatives and remedy, in one line."""
         installed = ", ".join(sorted(self.providers)) or "none"
         if not _NAME.fullmatch(name):
@@ -79,12 +79,12 @@ class Shelf(Generic[ProductT]):
         elif (package := _package(self.distribution, name)) in self.left_out:
             words.append(f"GATEWAY_PLUGINS or GATEWAY_DISABLED_PLUGINS leaves out {package}, which brings it")
         else:
-            words.append(where_from(self.distribution, name))
+            words.append(install_hint(self.distribution, name))
         words += [f"this plugin failed to load: {fault}" for fault in self.faults]
         return "; ".join(words)
 
 
-def where_from(distribution: str, name: str) -> str:
+def install_hint(distribution: str, name: str) -> str:
     """Suggest how to install a plugin.
 
     Only packages of this project are named, since any other name may belong to a stranger.
@@ -104,14 +104,14 @@ class Providers:
     They are collected once, after which pluggy is not used any more.
     """
 
-    client_transports: Shelf[ClientTransport]
-    server_transports: Shelf[ServerTransport]
-    auth_strategies: Shelf[AuthStrategy]
-    rankers: Shelf[Ranker]
-    storage_backends: Shelf[StorageBackend]
+    client_transports: ProviderRegistry[ClientTransport]
+    server_transports: ProviderRegistry[ServerTransport]
+    auth_strategies: ProviderRegistry[AuthStrategy]
+    rankers: ProviderRegistry[Ranker]
+    storage_backends: ProviderRegistry[StorageBackend]
 
     @property
-    def shelves(self) -> tuple[Shelf[Any], ...]:
+    def shelves(self) -> tuple[ProviderRegistry[Any], ...]:
         """The five provider registries, in display order."""
         return (
             self.server_transports,
@@ -127,7 +127,7 @@ class Providers:
         return tuple({str(fault): fault for shelf in self.shelves for fault in shelf.faults}.values())
 
     @classmethod
-    def of(cls, loaded: Loaded) -> Providers:
+    def of(cls, loaded: LoadedPlugins) -> Providers:
         """Ask every hook once.
 
         Raises:
@@ -137,15 +137,23 @@ class Providers:
         hook = loaded.manager.hook
         transport, prefix = "mcp-gateway-transport", "mcp-gateway"
         return cls(
-            client_transports=_shelf("client transport", transport, hook.mcp_gateway_client_transports, loaded),
-            server_transports=_shelf("server transport", transport, hook.mcp_gateway_server_transports, loaded),
-            auth_strategies=_shelf("auth strategy", f"{prefix}-auth", hook.mcp_gateway_auth_strategies, loaded),
-            rankers=_shelf("ranker", f"{prefix}-ranker", hook.mcp_gateway_rankers, loaded),
-            storage_backends=_shelf("storage backend", f"{prefix}-storage", hook.mcp_gateway_storage_backends, loaded),
+            client_transports=_collect_registry(
+                "client transport", transport, hook.mcp_gateway_client_transports, loaded
+            ),
+            server_transports=_collect_registry(
+                "server transport", transport, hook.mcp_gateway_server_transports, loaded
+            ),
+            auth_strategies=_collect_registry(
+                "auth strategy", f"{prefix}-auth", hook.mcp_gateway_auth_strategies, loaded
+            ),
+            rankers=_collect_registry("ranker", f"{prefix}-ranker", hook.mcp_gateway_rankers, loaded),
+            storage_backends=_collect_registry(
+                "storage backend", f"{prefix}-storage", hook.mcp_gateway_storage_backends, loaded
+            ),
         )
 
 
-def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any]:
+def _collect_registry(kind: str, distribution: str, hook: Any, loaded: LoadedPlugins) -> ProviderRegistry[Any]:
     """Collect the providers of one hook, keeping track of their plugins.
 
     Each implementation is called by itself.
@@ -156,7 +164,7 @@ def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any
     for implementation in hook.get_hookimpls():
         origin = loaded.origins[implementation.plugin_name]
         try:
-            offered = list(_checked(implementation.function()))
+            offered = list(_check_providers(implementation.function()))
         except Exception as error:  # noqa: BLE001  # a border with foreign code: the fault is recorded, and shown
             faults.append(Fault(origin, error))
             continue
@@ -169,10 +177,10 @@ def _shelf(kind: str, distribution: str, hook: Any, loaded: Loaded) -> Shelf[Any
             providers[provider.name] = provider
             origins[provider.name] = origin
     left_out = frozenset(origin.distribution for origin in loaded.left_out)
-    return Shelf(kind, distribution, providers, origins, tuple(faults), left_out)
+    return ProviderRegistry(kind, distribution, providers, origins, tuple(faults), left_out)
 
 
-def _checked(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:
+def _check_providers(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:
     for item in answer:
         if not isinstance(item, Provider):
             raise PluginError(f"its hook must yield Provider objects, not {type(item).__name__}")

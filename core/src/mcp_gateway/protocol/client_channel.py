@@ -39,7 +39,7 @@ async def _nobody(_method: str, _params: Json) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Interaction:
+class ClientChannel:
     """A channel to a client, with or without a related request.
 
     `ask` is None if the client cannot be asked there, as in the modern era.
@@ -53,7 +53,7 @@ class Interaction:
     log_level: str | None = None
 
 
-ALONE = Interaction()
+ALONE = ClientChannel()
 """A client that takes and gives nothing meanwhile."""
 
 
@@ -72,7 +72,7 @@ def is_severe(params: Mapping[str, Any], least: str) -> bool:
     return level not in LEVELS or LEVELS.index(str(level)) >= LEVELS.index(least)
 
 
-def frozen(capabilities: Mapping[str, Any]) -> str:
+def encode_capabilities(capabilities: Mapping[str, Any]) -> str:
     """Encode capabilities canonically.
 
     Equal capabilities give equal texts; no capabilities give the empty text.
@@ -80,7 +80,7 @@ def frozen(capabilities: Mapping[str, Any]) -> str:
     return json.dumps(capabilities, sort_keys=True, separators=(",", ":")) if capabilities else ""
 
 
-def thawed(capabilities: str) -> Json:
+def decode_capabilities(capabilities: str) -> Json:
     """Return the capabilities that `frozen` wrote."""
     found: Json = json.loads(capabilities) if capabilities else {}
     return found

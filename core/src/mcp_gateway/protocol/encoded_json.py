@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-class Written(Mapping[str, Any]):
+class EncodedObject(Mapping[str, Any]):
     """An object as UTF-8 JSON, decoded on each access.
 
     For more than one field call `read` first.
@@ -49,7 +49,7 @@ class Written(Mapping[str, Any]):
 
     def __eq__(self, other: object) -> bool:
         """Whether `other` is the same object, written or not."""
-        if isinstance(other, Written) and self.json == other.json:
+        if isinstance(other, EncodedObject) and self.json == other.json:
             return True
         return isinstance(other, Mapping) and self.read() == read(other)
 
@@ -60,7 +60,7 @@ class Written(Mapping[str, Any]):
         return repr(self.read())
 
 
-class Named(Written):
+class EncodedTool(EncodedObject):
     """An encoded object with a decoded name for lookups."""
 
     __slots__ = ("name",)
@@ -81,22 +81,22 @@ class Named(Written):
 
 def read(value: Mapping[str, Any]) -> dict[str, Any]:
     """Decode an object once for many lookups; treat as read-only."""
-    if isinstance(value, Written):
+    if isinstance(value, EncodedObject):
         return value.read()
     return value if isinstance(value, dict) else dict(value)
 
 
 def as_bytes(value: Mapping[str, Any]) -> bytes:
     """Return an object's JSON."""
-    return value.json if isinstance(value, Written) else _as_json(value)
+    return value.json if isinstance(value, EncodedObject) else _as_json(value)
 
 
-def mentions(value: Mapping[str, Any], text: str) -> bool:
+def may_contain(value: Mapping[str, Any], text: str) -> bool:
     """Whether `text` may occur in an object, without decoding it.
 
     A quick check; `text` must consist of characters that JSON never escapes.
     """
-    return not isinstance(value, Written) or text.encode() in value.json
+    return not isinstance(value, EncodedObject) or text.encode() in value.json
 
 
 def _as_json(value: Mapping[str, Any]) -> bytes:

@@ -38,12 +38,12 @@ ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 """What the modern era adds to results."""
 
 
-def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
+def adapt_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
     """Adapt a result to the client's era.
 
     The modern era's envelope is added or removed.
     """
-    meta = _passed_on(result.get("_meta"))
+    meta = _strip_connection_meta(result.get("_meta"))
     if modern:
         stamped = {**meta, types.SERVER_INFO_META_KEY: server_info}
         return {"resultType": "complete", **result, "_meta": stamped}
@@ -55,7 +55,7 @@ def as_result(result: Mapping[str, Any], *, modern: bool, server_info: object = 
     return plain
 
 
-def as_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None:
+def adapt_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None:
     """Adapt a tool definition to the client's era.
 
     Fields that clients cannot parse are removed.
@@ -85,14 +85,14 @@ def _is_object_schema(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "object"
 
 
-def as_params(params: Mapping[str, Any]) -> Json:
+def strip_params(params: Mapping[str, Any]) -> Json:
     """Strip the metadata of the client's connection from params."""
-    meta = {key: value for key, value in _passed_on(params.get("_meta")).items() if key != "progressToken"}
+    meta = {key: value for key, value in _strip_connection_meta(params.get("_meta")).items() if key != "progressToken"}
     plain = {key: value for key, value in params.items() if key != "_meta"}
     return {**plain, "_meta": meta} if meta else plain
 
 
-def as_error(error: MCPError, *, modern: bool) -> MCPError:
+def adapt_error(error: MCPError, *, modern: bool) -> MCPError:
     """Adapt the code of a server's error to the client's era.
 
     Some codes mean something in one era only.
@@ -107,7 +107,7 @@ def as_error(error: MCPError, *, modern: bool) -> MCPError:
     return error if code == error.code else MCPError(code, error.error.message, error.error.data)
 
 
-def _passed_on(meta: Any) -> Json:
+def _strip_connection_meta(meta: Any) -> Json:
     if not isinstance(meta, dict):
         return {}
     return {key: value for key, value in meta.items() if key not in OF_ONE_CONNECTION}

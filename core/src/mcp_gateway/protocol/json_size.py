@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def weight(value: object, most: int) -> int:
+def json_size(value: object, most: int) -> int:
     """Return the approximate JSON size, capped shortly after `most`.
 
     The size is in bytes; escapes are not counted.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Primitive:
     """A kind of thing.
 
     `method` lists it, the result holds it in `field`, `key` identifies one, and servers
@@ -28,8 +28,8 @@ class Kind:
         return isinstance(identity, str) and bool(identity)
 
 
-TOOLS = Kind("tools", "tools/list", "tools", "name", "tools")
-PROMPTS = Kind("prompts", "prompts/list", "prompts", "name", "prompts")
-RESOURCES = Kind("resources", "resources/list", "resources", "uri", "resources")
-TEMPLATES = Kind("templates", "resources/templates/list", "resourceTemplates", "uriTemplate", "resources")
-KINDS = (TOOLS, PROMPTS, RESOURCES, TEMPLATES)
+TOOLS = Primitive("tools", "tools/list", "tools", "name", "tools")
+PROMPTS = Primitive("prompts", "prompts/list", "prompts", "name", "prompts")
+RESOURCES = Primitive("resources", "resources/list", "resources", "uri", "resources")
+TEMPLATES = Primitive("templates", "resources/templates/list", "resourceTemplates", "uriTemplate", "resources")
+PRIMITIVES = (TOOLS, PROMPTS, RESOURCES, TEMPLATES)

@@ -10,7 +10,7 @@ from json import loads
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 
-from mcp_gateway.plugin import mended
+from mcp_gateway.plugin import replace_lone_surrogates
 
 Fields = dict[str, Raw]
 """The members of a JSON object, each still as it came."""
@@ -80,29 +80,29 @@ _remote = json.Decoder(RemoteCall)
 _answer = json.Decoder(Answer)
 
 
-def as_call(message: bytes) -> Call | None:
+def parse_call(message: bytes) -> Call | None:
     """Parse a message as a plain `tools/call`, or return None."""
     try:
-        call = _call.decode(_text(message))
+        call = _call.decode(_validate_utf8(message))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = call.method == "tools/call" and call.jsonrpc == "2.0" and _is_id(bytes(call.id))
     return call if plain and _is_object(call.params.arguments) else None
 
 
-def as_list(message: bytes) -> List | None:
+def parse_list(message: bytes) -> List | None:
     """Parse a message as a plain `tools/list`, or return None."""
     if b'"tools/list"' not in message:
         return None
     try:
-        asked = _list.decode(_text(message))
+        asked = _list.decode(_validate_utf8(message))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return None
     plain = asked.method == "tools/list" and asked.jsonrpc == "2.0" and _is_id(bytes(asked.id))
     return asked if plain else None
 
 
-def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
+def parse_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
     """Parse plain arguments of `call_remote_tool`, or return None."""
     try:
         call = _remote.decode(arguments) if arguments is not UNSET else None
@@ -111,7 +111,7 @@ def as_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
     return call if call is not None and _is_object(call.arguments) else None
 
 
-def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
+def parse_response(message: bytes) -> tuple[Fields | None, bytes | None]:
     """Parse a response into result members or raw error.
 
     Raises:
@@ -119,7 +119,7 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
 
     """
     try:
-        answer = _decoded(message)
+        answer = _decode_answer(message)
         if answer.result is not UNSET:
             return answer.result, None
     except DecodeError as error:
@@ -129,13 +129,13 @@ def as_answer(message: bytes) -> tuple[Fields | None, bytes | None]:
     raise ValueError("neither a result nor an error")
 
 
-def _decoded(message: bytes) -> Answer:
+def _decode_answer(message: bytes) -> Answer:
     try:
-        return _answer.decode(_text(message))
+        return _answer.decode(_validate_utf8(message))
     except DecodeError:
-        if (whole := mended(message)) is message:
+        if (whole := replace_lone_surrogates(message)) is message:
             raise
-        return _answer.decode(_text(whole))
+        return _answer.decode(_validate_utf8(whole))
 
 
 def members(raw: Raw) -> Fields:
@@ -143,7 +143,7 @@ def members(raw: Raw) -> Fields:
     return _fields.decode(raw)
 
 
-def written(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
+def encode_object(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
     """Encode an object from encoded members, as pieces to join."""
     pieces: list[Raw | bytes] = []
     for name, value in fields.items():
@@ -151,12 +151,12 @@ def written(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
     return [b"{", *pieces[1:], b"}"]
 
 
-def quoted(text: str) -> bytes:
+def encode_string(text: str) -> bytes:
     """Write a string as JSON."""
     return _encode(text)
 
 
-def _text(message: bytes) -> bytes:
+def _validate_utf8(message: bytes) -> bytes:
     """Return the message after validating its UTF-8.
 
     msgspec does not check it where it does not parse.

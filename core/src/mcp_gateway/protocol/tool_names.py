@@ -86,7 +86,7 @@ def is_server_name(name: str) -> bool:
     return _SERVER_NAME.fullmatch(name) is not None
 
 
-def tamed(name: str) -> str:
+def sanitize_server_name(name: str) -> str:
     """Turn a foreign name into a valid server name.
 
     It comes from another program's configuration: `My Server!` becomes `My-Server`.
@@ -100,7 +100,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     The nearest is first.
     """
-    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalogue
+    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalog
 
     found = process.extract(
         name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_NEAR

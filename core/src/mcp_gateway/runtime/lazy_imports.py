@@ -16,7 +16,7 @@ from typing import Any
 _LATER = ("mcp", "mcp.client", "mcp.server")
 
 
-class _Later(ModuleType):
+class _LazyPackage(ModuleType):
     """A package that runs its `__init__` at first attribute access.
 
     Only access to an attribute that it does not have yet counts.
@@ -31,7 +31,7 @@ class _Later(ModuleType):
         return getattr(self, name)
 
 
-def spare_imports() -> None:
+def defer_sdk_imports() -> None:
     """Make the SDK's packages lazy and hide rich from structlog.
 
     Packages that have been imported already stay as they are.
@@ -44,7 +44,7 @@ def spare_imports() -> None:
         if spec is None:
             continue
         package = module_from_spec(spec)
-        package.__class__ = _Later
+        package.__class__ = _LazyPackage
         sys.modules[name] = package
         parent, _, child = name.rpartition(".")
         if parent:

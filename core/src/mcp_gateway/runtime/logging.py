@@ -13,7 +13,7 @@ import structlog
 
 from mcp_gateway.config.environment import Environment
 from mcp_gateway.text.characters import escape_line, escape_lines
-from mcp_gateway.text.redaction import masked
+from mcp_gateway.text.redaction import mask_secrets
 
 _OURS = "mcp_gateway"
 _TEXTS = frozenset({"exception", "stack"})
@@ -51,7 +51,7 @@ def configure_logging(environment: Environment) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _masked],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _mask_line],
         )
     )
     root = logging.getLogger()
@@ -88,12 +88,12 @@ class _Written:
         return self._text
 
 
-def _masked(_logger: Any, _method: str, line: Any) -> Any:
+def _mask_line(_logger: Any, _method: str, line: Any) -> Any:
     """Mask anything that looks like credentials in a log line.
 
     The whole line is masked, since it may hold text of plugins, servers and libraries.
     """
-    return masked(line) if isinstance(line, str) else line
+    return mask_secrets(line) if isinstance(line, str) else line
 
 
 def _without_traceback(_logger: Any, _method: str, event: Any) -> Any:

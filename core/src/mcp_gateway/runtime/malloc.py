@@ -23,7 +23,7 @@ _BURST_PAGES = 4096
 
 
 @dataclass(slots=True)
-class Tidying:
+class MemoryTrimmer:
     """Coalescing trimmer of heap memory after large allocations.
 
     It trims a moment after the allocation, once for all that happen in this time.
@@ -32,7 +32,7 @@ class Tidying:
     tasks: TaskGroup
     _is_due: bool = False
 
-    def begin(self, *_: object) -> None:
+    def schedule(self, *_: object) -> None:
         """Take note that something was made."""
         if not self._is_due:
             self._is_due = True
@@ -41,7 +41,7 @@ class Tidying:
     async def _tidy(self) -> None:
         await anyio.sleep(_QUIET_SECONDS)
         self._is_due = False
-        await anyio.to_thread.run_sync(give_back)
+        await anyio.to_thread.run_sync(trim_heap)
 
 
 async def give_back_bursts() -> None:
@@ -51,7 +51,7 @@ async def give_back_bursts() -> None:
         await anyio.sleep(_LOOK_SECONDS)
         pages = _resident_pages()
         if pages > floor + _BURST_PAGES:
-            await anyio.to_thread.run_sync(give_back)
+            await anyio.to_thread.run_sync(trim_heap)
             pages = _resident_pages()
         floor = min(floor, pages) if pages < floor + _BURST_PAGES else pages
 
@@ -72,7 +72,7 @@ def share_one_arena() -> None:
     _ask_libc("mallopt", _M_ARENA_MAX, 1)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Return free heap memory to the system.
 
     Otherwise glibc keeps it for later use.

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
-class Ending:
+class GracefulShutdown:
     """Cancel scopes that signals end: serving, then everything.
 
     Everything ends at the second signal, or when closing takes too long.
@@ -69,12 +69,12 @@ def _signals() -> Iterator[AsyncIterator[int]]:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
             yield received
     except NotImplementedError:  # Windows: Ctrl-C, and Ctrl-Break, which is how one process asks another to end
-        with plain_signals(signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGTERM)) as received:
+        with open_python_signal_receiver(signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGTERM)) as received:
             yield received
 
 
 @contextmanager
-def plain_signals(*numbers: int) -> Iterator[AsyncIterator[int]]:
+def open_python_signal_receiver(*numbers: int) -> Iterator[AsyncIterator[int]]:
     """Receive signals through Python's handlers instead of the event loop's.
 
     For event loops that cannot receive signals; main thread only.
@@ -82,15 +82,15 @@ def plain_signals(*numbers: int) -> Iterator[AsyncIterator[int]]:
     loop = asyncio.get_running_loop()
     send, receive = anyio.create_memory_object_stream[int](len(numbers) + 8)
 
-    def offer(number: int) -> None:
+    def listing(number: int) -> None:
         with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
             send.send_nowait(number)
 
-    def heard(number: int, _: FrameType | None) -> None:
-        loop.call_soon_threadsafe(offer, number)
+    def on_signal(number: int, _: FrameType | None) -> None:
+        loop.call_soon_threadsafe(listing, number)
 
     with send, receive:
-        before = {number: signal.signal(number, heard) for number in numbers}
+        before = {number: signal.signal(number, on_signal) for number in numbers}
         try:
             yield receive
         finally:

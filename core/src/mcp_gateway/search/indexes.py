@@ -10,8 +10,9 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.catalog.snapshot import Catalogue
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.plugin import (
+    BackgroundRanker,
     Document,
     GatewayError,
     Hits,
@@ -19,11 +20,10 @@ from mcp_gateway.plugin import (
     Ranker,
     RankerIndex,
     RefreshableIndex,
-    SlowRanker,
 )
-from mcp_gateway.plugin_host.providers import where_from
+from mcp_gateway.plugin_host.providers import install_hint
 from mcp_gateway.protocol.tool_names import nearest
-from mcp_gateway.text.suggestions import nothing_matches
+from mcp_gateway.text.suggestions import format_no_match
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ SLOW_SECONDS = 1.0
 """How long a search waits for a slow ranker before it takes what there is meanwhile."""
 
 
-Slot = tuple[str, frozenset[tuple[str, str]]]
+IndexKey = tuple[str, frozenset[tuple[str, str]]]
 """Where an index is kept: by its ranker, and by what is in it that not all callers see."""
 
 
@@ -48,11 +48,11 @@ class UnknownRanker(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """Search hits, with the searched catalog and the ranker's name."""
 
     hits: Hits
-    catalogue: Catalogue
+    catalog: Catalog
     ranker: str
 
 
@@ -63,7 +63,7 @@ class _Built:
     A better one is being built then.
     """
 
-    catalogue: Catalogue
+    catalog: Catalog
     index: RankerIndex
     meanwhile: bool = False
 
@@ -72,7 +72,7 @@ class _Built:
 class _Slow:
     """A background build; `built` is set when `done`, unless it failed."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
     built: _Built | None = None
@@ -93,11 +93,11 @@ class Search:
     max_results: int = MAX_RESULTS
     tasks: TaskGroup | None = None
     on_built: Callable[[], None] = lambda: None
-    _built: dict[Slot, _Built] = field(default_factory=dict)
-    _building: dict[Slot, anyio.Lock] = field(default_factory=dict)
-    _slow: dict[Slot, _Slow] = field(default_factory=dict)
+    _built: dict[IndexKey, _Built] = field(default_factory=dict)
+    _building: dict[IndexKey, anyio.Lock] = field(default_factory=dict)
+    _slow: dict[IndexKey, _Slow] = field(default_factory=dict)
 
-    async def find(self, catalogue: Catalogue, query: Query, ranker: str | None = None) -> Found:
+    async def find(self, catalog: Catalog, query: Query, ranker: str | None = None) -> SearchResult:
         """Search with `ranker` or the default one.
 
         Raises:
@@ -106,41 +106,41 @@ class Search:
 
         """
         name = ranker or self.default
-        built = await self._index(name, catalogue)
+        built = await self._index(name, catalog)
         hits = await built.index.search(query)
         if query.servers and not hits.filtered:
-            hits = await _filtered(built, query)
+            hits = await _search_filtered(built, query)
         if not hits.total:
-            said = await anyio.to_thread.run_sync(_nothing, built.catalogue, query)
+            said = await anyio.to_thread.run_sync(_nothing, built.catalog, query)
             hits = replace(hits, label="none", hints=(*hits.hints, said))
-        return Found(hits, built.catalogue, name)
+        return SearchResult(hits, built.catalog, name)
 
-    def prepare(self, catalogue: Catalogue, ranker: str | None = None) -> None:
+    def prepare(self, catalog: Catalog, ranker: str | None = None) -> None:
         """Build the first index of a ranker ahead of a search.
 
         For a search that still waits for servers. Later calls do nothing.
         """
         name = ranker or self.default
-        found, is_first = self.rankers.get(name), (name, catalogue.own) not in self._building
-        if self.tasks is not None and found is not None and is_first and not isinstance(found, SlowRanker):
-            self.tasks.start_soon(self._prepare, name, catalogue)
+        found, is_first = self.rankers.get(name), (name, catalog.own) not in self._building
+        if self.tasks is not None and found is not None and is_first and not isinstance(found, BackgroundRanker):
+            self.tasks.start_soon(self._prepare, name, catalog)
 
-    async def _prepare(self, name: str, catalogue: Catalogue) -> None:
+    async def _prepare(self, name: str, catalog: Catalog) -> None:
         try:
-            await self._index(name, catalogue)
+            await self._index(name, catalog)
         except Exception as error:  # noqa: BLE001  # the search itself will say so
             log.debug("a ranker could not be prepared", ranker=name, error=repr(error))
 
-    async def _index(self, name: str, catalogue: Catalogue) -> _Built:
-        ranker, slot = self._ranker(name), (name, catalogue.own)
+    async def _index(self, name: str, catalog: Catalog) -> _Built:
+        ranker, slot = self._ranker(name), (name, catalog.own)
         async with self._building.setdefault(slot, anyio.Lock()):
             built = self._built.pop(slot, None)
             if built is not None:
                 self._built[slot] = built  # the last one used
-            if built is None or built.catalogue.revision != catalogue.revision:
-                slowly = self.tasks is not None and isinstance(ranker, SlowRanker)
+            if built is None or built.catalog.revision != catalog.revision:
+                slowly = self.tasks is not None and isinstance(ranker, BackgroundRanker)
                 build = self._build_slowly if slowly else self._build
-                built = self._built[slot] = await build(slot, ranker, catalogue)
+                built = self._built[slot] = await build(slot, ranker, catalog)
                 self._make_room()
                 await anyio.to_thread.run_sync(self.on_built)
             return built
@@ -154,55 +154,55 @@ class Search:
                 if (slow := self._slow.pop(slot, None)) is not None:
                     slow.scope.cancel()
 
-    async def _base(self, slot: Slot, catalogue: Catalogue) -> _Built | None:
+    async def _base(self, slot: IndexKey, catalog: Catalog) -> _Built | None:
         """Return the index to refresh: the previous or common one.
 
         The index of a caller's catalog starts from that of the common catalog.
         """
-        if catalogue.base is None:
+        if catalog.base is None:
             return self._built.get(slot)
-        built = await self._index(slot[0], catalogue.base)
+        built = await self._index(slot[0], catalog.base)
         slow = self._slow.get((slot[0], frozenset()))
         if built.meanwhile and slow is not None:
             await slow.done.wait()
             built = slow.built or built
         return built
 
-    async def _build(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
+    async def _build(self, slot: IndexKey, ranker: Ranker, catalog: Catalog) -> _Built:
         """Refresh the previous index if supported, else build a new one."""
-        before = await self._base(slot, catalogue)
+        before = await self._base(slot, catalog)
         if before is not None and not before.meanwhile and isinstance(before.index, RefreshableIndex):
-            changed = await anyio.to_thread.run_sync(_changed, before.catalogue, catalogue)
-            return _Built(catalogue, await before.index.refresh(changed))
-        documents = await anyio.to_thread.run_sync(catalogue.documents)
-        return _Built(catalogue, await ranker.build(documents))
+            changed = await anyio.to_thread.run_sync(_diff_documents, before.catalog, catalog)
+            return _Built(catalog, await before.index.refresh(changed))
+        documents = await anyio.to_thread.run_sync(catalog.documents)
+        return _Built(catalog, await ranker.build(documents))
 
-    async def _build_slowly(self, slot: Slot, ranker: Ranker, catalogue: Catalogue) -> _Built:
+    async def _build_slowly(self, slot: IndexKey, ranker: Ranker, catalog: Catalog) -> _Built:
         """Build in the background; return an interim index if slow."""
         slow = self._slow.get(slot)
-        if slow is None or slow.catalogue.revision != catalogue.revision:
+        if slow is None or slow.catalog.revision != catalog.revision:
             if slow is not None:
                 slow.scope.cancel()
-            slow = self._slow[slot] = _Slow(catalogue)
+            slow = self._slow[slot] = _Slow(catalog)
             if self.tasks is not None:
                 self.tasks.start_soon(self._finish, slot, ranker, slow)
         with anyio.move_on_after(SLOW_SECONDS):
             await slow.done.wait()
-        if slow.built is None and isinstance(ranker, SlowRanker):
-            documents = await anyio.to_thread.run_sync(catalogue.documents)
-            meanwhile = _Built(catalogue, await ranker.build_meanwhile(documents), meanwhile=True)
+        if slow.built is None and isinstance(ranker, BackgroundRanker):
+            documents = await anyio.to_thread.run_sync(catalog.documents)
+            meanwhile = _Built(catalog, await ranker.build_interim(documents), meanwhile=True)
             return slow.built or meanwhile
-        return slow.built or await self._build(slot, ranker, catalogue)
+        return slow.built or await self._build(slot, ranker, catalog)
 
-    async def _finish(self, slot: Slot, ranker: Ranker, slow: _Slow) -> None:
+    async def _finish(self, slot: IndexKey, ranker: Ranker, slow: _Slow) -> None:
         """Complete a background build and replace the interim index."""
         with slow.scope:
             try:
-                slow.built = await self._build(slot, ranker, slow.catalogue)
+                slow.built = await self._build(slot, ranker, slow.catalog)
             except Exception:
                 log.exception("a ranker failed to build its index; the gateway goes on with less", ranker=slot[0])
         now = self._built.get(slot)
-        if slow.built is not None and now is not None and now.catalogue.revision == slow.catalogue.revision:
+        if slow.built is not None and now is not None and now.catalog.revision == slow.catalog.revision:
             self._built[slot] = slow.built
         slow.done.set()
         await anyio.to_thread.run_sync(self.on_built)
@@ -211,37 +211,37 @@ class Search:
         if name in self.rankers:
             return self.rankers[name]
         near = nearest(name, self.rankers, 1)
-        advice = f"did you mean {near[0]!r}?" if near else where_from("mcp-gateway-ranker", name)
+        advice = f"did you mean {near[0]!r}?" if near else install_hint("mcp-gateway-ranker", name)
         there_is = ", ".join(sorted(self.rankers)) or "none"
         raise UnknownRanker(f"no ranker is called {name!r}; installed: {there_is}; {advice}")
 
 
-async def _filtered(built: _Built, query: Query) -> Hits:
+async def _search_filtered(built: _Built, query: Query) -> Hits:
     """Search all documents and filter the hits by server.
 
     For a ranker that does not filter.
     """
-    everything = max(1, sum(len(offer.by_name) for offer in built.catalogue.servers.values()))
+    everything = max(1, sum(len(listing.by_name) for listing in built.catalog.servers.values()))
     hits = await built.index.search(replace(query, servers=frozenset(), limit=everything))
-    kept = tuple(hit for hit in hits.hits if built.catalogue.owner(hit.id) in query.servers)
+    kept = tuple(hit for hit in hits.hits if built.catalog.owner(hit.id) in query.servers)
     label = hits.label if kept[:1] == hits.hits[:1] else None
     return replace(hits, hits=kept[: query.limit], total=len(kept), label=label, filtered=True)
 
 
-def _changed(before: Catalogue, after: Catalogue) -> dict[str, tuple[Document, ...]]:
+def _diff_documents(before: Catalog, after: Catalog) -> dict[str, tuple[Document, ...]]:
     """Return the documents of changed servers, none for removed ones."""
     gone = {server: () for server in before.servers if server not in after.servers}
     return {
         **gone,
         **{
             server: documents
-            for server, offer in after.servers.items()
-            if (old := before.servers.get(server)) is not offer
-            and (documents := tuple(offer.documents())) != (old and tuple(old.documents()))
+            for server, listing in after.servers.items()
+            if (old := before.servers.get(server)) is not listing
+            and (documents := tuple(listing.documents())) != (old and tuple(old.documents()))
         },
     }
 
 
-def _nothing(catalogue: Catalogue, query: Query) -> str:
-    wanted = {name: offer for name, offer in catalogue.servers.items() if not query.servers or name in query.servers}
-    return nothing_matches(query.text, wanted, (name for offer in wanted.values() for name in offer.own_names))
+def _nothing(catalog: Catalog, query: Query) -> str:
+    wanted = {name: listing for name, listing in catalog.servers.items() if not query.servers or name in query.servers}
+    return format_no_match(query.text, wanted, (name for listing in wanted.values() for name in listing.tool_names))

@@ -8,10 +8,10 @@ from typing import Any
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.catalog.snapshot import Definition, Offer
+from mcp_gateway.catalog.snapshot import Definition, Listing
 from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.protocol.encoded_json import read
-from mcp_gateway.search.indexes import Found
+from mcp_gateway.search.indexes import SearchResult
 from mcp_gateway.sessions.admission import Overloaded
 
 OVERLOADED = -31029
@@ -20,14 +20,14 @@ OVERLOADED = -31029
 Json = dict[str, Any]
 
 
-def search_answer(query: Query, found: Found, notes: Sequence[str]) -> Json:
+def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Json:
     """Answer `tool_search`."""
-    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalogue.find(hit.id))]
+    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find(hit.id))]
     answer = {
         "success": True,
         "tool_references": [{"type": "tool_reference", "tool_name": hit.id} for hit, _ in known],
         "tools": [
-            {**_described(hit.id, definition), **(_explained(hit) if query.explain else {})}
+            {**_describe_tool(hit.id, definition), **(_explain_hit(hit) if query.explain else {})}
             for hit, definition in known
         ],
         "total_matches": found.hits.total,
@@ -39,7 +39,7 @@ def search_answer(query: Query, found: Found, notes: Sequence[str]) -> Json:
     return _result(answer if found.hits.label is None else {**answer, "label": found.hits.label})
 
 
-def _explained(hit: Hit) -> Json:
+def _explain_hit(hit: Hit) -> Json:
     """Say why a tool was found."""
     matches = [
         {"term": match.term, "fields": list(match.fields), "score": round(match.score, 3)} for match in hit.matches
@@ -47,15 +47,15 @@ def _explained(hit: Hit) -> Json:
     return {"score": round(hit.score, 3), "matches": matches}
 
 
-def discover_answer(tools: Offer) -> Json:
+def discover_answer(tools: Listing) -> Json:
     """Answer `discover_tools`."""
-    described = [_described(name, tools.by_name[own]) for name, own in tools.own_names.items()]
+    described = [_describe_tool(name, tools.by_name[own]) for name, own in tools.tool_names.items()]
     return _result(
         {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
     )
 
 
-def failure(error: GatewayError, code: str | None = None) -> Json:
+def error_result(error: GatewayError, code: str | None = None) -> Json:
     """Return an error result that a model can act on."""
     return {
         **_result({"success": False, "error_code": code or error.code, "error": str(error)}),
@@ -63,7 +63,7 @@ def failure(error: GatewayError, code: str | None = None) -> Json:
     }
 
 
-def overloaded(error: Overloaded) -> MCPError:
+def overload_error(error: Overloaded) -> MCPError:
     """Return the JSON-RPC error of an overload.
 
     The client may send the same request again.
@@ -72,7 +72,7 @@ def overloaded(error: Overloaded) -> MCPError:
     return MCPError(OVERLOADED, str(error), data)
 
 
-def _described(name: str, definition: Definition) -> Json:
+def _describe_tool(name: str, definition: Definition) -> Json:
     definition = read(definition)
     schema = definition.get("inputSchema")
     description = definition.get("description")

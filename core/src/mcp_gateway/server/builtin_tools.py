@@ -13,14 +13,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.search.indexes import MAX_RESULTS
-from mcp_gateway.server.server_info import MAX_DESCRIBED, cut
+from mcp_gateway.server.server_info import MAX_DESCRIBED, truncate_list
 
 Json = dict[str, Any]
 
 MAX_QUERY = 200
 
 
-def _object(value: object) -> object:
+def _parse_object(value: object) -> object:
     """Parse an object that a model sent as a JSON string."""
     if isinstance(value, str):
         try:
@@ -73,7 +73,7 @@ class CallArguments(Arguments):
     """Arguments of `call_remote_tool`."""
 
     tool_name: str = Field(description="The tool's full name, server__tool, as tool_search returned it.")
-    arguments: Annotated[Json | None, BeforeValidator(_object)] = Field(
+    arguments: Annotated[Json | None, BeforeValidator(_parse_object)] = Field(
         None, description="The tool's arguments, as its input_schema describes them."
     )
     auth_header: str | None = Field(
@@ -132,7 +132,7 @@ _DISCOVER_OUTPUT: Json = {
 }
 
 
-def own_tools(specs: Iterable[ServerSpec], max_results: int = MAX_RESULTS) -> list[Json]:
+def builtin_tools(specs: Iterable[ServerSpec], max_results: int = MAX_RESULTS) -> list[Json]:
     """Return the definitions of the built-in tools, naming the servers."""
     inside = _inside(specs)
     return [
@@ -180,7 +180,7 @@ def _inside(specs: Iterable[ServerSpec]) -> str:
     named = [f"{spec.name} ({spec.description})" if spec.description else spec.name for spec in specs]
     if not named:
         return "No servers are configured yet."
-    return f"Servers inside: {', '.join(cut(named, MAX_DESCRIBED))}."
+    return f"Servers inside: {', '.join(truncate_list(named, MAX_DESCRIBED))}."
 
 
 def _schema(model: type[Arguments], **filled: object) -> Json:
@@ -189,7 +189,7 @@ def _schema(model: type[Arguments], **filled: object) -> Json:
     The placeholders in its descriptions are replaced by `filled`.
     """
     schema = model.model_json_schema()
-    properties = {name: _untitled(value) for name, value in schema["properties"].items()}
+    properties = {name: _without_title(value) for name, value in schema["properties"].items()}
     if filled:
         properties = {
             name: {**value, "description": value["description"].format(**filled)} for name, value in properties.items()
@@ -202,5 +202,5 @@ def _schema(model: type[Arguments], **filled: object) -> Json:
     }
 
 
-def _untitled(schema: Json) -> Json:
+def _without_title(schema: Json) -> Json:
     return {key: value for key, value in schema.items() if key != "title"}

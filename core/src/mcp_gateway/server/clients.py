@@ -17,8 +17,8 @@ from mcp.shared.dispatcher import DispatchContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_gateway.plugin import Caller, Principal
-from mcp_gateway.protocol.client_channel import ALONE, LEVELS, Interaction, Json, is_severe
-from mcp_gateway.server.early_handshake import PIPE, Guest
+from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
+from mcp_gateway.server.early_handshake import PIPE, EarlyClient
 
 Context = ServerRequestContext[Any, Any]
 
@@ -38,7 +38,7 @@ def caller_of(context: Context) -> Caller:
     return Caller(headers=headers, client=client, capabilities=_capabilities(context), principal=principal)
 
 
-def interaction_of(context: Context) -> Interaction:
+def channel_of(context: Context) -> ClientChannel:
     """Return the client channel of a request."""
     meta = (context.params or {}).get("_meta") or {}
     token, modern = meta.get("progressToken"), is_modern(context)
@@ -61,7 +61,7 @@ def interaction_of(context: Context) -> Interaction:
         return await channel.send_raw_request(method, params)
 
     level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL)
-    return Interaction(notify, None if modern else ask, token is not None, level if level in LEVELS else None)
+    return ClientChannel(notify, None if modern else ask, token is not None, level if level in LEVELS else None)
 
 
 async def send_beside(context: Context, method: str, params: Json) -> None:
@@ -71,7 +71,7 @@ async def send_beside(context: Context, method: str, params: Json) -> None:
 
 def with_override(caller: Caller, override: str | None) -> Caller:
     """Return the same caller with an `auth_header` of the call's own."""
-    return replace(caller, override=override)
+    return replace(caller, auth_header=override)
 
 
 def is_modern(context: Context) -> bool:
@@ -86,7 +86,7 @@ def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) 
     """
     if headers is None:
         return PIPE
-    return _hashed(principal or headers.get("authorization", ""))
+    return _hash_identity(principal or headers.get("authorization", ""))
 
 
 def _client(context: Context, headers: dict[str, str], principal: Principal | None) -> str:
@@ -108,7 +108,7 @@ def _principal(context: Context) -> Principal | None:
 
 
 @lru_cache(maxsize=1024)
-def _hashed(identity: str | Principal) -> str:
+def _hash_identity(identity: str | Principal) -> str:
     return sha256(repr(tuple(identity) if isinstance(identity, Principal) else identity).encode()).hexdigest()
 
 
@@ -153,7 +153,7 @@ class Clients:
     _sessions: dict[str | None, DirectClient] = field(default_factory=dict)
     _piped: bool = False
 
-    def greeted(self, context: Context, guest: Guest | None = None) -> None:
+    def on_initialized(self, context: Context, guest: EarlyClient | None = None) -> None:
         """Handle `initialize`: register the client and its capabilities.
 
         The client may have been answered before as `guest`.
@@ -168,14 +168,14 @@ class Clients:
             connection.exit_stack.callback(self._left, client)
             self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
 
-    def spoke(self, context: Context) -> None:
+    def record_stdio_client(self, context: Context) -> None:
         """Record a modern client on the stdio pipe.
 
         Such a client has no handshake.
         """
         self._piped = self._piped or (context.request is None and is_modern(context))
 
-    def want_messages(self, context: Context, level: str) -> None:
+    def set_log_level(self, context: Context, level: str) -> None:
         """Set the log level of a handshake-era client."""
         _connection(context.session).state[_LEVEL] = level
 
@@ -183,7 +183,7 @@ class Clients:
         """Whether a handshake-era client has said how severe messages must be."""
         return client in self._connections and _LEVEL in self._connections[client].state
 
-    def way_to(self, client: str) -> Interaction | None:
+    def way_to(self, client: str) -> ClientChannel | None:
         """Return the way to a connected client beside its requests."""
         connection = self._connections.get(client)
         if connection is None:
@@ -197,9 +197,9 @@ class Clients:
             await connection.initialized.wait()
             return await connection.send_raw_request(method, params)
 
-        return Interaction(notify, ask)
+        return ClientChannel(notify, ask)
 
-    def direct(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
+    def raw_client(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
         """Return the handshake-era client of a raw request.
 
         It is found by the headers; without any it is the client on the stdio pipe.
@@ -211,7 +211,7 @@ class Clients:
         version = self._connections[client.name].protocol_version
         return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
 
-    async def tell(self, method: str, clients: frozenset[str] | None = None) -> None:
+    async def notify_all(self, method: str, clients: frozenset[str] | None = None) -> None:
         """Send a notification to initialized handshake-era clients.
 
         All of them, or those in `clients`.

@@ -23,8 +23,8 @@ from mcp_types.version import (
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.eras import as_result
-from mcp_gateway.server.server_info import described, instructions_of, server_info
+from mcp_gateway.protocol.eras import adapt_result
+from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 
 PIPE = "pipe"
 """The name of a modern client at the other end of the pipe."""
@@ -41,7 +41,7 @@ _CAPABILITIES: Json = {
 
 
 @dataclass(frozen=True, slots=True)
-class Greeting:
+class FirstMessage:
     """A client's first message: `initialize` or `server/discover`.
 
     The latter is that of the modern era.
@@ -53,13 +53,13 @@ class Greeting:
     modern: bool
 
 
-class Guest:
+class EarlyClient:
     """A stdio client that was answered early.
 
     Its handshake was answered before the MCP server was loaded; `arrived` is set once the server knows it.
     """
 
-    def __init__(self, greeting: Greeting) -> None:
+    def __init__(self, greeting: FirstMessage) -> None:
         """Give it a name, if it is of the handshake era."""
         self.modern = greeting.modern
         self.name = PIPE if greeting.modern else uuid.uuid4().hex
@@ -67,7 +67,7 @@ class Guest:
         self.arrived = anyio.Event()
 
 
-def read_greeting(message: bytes) -> Greeting | None:
+def parse_first_message(message: bytes) -> FirstMessage | None:
     """Parse a client's first message; None if not a valid handshake."""
     if len(message) > _LONGEST:
         return None
@@ -85,34 +85,34 @@ def read_greeting(message: bytes) -> Greeting | None:
     return None
 
 
-def answered(greeting: Greeting, gateway: Gateway) -> bytes:
+def encode_greeting_answer(greeting: FirstMessage, gateway: Gateway) -> bytes:
     """Write what the gateway's server would answer."""
     hello: Json = {"capabilities": _CAPABILITIES, "instructions": instructions_of(gateway)}
     info = server_info(gateway)
     if greeting.modern:
         hello |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
-        result = as_result(described(gateway.routing, hello, modern=True), modern=True, server_info=info)
+        result = adapt_result(describe_server(gateway.resolver, hello, modern=True), modern=True, server_info=info)
     else:
         known = greeting.version in HANDSHAKE_PROTOCOL_VERSIONS
         hello |= {
             "protocolVersion": greeting.version if known else LATEST_HANDSHAKE_VERSION,
             "serverInfo": info,
         }
-        result = described(gateway.routing, hello, modern=False)
+        result = describe_server(gateway.resolver, hello, modern=False)
     answer = {"jsonrpc": "2.0", "id": greeting.id, "result": result}
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _handshake(request_id: object, params: Mapping[str, Any]) -> Greeting:
+def _handshake(request_id: object, params: Mapping[str, Any]) -> FirstMessage:
     read = types.InitializeRequestParams.model_validate(params, by_name=False)
-    return Greeting(request_id, read.protocol_version, params["capabilities"], modern=False)
+    return FirstMessage(request_id, read.protocol_version, params["capabilities"], modern=False)
 
 
-def _modern(request_id: object, params: Mapping[str, Any]) -> Greeting | None:
+def _modern(request_id: object, params: Mapping[str, Any]) -> FirstMessage | None:
     meta = params.get("_meta")
     if not isinstance(meta, dict) or meta.get(types.PROTOCOL_VERSION_META_KEY) != LATEST_MODERN_VERSION:
         return None
     capabilities: Any = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
     types.ClientCapabilities.model_validate(capabilities, by_name=False)
     types.Implementation.model_validate(meta.get(types.CLIENT_INFO_META_KEY), by_name=False)
-    return Greeting(request_id, LATEST_MODERN_VERSION, capabilities, modern=True)
+    return FirstMessage(request_id, LATEST_MODERN_VERSION, capabilities, modern=True)

@@ -18,9 +18,9 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway.gateway import Gateway
-from mcp_gateway.protocol.client_channel import ALONE, Interaction, Json
-from mcp_gateway.server.early_handshake import Guest, answered, read_greeting
-from mcp_gateway.server.result_limits import Results
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
+from mcp_gateway.server.early_handshake import EarlyClient, encode_greeting_answer, parse_first_message
+from mcp_gateway.server.result_limits import ResultLimits
 
 if TYPE_CHECKING:
     from mcp_gateway.server.server import GatewayServer
@@ -36,7 +36,7 @@ _PATIENCE = 0.25
 
 
 @dataclass(slots=True)
-class Reception:
+class GatewayLazyServer:
     """Lazy server that implements `LazyServer` of the plugin API.
 
     `loading` is entered while it is loaded.
@@ -44,39 +44,39 @@ class Reception:
 
     gateway: Gateway
     tasks: TaskGroup
-    results: Results
+    results: ResultLimits
     direct: bool = True
     loading: Callable[[], AbstractContextManager[None]] = nullcontext
     opened: GatewayServer | None = None
-    _guest: Guest | None = None
+    _guest: EarlyClient | None = None
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
         """Be asked for the ways to clients."""
         self.gateway.pool.way_to = self._way_to
 
-    def greet(self, message: bytes) -> bytes | None:
+    def early_initialize(self, message: bytes) -> bytes | None:
         """Return the response to an ordinary first handshake, or None.
 
         Only for the single client of its transport.
         """
-        if self.opened is not None or self._guest is not None or self.gateway.routing.transparent is not None:
+        if self.opened is not None or self._guest is not None or self.gateway.resolver.transparent is not None:
             return None
-        greeting = read_greeting(message)
+        greeting = parse_first_message(message)
         if greeting is None:
             return None
-        self._guest = Guest(greeting)
-        self.gateway.discovery.greeted(self._guest.caller)
-        return answered(greeting, self.gateway)
+        self._guest = EarlyClient(greeting)
+        self.gateway.discovery.on_client_initialized(self._guest.caller)
+        return encode_greeting_answer(greeting, self.gateway)
 
-    async def server(self) -> GatewayServer:
+    async def load(self) -> GatewayServer:
         """Return the gateway's server; the first time, load what it needs."""
         async with self._turn:
             if self.opened is None:
                 with self.loading():
                     deadline = anyio.current_time() + _PATIENCE
                     for part in _PARTS:
-                        await _give_way(deadline)
+                        await _yield_while_busy(deadline)
                         import_module(part)
                     self.opened = self._open()
         return self.opened
@@ -86,19 +86,19 @@ class Reception:
 
         return GatewayServer(self.gateway, self.tasks, self.results, direct=self.direct, guest=self._guest)
 
-    def _way_to(self, client: str) -> Interaction | None:
+    def _way_to(self, client: str) -> ClientChannel | None:
         guest = self._guest
         if guest is None or guest.arrived.is_set() or guest.name != client:
             return None if self.opened is None else self.opened.way_to(client)
-        return ALONE if guest.modern else self._way_to_guest(guest)
+        return ALONE if guest.modern else self._channel_to_early_client(guest)
 
-    def _way_to_guest(self, guest: Guest) -> Interaction:
+    def _channel_to_early_client(self, guest: EarlyClient) -> ClientChannel:
         """Return a channel that waits for an early client's registration.
 
         The client's handshake has been answered, but the MCP server does not know it yet.
         """
 
-        async def way() -> Interaction:
+        async def way() -> ClientChannel:
             await guest.arrived.wait()
             return self._way_to(guest.name) or ALONE
 
@@ -111,10 +111,10 @@ class Reception:
                 raise MCPError(types.INVALID_REQUEST, "the client has left")
             return await arrived.ask(method, params)
 
-        return Interaction(notify, ask)
+        return ClientChannel(notify, ask)
 
 
-async def _give_way(deadline: float) -> None:
+async def _yield_while_busy(deadline: float) -> None:
     """Yield to other tasks while the event loop is busy.
 
     Servers are being started at that time.

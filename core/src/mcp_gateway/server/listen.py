@@ -16,7 +16,7 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.server.clients import Context, caller_of, send_beside
-from mcp_gateway.server.prompts_resources import Content
+from mcp_gateway.server.prompts_resources import PromptsAndResources
 
 log = structlog.get_logger(__name__)
 
@@ -30,14 +30,14 @@ DeliverFn = Callable[[str, Json], None]
 
 
 @dataclass(slots=True)
-class Listening:
+class ListenStreams:
     """The open notification streams.
 
     Each message carries the id of the request that opened its stream.
     """
 
     gateway: Gateway
-    content: Content
+    content: PromptsAndResources
     _streams: dict[str, tuple[types.SubscriptionFilter, DeliverFn, str]] = field(default_factory=dict)
 
     async def __call__(
@@ -67,7 +67,7 @@ class Listening:
         self._streams[name] = (wanted, deliver, str(caller.client))
         try:
             with send, receive:
-                honoured = await self._honoured(name, wanted, caller, deliver)
+                honoured = await self._subscribe_resources(name, wanted, caller, deliver)
                 acknowledgement = {"notifications": honoured, "_meta": marked}
                 await send_beside(context, "notifications/subscriptions/acknowledged", acknowledgement)
                 async for method, told in receive:
@@ -86,16 +86,18 @@ class Listening:
             if getattr(wanted, f"{name}_list_changed") and (clients is None or client in clients):
                 deliver(f"notifications/{name}/list_changed", {})
 
-    async def _honoured(self, name: str, wanted: types.SubscriptionFilter, caller: Caller, deliver: DeliverFn) -> Json:
+    async def _subscribe_resources(
+        self, name: str, wanted: types.SubscriptionFilter, caller: Caller, deliver: DeliverFn
+    ) -> Json:
         """Subscribe to the requested resources; return the granted filter."""
 
-        async def updated(told: Json) -> None:
+        async def on_updated(told: Json) -> None:
             deliver("notifications/resources/updated", told)
 
         granted: list[str] = []
         for uri in dict.fromkeys(wanted.resource_subscriptions or ()):
             try:
-                await self.content.subscribe(name, uri, caller, updated)
+                await self.content.subscribe(name, uri, caller, on_updated)
             except MCPError as error:
                 log.info("a resource cannot be subscribed to", uri=uri, reason=error.error.message)
             else:

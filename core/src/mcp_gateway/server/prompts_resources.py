@@ -14,43 +14,45 @@ from mcp_gateway.catalog.resolver import AmbiguousResource, UnknownPrompt, Unkno
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway, UnknownMethod
 from mcp_gateway.gateway.resource_subscriptions import UpdatedFn
 from mcp_gateway.plugin import Caller, GatewayError
-from mcp_gateway.protocol.client_channel import Interaction, Json
-from mcp_gateway.protocol.eras import RESOURCE_NOT_FOUND, as_params
-from mcp_gateway.protocol.primitives import PROMPTS, Kind
-from mcp_gateway.server.builtin_results import overloaded
-from mcp_gateway.server.result_limits import PREFIX, Results
+from mcp_gateway.protocol.client_channel import ClientChannel, Json
+from mcp_gateway.protocol.eras import RESOURCE_NOT_FOUND, strip_params
+from mcp_gateway.protocol.primitives import PROMPTS, Primitive
+from mcp_gateway.server.builtin_results import overload_error
+from mcp_gateway.server.result_limits import PREFIX, ResultLimits
 from mcp_gateway.sessions.admission import Overloaded
 
 log = structlog.get_logger(__name__)
 
 
-class Content:
+class PromptsAndResources:
     """Request handlers for everything but tools, in raw JSON.
 
     All failures are JSON-RPC errors.
     """
 
-    def __init__(self, gateway: Gateway, results: Results) -> None:
+    def __init__(self, gateway: Gateway, results: ResultLimits) -> None:
         """Bind to `gateway`; `results` limits results and stores cut ones."""
         self._gateway, self._results = gateway, results
 
-    async def list(self, kind: Kind, caller: Caller) -> Json:
+    async def list(self, primitive: Primitive, caller: Caller) -> Json:
         """List the exposed definitions of a primitive.
 
         Definitions are complete; prompts have their full names.
         """
-        seen = await self._gateway.seen(caller, SETTLE_SECONDS)
-        listed = seen.exposed(kind)
-        items = [{**definition, "name": name} for name, definition in listed] if kind is PROMPTS else _whole(listed)
-        return {kind.field: items, **seen.hint(kind)}
+        seen = await self._gateway.resolver_for(caller, SETTLE_SECONDS)
+        listed = seen.listed(primitive)
+        items = (
+            [{**definition, "name": name} for name, definition in listed] if primitive is PROMPTS else _whole(listed)
+        )
+        return {primitive.field: items, **seen.cache_hint(primitive)}
 
-    async def get_prompt(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
+    async def get_prompt(self, params: Mapping[str, Any], caller: Caller, channel: ClientChannel) -> Json:
         """Answer `prompts/get`."""
         name = str(params.get("name"))
-        got = self._gateway.get_prompt(name, as_params(params), caller, interaction)
-        return await _answered(self._fitting(f"the prompt {name!r}", got, caller))
+        got = self._gateway.get_prompt(name, strip_params(params), caller, channel)
+        return await _wait_for_answer(self._fitting(f"the prompt {name!r}", got, caller))
 
-    async def read(self, params: Mapping[str, Any], caller: Caller, interaction: Interaction, *, modern: bool) -> Json:
+    async def read(self, params: Mapping[str, Any], caller: Caller, channel: ClientChannel, *, modern: bool) -> Json:
         """Handle `resources/read`.
 
         Each era has a different error code for a resource that does not exist.
@@ -58,15 +60,15 @@ class Content:
         uri = str(params.get("uri"))
         with _unknown_resource(uri, modern=modern):
             if uri.startswith(PREFIX):
-                return _cacheable(await _answered(self._kept(uri, caller)))
-            read = self._gateway.read(uri, as_params(params), caller, interaction)
-            return _cacheable(await _answered(self._fitting(f"the resource {uri!r}", read, caller)))
+                return _cacheable(await _wait_for_answer(self._read_kept_result(uri, caller)))
+            read = self._gateway.read(uri, strip_params(params), caller, channel)
+            return _cacheable(await _wait_for_answer(self._fitting(f"the resource {uri!r}", read, caller)))
 
-    async def _kept(self, uri: str, caller: Caller) -> Json:
+    async def _read_kept_result(self, uri: str, caller: Caller) -> Json:
         return self._results.read(uri, caller)
 
     async def _fitting(self, what: str, request: Awaitable[Json], caller: Caller) -> Json:
-        return self._results.fit(what, await request, caller)
+        return self._results.limit(what, await request, caller)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
         """Handle `resources/subscribe` of the handshake era.
@@ -74,21 +76,21 @@ class Content:
         The modern era has it as a part of `subscriptions/listen`.
         """
 
-        async def subscribed() -> Json:
+        async def add_subscription() -> Json:
             await self._gateway.subscribe(subscriber, uri, caller, updated)
             return {}
 
         with _unknown_resource(uri, modern=False):
-            return await _answered(subscribed())
+            return await _wait_for_answer(add_subscription())
 
-    async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, interaction: Interaction) -> Json:
+    async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, channel: ClientChannel) -> Json:
         """Handle a request that the gateway only forwards."""
-        sent = self._gateway.forward(method, as_params(params), caller, interaction)
-        return await _answered(self._fitting(f"the result of {method}", sent, caller))
+        sent = self._gateway.forward(method, strip_params(params), caller, channel)
+        return await _wait_for_answer(self._fitting(f"the result of {method}", sent, caller))
 
     async def complete(self, params: Mapping[str, Any], caller: Caller) -> Json:
         """Answer `completion/complete`."""
-        return await _answered(self._gateway.complete(as_params(params), caller))
+        return await _wait_for_answer(self._gateway.complete(strip_params(params), caller))
 
 
 def _whole(listed: list[tuple[str, Mapping[str, Any]]]) -> list[Json]:
@@ -118,7 +120,7 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
         raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 
 
-async def _answered(request: Awaitable[Json]) -> Json:
+async def _wait_for_answer(request: Awaitable[Json]) -> Json:
     """Await a result, converting gateway errors into JSON-RPC errors.
 
     The error data holds the gateway's error code.
@@ -130,7 +132,7 @@ async def _answered(request: Awaitable[Json]) -> Json:
     except (UnknownPrompt, UnknownResource, AmbiguousResource) as error:
         raise MCPError(types.INVALID_PARAMS, str(error), {"error_code": error.code}) from None
     except Overloaded as error:
-        raise overloaded(error) from None
+        raise overload_error(error) from None
     except GatewayError as error:
         raise MCPError(types.INTERNAL_ERROR, str(error), {"error_code": error.code}) from None
     except MCPError:

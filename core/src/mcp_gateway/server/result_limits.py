@@ -17,7 +17,7 @@ import anyio
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.json_size import weight
+from mcp_gateway.protocol.json_size import json_size
 from mcp_gateway.protocol.tool_names import OWN_URIS
 
 PREFIX = OWN_URIS
@@ -46,7 +46,7 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class Results:
+class ResultLimits:
     """Limit of results to `most` bytes, with an overflow store.
 
     If it `cuts`, it stores the latest whole results, up to `room` bytes.
@@ -58,7 +58,7 @@ class Results:
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _size: int = 0
 
-    def fit(self, what: str, result: Json, caller: Caller) -> Json:
+    def limit(self, what: str, result: Json, caller: Caller) -> Json:
         """Return a result, cut if it exceeds the limit.
 
         `what` describes the result and its origin.
@@ -67,15 +67,15 @@ class Results:
             ResultTooLarge: it is too large, and cannot be cut.
 
         """
-        if weight(result, self.most) <= self.most:
+        if json_size(result, self.most) <= self.most:
             return result
-        return self.shortened(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
+        return self.shorten(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
 
-    def shortened(self, what: str, size: int, read: Callable[[], Json], caller: Caller) -> Json:
+    def shorten(self, what: str, size: int, read: Callable[[], Json], caller: Caller) -> Json:
         """Cut a result of `size` bytes; `read` returns the whole."""
         if not self.cuts:
             raise ResultTooLarge(
-                f"{self._said(what, size)}; ask for less, raise it, or set GATEWAY_RESULT_OVERFLOW=cut"
+                f"{self._describe_excess(what, size)}; ask for less, raise it, or set GATEWAY_RESULT_OVERFLOW=cut"
             )
         result = read()
         content = result.get("content")
@@ -84,9 +84,9 @@ class Results:
         others = [block for block in content or () if not _is_text(block)]
         left = self.most - _ENVELOPE - len(json.dumps([rest, others]))
         if not texts or left < 0 or size > self.room:
-            raise ResultTooLarge(f"{self._said(what, size)}, and cannot be cut; ask for less, or raise it")
+            raise ResultTooLarge(f"{self._describe_excess(what, size)}, and cannot be cut; ask for less, or raise it")
         uri, kind = self._keep(result, texts, size, caller)
-        shown = _cut("\n".join(texts), left)
+        shown = _truncate("\n".join(texts), left)
         note = f"[The result was cut: it has {size} bytes. For ten minutes all of it is the resource {uri}]"
         link = {"type": "resource_link", "uri": uri, "name": f"all of {what}", "mimeType": kind, "size": size}
         return {**rest, "content": [{"type": "text", "text": shown}, *others, {"type": "text", "text": note}, link]}
@@ -104,7 +104,7 @@ class Results:
             raise UnknownResource(f"there is no result {uri!r} (any more): call the tool again")
         return {"contents": [{"uri": uri, "mimeType": kept.kind, "text": kept.text}]}
 
-    def _said(self, what: str, size: int) -> str:
+    def _describe_excess(self, what: str, size: int) -> str:
         return f"{what} has {size} bytes, more than the {self.most} of GATEWAY_MAX_RESULT_BYTES"
 
     def _keep(self, result: Mapping[str, Any], texts: list[str], size: int, caller: Caller) -> tuple[str, str]:
@@ -139,7 +139,7 @@ def _is_text(block: object) -> bool:
     return isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
 
 
-def _cut(text: str, most: int) -> str:
+def _truncate(text: str, most: int) -> str:
     """Truncate a text to `most` bytes of JSON."""
     shown = text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
     while len(json.dumps(shown)) > most and shown:

@@ -20,21 +20,21 @@ from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 
-from mcp_gateway.catalog.snapshot import Catalogue, Definition, Offer
+from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
-from mcp_gateway.plugin import DirectAnswer, Principal
+from mcp_gateway.plugin import Principal, RawResponse
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.eras import as_definition, as_error, as_result
+from mcp_gateway.protocol.eras import adapt_definition, adapt_error, adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
-from mcp_gateway.protocol.primitives import KINDS, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Kind
-from mcp_gateway.server.builtin_tools import own_tools
-from mcp_gateway.server.clients import Clients, Context, caller_of, interaction_of, is_modern
-from mcp_gateway.server.early_handshake import Guest
-from mcp_gateway.server.fast_path.dispatch import Direct
-from mcp_gateway.server.listen import Listening
-from mcp_gateway.server.prompts_resources import Content
-from mcp_gateway.server.result_limits import Results
-from mcp_gateway.server.server_info import described, instructions_of, server_info
+from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
+from mcp_gateway.server.builtin_tools import builtin_tools
+from mcp_gateway.server.clients import Clients, Context, caller_of, channel_of, is_modern
+from mcp_gateway.server.early_handshake import EarlyClient
+from mcp_gateway.server.fast_path.dispatch import FastPath
+from mcp_gateway.server.listen import ListenStreams
+from mcp_gateway.server.prompts_resources import PromptsAndResources
+from mcp_gateway.server.result_limits import ResultLimits
+from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 from mcp_gateway.server.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -52,10 +52,10 @@ class GatewayServer(Server[Any]):
         self,
         gateway: Gateway,
         tasks: TaskGroup,
-        results: Results,
+        results: ResultLimits,
         *,
         direct: bool = True,
-        guest: Guest | None = None,
+        guest: EarlyClient | None = None,
     ) -> None:
         """Register the handlers of `gateway`.
 
@@ -66,12 +66,12 @@ class GatewayServer(Server[Any]):
         self._guest = guest
         self._gateway = gateway
         self._specs = gateway.registry.specs
-        self._tools = Tools(gateway, own_tools(self._specs.values(), gateway.finder.max_results), results)
-        self._content = Content(gateway, results)
+        self._tools = Tools(gateway, builtin_tools(self._specs.values(), gateway.finder.max_results), results)
+        self._content = PromptsAndResources(gateway, results)
         self._tasks = tasks
-        self._listening = Listening(gateway, self._content)
-        self._clients = Clients(on_gone=self._gone)
-        self._exposed = self._listed()
+        self._listening = ListenStreams(gateway, self._content)
+        self._clients = Clients(on_gone=self._on_client_left)
+        self._exposed = self._list_exposed()
         super().__init__(
             NAME,
             version=VERSION,
@@ -92,22 +92,24 @@ class GatewayServer(Server[Any]):
         )
         # Deprecated in the modern era, but not gone from the handshake era.
         self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
-        self.add_notification_handler("notifications/roots/list_changed", types.NotificationParams, self._roots_changed)
-        self.middleware[:] = [self._raw]
-        self._direct = Direct(gateway, self._clients, self._tools, results)
+        self.add_notification_handler(
+            "notifications/roots/list_changed", types.NotificationParams, self._on_roots_changed
+        )
+        self.middleware[:] = [self._replace_result]
+        self._direct = FastPath(gateway, self._clients, self._tools, results)
         self._has_direct_lane = direct
-        gateway.registry.on_change.append(self._changed)
-        gateway.views.on_change.append(self._changed_for)
+        gateway.registry.on_change.append(self._on_catalog_changed)
+        gateway.views.on_change.append(self._on_caller_catalog_changed)
         self.way_to = self._clients.way_to
 
-    def answer(
+    def dispatch_raw(
         self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
-    ) -> Awaitable[DirectAnswer] | None:
+    ) -> Awaitable[RawResponse] | None:
         """Dispatch a raw message on the fast path; see `SupportsRawDispatch`.
 
         None for everything else.
         """
-        return self._direct.answer(message, headers, principal) if self._has_direct_lane else None
+        return self._direct.dispatch_raw(message, headers, principal) if self._has_direct_lane else None
 
     def create_initialization_options(
         self,
@@ -124,7 +126,7 @@ class GatewayServer(Server[Any]):
         )
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
-    async def _raw(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+    async def _replace_result(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Replace the SDK's result with the handler's raw result, if any.
 
         The SDK validates the request first.
@@ -135,23 +137,23 @@ class GatewayServer(Server[Any]):
             return await call_next(ctx)
         modern = is_modern(ctx)
         if ctx.method in ("initialize", "server/discover"):
-            return await self._greet(ctx, call_next, modern=modern)
+            return await self._initialize(ctx, call_next, modern=modern)
         if self._gateway.discovery.waiting:
-            self._gateway.discovery.greeted(caller_of(ctx))
-        self._clients.spoke(ctx)
+            self._gateway.discovery.on_client_initialized(caller_of(ctx))
+        self._clients.record_stdio_client(ctx)
         answers: list[Json] = []
         token = _answer.set(answers)
         try:
             typed = await (call_next(ctx) if ctx.method in SPEC_CLIENT_METHODS else self._forward(ctx))
         except MCPError as error:
-            raise as_error(error, modern=modern) from None
+            raise adapt_error(error, modern=modern) from None
         finally:
             _answer.reset(token)
         if not answers:
             return typed
-        return as_result(answers[0], modern=modern, server_info=server_info(self._gateway))
+        return adapt_result(answers[0], modern=modern, server_info=server_info(self._gateway))
 
-    async def _greet(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
+    async def _initialize(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
         """Handle `initialize` and `server/discover`; register the client's capabilities.
 
         Refreshes start with these capabilities before the result is returned.
@@ -161,69 +163,69 @@ class GatewayServer(Server[Any]):
             return hello
         guest, self._guest = self._guest, None
         if not modern:
-            self._clients.greeted(ctx, guest)
-        self._clients.spoke(ctx)
+            self._clients.on_initialized(ctx, guest)
+        self._clients.record_stdio_client(ctx)
         if guest is not None:
             guest.arrived.set()
-        self._gateway.discovery.greeted(caller_of(ctx))
-        transparent = self._gateway.routing.transparent is not None
-        seen = await self._gateway.seen(caller_of(ctx), SETTLE_SECONDS if transparent else None)
-        hello = described(seen, hello, modern=modern)
-        return as_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
+        self._gateway.discovery.on_client_initialized(caller_of(ctx))
+        transparent = self._gateway.resolver.transparent is not None
+        seen = await self._gateway.resolver_for(caller_of(ctx), SETTLE_SECONDS if transparent else None)
+        hello = describe_server(seen, hello, modern=modern)
+        return adapt_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
 
     async def _forward(self, ctx: Context) -> None:
         """Handle a method outside the current specification by forwarding.
 
         It may concern a server; some such methods were in earlier versions.
         """
-        await _leave(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), interaction_of(ctx)))
+        await _set_raw_result(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), channel_of(ctx)))
 
     async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        await _leave(self._tools.list(caller_of(context), modern=is_modern(context)))
+        await _set_raw_result(self._tools.list(caller_of(context), modern=is_modern(context)))
         return types.ListToolsResult(tools=[])
 
     async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:
-        await _leave(self._tools.call(context.params or {}, caller_of(context), interaction_of(context)))
+        await _set_raw_result(self._tools.call(context.params or {}, caller_of(context), channel_of(context)))
         return types.CallToolResult(content=[])
 
     async def _list_prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        await _leave(self._content.list(PROMPTS, caller_of(context)))
+        await _set_raw_result(self._content.list(PROMPTS, caller_of(context)))
         return types.ListPromptsResult(prompts=[])
 
     async def _get_prompt(self, context: Context, _: types.GetPromptRequestParams) -> types.GetPromptResult:
-        await _leave(self._content.get_prompt(context.params or {}, caller_of(context), interaction_of(context)))
+        await _set_raw_result(self._content.get_prompt(context.params or {}, caller_of(context), channel_of(context)))
         return types.GetPromptResult(messages=[])
 
     async def _list_resources(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        await _leave(self._content.list(RESOURCES, caller_of(context)))
+        await _set_raw_result(self._content.list(RESOURCES, caller_of(context)))
         return types.ListResourcesResult(resources=[])
 
     async def _list_templates(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListResourceTemplatesResult:
-        await _leave(self._content.list(TEMPLATES, caller_of(context)))
+        await _set_raw_result(self._content.list(TEMPLATES, caller_of(context)))
         return types.ListResourceTemplatesResult(resource_templates=[])
 
     async def _read_resource(self, context: Context, _: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        interaction, modern = interaction_of(context), is_modern(context)
-        await _leave(self._content.read(context.params or {}, caller_of(context), interaction, modern=modern))
+        channel, modern = channel_of(context), is_modern(context)
+        await _set_raw_result(self._content.read(context.params or {}, caller_of(context), channel, modern=modern))
         return types.ReadResourceResult(contents=[])
 
     async def _complete(self, context: Context, _: types.CompleteRequestParams) -> types.CompleteResult:
-        await _leave(self._content.complete(context.params or {}, caller_of(context)))
+        await _set_raw_result(self._content.complete(context.params or {}, caller_of(context)))
         return types.CompleteResult(completion=types.Completion(values=[]))
 
     async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         caller, uri = caller_of(context), str((context.params or {}).get("uri", params.uri))
         client = str(caller.client)
 
-        async def updated(told: Json) -> None:
+        async def on_updated(told: Json) -> None:
             if (way := self._clients.way_to(client)) is not None:
                 await way.notify("notifications/resources/updated", told)
 
-        await self._content.subscribe(client, uri, caller, updated)
+        await self._content.subscribe(client, uri, caller, on_updated)
         return types.EmptyResult()
 
     async def _unsubscribe(self, context: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
@@ -232,48 +234,50 @@ class GatewayServer(Server[Any]):
         return types.EmptyResult()
 
     async def _set_level(self, context: Context, params: types.SetLevelRequestParams) -> types.EmptyResult:
-        self._clients.want_messages(context, params.level)
-        await self._gateway.pool.want_messages(str(caller_of(context).client), params.level)
+        self._clients.set_log_level(context, params.level)
+        await self._gateway.pool.set_log_level(str(caller_of(context).client), params.level)
         return types.EmptyResult()
 
-    async def _roots_changed(self, context: Context, _: types.NotificationParams | None) -> None:
-        await self._gateway.pool.tell(str(caller_of(context).client), "notifications/roots/list_changed")
+    async def _on_roots_changed(self, context: Context, _: types.NotificationParams | None) -> None:
+        await self._gateway.pool.notify(str(caller_of(context).client), "notifications/roots/list_changed")
 
-    def _gone(self, client: str) -> None:
+    def _on_client_left(self, client: str) -> None:
         """Forget a client that has left, and what it wanted."""
         self._direct.leave(client)
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
         self._gateway.views.forget_client(client)
 
-    def _changed(self, _: Catalogue) -> None:
+    def _on_catalog_changed(self, _: Catalog) -> None:
         """Handle a new catalog: update instructions, notify clients.
 
         Clients are notified of the lists of exposed definitions that have changed.
         """
         self.instructions = instructions_of(self._gateway)
-        listed = self._listed()
-        changed = {kind for kind in KINDS if listed[kind] != self._exposed[kind]}
+        listed = self._list_exposed()
+        changed = {primitive for primitive in PRIMITIVES if listed[primitive] != self._exposed[primitive]}
         self._exposed = listed
-        if self._is_own_changed():
+        if self._update_builtin_tools():
             changed.add(TOOLS)
         if TOOLS in changed:
             self._warn_of_unlistable()
         if changed:
-            self._tasks.start_soon(self._tell, frozenset(kind.capability for kind in changed))
+            self._tasks.start_soon(self._tell, frozenset(primitive.capability for primitive in changed))
 
-    def _changed_for(self, server: str, before: Offer | None, offer: Offer, clients: frozenset[str]) -> None:
+    def _on_caller_catalog_changed(
+        self, server: str, before: Listing | None, listing: Listing, clients: frozenset[str]
+    ) -> None:
         """Handle a changed listing of certain callers: notify their clients."""
         exposed = self._gateway.registry.specs[server].exposed
         changed = [
-            kind.capability
-            for kind in KINDS
-            if kind.name in exposed and getattr(before, kind.name, ()) != getattr(offer, kind.name)
+            primitive.capability
+            for primitive in PRIMITIVES
+            if primitive.name in exposed and getattr(before, primitive.name, ()) != getattr(listing, primitive.name)
         ]
         if changed:
             self._tasks.start_soon(self._tell, frozenset(changed), clients)
 
-    def _is_own_changed(self) -> bool:
+    def _update_builtin_tools(self) -> bool:
         """Rebuild the built-in tools if servers changed; return success.
 
         The return value says whether the definitions differ.
@@ -281,13 +285,13 @@ class GatewayServer(Server[Any]):
         if self._specs is self._gateway.registry.specs:
             return False
         self._specs = self._gateway.registry.specs
-        return self._tools.describe(own_tools(self._specs.values(), self._gateway.finder.max_results))
+        return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
 
-    def _listed(self) -> dict[Kind, list[tuple[str, Definition]]]:
-        return {kind: self._gateway.routing.exposed(kind) for kind in KINDS}
+    def _list_exposed(self) -> dict[Primitive, list[tuple[str, Definition]]]:
+        return {primitive: self._gateway.resolver.listed(primitive) for primitive in PRIMITIVES}
 
     def _warn_of_unlistable(self) -> None:
-        names = [name for name, definition in self._exposed[TOOLS] if as_definition(definition, modern=True) is None]
+        names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]
         if names:
             log.warning(
                 "tools without a proper inputSchema are not listed natively, only found and called", tools=names
@@ -300,10 +304,10 @@ class GatewayServer(Server[Any]):
         """
         for name in sorted(changed):
             self._listening.announce(name, clients)
-            await self._clients.tell(f"notifications/{name}/list_changed", clients)
+            await self._clients.notify_all(f"notifications/{name}/list_changed", clients)
 
 
-async def _leave(answer: Awaitable[Json]) -> None:
+async def _set_raw_result(answer: Awaitable[Json]) -> None:
     """Store the raw result for the middleware.
 
     A request id is bound that stands in every log line of the request.

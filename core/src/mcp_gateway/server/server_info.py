@@ -10,8 +10,8 @@ from typing import Any
 
 import mcp_types as types
 
-from mcp_gateway.catalog.resolver import Routing
-from mcp_gateway.catalog.snapshot import Offer
+from mcp_gateway.catalog.resolver import Resolver
+from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION
@@ -26,26 +26,26 @@ MAX_DESCRIBED = 1500
 """How many characters the servers may take in a tool's description."""
 
 
-def described(seen: Routing, hello: Json, *, modern: bool) -> Json:
+def describe_server(seen: Resolver, hello: Json, *, modern: bool) -> Json:
     """Complete the `initialize` or `server/discover` result for a caller."""
-    offers = list(seen.catalogue.servers.values())
-    only = offers[0] if offers and seen.transparent is not None else None
+    listings = list(seen.catalog.servers.values())
+    only = listings[0] if listings and seen.transparent is not None else None
     if only is not None:
-        return _in_place_of(only, hello, modern=modern)
+        return _transparent_result(only, hello, modern=modern)
     capabilities = dict(hello["capabilities"])
-    for offer in offers:
-        if offer.modern == modern:
-            capabilities = _joined(capabilities, _passing(offer))
+    for listing in listings:
+        if listing.modern == modern:
+            capabilities = _merge_capabilities(capabilities, _passing(listing))
     return {**hello, "capabilities": capabilities}
 
 
-def _passing(offer: Offer) -> Json:
+def _passing(listing: Listing) -> Json:
     """Return what a server among others can do that the gateway passes on: tasks.
 
     Requests of other extensions, and of what is experimental, pass to an only server:
     among several nobody knows whose they are, so they are not declared.
     """
-    tasks, extensions = offer.capabilities.get("tasks"), offer.capabilities.get("extensions")
+    tasks, extensions = listing.capabilities.get("tasks"), listing.capabilities.get("extensions")
     passing: Json = {}
     if isinstance(tasks, dict):
         passing["tasks"] = _common(tasks, _TASKS)
@@ -57,14 +57,14 @@ def _passing(offer: Offer) -> Json:
 def instructions_of(gateway: Gateway) -> str:
     """Return what a client is told of the gateway now."""
     registry = gateway.registry
-    about = {name: offer.about for name, offer in registry.catalogue.servers.items()}
+    about = {name: listing.description for name, listing in registry.catalog.servers.items()}
     return instructions(registry.specs.values(), about, registry.notices)
 
 
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
     """Return the gateway's instructions: its servers and their descriptions."""
     lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
-    told = cut([f"Note for the user: {_clipped(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
+    told = truncate_list([f"Note for the user: {_clip(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
     if not lines:
         empty = "This gateway has no servers configured yet; list them in its server_config.json."
         return "\n".join([empty, *told])
@@ -72,7 +72,7 @@ def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices:
         [
             "This gateway gives access to the tools of the servers below without listing them all.",
             "Find tools with tool_search, then call them by their full name with call_remote_tool.",
-            *cut(lines, MAX_DESCRIBED * 4),
+            *truncate_list(lines, MAX_DESCRIBED * 4),
             *told,
         ]
     )
@@ -83,21 +83,21 @@ def server_info(gateway: Gateway) -> object:
 
     Clients see a transparent server as if there were no gateway.
     """
-    offers = list(gateway.registry.catalogue.servers.values())
-    if not offers or gateway.routing.transparent is None:
+    listings = list(gateway.registry.catalog.servers.values())
+    if not listings or gateway.resolver.transparent is None:
         return IMPLEMENTATION
-    return _info_of(offers[0]) or IMPLEMENTATION
+    return _info_of(listings[0]) or IMPLEMENTATION
 
 
 def _line(name: str, about: str) -> str:
-    return f"- {name}: {_clipped(about)}" if about else f"- {name}"
+    return f"- {name}: {_clip(about)}" if about else f"- {name}"
 
 
-def _clipped(text: str, most: int = 200) -> str:
+def _clip(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def cut(parts: list[str], most: int) -> list[str]:
+def truncate_list(parts: list[str], most: int) -> list[str]:
     """Truncate a list to `most` characters, counting the rest."""
     kept: list[str] = []
     for part in parts:
@@ -107,31 +107,35 @@ def cut(parts: list[str], most: int) -> list[str]:
     return kept
 
 
-def _in_place_of(offer: Offer, hello: Json, *, modern: bool) -> Json:
+def _transparent_result(listing: Listing, hello: Json, *, modern: bool) -> Json:
     """Build the handshake result from the only server's.
 
     It has what is valid in the client's era.
     """
-    said: Json = {name: offer.hello[name] for name in ("instructions",) if name in offer.hello}
-    if not modern and (info := _info_of(offer)) is not None:
+    said: Json = {
+        name: listing.initialize_result[name] for name in ("instructions",) if name in listing.initialize_result
+    }
+    if not modern and (info := _info_of(listing)) is not None:
         said["serverInfo"] = info
-    if offer.modern == modern:
-        return {**_without(hello, "instructions"), **said, "capabilities": offer.capabilities}
+    if listing.modern == modern:
+        return {**_without(hello, "instructions"), **said, "capabilities": listing.capabilities}
     mine = hello["capabilities"]
-    both = {name: value for name, value in mine.items() if name in offer.capabilities}
-    if "resources" in both and not _subscribes(offer):
+    both = {name: value for name, value in mine.items() if name in listing.capabilities}
+    if "resources" in both and not _subscribes(listing):
         both["resources"] = _without(both["resources"], "subscribe")
     return {**_without(hello, "instructions"), **said, "capabilities": both}
 
 
-def _subscribes(offer: Offer) -> bool:
-    declared = offer.capabilities.get("resources")
+def _subscribes(listing: Listing) -> bool:
+    declared = listing.capabilities.get("resources")
     return isinstance(declared, dict) and declared.get("subscribe") is True
 
 
-def _info_of(offer: Offer) -> Mapping[str, Any] | None:
-    meta = offer.hello.get("_meta")
-    info = offer.hello.get("serverInfo") or (meta.get(types.SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
+def _info_of(listing: Listing) -> Mapping[str, Any] | None:
+    meta = listing.initialize_result.get("_meta")
+    info = listing.initialize_result.get("serverInfo") or (
+        meta.get(types.SERVER_INFO_META_KEY) if isinstance(meta, dict) else None
+    )
     return info if isinstance(info, dict) else None
 
 
@@ -148,12 +152,12 @@ def _common(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Json:
     return found
 
 
-def _joined(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Json:
+def _merge_capabilities(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> Json:
     """Merge capabilities recursively; the first takes precedence."""
     joined = dict(mine)
     for name, value in theirs.items():
         if name not in joined and value is not None:
             joined[name] = value
         elif isinstance(value, dict) and isinstance(joined.get(name), dict):
-            joined[name] = _joined(joined[name], value)
+            joined[name] = _merge_capabilities(joined[name], value)
     return joined

@@ -15,14 +15,14 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from mcp_gateway.catalog.resolver import MalformedName, Routing, UnknownServer, UnknownTool
-from mcp_gateway.config.validation_errors import in_words
+from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer, UnknownTool
+from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
 from mcp_gateway.plugin import Caller, GatewayError, Query
-from mcp_gateway.protocol.client_channel import Interaction, Json
-from mcp_gateway.protocol.eras import as_definition, as_params
+from mcp_gateway.protocol.client_channel import ClientChannel, Json
+from mcp_gateway.protocol.eras import adapt_definition, strip_params
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.server.builtin_results import discover_answer, failure, overloaded, search_answer
+from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
 from mcp_gateway.server.builtin_tools import (
     MAX_QUERY,
     Arguments,
@@ -31,9 +31,9 @@ from mcp_gateway.server.builtin_tools import (
     SearchArguments,
 )
 from mcp_gateway.server.clients import with_override
-from mcp_gateway.server.result_limits import Results, result_of
+from mcp_gateway.server.result_limits import ResultLimits, result_of
 from mcp_gateway.sessions.admission import Overloaded
-from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.sessions.retry import RetryPolicy
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
@@ -63,7 +63,7 @@ class QueryTooLong(GatewayError):
 class Tools:
     """Answers `tools/list` and `tools/call` in raw JSON."""
 
-    def __init__(self, gateway: Gateway, own: list[Json], results: Results) -> None:
+    def __init__(self, gateway: Gateway, own: list[Json], results: ResultLimits) -> None:
         """Bind to `gateway`; `own` defines the built-in tools.
 
         `results` limits the results of the servers' tools.
@@ -71,14 +71,14 @@ class Tools:
         self._gateway, self._results = gateway, results
         self._own: list[Json] = []
         self._own_schemas: dict[str, Json] = {}
-        self.describe(own)
+        self.set_builtin_tools(own)
 
-    def describe(self, own: list[Json]) -> bool:
+    def set_builtin_tools(self, own: list[Json]) -> bool:
         """Replace the built-in tools; return whether the list changed.
 
         Clients do not see built-in tools if they see a server as if there were no gateway.
         """
-        before, self._own = self._own, [] if self._gateway.routing.transparent is not None else own
+        before, self._own = self._own, [] if self._gateway.resolver.transparent is not None else own
         self._own_schemas = {tool["name"]: tool["inputSchema"] for tool in self._own}
         return self._own != before
 
@@ -99,7 +99,7 @@ class Tools:
         """
         if name in self._own_schemas:
             return self._own_schemas[name]
-        definition = self._gateway.routing.definition(name)
+        definition = self._gateway.resolver.definition(name)
         schema = definition.get("inputSchema") if definition else None
         return schema if isinstance(schema, dict) else None
 
@@ -111,14 +111,14 @@ class Tools:
         The list is the same for all callers of an era with equal credentials and does not change because of a search.
         """
         exposing = any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
-        seen = await self._gateway.seen(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.routing
-        return {"tools": [*self.listed(seen, modern=modern)], **seen.hint(TOOLS)}
+        seen = await self._gateway.resolver_for(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.resolver
+        return {"tools": [*self.list_definitions(seen, modern=modern)], **seen.cache_hint(TOOLS)}
 
-    def listed(self, seen: Routing, *, modern: bool) -> Iterator[Json]:
+    def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""
         yield from self._own
-        for name, definition in seen.exposed(TOOLS):
-            shaped = as_definition(definition, modern=modern)
+        for name, definition in seen.listed(TOOLS):
+            shaped = adapt_definition(definition, modern=modern)
             if shaped is not None:
                 yield {**shaped, "name": name}
 
@@ -126,8 +126,8 @@ class Tools:
         self,
         params: Mapping[str, Any],
         caller: Caller,
-        interaction: Interaction,
-        repetition: Repetition | None = None,
+        channel: ClientChannel,
+        repetition: RetryPolicy | None = None,
     ) -> Json:
         """Answer `tools/call`. `repetition` knows what was sent of the call before.
 
@@ -141,31 +141,31 @@ class Tools:
                 case "tool_search":
                     return await self._search(arguments, caller)
                 case "discover_tools":
-                    wanted = _parsed(DiscoverArguments, name, arguments)
+                    wanted = _parse_arguments(DiscoverArguments, name, arguments)
                     return discover_answer(await self._gateway.discover(wanted.server_name, caller))
                 case "call_remote_tool":
-                    return await self._call_remote(params, arguments, caller, interaction, repetition)
+                    return await self._call_remote(params, arguments, caller, channel, repetition)
                 case _:
-                    return await self._call_directly(name, params, caller, interaction, repetition)
+                    return await self._call_directly(name, params, caller, channel, repetition)
         except Overloaded as error:
-            raise overloaded(error) from None
+            raise overload_error(error) from None
         except GatewayError as error:
-            return failure(error)
+            return error_result(error)
         except MCPError:
             raise
         except Exception:
             log.exception("a plugin failed", tool=name)
-            return failure(Failed("a plugin of the gateway failed; the gateway's log says why"))
+            return error_result(Failed("a plugin of the gateway failed; the gateway's log says why"))
 
     async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:
-        wanted = _parsed(SearchArguments, "tool_search", arguments)
+        wanted = _parse_arguments(SearchArguments, "tool_search", arguments)
         if len(wanted.query) > MAX_QUERY:
             raise QueryTooLong(f"the query has {len(wanted.query)} characters; use at most {MAX_QUERY}")
         ranker = wanted.ranker or ("regex" if wanted.use_regex else None)
         query = Query(
             text=wanted.query,
             limit=max(1, min(self._gateway.finder.max_results, wanted.max_results)),
-            servers=frozenset(self._gateway.routing.server(name).name for name in wanted.servers),
+            servers=frozenset(self._gateway.resolver.server(name).name for name in wanted.servers),
             explain=wanted.explain,
         )
         found = await self._gateway.search(query, caller, ranker)
@@ -176,38 +176,38 @@ class Tools:
         params: Mapping[str, Any],
         arguments: Mapping[str, Any],
         caller: Caller,
-        interaction: Interaction,
-        repetition: Repetition | None,
+        channel: ClientChannel,
+        repetition: RetryPolicy | None,
     ) -> Json:
-        wanted = _parsed(CallArguments, "call_remote_tool", arguments)
+        wanted = _parse_arguments(CallArguments, "call_remote_tool", arguments)
         if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
-        passed_on = {**as_params(params), "arguments": wanted.arguments or {}}
+        passed_on = {**strip_params(params), "arguments": wanted.arguments or {}}
         asking = with_override(caller, wanted.auth_header)
-        result = await self._gateway.call(wanted.tool_name, passed_on, asking, interaction, repetition)
-        return self._fitting(wanted.tool_name, result, caller)
+        result = await self._gateway.call(wanted.tool_name, passed_on, asking, channel, repetition)
+        return self._limit(wanted.tool_name, result, caller)
 
     async def _call_directly(
         self,
         name: str,
         params: Mapping[str, Any],
         caller: Caller,
-        interaction: Interaction,
-        repetition: Repetition | None,
+        channel: ClientChannel,
+        repetition: RetryPolicy | None,
     ) -> Json:
         try:
-            result = await self._gateway.call(name, as_params(params), caller, interaction, repetition)
+            result = await self._gateway.call(name, strip_params(params), caller, channel, repetition)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
-        return self._fitting(name, result, caller)
+        return self._limit(name, result, caller)
 
-    def _fitting(self, name: str, result: Json, caller: Caller) -> Json:
+    def _limit(self, name: str, result: Json, caller: Caller) -> Json:
         """Limit the size of a tool's result."""
-        return self._results.fit(result_of(name, self._gateway.registry.catalogue.owner(name)), result, caller)
+        return self._results.limit(result_of(name, self._gateway.registry.catalog.owner(name)), result, caller)
 
 
-def _parsed(model: type[ArgumentsT], tool: str, arguments: Mapping[str, Any]) -> ArgumentsT:
+def _parse_arguments(model: type[ArgumentsT], tool: str, arguments: Mapping[str, Any]) -> ArgumentsT:
     try:
         return model.model_validate(arguments)
     except ValidationError as error:
-        raise InvalidArguments(f"{tool}: {in_words(error)}") from None
+        raise InvalidArguments(f"{tool}: {format_validation_error(error)}") from None

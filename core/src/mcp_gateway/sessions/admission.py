@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _QueuedRequest:
     """A queued request; `turn` is set once admitted."""
 
     most: int
@@ -43,7 +43,7 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class Load:
+class AdmissionControl:
     """Admission control that counts concurrent requests and queues the others.
 
     A free place goes to the request that has waited longest for its server.
@@ -52,7 +52,7 @@ class Load:
     limits: Limits = field(default_factory=Limits)
     _all: int = 0
     _busy: dict[str, int] = field(default_factory=dict)
-    _queues: dict[str, deque[_Waiting]] = field(default_factory=dict)
+    _queues: dict[str, deque[_QueuedRequest]] = field(default_factory=dict)
 
     def enter(self, server: str, most: int) -> bool:
         """Admit a request if below the limits; return success.
@@ -66,7 +66,7 @@ class Load:
         self._all += 1
         return True
 
-    def under_way(self) -> int:
+    def count_pending(self) -> int:
         """Return the number of concurrent and queued requests."""
         return self._all + sum(map(len, self._queues.values()))
 
@@ -81,7 +81,7 @@ class Load:
         if self._queues:
             self._admit()
 
-    async def turn(self, server: str, most: int) -> None:
+    async def wait_turn(self, server: str, most: int) -> None:
         """Wait until the request counts.
 
         Raises:
@@ -91,7 +91,7 @@ class Load:
         queue = self._queues.get(server, ())
         if len(queue) >= self.limits.queue:
             raise Overloaded(f"{self._full(server, most)}, and {len(queue)} wait (GATEWAY_MAX_QUEUE); try again soon")
-        waiting = _Waiting(most)
+        waiting = _QueuedRequest(most)
         self._queues.setdefault(server, deque()).append(waiting)
         try:
             with anyio.move_on_after(self.limits.wait):
@@ -108,10 +108,10 @@ class Load:
             raise Overloaded(f"{self._full(server, most)}, and {waited}; try again soon")
 
     @asynccontextmanager
-    async def during(self, server: str, most: int) -> AsyncIterator[None]:
+    async def slot(self, server: str, most: int) -> AsyncIterator[None]:
         """Hold a place for a request during the block, queueing first."""
         if not self.enter(server, most):
-            await self.turn(server, most)
+            await self.wait_turn(server, most)
         try:
             yield
         finally:
@@ -127,7 +127,7 @@ class Load:
                     self._queues[server] = queue  # now the last one
                 return
 
-    def _give_up(self, server: str, waiting: _Waiting) -> None:
+    def _give_up(self, server: str, waiting: _QueuedRequest) -> None:
         queue = self._queues[server]
         queue.remove(waiting)
         if not queue:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from mcp_gateway.catalog.server_health import ServerState, State, States, clock
+from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State, format_time
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
 
@@ -23,19 +23,19 @@ SPACING_SECONDS = 0.5
 """How long after a failure a server that is cut off may be tried at somebody's request."""
 
 
-class CutOff(ServerUnavailable):
+class CircuitOpen(ServerUnavailable):
     """An open circuit: the server was not tried.
 
     It has failed several times in a row.
     """
 
 
-def _ignored(_: Breaker) -> None:
+def _ignore(_: CircuitBreaker) -> None:
     pass
 
 
 @dataclass(slots=True, eq=False)
-class Breaker:
+class CircuitBreaker:
     """Circuit breaker of one server; one answer resets its failures.
 
     Counted are failures to reach the server and failures to answer.
@@ -45,9 +45,9 @@ class Breaker:
     """
 
     spec: ServerSpec = field(repr=False)
-    states: States = field(default_factory=States, repr=False)
-    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
-    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    states: HealthRegistry = field(default_factory=HealthRegistry, repr=False)
+    on_trouble: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
+    on_open: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
     is_open: bool = False
     retired: bool = False
     failures: int = 0
@@ -69,30 +69,30 @@ class Breaker:
         A `trial` may pass, but not immediately after the last failure.
 
         Raises:
-            CutOff: it is cut off.
+            CircuitOpen: it is cut off.
 
         """
         if self.is_open and not (trial and anyio.current_time() >= self._failed + SPACING_SECONDS):
-            raise CutOff(self._in_words())
+            raise CircuitOpen(self._in_words())
 
-    def failed(self, error: GatewayError) -> None:
+    def record_failure(self, error: GatewayError) -> None:
         """Record that the server was unreachable or ended by itself."""
         if self.retired:
             return
         self.failures += 1
         self._reason, self._failed = str(error), anyio.current_time()
-        lasting = isinstance(error, ServerUnavailable) and error.lasting
+        lasting = isinstance(error, ServerUnavailable) and error.permanent
         opens = not self.is_open and (lasting or self.failures >= MAX_FAILURES)
         if opens:
             self.is_open, self._since = True, time.time()
-        self.states.trouble(self.server, self._reason, cut_off=self.is_open)
+        self.states.mark_failed(self.server, self._reason, cut_off=self.is_open)
         if self.failures == 1:
             self.answers = anyio.Event()
             self.on_trouble(self)
         if opens:
             self.on_open(self)
 
-    def unanswered(self, error: GatewayError) -> None:
+    def record_no_answer(self, error: GatewayError) -> None:
         """Record an unanswered request, if it is the first failure.
 
         Further ones count only when a health probe records them.
@@ -100,13 +100,13 @@ class Breaker:
         One slow tool that is called often does not cut off all the others.
         """
         if not self.failures:
-            self.failed(error)
+            self.record_failure(error)
 
-    def answered(self) -> None:
+    def record_answer(self) -> None:
         """Take note that the server answers."""
         if self.failures:
             self.failures, self.is_open, self.answered_at = 0, False, anyio.current_time()
-            self.states.well(self.server)
+            self.states.mark_recovered(self.server)
             self.answers.set()
 
     def _in_words(self) -> str:
@@ -114,7 +114,7 @@ class Breaker:
         again = f"in {math.ceil(seconds)} s" if seconds > 0 else "right now"
         reason = ServerState(State.DOWN, self._reason).brief(self.server)
         return (
-            f"server {self.server!r} is down since {clock(self._since)}: {reason}; "
+            f"server {self.server!r} is down since {format_time(self._since)}: {reason}; "
             f"it is tried again by itself {again}; discover_tools tries it at once"
         )
 
@@ -126,19 +126,19 @@ class Breakers:
     Only servers that `is_current` confirms get one; `on_trouble` and `on_open` are passed to each.
     """
 
-    states: States = field(default_factory=States, repr=False)
-    on_trouble: Callable[[Breaker], None] = field(default=_ignored, repr=False)
-    on_open: Callable[[Breaker], None] = field(default=_ignored, repr=False)
+    states: HealthRegistry = field(default_factory=HealthRegistry, repr=False)
+    on_trouble: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
+    on_open: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
     is_current: Callable[[ServerSpec], bool] = field(default=lambda _: True, repr=False)
-    _made: dict[ServerSpec, Breaker] = field(default_factory=dict, repr=False)
+    _made: dict[ServerSpec, CircuitBreaker] = field(default_factory=dict, repr=False)
 
-    def of(self, spec: ServerSpec) -> Breaker:
+    def breaker_of(self, spec: ServerSpec) -> CircuitBreaker:
         """Return a server's circuit breaker; retired if no longer configured."""
         if (breaker := self._made.get(spec)) is not None:
             return breaker
         if not self.is_current(spec):
-            return Breaker(spec, retired=True)
-        self._made[spec] = breaker = Breaker(spec, self.states, self.on_trouble, self.on_open)
+            return CircuitBreaker(spec, retired=True)
+        self._made[spec] = breaker = CircuitBreaker(spec, self.states, self.on_trouble, self.on_open)
         return breaker
 
     def retire(self, spec: ServerSpec) -> None:

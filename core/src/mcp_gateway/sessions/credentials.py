@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from mcp_gateway.client.errors import NoLongerConfigured, Refused
+from mcp_gateway.client.errors import CredentialsRejected, NoLongerConfigured
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import (
     ANONYMOUS,
@@ -19,13 +19,13 @@ from mcp_gateway.plugin import (
     ClientTransport,
     Credentials,
     GatewayError,
-    LoginNeeded,
-    RenewableAuth,
+    LoginRequired,
+    RefreshableAuth,
     ServerUnavailable,
 )
-from mcp_gateway.protocol.client_channel import frozen
-from mcp_gateway.sessions.retry import Repetition
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.protocol.client_channel import encode_capabilities
+from mcp_gateway.sessions.retry import RetryPolicy
+from mcp_gateway.sessions.session_key import SessionKey
 
 ResultT = TypeVar("ResultT")
 
@@ -35,13 +35,13 @@ _NONE = Credentials()
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class CredentialResolver:
     """Finds credentials. `strategies` holds the servers that have one."""
 
     strategies: Mapping[str, AuthStrategy]
     client_transports: Mapping[str, ClientTransport]
 
-    async def borrower(self, spec: ServerSpec, caller: Caller) -> Borrower:
+    async def session_key(self, spec: ServerSpec, caller: Caller) -> SessionKey:
         """Return the session key of a request.
 
         It says for which server, credentials and client a session is opened or reused.
@@ -49,18 +49,18 @@ class Access:
         Raises:
             AuthError: the server wants credentials that the caller did not bring, or
                 the caller brought some that cannot be used.
-            LoginNeeded: a person has to log in first.
+            LoginRequired: a person has to log in first.
             ServerUnavailable: its auth plugin could not get them.
 
         """
-        known = self.borrower_now(spec, caller)
+        known = self.session_key_nowait(spec, caller)
         if known is not None:
             return known
         client = caller.client if spec.stateful else None
         credentials = await self._credentials(spec, caller)
-        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+        return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
 
-    def borrower_now(self, spec: ServerSpec, caller: Caller) -> Borrower | None:
+    def session_key_nowait(self, spec: ServerSpec, caller: Caller) -> SessionKey | None:
         """Return the session key without awaiting, or None.
 
         None means that the server has an auth strategy, which has to be awaited.
@@ -75,11 +75,11 @@ class Access:
                 self._refuse_override(spec, caller, "GATEWAY_AUTH_MODE=static forwards nothing; leave auth_header out")
             if spec.name in self.strategies:
                 return None
-            credentials = Credentials.of({"Authorization": caller.override}) if caller.override else _NONE
+            credentials = Credentials.of({"Authorization": caller.auth_header}) if caller.auth_header else _NONE
         client = caller.client if spec.stateful else None
-        return Borrower(spec, credentials, client, frozen(caller.capabilities), caller.client)
+        return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
 
-    async def own(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
+    async def private_credentials(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
         """Return the caller's credentials unless equal to the anonymous ones.
 
         None if the caller has the same credentials as every other caller, or none at all.
@@ -87,16 +87,16 @@ class Access:
         What a server offers for the caller's own is nobody else's business.
         """
         strategy = self.strategies.get(spec.name)
-        if caller.override is None and (strategy is None or getattr(strategy, "shared", False) is True):
+        if caller.auth_header is None and (strategy is None or getattr(strategy, "same_for_all", False) is True):
             return None
-        if caller.override is None and not caller.headers and caller.principal is None:
+        if caller.auth_header is None and not caller.headers and caller.principal is None:
             return None  # a caller over a pipe has nothing of their own
         try:
-            theirs = (await self.borrower(spec, caller)).credentials
+            theirs = (await self.session_key(spec, caller)).credentials
         except GatewayError:
             return None
         try:
-            everybodys = (await self.borrower(spec, ANONYMOUS)).credentials
+            everybodys = (await self.session_key(spec, ANONYMOUS)).credentials
         except GatewayError:
             return theirs
         return None if theirs == everybodys else theirs
@@ -108,25 +108,25 @@ class Access:
             caller = replace(caller, headers={})
         try:
             return await strategy.credentials(caller)
-        except LoginNeeded as error:
-            raise LoginNeeded(error.url, f"server {spec.name!r}: {error}") from None
+        except LoginRequired as error:
+            raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
         except AuthError as error:
             if spec.auth_optional:
                 return Credentials()
             raise AuthError(f"server {spec.name!r}: {error}") from None
         except ServerUnavailable as error:
-            raise ServerUnavailable(f"server {spec.name!r}: {error}", lasting=error.lasting) from None
+            raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
         except Exception as error:
             log.exception("an auth plugin failed", server=spec.name)
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
-            raise ServerUnavailable(f"server {spec.name!r}: {reason}", lasting=True) from None
+            raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
 
-    async def attempt(
+    async def with_credentials(
         self,
         spec: ServerSpec,
         caller: Caller,
-        use: Callable[[Borrower], Awaitable[ResultT]],
-        repetition: Repetition | None = None,
+        use: Callable[[SessionKey], Awaitable[ResultT]],
+        repetition: RetryPolicy | None = None,
     ) -> ResultT:
         """Call `use` with a session key, refreshing rejected credentials once.
 
@@ -135,30 +135,30 @@ class Access:
 
         `repetition` knows whether that was done before.
         """
-        borrower = await self.borrower(spec, caller)
+        session_key = await self.session_key(spec, caller)
         try:
-            return await use(borrower)
-        except Refused as error:
+            return await use(session_key)
+        except CredentialsRejected as error:
             strategy = self.strategies.get(spec.name)
             if (
                 error.status != HTTPStatus.UNAUTHORIZED
-                or caller.override is not None
-                or not isinstance(strategy, RenewableAuth)
+                or caller.auth_header is not None
+                or not isinstance(strategy, RefreshableAuth)
                 or not (repetition is None or repetition.may_renew())
             ):
                 raise
-            if not await self._renewed(spec, strategy, borrower.credentials):
-                await self.borrower(spec, caller)  # which may say more: that a person has to log in
+            if not await self._refresh(spec, strategy, session_key.credentials):
+                await self.session_key(spec, caller)  # which may say more: that a person has to log in
                 raise
-        return await use(await self.borrower(spec, caller))
+        return await use(await self.session_key(spec, caller))
 
-    async def _renewed(self, spec: ServerSpec, strategy: RenewableAuth, refused: Credentials) -> bool:
+    async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, refused: Credentials) -> bool:
         """Refresh rejected credentials; return whether there are new ones.
 
         An error of the strategy is logged and counts as no.
         """
         try:
-            return await strategy.refused(refused)
+            return await strategy.refresh(refused)
         except GatewayError as error:
             log.info("credentials cannot be replaced", server=spec.name, reason=str(error))
         except Exception:
@@ -166,10 +166,10 @@ class Access:
         return False
 
     def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
-        if caller.override is not None:
+        if caller.auth_header is not None:
             raise AuthError(f"server {spec.name!r}: {reason}")
 
 
-def everybody(caller: Caller) -> Caller:
+def without_credentials(caller: Caller) -> Caller:
     """Return the caller stripped of headers, `auth_header` and principal."""
-    return replace(caller, headers={}, override=None, principal=None)
+    return replace(caller, headers={}, auth_header=None, principal=None)

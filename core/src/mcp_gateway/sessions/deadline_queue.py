@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True, eq=False)
-class Deadlines:
+class DeadlineQueue:
     """Queue that calls back for each request older than `seconds`."""
 
     seconds: float
     _ends: dict[int, tuple[float, Callable[[], None]]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
 
-    def begin(self, request_id: int, expired: Callable[[], None]) -> None:
+    def add(self, request_id: int, expired: Callable[[], None]) -> None:
         """Take note of a request that begins."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self.seconds
@@ -26,7 +26,7 @@ class Deadlines:
         if self._timer is None:
             self._timer = loop.call_at(end, self._look)
 
-    def end(self, request_id: int) -> None:
+    def remove(self, request_id: int) -> None:
         """Forget a request that is over."""
         self._ends.pop(request_id, None)
 

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.errors import Rejected, SessionLost, of_answer
-from mcp_gateway.client.request_timeout import Patience
+from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer
+from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import AuthError, ConnectionDropped, GatewayError, NotSent, ServerTimeout
-from mcp_gateway.sessions.session import Keeper
+from mcp_gateway.plugin import AuthError, ConnectionDropped, GatewayError, RequestNotSent, ServerTimeout
+from mcp_gateway.sessions.session import Session
 
 
-async def failure_of(keeper: Keeper, error: MCPError) -> GatewayError | None:
+async def record_mcp_error(session: Session, error: MCPError) -> GatewayError | None:
     """Return the gateway error behind an `MCPError`, recording the outcome.
 
     None if the error is the server's answer.
     """
-    failure = of_answer(keeper.server, error)
+    failure = error_of_answer(session.server, error)
     if isinstance(failure, ConnectionDropped):
-        failure = await keeper.last_words(failure)
+        failure = await session.enrich_error(failure)
     if isinstance(failure, SessionLost):
-        keeper.on_lost(keeper)
-    if isinstance(failure, SessionLost | Rejected | AuthError | None):
-        keeper.breaker.answered()
-    elif isinstance(failure, NotSent):
+        session.on_lost(session)
+    if isinstance(failure, SessionLost | RequestRejected | AuthError | None):
+        session.breaker.record_answer()
+    elif isinstance(failure, RequestNotSent):
         pass  # it may be sent yet
-    elif keeper.peer is not None:  # else its keeper has counted it
-        keeper.breaker.unanswered(failure)
+    elif session.connection is not None:  # else its session has counted it
+        session.breaker.record_no_answer(failure)
     return failure
 
 
-def lateness(keeper: Keeper, spec: ServerSpec, patience: Patience) -> ServerTimeout:
+def record_timeout(session: Session, spec: ServerSpec, inactivity: InactivityTimeout) -> ServerTimeout:
     """Return what to say of a request that took too long."""
-    if patience.exhausted:
+    if inactivity.is_exhausted:
         return ServerTimeout(
             f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "
             'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
         )
-    too_slow = ServerTimeout(keeper.too_slow)
-    keeper.breaker.unanswered(too_slow)
+    too_slow = ServerTimeout(session.too_slow)
+    session.breaker.record_no_answer(too_slow)
     return too_slow

@@ -13,29 +13,29 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.connection import Peer
+from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import NoLongerConfigured
-from mcp_gateway.client.request_timeout import Patience
-from mcp_gateway.client.server_messages import Audience
+from mcp_gateway.client.request_timeout import InactivityTimeout
+from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import ClientTransport, NotSent, ServerUnavailable
-from mcp_gateway.protocol.client_channel import Interaction, Json, thawed
-from mcp_gateway.sessions.admission import Load, Overloaded
-from mcp_gateway.sessions.circuit_breaker import Breaker, Breakers
-from mcp_gateway.sessions.errors import failure_of, lateness
-from mcp_gateway.sessions.retry import Repetition
-from mcp_gateway.sessions.session import CLOSE_SECONDS, Keeper, finish
-from mcp_gateway.sessions.session_key import Borrower, Sharing
+from mcp_gateway.plugin import ClientTransport, RequestNotSent, ServerUnavailable
+from mcp_gateway.protocol.client_channel import ClientChannel, Json, decode_capabilities
+from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
+from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
+from mcp_gateway.sessions.errors import record_mcp_error, record_timeout
+from mcp_gateway.sessions.retry import RetryPolicy
+from mcp_gateway.sessions.session import CLOSE_SECONDS, Session, finish
+from mcp_gateway.sessions.session_key import SessionIndex, SessionKey
 
 log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
-UseFn = Callable[[Peer, Patience], Awaitable[ResultT]]
+UseFn = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 
 
 @dataclass(slots=True)
 class Pool:
-    """Every open session, each in a keeper's task.
+    """Every open session, each in a session's task.
 
     `on_announced` hears what servers announce; `way_to` finds the way to a client beside
     its requests; `is_current` says whether a server is still configured so. Beyond `max_sessions` of
@@ -45,28 +45,28 @@ class Pool:
     tasks: TaskGroup
     client_transports: Mapping[str, ClientTransport]
     idle_timeout: float
-    load: Load = field(default_factory=Load)
+    load: AdmissionControl = field(default_factory=AdmissionControl)
     max_sessions: int = 100
-    on_announced: list[Callable[[Borrower, str, Json], None]] = field(default_factory=list)
-    way_to: Callable[[str], Interaction | None] = lambda _: None
+    on_announced: list[Callable[[SessionKey, str, Json], None]] = field(default_factory=list)
+    way_to: Callable[[str], ClientChannel | None] = lambda _: None
     is_current: Callable[[ServerSpec], bool] = lambda _: True
     breakers: Breakers = field(default_factory=Breakers, repr=False)
-    _shared: Sharing = field(default_factory=Sharing)
-    _kept: set[Keeper] = field(default_factory=set)
+    _shared: SessionIndex = field(default_factory=SessionIndex)
+    _kept: set[Session] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Let sharing know which clients are one person each."""
         self._shared.is_one = lambda client: self.way_to(client) is not None
-        self.breakers.on_open = self._cut_off
+        self.breakers.on_open = self._close_idle_sessions
 
-    async def lend(
+    async def with_session(
         self,
-        borrower: Borrower,
+        session_key: SessionKey,
         use: UseFn[ResultT],
         *,
         repeatable: bool = False,
         trial: bool = False,
-        repetition: Repetition | None = None,
+        repetition: RetryPolicy | None = None,
     ) -> ResultT:
         """Call `use` with a session, opening it if necessary.
 
@@ -76,138 +76,141 @@ class Pool:
         knows what was sent before.
 
         Raises:
-            CutOff: the server has failed several times, and is not tried at this moment.
-            ServerUnavailable: the session cannot be opened, or closed under the borrower.
+            CircuitOpen: the server has failed several times, and is not tried at this moment.
+            ServerUnavailable: the session cannot be opened, or closed under the session key.
             Overloaded: the server has as many sessions as it may have, all in use.
             ServerTimeout: the server was silent for the server's `timeout`.
             AuthError: the server refused the credentials.
             MCPError: the server answered with an error of its own.
 
         """
-        breaker = self.breakers.of(borrower.spec)
-        repetition = repetition or Repetition(borrower.spec, repeatable=repeatable)
+        breaker = self.breakers.breaker_of(session_key.spec)
+        repetition = repetition or RetryPolicy(session_key.spec, repeatable=repeatable)
         breaker.check(trial=trial)
         while True:
             try:
-                return await self._lend_once(borrower, use)
+                return await self._lend_once(session_key, use)
             except ServerUnavailable as failure:
-                pause = repetition.pause(failure)
+                pause = repetition.next_delay(failure)
                 if pause is None:
-                    if isinstance(failure, NotSent):
-                        breaker.failed(failure)
+                    if isinstance(failure, RequestNotSent):
+                        breaker.record_failure(failure)
                     raise
-                log.info("sending a request again", server=borrower.spec.name, reason=str(failure), pause=pause)
+                log.info("sending a request again", server=session_key.spec.name, reason=str(failure), pause=pause)
             await anyio.sleep(pause)
 
-    def direct(self, borrower: Borrower) -> Keeper | None:
+    def raw_session(self, session_key: SessionKey) -> Session | None:
         """Return the open session if it supports raw requests, else None."""
-        keeper = self._shared.keepers.get(self._shared.key(borrower))
-        if keeper is None or keeper.peer is None or keeper.peer.wire is None or keeper.breaker.is_open:
+        session = self._shared.sessions.get(self._shared.key(session_key))
+        if session is None or session.connection is None or session.connection.wire is None or session.breaker.is_open:
             return None
-        return keeper
+        return session
 
-    def known_modern(self, spec: ServerSpec) -> bool:
+    def is_known_modern(self, spec: ServerSpec) -> bool:
         """Whether a server is known to be of the modern era."""
         return self._shared.modern.get(spec.name) is True
 
-    async def is_modern(self, borrower: Borrower) -> bool:
+    async def is_modern(self, session_key: SessionKey) -> bool:
         """Whether the server is modern; opens a session to find out.
 
         Only if that is not known yet.
         """
-        if (known := self._shared.modern.get(borrower.spec.name)) is not None:
+        if (known := self._shared.modern.get(session_key.spec.name)) is not None:
             return known
-        self.breakers.of(borrower.spec).check()
-        async with self._borrowed(borrower) as keeper:
-            return (await _opened(keeper)).modern
+        self.breakers.breaker_of(session_key.spec).check()
+        async with self._use_session(session_key) as session:
+            return (await _wait_opened(session)).modern
 
-    async def key(self, borrower: Borrower) -> Borrower:
+    async def shared_key(self, session_key: SessionKey) -> SessionKey:
         """Return the canonical key of the shared session.
 
         It is equal for all who share the session.
         """
-        await self.is_modern(borrower)
-        return self._shared.key(borrower)
+        await self.is_modern(session_key)
+        return self._shared.key(session_key)
 
     def forget_client(self, client: str) -> None:
         """End the sessions that were opened for one client only."""
-        for borrower in [borrower for borrower in self._shared.keepers if borrower.client == client]:
-            self._drop(borrower)
-        for keeper in self._shared.keepers.values():
-            keeper.audience.left(client)
+        for session_key in [session_key for session_key in self._shared.sessions if session_key.client == client]:
+            self._drop(session_key)
+        for session in self._shared.sessions.values():
+            session.router.remove_client(client)
 
-    async def want_messages(self, client: str, level: str) -> None:
+    async def set_log_level(self, client: str, level: str) -> None:
         """Forward a client's log level to the servers it uses."""
-        for keeper in self._used_by(client):
-            if keeper.peer is not None:
-                await keeper.peer.want_messages(level, fewer=len(keeper.audience.clients) == 1)
+        for session in self._sessions_of(client):
+            if session.connection is not None:
+                await session.connection.set_log_level(level, fewer=len(session.router.clients) == 1)
 
-    async def tell(self, client: str, method: str) -> None:
+    async def notify(self, client: str, method: str) -> None:
         """Notify the servers of a client.
 
         Only on sessions that no other client uses.
         """
-        for keeper in self._used_by(client):
-            if keeper.peer is not None and len(keeper.audience.clients) == 1:
-                await keeper.peer.tell(method)
+        for session in self._sessions_of(client):
+            if session.connection is not None and len(session.router.clients) == 1:
+                await session.connection.notify(method)
 
-    def _used_by(self, client: str) -> list[Keeper]:
-        return [keeper for keeper in self._shared.keepers.values() if client in keeper.audience.clients]
+    def _sessions_of(self, client: str) -> list[Session]:
+        return [session for session in self._shared.sessions.values() if client in session.router.clients]
 
-    async def finish(self, spec: ServerSpec) -> None:
+    async def close_server(self, spec: ServerSpec) -> None:
         """Retire a server's sessions and wait until they are closed.
 
         They are not lent any more, and each ends once its calls are over.
         """
         self.breakers.retire(spec)
-        await finish(self._shared.taken(spec))
+        await finish(self._shared.remove_server(spec))
 
     async def close(self) -> None:
         """End every session in order, and wait until all are closed."""
-        for keeper in list(self._kept):
-            keeper.stop()
-        self._shared.keepers.clear()
+        for session in list(self._kept):
+            session.stop()
+        self._shared.sessions.clear()
         with anyio.move_on_after(CLOSE_SECONDS):
-            for keeper in list(self._kept):
-                await keeper.gone.wait()
+            for session in list(self._kept):
+                await session.gone.wait()
 
-    async def _lend_once(self, borrower: Borrower, use: UseFn[ResultT]) -> ResultT:
-        async with self._borrowed(borrower) as keeper:
-            peer, patience = await _opened(keeper), Patience(borrower.spec.timeout, borrower.spec.max_call_time)
-            with patience.waiting():
+    async def _lend_once(self, session_key: SessionKey, use: UseFn[ResultT]) -> ResultT:
+        async with self._use_session(session_key) as session:
+            connection, inactivity = (
+                await _wait_opened(session),
+                InactivityTimeout(session_key.spec.timeout, session_key.spec.max_call_time),
+            )
+            with inactivity.waiting():
                 try:
-                    result = await use(peer, patience)
+                    result = await use(connection, inactivity)
                 except MCPError as error:
-                    failure = await failure_of(keeper, error)
+                    failure = await record_mcp_error(session, error)
                     if failure is None:
                         raise
                     raise failure from error
-                keeper.breaker.answered()
+                session.breaker.record_answer()
                 return result
-        raise lateness(keeper, borrower.spec, patience)
+        raise record_timeout(session, session_key.spec, inactivity)
 
     @asynccontextmanager
-    async def _borrowed(self, borrower: Borrower) -> AsyncIterator[Keeper]:
+    async def _use_session(self, session_key: SessionKey) -> AsyncIterator[Session]:
         """Count a user of the session in and out."""
-        key = self._shared.key(borrower)
-        keeper = self._shared.keepers.get(key) or self._new(key)
-        if borrower.behalf is not None:
-            keeper.audience.used_by(borrower.behalf)
-        keeper.users += 1
+        key = self._shared.key(session_key)
+        session = self._shared.sessions.get(key) or self._new(key)
+        if session_key.behalf is not None:
+            session.router.add_client(session_key.behalf)
+        session.users += 1
         try:
-            yield keeper
+            yield session
         finally:
-            keeper.users -= 1
-            keeper.used = anyio.current_time()
-            self._end_superseded(borrower)
+            session.users -= 1
+            session.used = anyio.current_time()
+            self._close_superseded(session_key)
 
-    def _new(self, key: Borrower) -> Keeper:
+    def _new(self, key: SessionKey) -> Session:
         if not self.is_current(key.spec):
             raise NoLongerConfigured(key.spec.name)
         self._make_room(key.spec.name)
-        spec, breaker = key.spec, self.breakers.of(key.spec)
+        spec, breaker = key.spec, self.breakers.breaker_of(key.spec)
         own = key.client is not None or bool(key.credentials.pairs)
-        keeper = Keeper(
+        session = Session(
             server=spec.name,
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
@@ -217,48 +220,50 @@ class Pool:
             max_calls=spec.max_calls,
             load=self.load,
             attended=not key.credentials.pairs and not spec.stateful,
-            audience=Audience(thawed(key.capabilities), self._way_to),
-            on_announced=lambda method, params: self._announced(self._shared.key_of(keeper) or key, method, params),
-            on_open=lambda peer: self._opened(keeper, peer),
+            router=ServerMessageRouter(decode_capabilities(key.capabilities), self._way_to),
+            on_announced=lambda method, params: self._on_list_changed(
+                self._shared.key_of(session) or key, method, params
+            ),
+            on_open=lambda connection: self._on_session_opened(session, connection),
             on_over=self._retire,
             breaker=breaker,
             on_lost=self._give_up,
         )
-        keeper.audience.on_asked = lambda attributed: self._shared.asked(keeper, attributed=attributed)
-        self._shared.keepers[key] = keeper
-        self.tasks.start_soon(self._keep, keeper)
-        return keeper
+        session.router.on_asked = lambda attributed: self._shared.on_server_request(session, attributed=attributed)
+        self._shared.sessions[key] = session
+        self.tasks.start_soon(self._keep, session)
+        return session
 
-    def _way_to(self, client: str) -> Interaction | None:
+    def _way_to(self, client: str) -> ClientChannel | None:
         return self.way_to(client)
 
-    def _opened(self, keeper: Keeper, peer: Peer) -> None:
-        self._shared.opened(keeper, modern=peer.modern)
-        if peer.modern:
-            keeper.audience.capabilities = {}  # its era has no questions but in answers
-        if (key := self._shared.key_of(keeper)) is not None:
-            self._end_superseded(key)
+    def _on_session_opened(self, session: Session, connection: Connection) -> None:
+        self._shared.on_session_opened(session, modern=connection.modern)
+        if connection.modern:
+            session.router.capabilities = {}  # its era has no questions but in answers
+        if (key := self._shared.key_of(session)) is not None:
+            self._close_superseded(key)
 
-    def _end_superseded(self, borrower: Borrower) -> None:
-        if (key := self._shared.superseded(borrower)) is not None:
+    def _close_superseded(self, session_key: SessionKey) -> None:
+        if (key := self._shared.find_superseded(session_key)) is not None:
             self._drop(key)
 
-    async def _keep(self, keeper: Keeper) -> None:
-        self._kept.add(keeper)
+    async def _keep(self, session: Session) -> None:
+        self._kept.add(session)
         try:
-            await keeper.keep()
+            await session.keep()
         finally:
-            self._kept.discard(keeper)
+            self._kept.discard(session)
 
-    def _announced(self, key: Borrower, method: str, params: Json) -> None:
+    def _on_list_changed(self, key: SessionKey, method: str, params: Json) -> None:
         for tell in self.on_announced:
             tell(key, method, params)
 
     def _make_room(self, server: str) -> None:
-        theirs = [(b, k) for b, k in self._shared.keepers.items() if b.spec.name == server]
+        theirs = [(b, k) for b, k in self._shared.sessions.items() if b.spec.name == server]
         if len(theirs) < self.max_sessions:
             return
-        unused = [(keeper.used, borrower) for borrower, keeper in theirs if not keeper.users]
+        unused = [(session.used, session_key) for session_key, session in theirs if not session.users]
         if not unused:
             setting = "MCP_GATEWAY_MAX_SESSIONS_PER_SERVER"
             raise Overloaded(
@@ -266,35 +271,35 @@ class Pool:
             )
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
-    def _cut_off(self, breaker: Breaker) -> None:
+    def _close_idle_sessions(self, breaker: CircuitBreaker) -> None:
         """Close idle sessions with a server whose circuit has opened.
 
         This kills a process that hangs.
         """
-        theirs = [(key, keeper) for key, keeper in self._shared.keepers.items() if keeper.breaker is breaker]
-        for key in [key for key, keeper in theirs if keeper.settled.is_set() and not keeper.users]:
+        theirs = [(key, session) for key, session in self._shared.sessions.items() if session.breaker is breaker]
+        for key in [key for key, session in theirs if session.settled.is_set() and not session.users]:
             self._drop(key)
 
-    def _drop(self, key: Borrower) -> None:
+    def _drop(self, key: SessionKey) -> None:
         """Stop lending a session and end it."""
-        if (keeper := self._shared.keepers.pop(key, None)) is not None:
-            keeper.stop()
+        if (session := self._shared.sessions.pop(key, None)) is not None:
+            session.stop()
 
-    def _give_up(self, keeper: Keeper) -> None:
+    def _give_up(self, session: Session) -> None:
         """Stop lending a session that its server has lost, and end it once its calls are over."""
-        if (key := self._shared.key_of(keeper)) is not None:
-            del self._shared.keepers[key]
-            self.tasks.start_soon(finish, [keeper])
+        if (key := self._shared.key_of(session)) is not None:
+            del self._shared.sessions[key]
+            self.tasks.start_soon(finish, [session])
 
-    def _retire(self, keeper: Keeper) -> None:
+    def _retire(self, session: Session) -> None:
         """Stop lending a session that is over."""
-        if (key := self._shared.key_of(keeper)) is not None:
-            del self._shared.keepers[key]
+        if (key := self._shared.key_of(session)) is not None:
+            del self._shared.sessions[key]
 
 
 @asynccontextmanager
 async def open_pool(
-    client_transports: Mapping[str, ClientTransport], idle_timeout: float, load: Load, max_sessions: int
+    client_transports: Mapping[str, ClientTransport], idle_timeout: float, load: AdmissionControl, max_sessions: int
 ) -> AsyncIterator[Pool]:
     """Open an empty session pool; close all sessions on exit."""
     async with anyio.create_task_group() as tasks:
@@ -307,8 +312,8 @@ async def open_pool(
             tasks.cancel_scope.cancel()
 
 
-async def _opened(keeper: Keeper) -> Peer:
-    await keeper.settled.wait()
-    if keeper.peer is None:
-        raise keeper.error or ServerUnavailable(f"server {keeper.server!r}: the session has just ended; try again")
-    return keeper.peer
+async def _wait_opened(session: Session) -> Connection:
+    await session.settled.wait()
+    if session.connection is None:
+        raise session.error or ServerUnavailable(f"server {session.server!r}: the session has just ended; try again")
+    return session.connection

@@ -9,19 +9,19 @@ import anyio
 
 from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import ConnectionDropped, GatewayError, NotSent
+from mcp_gateway.plugin import ConnectionDropped, GatewayError, RequestNotSent
 from mcp_gateway.protocol.client_channel import Json
 
 FIRST_PAUSE = 0.25
 
 
-def jittered(attempt: int, first: float = FIRST_PAUSE) -> float:
+def backoff_delay(attempt: int, first: float = FIRST_PAUSE) -> float:
     """Return the back-off delay of an attempt, exponential with jitter."""
     return float(first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
 
 
 @dataclass(slots=True)
-class Repetition:
+class RetryPolicy:
     """How often one request has been sent, and why. `result` is what came of it if that is only to be followed up.
 
     This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
@@ -36,7 +36,7 @@ class Repetition:
     _repeated: bool = False
     _renewed: bool = False
 
-    def pause(self, failure: GatewayError) -> float | None:
+    def next_delay(self, failure: GatewayError) -> float | None:
         """Return the delay before a retry, or None for no retry.
 
         The delay is in seconds.
@@ -46,12 +46,12 @@ class Repetition:
         it was not carried out for certain or may be repeated; and so is one that may be repeated and that nobody
         knows to have been carried out.
         """
-        if isinstance(failure, NotSent):
+        if isinstance(failure, RequestNotSent):
             self._unsent += 1
-            return self._within(jittered(self._unsent - 1), self._unsent)
+            return self._within(backoff_delay(self._unsent - 1), self._unsent)
         if isinstance(failure, AskedToWait):
             self._waited += 1
-            pause = max(failure.seconds, jittered(self._waited - 1))
+            pause = max(failure.seconds, backoff_delay(self._waited - 1))
             return self._within(pause, self._waited) if self.repeatable else None
         if self._repeated or not self._is_for_once(failure):
             return None

@@ -11,13 +11,13 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, Surroundings
+from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, RankerContext
 
 ProductT = TypeVar("ProductT")
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class OpenedServer:
     """One server's opened products; they are closed once `over` is set."""
 
     spec: ServerSpec
@@ -27,7 +27,7 @@ class Fitted:
 
 
 @dataclass(slots=True)
-class Fitting:
+class ServerPlugins:
     """Plugin products in use, by server.
 
     A task for each server opens and closes them.
@@ -36,16 +36,16 @@ class Fitting:
     tasks: TaskGroup
     strategies: dict[str, AuthStrategy] = field(default_factory=dict)
     client_transports: dict[str, ClientTransport] = field(default_factory=dict)
-    _fitted: dict[ServerSpec, Fitted] = field(default_factory=dict)
+    _fitted: dict[ServerSpec, OpenedServer] = field(default_factory=dict)
 
-    async def opened(self, specs: Iterable[ServerSpec]) -> list[Fitted]:
+    async def open_servers(self, specs: Iterable[ServerSpec]) -> list[OpenedServer]:
         """Open the products of servers, all or none, without using them.
 
         Raises:
             GatewayError: a plugin does not open.
 
         """
-        fitted: list[Fitted] = []
+        fitted: list[OpenedServer] = []
         try:
             for spec in specs:
                 fitted.append(await self.tasks.start(self._hold, spec))  # noqa: PERF401  # what is open is closed again
@@ -55,7 +55,7 @@ class Fitting:
             raise
         return fitted
 
-    def use(self, fitted: Iterable[Fitted], names: Iterable[str]) -> None:
+    def use(self, fitted: Iterable[OpenedServer], names: Iterable[str]) -> None:
         """Put opened products into use; drop servers not in `names`."""
         for one in fitted:
             name = one.spec.name
@@ -78,38 +78,38 @@ class Fitting:
         for spec in list(self._fitted):
             self.close(spec)
 
-    async def _hold(self, spec: ServerSpec, *, task_status: TaskStatus[Fitted]) -> None:
+    async def _hold(self, spec: ServerSpec, *, task_status: TaskStatus[OpenedServer]) -> None:
         async with AsyncExitStack() as stack:
-            strategy = await stack.enter_async_context(opened(spec.auth)) if spec.auth else None
-            transport = await stack.enter_async_context(opened(spec.client_transport))
+            strategy = await stack.enter_async_context(open_product(spec.auth)) if spec.auth else None
+            transport = await stack.enter_async_context(open_product(spec.client_transport))
             over = anyio.Event()
-            task_status.started(Fitted(spec, transport, strategy, over))
+            task_status.started(OpenedServer(spec, transport, strategy, over))
             with anyio.CancelScope(shield=True):  # sessions are closed before what they were opened with
                 await over.wait()
 
 
 @asynccontextmanager
-async def open_fitting(specs: Iterable[ServerSpec]) -> AsyncIterator[Fitting]:
+async def open_server_plugins(specs: Iterable[ServerSpec]) -> AsyncIterator[ServerPlugins]:
     """Open the products of servers; close all products on exit."""
     specs = list(specs)
     async with anyio.create_task_group() as tasks:
-        fitting = Fitting(tasks)
-        fitting.use(await fitting.opened(specs), [spec.name for spec in specs])
+        server_plugins = ServerPlugins(tasks)
+        server_plugins.use(await server_plugins.open_servers(specs), [spec.name for spec in specs])
         try:
-            yield fitting
+            yield server_plugins
         finally:
-            fitting.close_all()
+            server_plugins.close_all()
 
 
 @asynccontextmanager
-async def opened(bound: Bound[ProductT], around: Surroundings | None = None) -> AsyncIterator[ProductT]:
+async def open_product(bound: Bound[ProductT], around: RankerContext | None = None) -> AsyncIterator[ProductT]:
     """Open a plugin's product; name the plugin if that fails.
 
     The error has the type of the plugin's exception, but not its text.
     """
     async with AsyncExitStack() as stack:
         try:
-            product = await stack.enter_async_context(bound.open() if around is None else bound.opened(around))
+            product = await stack.enter_async_context(bound.open() if around is None else bound.open_in(around))
         except GatewayError:
             raise
         except Exception as error:

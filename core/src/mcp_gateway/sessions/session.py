@@ -11,10 +11,10 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.client.connection import LISTS, AnnouncedFn, Peer, connected
-from mcp_gateway.client.errors import NOBODY_KNOWS, Rejected, as_failure
+from mcp_gateway.client.connection import LISTS, AnnouncedFn, Connection, open_connection
+from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception
 from mcp_gateway.client.handshake import negotiate
-from mcp_gateway.client.server_messages import Audience
+from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.subscribe import listen
 from mcp_gateway.plugin import (
     AuthError,
@@ -25,9 +25,9 @@ from mcp_gateway.plugin import (
     ServerTimeout,
     ServerUnavailable,
 )
-from mcp_gateway.sessions.admission import Load
-from mcp_gateway.sessions.circuit_breaker import Breaker
-from mcp_gateway.sessions.deadline_queue import Deadlines
+from mcp_gateway.sessions.admission import AdmissionControl
+from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
+from mcp_gateway.sessions.deadline_queue import DeadlineQueue
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ _LAST_WORDS_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class Keeper:
+class Session:
     """A session with a server, owned by the task in `keep`.
 
     Only that task enters and leaves its cancel scopes.
@@ -64,18 +64,18 @@ class Keeper:
     idle: float
     attended: bool
     max_calls: int
-    load: Load
-    audience: Audience
+    load: AdmissionControl
+    router: ServerMessageRouter
     on_announced: AnnouncedFn
-    on_open: Callable[[Peer], None]
-    on_over: Callable[[Keeper], None]
-    breaker: Breaker = field(repr=False)
-    on_lost: Callable[[Keeper], None] = lambda _: None
-    peer: Peer | None = None
+    on_open: Callable[[Connection], None]
+    on_over: Callable[[Session], None]
+    breaker: CircuitBreaker = field(repr=False)
+    on_lost: Callable[[Session], None] = lambda _: None
+    connection: Connection | None = None
     error: GatewayError | None = None
     users: int = 0
     used: float = 0.0
-    deadlines: Deadlines = field(init=False, repr=False)
+    deadlines: DeadlineQueue = field(init=False, repr=False)
     settled: anyio.Event = field(default_factory=anyio.Event)
     gone: anyio.Event = field(default_factory=anyio.Event)
     _over: anyio.Event = field(default_factory=anyio.Event)
@@ -85,12 +85,12 @@ class Keeper:
 
     def __post_init__(self) -> None:
         """Give every request the same time."""
-        self.deadlines = Deadlines(self.timeout)
+        self.deadlines = DeadlineQueue(self.timeout)
 
     def stop(self) -> None:
         """Close the session within `CLOSE_SECONDS`; immediately if not open yet."""
         self._stopping = True
-        self.audience.close()
+        self.router.close()
         self._over.set()
         self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
 
@@ -102,7 +102,7 @@ class Keeper:
             'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
         )
 
-    async def last_words(self, failure: ServerUnavailable) -> ServerUnavailable:
+    async def enrich_error(self, failure: ServerUnavailable) -> ServerUnavailable:
         """Add the reason of a closed session to a request's error."""
         if isinstance(failure, ConnectionDropped):
             with anyio.move_on_after(_LAST_WORDS_SECONDS):
@@ -111,7 +111,7 @@ class Keeper:
         if not said.startswith("server "):
             said = f"server {self.server!r}: {said}"
         if not isinstance(failure, ConnectionDropped):
-            return ServerUnavailable(said, lasting=failure.lasting)
+            return ServerUnavailable(said, permanent=failure.permanent)
         return ConnectionDropped(said if said.endswith(NOBODY_KNOWS) else f"{said}{NOBODY_KNOWS}")
 
     async def keep(self) -> None:
@@ -132,13 +132,13 @@ class Keeper:
                 log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
                 with anyio.move_on_after(pause):
                     await self._over.wait()
-            self._count(self.error)
+            self._record_outcome(self.error)
         finally:
             self._end_lending()
             self.settled.set()
             self.gone.set()
 
-    def _count(self, error: GatewayError | None) -> None:
+    def _record_outcome(self, error: GatewayError | None) -> None:
         """Record the outcome of the session in the circuit breaker.
 
         A rejection of one caller's credentials does not count for other callers.
@@ -146,16 +146,18 @@ class Keeper:
         if self._stopping:
             return
         if isinstance(error, AuthError):
-            self.breaker.answered()
-        elif isinstance(error, ServerUnavailable) and not (isinstance(error, Rejected) and self.credentials.pairs):
-            self.breaker.failed(error)
+            self.breaker.record_answer()
+        elif isinstance(error, ServerUnavailable) and not (
+            isinstance(error, RequestRejected) and self.credentials.pairs
+        ):
+            self.breaker.record_failure(error)
 
     def _is_final(self, error: GatewayError | None) -> bool:
         """Whether another attempt to open the session is pointless.
 
         It was open, is to stop, or the failure is permanent.
         """
-        temporary = isinstance(error, ServerUnavailable) and not error.lasting
+        temporary = isinstance(error, ServerUnavailable) and not error.permanent
         return self.settled.is_set() or self._stopping or not temporary
 
     async def _hold(self, deadline: float) -> GatewayError | None:
@@ -167,59 +169,59 @@ class Keeper:
         try:
             with self._scope:
                 transport = self.client_transport.connect(self.credentials)
-                async with connected(transport, self.audience, self.on_announced) as peer:
-                    await negotiate(peer)
+                async with open_connection(transport, self.router, self.on_announced) as connection:
+                    await negotiate(connection)
                     async with anyio.create_task_group() as tasks:
-                        await self._announcing(peer, tasks)
-                        self._open(peer)
-                        await self._until_over()
+                        await self._subscribe_list_changes(connection, tasks)
+                        self._open(connection)
+                        await self._wait_over()
                         tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
-            return None if self._stopping else as_failure(self.server, error)
+            return None if self._stopping else error_of_exception(self.server, error)
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
             return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
         return None
 
-    async def _announcing(self, peer: Peer, tasks: TaskGroup) -> None:
+    async def _subscribe_list_changes(self, connection: Connection, tasks: TaskGroup) -> None:
         """Subscribe to list changes before anything is listed.
 
         So no change is missed in between.
         """
         ready = anyio.Event()
-        tasks.start_soon(listen, peer, ready, self._missed)
+        tasks.start_soon(listen, connection, ready, self._on_gap)
         with anyio.move_on_after(ANNOUNCING_SECONDS):
             await ready.wait()
         ready.set()
 
-    def _missed(self) -> None:
+    def _on_gap(self) -> None:
         """Take every list for changed: announcements may have been lost."""
         for name in LISTS:
             self.on_announced(f"notifications/{name}/list_changed", {})
 
-    def _open(self, peer: Peer) -> None:
-        self._over = peer.closed
+    def _open(self, connection: Connection) -> None:
+        self._over = connection.closed
         if self._stopping:
             self._over.set()
         else:
             self._scope.deadline = math.inf
-        self.peer, self.error, self.used = peer, None, anyio.current_time()
-        self.on_open(peer)
+        self.connection, self.error, self.used = connection, None, anyio.current_time()
+        self.on_open(connection)
         self.settled.set()
-        log.debug("session opened", server=self.server, version=peer.version)
+        log.debug("session opened", server=self.server, version=connection.version)
 
     def _end_lending(self) -> None:
         if not self._lendable:
             return
         self._lendable = False
-        self.peer = None
+        self.connection = None
         self.on_over(self)
 
-    async def _until_over(self) -> None:
+    async def _wait_over(self) -> None:
         """Wait until the session is stopped, idle or disconnected."""
         while not self._over.is_set():
             with anyio.move_on_after(self.used + self.idle - anyio.current_time()):
                 await self._over.wait()
-            if self.users or (self.attended and self.audience.attended):
+            if self.users or (self.attended and self.router.has_client):
                 self.used = anyio.current_time()
             elif anyio.current_time() - self.used >= self.idle:
                 self.stop()
@@ -228,14 +230,14 @@ class Keeper:
             raise ServerUnavailable("it closed the connection")
 
 
-async def finish(keepers: Sequence[Keeper]) -> None:
+async def finish(sessions: Sequence[Session]) -> None:
     """End sessions that are not lent any more, each once its calls are over; wait for that."""
     while busy := [
-        keeper for keeper in keepers if keeper.users > keeper.audience.watchers and not keeper.gone.is_set()
+        session for session in sessions if session.users > session.router.watchers and not session.gone.is_set()
     ]:
-        for keeper in set(keepers).difference(busy):
-            keeper.stop()
+        for session in set(sessions).difference(busy):
+            session.stop()
         await anyio.sleep(FINISH_SECONDS)
-    for keeper in keepers:
-        keeper.stop()
-        await keeper.gone.wait()
+    for session in sessions:
+        session.stop()
+        await session.gone.wait()

@@ -16,12 +16,12 @@ from typing import Any
 import anyio.to_thread
 import structlog
 
-from mcp_gateway.catalog.snapshot import Hint, Offer
+from mcp_gateway.catalog.snapshot import CacheHint, Listing
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.protocol.encoded_json import Named, as_bytes
-from mcp_gateway.protocol.primitives import KINDS, TOOLS
+from mcp_gateway.protocol.encoded_json import EncodedTool, as_bytes
+from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS
 from mcp_gateway.storage.compression import TooLarge, pack, unpack
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.resilient import ResilientStorage
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ MAX_OFFER_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class ListingVersion:
     """The version of a stored listing, comparable without reading the listing.
 
     `digest` is that of all that the server said, `fetched` when, in seconds since the
@@ -63,43 +63,43 @@ class Stamp:
 class Stored:
     """An offer from storage, and its stamp."""
 
-    offer: Offer
-    stamp: Stamp
+    listing: Listing
+    stamp: ListingVersion
 
 
 @dataclass(slots=True)
-class Definitions:
+class ListingStore:
     """Store of listings; those older than `ttl` seconds are stale."""
 
-    steady: Steady
+    resilient: ResilientStorage
     ttl: float
 
     async def load(self, spec: ServerSpec) -> Stored | None:
         """Return what is remembered of a server, however old."""
-        value = await self.steady.attempt(partial(self.steady.storage.get, _key("offer", spec)), None)
-        return None if value is None else await anyio.to_thread.run_sync(_parsed, spec, value)
+        value = await self.resilient.call_or_default(partial(self.resilient.storage.get, _key("offer", spec)), None)
+        return None if value is None else await anyio.to_thread.run_sync(_parse_record, spec, value)
 
-    async def stamp(self, spec: ServerSpec) -> Stamp | None:
+    async def load_version(self, spec: ServerSpec) -> ListingVersion | None:
         """Return the version of a stored listing, or None if unreadable."""
-        value = await self.steady.attempt(partial(self.steady.storage.get, _key("stamp", spec)), None)
+        value = await self.resilient.call_or_default(partial(self.resilient.storage.get, _key("stamp", spec)), None)
         return None if value is None else read_stamp(value)
 
-    async def save(self, spec: ServerSpec, offer: Offer, turn: str = "") -> Stamp:
+    async def save(self, spec: ServerSpec, listing: Listing, turn: str = "") -> ListingVersion:
         """Store a listing and then its version; return the version.
 
         The listing is written under one key, so that a reader never sees half of it.
         """
-        digest, body = await anyio.to_thread.run_sync(_packed, offer)
-        stamp = Stamp(digest, offer.fetched, turn)
+        digest, body = await anyio.to_thread.run_sync(_encode_listing, listing)
+        stamp = ListingVersion(digest, listing.fetched, turn)
         written = json.dumps(asdict(stamp)).encode()
         if body is not None:
-            await self.steady.attempt(partial(self._write, spec, written, body), None)
+            await self.resilient.call_or_default(partial(self._write, spec, written, body), None)
         return stamp
 
     async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
         ttl = max(self.ttl, KEPT_SECONDS)
-        await self.steady.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
-        await self.steady.storage.set(_key("stamp", spec), stamp, ttl=ttl)
+        await self.resilient.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
+        await self.resilient.storage.set(_key("stamp", spec), stamp, ttl=ttl)
 
 
 def identity(spec: ServerSpec) -> str:
@@ -111,11 +111,11 @@ def identity(spec: ServerSpec) -> str:
     return f"{spec.name}:{spec.fingerprint}{spec.saved}"
 
 
-def read_stamp(value: bytes | str) -> Stamp | None:
+def read_stamp(value: bytes | str) -> ListingVersion | None:
     """Read a stamp; what is of another form is none."""
     try:
         kept: Any = json.loads(value)
-        return Stamp(str(kept["digest"]), float(kept["fetched"]), str(kept["turn"]))
+        return ListingVersion(str(kept["digest"]), float(kept["fetched"]), str(kept["turn"]))
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
@@ -124,13 +124,13 @@ def _key(what: str, spec: ServerSpec) -> str:
     return f"{PREFIX}{what}:{identity(spec)}"
 
 
-def _packed(offer: Offer) -> tuple[str, bytes | None]:
+def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
     """Return the digest of all that a server said, and that in few bytes unless nobody could read it."""
     digest, size = blake2b(digest_size=16), 0
 
     def parts() -> Iterator[bytes]:
         nonlocal size
-        for part in _body(offer):
+        for part in _body(listing):
             digest.update(part)
             size += len(part)
             yield part
@@ -139,20 +139,25 @@ def _packed(offer: Offer) -> tuple[str, bytes | None]:
     return digest.hexdigest(), packed if size <= MAX_OFFER_BYTES else None
 
 
-def _body(offer: Offer) -> Iterator[bytes]:
+def _body(listing: Listing) -> Iterator[bytes]:
     """Write all that a server said, in pieces."""
-    hints = {name: [hint.ttl_ms, hint.scope] for name, hint in offer.hints.items()}
-    said = {"about": offer.about, "hello": offer.hello, "told": offer.told, "hints": hints}
+    hints = {name: [hint.ttl_ms, hint.scope] for name, hint in listing.hints.items()}
+    said = {
+        "about": listing.description,
+        "hello": listing.initialize_result,
+        "told": listing.client_capabilities,
+        "hints": hints,
+    }
     yield json.dumps(said).encode().removesuffix(b"}")
-    for kind in KINDS:
+    for kind in PRIMITIVES:
         yield f', "{kind.name}": ['.encode()
-        for at, definition in enumerate(getattr(offer, kind.name)):
+        for at, definition in enumerate(getattr(listing, kind.name)):
             yield (b", " if at else b"") + as_bytes(definition)
         yield b"]"
     yield b"}"
 
 
-def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
+def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
     """Parse a stored record; None if it has another form."""
     head, _, body = value.partition(b"\n")
     stamp = read_stamp(head)
@@ -161,15 +166,15 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
         return None
     try:
         kept: Any = json.loads(unpack(body, MAX_OFFER_BYTES))
-        offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in KINDS}
-        offered |= {TOOLS.name: tuple(map(Named, offered[TOOLS.name]))}
-        offer = Offer(
+        offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in PRIMITIVES}
+        offered |= {TOOLS.name: tuple(map(EncodedTool, offered[TOOLS.name]))}
+        listing = Listing(
             spec.name,
             **offered,
-            about=str(kept["about"]),
-            hello=dict(kept["hello"]),
-            told=dict(kept["told"]),
-            hints={name: Hint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
+            description=str(kept["about"]),
+            initialize_result=dict(kept["hello"]),
+            client_capabilities=dict(kept["told"]),
+            hints={name: CacheHint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
             fetched=stamp.fetched,
             namespace=spec.namespace,
             withheld={},
@@ -177,7 +182,7 @@ def _parsed(spec: ServerSpec, value: bytes) -> Stored | None:
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         _complain(spec, str(error) if isinstance(error, TooLarge) else _FORM)
         return None
-    return Stored(offer, stamp)
+    return Stored(listing, stamp)
 
 
 def _complain(spec: ServerSpec, why: str) -> None:

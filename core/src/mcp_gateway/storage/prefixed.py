@@ -10,31 +10,31 @@ from dataclasses import dataclass
 from functools import partial
 
 from mcp_gateway.plugin import StorageBackend
-from mcp_gateway.storage.resilient import Steady
+from mcp_gateway.storage.resilient import ResilientStorage
 
 PREFIX = "mcp-gateway:2:ranker:"
 """Begins every key of a ranker, before its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Compartment:
+class PrefixedStorage:
     """A storage backend that prepends `prefix` to every key of another."""
 
     storage: StorageBackend
     prefix: str
-    steady: Steady
+    resilient: ResilientStorage
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
-        return await self.steady.call(partial(self.storage.get, self.prefix + key))
+        return await self.resilient.call(partial(self.storage.get, self.prefix + key))
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`."""
-        await self.steady.call(partial(self.storage.set, self.prefix + key, value, ttl=ttl))
+        await self.resilient.call(partial(self.storage.set, self.prefix + key, value, ttl=ttl))
 
     async def delete(self, key: str) -> bool:
         """Forget `key`."""
-        return await self.steady.call(partial(self.storage.delete, self.prefix + key))
+        return await self.resilient.call(partial(self.storage.delete, self.prefix + key))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over the live keys of this compartment."""

@@ -17,9 +17,9 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage
-from mcp_gateway.storage.listings import PREFIX, Stamp, read_stamp
-from mcp_gateway.storage.resilient import Steady, reason
+from mcp_gateway.plugin import LeaseStorage, PubSubStorage
+from mcp_gateway.storage.listings import PREFIX, ListingVersion, read_stamp
+from mcp_gateway.storage.resilient import ResilientStorage, safe_reason
 
 log = structlog.get_logger(__name__)
 
@@ -50,30 +50,30 @@ class Replicas:
     when what it knows has grown old.
     """
 
-    steady: Steady
+    resilient: ResilientStorage
     tasks: TaskGroup
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
-    on_news: list[Callable[[str, Stamp], None]] = field(default_factory=list)
+    on_news: list[Callable[[str, ListingVersion], None]] = field(default_factory=list)
     on_gap: list[Callable[[], None]] = field(default_factory=list)
     _waiting: dict[str, anyio.Event] = field(default_factory=dict)
 
     def start(self) -> None:
         """Begin to listen."""
-        if isinstance(self.steady.storage, AnnouncingStorage):
-            self.tasks.start_soon(self._listen, self.steady.storage)
+        if isinstance(self.resilient.storage, PubSubStorage):
+            self.tasks.start_soon(self._listen, self.resilient.storage)
 
-    async def tell(self, server: str, stamp: Stamp) -> None:
+    async def publish(self, server: str, stamp: ListingVersion) -> None:
         """Publish the version of a listing that was stored.
 
         `server` is the identity among gateways that share storage.
         """
-        storage = self.steady.storage
-        if isinstance(storage, AnnouncingStorage):
+        storage = self.resilient.storage
+        if isinstance(storage, PubSubStorage):
             message = json.dumps({"from": self.name, "server": server, **asdict(stamp)}).encode()
-            await self.steady.attempt(partial(storage.announce, CHANNEL, message), None)
+            await self.resilient.call_or_default(partial(storage.publish, CHANNEL, message), None)
 
     @asynccontextmanager
-    async def turn(self, server: str, done: Callable[[str], Awaitable[bool]]) -> AsyncIterator[str | None]:
+    async def listing_lease(self, server: str, done: Callable[[str], Awaitable[bool]]) -> AsyncIterator[str | None]:
         """Take the lease for listing a server; yield its name.
 
         Yields None if another replica has done the work meanwhile.
@@ -82,8 +82,8 @@ class Replicas:
         was waited for, which had begun before. Nobody waits for long: whoever holds the turn
         may be gone, and so may the storage.
         """
-        storage, turn, key = self.steady.storage, uuid.uuid4().hex, f"{PREFIX}lease:{server}"
-        if not isinstance(storage, LeasingStorage):
+        storage, turn, key = self.resilient.storage, uuid.uuid4().hex, f"{PREFIX}lease:{server}"
+        if not isinstance(storage, LeaseStorage):
             yield turn
             return
         if not await self._mine(storage, key, turn, server, done):
@@ -98,7 +98,7 @@ class Replicas:
             await self._release(storage, key, turn)
 
     async def _mine(
-        self, storage: LeasingStorage, key: str, turn: str, server: str, done: Callable[[str], Awaitable[bool]]
+        self, storage: LeaseStorage, key: str, turn: str, server: str, done: Callable[[str], Awaitable[bool]]
     ) -> bool:
         first = ""
         with anyio.move_on_after(WAIT_SECONDS):
@@ -114,51 +114,51 @@ class Replicas:
                 return False
         return True
 
-    async def _lease(self, storage: LeasingStorage, key: str, turn: str) -> str:
+    async def _lease(self, storage: LeaseStorage, key: str, turn: str) -> str:
         """Acquire or extend the lease; return its holder.
 
         If the storage fails, the holder is this replica, which may go ahead.
         """
         lease = partial(storage.lease, key, turn.encode(), ttl=LEASE_SECONDS)
-        return (await self.steady.attempt(lease, turn.encode())).decode(errors="replace")
+        return (await self.resilient.call_or_default(lease, turn.encode())).decode(errors="replace")
 
-    async def _prolong(self, storage: LeasingStorage, key: str, turn: str, kept: anyio.CancelScope) -> None:
+    async def _prolong(self, storage: LeaseStorage, key: str, turn: str, kept: anyio.CancelScope) -> None:
         with kept:
             while True:
                 await anyio.sleep(PROLONG_SECONDS)
                 await self._lease(storage, key, turn)
 
-    async def _release(self, storage: LeasingStorage, key: str, turn: str) -> None:
+    async def _release(self, storage: LeaseStorage, key: str, turn: str) -> None:
         with anyio.move_on_after(1, shield=True):
-            await self.steady.attempt(partial(storage.release, key, turn.encode()), otherwise=False)
+            await self.resilient.call_or_default(partial(storage.release, key, turn.encode()), default=False)
 
-    async def _listen(self, storage: AnnouncingStorage) -> None:
+    async def _listen(self, storage: PubSubStorage) -> None:
         """Receive updates of other replicas, resubscribing after failures."""
         failures = 0
         while True:
             try:
-                async with storage.announcements(CHANNEL) as messages:
+                async with storage.subscribe(CHANNEL) as messages:
                     if failures > 1:
                         log.info("other gateways are heard again")
                     failures = 0
-                    self.steady.works()
+                    self.resilient.record_success()
                     self._gap()
                     async for message in messages:
                         self._hear(message)
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-                failures = await self._lost(storage, error, failures)
+                failures = await self._on_listen_failure(storage, error, failures)
             await anyio.sleep(RETRY_SECONDS * random.uniform(1, 1.5))  # noqa: S311  # not for secrets
 
-    async def _lost(self, storage: AnnouncingStorage, error: Exception, failures: int) -> int:
+    async def _on_listen_failure(self, storage: PubSubStorage, error: Exception, failures: int) -> int:
         """Handle a lost subscription; return the number of failures.
 
         If the storage as a whole fails, that is warned of elsewhere; else the second failure is warned of.
         """
-        if not await self.steady.attempt(partial(_answers, storage), otherwise=False):
+        if not await self.resilient.call_or_default(partial(_answers, storage), default=False):
             return failures
         if failures == 1:
             log.warning(
-                "other gateways are not heard; their changes are seen when definitions grow old", why=reason(error)
+                "other gateways are not heard; their changes are seen when definitions grow old", why=safe_reason(error)
             )
         return failures + 1
 
@@ -178,6 +178,6 @@ class Replicas:
             tell(server, stamp)
 
 
-async def _answers(storage: AnnouncingStorage) -> bool:
+async def _answers(storage: PubSubStorage) -> bool:
     await storage.get(f"{PREFIX}nothing")
     return True

@@ -29,7 +29,7 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass(slots=True)
-class Steady:
+class ResilientStorage:
     """Storage wrapper that logs the first failure and the recovery.
 
     `probe` is how many seconds one may take that is not known to work.
@@ -43,12 +43,12 @@ class Steady:
     _rests_until: float = field(default=float("-inf"))
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
-    async def attempt(self, deed: Callable[[], Awaitable[ResultT]], otherwise: ResultT) -> ResultT:
+    async def call_or_default(self, operation: Callable[[], Awaitable[ResultT]], default: ResultT) -> ResultT:
         """Return what `deed` gives, or `otherwise` if it fails."""
         try:
-            return await self.call(deed)
+            return await self.call(operation)
         except StorageError:
-            return otherwise
+            return default
 
     async def call(self, deed: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Return what `deed` gives.
@@ -66,13 +66,13 @@ class Steady:
                 with anyio.fail_after(seconds):
                     result = await deed()
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
-                why = reason(error, seconds)
-                self._failed(why, slow=anyio.current_time() - began >= min(SLOW_SECONDS, seconds))
+                why = safe_reason(error, seconds)
+                self._on_failure(why, slow=anyio.current_time() - began >= min(SLOW_SECONDS, seconds))
                 raise StorageError(why) from None
-        self.works()
+        self.record_success()
         return result
 
-    def works(self) -> None:
+    def record_success(self) -> None:
         """Take note that it works."""
         if self._failing:
             log.info("storage works again")
@@ -82,7 +82,7 @@ class Steady:
     def _probe_seconds(self) -> float:
         return min(PROBE_SECONDS, STORAGE_SECONDS) if self.probe is None else self.probe
 
-    def _failed(self, why: str, *, slow: bool) -> None:
+    def _on_failure(self, why: str, *, slow: bool) -> None:
         self._proven = False
         now = anyio.current_time()
         if slow and now >= self._rests_until:  # of many that waited at the same time, the first counts
@@ -93,7 +93,7 @@ class Steady:
         self._failing = True
 
 
-def reason(error: Exception, seconds: float = STORAGE_SECONDS) -> str:
+def safe_reason(error: Exception, seconds: float = STORAGE_SECONDS) -> str:
     """Describe an error without leaking secrets.
 
     The text of an error that is not the gateway's may hold one.

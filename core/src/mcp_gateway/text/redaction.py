@@ -20,7 +20,7 @@ _NAMED = re.compile(
 )
 
 
-def masked(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """Mask credentials in a text.
 
     That is bearer tokens, passwords in URLs, `password=...` and the like.

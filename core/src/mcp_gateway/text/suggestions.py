@@ -13,7 +13,7 @@ _NEAR = 70.0
 _MOST = 3
 
 
-def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
+def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
     """Format the suggestions for a query without hits.
 
     They are in one line.
@@ -21,7 +21,7 @@ def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     names = list(tools)
     if not names:
         return "there are no tools to search"
-    near_servers, near_tools = _near(text, list(servers)), _near(text, names)
+    near_servers, near_tools = _similar_names(text, list(servers)), _similar_names(text, names)
     said = ["nothing matches; try other words"]
     if near_servers:
         said.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
@@ -30,7 +30,7 @@ def nothing_matches(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     return "; ".join(said)
 
 
-def _near(text: str, names: list[str]) -> list[str]:
+def _similar_names(text: str, names: list[str]) -> list[str]:
     """Return the names that partly resemble a word of `text`."""
     from rapidfuzz import fuzz, process, utils
 

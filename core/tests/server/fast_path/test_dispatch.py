@@ -28,7 +28,7 @@ def call(name="alpha__x", arguments=None, meta=MODERN, **changes):
 
 
 async def answered(opened, message, headers=None):
-    answering = server_of(opened).answer(message, headers)
+    answering = server_of(opened).dispatch_raw(message, headers)
     assert answering is not None
     return json.loads((await answering).message)
 
@@ -54,7 +54,7 @@ async def test_a_client_of_the_handshake_era_gets_it_without(gateway):
     alpha = Remote(tool("x"), handshake=True)
     alpha.answers["x"] = ODD
     async with gateway({"alpha": alpha}) as opened, client(await known(opened), modern=False):
-        await until(lambda: server_of(opened)._clients.direct(None))
+        await until(lambda: server_of(opened)._clients.raw_client(None))
         assert (await answered(opened, call(meta=None)))["result"] == ODD
 
 
@@ -70,7 +70,7 @@ async def test_an_error_of_the_servers_is_an_error_with_its_code_and_data(gatewa
     alpha = Remote(tool("x"))
     alpha.answers["x"] = MCPError(-31999, "no", {"why": [None]})
     async with gateway({"alpha": alpha}) as opened:
-        answer = await server_of(opened).answer((call()) if await known(opened) else b"")
+        answer = await server_of(opened).dispatch_raw((call()) if await known(opened) else b"")
     assert json.loads(answer.message)["error"] == {"code": -31999, "message": "no", "data": {"why": [None]}}
     assert answer.error == -31999
 
@@ -93,7 +93,7 @@ async def test_an_error_of_the_servers_is_an_error_with_its_code_and_data(gatewa
 )
 async def test_what_is_not_plain_takes_the_other_lane(gateway, message):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        assert server_of(await known(opened)).answer(message) is None
+        assert server_of(await known(opened)).dispatch_raw(message) is None
 
 
 @pytest.mark.parametrize(
@@ -108,21 +108,21 @@ async def test_what_is_not_plain_takes_the_other_lane(gateway, message):
 )
 async def test_headers_must_say_what_the_message_says(gateway, wrong):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        assert server_of(await known(opened)).answer(call(), {**HEADERS, **wrong}) is None
+        assert server_of(await known(opened)).dispatch_raw(call(), {**HEADERS, **wrong}) is None
         assert (await answered(opened, call(), HEADERS))["result"]["resultType"] == "complete"
 
 
 async def test_a_client_that_the_server_may_ask_takes_the_other_lane(gateway):
     able = {**MODERN, "io.modelcontextprotocol/clientCapabilities": {"roots": {}}}
     async with gateway({"alpha": Remote(tool("x"), handshake=True)}) as opened:
-        assert server_of(await known(opened)).answer(call(meta=able)) is None
+        assert server_of(await known(opened)).dispatch_raw(call(meta=able)) is None
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
         assert (await answered(await known(opened), call(meta=able)))["result"]["resultType"] == "complete"
 
 
 async def test_without_the_lane_nothing_goes_there(gateway):
     async with gateway({"alpha": Remote(tool("x"))}, {"GATEWAY_DIRECT": "false"}) as opened:
-        assert server_of(await known(opened)).answer(call()) is None
+        assert server_of(await known(opened)).dispatch_raw(call()) is None
 
 
 async def test_a_call_that_its_client_cancels_is_cancelled_at_the_server_and_not_answered(gateway):
@@ -138,7 +138,7 @@ async def test_a_call_that_its_client_cancels_is_cancelled_at_the_server_and_not
     alpha, answers = Remote(tool("x")), []
     alpha.answers["x"] = work
     async with gateway({"alpha": alpha}) as opened, anyio.create_task_group() as tasks:
-        answering = server_of(await known(opened)).answer(call())
+        answering = server_of(await known(opened)).dispatch_raw(call())
 
         async def answer():
             answers.append(await answering)
@@ -169,7 +169,7 @@ async def test_a_list_is_the_one_of_the_other_lane(gateway, modern):
     async with gateway({"alpha": alpha}, **EXPOSED) as opened, client(await known(opened), modern=modern) as visitor:
         usual = await visitor.request("tools/list", {})
         await until(lambda: not opened.gateway.discovery.running)
-        await until(lambda: modern or server_of(opened)._clients.direct(None))
+        await until(lambda: modern or server_of(opened)._clients.raw_client(None))
         direct = (await answered(opened, asking(MODERN if modern else None)))["result"]
     for result in (usual, direct):
         result.pop("ttlMs", None)  # it grows less meanwhile
@@ -200,7 +200,7 @@ async def test_a_list_follows_the_catalogue(gateway):
 )
 async def test_a_request_for_a_list_that_is_not_plain_takes_the_other_lane(gateway, message, headers):
     async with gateway({"alpha": Remote(tool("x"))}, **EXPOSED) as opened:
-        assert server_of(await known(opened)).answer(message, headers) is None
+        assert server_of(await known(opened)).dispatch_raw(message, headers) is None
 
 
 @pytest.mark.parametrize("handshake", [True, False])
@@ -210,6 +210,6 @@ async def test_callers_with_ever_other_tokens_are_not_noted_one_by_one_on_a_sess
         await known(opened)
         for number in range(20):
             assert "result" in await answered(opened, call(), {**HEADERS, "authorization": f"Bearer {number}"})
-        noted = [len(keeper.audience.clients) for keeper in opened.gateway.pool._shared.keepers.values()]
+        noted = [len(session.router.clients) for session in opened.gateway.pool._shared.sessions.values()]
     assert len(alpha.calls) == 20
     assert max(noted) <= 2

@@ -37,7 +37,7 @@ class ForwardAuth:
         neither, or if the value has control characters.
         """
         brought = {name.lower(): value for name, value in caller.headers.items()}.get(self.header_name.lower())
-        value = caller.override if caller.override is not None else brought
+        value = caller.auth_header if caller.auth_header is not None else brought
         if not value:
             raise AuthError(
                 f"it wants the caller's own {self.header_name} header, and there is none; "

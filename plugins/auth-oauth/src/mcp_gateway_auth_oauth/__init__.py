@@ -16,9 +16,9 @@ GATEWAY_API = 1
 
 def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrategy]:
     """Log in to one server."""
-    from mcp_gateway_auth_oauth.strategy import oauth  # cryptography and the MCP SDK are slow to import
+    from mcp_gateway_auth_oauth.strategy import open_strategy  # cryptography and the MCP SDK are slow to import
 
-    return oauth(options)
+    return open_strategy(options)
 
 
 @hookimpl

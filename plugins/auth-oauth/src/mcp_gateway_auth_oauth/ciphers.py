@@ -18,7 +18,7 @@ KEY_FILE = "key"
 _SERVICE, _ACCOUNT = "mcp-orchestration-gateway", "oauth-tokens"
 
 
-def cipher(given: str | None, folder: Path) -> Fernet:
+def open_cipher(given: str | None, folder: Path) -> Fernet:
     """Return a cipher with the given, stored or new key.
 
     The key comes from `GATEWAY_OAUTH_KEY`, else from the key file, else from the system keyring; if there is
@@ -31,17 +31,17 @@ def cipher(given: str | None, folder: Path) -> Fernet:
 
     """
     if given is not None:
-        return _made(given.encode(), "GATEWAY_OAUTH_KEY")
+        return _make_cipher(given.encode(), "GATEWAY_OAUTH_KEY")
     path = folder / KEY_FILE
     try:
         if path.exists():
-            return _made(path.read_bytes().strip(), str(path))
-        return _made(_from_keyring() or _written(path), "the system keyring")
+            return _make_cipher(path.read_bytes().strip(), str(path))
+        return _make_cipher(_load_keyring_key() or _write_new_key(path), "the system keyring")
     except OSError as error:
         raise ConfigError(f"{path}: the key for OAuth tokens cannot be kept there: {error.strerror or error}") from None
 
 
-def _made(key: bytes, where: str) -> Fernet:
+def _make_cipher(key: bytes, where: str) -> Fernet:
     try:
         return Fernet(key)
     except ValueError:
@@ -51,7 +51,7 @@ def _made(key: bytes, where: str) -> Fernet:
         ) from None
 
 
-def _from_keyring() -> bytes | None:
+def _load_keyring_key() -> bytes | None:
     """Return the key from the system keyring.
 
     A missing key is made and stored there. None if no keyring works on this machine.
@@ -74,7 +74,7 @@ def _from_keyring() -> bytes | None:
     return found.encode() if found else None
 
 
-def _written(path: Path) -> bytes:
+def _write_new_key(path: Path) -> bytes:
     """Create a key in a new file.
 
     If another process has created the file first, its key is returned.

@@ -17,9 +17,9 @@ from pydantic import AnyUrl
 
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway_auth_oauth.bodies import bound_body
-from mcp_gateway_auth_oauth.guard import Guard
+from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
 from mcp_gateway_auth_oauth.options import OAuthOptions
-from mcp_gateway_auth_oauth.vault import Login, Vault
+from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 CLIENT_NAME = "MCP Orchestration Gateway"
 _ERA = "2025-11-25"
@@ -28,12 +28,12 @@ _PING = {"jsonrpc": "2.0", "id": "login", "method": "ping"}
 _TOO_MANY = 429
 
 
-class NotAsked(OAuthFlowError):
+class LoginNotRequired(OAuthFlowError):
     """The server did not ask for a login."""
 
 
 @dataclass(slots=True)
-class Memory:
+class FlowTokenStorage:
     """In-memory token storage of one flow.
 
     It implements the SDK's token storage. Its login is written to the file when the flow is done.
@@ -58,13 +58,13 @@ class Memory:
         self.login = self.login.model_copy(update={"client": client_info})
 
 
-class _Kept(OAuthClientProvider):
+class _StoredFlow(OAuthClientProvider):
     """Base class of both OAuth flows."""
 
     options: OAuthOptions
-    memory: Memory
+    memory: FlowTokenStorage
 
-    async def fetched(self) -> Login:
+    async def fetch(self) -> Login:
         """Run the whole flow and return the login.
 
         The server names its authorization server, which issues the tokens. Raises OAuthFlowError if the
@@ -77,10 +77,10 @@ class _Kept(OAuthClientProvider):
         ):
             pass
         if self.context.current_tokens is None:
-            raise NotAsked("it did not ask for a login (HTTP 401), so it can be used without auth_type oauth")
-        return self._login()
+            raise LoginNotRequired("it did not ask for a login (HTTP 401), so it can be used without auth_type oauth")
+        return self._to_login()
 
-    async def refreshed(self) -> Login | None:
+    async def refresh(self) -> Login | None:
         """Return a login renewed by the refresh token.
 
         None if the refresh token is not valid any more.
@@ -91,7 +91,10 @@ class _Kept(OAuthClientProvider):
         """
         login = self.memory.login
         await self._initialize()
-        self.context.oauth_metadata, self.context.protected_resource_metadata = login.authority, login.resource
+        self.context.oauth_metadata, self.context.protected_resource_metadata = (
+            login.authorization_server,
+            login.resource,
+        )
         self.context.protocol_version = _ERA
         try:
             async with _client(self.options) as client:
@@ -100,7 +103,7 @@ class _Kept(OAuthClientProvider):
             raise ServerUnavailable(f"its authorization server cannot be reached: {error}") from None
         if response.status_code >= 500 or response.status_code == _TOO_MANY:  # noqa: PLR2004
             raise ServerUnavailable(f"its authorization server answered HTTP {response.status_code}")
-        return self._login() if await self._handle_refresh_response(response) else None
+        return self._to_login() if await self._handle_refresh_response(response) else None
 
     async def _perform_authorization(self) -> httpx2.Request:
         """Request the configured scopes with a supported client authentication method.
@@ -116,7 +119,7 @@ class _Kept(OAuthClientProvider):
             client.token_endpoint_auth_method = "client_secret_post"  # noqa: S105  # a method's name
         return await super()._perform_authorization()
 
-    def _login(self) -> Login:
+    def _to_login(self) -> Login:
         return self.memory.login.model_copy(
             update={
                 "expires": self.context.token_expiry_time,
@@ -127,13 +130,13 @@ class _Kept(OAuthClientProvider):
         )
 
 
-class PersonFlow(_Kept):
+class AuthorizationCodeFlow(_StoredFlow):
     """A person logs in: authorization code with PKCE."""
 
     def __init__(
         self,
         options: OAuthOptions,
-        vault: Vault,
+        vault: TokenStore,
         redirect: str | None = None,
         show: Callable[[str], Awaitable[None]] | None = None,
         answered: Callable[[], Awaitable[AuthorizationCodeResult]] | None = None,
@@ -145,8 +148,8 @@ class PersonFlow(_Kept):
         """
         login = vault.read()
         if redirect is not None:
-            login = Login(client=_known_client(options, login, redirect))
-        self.options, self.memory = options, Memory(login)
+            login = Login(client=_find_client(options, login, redirect))
+        self.options, self.memory = options, FlowTokenStorage(login)
         metadata = OAuthClientMetadata(
             client_name=CLIENT_NAME,
             redirect_uris=[AnyUrl(redirect)] if redirect is not None else None,
@@ -157,12 +160,12 @@ class PersonFlow(_Kept):
         super().__init__(str(options.url), metadata, self.memory, show, answered)
 
 
-class MachineFlow(_Kept, ClientCredentialsOAuthProvider):
+class ClientCredentialsFlow(_StoredFlow, ClientCredentialsOAuthProvider):
     """The gateway logs in with client credentials of its own."""
 
     def __init__(self, options: OAuthOptions) -> None:
         """Begin without tokens: these credentials can always get others."""
-        self.options, self.memory = options, Memory(Login())
+        self.options, self.memory = options, FlowTokenStorage(Login())
         secret = options.client_secret.get_secret_value() if options.client_secret else ""
         ClientCredentialsOAuthProvider.__init__(
             self,
@@ -175,7 +178,7 @@ class MachineFlow(_Kept, ClientCredentialsOAuthProvider):
         )
 
 
-def _known_client(options: OAuthOptions, login: Login, redirect: str) -> OAuthClientInformationFull | None:
+def _find_client(options: OAuthOptions, login: Login, redirect: str) -> OAuthClientInformationFull | None:
     """Return the configured client, or the one registered for this redirect.
 
     None if there is neither: then the gateway registers itself.
@@ -198,5 +201,8 @@ def _issuer(options: OAuthOptions) -> str | None:
 
 
 def _client(options: OAuthOptions) -> httpx2.AsyncClient:
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [Guard(str(options.url))], "response": [bound_body]}
+    hooks: dict[str, list[Callable[..., Any]]] = {
+        "request": [OAuthRequestGuard(str(options.url))],
+        "response": [bound_body],
+    }
     return httpx2.AsyncClient(timeout=_TIMEOUT, headers={"accept-encoding": "identity"}, event_hooks=hooks)

@@ -17,7 +17,7 @@ from mcp_gateway.plugin import is_link_local
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class OAuthRequestGuard:
     """SSRF guard: a request hook for the OAuth client.
 
     It refuses requests to where a server has no reason to send the gateway.
@@ -37,17 +37,17 @@ class Guard:
         """
         if request.url.scheme not in ("http", "https"):
             raise OAuthFlowError(f"a login may not lead to a {request.url.scheme} URL")
-        addresses = await _addresses(request.url.host)
+        addresses = await _resolve_host(request.url.host)
         if any(is_link_local(address) for address in addresses):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
         home = httpx2.URL(self.url)
-        if request.url.host == home.host or any(_is_inside(address) for address in await _addresses(home.host)):
+        if request.url.host == home.host or any(_is_private(address) for address in await _resolve_host(home.host)):
             return
-        if request.url.scheme != "https" or any(_is_inside(address) for address in addresses):
+        if request.url.scheme != "https" or any(_is_private(address) for address in addresses):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: it must be a public https address")
 
 
-async def _addresses(host: str) -> list[str]:
+async def _resolve_host(host: str) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except OSError:
@@ -55,6 +55,6 @@ async def _addresses(host: str) -> list[str]:
     return [str(address[0]) for *_, address in found]
 
 
-def _is_inside(address: str) -> bool:
+def _is_private(address: str) -> bool:
     found = ip_address(address.partition("%")[0])
     return not (getattr(found, "ipv4_mapped", None) or found).is_global

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, mod
 from mcp_gateway.plugin import Options
 
 
-def _listed(value: Any) -> Any:
+def _split_scopes(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
@@ -30,7 +30,7 @@ class OAuthOptions(Options):
     client_id: str | None = Field(None, description="oauth: the client's id; without one the gateway registers itself")
     client_secret: SecretStr | None = Field(None, description="oauth: the client's secret")
     issuer: HttpUrl | None = Field(None, description="oauth: the authorization server that client_secret is for")
-    scopes: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    scopes: Annotated[tuple[str, ...], BeforeValidator(_split_scopes)] = Field(
         (), description="oauth: the scopes to ask for, instead of those that the server names"
     )
     callback_port: int = Field(

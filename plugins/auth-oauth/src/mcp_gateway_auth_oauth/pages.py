@@ -34,7 +34,7 @@ _HOSTS = ["127.0.0.1", "localhost"]
 
 
 @dataclass(slots=True)
-class Attempt:
+class LoginAttempt:
     """A login attempt in one browser.
 
     Only the browser that began it, which has the cookie, can complete it.
@@ -44,31 +44,31 @@ class Attempt:
     link: str = ""
     failure: str = ""
     answer: AuthorizationCodeResult | None = None
-    linked: anyio.Event = field(default_factory=anyio.Event)
-    answered: anyio.Event = field(default_factory=anyio.Event)
+    link_ready: anyio.Event = field(default_factory=anyio.Event)
+    response_received: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
-    async def show(self, link: str) -> None:
+    async def set_authorization_url(self, link: str) -> None:
         """Take the link to the authorization server."""
         self.link = link
-        self.linked.set()
+        self.link_ready.set()
 
-    async def result(self) -> AuthorizationCodeResult:
+    async def wait_for_result(self) -> AuthorizationCodeResult:
         """Wait for what the authorization server sends back."""
         with anyio.move_on_after(_PERSON_SECONDS):
-            await self.answered.wait()
+            await self.response_received.wait()
         if self.answer is None:
             raise AuthError(self.failure or "nobody finished the login in time")
         return self.answer
 
 
-LoginFn = Callable[[str, Attempt], Awaitable[None]]
+LoginFn = Callable[[str, LoginAttempt], Awaitable[None]]
 """Logs in with a redirect URL; raises if that fails."""
 
 
 @dataclass(slots=True)
-class Pages:
+class CallbackServer:
     """The callback server of one server's login.
 
     It starts when the link is first requested.
@@ -80,10 +80,10 @@ class Pages:
     login: LoginFn
     _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     _origin: str = ""
-    _attempt: Attempt | None = None
+    _attempt: LoginAttempt | None = None
     _opening: anyio.Lock = field(default_factory=anyio.Lock)
 
-    async def link(self) -> str:
+    async def login_url(self) -> str:
         """Return where a person logs in.
 
         Raises:
@@ -92,13 +92,15 @@ class Pages:
         """
         async with self._opening:
             if not self._origin:
-                listening = _bound(self.port)
+                listening = _bind(self.port)
                 self._origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
                 self.tasks.start_soon(self._serve, listening)
         return f"{self._origin}/login/{self._ticket}"
 
     async def _serve(self, listening: socket.socket) -> None:
-        app = Starlette(routes=[Route("/login/{ticket}", self._begin), Route("/callback", self._end)])
+        app = Starlette(
+            routes=[Route("/login/{ticket}", self._on_login_request), Route("/callback", self._on_callback)]
+        )
         guarded = TrustedHostMiddleware(app, allowed_hosts=_HOSTS, www_redirect=False)
         config = uvicorn.Config(
             guarded, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
@@ -111,40 +113,44 @@ class Pages:
                     await server.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()
 
-    async def _begin(self, request: Request) -> Response:
+    async def _on_login_request(self, request: Request) -> Response:
         """Begin a login, and lead the browser to it."""
         if not secrets.compare_digest(str(request.path_params["ticket"]), self._ticket):
-            return _page("There is no such login.", 404)
+            return _html_response("There is no such login.", 404)
         if self._attempt is not None:
             self._attempt.scope.cancel()
-        self._attempt = attempt = Attempt()
-        self.tasks.start_soon(self._run, attempt)
+        self._attempt = attempt = LoginAttempt()
+        self.tasks.start_soon(self._run_attempt, attempt)
         with anyio.move_on_after(_BEGIN_SECONDS):
-            await attempt.linked.wait()
+            await attempt.link_ready.wait()
         if not attempt.link:
-            return _page(f"The login to {self.server} cannot begin: {attempt.failure or 'it takes too long'}", 502)
+            return _html_response(
+                f"The login to {self.server} cannot begin: {attempt.failure or 'it takes too long'}", 502
+            )
         answer = RedirectResponse(attempt.link, 302, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
         answer.set_cookie(self._cookie, attempt.cookie, path="/callback", httponly=True, samesite="lax")
         return answer
 
-    async def _end(self, request: Request) -> Response:
+    async def _on_callback(self, request: Request) -> Response:
         """Take what the authorization server sends back with the browser."""
         attempt, given = self._attempt, request.query_params
         cookie = request.cookies.get(self._cookie, "")
-        if attempt is None or attempt.answered.is_set() or not secrets.compare_digest(cookie, attempt.cookie):
-            return _page("This login was not begun in this browser, or is over. Begin it again.", 400)
+        if attempt is None or attempt.response_received.is_set() or not secrets.compare_digest(cookie, attempt.cookie):
+            return _html_response("This login was not begun in this browser, or is over. Begin it again.", 400)
         if "code" in given:
             attempt.answer = AuthorizationCodeResult(code=given["code"], state=given.get("state"), iss=given.get("iss"))
         else:
             attempt.failure = given.get("error_description") or given.get("error") or "there is no code"
-        attempt.answered.set()
+        attempt.response_received.set()
         with anyio.move_on_after(_BEGIN_SECONDS):
             await attempt.done.wait()
         if attempt.failure or not attempt.done.is_set():
-            return _page(f"The login to {self.server} has failed: {attempt.failure or 'it takes too long'}", 502)
-        return _page(f"You are logged in to {self.server}. You can close this window.")
+            return _html_response(
+                f"The login to {self.server} has failed: {attempt.failure or 'it takes too long'}", 502
+            )
+        return _html_response(f"You are logged in to {self.server}. You can close this window.")
 
-    async def _run(self, attempt: Attempt) -> None:
+    async def _run_attempt(self, attempt: LoginAttempt) -> None:
         """Go through the login; the pages say what became of it."""
         attempt.failure = "another login has begun"
         with attempt.scope:
@@ -154,7 +160,7 @@ class Pages:
             except Exception as error:  # noqa: BLE001  # whatever it is, the person in front of the page wants to know
                 attempt.failure = str(error) or type(error).__name__
                 log.warning("the login to %s has failed: %s", self.server, type(error).__name__)
-        attempt.linked.set()
+        attempt.link_ready.set()
         attempt.done.set()
 
     @property
@@ -177,7 +183,7 @@ async def _stop_when_cancelled(server: uvicorn.Server) -> None:
         server.should_exit = True
 
 
-def _bound(port: int) -> socket.socket:
+def _bind(port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name == "posix":  # on Windows it means that others may take the port, too
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -190,7 +196,7 @@ def _bound(port: int) -> socket.socket:
     return listening
 
 
-def _page(text: str, status: int = 200) -> Response:
+def _html_response(text: str, status: int = 200) -> Response:
     page = f"<!doctype html><meta charset=utf-8><title>MCP Gateway</title><p>{escape(text)}</p>"
     headers = {"cache-control": "no-store", "content-security-policy": "default-src 'none'"}
     return HTMLResponse(page, status, headers)

@@ -14,11 +14,19 @@ import anyio.to_thread
 import httpx2
 from mcp.client.auth import OAuthFlowError, OAuthTokenError
 
-from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, ConfigError, Credentials, LoginNeeded, ServerUnavailable
-from mcp_gateway_auth_oauth.flows import MachineFlow, PersonFlow
+from mcp_gateway.plugin import (
+    AuthError,
+    AuthStrategy,
+    Caller,
+    ConfigError,
+    Credentials,
+    LoginRequired,
+    ServerUnavailable,
+)
+from mcp_gateway_auth_oauth.flows import AuthorizationCodeFlow, ClientCredentialsFlow
 from mcp_gateway_auth_oauth.options import OAuthOptions
-from mcp_gateway_auth_oauth.pages import Attempt, Pages
-from mcp_gateway_auth_oauth.vault import Login, Vault
+from mcp_gateway_auth_oauth.pages import CallbackServer, LoginAttempt
+from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 _KEYRING_SECONDS = 30.0
 
@@ -27,90 +35,92 @@ _FLOW_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class OAuth:
+class OAuthStrategy:
     """The login to one server.
 
     All callers of the gateway share it.
     """
 
     options: OAuthOptions = field(repr=False)
-    vault: Vault = field(repr=False)
-    pages: Pages | None = field(default=None, repr=False)
-    shared: bool = True
-    _entered: anyio.Event = field(default_factory=anyio.Event, repr=False)
+    token_store: TokenStore = field(repr=False)
+    callback_server: CallbackServer | None = field(default=None, repr=False)
+    same_for_all: bool = True
+    _login_completed: anyio.Event = field(default_factory=anyio.Event, repr=False)
 
     async def credentials(self, caller: Caller) -> Credentials:
         """Return the access token; the `auth_header` of the call wins.
 
         Raises:
-            LoginNeeded: nobody is logged in.
+            LoginRequired: nobody is logged in.
             ServerUnavailable: the authorization server cannot be reached.
 
         """
-        if caller.override is not None:
-            return _header(caller.override)
-        login = self.vault.read()
-        access = login.access or (await self._renewed() if self._is_renewable(login) else None)
+        if caller.auth_header is not None:
+            return _bearer_credentials(caller.auth_header)
+        login = self.token_store.read()
+        access = login.valid_access_token or (await self._replace_token() if self._is_renewable(login) else None)
         if access is not None:
-            return _header(f"Bearer {access}")
-        raise await self._login_needed()
+            return _bearer_credentials(f"Bearer {access}")
+        raise await self._login_required()
 
-    async def refused(self, credentials: Credentials) -> bool:
+    async def refresh(self, credentials: Credentials) -> bool:
         """Replace an access token that the server rejected.
 
         Returns whether there is another token.
         """
         sent = credentials.headers.get("Authorization", "").removeprefix("Bearer ")
-        return await self._renewed(sent) is not None
+        return await self._replace_token(sent) is not None
 
     async def login(self, show: Callable[[str], None]) -> None:
         """Wait until a person has logged in.
 
         `show` gets the link to the login. Raises AuthError with client credentials, which need no login.
         """
-        if self.pages is None:
+        if self.callback_server is None:
             raise AuthError("it has client credentials, so nobody has to log in")
-        entered = self._entered
-        show(await self.pages.link())
+        entered = self._login_completed
+        show(await self.callback_server.login_url())
         await entered.wait()
 
-    async def enter(self, redirect: str, attempt: Attempt) -> None:
+    async def complete_login(self, redirect: str, attempt: LoginAttempt) -> None:
         """Complete a login that a person has begun in a browser.
 
         The tokens are written to the token store.
         """
-        flow = PersonFlow(self.options, self.vault, redirect, attempt.show, attempt.result)
-        login = await flow.fetched()
-        async with self.vault.turn():
-            self.vault.write(login)
-        self._entered.set()
-        self._entered = anyio.Event()
+        flow = AuthorizationCodeFlow(
+            self.options, self.token_store, redirect, attempt.set_authorization_url, attempt.wait_for_result
+        )
+        login = await flow.fetch()
+        async with self.token_store.write_lock():
+            self.token_store.write(login)
+        self._login_completed.set()
+        self._login_completed = anyio.Event()
 
-    async def _renewed(self, refused: str | None = None) -> str | None:
+    async def _replace_token(self, refused: str | None = None) -> str | None:
         """Return an access token other than the rejected or expired one.
 
         None if there is none. After waiting for another process to refresh, its tokens are used.
         """
-        async with self.vault.turn():  # whoever waited for another's refresh finds its tokens
-            login = self.vault.read()
-            if login.access is not None and login.access != refused:
-                return login.access
-            found = await self._fetched(login)
+        async with self.token_store.write_lock():  # whoever waited for another's refresh finds its tokens
+            login = self.token_store.read()
+            if login.valid_access_token is not None and login.valid_access_token != refused:
+                return login.valid_access_token
+            found = await self._fetch_login(login)
             if found is not None or login.tokens is not None:
-                self.vault.write(found or login.model_copy(update={"tokens": None, "expires": None}))
+                self.token_store.write(found or login.model_copy(update={"tokens": None, "expires": None}))
             return found.tokens.access_token if found is not None and found.tokens is not None else None
 
     def _is_renewable(self, login: Login) -> bool:
-        return self.pages is None or (login.tokens is not None and bool(login.tokens.refresh_token))
+        return self.callback_server is None or (login.tokens is not None and bool(login.tokens.refresh_token))
 
-    async def _fetched(self, login: Login) -> Login | None:
+    async def _fetch_login(self, login: Login) -> Login | None:
         try:
             with anyio.fail_after(_FLOW_SECONDS):
                 if self.options.grant == "client_credentials":
-                    return await MachineFlow(self.options).fetched()
+                    return await ClientCredentialsFlow(self.options).fetch()
                 if not self._is_renewable(login):
                     return None
-                return await PersonFlow(self.options, self.vault).refreshed()
+                return await AuthorizationCodeFlow(self.options, self.token_store).refresh()
         except TimeoutError:
             raise ServerUnavailable(f"OAuth: it gave no tokens within {_FLOW_SECONDS:g} s") from None
         except (OAuthFlowError, OAuthTokenError) as error:
@@ -119,11 +129,11 @@ class OAuth:
             said = str(error) or type(error).__name__
             raise ServerUnavailable(f"OAuth: it cannot be reached: {said}") from None
 
-    async def _login_needed(self) -> AuthError:
-        if self.pages is None:
+    async def _login_required(self) -> AuthError:
+        if self.callback_server is None:
             return AuthError("its authorization server gave no token for the client credentials")
-        link = await self.pages.link()
-        return LoginNeeded(
+        link = await self.callback_server.login_url()
+        return LoginRequired(
             link,
             f"it needs a login: open {link} in a browser on the gateway's machine, or run "
             f"'mcp-orchestration-gateway login {self.options.server}' there, then try again",
@@ -131,7 +141,7 @@ class OAuth:
 
 
 @asynccontextmanager
-async def oauth(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
+async def open_strategy(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
     """Open the token store, and yield the strategy.
 
     The callback server starts on demand, and closes with the gateway. Raises ConfigError if the system keyring
@@ -141,21 +151,23 @@ async def oauth(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
     try:
         with anyio.fail_after(_KEYRING_SECONDS):
             vault = await anyio.to_thread.run_sync(
-                Vault.of, options.server, str(options.url), options.folder, key, abandon_on_cancel=True
+                TokenStore.open, options.server, str(options.url), options.folder, key, abandon_on_cancel=True
             )
     except TimeoutError:
         raise ConfigError("the system keyring does not answer: unlock it, or set GATEWAY_OAUTH_KEY") from None
     async with anyio.create_task_group() as tasks:
-        strategy = OAuth(options, vault)
+        strategy = OAuthStrategy(options, vault)
         if options.grant == "authorization_code":
-            strategy.pages = Pages(options.server, options.callback_port, tasks, strategy.enter)
+            strategy.callback_server = CallbackServer(
+                options.server, options.callback_port, tasks, strategy.complete_login
+            )
         try:
             yield strategy
         finally:
             tasks.cancel_scope.cancel()
 
 
-def _header(value: str) -> Credentials:
+def _bearer_credentials(value: str) -> Credentials:
     if any(character < " " or character == "\x7f" for character in value):
         raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
     return Credentials.of({"Authorization": value})

@@ -22,7 +22,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToke
 from pydantic import BaseModel, ValidationError
 
 from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
-from mcp_gateway_auth_oauth.ciphers import cipher
+from mcp_gateway_auth_oauth.ciphers import open_cipher
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Login(BaseModel):
     tokens: OAuthToken | None = None
     expires: float | None = None
     client: OAuthClientInformationFull | None = None
-    authority: OAuthMetadata | None = None
+    authorization_server: OAuthMetadata | None = None
     resource: ProtectedResourceMetadata | None = None
 
     @property
-    def access(self) -> str | None:
+    def valid_access_token(self) -> str | None:
         """The access token, unless about to expire.
 
         None if it expires in less than a minute, or in less than half of its lifetime if that is shorter.
@@ -57,7 +57,7 @@ class Login(BaseModel):
 
 
 @dataclass(slots=True)
-class Vault:
+class TokenStore:
     """The login to one server in an encrypted file.
 
     There is one writer at a time, in this process and in others.
@@ -69,20 +69,20 @@ class Vault:
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     @classmethod
-    def of(cls, server: str, url: str, folder: Path | None, key: str | None) -> Vault:
+    def open(cls, server: str, url: str, folder: Path | None, key: str | None) -> TokenStore:
         """Open the vault of one server.
 
         Raises:
             ConfigError: there is no place for it, or no key.
 
         """
-        folder = folder or _usual_folder()
+        folder = folder or _default_folder()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder}: OAuth tokens cannot be kept there: {error.strerror or error}") from None
         name = sha256(f"{server}\0{url}".encode()).hexdigest()[:32]
-        return cls(folder / f"{name}.login", cipher(key, folder))
+        return cls(folder / f"{name}.login", open_cipher(key, folder))
 
     def read(self) -> Login:
         """Return the stored login, or an empty one.
@@ -119,7 +119,7 @@ class Vault:
             self._cached = (self._stamp(), login)  # the old refresh token may be worth nothing any more
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def write_lock(self) -> AsyncIterator[None]:
         """Hold the write lock, across tasks and processes.
 
         Raises:
@@ -138,6 +138,6 @@ class Vault:
                 lock.release()
 
 
-def _usual_folder() -> Path:
+def _default_folder() -> Path:
     state = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "mcp-orchestration-gateway" / "oauth"

@@ -18,13 +18,13 @@ def _is_one_line(value: str) -> bool:
     return not any(character < " " or character == "\x7f" for character in value)
 
 
-def _one_line(value: SecretStr) -> SecretStr:
+def _check_one_line(value: SecretStr) -> SecretStr:
     if not _is_one_line(value.get_secret_value()):
         raise ValueError("a header's value must not have control characters in it, such as a line break at its end")
     return value
 
 
-def _once(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+def _check_unique(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in headers}) < len(headers):
         raise ValueError("a header is there twice, in two spellings; case makes no difference in HTTP")
     return headers
@@ -36,9 +36,9 @@ HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 class StaticOptions(Options):
     """Static headers, and the name of the one `auth_header` replaces."""
 
-    headers: Annotated[dict[HeaderName, Annotated[SecretStr, AfterValidator(_one_line)]], AfterValidator(_once)] = (
-        Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
-    )
+    headers: Annotated[
+        dict[HeaderName, Annotated[SecretStr, AfterValidator(_check_one_line)]], AfterValidator(_check_unique)
+    ] = Field(alias="auth_headers", min_length=1, description="Headers to send with every request")
     header_name: HeaderName = Field(
         "Authorization", alias="auth_header_name", description="The header that auth_header of one call replaces"
     )
@@ -50,20 +50,20 @@ class StaticAuth:
 
     saved: Credentials
     header_name: str
-    shared: bool = True
+    same_for_all: bool = True
 
     async def credentials(self, caller: Caller) -> Credentials:
         """Return the saved headers, with `auth_header` in place of one.
 
         Raises AuthError if `auth_header` has control characters.
         """
-        if caller.override is None:
+        if caller.auth_header is None:
             return self.saved
-        if not _is_one_line(caller.override):
+        if not _is_one_line(caller.auth_header):
             raise AuthError("auth_header must not have control characters in it, such as a line break at its end")
         name = self.header_name.lower()
         others = {key: value for key, value in self.saved.pairs if key.lower() != name}
-        return Credentials.of({**others, self.header_name: caller.override})
+        return Credentials.of({**others, self.header_name: caller.auth_header})
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ GATEWAY_API = 1
 _WORD = re.compile(r"[^\W_]+")
 
 
-def _are_aliases(text: str) -> str:
+def _check_aliases(text: str) -> str:
     """Validate the configured synonyms.
 
     Every group must have two sides or more, and one of them must be a single word. Raises ValueError.
@@ -34,7 +34,7 @@ def _are_aliases(text: str) -> str:
 class Bm25Options(Options):
     """Options of the BM25 ranker, from the environment."""
 
-    aliases: Annotated[str, AfterValidator(_are_aliases)] = Field(
+    aliases: Annotated[str, AfterValidator(_check_aliases)] = Field(
         "",
         alias="GATEWAY_BM25_ALIASES",
         description="Words that mean the same in your tools: k8s = kubernetes, pr = pull request",

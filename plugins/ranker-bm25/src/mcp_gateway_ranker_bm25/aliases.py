@@ -42,20 +42,20 @@ trip travel
 """
 
 
-def aliases_of(configured: str) -> Aliases:
+def load_aliases(configured: str) -> Aliases:
     """Return built-in and configured synonyms by term.
 
     The configuration is `k8s = kubernetes, pr = pull request`.
     """
     found: dict[str, dict[str, float]] = {}
     for line in _OURS.strip().splitlines():
-        _join(found, [terms(word) for word in line.split()], _LIKELY)
+        _add_group(found, [terms(word) for word in line.split()], _LIKELY)
     for group in configured.split(","):
-        _join(found, [terms(part) for part in group.split("=")], _CERTAIN)
+        _add_group(found, [terms(part) for part in group.split("=")], _CERTAIN)
     return {term: tuple(others.items()) for term, others in found.items()}
 
 
-def _join(found: dict[str, dict[str, float]], group: Iterable[list[str]], weight: float) -> None:
+def _add_group(found: dict[str, dict[str, float]], group: Iterable[list[str]], weight: float) -> None:
     """Add the synonyms of one group to `found`.
 
     Every single word of the group stands for the others; a phrase is only a target.

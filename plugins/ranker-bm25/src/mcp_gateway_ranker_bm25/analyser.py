@@ -23,7 +23,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from mcp_gateway_ranker_bm25.stemming import english
+from mcp_gateway_ranker_bm25.stemming import load_english_stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -60,14 +60,14 @@ def words(text: str) -> Iterator[str]:
     """
     for raw in _WORD.findall(unicodedata.normalize("NFKC", text)):
         if raw.isascii():
-            yield from _parts(raw)
+            yield from _split_identifier(raw)
         elif _CJK.search(raw):
-            yield from _pairs(raw)
+            yield from _cjk_bigrams(raw)
         else:
-            yield from _parts(raw)
+            yield from _split_identifier(raw)
 
 
-def key(text: str) -> str:
+def normalize_name(text: str) -> str:
     """Normalize a name: without case and punctuation.
 
     `create_issue`, `createIssue` and `Create issue` become one key.
@@ -84,7 +84,7 @@ def stem(word: str) -> str:
     return str(_STEMMER.stemWord(word)) if word.isascii() else word
 
 
-def _parts(raw: str) -> Iterator[str]:
+def _split_identifier(raw: str) -> Iterator[str]:
     lower = raw.lower()
     if lower not in (raw, raw[:1].lower() + raw[1:]):
         parts = _CAMEL.split(raw)
@@ -93,11 +93,11 @@ def _parts(raw: str) -> Iterator[str]:
     yield lower
 
 
-def _pairs(raw: str) -> Iterator[str]:
+def _cjk_bigrams(raw: str) -> Iterator[str]:
     """Split CJK runs into bigrams, and the rest into words."""
     for run in _CJK.findall(raw):
         yield from [run[at : at + 2] for at in range(len(run) - 1)] or [run]
     yield from (word.lower() for word in _CJK.split(raw) if word)
 
 
-_STEMMER = english()
+_STEMMER = load_english_stemmer()

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mcp_gateway.plugin import Document
-from mcp_gateway_ranker_bm25.analyser import key, terms
+from mcp_gateway_ranker_bm25.analyser import normalize_name, terms
 
 Ints = npt.NDArray[np.int64]
 Columns = npt.NDArray[np.integer[Any]]
@@ -43,7 +43,7 @@ FIELDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
+class TermFrequencies:
     """Term frequencies as columns: document, term, field, count.
 
     The four columns have equal length, one row for each term in a field of a document.
@@ -56,7 +56,7 @@ class Entries:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class AnalysedSection:
     """The analysed documents of one server.
 
     Analysis is the expensive part, and is not repeated when another server changes.
@@ -68,20 +68,20 @@ class Section:
     server: str
     ids: tuple[str, ...]
     vocabulary: tuple[str, ...]
-    entries: Entries
+    entries: TermFrequencies
     lengths: Columns
     keys: tuple[str, ...]
-    called: Columns
+    key_documents: Columns
 
 
-def section(server: str, documents: Sequence[Document]) -> Section:
+def analyse_section(server: str, documents: Sequence[Document]) -> AnalysedSection:
     """Analyse the documents of one server."""
     vocabulary: dict[str, int] = {}
     rows = array("i")
     lengths = np.zeros((len(documents), len(FIELDS)), np.int64)
     keys: list[tuple[str, int]] = []
     for at, document in enumerate(documents):
-        keys += {(key(document.id), at), (key(document.name), at)}
+        keys += {(normalize_name(document.id), at), (normalize_name(document.name), at)}
         for field, text in enumerate(_texts(document)):
             found = terms(text) if text else []
             lengths[at, field] = len(found)
@@ -89,18 +89,18 @@ def section(server: str, documents: Sequence[Document]) -> Section:
                 rows.extend((at, vocabulary.setdefault(term, len(vocabulary)), field, count))
     columns = np.frombuffer(rows, np.intc).reshape(-1, 4).T
     named = sorted(pair for pair in keys if pair[0])
-    return Section(
+    return AnalysedSection(
         server,
         tuple(document.id for document in documents),
         tuple(vocabulary),
-        Entries(*map(narrow, columns)),
-        narrow(lengths),
+        TermFrequencies(*map(to_smallest_dtype, columns)),
+        to_smallest_dtype(lengths),
         tuple(name for name, _ in named),
-        narrow(np.array([at for _, at in named], np.int32)),
+        to_smallest_dtype(np.array([at for _, at in named], np.int32)),
     )
 
 
-def narrow(numbers: Columns) -> Columns:
+def to_smallest_dtype(numbers: Columns) -> Columns:
     """Cast non-negative integers to the smallest unsigned dtype."""
     return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
 

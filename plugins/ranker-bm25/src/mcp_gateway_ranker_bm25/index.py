@@ -12,8 +12,8 @@ from mcp_gateway.plugin import Hit, Hits, Label, Match, Query
 from mcp_gateway_ranker_bm25.aliases import Aliases
 from mcp_gateway_ranker_bm25.analyser import terms
 from mcp_gateway_ranker_bm25.fields import FIELDS, Floats, Ints
-from mcp_gateway_ranker_bm25.merging import Merged
-from mcp_gateway_ranker_bm25.repair import repaired
+from mcp_gateway_ranker_bm25.merging import MergedSections
+from mcp_gateway_ranker_bm25.repair import correct_term
 
 _CALLED = 1.3
 """What a tool's score is multiplied by if the query says the whole name of its server."""
@@ -32,7 +32,7 @@ _STRONG = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QueryTerm:
     """A weighted query term, and the query word behind it.
 
     They differ for corrected words and synonyms.
@@ -40,18 +40,18 @@ class Asked:
 
     term: str
     weight: float
-    because: str
+    query_word: str
 
     def __str__(self) -> str:
         """Show both if they differ: `repositri → repositori`."""
-        return self.term if self.because == self.term else f"{self.because} → {self.term}"
+        return self.term if self.query_word == self.term else f"{self.query_word} → {self.term}"
 
 
 @dataclass(frozen=True, slots=True)
 class WordIndex:
     """Everything that a search needs, ready; it never changes."""
 
-    tools: Merged
+    tools: MergedSections
     aliases: Aliases
 
     def find(self, query: Query) -> Hits:
@@ -59,75 +59,77 @@ class WordIndex:
 
         A tool matches by a term of the query or by its name.
         """
-        asked = self._asked(query.text)
+        asked = self._query_terms(query.text)
         scores = self.tools.postings.scores((item.term, item.weight) for item in asked)
-        servers = self._prefer_called(scores, asked)
-        named = self._prefer_named(scores, query.text)
+        servers = self._boost_servers(scores, asked)
+        named = self._boost_names(scores, query.text)
         if query.servers:
             wanted = [at for at, server in enumerate(self.tools.servers) if server in query.servers]
             scores[~np.isin(self.tools.owner, wanted)] = 0
         matching = np.flatnonzero(scores > 0)
-        best = _best(scores, matching, query.limit)
+        best = _top_documents(scores, matching, query.limit)
         hits = tuple(
             Hit(
                 id=self.tools.ids[at],
                 score=float(scores[at]),
-                matches=self._reasons(at, float(scores[at]), asked, servers) if query.explain else (),
+                matches=self._explain(at, float(scores[at]), asked, servers) if query.explain else (),
             )
             for at in best
         )
         return Hits(hits=hits, total=len(matching), label=self._label(best, named, asked), filtered=True)
 
-    def _asked(self, text: str) -> tuple[Asked, ...]:
+    def _query_terms(self, text: str) -> tuple[QueryTerm, ...]:
         """Return the query terms with corrections and synonyms.
 
         A term of the query weighs 1 + log tf. A term that no tool has is corrected by one edit.
         """
         frequency = self.tools.postings.frequency
         counts = Counter(terms(text))
-        asked: dict[str, Asked] = {}
+        asked: dict[str, QueryTerm] = {}
         for term, count in counts.items():
             weight = 1 + math.log10(count)
             others = [(other, share) for other, share in self.aliases.get(term, ()) if frequency(other)]
-            asked[term] = Asked(term, weight, term)
+            asked[term] = QueryTerm(term, weight, term)
             for other, share in others:
                 if other not in counts and (other not in asked or asked[other].weight < weight * share):
-                    asked[other] = Asked(other, weight * share, term)
+                    asked[other] = QueryTerm(other, weight * share, term)
             if frequency(term) or others:
                 continue
-            guess = repaired(term, self.tools.postings.vocabulary, frequency)
+            guess = correct_term(term, self.tools.postings.vocabulary, frequency)
             if guess and guess not in counts:
-                asked.setdefault(guess, Asked(guess, weight * _GUESSED, term))
+                asked.setdefault(guess, QueryTerm(guess, weight * _GUESSED, term))
         return tuple(asked.values())
 
-    def _prefer_called(self, scores: Floats, asked: tuple[Asked, ...]) -> frozenset[int]:
+    def _boost_servers(self, scores: Floats, asked: tuple[QueryTerm, ...]) -> frozenset[int]:
         """Boost the tools of servers named in the query.
 
         Returns the servers with all words of their names in the query; with one server alone there is nothing
         to boost.
         """
-        words = (item.term for item in asked if item.term == item.because)
-        said = Counter(server for word in words for server in self.tools.calling.get(word, ()))
-        called = [server for server, count in said.items() if count == self.tools.called[server]]
+        words = (item.term for item in asked if item.term == item.query_word)
+        said = Counter(server for word in words for server in self.tools.servers_by_term.get(word, ()))
+        called = [server for server, count in said.items() if count == self.tools.server_term_counts[server]]
         if not called or len(self.tools.servers) == 1:
             return frozenset()
         scores[np.isin(self.tools.owner, called)] *= _CALLED
         return frozenset(called)
 
-    def _prefer_named(self, scores: Floats, text: str) -> frozenset[int]:
+    def _boost_names(self, scores: Floats, text: str) -> frozenset[int]:
         """Boost tools named in the query, whole or by prefix.
 
         Returns those named by whole names; they come before the prefix matches.
         """
-        exact = self.tools.names.called(text)
-        some = exact | self.tools.names.begun(text)
+        exact = self.tools.names.exact_matches(text)
+        some = exact | self.tools.names.prefix_matches(text)
         if some:
             step = _FIRST * (1.0 + float(scores.max()))
             scores[list(some)] += step
             scores[list(exact)] += step
         return exact
 
-    def _reasons(self, at: int, score: float, asked: tuple[Asked, ...], servers: frozenset[int]) -> tuple[Match, ...]:
+    def _explain(
+        self, at: int, score: float, asked: tuple[QueryTerm, ...], servers: frozenset[int]
+    ) -> tuple[Match, ...]:
         """Explain the score of a hit.
 
         The matches are its terms, the name of its server, and its own name.
@@ -146,7 +148,7 @@ class WordIndex:
             found.append(Match(term="the tool is named", fields=("name",), score=rest))
         return tuple(sorted(found, key=lambda match: -match.score))
 
-    def _label(self, best: list[int], named: frozenset[int], asked: tuple[Asked, ...]) -> Label:
+    def _label(self, best: list[int], named: frozenset[int], asked: tuple[QueryTerm, ...]) -> Label:
         """Label how well the best hit covers the query.
 
         It is strong if the query names the tool, or if the tool has half of the query's idf.
@@ -161,15 +163,15 @@ class WordIndex:
         for item in asked:
             at = postings.vocabulary.get(item.term)
             idf = math.log(postings.size + 1) if at is None else float(postings.idf[at])
-            if item.because == item.term:
+            if item.query_word == item.term:
                 whole += idf
             if postings.posting(item.term, best[0]):
-                said[item.because] = max(said.get(item.because, 0.0), idf)
+                said[item.query_word] = max(said.get(item.query_word, 0.0), idf)
         covered = sum(said.values())
         return "strong" if covered >= _STRONG * whole else "weak"
 
 
-def _best(scores: Floats, matching: Ints, limit: int) -> list[int]:
+def _top_documents(scores: Floats, matching: Ints, limit: int) -> list[int]:
     """Return the `limit` best matching documents.
 
     Of equal scores the lower document number comes first.

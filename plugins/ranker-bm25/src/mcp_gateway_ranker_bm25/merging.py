@@ -11,16 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mcp_gateway_ranker_bm25.analyser import stem, words
-from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Section, narrow
-from mcp_gateway_ranker_bm25.names import Names
-from mcp_gateway_ranker_bm25.postings import Postings, postings
+from mcp_gateway_ranker_bm25.fields import FIELDS, AnalysedSection, Columns, TermFrequencies, to_smallest_dtype
+from mcp_gateway_ranker_bm25.names import NameIndex
+from mcp_gateway_ranker_bm25.postings import Postings, compute_postings
 
 _SAYS_NOTHING = frozenset(map(stem, ("mcp", "server", "servers", "api", "tool", "tools", "app", "service", "official")))
 """Words in the names of servers that do not name one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedSections:
     """The merged data of an index: postings, owners and names.
 
     Documents are numbered in the order of their ids, so the lower number wins a tie.
@@ -34,12 +34,12 @@ class Merged:
     postings: Postings
     servers: tuple[str, ...]
     owner: Columns
-    names: Names
-    calling: Mapping[str, tuple[int, ...]]
-    called: tuple[int, ...]
+    names: NameIndex
+    servers_by_term: Mapping[str, tuple[int, ...]]
+    server_term_counts: tuple[int, ...]
 
 
-def merged(sections: Sequence[Section]) -> Merged:
+def merge_sections(sections: Sequence[AnalysedSection]) -> MergedSections:
     """Merge sections; the result does not depend on their order."""
     sections = sorted(sections, key=lambda section: section.server)
     ids = [id_ for section in sections for id_ in section.ids]
@@ -47,21 +47,21 @@ def merged(sections: Sequence[Section]) -> Merged:
     place = np.empty(len(ids), np.int32)
     place[order] = np.arange(len(ids), dtype=np.int32)
     sizes = np.array([len(section.ids) for section in sections], np.int64)
-    calling, called = _calling(sections)
-    return Merged(
+    calling, called = _index_server_names(sections)
+    return MergedSections(
         ids=tuple(ids[at] for at in order),
-        postings=_postings(sections, place),
+        postings=_merge_postings(sections, place),
         servers=tuple(section.server for section in sections),
         owner=np.repeat(np.arange(len(sections), dtype=np.int32), sizes)[order],
-        names=_names(sections, place),
-        calling=calling,
-        called=called,
+        names=_merge_names(sections, place),
+        servers_by_term=calling,
+        server_term_counts=called,
     )
 
 
-def _postings(sections: Sequence[Section], place: Columns) -> Postings:
+def _merge_postings(sections: Sequence[AnalysedSection], place: Columns) -> Postings:
     vocabulary: dict[str, int] = {}
-    columns: list[Entries] = []
+    columns: list[TermFrequencies] = []
     began = 0
     lengths = np.zeros((len(place), len(FIELDS)), np.int64)
     for section in sections:
@@ -69,26 +69,26 @@ def _postings(sections: Sequence[Section], place: Columns) -> Postings:
         here, entries = place[began : began + len(section.ids)], section.entries
         lengths[here] = section.lengths
         number = np.array(known, np.int32)
-        columns.append(Entries(here[entries.document], number[entries.term], entries.field, entries.count))
+        columns.append(TermFrequencies(here[entries.document], number[entries.term], entries.field, entries.count))
         began += len(section.ids)
     joined = (
         np.concatenate([np.zeros(0, np.int32), *(getattr(column, name) for column in columns)])
         for name in ("document", "term", "field", "count")
     )
-    return postings(vocabulary, Entries(*joined), lengths)
+    return compute_postings(vocabulary, TermFrequencies(*joined), lengths)
 
 
-def _names(sections: Sequence[Section], place: Columns) -> Names:
+def _merge_names(sections: Sequence[AnalysedSection], place: Columns) -> NameIndex:
     found: list[tuple[str, int]] = []
     began = 0
     for section in sections:
-        found += zip(section.keys, place[began + section.called.astype(np.intp)].tolist(), strict=True)
+        found += zip(section.keys, place[began + section.key_documents.astype(np.intp)].tolist(), strict=True)
         began += len(section.ids)
     found.sort()
-    return Names(tuple(key for key, _ in found), narrow(np.array([at for _, at in found], np.int32)))
+    return NameIndex(tuple(key for key, _ in found), to_smallest_dtype(np.array([at for _, at in found], np.int32)))
 
 
-def _calling(sections: Sequence[Section]) -> tuple[Mapping[str, tuple[int, ...]], tuple[int, ...]]:
+def _index_server_names(sections: Sequence[AnalysedSection]) -> tuple[Mapping[str, tuple[int, ...]], tuple[int, ...]]:
     calling: dict[str, tuple[int, ...]] = {}
     called: list[int] = []
     for at, section in enumerate(sections):

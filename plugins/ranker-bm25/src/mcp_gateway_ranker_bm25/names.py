@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mcp_gateway_ranker_bm25.analyser import key
+from mcp_gateway_ranker_bm25.analyser import normalize_name
 from mcp_gateway_ranker_bm25.fields import Columns
 
 _SHORTEST = 3
@@ -17,7 +17,7 @@ _SHORTEST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameIndex:
     """Normalized tool names in ascending order, with and without server.
 
     `analyser.key` normalizes them.
@@ -28,29 +28,29 @@ class Names:
     keys: tuple[str, ...]
     documents: Columns
 
-    def called(self, text: str) -> frozenset[int]:
+    def exact_matches(self, text: str) -> frozenset[int]:
         """Return the tools named by `text` or an identifier in it.
 
         An identifier is a word that is written as names are, with an underscore or in camel case.
         """
         return frozenset(
             int(self.documents[at])
-            for name in {key(text), *map(key, _written_as_names(text))}
-            for at in self._from(name)
+            for name in {normalize_name(text), *map(normalize_name, _find_identifiers(text))}
+            for at in self._iter_prefix(name)
             if self.keys[at] == name
         )
 
-    def begun(self, text: str) -> frozenset[int]:
+    def prefix_matches(self, text: str) -> frozenset[int]:
         """Return the tools with names that begin with `text`.
 
         None do if `text` is more than one word, or too short.
         """
-        name = key(text)
+        name = normalize_name(text)
         if len(name) < _SHORTEST or len(text.split()) != 1:
             return frozenset()
-        return frozenset(int(self.documents[at]) for at in self._from(name))
+        return frozenset(int(self.documents[at]) for at in self._iter_prefix(name))
 
-    def _from(self, name: str) -> Iterator[int]:
+    def _iter_prefix(self, name: str) -> Iterator[int]:
         """Iterate over the places of the names that begin with `name`."""
         at = bisect_left(self.keys, name)
         while name and at < len(self.keys) and self.keys[at].startswith(name):
@@ -58,7 +58,7 @@ class Names:
             at += 1
 
 
-def _written_as_names(text: str) -> Iterator[str]:
+def _find_identifiers(text: str) -> Iterator[str]:
     """Yield the words in snake case or camel case.
 
     Such a word has an underscore, or letters in mixed case after its first.

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from rank_bm25 import BM25Okapi
 
-from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Entries, Field, Floats, Ints, narrow
+from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Field, Floats, Ints, TermFrequencies, to_smallest_dtype
 
 K1 = 1.2
 """How soon a word that is repeated counts no more."""
 
 
-class Statistics(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
+class InverseDocumentFrequencies(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     """Inverse document frequencies, by rank_bm25's formula.
 
     The document frequencies are counted already.
@@ -85,8 +85,12 @@ class Postings:
         return float(self.weights[place]), int(self.fields[place])
 
 
-def postings(
-    vocabulary: Mapping[str, int], entries: Entries, lengths: Ints, fields: Sequence[Field] = FIELDS, k1: float = K1
+def compute_postings(
+    vocabulary: Mapping[str, int],
+    entries: TermFrequencies,
+    lengths: Ints,
+    fields: Sequence[Field] = FIELDS,
+    k1: float = K1,
 ) -> Postings:
     """Compute the BM25F weights of all postings.
 
@@ -96,7 +100,7 @@ def postings(
     the field's weight, are added up first, and then saturated as one.
     """
     size, width = len(lengths), len(vocabulary)
-    frequency = _frequencies(entries, lengths, fields)
+    frequency = _weighted_frequencies(entries, lengths, fields)
     order = np.argsort(entries.term.astype(np.int64) * max(size, 1) + entries.document, kind="stable")
     term, document = entries.term[order], entries.document[order]
     first = (
@@ -109,12 +113,14 @@ def postings(
         else np.zeros(0, np.uint8)
     )
     counts = np.bincount(term[first], minlength=width)
-    idf = Statistics(counts, size).by_term if width else np.zeros(0)
+    idf = InverseDocumentFrequencies(counts, size).by_term if width else np.zeros(0)
     weights = idf[term[first]] * (summed * (k1 + 1) / (k1 + summed))
-    return Postings(size, vocabulary, np.r_[0, np.cumsum(counts)], narrow(document[first]), weights, bits, idf)
+    return Postings(
+        size, vocabulary, np.r_[0, np.cumsum(counts)], to_smallest_dtype(document[first]), weights, bits, idf
+    )
 
 
-def _frequencies(entries: Entries, lengths: Ints, fields: Sequence[Field]) -> Floats:
+def _weighted_frequencies(entries: TermFrequencies, lengths: Ints, fields: Sequence[Field]) -> Floats:
     """Return weighted, length-normalized term frequencies.
 
     Each is the count of a term in a field, times the weight of the field, over its relative length.

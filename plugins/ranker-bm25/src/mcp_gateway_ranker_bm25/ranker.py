@@ -25,7 +25,7 @@ class Bm25Ranker:
 
         Ten thousand tools take a second or two.
         """
-        return await anyio.to_thread.run_sync(_built, tuple(documents), self.aliases)
+        return await anyio.to_thread.run_sync(_build_index, tuple(documents), self.aliases)
 
 
 @asynccontextmanager
@@ -34,7 +34,7 @@ async def open_bm25(aliases: str) -> AsyncIterator[Ranker]:
     yield Bm25Ranker(aliases)
 
 
-def _built(documents: Sequence[Document], aliases: str) -> RankerIndex:
-    from mcp_gateway_ranker_bm25.indexing import built  # numpy is slow to import, and no handshake needs it
+def _build_index(documents: Sequence[Document], aliases: str) -> RankerIndex:
+    from mcp_gateway_ranker_bm25.indexing import build_index  # numpy is slow to import, and no handshake needs it
 
-    return built(documents, aliases)
+    return build_index(documents, aliases)

@@ -12,7 +12,7 @@ LEAST = 5
 """Shorter words are one edit away from too many others."""
 
 
-def repaired(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
+def correct_term(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
     """Return the best vocabulary term one edit away.
 
     The best is the most frequent one. It has the same first letter as `term`; None if there is none.
@@ -22,11 +22,11 @@ def repaired(term: str, vocabulary: Container[str], frequency: Callable[[str], i
     """
     if len(term) < LEAST or not (term.isascii() and term.isalpha()):
         return None
-    known = {edited for edited in _edits(term) if edited in vocabulary}
+    known = {edited for edited in _iter_edits(term) if edited in vocabulary}
     return min(known, key=lambda edited: (-frequency(edited), edited), default=None)
 
 
-def _edits(term: str) -> Iterator[str]:
+def _iter_edits(term: str) -> Iterator[str]:
     """Yield all strings one edit away, with the same first letter.
 
     People rarely miss the first letter.

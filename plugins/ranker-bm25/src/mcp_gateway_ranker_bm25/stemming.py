@@ -23,7 +23,7 @@ class Stemmer(Protocol):
         ...
 
 
-def english() -> Stemmer:
+def load_english_stemmer() -> Stemmer:
     """Make the stemmer; in C, if that is installed."""
     found = find_spec("snowballstemmer")
     if found is not None and found.submodule_search_locations and find_spec("Stemmer") is None:

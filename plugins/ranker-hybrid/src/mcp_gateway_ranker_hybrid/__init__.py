@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 
 from pydantic import Field
 
-from mcp_gateway.plugin import Options, Provider, Ranker, Surroundings, hookimpl
+from mcp_gateway.plugin import Options, Provider, Ranker, RankerContext, hookimpl
 
 GATEWAY_API = 1
 
@@ -26,7 +26,7 @@ class HybridOptions(Options):
 
 
 def hybrid_ranker(
-    options: HybridOptions, surroundings: Surroundings | None = None
+    options: HybridOptions, surroundings: RankerContext | None = None
 ) -> AbstractAsyncContextManager[Ranker]:
     """Open the hybrid ranker.
 
@@ -34,7 +34,7 @@ def hybrid_ranker(
     """
     from mcp_gateway_ranker_hybrid.ranker import open_hybrid
 
-    return open_hybrid(options.words, surroundings or Surroundings.installed(without=NAME))
+    return open_hybrid(options.words, surroundings or RankerContext.from_installed(exclude=NAME))
 
 
 @hookimpl
@@ -45,5 +45,5 @@ def mcp_gateway_rankers() -> Iterator[Provider[HybridOptions, Ranker]]:
         summary="words and meaning, with a small local model",
         options=HybridOptions,
         build=hybrid_ranker,
-        build_with=hybrid_ranker,
+        build_in=hybrid_ranker,
     )

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, RankerIndex
-from mcp_gateway_ranker_hybrid.model import WIDTH, Model
-from mcp_gateway_ranker_hybrid.texts import sentences
+from mcp_gateway_ranker_hybrid.model import WIDTH, SentenceEncoder
+from mcp_gateway_ranker_hybrid.texts import split_sentences
 from mcp_gateway_ranker_hybrid.vectors import Vector
 
 _POOL = 100
@@ -28,7 +28,7 @@ _VERY_NEAR = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Meanings:
+class EmbeddingMatrix:
     """The vectors of all tools, in the order of their ids.
 
     `owner` is each tool's server, as a number into `servers`; `rows` is its row of the
@@ -36,13 +36,13 @@ class Meanings:
     """
 
     ids: tuple[str, ...]
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
     servers: tuple[str, ...]
     owner: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     matrix: npt.NDArray[np.float32]
 
-    def nearness(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    def cosine_similarities(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return each tool's cosine to the nearest of some vectors."""
         if not len(self.matrix):
             return np.zeros(0)
@@ -50,7 +50,7 @@ class Meanings:
         return np.asarray(np.round(cosines.max(axis=1)[self.rows], 6), np.float64)
 
 
-def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mapping[str, Vector]) -> Meanings:
+def build_matrix(documents: Sequence[Document], hashes: Sequence[str], found: Mapping[str, Vector]) -> EmbeddingMatrix:
     """Arrange the embeddings of `documents` by document id.
 
     `hashes` are those of the documents' texts, `found` the embeddings by hash.
@@ -63,7 +63,7 @@ def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mappin
     ids = tuple(documents[at].id for at in order)
     servers = sorted({document.server for document in documents})
     number = {server: at for at, server in enumerate(servers)}
-    return Meanings(
+    return EmbeddingMatrix(
         ids,
         {id_: at for at, id_ in enumerate(ids)},
         tuple(servers),
@@ -73,7 +73,7 @@ def meanings(documents: Sequence[Document], hashes: Sequence[str], found: Mappin
     )
 
 
-def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanings) -> Hits:
+def fuse_scores(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: EmbeddingMatrix) -> Hits:
     """Fuse lexical scores and cosine similarities.
 
     A tool's score is its share of the best lexical score plus that of the best similarity.
@@ -82,7 +82,7 @@ def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanin
     word of the query, or of average nearness. So neither needs a weight.
     """
     top = max((hit.score for hit in said.hits), default=0.0)
-    by_words = {tools.places[hit.id]: hit for hit in said.hits}
+    by_words = {tools.positions[hit.id]: hit for hit in said.hits}
     average, nearest = float(near.mean()), float(near.max())
     relative = (near - average) / max(nearest - average, 1e-6)
     scores, matching = relative.copy(), near >= max(_NEAR, _HALF * nearest)
@@ -91,7 +91,7 @@ def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanin
         matching[at] = True
     if query.servers:
         matching &= np.array([server in query.servers for server in tools.servers])[tools.owner]
-    best = _best(scores, np.flatnonzero(matching), query.limit)
+    best = _top_tools(scores, np.flatnonzero(matching), query.limit)
     hits = tuple(
         Hit(
             id=tools.ids[at],
@@ -108,7 +108,7 @@ def fused(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: Meanin
     )
 
 
-def _best(scores: npt.NDArray[np.float64], matching: npt.NDArray[np.int64], limit: int) -> list[int]:
+def _top_tools(scores: npt.NDArray[np.float64], matching: npt.NDArray[np.int64], limit: int) -> list[int]:
     """Return the `limit` best matching tools.
 
     Of equal scores the lower id comes first.
@@ -135,12 +135,12 @@ def _label(said: Hits, hits: tuple[Hit, ...], nearest: float) -> Label:
 
 
 @dataclass(frozen=True, slots=True)
-class FusedSearch:
+class HybridSearch:
     """A search over words and meanings."""
 
     words: RankerIndex
-    tools: Meanings
-    model: Model
+    tools: EmbeddingMatrix
+    model: SentenceEncoder
 
     async def search(self, query: Query) -> Hits:
         """Return tools that match by words or meaning.
@@ -148,10 +148,10 @@ class FusedSearch:
         The best come first.
         """
         said = await self.words.search(replace(query, limit=max(_POOL, query.limit)))
-        asked = sentences(query.text)
+        asked = split_sentences(query.text)
         if not asked or not self.tools.ids:
             return replace(said, hits=said.hits[: query.limit])
-        return await anyio.to_thread.run_sync(self._fused, query, said, asked)
+        return await anyio.to_thread.run_sync(self._fuse, query, said, asked)
 
-    def _fused(self, query: Query, said: Hits, asked: list[str]) -> Hits:
-        return fused(query, said, self.tools.nearness(self.model.vectors(asked)), self.tools)
+    def _fuse(self, query: Query, said: Hits, asked: list[str]) -> Hits:
+        return fuse_scores(query, said, self.tools.cosine_similarities(self.model.encode(asked)), self.tools)

@@ -13,7 +13,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class Int8Weights:
     """Names of a multiplication's int8 weights and column scales.
 
     The weights have a column for each output.
@@ -23,7 +23,7 @@ class Weights:
     scales: str
 
 
-def in_integers(path: Path) -> bytes:
+def quantize_model(path: Path) -> bytes:
     """Load a model with int8 matrix multiplications.
 
     Multiplications by `weights * scales` become DynamicQuantizeMatMul nodes; the model is returned serialized.
@@ -39,7 +39,7 @@ def in_integers(path: Path) -> bytes:
     makers = {output: node for node in model.graph.node for output in node.output}
     initial = {item.name: item for item in model.graph.initializer}
     for node in model.graph.node:
-        weights = _weights(node, makers, initial) if node.op_type == "MatMul" else None
+        weights = _find_int8_weights(node, makers, initial) if node.op_type == "MatMul" else None
         if weights:
             node.op_type, node.domain = "DynamicQuantizeMatMul", "com.microsoft"
             node.input[1:] = [weights.integers, weights.scales]
@@ -47,7 +47,7 @@ def in_integers(path: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _weights(node: Any, makers: dict[str, Any], initial: dict[str, Any]) -> Weights | None:
+def _find_int8_weights(node: Any, makers: dict[str, Any], initial: dict[str, Any]) -> Int8Weights | None:
     """Return the int8 weights of a MatMul node.
 
     None unless its operand is `Cast(integers) * scales`, as the model is shipped.
@@ -67,4 +67,4 @@ def _weights(node: Any, makers: dict[str, Any], initial: dict[str, Any]) -> Weig
     if list(scales.dims) not in ([1, width], [width]):
         return None
     scales.dims[:] = [width]  # a row of scales broadcasts alike, and is what the operator takes
-    return Weights(integers.name, scales.name)
+    return Int8Weights(integers.name, scales.name)

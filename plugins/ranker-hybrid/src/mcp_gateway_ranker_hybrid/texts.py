@@ -25,11 +25,11 @@ _MOST = 6
 """How many sentences of a query are read; the last one takes the rest."""
 
 
-def text_of(document: Document) -> str:
+def passage_of(document: Document) -> str:
     """Return the passage of a tool: server, name, description, arguments."""
-    arguments = ", ".join(_spoken(parameter.name) for parameter in document.parameters)
+    arguments = ", ".join(_split_identifier(parameter.name) for parameter in document.parameters)
     described = " ".join(part for part in (document.title, document.description) if part)
-    return f"{_spoken(document.server)} {_spoken(document.name)}: {described} ({arguments})"
+    return f"{_split_identifier(document.server)} {_split_identifier(document.name)}: {described} ({arguments})"
 
 
 def hash_of(text: str) -> str:
@@ -37,7 +37,7 @@ def hash_of(text: str) -> str:
     return sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
-def sentences(query: str) -> list[str]:
+def split_sentences(query: str) -> list[str]:
     """Split a long query into sentences.
 
     A query for two things means neither as a whole. The list is empty if the query has no letter.
@@ -52,7 +52,7 @@ def sentences(query: str) -> list[str]:
     return [sentence for sentence in found if _LETTER.search(sentence)]
 
 
-def _spoken(name: str) -> str:
+def _split_identifier(name: str) -> str:
     """Split an identifier into words.
 
     `createIssue` becomes `create Issue`, `create_issue` becomes `create issue`.

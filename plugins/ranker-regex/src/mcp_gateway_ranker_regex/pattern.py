@@ -35,12 +35,12 @@ class Pattern:
     alternatives: tuple[str, ...]
     set: Any
 
-    def found_in(self, text: str) -> frozenset[int]:
+    def find_alternatives(self, text: str) -> frozenset[int]:
         """Return which alternatives match anywhere in `text`, as numbers into `alternatives`."""
         return frozenset(self.set.Match(text) or ())
 
 
-def compiled(text: str) -> Pattern:
+def compile_pattern(text: str) -> Pattern:
     """Compile a pattern, case-insensitive unless it has `(?-i)`.
 
     Raises:
@@ -49,17 +49,17 @@ def compiled(text: str) -> Pattern:
     """
     flags = _FLAGS.match(text)
     began = flags.group() if flags else ""
-    translated, written = _translated(text), _alternatives(text[len(began) :])
+    translated, written = _to_re2(text), _top_level_alternatives(text[len(began) :])
     try:
         re2.compile(translated, _options())
         found = re2.Set.SearchSet(_options())
         for alternative in written:
-            found.Add(began + _translated(alternative))
+            found.Add(began + _to_re2(alternative))
         found.Compile()
     except UnicodeEncodeError:
         raise QueryError("not a regular expression: there is half of a character (a lone surrogate) in it") from None
     except re2.error as error:
-        raise _refused(error) from None
+        raise _pattern_error(error) from None
     return Pattern(written, found)
 
 
@@ -71,7 +71,7 @@ def _options() -> Any:
     return options
 
 
-def _refused(error: Any) -> QueryError:
+def _pattern_error(error: Any) -> QueryError:
     said = error.args[0] if error.args else error
     reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
     return QueryError(
@@ -80,23 +80,23 @@ def _refused(error: Any) -> QueryError:
     )
 
 
-def _alternatives(text: str) -> tuple[str, ...]:
+def _top_level_alternatives(text: str) -> tuple[str, ...]:
     """Return the top-level alternatives of a pattern.
 
     A pattern that is one group as a whole is unwrapped first.
     """
-    found = list(_split(text))
+    found = list(_split_alternatives(text))
     if len(found) == 1 and (group := _WRAPPED.fullmatch(text)) and not group[1].startswith("?"):
-        inside = list(_split(group[1]))
-        if all(_closed(part) for part in inside):
+        inside = list(_split_alternatives(group[1]))
+        if all(_is_balanced(part) for part in inside):
             found = inside
     return tuple(dict.fromkeys(part for part in found if part)) or (text,)
 
 
-def _split(text: str) -> Iterator[str]:
+def _split_alternatives(text: str) -> Iterator[str]:
     """Split at every `|` outside of groups and classes."""
     part, depth = "", 0
-    for piece, in_class in _tokens(text):
+    for piece, in_class in _iter_tokens(text):
         if piece == "|" and not depth and not in_class:
             yield part
             part = ""
@@ -107,13 +107,13 @@ def _split(text: str) -> Iterator[str]:
     yield part
 
 
-def _closed(text: str) -> bool:
+def _is_balanced(text: str) -> bool:
     """Whether the groups in `text` are balanced.
 
     `a)(b` is not the inside of one group: its first group is closed before it is opened.
     """
     depth = 0
-    for piece, in_class in _tokens(text):
+    for piece, in_class in _iter_tokens(text):
         if not in_class:
             depth += (piece == "(") - (piece == ")")
             if depth < 0:
@@ -121,7 +121,7 @@ def _closed(text: str) -> bool:
     return depth == 0
 
 
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
+def _iter_tokens(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the characters, and whether each is in a class.
 
     An escape is one piece.
@@ -140,12 +140,12 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
             in_class = False
 
 
-def _translated(text: str) -> str:
+def _to_re2(text: str) -> str:
     """Translate a pattern to RE2 with Python's meaning."""
-    return "".join(_for_re2(piece, in_class=in_class) for piece, in_class in _tokens(text))
+    return "".join(_piece_to_re2(piece, in_class=in_class) for piece, in_class in _iter_tokens(text))
 
 
-def _for_re2(piece: str, *, in_class: bool) -> str:
+def _piece_to_re2(piece: str, *, in_class: bool) -> str:
     if piece[:2] in ("\\u", "\\U") and len(piece) > len("\\u"):
         return f"\\x{{{piece[2:]}}}"
     return (_INSIDE if in_class else _OUTSIDE).get(piece, piece)

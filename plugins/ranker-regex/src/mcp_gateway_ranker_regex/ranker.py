@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, QueryError, Ranker, RankerIndex
-from mcp_gateway_ranker_regex.pattern import Pattern, compiled
+from mcp_gateway_ranker_regex.pattern import Pattern, compile_pattern
 
 _FIELDS = (("name", 4.0), ("name", 4.0), ("description", 2.0), ("arguments", 1.0))
 """Where a match counts how much: in the full name, the own name, title and description, and arguments."""
@@ -43,14 +43,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ToolMatch:
     """A matching tool, with the matching fields of each alternative.
 
     `places` are the positions of the fields, by alternative.
     """
 
     tool: Tool
-    places: Mapping[int, tuple[int, ...]]
+    field_positions: Mapping[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,13 @@ class RegexIndex:
             for tool in held
         ]
         if len(tools) < _IN_A_THREAD:
-            return _searched(tools, query)
-        return await anyio.to_thread.run_sync(_searched, tools, query, limiter=self.limiter)
+            return _search_tools(tools, query)
+        return await anyio.to_thread.run_sync(_search_tools, tools, query, limiter=self.limiter)
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
         """Return an index with the tools of some servers replaced."""
         kept = {server: tools for server, tools in self.servers.items() if server not in changed}
-        new = await anyio.to_thread.run_sync(_by_server, [item for held in changed.values() for item in held])
+        new = await anyio.to_thread.run_sync(_group_by_server, [item for held in changed.values() for item in held])
         return RegexIndex({**kept, **new}, self.limiter)
 
 
@@ -91,7 +91,7 @@ class RegexRanker:
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
         """Keep the text of `documents`."""
-        return RegexIndex(await anyio.to_thread.run_sync(_by_server, tuple(documents)), self.limiter)
+        return RegexIndex(await anyio.to_thread.run_sync(_group_by_server, tuple(documents)), self.limiter)
 
 
 @asynccontextmanager
@@ -100,7 +100,7 @@ async def open_regex() -> AsyncIterator[Ranker]:
     yield RegexRanker(anyio.CapacityLimiter(SEARCHES))
 
 
-def _by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
+def _group_by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
     found: dict[str, list[Tool]] = {}
     same: dict[str, str] = {}  # many tools of a server take the same arguments
     for document in documents:
@@ -115,12 +115,12 @@ def _texts(document: Document) -> tuple[str, ...]:
     return document.id, document.name, described[:MAX_TEXT], arguments[:MAX_TEXT]
 
 
-def _searched(tools: Sequence[Tool], query: Query) -> Hits:
-    pattern = compiled(query.text)
-    found = _found(pattern, tools)
+def _search_tools(tools: Sequence[Tool], query: Query) -> Hits:
+    pattern = compile_pattern(query.text)
+    found = _match_tools(pattern, tools)
     matching = [0] * len(pattern.alternatives)
     for match in found:
-        for alternative in match.places:
+        for alternative in match.field_positions:
             matching[alternative] += 1
     rarity = [math.log(1 + len(tools) / count) if count else 0.0 for count in matching]
     best = sorted(((-_score(match, rarity), match.tool.id, match) for match in found), key=lambda item: item[:2])
@@ -128,17 +128,17 @@ def _searched(tools: Sequence[Tool], query: Query) -> Hits:
         Hit(id=id_, score=-score, matches=_reasons(pattern, match, rarity) if query.explain else ())
         for score, id_, match in best[: query.limit]
     )
-    whole = bool(best) and len(best[0][2].places) == len(pattern.alternatives)
+    whole = bool(best) and len(best[0][2].field_positions) == len(pattern.alternatives)
     label: Label = ("strong" if whole else "weak") if best else "none"
     return Hits(hits=hits, total=len(best), label=label, filtered=True)
 
 
-def _found(pattern: Pattern, tools: Sequence[Tool]) -> list[Found]:
+def _match_tools(pattern: Pattern, tools: Sequence[Tool]) -> list[ToolMatch]:
     """Match every tool, unless that takes too long.
 
     Only the work of this thread counts, not that of others on a busy machine.
     """
-    found: list[Found] = []
+    found: list[ToolMatch] = []
     end = time.thread_time() + max(SECONDS, len(tools) * SECONDS_A_TOOL)
     for searched, tool in enumerate(tools):
         if time.thread_time() > end:
@@ -146,35 +146,37 @@ def _found(pattern: Pattern, tools: Sequence[Tool]) -> list[Found]:
                 f"the pattern takes too long: time was up after {searched} of {len(tools)} tools; "
                 "leave out what begins or ends with '.*', use fewer alternatives, or search in plain words"
             )
-        if match := _match(pattern, tool):
+        if match := _match_tool(pattern, tool):
             found.append(match)
     return found
 
 
-def _match(pattern: Pattern, tool: Tool) -> Found | None:
+def _match_tool(pattern: Pattern, tool: Tool) -> ToolMatch | None:
     """Say where which alternatives match, if any do."""
     places: dict[int, tuple[int, ...]] = {}
     for place, text in enumerate(tool.texts):
-        for alternative in pattern.found_in(text):
+        for alternative in pattern.find_alternatives(text):
             places[alternative] = (*places.get(alternative, ()), place)
-    return Found(tool, places) if places else None
+    return ToolMatch(tool, places) if places else None
 
 
-def _score(match: Found, rarity: Sequence[float]) -> float:
+def _score(match: ToolMatch, rarity: Sequence[float]) -> float:
     """Sum the weights of the matching alternatives.
 
     `fsum` makes equal scores equal to the last bit, in whatever order the alternatives match.
     """
-    return math.fsum(rarity[alternative] * _FIELDS[places[0]][1] for alternative, places in match.places.items())
+    return math.fsum(
+        rarity[alternative] * _FIELDS[places[0]][1] for alternative, places in match.field_positions.items()
+    )
 
 
-def _reasons(pattern: Pattern, match: Found, rarity: Sequence[float]) -> tuple[Match, ...]:
+def _reasons(pattern: Pattern, match: ToolMatch, rarity: Sequence[float]) -> tuple[Match, ...]:
     reasons = [
         Match(
             term=pattern.alternatives[alternative] or "(anything)",
             fields=tuple(dict.fromkeys(_FIELDS[place][0] for place in places)),
             score=rarity[alternative] * _FIELDS[places[0]][1],
         )
-        for alternative, places in match.places.items()
+        for alternative, places in match.field_positions.items()
     ]
     return tuple(sorted(reasons, key=lambda reason: (-reason.score, reason.term)))

@@ -28,7 +28,7 @@ class MemoryStorage:
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
-        item = self._live(key)
+        item = self._find_live(key)
         return item and item[0]
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
@@ -48,17 +48,17 @@ class MemoryStorage:
 
     async def delete(self, key: str) -> bool:
         """Forget `key`."""
-        found = self._live(key) is not None
+        found = self._find_live(key) is not None
         self._items.pop(key, None)
         return found
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         """Iterate over the live keys."""
         for key in list(self._items):
-            if key.startswith(prefix) and self._live(key) is not None:
+            if key.startswith(prefix) and self._find_live(key) is not None:
                 yield key
 
-    def _live(self, key: str) -> tuple[bytes, float | None] | None:
+    def _find_live(self, key: str) -> tuple[bytes, float | None] | None:
         item = self._items.get(key)
         if item is not None and item[1] is not None and item[1] <= time.monotonic():
             del self._items[key]

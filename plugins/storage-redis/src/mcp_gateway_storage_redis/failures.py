@@ -13,15 +13,15 @@ from mcp_gateway.plugin import StorageError
 _USERINFO = re.compile(r"//[^@/\s]*@")
 
 
-def failing(reason: str) -> StorageError:
+def storage_error(reason: str) -> StorageError:
     """Say that Redis fails."""
     return StorageError(f"redis: {_USERINFO.sub('//', reason)}")
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn the errors of redis-py into that of the gateway."""
     try:
         yield
     except (RedisError, RedisClusterException, OSError) as error:
-        raise failing(str(error) or type(error).__name__) from error
+        raise storage_error(str(error) or type(error).__name__) from error

@@ -9,8 +9,8 @@ from typing import Any
 
 import anyio
 
-from mcp_gateway_storage_redis.failures import failing, translated
-from mcp_gateway_storage_redis.places import SECONDS, Place
+from mcp_gateway_storage_redis.failures import storage_error, translate_errors
+from mcp_gateway_storage_redis.places import SECONDS, Topology
 
 QUIET_SECONDS = 15.0
 """After so long a silence Redis is asked whether it is still there; it has as long to answer."""
@@ -24,41 +24,41 @@ class Subscription:
     """
 
     pubsub: Any
-    _asked: bool = False
+    _ping_pending: bool = False
 
     async def next(self) -> bytes:
         """Wait for the next message."""
         while True:
             item = await self.pubsub.get_message(timeout=QUIET_SECONDS)
             if item is None:
-                await self._ask()
+                await self._ping()
                 continue
-            self._asked = False
+            self._ping_pending = False
             if item["type"] == "message":
                 message: bytes = item["data"]
                 return message
             if item["type"] == "subscribe":
-                raise failing("the connection was lost and is new: announcements may be missing")
+                raise storage_error("the connection was lost and is new: announcements may be missing")
 
-    async def _ask(self) -> None:
-        if self._asked:
-            raise failing(f"nothing was heard for {2 * QUIET_SECONDS:g} s")
-        self._asked = True
+    async def _ping(self) -> None:
+        if self._ping_pending:
+            raise storage_error(f"nothing was heard for {2 * QUIET_SECONDS:g} s")
+        self._ping_pending = True
         await self.pubsub.ping()
 
 
 @asynccontextmanager
-async def listening(place: Place, channel: str) -> AsyncIterator[Subscription]:
+async def open_subscription(place: Topology, channel: str) -> AsyncIterator[Subscription]:
     """Subscribe to a channel, and wait for the confirmation of Redis."""
-    with translated():
-        client = await place.listener()
+    with translate_errors():
+        client = await place.open_pubsub_client()
         pubsub = client.pubsub()
     try:
-        with translated():
+        with translate_errors():
             await pubsub.subscribe(channel)
             confirmed = await pubsub.get_message(timeout=SECONDS)
         if confirmed is None:
-            raise failing(f"no subscription within {SECONDS:g} s")
+            raise storage_error(f"no subscription within {SECONDS:g} s")
         yield Subscription(pubsub)
     finally:
         with anyio.CancelScope(shield=True), anyio.move_on_after(SECONDS):

@@ -15,30 +15,30 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway_storage_redis.urls import Address, read_url
+from mcp_gateway_storage_redis.urls import RedisAddress, parse_redis_url
 
 SECONDS = 2.0
 """How long connecting to Redis, and each answer of it, may take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Topology:
     """A client."""
 
     client: Any
 
-    async def listener(self) -> Any:
+    async def open_pubsub_client(self) -> Any:
         """Return a client that can subscribe."""
         return self.client
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster(Place):
+class ClusterTopology(Topology):
     """A Cluster, and how its nodes are connected to."""
 
     options: Mapping[str, Any]
 
-    async def listener(self) -> Any:
+    async def open_pubsub_client(self) -> Any:
         """Return a client of one random node, owned by the caller.
 
         Any node will do: a Cluster publishes every message to all of its nodes.
@@ -49,23 +49,23 @@ class Cluster(Place):
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Place]:
+async def open_place(url: str) -> AsyncIterator[Topology]:
     """Make a client; nothing connects before the first use."""
     async with AsyncExitStack() as stack:
         try:
-            place = _place(read_url(url), stack)
+            place = _topology(parse_redis_url(url), stack)
         except (ValueError, TypeError, RedisError, RedisClusterException) as error:
             raise ConfigError(f"environment: REDIS_URL: it cannot be used: {error}") from None
         yield place
 
 
-def _place(address: Address, stack: AsyncExitStack) -> Place:
+def _topology(address: RedisAddress, stack: AsyncExitStack) -> Topology:
     options = {**_limits(), **address.options}
     if address.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in address.hosts]
         cluster = RedisCluster(startup_nodes=nodes, **options)
         stack.push_async_callback(cluster.aclose)
-        return Cluster(cluster, options)
+        return ClusterTopology(cluster, options)
     if address.kind == "sentinel":
         sentinel = Sentinel(  # type: ignore[no-untyped-call]
             address.hosts, sentinel_kwargs={**_limits(), **address.sentinel}, **options
@@ -76,7 +76,7 @@ def _place(address: Address, stack: AsyncExitStack) -> Place:
     else:
         client = Redis.from_pool(ConnectionPool(**options))
     stack.push_async_callback(client.aclose)
-    return Place(client)
+    return Topology(client)
 
 
 def _limits() -> dict[str, Any]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_gateway.plugin import StorageBackend
-from mcp_gateway_storage_redis.failures import failing, translated
-from mcp_gateway_storage_redis.listening import Subscription, listening
+from mcp_gateway_storage_redis.failures import storage_error, translate_errors
+from mcp_gateway_storage_redis.listening import Subscription, open_subscription
 from mcp_gateway_storage_redis.options import RedisOptions
-from mcp_gateway_storage_redis.places import SECONDS, Place, opened
+from mcp_gateway_storage_redis.places import SECONDS, Topology, open_place
 
 CONNECTIONS = 32
 """How many requests there are at a time; who comes then waits, up to `SECONDS`."""
@@ -33,32 +33,32 @@ ANNOUNCE = "return redis.call('PUBLISH', KEYS[1], ARGV[1])"
 class RedisStorage:
     """Values under their keys, as they are; leases are keys, too."""
 
-    place: Place
-    _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(CONNECTIONS))
+    topology: Topology
+    _connections: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(CONNECTIONS))
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of `key`, if it is there."""
-        async with self._turn():
-            value: bytes | None = await self.place.client.get(key)
+        async with self._connection_slot():
+            value: bytes | None = await self.topology.client.get(key)
         return value
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
         """Set `key`; Redis itself forgets it after `ttl` seconds."""
-        async with self._turn():
-            await self.place.client.set(key, value, px=None if ttl is None else _milliseconds(ttl))
+        async with self._connection_slot():
+            await self.topology.client.set(key, value, px=None if ttl is None else _milliseconds(ttl))
 
     async def delete(self, key: str) -> bool:
         """Forget `key`."""
-        async with self._turn():
-            return bool(await self.place.client.delete(key))
+        async with self._connection_slot():
+            return bool(await self.topology.client.delete(key))
 
     async def keys(self, prefix: str) -> AsyncIterator[str]:
         """Yield the live keys, each once.
 
         SCAN may repeat a key, so the keys are collected first.
         """
-        async with self._turn():
-            found = {key async for key in self.place.client.scan_iter(match=f"{_literal(prefix)}*", count=1000)}
+        async with self._connection_slot():
+            found = {key async for key in self.topology.client.scan_iter(match=f"{_escape_glob(prefix)}*", count=1000)}
         for key in found:
             yield key.decode()
 
@@ -67,38 +67,38 @@ class RedisStorage:
 
         The holder is another one if the lease is taken.
         """
-        async with self._turn():
-            holds: bytes = await self.place.client.eval(LEASE, 1, key, holder, str(_milliseconds(ttl)))
+        async with self._connection_slot():
+            holds: bytes = await self.topology.client.eval(LEASE, 1, key, holder, str(_milliseconds(ttl)))
         return holds
 
     async def release(self, key: str, holder: bytes) -> bool:
         """Give `key` back if `holder` has it."""
-        async with self._turn():
-            return bool(await self.place.client.eval(RELEASE, 1, key, holder))
+        async with self._connection_slot():
+            return bool(await self.topology.client.eval(RELEASE, 1, key, holder))
 
-    async def announce(self, channel: str, message: bytes) -> None:
+    async def publish(self, channel: str, message: bytes) -> None:
         """Send a message to all who listen."""
-        async with self._turn():
-            await self.place.client.eval(ANNOUNCE, 1, channel, message)
+        async with self._connection_slot():
+            await self.topology.client.eval(ANNOUNCE, 1, channel, message)
 
     @asynccontextmanager
-    async def announcements(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Listen, over a connection of its own."""
-        async with listening(self.place, channel) as subscription:
+        async with open_subscription(self.topology, channel) as subscription:
             yield _messages(subscription)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        with translated():
+    async def _connection_slot(self) -> AsyncIterator[None]:
+        with translate_errors():
             try:
                 with anyio.fail_after(SECONDS):
-                    await self._free.acquire()
+                    await self._connections.acquire()
             except TimeoutError:
-                raise failing(f"no connection was free within {SECONDS:g} s") from None
+                raise storage_error(f"no connection was free within {SECONDS:g} s") from None
             try:
                 yield
             finally:
-                self._free.release()
+                self._connections.release()
 
 
 @asynccontextmanager
@@ -107,13 +107,13 @@ async def open_redis(options: RedisOptions) -> AsyncIterator[StorageBackend]:
 
     It connects when it is first used, and again after a lost connection.
     """
-    async with opened(options.url.get_secret_value()) as place:
+    async with open_place(options.url.get_secret_value()) as place:
         yield RedisStorage(place)
 
 
 async def _messages(subscription: Subscription) -> AsyncIterator[bytes]:
     while True:
-        with translated():
+        with translate_errors():
             message = await subscription.next()
         yield message
 
@@ -122,6 +122,6 @@ def _milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-def _literal(prefix: str) -> str:
+def _escape_glob(prefix: str) -> str:
     """Take away the meaning that Redis's patterns give to some characters."""
     return "".join(f"\\{character}" if character in "*?[]^-\\" else character for character in prefix)

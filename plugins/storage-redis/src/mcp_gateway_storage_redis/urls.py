@@ -16,7 +16,7 @@ SENTINEL_PORT = 26379
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class RedisAddress:
     """The address of a Redis server, Sentinel master or Cluster.
 
     `options` are those of redis-py, `sentinel` those for the Sentinels themselves.
@@ -29,7 +29,7 @@ class Address:
     sentinel: dict[str, Any] = field(default_factory=dict)
 
 
-def read_url(url: str) -> Address:
+def parse_redis_url(url: str) -> RedisAddress:
     """Parse a `REDIS_URL`.
 
     It is read as redis-py does; redis+sentinel:// and redis+cluster:// are added.
@@ -41,22 +41,22 @@ def read_url(url: str) -> Address:
     scheme, _, rest = url.partition("://")
     base, _, kind = scheme.partition("+")
     if not kind:
-        return Address("server", _options(url))
+        return RedisAddress("server", _options(url))
     netloc, path, query = urlsplit(f"//{rest}", allow_fragments=False)[1:4]
     who, _, hosts = netloc.rpartition("@")
     who = f"{who}@" if who else ""
     if kind == "cluster":
         options = _options(f"{base}://{who}any{path}?{query}")
-        return Address(kind, _without_place(options), _hosts(hosts, 6379))
+        return RedisAddress(kind, _without_host(options), _hosts(hosts, 6379))
     service, _, database = path.strip("/").partition("/")
     if not service:
         raise ValueError("the name of the master is missing: redis+sentinel://HOST:PORT,HOST:PORT/NAME")
     given = parse_qsl(query, keep_blank_values=True)
     mine = urlencode([(key, value) for key, value in given if not key.startswith("sentinel_")])
-    options = _without_place(_options(f"{base}://{who}any/{database}?{mine}"))
+    options = _without_host(_options(f"{base}://{who}any/{database}?{mine}"))
     login = {key.removeprefix("sentinel_"): value for key, value in given if key.startswith("sentinel_")}
     shared = {key: value for key, value in options.items() if key not in ("db", "username", "password")}
-    return Address(kind, options, _hosts(hosts, SENTINEL_PORT), unquote(service), {**shared, **login})
+    return RedisAddress(kind, options, _hosts(hosts, SENTINEL_PORT), unquote(service), {**shared, **login})
 
 
 def _options(url: str) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _options(url: str) -> dict[str, Any]:
     return options
 
 
-def _without_place(options: dict[str, Any]) -> dict[str, Any]:
+def _without_host(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options without host and port.
 
     TLS becomes `ssl`, as clients take it; pools take a connection class.

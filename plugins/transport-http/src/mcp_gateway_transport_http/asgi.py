@@ -22,59 +22,59 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mcp_gateway.plugin import DirectServer
-from mcp_gateway_transport_http.auth.bearer import TOKEN_HEADER, Gate
-from mcp_gateway_transport_http.fast_path.http1_server import Front
+from mcp_gateway.plugin import SupportsRawDispatch
+from mcp_gateway_transport_http.auth.bearer import TOKEN_HEADER, BearerAuthMiddleware
+from mcp_gateway_transport_http.fast_path.http1_server import FastPath
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.options import PATH, ListenOptions
-from mcp_gateway_transport_http.session_limits import BoundedManager
+from mcp_gateway_transport_http.session_limits import LimitedSessionManager
 
 if TYPE_CHECKING:
-    from mcp_gateway_transport_http.auth.oauth import Visitors
+    from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer
 
 _INVALID_REQUEST = -32600
 _LOCAL_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 
 
-def listener(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
+def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Callable[[], None]) -> uvicorn.Server:
     """Return a uvicorn server for the application.
 
     `ready` is called when clients can connect.
     """
     bounds = ConnectionBounds.of(options, raise_file_limit(options.max_connections))
     registry = ConnectionRegistry(bounds)
-    app, front = application(server, options, registry)
+    app, front = build_application(server, options, registry)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
-        http=front.protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
+        http=front.build_protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
         backlog=bounds.backlog,
         loop="none",
         timeout_graceful_shutdown=max(1, round(options.grace)),
     )
-    return _Listener(config, ready)
+    return _UvicornServer(config, ready)
 
 
-def application(
+def build_application(
     server: Server[Any], options: ListenOptions, registry: ConnectionRegistry
-) -> tuple[ASGIApp, Front | None]:
+) -> tuple[ASGIApp, FastPath | None]:
     """Return the ASGI application and the fast path before it.
 
     The application is CORS, authentication and the SDK's endpoint. The fast path answers raw calls; it is None if
     the server cannot dispatch raw messages.
     """
-    manager = BoundedManager(
+    manager = LimitedSessionManager(
         options,
         app=server,
         max_request_body_size=options.max_request_bytes,
         security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
     )
-    visitors = _visitors(options)
+    visitors = _resource_server(options)
     endpoint = Starlette(
         routes=[
             Route(PATH, StreamableHTTPASGIApp(manager)),
@@ -82,9 +82,9 @@ def application(
             *(visitors.routes() if visitors is not None else ()),
         ],
         lifespan=lambda _: manager.run(),
-        exception_handlers={404: _not_found},
+        exception_handlers={404: _answer_not_found},
     )
-    gate = Gate(endpoint, options, visitors)
+    gate = BearerAuthMiddleware(endpoint, options, visitors)
     behind = CORSMiddleware(
         gate,
         allow_origins=options.cors_origins,
@@ -93,20 +93,22 @@ def application(
         allow_headers=["*", "Authorization", TOKEN_HEADER],
         expose_headers=["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate"],
     )
-    if not isinstance(server, DirectServer):
+    if not isinstance(server, SupportsRawDispatch):
         return behind, None
-    return behind, Front(server, gate, manager.touch, manager.may_use, options.max_request_bytes, registry)
+    return behind, FastPath(
+        server, gate, manager.reset_idle_timeout, manager.may_use, options.max_request_bytes, registry
+    )
 
 
-def _visitors(options: ListenOptions) -> Visitors | None:
+def _resource_server(options: ListenOptions) -> OAuthResourceServer | None:
     if options.issuer is None:
         return None
-    from mcp_gateway_transport_http.auth.oauth import Visitors  # cryptography is slow to import
+    from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer  # cryptography is slow to import
 
-    return Visitors.of(options)
+    return OAuthResourceServer.from_options(options)
 
 
-class _Listener(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """A uvicorn server without signal handlers, with a ready callback.
 
     Signals belong to the gateway.
@@ -126,7 +128,7 @@ class _Listener(uvicorn.Server):
             self._ready()
 
 
-async def _not_found(_request: Request, _error: Exception) -> Response:
+async def _answer_not_found(_request: Request, _error: Exception) -> Response:
     error = {"code": _INVALID_REQUEST, "message": f"There is nothing here; MCP (Streamable HTTP) is at {PATH}"}
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
 

@@ -16,12 +16,12 @@ import httpx2
 from mcp.client._transport import Transport, TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
-from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES
-from mcp_gateway_transport_http.client.session_streams import tagged_streams
-from mcp_gateway_transport_http.client.ssrf import Guard
+from mcp_gateway_transport_http.client.session_streams import open_tagged_streams
+from mcp_gateway_transport_http.client.ssrf import SsrfGuard
 from mcp_gateway_transport_http.fast_path.connection_pool import KEEP_SECONDS, Connections
-from mcp_gateway_transport_http.fast_path.request_target import is_direct, request_head
+from mcp_gateway_transport_http.fast_path.request_target import build_request_head, can_connect_directly
 from mcp_gateway_transport_http.options import HttpOptions
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
@@ -35,7 +35,7 @@ class HttpClientTransport:
     """Opens HTTP sessions with one server."""
 
     url: str
-    guard: Guard | None = None
+    guard: SsrfGuard | None = None
     max_bytes: int = MAX_MESSAGE_BYTES
 
     @property
@@ -48,40 +48,42 @@ class HttpClientTransport:
 
         Every request of the session has the headers of `credentials`.
         """
-        return _session(self, credentials.headers)
+        return _open_session(self, credentials.headers)
 
 
 @asynccontextmanager
 async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
     """Settle where the server is; nothing is connected yet."""
-    guard = None if options.allow_link_local else Guard()
+    guard = None if options.allow_link_local else SsrfGuard()
     yield HttpClientTransport(str(options.url), guard, options.max_message_bytes)
 
 
 @asynccontextmanager
-async def _session(to: HttpClientTransport, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
+async def _open_session(to: HttpClientTransport, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
     url, most = to.url, to.max_bytes
-    encoded = [(name.encode(), _encoded(value)) for name, value in headers.items()]
+    encoded = [(name.encode(), _encode_header(value)) for name, value in headers.items()]
     sent = [(b"accept-encoding", b"identity"), *encoded]
-    client = FaultTellingClient(to.guard, most, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_certificates())
-    connections = _connections(to) if is_direct(url) else None
-    head = request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
+    client = ErrorMappingClient(
+        to.guard, most, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_load_certificates()
+    )
+    connections = _build_pool(to) if can_connect_directly(url) else None
+    head = build_request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
     try:
-        async with client, tagged_streams(url, client, connections, head, most) as streams:
+        async with client, open_tagged_streams(url, client, connections, head, most) as streams:
             yield streams
     finally:
         if connections is not None:
             connections.close()
 
 
-def _connections(to: HttpClientTransport) -> Connections:
+def _build_pool(to: HttpClientTransport) -> Connections:
     parts = urlsplit(to.url)
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
-    return Connections(parts.hostname or "", port, _certificates() if secure else None, to.guard, to.max_bytes)
+    return Connections(parts.hostname or "", port, _load_certificates() if secure else None, to.guard, to.max_bytes)
 
 
-def _encoded(value: str) -> bytes:
+def _encode_header(value: str) -> bytes:
     """Encode a header value as Latin-1, else as UTF-8.
 
     Latin-1 restores the bytes of a forwarded header.
@@ -93,7 +95,7 @@ def _encoded(value: str) -> bytes:
 
 
 @cache
-def _certificates() -> ssl.SSLContext:
+def _load_certificates() -> ssl.SSLContext:
     """Load the CA certificates once.
 
     That takes longer than everything else about a client.

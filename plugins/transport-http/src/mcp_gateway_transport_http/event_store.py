@@ -34,7 +34,7 @@ class _Event(NamedTuple):
 
 
 @dataclass(slots=True)
-class Past:
+class EventLog:
     """The events of all sessions, oldest first, by their numbers."""
 
     events: OrderedDict[int, _Event] = field(default_factory=OrderedDict)
@@ -42,16 +42,16 @@ class Past:
     _numbers: count[int] = field(default_factory=lambda: count(1))
     _sessions: count[int] = field(default_factory=lambda: count(1))
 
-    def of_new_session(self) -> EventStore:
+    def open_session_store(self) -> EventStore:
         """Return the event store of a session that begins."""
-        return _SessionPast(self, next(self._sessions))
+        return _SessionEventStore(self, next(self._sessions))
 
-    def keep(self, session: int, stream: str, message: JSONRPCMessage | None) -> int:
+    def append(self, session: int, stream: str, message: JSONRPCMessage | None) -> int:
         """Append an event, evict the oldest, and return its number.
 
         Events are evicted when there are too many, in number or in bytes.
         """
-        number, size = next(self._numbers), _size(message)
+        number, size = next(self._numbers), _estimate_size(message)
         self.events[number] = _Event(session, stream, message, size)
         self.size += size
         while len(self.events) > MAX_EVENTS or (self.size > MAX_BYTES and len(self.events) > 1):
@@ -61,14 +61,14 @@ class Past:
 
 
 @dataclass(slots=True)
-class _SessionPast(EventStore):
+class _SessionEventStore(EventStore):
     """The event store of one session."""
 
-    past: Past
+    past: EventLog
     session: int
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
-        return str(self.past.keep(self.session, stream_id, message))
+        return str(self.past.append(self.session, stream_id, message))
 
     async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
         last = self.past.events.get(int(last_event_id)) if last_event_id.isdecimal() else None
@@ -81,7 +81,7 @@ class _SessionPast(EventStore):
         return last.stream
 
 
-class RememberingManager(StreamableHTTPSessionManager):
+class ResumableSessionManager(StreamableHTTPSessionManager):
     """Session manager with an event store for each session.
 
     It extends the SDK's session manager.
@@ -89,10 +89,10 @@ class RememberingManager(StreamableHTTPSessionManager):
 
     def __init__(self, **options: Any) -> None:
         """Begin with an empty past."""
-        self._past = Past()
+        self._past = EventLog()
         super().__init__(**options, retry_interval=RETRY_MILLISECONDS)
 
-    def touch(self, session_id: str) -> None:
+    def reset_idle_timeout(self, session_id: str) -> None:
         """Reset the idle timeout of a session.
 
         For requests of the fast path, which the SDK does not see.
@@ -108,14 +108,14 @@ class RememberingManager(StreamableHTTPSessionManager):
 
         The SDK reads this property once for each session.
         """
-        return self._past.of_new_session()
+        return self._past.open_session_store()
 
     @event_store.setter
     def event_store(self, _: EventStore | None) -> None:
         """Take no other."""
 
 
-def _size(message: JSONRPCMessage | None) -> int:
+def _estimate_size(message: JSONRPCMessage | None) -> int:
     """Estimate how much memory a message takes, in bytes."""
     match message:
         case JSONRPCResponse():

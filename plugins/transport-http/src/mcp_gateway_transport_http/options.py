@@ -25,40 +25,40 @@ PATH = "/mcp"
 """Where clients find the gateway."""
 
 
-def _listed(value: Any) -> Any:
+def _split_list(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _is_token(token: SecretStr) -> SecretStr:
+def _check_token(token: SecretStr) -> SecretStr:
     text = token.get_secret_value()
     if len(text) < _MIN_TOKEN or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"use at least {_MIN_TOKEN} printable ASCII characters, without spaces")
     return token
 
 
-def _is_host(host: str) -> str:
+def _check_host(host: str) -> str:
     host = host.strip()
     if not host or re.search(r"[\s/]", host) or (host.count(":") == 1):
         raise ValueError("it must be an address alone, such as 127.0.0.1; the port goes into GATEWAY_PORT")
     return host.strip("[]")
 
 
-def _are_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+def _check_host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     bare = tuple(host.strip("[]") for host in hosts)
     if not all(_NAME.fullmatch(host) or (host.count(":") > 1 and "/" not in host) for host in bare):
         raise ValueError("write names alone, such as gateway.example: no http://, no port, no *")
     return bare
 
 
-def _are_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError("write origins as browsers send them, such as https://app.example: no path, no / at the end")
     return origins
 
 
-Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Names = Annotated[Listed, AfterValidator(_are_names)]
-Origins = Annotated[Listed, AfterValidator(_are_origins)]
+Listed = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
+Names = Annotated[Listed, AfterValidator(_check_host_names)]
+Origins = Annotated[Listed, AfterValidator(_check_origins)]
 
 
 class HttpOptions(MessageLimits):
@@ -73,7 +73,7 @@ class HttpOptions(MessageLimits):
     )
 
     @model_validator(mode="after")
-    def _not_link_local(self) -> Self:
+    def _check_link_local(self) -> Self:
         host = (self.url.host or "").strip("[]")
         if not self.allow_link_local and (is_link_local(host) or host.rstrip(".") in _METADATA_NAMES):
             raise ValueError("url: it leads to where clouds keep credentials; if that is meant, set allow_link_local")
@@ -88,13 +88,13 @@ class ListenOptions(Options):
 
     model_config = ConfigDict(url_preserve_empty_path=True)
 
-    host: Annotated[str, AfterValidator(_is_host)] = Field(
+    host: Annotated[str, AfterValidator(_check_host)] = Field(
         "0.0.0.0",  # noqa: S104  # the gate keeps others out
         alias="GATEWAY_HOST",
         description="The address to listen at",
     )
     port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; 0: a free one")
-    token: Annotated[SecretStr, AfterValidator(_is_token)] | None = Field(
+    token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(
         None, alias="GATEWAY_AUTH_TOKEN", description="The token that every client must send"
     )
     issuer: AnyHttpUrl | None = Field(
@@ -189,7 +189,7 @@ class ListenOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _settled(self) -> Self:
+    def _check_issuer(self) -> Self:
         """Validate that the issuer and its settings are complete.
 
         An issuer needs an audience and reachable keys; audience, scopes, JWKS and public URL need an issuer.

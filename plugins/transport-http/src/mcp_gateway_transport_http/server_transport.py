@@ -35,11 +35,11 @@ class HttpServerTransport:
 
         They have GATEWAY_SHUTDOWN_GRACE seconds.
         """
-        from mcp_gateway_transport_http.asgi import listener  # uvicorn and the SDK are slow to import
+        from mcp_gateway_transport_http.asgi import build_uvicorn_server  # uvicorn and the SDK are slow to import
 
-        with _listening(self.options) as listening:
-            where = f"http://{_shown(listening)}{PATH}"
-            serving = listener(server, self.options, lambda: ready(where))
+        with _open_socket(self.options) as listening:
+            where = f"http://{_local_address(listening)}{PATH}"
+            serving = build_uvicorn_server(server, self.options, lambda: ready(where))
             if self.options.token is None and self.options.issuer is None:
                 log.info("only this machine may connect: GATEWAY_AUTH_TOKEN is not set")
             async with anyio.create_task_group() as tasks:
@@ -63,7 +63,7 @@ async def _stop_when_cancelled(listener: uvicorn.Server) -> None:
 
 
 @contextmanager
-def _listening(options: ListenOptions) -> Iterator[socket.socket]:
+def _open_socket(options: ListenOptions) -> Iterator[socket.socket]:
     """Open a listening TCP socket.
 
     Its protocol is IPPROTO_TCP: only then does asyncio switch off Nagle's algorithm, which costs 40 ms. Raises
@@ -84,7 +84,7 @@ def _listening(options: ListenOptions) -> Iterator[socket.socket]:
         yield listening
 
 
-def _shown(listening: socket.socket) -> str:
+def _local_address(listening: socket.socket) -> str:
     """Return an address that a client on this machine can use."""
     host, port = listening.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

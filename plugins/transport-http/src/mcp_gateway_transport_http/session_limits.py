@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from mcp_gateway_transport_http.event_store import RememberingManager
+from mcp_gateway_transport_http.event_store import ResumableSessionManager
 from mcp_gateway_transport_http.options import ListenOptions
 
 OVERLOADED = -31029
@@ -39,7 +39,7 @@ class _Opener:
 _opening: ContextVar[_Opener] = ContextVar("opening")
 
 
-class BoundedManager(RememberingManager):
+class LimitedSessionManager(ResumableSessionManager):
     """Session manager with limits per caller and in total.
 
     It extends the SDK's session manager.
@@ -47,7 +47,7 @@ class BoundedManager(RememberingManager):
 
     def __init__(self, options: ListenOptions, **more: Any) -> None:
         """Begin with nothing open."""
-        self._most_requests, self._most_of_one = options.max_requests, options.max_caller_sessions
+        self._max_requests, self._max_caller_sessions = options.max_requests, options.max_caller_sessions
         self._requests = 0
         self._openers: dict[str, _Opener] = {}
         self._open: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class BoundedManager(RememberingManager):
 
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, unless too many are under way."""
-        if self._requests >= self._most_requests:
+        if self._requests >= self._max_requests:
             said = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
             await _refusal(503, said)(scope, receive, send)
             return
@@ -72,8 +72,8 @@ class BoundedManager(RememberingManager):
         """
         headers = Headers(scope=scope)
         if MCP_SESSION_ID_HEADER not in headers:
-            caller = _caller(scope, headers)
-            if (refusal := self._too_many(caller)) is not None:
+            caller = _caller_key(scope, headers)
+            if (refusal := self._check_session_limits(caller)) is not None:
                 await refusal(scope, receive, send)
                 return
             _opening.set(_Opener(caller, _owner(scope, headers)))
@@ -87,15 +87,15 @@ class BoundedManager(RememberingManager):
         opener = self._openers.get(session_id)
         return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
 
-    def _too_many(self, caller: str) -> JSONResponse | None:
+    def _check_session_limits(self, caller: str) -> JSONResponse | None:
         """Return the refusal of a new session.
 
         None if the session may be opened; 503 if too many are open in total, 429 if this caller has too many.
         """
         if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
             return _refusal(503, f"{self.max_sessions} sessions are open, as many as may be (GATEWAY_MAX_SESSIONS)")
-        if self._open[caller] >= self._most_of_one:
-            setting = f"GATEWAY_MAX_SESSIONS_PER_CALLER = {self._most_of_one}"
+        if self._open[caller] >= self._max_caller_sessions:
+            setting = f"GATEWAY_MAX_SESSIONS_PER_CALLER = {self._max_caller_sessions}"
             return _refusal(429, f"this caller has too many open sessions ({setting}); end one with DELETE")
         return None
 
@@ -116,7 +116,7 @@ class BoundedManager(RememberingManager):
         await super()._discard_session(session_id, transport)
 
 
-def _caller(scope: Scope, headers: Headers) -> str:
+def _caller_key(scope: Scope, headers: Headers) -> str:
     """Return a key for the caller: principal, or credential and address.
 
     The principal is the issuer and subject of a verified token.

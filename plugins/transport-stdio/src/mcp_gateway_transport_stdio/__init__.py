@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
 from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
-from mcp_gateway_transport_stdio.command import obstacle
+from mcp_gateway_transport_stdio.command import find_obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions, StdioServerOptions
 
 GATEWAY_API = 1
@@ -37,7 +37,7 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
         summary="start a child process",
         options=StdioOptions,
         build=open_client_transport,
-        obstacle=obstacle,
+        preflight=find_obstacle,
     )
 
 

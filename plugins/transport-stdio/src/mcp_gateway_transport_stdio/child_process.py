@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 import anyio
 
 from mcp_gateway.plugin import to_line
-from mcp_gateway_transport_stdio.framing import Lines
+from mcp_gateway_transport_stdio.framing import LineSplitter
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ _ROOM = 256 << 10
 """How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
 
 
-class Pipes(asyncio.Protocol):
+class ChildProcess(asyncio.Protocol):
     """The pipes of a child process.
 
     `lines` is fed all that the child writes; `on_end` is called once, at the end.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], lines: Lines, on_end: Callable[[], None]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], lines: LineSplitter, on_end: Callable[[], None]) -> None:
         """Feed `lines`."""
         self._process, self._lines, self._on_end = process, lines, on_end
         self._writable = asyncio.Event()
@@ -63,13 +63,13 @@ class Pipes(asyncio.Protocol):
     async def connect(self) -> None:
         """Take the pipes over, and hear when the child is gone."""
         loop = asyncio.get_running_loop()
-        when_gone(self._process, loop, self.exited.set)
+        watch_exit(self._process, loop, self.exited.set)
         if self._process.stdout is not None:
-            widen(self._process.stdout.fileno(), _ROOM)
+            grow_pipe(self._process.stdout.fileno(), _ROOM)
         if self._process.stdin is not None and hasattr(select, "poll"):
             self._poll = select.poll()
             self._poll.register(self._process.stdin.fileno(), 0)
-        self._stdin, _ = await loop.connect_write_pipe(lambda: _Input(self), self._process.stdin)
+        self._stdin, _ = await loop.connect_write_pipe(lambda: _StdinProtocol(self), self._process.stdin)
         await loop.connect_read_pipe(lambda: self, self._process.stdout)
 
     # -- what the event loop tells
@@ -106,7 +106,7 @@ class Pipes(asyncio.Protocol):
 
     # -- what its owner does
 
-    def hold(self, *, please: bool) -> None:
+    def set_write_paused(self, *, please: bool) -> None:
         """Wait with writing, or write again: the child does not read."""
         (self._writable.clear if please else self._writable.set)()
 
@@ -133,11 +133,11 @@ class Pipes(asyncio.Protocol):
         """
         return self._writable.is_set() and not (self.closed or self._stdin is None or self._stdin.is_closing())
 
-    async def writable(self) -> None:
+    async def wait_writable(self) -> None:
         """Wait until the child has read most of what was written."""
         await self._writable.wait()
 
-    def read_on(self, *, please: bool) -> None:
+    def set_reading(self, *, please: bool) -> None:
         """Read on, or stop reading until told otherwise."""
         was_held, self._is_held = self._is_held, not please
         if was_held and please and self._is_busy:
@@ -169,34 +169,34 @@ class Pipes(asyncio.Protocol):
         with anyio.CancelScope(shield=True):
             for number in (None, signal.SIGTERM, signal.SIGKILL):
                 if number is not None:
-                    _signal(self._process.pid, number)
+                    _signal_group(self._process.pid, number)
                 with anyio.move_on_after(EXIT_SECONDS):
                     await self.exited.wait()
                     break
             else:
                 log.warning("process %d is still alive after it was killed", self._process.pid)
-            await _end_group(self._process.pid)
+            await _terminate_group(self._process.pid)
         if self._stdout is not None:
             self._stdout.close()
 
 
-class _Input(asyncio.BaseProtocol):
+class _StdinProtocol(asyncio.BaseProtocol):
     """The pipe into a child: whether it reads."""
 
-    def __init__(self, pipes: Pipes) -> None:
+    def __init__(self, pipes: ChildProcess) -> None:
         self._pipes = pipes
 
     def pause_writing(self) -> None:
-        self._pipes.hold(please=True)
+        self._pipes.set_write_paused(please=True)
 
     def resume_writing(self) -> None:
-        self._pipes.hold(please=False)
+        self._pipes.set_write_paused(please=False)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._pipes.end()
 
 
-def when_gone(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
+def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
     """Call `tell` in the event loop once a process has exited."""
 
     def wait() -> None:
@@ -204,7 +204,7 @@ def when_gone(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop,
         with suppress(RuntimeError):  # the loop may have gone before
             loop.call_soon_threadsafe(tell)
 
-    def gone(descriptor: int) -> None:
+    def on_exit(descriptor: int) -> None:
         loop.remove_reader(descriptor)
         os.close(descriptor)
         process.wait()
@@ -213,26 +213,26 @@ def when_gone(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop,
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # an old kernel
             descriptor = os.pidfd_open(process.pid)
-            loop.add_reader(descriptor, gone, descriptor)
+            loop.add_reader(descriptor, on_exit, descriptor)
             return
     threading.Thread(target=wait, daemon=True, name=f"waits for {process.pid}").start()
 
 
-async def _end_group(group: int) -> None:
+async def _terminate_group(group: int) -> None:
     """Terminate the processes left in a group.
 
     A process may leave its children behind when it ends.
     """
-    if not _signal(group, signal.SIGTERM):
+    if not _signal_group(group, signal.SIGTERM):
         return
     with anyio.move_on_after(EXIT_SECONDS):
-        while _signal(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
+        while _signal_group(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
             await anyio.sleep(_LOOK_SECONDS)
         return
-    _signal(group, signal.SIGKILL)
+    _signal_group(group, signal.SIGKILL)
 
 
-def _signal(group: int, number: int) -> bool:
+def _signal_group(group: int, number: int) -> bool:
     """Send a signal to a process group.
 
     Returns False if the group has no process that can be signalled.
@@ -244,7 +244,7 @@ def _signal(group: int, number: int) -> bool:
     return True
 
 
-def widen(descriptor: int, room: int) -> None:
+def grow_pipe(descriptor: int, room: int) -> None:
     """Grow a pipe's buffer to `room` bytes.
 
     A large message then takes fewer turns. Systems without F_SETPIPE_SZ are left alone.
@@ -257,7 +257,7 @@ def widen(descriptor: int, room: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ChildCommand:
     """A command with its environment, directory and stderr file."""
 
     command: Sequence[str]
@@ -267,7 +267,9 @@ class Program:
 
 
 @asynccontextmanager
-async def child(program: Program, lines: Lines, on_end: Callable[[], None]) -> AsyncIterator[Pipes]:
+async def open_child(
+    program: ChildCommand, lines: LineSplitter, on_end: Callable[[], None]
+) -> AsyncIterator[ChildProcess]:
     """Start a child process in a new process group.
 
     The whole group is terminated on exit.
@@ -287,7 +289,7 @@ async def child(program: Program, lines: Lines, on_end: Callable[[], None]) -> A
         stderr=program.errors,
         start_new_session=True,
     )
-    pipes = Pipes(process, lines, on_end)
+    pipes = ChildProcess(process, lines, on_end)
     try:
         await pipes.connect()
         yield pipes

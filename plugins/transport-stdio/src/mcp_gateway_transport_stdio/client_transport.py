@@ -13,12 +13,12 @@ from mcp.client._transport import Transport, TransportStreams
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
-from mcp_gateway_transport_stdio.child_process import Program, child
-from mcp_gateway_transport_stdio.command import command_of, directory_of, environment_of
+from mcp_gateway_transport_stdio.child_process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.command import child_environment, resolve_command, resolve_directory
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.raw_channel import wired
-from mcp_gateway_transport_stdio.stderr import Stderr, captured_stderr
-from mcp_gateway_transport_stdio.stray_output import Noise
+from mcp_gateway_transport_stdio.raw_channel import open_wire
+from mcp_gateway_transport_stdio.stderr import ChildStderr, capture_stderr
+from mcp_gateway_transport_stdio.stray_output import StrayOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class StdioClientTransport:
 
         The process starts when they are entered.
         """
-        return _session(self.options)
+        return _open_session(self.options)
 
 
 @asynccontextmanager
@@ -47,31 +47,35 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 
 
 @asynccontextmanager
-async def _session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
-    noise = Noise(Path(options.program).name)
-    with captured_stderr(noise.program, options.secrets) as stderr:
+async def _open_session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
+    noise = StrayOutput(Path(options.program).name)
+    with capture_stderr(noise.program, options.secret_values) as stderr:
         try:
-            async with _started(options, stderr, noise) as streams:
+            async with _start_process(options, stderr, noise) as streams:
                 yield streams
         except OSError as error:
-            raise ServerUnavailable(f"{options.program!r} cannot be started: {error.strerror}", lasting=True) from error
+            raise ServerUnavailable(
+                f"{options.program!r} cannot be started: {error.strerror}", permanent=True
+            ) from error
         except Exception as error:
             if noise.lines:
-                error.add_note(f"it wrote {noise.in_words}")
+                error.add_note(f"it wrote {noise.summary}")
             if said := stderr.last_lines():
                 error.add_note(f"it last wrote to standard error: {said}")
             raise
 
 
-def _started(options: StdioOptions, stderr: Stderr, noise: Noise) -> AbstractAsyncContextManager[TransportStreams]:
+def _start_process(
+    options: StdioOptions, stderr: ChildStderr, noise: StrayOutput
+) -> AbstractAsyncContextManager[TransportStreams]:
     """Start the process and return its streams.
 
     On POSIX the streams have a raw channel; elsewhere they are the SDK's.
     """
-    environment, command, directory = environment_of(options), command_of(options), directory_of(options)
+    environment, command, directory = child_environment(options), resolve_command(options), resolve_directory(options)
     if os.name == "posix":
-        program = Program([command, *options.args], environment, directory, stderr.file)
-        return wired(partial(child, program), noise, options.max_message_bytes)
+        program = ChildCommand([command, *options.args], environment, directory, stderr.file)
+        return open_wire(partial(open_child, program), noise, options.max_message_bytes)
     parameters = StdioServerParameters(
         command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
     )

@@ -30,7 +30,7 @@ _HARMLESS = (
 """What a child gets of the gateway's environment beside the SDK's own list (PATH, HOME and the like)."""
 
 
-def environment_of(options: StdioOptions) -> dict[str, str]:
+def child_environment(options: StdioOptions) -> dict[str, str]:
     """Return the child's environment."""
     from mcp.client.stdio import get_default_environment  # the MCP SDK is slow to import
 
@@ -38,7 +38,7 @@ def environment_of(options: StdioOptions) -> dict[str, str]:
     return {**get_default_environment(), **harmless, **options.env}
 
 
-def command_of(options: StdioOptions) -> str:
+def resolve_command(options: StdioOptions) -> str:
     """Find the program on the child's PATH, or beside the Python that runs the gateway; never in the working directory.
 
     The second makes servers work that were installed into the gateway's own
@@ -54,7 +54,7 @@ def command_of(options: StdioOptions) -> str:
     if found is None:
         advice = "put what comes after its name into args, or" if " " in program else "install it, or"
         raise ServerUnavailable(
-            f"its command {program!r} is not found; {advice} write its full path into the configuration", lasting=True
+            f"its command {program!r} is not found; {advice} write its full path into the configuration", permanent=True
         )
     return found
 
@@ -71,7 +71,7 @@ def _find_program(program: str, path: str) -> str | None:
     return None if found is None or (is_bare and os.name == "nt" and not Path(found).is_absolute()) else found
 
 
-def directory_of(options: StdioOptions) -> Path | None:
+def resolve_directory(options: StdioOptions) -> Path | None:
     """Return where to start it.
 
     Raises:
@@ -79,18 +79,18 @@ def directory_of(options: StdioOptions) -> Path | None:
 
     """
     if options.cwd is not None and not options.cwd.is_dir():
-        raise ServerUnavailable("its cwd is not a directory", lasting=True)
+        raise ServerUnavailable("its cwd is not a directory", permanent=True)
     return options.cwd
 
 
-def obstacle(options: StdioOptions) -> str | None:
+def find_obstacle(options: StdioOptions) -> str | None:
     """Return the reason why the server cannot start, or None.
 
     It is found without starting the server.
     """
     try:
-        command_of(options)
-        directory_of(options)
+        resolve_command(options)
+        resolve_directory(options)
     except ServerUnavailable as error:
         return str(error)
     return None

@@ -15,7 +15,7 @@ import anyio
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from mcp_gateway_transport_stdio.parse_errors import complaint
+from mcp_gateway_transport_stdio.parse_errors import parse_error_response
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _LOOK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
-class Debts:
+class PendingRequests:
     """Requests without a response yet.
 
     `others` returns the number of those in progress past the SDK.
@@ -35,44 +35,44 @@ class Debts:
     """
 
     grace: float
-    others: Callable[[], int] = lambda: 0
-    reads: Callable[[], bool] = lambda: True
-    _owed: set[str | int] = field(default_factory=set)
+    count_others: Callable[[], int] = lambda: 0
+    is_client_reading: Callable[[], bool] = lambda: True
+    _pending_ids: set[str | int] = field(default_factory=set)
 
-    def read(self, item: SessionMessage) -> None:
+    def on_incoming(self, item: SessionMessage) -> None:
         """Register a request, or remove a cancelled one.
 
         Requests that never end are not registered.
         """
         message = item.message
         if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
-            self._owed.add(message.id)
+            self._pending_ids.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._owed.discard((message.params or {}).get("requestId", ""))
+            self._pending_ids.discard((message.params or {}).get("requestId", ""))
 
-    def wrote(self, item: SessionMessage) -> None:
+    def on_outgoing(self, item: SessionMessage) -> None:
         """Take note of an answer."""
         if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
-            self._owed.discard(item.message.id)
+            self._pending_ids.discard(item.message.id)
 
-    async def paid(self) -> None:
+    async def drain(self) -> None:
         """Wait until all is answered."""
         with anyio.move_on_after(self.grace) as waiting:
-            while (self._owed or self.others()) and self.reads():  # noqa: ASYNC110  # calls must not pay for this
+            while (self._pending_ids or self.count_others()) and self.is_client_reading():  # noqa: ASYNC110  # calls must not pay for this
                 await anyio.sleep(_LOOK_SECONDS)
         if waiting.cancelled_caught:
-            count = len(self._owed) + self.others()
+            count = len(self._pending_ids) + self.count_others()
             said = "the client has closed its end, and requests not answered %g s later are given up: %d"
             log.warning(f"{said}; to wait longer, set GATEWAY_SHUTDOWN_GRACE", self.grace, count)  # noqa: G004
 
 
-class Incoming:
+class DrainingReadStream:
     """A read stream that drains pending requests before its end.
 
     It wraps the SDK's stream. A line that is no message gets an error response at once.
     """
 
-    def __init__(self, stream: Any, debts: Debts, outgoing: Outgoing) -> None:
+    def __init__(self, stream: Any, debts: PendingRequests, outgoing: TrackingWriteStream) -> None:
         """Read from `stream`."""
         self._stream, self._debts, self._outgoing = stream, debts, outgoing
 
@@ -88,12 +88,12 @@ class Incoming:
             try:
                 item: SessionMessage | Exception = await self._stream.receive()
             except anyio.EndOfStream:
-                await self._debts.paid()
+                await self._debts.drain()
                 raise
             if isinstance(item, SessionMessage):
-                self._debts.read(item)
+                self._debts.on_incoming(item)
                 return item
-            if (error := complaint(item)) is not None:
+            if (error := parse_error_response(item)) is not None:
                 await self._outgoing.send(SessionMessage(error))
 
     async def aclose(self) -> None:
@@ -120,17 +120,17 @@ class Incoming:
         await self.aclose()
 
 
-class Outgoing:
+class TrackingWriteStream:
     """The SDK's write stream, which takes note of answers."""
 
-    def __init__(self, stream: Any, debts: Debts) -> None:
+    def __init__(self, stream: Any, debts: PendingRequests) -> None:
         """Write to `stream`."""
         self._stream, self._debts = stream, debts
 
     async def send(self, item: SessionMessage) -> None:
         """Send a message."""
         await self._stream.send(item)
-        self._debts.wrote(item)
+        self._debts.on_outgoing(item)
 
     async def aclose(self) -> None:
         """Close the stream."""

@@ -27,7 +27,7 @@ _ENDING = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}
 
 
 @dataclass(frozen=True, slots=True)
-class LongLine:
+class OversizedLine:
     """An oversized line: head, tail and size in bytes."""
 
     head: bytes
@@ -47,7 +47,7 @@ class LongLine:
         return None if found is None else found["id"]
 
     @property
-    def asks(self) -> bool:
+    def is_request(self) -> bool:
         """Whether it was a request or a notification, and no response."""
         found = _BEGINNING.match(self.head)
         return found is not None and found["method"] is not None
@@ -58,7 +58,7 @@ ENDLESS = 8
 
 
 @dataclass(slots=True)
-class Lines:
+class LineSplitter:
     """Line splitter with a size limit.
 
     `on_line` is called for each line, `on_long` instead for those of more than `limit` bytes.
@@ -67,9 +67,9 @@ class Lines:
     """
 
     on_line: LineFn
-    on_long: Callable[[LongLine], None]
+    on_long: Callable[[OversizedLine], None]
     limit: int
-    on_excess: Callable[[LongLine], None] = lambda _: None
+    on_excess: Callable[[OversizedLine], None] = lambda _: None
     _held: bytearray = field(default_factory=bytearray)
     _tail: bytes = b""
     _size: int = 0
@@ -82,20 +82,20 @@ class Lines:
     def steps(self, data: bytes) -> Iterator[None]:
         """Take the next piece, line by line, so that others may have their turn after each."""
         if self._size and b"\n" not in data:
-            self._grow(data)
+            self._append(data)
             return
         *lines, rest = data.split(b"\n")
         for line in lines:
             if self._size or len(line) > self.limit:
-                self._grow(line)
-                self.end()
+                self._append(line)
+                self.flush()
             else:
                 self.on_line(line)
             yield
         if rest:
-            self._grow(rest)
+            self._append(rest)
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """Flush the last line, if it is not empty.
 
         Without a line break, all that has come counts as the line.
@@ -103,11 +103,11 @@ class Lines:
         held, tail, size = self._held, self._tail, self._size
         self._held, self._tail, self._size = bytearray(), b"", 0
         if size > self.limit:
-            self.on_long(LongLine(bytes(held), tail, size))
+            self.on_long(OversizedLine(bytes(held), tail, size))
         elif size:
             self.on_line(bytes(held))
 
-    def _grow(self, part: bytes) -> None:
+    def _append(self, part: bytes) -> None:
         """Append to the current line; truncate it beyond the limit.
 
         Of a truncated line only the two ends are kept.
@@ -122,29 +122,29 @@ class Lines:
         else:
             self._tail = (self._tail + part[-_END:])[-_END:]
         if any(before <= times * self.limit < self._size for times in (1, ENDLESS)):
-            self.on_excess(LongLine(bytes(self._held), b"", self._size))
+            self.on_excess(OversizedLine(bytes(self._held), b"", self._size))
 
 
-def id_of(line: bytes) -> str | int | None:
+def find_id(line: bytes) -> str | int | None:
     """Return a message's id from head or tail of a line.
 
     For lines that cannot be parsed as a whole; None if there is no id at either end.
     """
-    found = LongLine(line[:_END], line[-_END:], len(line)).id
+    found = OversizedLine(line[:_END], line[-_END:], len(line)).id
     return None if found is None else cast("str | int", json.loads(found))
 
 
-def error_line(request_id: bytes, code: int, message: str) -> bytes:
+def encode_error(request_id: bytes, code: int, message: str) -> bytes:
     """Write a JSON-RPC error; the id is JSON."""
     error = json.dumps({"code": code, "message": message}).encode()
     return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (request_id, error)
 
 
-def refusal(line: LongLine, longest: int) -> bytes:
+def encode_oversize_error(line: OversizedLine, longest: int) -> bytes:
     """Encode the error response to an oversized client message.
 
     Its id is null if the message has none at its ends.
     """
     said = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
     log.warning("the client sent too much: %s", said)
-    return error_line(line.id if line.asks and line.id is not None else b"null", INVALID_REQUEST, said)
+    return encode_error(line.id if line.is_request and line.id is not None else b"null", INVALID_REQUEST, said)

@@ -16,7 +16,7 @@ _FLAG = re.compile(r"-[\w-]*=")
 _SHORT, _LONG = 4, 16
 
 
-def _number_as_text(value: object) -> object:
+def _number_to_text(value: object) -> object:
     """Take `"PORT": 8080` for `"PORT": "8080"`, as other programs do."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
@@ -29,14 +29,14 @@ class StdioOptions(MessageLimits):
 
     command: str = Field("", description="The program to start")
     args: list[str] = Field(default_factory=list, repr=False, description="Its arguments")
-    env: dict[str, Annotated[str, BeforeValidator(_number_as_text)]] = Field(
+    env: dict[str, Annotated[str, BeforeValidator(_number_to_text)]] = Field(
         default_factory=dict, repr=False, description="Environment variables, over a minimal environment"
     )
     cwd: Path | None = Field(None, description="The directory to start it in")
     url: str = Field("", repr=False, description="The program to start, if there is no command")
 
     @model_validator(mode="after")
-    def _has_a_command(self) -> StdioOptions:
+    def _check_command(self) -> StdioOptions:
         if not self.program:
             raise ValueError('command: a stdio server needs the program to start, such as "command": "uvx"')
         if any(character < " " for path in (self.program, str(self.cwd or "")) for character in path):
@@ -46,7 +46,7 @@ class StdioOptions(MessageLimits):
         return self
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def secret_values(self) -> tuple[str, ...]:
         """Secret values of environment and arguments, longest first.
 
         They are masked in all that is logged.

@@ -10,12 +10,12 @@ import logging
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
-from mcp_gateway_transport_stdio.framing import id_of
+from mcp_gateway_transport_stdio.framing import find_id
 
 log = logging.getLogger(__name__)
 
 
-def complaint(fault: Exception) -> JSONRPCError | None:
+def parse_error_response(fault: Exception) -> JSONRPCError | None:
     """Return the error response to a line without a valid message.
 
     None if no response is expected.
@@ -24,19 +24,19 @@ def complaint(fault: Exception) -> JSONRPCError | None:
         return None
     found = fault.errors(include_url=False)[0]
     if found["type"] == "json_invalid":
-        return _no_json(str(found["input"]), str(found.get("ctx", {}).get("error", "it cannot be read")))
-    return _no_message(_whole(fault))
+        return _json_error(str(found["input"]), str(found.get("ctx", {}).get("error", "it cannot be read")))
+    return _message_error(_whole_input(fault))
 
 
-def _no_json(line: str, why: str) -> JSONRPCError | None:
+def _json_error(line: str, why: str) -> JSONRPCError | None:
     if not line.strip():
         return None
     log.warning("the client sent a line that is no JSON: %s", why)
     said = f"a message must be JSON in one line, and its text Unicode: {why}"
-    return JSONRPCError(jsonrpc="2.0", id=id_of(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, said))
+    return JSONRPCError(jsonrpc="2.0", id=find_id(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, said))
 
 
-def _no_message(said: object) -> JSONRPCError | None:
+def _message_error(said: object) -> JSONRPCError | None:
     log.warning("the client sent JSON that is no message of JSON-RPC")
     message = said if isinstance(said, dict) else {}
     if "method" not in message and ("result" in message or "error" in message):
@@ -47,7 +47,7 @@ def _no_message(said: object) -> JSONRPCError | None:
     return JSONRPCError(jsonrpc="2.0", id=known, error=_error(INVALID_REQUEST, what))
 
 
-def _whole(fault: ValidationError) -> object:
+def _whole_input(fault: ValidationError) -> object:
     """Return the whole input of a validation error.
 
     It is in the errors about missing fields.

@@ -17,9 +17,9 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, PromptAnswer, mended, to_line
-from mcp_gateway_transport_stdio.child_process import widen
-from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
+from mcp_gateway.plugin import RawResponse, SupportsRawDispatch, SupportsStart, replace_lone_surrogates, to_line
+from mcp_gateway_transport_stdio.child_process import grow_pipe
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
 
 GreetFn = Callable[[bytes], bytes | None]
 """Answers the first message, if it can."""
@@ -37,7 +37,7 @@ _ROOM = 1 << 20
 """How much may be written before the client reads, where that can be chosen."""
 
 
-def are_pipes(*descriptors: int) -> bool:
+def can_poll(*descriptors: int) -> bool:
     """Whether all descriptors are pipes or sockets, on POSIX.
 
     The event loop can wait for these without a thread.
@@ -46,7 +46,7 @@ def are_pipes(*descriptors: int) -> bool:
     return os.name == "posix" and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
 
-class Duplex(asyncio.Protocol):
+class StdioServerProtocol(asyncio.Protocol):
     """Stdio protocol that iterates over the lines for the SDK.
 
     It reads and writes lines; raw calls do not reach the SDK.
@@ -58,18 +58,18 @@ class Duplex(asyncio.Protocol):
         `greet` may answer the first line; lines of more than `longest` bytes are refused.
         """
         self._greet: GreetFn | None = greet
-        self._answered: object = None
-        self._heard_first = asyncio.Event()
-        self._server: DirectServer | None = None
+        self._initialize_id: object = None
+        self._first_line_received = asyncio.Event()
+        self._server: SupportsRawDispatch | None = None
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
-        self._lines = Lines(self._heard, self._refuse, longest)
+        self._lines = LineSplitter(self._on_line, self._on_long_line, longest)
         self._calls: set[asyncio.Task[None]] = set()
-        self._begun: set[PromptAnswer] = set()
+        self._started_calls: set[SupportsStart] = set()
         self._writable = asyncio.Event()
         self._writable.set()
         self._reading: asyncio.ReadTransport | None = None
         self.writing: asyncio.WriteTransport | None = None
-        self._paused = False
+        self._is_reading_paused = False
 
     # -- reading
 
@@ -83,56 +83,56 @@ class Duplex(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the last line even without its end."""
-        self._lines.end()
+        self._lines.flush()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that the client has closed its end."""
-        self._heard_first.set()
+        self._first_line_received.set()
         self._lines_in.close()
 
-    async def greeted(self) -> None:
+    async def wait_for_client(self) -> None:
         """Wait until the client has said something, or left."""
-        await self._heard_first.wait()
+        await self._first_line_received.wait()
 
-    def admit(self, server: object) -> None:
+    def set_server(self, server: object) -> None:
         """Have plain calls answered by `server`, if it can."""
-        self._server = server if isinstance(server, DirectServer) else None
+        self._server = server if isinstance(server, SupportsRawDispatch) else None
 
-    def _heard(self, line: bytes) -> None:
+    def _on_line(self, line: bytes) -> None:
         if self._greet is not None:
-            self._begin(line, self._greet)
-        answering = None if self._server is None else self._server.answer(line)
+            self._on_first_line(line, self._greet)
+        answering = None if self._server is None else self._server.dispatch_raw(line)
         if answering is not None:
-            begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
-            if begun is not None and begun.begin(partial(self._came, begun)):
-                self._begun.add(begun)
+            begun = cast("SupportsStart", answering) if hasattr(answering, "start") else None
+            if begun is not None and begun.start(partial(self._on_result, begun)):
+                self._started_calls.add(begun)
                 return
             call = asyncio.get_running_loop().create_task(self._answer(answering))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
             return
         try:
-            self._lines_in.send_nowait(mended(line).decode("utf-8", "replace"))
+            self._lines_in.send_nowait(replace_lone_surrogates(line).decode("utf-8", "replace"))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             return
-        if not self._paused and self._waiting() > MOST_WAITING and self._reading is not None:
-            self._paused = True
+        if not self._is_reading_paused and self._waiting() > MOST_WAITING and self._reading is not None:
+            self._is_reading_paused = True
             self._reading.pause_reading()
 
-    def _begin(self, line: bytes, greet: GreetFn) -> None:
+    def _on_first_line(self, line: bytes, greet: GreetFn) -> None:
         """Answer an `initialize` on the first line.
 
         The SDK gets the line, too, but its response is dropped.
         """
         self._greet = None
-        self._heard_first.set()
+        self._first_line_received.set()
         answer = greet(line)
         if answer is not None:
-            self._answered = json.loads(answer)["id"]
+            self._initialize_id = json.loads(answer)["id"]
             self._write(answer + b"\n")
 
-    def _refuse(self, line: LongLine) -> None:
-        self._write(refusal(line, self._lines.limit) + b"\n")
+    def _on_long_line(self, line: OversizedLine) -> None:
+        self._write(encode_oversize_error(line, self._lines.limit) + b"\n")
 
     def _waiting(self) -> int:
         return self._lines_out.statistics().current_buffer_used
@@ -140,15 +140,15 @@ class Duplex(asyncio.Protocol):
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines that are for the SDK."""
         async for line in self._lines_out:
-            if self._paused and not self._waiting() and self._reading is not None:
-                self._paused = False
+            if self._is_reading_paused and not self._waiting() and self._reading is not None:
+                self._is_reading_paused = False
                 self._reading.resume_reading()
             yield line
 
     # -- writing
 
-    def _came(self, begun: PromptAnswer, answer: DirectAnswer) -> None:
-        self._begun.discard(begun)
+    def _on_result(self, begun: SupportsStart, answer: RawResponse) -> None:
+        self._started_calls.discard(begun)
         if not answer.message:
             return
         line = to_line(answer.message)
@@ -158,7 +158,7 @@ class Duplex(asyncio.Protocol):
             self._write(line)
             self._write(b"\n")
 
-    async def _answer(self, answering: Awaitable[DirectAnswer]) -> None:
+    async def _answer(self, answering: Awaitable[RawResponse]) -> None:
         answer = await answering
         if answer.message:
             self._write(to_line(answer.message) + b"\n")
@@ -166,19 +166,19 @@ class Duplex(asyncio.Protocol):
 
     async def write(self, text: str) -> None:
         """Write what the SDK has to say."""
-        if self._answered is not None and self._is_answer_again(text):
-            self._answered = None
+        if self._initialize_id is not None and self._is_repeated_initialize(text):
+            self._initialize_id = None
             return
         self._write(text.encode("utf-8", "replace"))
         await self._writable.wait()
 
-    def _is_answer_again(self, text: str) -> bool:
+    def _is_repeated_initialize(self, text: str) -> bool:
         """Whether a message repeats the early `initialize` response.
 
         The client has had that response.
         """
         message = json.loads(text)
-        return "method" not in message and message.get("id") == self._answered
+        return "method" not in message and message.get("id") == self._initialize_id
 
     async def flush(self) -> None:
         """Do nothing: what is written is on its way."""
@@ -187,22 +187,22 @@ class Duplex(asyncio.Protocol):
         if self.writing is not None and not self.writing.is_closing():
             self.writing.write(line)
 
-    def hold(self, *, please: bool) -> None:
+    def set_write_paused(self, *, please: bool) -> None:
         """Wait with writing, or write again: the client does not read."""
         if please:
             self._writable.clear()
         else:
             self._writable.set()
 
-    def under_way(self) -> int:
+    def pending_calls(self) -> int:
         """The number of raw calls in progress."""
-        return len(self._calls) + len(self._begun)
+        return len(self._calls) + len(self._started_calls)
 
     def is_read(self) -> bool:
         """Whether the client may read what is written."""
         return self.writing is not None and not self.writing.is_closing()
 
-    async def written(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Wait until all is written, so many seconds at the most."""
         writing = self.writing
         with anyio.move_on_after(seconds):
@@ -214,7 +214,7 @@ class Duplex(asyncio.Protocol):
 
         All buffered data is written first.
         """
-        for begun in self._begun:
+        for begun in self._started_calls:
             begun.cancel()
         for call in self._calls:
             call.cancel()
@@ -226,7 +226,7 @@ class Duplex(asyncio.Protocol):
                 transport.close()
 
 
-class _Writing(asyncio.BaseProtocol):
+class _WriteProtocol(asyncio.BaseProtocol):
     """Tells whether the client reads what is written."""
 
     def __init__(self, hold: Callable[[bool], None]) -> None:
@@ -243,21 +243,21 @@ class _Writing(asyncio.BaseProtocol):
 
 
 @asynccontextmanager
-async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Duplex]:
+async def open_server_io(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[StdioServerProtocol]:
     """Serve over descriptor `reading` and standard output.
 
     Meanwhile standard error replaces standard output for all others.
     """
     loop = asyncio.get_running_loop()
-    pipes = Duplex(greet, longest)
+    pipes = StdioServerProtocol(greet, longest)
     with (
-        _standard_output() as output,
+        _reserve_stdout() as output,
         os.fdopen(os.dup(reading), "rb", 0) as incoming,
         os.fdopen(os.dup(output), "wb", 0) as outgoing,
     ):
-        widen(outgoing.fileno(), _ROOM)
+        grow_pipe(outgoing.fileno(), _ROOM)
         pipes.writing, _ = await loop.connect_write_pipe(
-            lambda: _Writing(lambda wait: pipes.hold(please=wait)), outgoing
+            lambda: _WriteProtocol(lambda wait: pipes.set_write_paused(please=wait)), outgoing
         )
         await loop.connect_read_pipe(lambda: pipes, incoming)
         try:
@@ -269,7 +269,7 @@ async def duplex(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[Du
 
 
 @contextmanager
-def _standard_output() -> Iterator[int]:
+def _reserve_stdout() -> Iterator[int]:
     """Reserve standard output; redirect other output to standard error."""
     wire = os.dup(1)
     os.dup2(2, 1)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from mcp_gateway.plugin import ConfigError, Reception, ServerTransport, mended
-from mcp_gateway_transport_stdio.framing import Lines, LongLine, refusal
+from mcp_gateway.plugin import ConfigError, LazyServer, ServerTransport, replace_lone_surrogates
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
 from mcp_gateway_transport_stdio.options import StdioServerOptions
-from mcp_gateway_transport_stdio.server_io import Duplex, are_pipes, duplex
+from mcp_gateway_transport_stdio.server_io import StdioServerProtocol, can_poll, open_server_io
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
@@ -39,15 +39,15 @@ class StdioServerTransport:
     options: StdioServerOptions
 
     @property
-    def one_client(self) -> bool:
+    def single_client(self) -> bool:
         """The client that started the process is the only one."""
         return True
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve over the process's standard input and output."""
-        await self.serve_early(_Opened(server), ready=ready)
+        await self.serve_lazy(_LoadedServer(server), ready=ready)
 
-    async def serve_early(self, reception: Reception, *, ready: Callable[[str], None]) -> None:
+    async def serve_lazy(self, reception: LazyServer, *, ready: Callable[[str], None]) -> None:
         """Serve, and let the reception answer the greeting."""
         if sys.stdin is None or sys.stdout is None:
             raise ConfigError(
@@ -57,57 +57,57 @@ class StdioServerTransport:
         if sys.stdin.isatty():
             print(_ON_A_TERMINAL, file=sys.stderr)  # noqa: T201  # a sentence of our own
         longest, grace = self.options.max_request_bytes, self.options.grace
-        with _standard_input() as descriptor:
-            if are_pipes(descriptor, 1):
-                async with duplex(reception.greet, descriptor, longest) as pipes:
+        with _reserve_stdin() as descriptor:
+            if can_poll(descriptor, 1):
+                async with open_server_io(reception.early_initialize, descriptor, longest) as pipes:
                     ready(_WHERE)
-                    await pipes.greeted()
-                    server = await reception.server()
-                    pipes.admit(server)
-                    await _run(server, pipes, pipes, grace)
+                    await pipes.wait_for_client()
+                    server = await reception.load()
+                    pipes.set_server(server)
+                    await _run_server(server, pipes, pipes, grace)
             else:
-                server = await reception.server()
+                server = await reception.load()
                 ready(_WHERE)
-                await _run(server, CancellableLines(descriptor, longest), None, grace)
+                await _run_server(server, CancellableLineReader(descriptor, longest), None, grace)
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _LoadedServer:
     """A reception where the server is there already."""
 
     opened: Server[Any]
 
-    def greet(self, message: bytes) -> bytes | None:  # noqa: ARG002  # the server will
+    def early_initialize(self, message: bytes) -> bytes | None:  # noqa: ARG002  # the server will
         return None
 
-    async def server(self) -> Server[Any]:
+    async def load(self) -> Server[Any]:
         return self.opened
 
 
-async def _run(server: Server[Any], lines: object, output: object, grace: float) -> None:
+async def _run_server(server: Server[Any], lines: object, output: object, grace: float) -> None:
     """Serve these lines with the SDK."""
     from mcp.server.stdio import stdio_server  # the SDK is slow to load
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
 
-    from mcp_gateway_transport_stdio.drain import Debts, Incoming, Outgoing
+    from mcp_gateway_transport_stdio.drain import DrainingReadStream, PendingRequests, TrackingWriteStream
 
     reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
-        if isinstance(lines, CancellableLines):
+        if isinstance(lines, CancellableLineReader):
 
-            async def refuse(line: LongLine) -> None:
-                error = jsonrpc_message_adapter.validate_json(refusal(line, lines.longest))
+            async def refuse(line: OversizedLine) -> None:
+                error = jsonrpc_message_adapter.validate_json(encode_oversize_error(line, lines.longest))
                 await outgoing.send(SessionMessage(error))
 
             lines.too_long = refuse
-        pipes = lines if isinstance(lines, Duplex) else None
-        debts = Debts(grace, pipes.under_way, pipes.is_read) if pipes else Debts(grace)
+        pipes = lines if isinstance(lines, StdioServerProtocol) else None
+        debts = PendingRequests(grace, pipes.pending_calls, pipes.is_read) if pipes else PendingRequests(grace)
         options = server.create_initialization_options()
-        answers = Outgoing(outgoing, debts)
-        await server.run(Incoming(incoming, debts, answers), answers, options)
+        answers = TrackingWriteStream(outgoing, debts)
+        await server.run(DrainingReadStream(incoming, debts, answers), answers, options)
     if pipes:
-        await pipes.written(grace)
+        await pipes.drain(grace)
 
 
 @asynccontextmanager
@@ -116,7 +116,7 @@ async def stdio_server_transport(options: StdioServerOptions) -> AsyncIterator[S
     yield StdioServerTransport(options)
 
 
-class CancellableLines:
+class CancellableLineReader:
     """Lines of a descriptor, with a read that can be cancelled.
 
     A cancelled task stops reading at once.
@@ -132,9 +132,9 @@ class CancellableLines:
         """
         self.longest = longest
         self._descriptor = descriptor
-        self._read_lines: list[bytes | LongLine] = []
-        self._cutter = Lines(self._read_lines.append, self._read_lines.append, longest)
-        self.too_long: Callable[[LongLine], Awaitable[None]] = _unheard
+        self._read_lines: list[bytes | OversizedLine] = []
+        self._cutter = LineSplitter(self._read_lines.append, self._read_lines.append, longest)
+        self.too_long: Callable[[OversizedLine], Awaitable[None]] = _ignore_line
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines, the last one even without its end."""
@@ -143,12 +143,12 @@ class CancellableLines:
             chunk = await self._read()
             ended = not chunk
             if ended:
-                self._cutter.end()
+                self._cutter.flush()
             else:
                 self._cutter.feed(chunk)
             for line in self._read_lines:
                 if isinstance(line, bytes):
-                    yield mended(line).decode("utf-8", "replace")
+                    yield replace_lone_surrogates(line).decode("utf-8", "replace")
                 else:
                     await self.too_long(line)
             self._read_lines.clear()
@@ -185,12 +185,12 @@ async def _read_in_thread(descriptor: int) -> bytes:
     return await future
 
 
-async def _unheard(_: LongLine) -> None:
+async def _ignore_line(_: OversizedLine) -> None:
     """Ignore an oversized line until a handler is set."""
 
 
 @contextmanager
-def _standard_input() -> Iterator[int]:
+def _reserve_stdin() -> Iterator[int]:
     """Reserve standard input; give others an empty one.
 
     The others are child processes and plugins.

@@ -30,7 +30,7 @@ _LAST_WORDS_SECONDS = 0.3
 
 
 @dataclass(slots=True)
-class Stderr:
+class ChildStderr:
     """The write end for the child, and its last lines."""
 
     file: TextIO
@@ -44,7 +44,7 @@ class Stderr:
 
 
 @contextmanager
-def captured_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[Stderr]:
+def capture_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[ChildStderr]:
     """Create a standard error pipe with a logging thread.
 
     The thread reads until every writer has closed the pipe.
@@ -54,14 +54,14 @@ def captured_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[Stderr
     readable, writable = os.pipe()
     lines: deque[str] = deque(maxlen=_LINES)
     reader = threading.Thread(
-        target=_read, args=(readable, name, lines, secrets), name=f"stderr of {name}", daemon=True
+        target=_log_lines, args=(readable, name, lines, secrets), name=f"stderr of {name}", daemon=True
     )
     reader.start()
     with os.fdopen(writable, "w", encoding="utf-8") as file:
-        yield Stderr(file, reader, lines)
+        yield ChildStderr(file, reader, lines)
 
 
-def _read(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
+def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
     rest = b""
     with os.fdopen(descriptor, "rb", 0) as stream:
         while piece := stream.read(_PIECE):
@@ -75,13 +75,13 @@ def _read(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...
 
 
 def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
-    text = masked(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
+    text = mask_secrets(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
     if text:
         lines.append(text)
         log.debug("%s: %s", name, text)
 
 
-def masked(text: str, secrets: tuple[str, ...]) -> str:
+def mask_secrets(text: str, secrets: tuple[str, ...]) -> str:
     """Return a text with a mask over every secret."""
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -48,7 +48,7 @@ class AuthContract(Contract[AuthStrategy]):
 
         A strategy that sets it wrongly shows callers the data of others.
         """
-        if getattr(subject, "shared", False) and self.anonymous_allowed:
+        if getattr(subject, "same_for_all", False) and self.anonymous_allowed:
             caller = Caller(headers={"authorization": OF_THE_CALLER}, client="one")
             assert await subject.credentials(caller) == await subject.credentials(ANONYMOUS)
 
@@ -69,14 +69,14 @@ class AuthContract(Contract[AuthStrategy]):
 
     async def test_an_override_wins(self, subject: AuthStrategy) -> None:
         """Require the call's `auth_header` in place of the caller's header."""
-        caller = Caller(headers={"authorization": OF_THE_CALLER}, override=OF_THE_CALL)
+        caller = Caller(headers={"authorization": OF_THE_CALLER}, auth_header=OF_THE_CALL)
         values = list((await subject.credentials(caller)).headers.values())
         assert any(OF_THE_CALL in value for value in values)
         assert not any(OF_THE_CALLER in value for value in values)
 
     async def test_an_override_is_enough(self, subject: AuthStrategy) -> None:
         """Over stdio there are no headers."""
-        given = await subject.credentials(Caller(override=OF_THE_CALL))
+        given = await subject.credentials(Caller(auth_header=OF_THE_CALL))
         assert any(OF_THE_CALL in value for value in given.headers.values())
 
     @pytest.mark.parametrize("end", ["\n", "\r\nX-Other: 1", "\x00"], ids=ascii)
@@ -86,17 +86,17 @@ class AuthContract(Contract[AuthStrategy]):
         A model wrote it: a line break in it would begin another header.
         """
         with pytest.raises(AuthError) as caught:
-            await subject.credentials(Caller(override=OF_THE_CALL + end))
+            await subject.credentials(Caller(auth_header=OF_THE_CALL + end))
         assert SECRET not in str(caught.value)
 
     async def test_headers_are_sent_once(self, subject: AuthStrategy) -> None:
         """No header is there in two spellings."""
-        caller = Caller(headers={"authorization": OF_THE_CALLER}, override=OF_THE_CALL)
+        caller = Caller(headers={"authorization": OF_THE_CALLER}, auth_header=OF_THE_CALL)
         names = [name.lower() for name, _ in (await subject.credentials(caller)).pairs]
         assert len(names) == len(set(names))
 
     async def test_nothing_secret_is_printed(self, subject: AuthStrategy) -> None:
         """Neither by the strategy, nor by what it returns."""
-        caller = Caller(headers={"authorization": OF_THE_CALLER}, override=OF_THE_CALL)
+        caller = Caller(headers={"authorization": OF_THE_CALLER}, auth_header=OF_THE_CALL)
         for thing in (subject, caller, await subject.credentials(caller)):
             assert SECRET not in f"{thing!r}{thing!s}"

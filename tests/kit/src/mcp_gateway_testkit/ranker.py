@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from mcp_gateway.plugin import (
+    BackgroundRanker,
     Document,
     Hits,
     Parameter,
@@ -17,7 +18,6 @@ from mcp_gateway.plugin import (
     Ranker,
     RankerIndex,
     RefreshableIndex,
-    SlowRanker,
 )
 from mcp_gateway_testkit.contract import Contract
 
@@ -191,17 +191,17 @@ class RankerContract(Contract[Ranker]):
         """
         documents = [*crowd(10_000), *DOCUMENTS]
         with anyio.fail_after(SECONDS):
-            build = subject.build_meanwhile if isinstance(subject, SlowRanker) else subject.build
+            build = subject.build_interim if isinstance(subject, BackgroundRanker) else subject.build
             assert (await found(await build(documents), "weather"))[:1] == ["w__getWeather"]
 
     async def test_a_slow_ranker_answers_meanwhile(self, subject: Ranker) -> None:
         """Require `build_interim` to return an index of the same tools."""
-        if not isinstance(subject, SlowRanker):
+        if not isinstance(subject, BackgroundRanker):
             return
-        index = await subject.build_meanwhile(DOCUMENTS)
+        index = await subject.build_interim(DOCUMENTS)
         assert isinstance(index, RankerIndex)
         assert (await found(index, "weather"))[:1] == ["w__getWeather"]
-        assert nothing(await (await subject.build_meanwhile([])).search(Query(text="weather")))
+        assert nothing(await (await subject.build_interim([])).search(Query(text="weather")))
 
     async def test_a_refreshed_index_answers_as_one_that_was_built_anew(self, subject: Ranker) -> None:
         """Require refreshed and rebuilt indexes to be equal.
@@ -273,7 +273,7 @@ class RankerContract(Contract[Ranker]):
     async def test_searches_go_on_while_an_index_is_built(self, subject: Ranker) -> None:
         """They may come from many callers at once."""
         index = await subject.build(DOCUMENTS)
-        build = subject.build_meanwhile if isinstance(subject, SlowRanker) else subject.build
+        build = subject.build_interim if isinstance(subject, BackgroundRanker) else subject.build
         answers: list[list[str]] = []
 
         async def search() -> None:

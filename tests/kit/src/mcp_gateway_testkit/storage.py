@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from mcp_gateway.plugin import AnnouncingStorage, LeasingStorage, StorageBackend
+from mcp_gateway.plugin import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway_testkit.contract import Contract
 
 TTL = 0.05
@@ -169,7 +169,7 @@ class StorageContract(Contract[StorageBackend]):
 
         The holder may renew the lease.
         """
-        if not isinstance(subject, LeasingStorage):
+        if not isinstance(subject, LeaseStorage):
             return
         assert await subject.lease(f"{at}a", b"one", ttl=60) == b"one"
         assert await subject.lease(f"{at}a", b"two", ttl=60) == b"one"
@@ -178,7 +178,7 @@ class StorageContract(Contract[StorageBackend]):
 
     async def test_only_its_holder_gives_a_lease_back(self, subject: StorageBackend, at: str) -> None:
         """Then it is free."""
-        if not isinstance(subject, LeasingStorage):
+        if not isinstance(subject, LeaseStorage):
             return
         assert await subject.release(f"{at}a", b"one") is False
         await subject.lease(f"{at}a", b"one", ttl=60)
@@ -192,7 +192,7 @@ class StorageContract(Contract[StorageBackend]):
 
         Its holder may be gone.
         """
-        if not isinstance(subject, LeasingStorage):
+        if not isinstance(subject, LeaseStorage):
             return
         await subject.lease(f"{at}a", b"one", ttl=TTL)
         await subject.lease(f"{at}b", b"one", ttl=TTL)
@@ -204,7 +204,7 @@ class StorageContract(Contract[StorageBackend]):
 
     async def test_of_many_who_want_a_lease_one_gets_it(self, subject: StorageBackend, at: str) -> None:
         """It is taken in one step."""
-        if not isinstance(subject, LeasingStorage):
+        if not isinstance(subject, LeaseStorage):
             return
         holders: set[bytes] = set()
         async with anyio.create_task_group() as tasks:
@@ -217,46 +217,46 @@ class StorageContract(Contract[StorageBackend]):
 
         Messages are bytes as they are, from the moment on in which the context is entered.
         """
-        if not isinstance(subject, AnnouncingStorage):
+        if not isinstance(subject, PubSubStorage):
             return
         sent = [b"", bytes(range(256)), *(b"%d" % number for number in range(100)), b"x" * 10_000]
         with anyio.fail_after(PATIENCE):
-            await subject.announce(at, b"nobody listens yet")
-            async with subject.announcements(at) as one, subject.announcements(at) as two:
+            await subject.publish(at, b"nobody listens yet")
+            async with subject.subscribe(at) as one, subject.subscribe(at) as two:
                 for message in sent:
-                    await subject.announce(at, message)
+                    await subject.publish(at, message)
                 assert [await anext(one) for _ in sent] == sent
                 assert [await anext(two) for _ in sent] == sent
 
     async def test_a_channel_carries_its_own_messages_only(self, subject: StorageBackend, at: str) -> None:
         """Its name is taken literally."""
-        if not isinstance(subject, AnnouncingStorage):
+        if not isinstance(subject, PubSubStorage):
             return
         with anyio.fail_after(PATIENCE):
-            async with subject.announcements(f"{at}*") as heard:
-                await subject.announce(f"{at}other", b"other")
-                await subject.announce(f"{at}*", b"mine")
+            async with subject.subscribe(f"{at}*") as heard:
+                await subject.publish(f"{at}other", b"other")
+                await subject.publish(f"{at}*", b"mine")
                 assert await anext(heard) == b"mine"
 
     async def test_who_stops_listening_leaves_the_others_alone(self, subject: StorageBackend, at: str) -> None:
         """By leaving the context, or by cancellation."""
-        if not isinstance(subject, AnnouncingStorage):
+        if not isinstance(subject, PubSubStorage):
             return
         with anyio.fail_after(PATIENCE):
-            async with subject.announcements(at) as stays:
-                async with subject.announcements(at):
+            async with subject.subscribe(at) as stays:
+                async with subject.subscribe(at):
                     pass
-                async with anyio.create_task_group() as tasks, subject.announcements(at) as leaves:
+                async with anyio.create_task_group() as tasks, subject.subscribe(at) as leaves:
                     tasks.start_soon(_next, leaves)
                     await anyio.lowlevel.checkpoint()
                     tasks.cancel_scope.cancel()
-                await subject.announce(at, b"1")
+                await subject.publish(at, b"1")
                 assert await anext(stays) == b"1"
                 await subject.set(f"{at}a", b"1")
                 assert await subject.get(f"{at}a") == b"1"
 
 
-async def _lease(storage: LeasingStorage, key: str, holder: bytes, holders: set[bytes]) -> None:
+async def _lease(storage: LeaseStorage, key: str, holder: bytes, holders: set[bytes]) -> None:
     holders.add(await storage.lease(key, holder, ttl=60))
 
 

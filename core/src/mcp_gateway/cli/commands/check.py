@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from mcp_gateway.catalog.reservations import Reservations, refusal_line
-from mcp_gateway.catalog.snapshot import Offer
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.catalog.reservations import Reservations, describe_refusal
+from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.pinning.store import filed_pins
-from mcp_gateway.plugin import Bound, ConfigError, Ranker, StorageBackend, StorageError, Surroundings
+from mcp_gateway.pinning.store import read_pin_file
+from mcp_gateway.plugin import Bound, ConfigError, Ranker, RankerContext, StorageBackend, StorageError
 
 if TYPE_CHECKING:
     from mcp_gateway.cli.commands.check_connect import Trial
@@ -31,13 +31,18 @@ class Findings:
     trials: list[Trial] | None = None
 
 
-def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
+def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
     """Print the problems; return 0 if there are none.
 
     Servers are connected to only with `connect`.
     """
     found = Findings(trials=[] if connect else None)
-    steps: list[Callable[[Reading, Findings], None]] = [_settings, _servers, _pins, _storage]
+    steps: list[Callable[[CommandContext, Findings], None]] = [
+        _check_settings,
+        _check_servers,
+        _check_pins,
+        _check_storage,
+    ]
     for step in [*steps, _trials] if connect else steps:
         try:
             step(reading, found)
@@ -51,11 +56,11 @@ def check(reading: Reading, *, as_json: bool, connect: bool) -> int:
     return 1 if found.problems else 0
 
 
-def _settings(reading: Reading, found: Findings) -> None:
+def _check_settings(reading: CommandContext, found: Findings) -> None:
     found.warnings += reading.settings.cautions
 
 
-def _servers(reading: Reading, found: Findings) -> None:
+def _check_servers(reading: CommandContext, found: Findings) -> None:
     """Collect servers that cannot be used, and failed preflight checks."""
     file, path = reading.servers, reading.environment.server_config
     found.servers += [spec.name for spec in file.specs]
@@ -68,10 +73,10 @@ def _servers(reading: Reading, found: Findings) -> None:
 
 def _obstacles(spec: ServerSpec) -> list[str]:
     bound: tuple[Bound[object] | None, ...] = (spec.client_transport, spec.auth)
-    return [said for plugin in bound if plugin and plugin.obstacle and (said := plugin.obstacle())]
+    return [said for plugin in bound if plugin and plugin.preflight and (said := plugin.preflight())]
 
 
-def _pins(reading: Reading, found: Findings) -> None:
+def _check_pins(reading: CommandContext, found: Findings) -> None:
     """Collect tools that have changed, look suspicious or are refused.
 
     Only the pin files of this machine are read.
@@ -80,9 +85,9 @@ def _pins(reading: Reading, found: Findings) -> None:
         return
     reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)
     for spec in reading.servers.specs:
-        pins = filed_pins(spec, reading.environment.state)
-        seen = Offer(spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace)
-        found.warnings += [refusal_line(spec.name, refusal) for refusal in reservations.admit(seen).refused]
+        pins = read_pin_file(spec, reading.environment.state)
+        seen = Listing(spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace)
+        found.warnings += [describe_refusal(spec.name, refusal) for refusal in reservations.admit(seen).refused]
         for tool, pin in pins.items():
             if pin.pending:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
@@ -90,20 +95,20 @@ def _pins(reading: Reading, found: Findings) -> None:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
 
 
-def _storage(reading: Reading, _found: Findings) -> None:
+def _check_storage(reading: CommandContext, _found: Findings) -> None:
     """Say whether the storage answers, and whether the rankers open."""
     import anyio
 
     settings = reading.settings
-    anyio.run(_opened, settings.storage, settings.rankers)
+    anyio.run(_try_storage, settings.storage, settings.rankers)
 
 
-async def _opened(storage: Bound[StorageBackend], rankers: Mapping[str, Bound[Ranker]]) -> None:
+async def _try_storage(storage: Bound[StorageBackend], rankers: Mapping[str, Bound[Ranker]]) -> None:
     import anyio
 
-    from mcp_gateway.sessions.server_plugins import opened
+    from mcp_gateway.sessions.server_plugins import open_product
 
-    async with opened(storage) as backend:
+    async with open_product(storage) as backend:
         try:
             with anyio.fail_after(STORAGE_SECONDS):
                 await backend.get("mcp-gateway:check")
@@ -112,11 +117,11 @@ async def _opened(storage: Bound[StorageBackend], rankers: Mapping[str, Bound[Ra
             raise ConfigError(f"environment: STORAGE_BACKEND={storage.name}: {reason}") from None
         for name, bound in rankers.items():
             others = {other: found for other, found in rankers.items() if other != name}
-            async with opened(bound, Surroundings(backend, others)):
+            async with open_product(bound, RankerContext(backend, others)):
                 pass
 
 
-def _trials(reading: Reading, found: Findings) -> None:
+def _trials(reading: CommandContext, found: Findings) -> None:
     """Try every server."""
     from mcp_gateway.cli.commands.check_connect import try_all
 

@@ -11,20 +11,20 @@ import anyio.to_thread
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
-from mcp_gateway.catalog.reservations import Reservations, refusal_line
-from mcp_gateway.catalog.snapshot import Offer
-from mcp_gateway.cli.context import Reading
-from mcp_gateway.cli.local_client import be_quiet
-from mcp_gateway.client.errors import as_failure, leaf_of
+from mcp_gateway.catalog.reservations import Reservations, describe_refusal
+from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.cli.context import CommandContext
+from mcp_gateway.cli.local_client import configure_quiet_logging
+from mcp_gateway.client.errors import error_of_exception, leaf_of
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.discovery.concurrency import Pace
-from mcp_gateway.discovery.list_server import ask
+from mcp_gateway.discovery.concurrency import ConcurrencyLimit
+from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.pinning.scanner import scan_rest
-from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginNeeded
-from mcp_gateway.sessions.admission import Load
-from mcp_gateway.sessions.credentials import Access
+from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired
+from mcp_gateway.sessions.admission import AdmissionControl
+from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
-from mcp_gateway.sessions.server_plugins import open_fitting
+from mcp_gateway.sessions.server_plugins import open_server_plugins
 
 _MOST = 3
 """How many times its `timeout` a server may take in all: it is connected to, greeted and asked."""
@@ -60,12 +60,12 @@ class Trial:
         return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
 
 
-def try_all(reading: Reading) -> list[Trial]:
+def try_all(reading: CommandContext) -> list[Trial]:
     """Try every enabled server; return the trials in file order.
 
     A few servers are tried at a time.
     """
-    be_quiet(reading)
+    configure_quiet_logging(reading)
     return anyio.run(_try_all, reading.servers.specs, Reservations.of(reading.servers.specs, reading.servers.disabled))
 
 
@@ -73,11 +73,11 @@ async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) ->
     trials: dict[str, Trial] = {}
 
     async def attempt(spec: ServerSpec) -> None:
-        async with pace.kept():
+        async with pace.slot():
             trials[spec.name] = await _try(spec, reservations)
 
     async with anyio.create_task_group() as counting:
-        pace = Pace(counting)
+        pace = ConcurrencyLimit(counting)
         async with anyio.create_task_group() as tasks:
             for spec in specs:
                 tasks.start_soon(attempt, spec)
@@ -88,45 +88,47 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
     began = anyio.current_time()
     try:
         with anyio.fail_after(_MOST * spec.timeout):
-            offer, seconds = await _asked(replace(spec, max_retries=0))
-        offer = reservations.admit(offer)
+            listing, seconds = await _list_timed(replace(spec, max_retries=0))
+        listing = reservations.admit(listing)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
         reason = _reason(spec, leaf_of(error))
         return Trial(spec.name, ok=False, seconds=anyio.current_time() - began, reason=reason)
-    version = LATEST_MODERN_VERSION if offer.modern else _plain(offer.hello.get("protocolVersion"))
+    version = LATEST_MODERN_VERSION if listing.modern else _plain(listing.initialize_result.get("protocolVersion"))
     return Trial(
         spec.name,
         ok=True,
         seconds=seconds,
-        says=_says(offer.hello),
+        says=_says(listing.initialize_result),
         protocol=version,
-        tools=len(offer.tools),
-        refused=tuple(refusal_line(spec.name, refusal) for refusal in offer.refused),
-        suspicious=await anyio.to_thread.run_sync(scan_rest, offer),
+        tools=len(listing.tools),
+        refused=tuple(describe_refusal(spec.name, refusal) for refusal in listing.refused),
+        suspicious=await anyio.to_thread.run_sync(scan_rest, listing),
     )
 
 
-async def _asked(spec: ServerSpec) -> tuple[Offer, float]:
+async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
     """List a server in a new session; return listing and duration.
 
     The duration is in seconds.
     """
     began = anyio.current_time()
     async with (
-        open_fitting([spec]) as fitting,
-        open_pool(fitting.client_transports, spec.timeout, Load(), max_sessions=1) as pool,
+        open_server_plugins([spec]) as fitting,
+        open_pool(fitting.client_transports, spec.timeout, AdmissionControl(), max_sessions=1) as pool,
     ):
-        access = Access(fitting.strategies, fitting.client_transports)
-        offer = await access.attempt(spec, ANONYMOUS, lambda borrower: ask(pool, spec, borrower, {}))
-        return offer, anyio.current_time() - began
+        access = CredentialResolver(fitting.strategies, fitting.client_transports)
+        listing = await access.with_credentials(
+            spec, ANONYMOUS, lambda session_key: list_server(pool, spec, session_key, {})
+        )
+        return listing, anyio.current_time() - began
 
 
 def _reason(spec: ServerSpec, error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"server {spec.name!r} did not list all that it has within {_MOST * spec.timeout:g} s"
-    if isinstance(error, LoginNeeded):  # the link in it ends with this process
+    if isinstance(error, LoginRequired):  # the link in it ends with this process
         return f"server {spec.name!r} needs a login: mcp-orchestration-gateway login {spec.name}"
-    return str(error) if isinstance(error, GatewayError) else str(as_failure(spec.name, error))
+    return str(error) if isinstance(error, GatewayError) else str(error_of_exception(spec.name, error))
 
 
 def _says(hello: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, show
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import ConfigError, InteractiveAuth
@@ -19,7 +19,7 @@ from mcp_gateway.runtime.logging import configure_logging
 PATIENCE_SECONDS = 900.0
 
 
-def login(reading: Reading, server: str, *, browser: bool) -> int:
+def login(reading: CommandContext, server: str, *, browser: bool) -> int:
     """Show the login link and wait for the login.
 
     The link opens in a browser if there is one.
@@ -28,10 +28,10 @@ def login(reading: Reading, server: str, *, browser: bool) -> int:
     if "log_level" not in environment.model_fields_set:
         environment = environment.model_copy(update={"log_level": "error"})
     configure_logging(environment)
-    return anyio.run(partial(_login, browser=browser), _found(reading, server))
+    return anyio.run(partial(_login, browser=browser), _find_server(reading, server))
 
 
-def _found(reading: Reading, server: str) -> ServerSpec:
+def _find_server(reading: CommandContext, server: str) -> ServerSpec:
     specs = {spec.name: spec for spec in reading.servers.specs}
     if server not in specs:
         raise ConfigError(f"there is no server {server!r}; there is: {', '.join(specs) or 'none'}")

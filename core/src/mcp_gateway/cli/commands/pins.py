@@ -10,37 +10,37 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from mcp_gateway.cli.context import Reading
-from mcp_gateway.cli.local_client import be_quiet
+from mcp_gateway.cli.context import CommandContext
+from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinning.pins import Pins
-from mcp_gateway.pinning.store import PinShelf, open_shelf, pin_name
+from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol.tool_names import nearest
-from mcp_gateway.sessions.server_plugins import opened
+from mcp_gateway.sessions.server_plugins import open_product
 
 
-def show_pins(reading: Reading, *, as_json: bool) -> int:
+def show_pins(reading: CommandContext, *, as_json: bool) -> int:
     """Print each server's pins and the changes that await approval."""
-    be_quiet(reading)
+    configure_quiet_logging(reading)
     return anyio.run(_show, reading, as_json)
 
 
-def approve(reading: Reading, server: str, tool: str | None) -> int:
+def approve(reading: CommandContext, server: str, tool: str | None) -> int:
     """Approve changed tool definitions of a server.
 
     All of them, or that of one tool.
     """
-    be_quiet(reading)
+    configure_quiet_logging(reading)
     return anyio.run(_approve, reading, server, tool)
 
 
-async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+async def _show(reading: CommandContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
     found: dict[str, Pins] = {}
     async with _shelf(reading) as shelf:
         for spec in reading.servers.specs:
-            found[spec.name] = await _all(shelf, spec)
+            found[spec.name] = await _load_all_pins(shelf, spec)
     if as_json:
         show_json({"servers": {name: _as_json(pins) for name, pins in found.items()}})
         return 0
@@ -61,7 +61,7 @@ def _as_json(pins: Pins) -> dict[str, object]:
     return {tool: {"changed": pin.change or None, "suspicious": list(pin.flags)} for tool, pin in pins.items()}
 
 
-async def _approve(reading: Reading, server: str, tool: str | None) -> int:
+async def _approve(reading: CommandContext, server: str, tool: str | None) -> int:
     specs = {spec.name: spec for spec in reading.servers.specs}
     if server not in specs:
         near = nearest(server, specs, 1)
@@ -74,7 +74,7 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
             pins = await shelf.load(name)
             changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
             if changed:
-                await shelf.save(name, {**pins, **{one: pin.approved() for one, pin in changed.items()}})
+                await shelf.save(name, {**pins, **{one: pin.approve() for one, pin in changed.items()}})
             approved += [f"{one}: {pin.change}" for one, pin in changed.items()]
     for line in approved:
         show(f"approved: {line}")
@@ -85,7 +85,7 @@ async def _approve(reading: Reading, server: str, tool: str | None) -> int:
     return 0
 
 
-async def _all(shelf: PinShelf, spec: ServerSpec) -> Pins:
+async def _load_all_pins(shelf: PinStore, spec: ServerSpec) -> Pins:
     """Return all pins of a server; public ones take precedence.
 
     Private pins are those of tools listed for callers' credentials.
@@ -94,6 +94,6 @@ async def _all(shelf: PinShelf, spec: ServerSpec) -> Pins:
 
 
 @asynccontextmanager
-async def _shelf(reading: Reading) -> AsyncIterator[PinShelf]:
-    async with opened(reading.settings.storage) as storage:
-        yield open_shelf(storage, reading.environment.state)
+async def _shelf(reading: CommandContext) -> AsyncIterator[PinStore]:
+    async with open_product(reading.settings.storage) as storage:
+        yield open_pin_store(storage, reading.environment.state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.file_formats import read_entries
 from mcp_gateway.plugin import API_VERSION, ConfigError
@@ -12,11 +12,11 @@ from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
 
 
-def show_plugins(reading: Reading, *, as_json: bool) -> int:
+def show_plugins(reading: CommandContext, *, as_json: bool) -> int:
     """Print the plugins; return 0 if all of them work."""
-    installed = _installed(reading)
+    installed = _list_plugins(reading)
     broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in reading.providers.faults]
-    left_out = [_origin(origin) for origin in reading.loaded.left_out]
+    left_out = [_origin(origin) for origin in reading.plugins.left_out]
     if as_json:
         show_json({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out})
     else:
@@ -24,8 +24,8 @@ def show_plugins(reading: Reading, *, as_json: bool) -> int:
     return 1 if broken else 0
 
 
-def _installed(reading: Reading) -> list[dict[str, Any]]:
-    selected = _selected(reading)
+def _list_plugins(reading: CommandContext) -> list[dict[str, Any]]:
+    selected = _find_selected(reading)
     return [
         {
             "kind": shelf.kind,
@@ -39,7 +39,7 @@ def _installed(reading: Reading) -> list[dict[str, Any]]:
     ]
 
 
-def _selected(reading: Reading) -> set[tuple[str, str]]:
+def _find_selected(reading: CommandContext) -> set[tuple[str, str]]:
     """Return kind and name of each plugin that the configuration selects.
 
     A server file that cannot be read selects none.

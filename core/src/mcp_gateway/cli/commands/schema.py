@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show_json
 from mcp_gateway.config.servers import ServerEntry
 from mcp_gateway.plugin import Options, Provider
-from mcp_gateway.plugin_host.providers import Providers, Shelf
+from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 
 Json = dict[str, Any]
 
 
-def show_schema(reading: Reading) -> int:
+def show_schema(reading: CommandContext) -> int:
     """Print the schema."""
     show_json(file_schema(reading.providers), indent=2)
     return 0
@@ -53,8 +53,8 @@ def _server(providers: Providers) -> Json:
     for provider in _entry_providers(providers):
         properties |= _schema(provider.options)["properties"]
     properties |= core["properties"]
-    properties["transport"] = _named(core["properties"]["transport"], providers.client_transports)
-    properties["auth_type"] = _named(core["properties"]["auth_type"], providers.auth_strategies, "none")
+    properties["transport"] = _with_examples(core["properties"]["transport"], providers.client_transports)
+    properties["auth_type"] = _with_examples(core["properties"]["auth_type"], providers.auth_strategies, "none")
     return {
         "type": "object",
         "properties": properties,
@@ -71,11 +71,11 @@ def _entry_providers(providers: Providers) -> list[Provider[Any, Any]]:
     return [*providers.client_transports.providers.values(), *providers.auth_strategies.providers.values()]
 
 
-def _named(schema: Json, shelf: Shelf[Any], *more: str) -> Json:
+def _with_examples(schema: Json, shelf: ProviderRegistry[Any], *more: str) -> Json:
     return {**schema, "examples": [*more, *sorted(shelf.providers)]}
 
 
-def _requirements(key: str, shelf: Shelf[Any]) -> list[Json]:
+def _requirements(key: str, shelf: ProviderRegistry[Any]) -> list[Json]:
     """Return a conditional schema of required keys for each plugin."""
     return [
         {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": {"required": required}}

@@ -6,12 +6,12 @@ import gc
 import sys
 from importlib.util import find_spec
 
-from mcp_gateway.cli.context import Reading
+from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.runtime.malloc import share_one_arena
 from mcp_gateway.text.redaction import keep_memory_private
 
 
-def serve(reading: Reading) -> int:
+def serve(reading: CommandContext) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
     share_one_arena()
@@ -31,7 +31,7 @@ def serve(reading: Reading) -> int:
         log.warning(warning)
     if ignored := reading.source.ignored_env_file:
         log.info("the .env of the working directory is not read; GATEWAY_ENV_FILE may name it", file=str(ignored))
-    anyio.run(run, settings, servers, reading.reread, backend_options={"use_uvloop": _is_uvloop_usable()})
+    anyio.run(run, settings, servers, reading.reload_servers, backend_options={"use_uvloop": _is_uvloop_usable()})
     return 0
 
 

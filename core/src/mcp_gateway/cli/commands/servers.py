@@ -8,26 +8,26 @@ import anyio
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import WRONG, State
-from mcp_gateway.cli.context import Reading
-from mcp_gateway.cli.local_client import be_quiet, say_if_there_are_none, visiting
+from mcp_gateway.cli.context import CommandContext
+from mcp_gateway.cli.local_client import configure_quiet_logging, open_local_client, warn_if_no_servers
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.protocol.client_channel import Json
 
 
-def show_servers(reading: Reading, *, as_json: bool) -> int:
+def show_servers(reading: CommandContext, *, as_json: bool) -> int:
     """List every server and print its state.
 
     Returns 1 if any server fails; those that are disabled on purpose do not count.
     """
-    be_quiet(reading)
-    say_if_there_are_none(reading)
+    configure_quiet_logging(reading)
+    warn_if_no_servers(reading)
     return anyio.run(_show, reading, as_json)
 
 
-async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
-    async with visiting(reading) as visit:
-        await visit.settled()
-        found = _found(visit.running.gateway.registry)
+async def _show(reading: CommandContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    async with open_local_client(reading) as visit:
+        await visit.wait_for_servers()
+        found = _describe_servers(visit.running.gateway.registry)
     on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
     if as_json:
         show_json({"servers": found})
@@ -37,16 +37,16 @@ async def _show(reading: Reading, as_json: bool) -> int:  # noqa: FBT001  # anyi
     return 1 if any(item["name"] not in on_purpose for item in wrong) else 0
 
 
-def _found(registry: Registry) -> list[Json]:
-    offers = registry.catalogue.servers
+def _describe_servers(registry: Registry) -> list[Json]:
+    listings = registry.catalog.servers
     return [
         {
             "name": name,
             "state": state.name.value,
             "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds"),
             "reason": state.brief(name),
-            "tools": len(offers[name].tools) if name in offers else 0,
-            "refused": [refusal.what for refusal in offers[name].refused] if name in offers else [],
+            "tools": len(listings[name].tools) if name in listings else 0,
+            "refused": [refusal.what for refusal in listings[name].refused] if name in listings else [],
         }
         for name, state in registry.states.items()
     ]

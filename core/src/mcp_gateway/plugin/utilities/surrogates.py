@@ -13,7 +13,7 @@ _ESCAPE = re.compile(
 )
 
 
-def mended(message: bytes) -> bytes:
+def replace_lone_surrogates(message: bytes) -> bytes:
     """Replace lone surrogate escapes in JSON by U+FFFD.
 
     Decoders of text do the same everywhere.

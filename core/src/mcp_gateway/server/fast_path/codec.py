@@ -13,13 +13,13 @@ from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Raw
 
 from mcp_gateway.config.servers import ServerSpec
-from mcp_gateway.gateway.era_bridge import as_questions
-from mcp_gateway.plugin import Caller, DirectAnswer
-from mcp_gateway.protocol.eras import ENVELOPE, OF_ONE_CONNECTION, as_error
+from mcp_gateway.gateway.era_bridge import input_required_from_error
+from mcp_gateway.plugin import Caller, RawResponse
+from mcp_gateway.protocol.eras import ENVELOPE, OF_ONE_CONNECTION, adapt_error
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Call, Fields, List, as_answer, members, written
+from mcp_gateway.protocol.raw_json import Call, Fields, List, encode_object, members, parse_response
 from mcp_gateway.server.fast_path.envelope import MODERN
-from mcp_gateway.sessions.retry import Repetition
+from mcp_gateway.sessions.retry import RetryPolicy
 
 COMPLETE = b'"complete"'
 
@@ -47,7 +47,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class ToolCall:
     """A plain call: what came, who sent it, where it leads and with which arguments, and when it began."""
 
     call: Call
@@ -63,18 +63,18 @@ class Plain:
         return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
 
 
-def params_of(plain: Plain, *, modern: bool) -> bytes:
+def params_of(plain: ToolCall, *, modern: bool) -> bytes:
     """Write the params of a call for its server."""
     sent = plain.call.params.meta
     meta: dict[str, Raw | bytes] = {name: value for name, value in sent.items() if name not in OF_ONE_CONNECTION}
     if modern:
         declared = sent.get(types.CLIENT_CAPABILITIES_META_KEY, b"{}")
         meta |= {**_OUR_ENVELOPE, types.CLIENT_CAPABILITIES_META_KEY: declared}
-    enveloped = [b',"_meta":', *written(meta)] if meta else []
+    enveloped = [b',"_meta":', *encode_object(meta)] if meta else []
     return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
 
 
-def parsed_params(plain: Plain) -> dict[str, Any]:
+def parsed_params(plain: ToolCall) -> dict[str, Any]:
     """Read the params of a call as they came.
 
     Raises:
@@ -93,13 +93,13 @@ def parsed_params(plain: Plain) -> dict[str, Any]:
 
 def parsed_result(response: bytes) -> dict[str, Any]:
     """Read the result of a response."""
-    fields, _ = as_answer(response)
+    fields, _ = parse_response(response)
     return {name: json.loads(bytes(value)) for name, value in (fields or {}).items()}
 
 
-def repetition_of(plain: Plain) -> Repetition:
+def repetition_of(plain: ToolCall) -> RetryPolicy:
     """Return what knows how often a call was sent."""
-    return Repetition(plain.route.spec, plain.route.repeatable, plain.began)
+    return RetryPolicy(plain.route.spec, plain.route.repeatable, plain.began)
 
 
 def _meta_of(fields: Fields) -> Fields:
@@ -113,7 +113,7 @@ def modern_result(fields: Fields, server_info: bytes) -> Mapping[str, Raw | byte
     """Put the modern era's envelope on a result; `server_info` is JSON."""
     meta: dict[str, Raw | bytes] = {**_meta_of(fields), types.SERVER_INFO_META_KEY: server_info}
     complete = {} if "resultType" in fields else {"resultType": COMPLETE}
-    return {**complete, **fields, "_meta": b"".join(written(meta))}
+    return {**complete, **fields, "_meta": b"".join(encode_object(meta))}
 
 
 def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
@@ -122,7 +122,7 @@ def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
     if "_meta" in plain:
         meta, whole = _meta_of(fields), members(fields["_meta"]) if bytes(fields["_meta"])[:1] == b"{" else {}
         if meta:
-            plain["_meta"] = b"".join(written(meta))
+            plain["_meta"] = b"".join(encode_object(meta))
         elif whole:
             del plain["_meta"]
     return plain
@@ -139,26 +139,26 @@ def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
     found = MCPError(said["code"], str(said.get("message", "")), said.get("data"))
     if modern and found.code == types.URL_ELICITATION_REQUIRED:
         try:
-            as_questions(found, {})
+            input_required_from_error(found, {})
         except MCPError as other:
             found = other
-    return as_error(found, modern=modern)
+    return adapt_error(found, modern=modern)
 
 
-def refused(plain: Plain, error: MCPError) -> DirectAnswer:
+def encode_error(plain: ToolCall, error: MCPError) -> RawResponse:
     """Answer with an error."""
     body = {"code": error.code, "message": error.error.message}
     if error.error.data is not None:
         body["data"] = error.error.data
-    return DirectAnswer(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
+    return RawResponse(plain.head + b',"error":' + json.dumps(body).encode() + b"}", error.code)
 
 
-def failed(plain: Plain) -> DirectAnswer:
+def encode_internal_error(plain: ToolCall) -> RawResponse:
     """Answer a call at which the gateway itself failed."""
-    return refused(plain, MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why"))
+    return encode_error(plain, MCPError(types.INTERNAL_ERROR, "the gateway failed inside; its log says why"))
 
 
-async def listed(asked: List, members: Sequence[bytes], server_info: bytes | None) -> DirectAnswer:
+async def encode_list(asked: List, members: Sequence[bytes], server_info: bytes | None) -> RawResponse:
     """Encode a list result from encoded members.
 
     It gets the modern envelope if `server_info` is given.
@@ -167,6 +167,6 @@ async def listed(asked: List, members: Sequence[bytes], server_info: bytes | Non
     """
     head = (b'{"jsonrpc":"2.0","id":', bytes(asked.id), b',"result":{')
     if server_info is None:
-        return DirectAnswer(b"".join((*head, *members, b"}}")), streamed=True)
+        return RawResponse(b"".join((*head, *members, b"}}")), streamed=True)
     envelope = (b',"resultType":', COMPLETE, b',"_meta":{"%b":' % types.SERVER_INFO_META_KEY.encode(), server_info)
-    return DirectAnswer(b"".join((*head, *members, *envelope, b"}}}")))
+    return RawResponse(b"".join((*head, *members, *envelope, b"}}}")))

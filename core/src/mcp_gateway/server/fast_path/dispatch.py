@@ -20,46 +20,54 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Raw
 
-from mcp_gateway.catalog.snapshot import Catalogue
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import (
-    DirectAnswer,
     GatewayError,
-    LoginNeeded,
-    NotSent,
+    LoginRequired,
     Principal,
+    RawResponse,
+    RequestNotSent,
 )
 from mcp_gateway.protocol.client_channel import ALONE, Json
-from mcp_gateway.protocol.eras import as_error, as_result
-from mcp_gateway.protocol.raw_json import Call, Fields, as_answer, as_call, as_list, as_remote_call, written
-from mcp_gateway.server.builtin_results import failure, overloaded
+from mcp_gateway.protocol.eras import adapt_error, adapt_result
+from mcp_gateway.protocol.raw_json import (
+    Call,
+    Fields,
+    encode_object,
+    parse_call,
+    parse_list,
+    parse_remote_call,
+    parse_response,
+)
+from mcp_gateway.server.builtin_results import error_result, overload_error
 from mcp_gateway.server.clients import Clients, DirectClient
 from mcp_gateway.server.fast_path.codec import (
     COMPLETE,
-    Plain,
     Route,
+    ToolCall,
+    encode_error,
+    encode_list,
     error_of,
     handshake_result,
-    listed,
     modern_result,
     params_of,
     parsed_params,
     parsed_result,
-    refused,
     repetition_of,
 )
-from mcp_gateway.server.fast_path.envelope import Envelopes, agree
-from mcp_gateway.server.fast_path.pending_call import Calling, Key
+from mcp_gateway.server.fast_path.envelope import Envelopes, headers_match
+from mcp_gateway.server.fast_path.pending_call import Key, PendingCall
 from mcp_gateway.server.fast_path.routes import Routes
 from mcp_gateway.server.fast_path.tool_list import ToolLists
-from mcp_gateway.server.result_limits import Results, result_of
+from mcp_gateway.server.result_limits import ResultLimits, result_of
 from mcp_gateway.server.server_info import server_info
 from mcp_gateway.server.tools import Tools
 from mcp_gateway.sessions.admission import Overloaded
-from mcp_gateway.sessions.raw_call import HeardFn, Sending, exchanged, sending
-from mcp_gateway.sessions.retry import Repetition
-from mcp_gateway.sessions.session_key import Borrower
+from mcp_gateway.sessions.raw_call import HeardFn, RawCall, send_raw_call, start_raw_call
+from mcp_gateway.sessions.retry import RetryPolicy
+from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
@@ -69,19 +77,19 @@ _EMPTY = Raw(b"{}")
 
 
 @dataclass(slots=True)
-class Direct:
+class FastPath:
     """Answers plain calls."""
 
     gateway: Gateway
     clients: Clients
     tools: Tools
-    results: Results
+    results: ResultLimits
     _routes: Routes = field(init=False)
     _lists: ToolLists = field(init=False)
     _info: bytes = b""
-    _introduced: Catalogue | None = None
+    _introduced: Catalog | None = None
     _envelopes: Envelopes = field(default_factory=Envelopes)
-    under_way: dict[Key, Calling] = field(default_factory=dict)
+    under_way: dict[Key, PendingCall] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -89,30 +97,30 @@ class Direct:
         self._routes = Routes(self.gateway)
         self._lists = ToolLists(self.gateway, self.tools)
 
-    def answer(
+    def dispatch_raw(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None = None
-    ) -> Awaitable[DirectAnswer] | None:
+    ) -> Awaitable[RawResponse] | None:
         """Return an awaitable response to a raw message, or None.
 
         None means that the message must go through the SDK's server.
 
         `headers` are those of an HTTP request, in lower case; None means the pipe.
         """
-        call = as_call(message)
+        call = parse_call(message)
         if call is None:
             return self._list(message, headers, principal)
         if not _NOT_PLAIN.isdisjoint(call.params.meta) or self.gateway.discovery.waiting:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in call.params.meta
         client = self._client(call.params.meta, "tools/call", call.params.name, headers, principal)
-        named = self._named(call) if client is not None else None
+        named = self._resolve_call(call) if client is not None else None
         if client is None or named is None:
             return None
         if not self._is_silent(named[0].spec, client, modern=modern):
             return None
         caller = client.caller(headers, principal)
-        plain = Plain(call, caller, *named, modern)
-        return Calling(self, plain, None if modern and headers is not None else (client.name, call.request_id))
+        plain = ToolCall(call, caller, *named, modern)
+        return PendingCall(self, plain, None if modern and headers is not None else (client.name, call.request_id))
 
     def _client(
         self,
@@ -127,16 +135,16 @@ class Direct:
         None if the request does not identify it, or is invalid.
         """
         if types.PROTOCOL_VERSION_META_KEY not in meta:
-            return self.clients.direct(headers, principal)
-        if headers is not None and not agree(headers, method, name):
+            return self.clients.raw_client(headers, principal)
+        if headers is not None and not headers_match(headers, method, name):
             return None
         return self._envelopes.client(meta, headers, principal)
 
     def _list(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None
-    ) -> Awaitable[DirectAnswer] | None:
+    ) -> Awaitable[RawResponse] | None:
         """Return the response to a `tools/list` if its list is cached."""
-        asked = as_list(message)
+        asked = parse_list(message)
         if asked is None or not _NOT_PLAIN.isdisjoint(asked.params.meta) or self.gateway.discovery.waiting:
             return None
         client = self._client(asked.params.meta, "tools/list", None, headers, principal)
@@ -145,19 +153,19 @@ class Direct:
         modern = types.PROTOCOL_VERSION_META_KEY in asked.params.meta
         caller = client.caller(headers, principal)
         members = self._lists.members(caller, modern=modern)
-        return None if members is None else listed(asked, members, self._introduction() if modern else None)
+        return None if members is None else encode_list(asked, members, self._introduction() if modern else None)
 
     def _is_silent(self, spec: ServerSpec, client: DirectClient, *, modern: bool) -> bool:
         """Whether the server sends this client no requests or messages.
 
         That is while it works on a call.
         """
-        is_modern = self.gateway.pool.known_modern(spec)
+        is_modern = self.gateway.pool.is_known_modern(spec)
         if client.capabilities and not (modern and is_modern):
             return False
-        servers = self.gateway.registry.catalogue.servers
-        offer = servers.get(spec.name) or self.gateway.views.personal.latest.get(spec.name)
-        if modern or offer is None or "logging" not in offer.capabilities:
+        servers = self.gateway.registry.catalog.servers
+        listing = servers.get(spec.name) or self.gateway.views.personal.latest.get(spec.name)
+        if modern or listing is None or "logging" not in listing.capabilities:
             return True
         return is_modern and not self.clients.wants_messages(client.name)
 
@@ -165,12 +173,12 @@ class Direct:
         """Give up the calls of a client that has left."""
         for key, calling in list(self.under_way.items()):
             if key[0] == client:
-                calling.withdraw()
+                calling.cancel_by_client()
 
     def cancel(self, client: str, request_id: object) -> None:
         """Cancel a call at its client's request."""
         if (calling := self.under_way.get((client, request_id))) is not None:
-            calling.withdraw()
+            calling.cancel_by_client()
 
     # -- what makes an answer of a call
 
@@ -181,71 +189,73 @@ class Direct:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def sent(self, plain: Plain, heard: HeardFn) -> Sending | None:
+    def start_call(self, plain: ToolCall, heard: HeardFn) -> RawCall | None:
         """Send a call without awaiting, or return None without effect."""
         try:
-            borrower = self.gateway.access.borrower_now(plain.route.spec, plain.caller)
+            session_key = self.gateway.access.session_key_nowait(plain.route.spec, plain.caller)
         except GatewayError:
             return None
-        keeper = None if borrower is None or plain.route.own is not None else self.gateway.pool.direct(borrower)
-        if keeper is None:
+        session = (
+            None if session_key is None or plain.route.own is not None else self.gateway.pool.raw_session(session_key)
+        )
+        if session is None:
             return None
-        params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
-        return sending(keeper, params, plain.route.headers, str(plain.caller.client), heard)
+        params = params_of(plain, modern=session.connection is not None and session.connection.modern)
+        return start_raw_call(session, params, plain.route.headers, str(plain.caller.client), heard)
 
-    async def answered(self, plain: Plain) -> DirectAnswer:
+    async def run_call(self, plain: ToolCall) -> RawResponse:
         """Do all that a call needs."""
         repetition = repetition_of(plain)
-        return await self.concluded(plain, self._exchanged(plain, repetition), repetition)
+        return await self.finish_call(plain, self._send_call(plain, repetition), repetition)
 
-    async def concluded(
-        self, plain: Plain, response: Awaitable[bytes], known: Repetition | None = None
-    ) -> DirectAnswer:
+    async def finish_call(
+        self, plain: ToolCall, response: Awaitable[bytes], known: RetryPolicy | None = None
+    ) -> RawResponse:
         """Wait for a response, and make an answer of it; what may be sent again is sent in the usual way."""
         repetition = known or repetition_of(plain)
         try:
             came = await response
-            answer = self.shaped(plain, came)
+            answer = self.encode_response(plain, came)
             if answer is not None:
                 return answer
             repetition.result = parsed_result(came)
-        except (NotSent, LoginNeeded):
+        except (RequestNotSent, LoginRequired):
             pass
         except Overloaded as error:
-            return refused(plain, overloaded(error))
+            return encode_error(plain, overload_error(error))
         except MCPError as error:
-            return refused(plain, as_error(error, modern=plain.modern))
+            return encode_error(plain, adapt_error(error, modern=plain.modern))
         except GatewayError as error:
-            if (pause := repetition.pause(error)) is None:
-                return self._whole(plain, failure(error))
+            if (pause := repetition.next_delay(error)) is None:
+                return self._whole(plain, error_result(error))
             log.info("sending a request again", server=plain.route.spec.name, reason=str(error), pause=pause)
             await anyio.sleep(pause)
-        return await self._in_the_usual_way(plain, repetition)
+        return await self._run_sdk_path(plain, repetition)
 
-    async def _in_the_usual_way(self, plain: Plain, repetition: Repetition) -> DirectAnswer:
+    async def _run_sdk_path(self, plain: ToolCall, repetition: RetryPolicy) -> RawResponse:
         """Answer a call whose session is not open, or cannot take it as bytes, or that is sent again."""
         try:
             params = parsed_params(plain)
         except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
-            return refused(plain, MCPError(types.INVALID_PARAMS, f"the arguments cannot be read: {error}"))
+            return encode_error(plain, MCPError(types.INVALID_PARAMS, f"the arguments cannot be read: {error}"))
         try:
             way = None if plain.modern else self.clients.way_to(str(plain.caller.client))
             return self._whole(plain, await self.tools.call(params, plain.caller, way or ALONE, repetition))
         except MCPError as error:
-            return refused(plain, as_error(error, modern=plain.modern))
+            return encode_error(plain, adapt_error(error, modern=plain.modern))
 
-    def _whole(self, plain: Plain, result: Json) -> DirectAnswer:
-        shaped = as_result(result, modern=plain.modern, server_info=server_info(self.gateway))
-        return DirectAnswer(plain.head + b',"result":' + json.dumps(shaped).encode() + b"}")
+    def _whole(self, plain: ToolCall, result: Json) -> RawResponse:
+        shaped = adapt_result(result, modern=plain.modern, server_info=server_info(self.gateway))
+        return RawResponse(plain.head + b',"result":' + json.dumps(shaped).encode() + b"}")
 
-    def _named(self, call: Call) -> tuple[Route, Raw] | None:
+    def _resolve_call(self, call: Call) -> tuple[Route, Raw] | None:
         """Resolve a call to its route and arguments.
 
         A `call_remote_tool` is resolved to the tool that it calls.
         """
         name, arguments = call.params.name, call.params.arguments
         if name in self.tools.own_names:
-            remote = as_remote_call(arguments) if name == "call_remote_tool" else None
+            remote = parse_remote_call(arguments) if name == "call_remote_tool" else None
             if remote is None:
                 return None
             name, arguments = remote.tool_name, remote.arguments
@@ -254,45 +264,47 @@ class Direct:
 
     def _introduction(self) -> bytes:
         """Return how the gateway introduces itself with each result, as JSON."""
-        catalogue = self.gateway.registry.catalogue
-        if self._introduced is not catalogue:
-            self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalogue
+        catalog = self.gateway.registry.catalog
+        if self._introduced is not catalog:
+            self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalog
         return self._info
 
-    async def _exchanged(self, plain: Plain, repetition: Repetition) -> bytes:
+    async def _send_call(self, plain: ToolCall, repetition: RetryPolicy) -> bytes:
         """Send a call with the caller's credentials; return the response as it came."""
 
-        async def exchange(borrower: Borrower) -> bytes:
-            return await self._exchanged_as(borrower, plain)
+        async def exchange(session_key: SessionKey) -> bytes:
+            return await self._exchanged_as(session_key, plain)
 
-        return await self.gateway.access.attempt(plain.route.spec, plain.caller, exchange, repetition)
+        return await self.gateway.access.with_credentials(plain.route.spec, plain.caller, exchange, repetition)
 
-    async def _exchanged_as(self, borrower: Borrower, plain: Plain) -> bytes:
-        keeper = self.gateway.pool.direct(borrower)
-        if keeper is None or (plain.route.own is not None and not self._routes.has(borrower, plain.route.own)):
-            raise NotSent("there is no session for it")
-        params = params_of(plain, modern=keeper.peer is not None and keeper.peer.modern)
-        return await exchanged(keeper, params, plain.route.headers, str(plain.caller.client))
+    async def _exchanged_as(self, session_key: SessionKey, plain: ToolCall) -> bytes:
+        session = self.gateway.pool.raw_session(session_key)
+        if session is None or (plain.route.own is not None and not self._routes.has(session_key, plain.route.own)):
+            raise RequestNotSent("there is no session for it")
+        params = params_of(plain, modern=session.connection is not None and session.connection.modern)
+        return await send_raw_call(session, params, plain.route.headers, str(plain.caller.client))
 
-    def shaped(self, plain: Plain, response: bytes) -> DirectAnswer | None:
+    def encode_response(self, plain: ToolCall, response: bytes) -> RawResponse | None:
         """Encode a response, or return None for the SDK path."""
         server = plain.route.spec.name
         try:
-            fields, error = as_answer(response)
+            fields, error = parse_response(response)
         except (ValueError, RecursionError):
             wrong = f"server {server!r} sent a response that cannot be read"
-            return refused(plain, MCPError(types.INTERNAL_ERROR, wrong))
+            return encode_error(plain, MCPError(types.INTERNAL_ERROR, wrong))
         if fields is None:
-            return refused(plain, error_of(error, server, modern=plain.modern))
+            return encode_error(plain, error_of(error, server, modern=plain.modern))
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
             return None  # the server's questions are dealt with there
         self._note(plain, fields)
         if len(response) > self.results.most:
-            return self._shortened(plain, fields, len(response))
-        shaped = written(modern_result(fields, self._introduction()) if plain.modern else handshake_result(fields))
-        return DirectAnswer(b"".join([plain.head, b',"result":', *shaped, b"}"]))
+            return self._encode_shortened(plain, fields, len(response))
+        shaped = encode_object(
+            modern_result(fields, self._introduction()) if plain.modern else handshake_result(fields)
+        )
+        return RawResponse(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
-    def _shortened(self, plain: Plain, fields: Fields, size: int) -> DirectAnswer:
+    def _encode_shortened(self, plain: ToolCall, fields: Fields, size: int) -> RawResponse:
         """Encode the remainder of a result that exceeds the limit."""
 
         def read() -> Json:
@@ -300,14 +312,14 @@ class Direct:
 
         what = result_of(json.loads(plain.route.name), plain.route.spec.name)
         try:
-            return self._whole(plain, self.results.shortened(what, size, read, plain.caller))
+            return self._whole(plain, self.results.shorten(what, size, read, plain.caller))
         except GatewayError as error:
-            return self._whole(plain, failure(error))
+            return self._whole(plain, error_result(error))
 
-    def _note(self, plain: Plain, fields: Fields) -> None:
+    def _note(self, plain: ToolCall, fields: Fields) -> None:
         """Do what is done with every result, on this lane, too."""
         if bytes(fields.get("isError", b"")) == b"true":
             log.info("call failed", server=plain.route.spec.name, tool=plain.route.name.decode())
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':
             result = {name: json.loads(bytes(raw)) for name, raw in fields.items()}
-            self.gateway.tasks.note(plain.route.spec.name, result, plain.caller.principal)
+            self.gateway.tasks.register(plain.route.spec.name, result, plain.caller.principal)

@@ -12,10 +12,10 @@ from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.plugin import Principal
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.raw_json import Fields, quoted
+from mcp_gateway.protocol.raw_json import Fields, encode_string
 from mcp_gateway.server.clients import DirectClient, modern_name
 
-MODERN = quoted(LATEST_MODERN_VERSION)
+MODERN = encode_string(LATEST_MODERN_VERSION)
 _MOST = 1000
 
 
@@ -38,10 +38,10 @@ class Envelopes:
         info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
         capabilities = self._known.get((declared, info))
         if capabilities is None:
-            capabilities = self._learnt(declared, info)
+            capabilities = self._validate(declared, info)
         return None if capabilities is None else DirectClient(modern_name(headers, principal), capabilities)
 
-    def _learnt(self, declared: bytes, info: bytes) -> Json | None:
+    def _validate(self, declared: bytes, info: bytes) -> Json | None:
         """Validate a new envelope with the SDK; None if invalid."""
         meta: Json = {types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION}
         try:
@@ -57,7 +57,7 @@ class Envelopes:
         return dict(capabilities)
 
 
-def agree(headers: Mapping[str, str], method: str, name: str | None) -> bool:
+def headers_match(headers: Mapping[str, str], method: str, name: str | None) -> bool:
     """Whether a modern request's headers match its body.
 
     Headers that would need further checks count as a mismatch.

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import structlog
 
-from mcp_gateway.plugin import DirectAnswer
-from mcp_gateway.server.fast_path.codec import Plain, failed
-from mcp_gateway.sessions.raw_call import HeardFn, Sending
+from mcp_gateway.plugin import RawResponse
+from mcp_gateway.server.fast_path.codec import ToolCall, encode_internal_error
+from mcp_gateway.sessions.raw_call import HeardFn, RawCall
 
 log = structlog.get_logger(__name__)
 
@@ -24,24 +24,24 @@ Key = tuple[str, object]
 """A client, and the id of its request."""
 
 
-class Lane(Protocol):
+class RawCallSteps(Protocol):
     """The steps of a raw call, from request to encoded response."""
 
-    under_way: dict[Key, Calling]
+    under_way: dict[Key, PendingCall]
 
-    def sent(self, plain: Plain, heard: HeardFn) -> Sending | None:
+    def start_call(self, plain: ToolCall, heard: HeardFn) -> RawCall | None:
         """Send a call at once, or do nothing."""
         ...
 
-    def shaped(self, plain: Plain, response: bytes) -> DirectAnswer | None:
+    def encode_response(self, plain: ToolCall, response: bytes) -> RawResponse | None:
         """Encode a response, or return None if that needs awaiting."""
         ...
 
-    async def concluded(self, plain: Plain, response: Awaitable[bytes]) -> DirectAnswer:
+    async def finish_call(self, plain: ToolCall, response: Awaitable[bytes]) -> RawResponse:
         """Wait for a response, and make an answer of it."""
         ...
 
-    async def answered(self, plain: Plain) -> DirectAnswer:
+    async def run_call(self, plain: ToolCall) -> RawResponse:
         """Do all that a call needs."""
         ...
 
@@ -51,23 +51,23 @@ class Lane(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Calling:
+class PendingCall:
     """A pending raw call that implements `SupportsStart`.
 
     A call with a `key` may be cancelled by its client.
     """
 
-    lane: Lane
-    plain: Plain
+    lane: RawCallSteps
+    plain: ToolCall
     key: Key | None
-    _done: Callable[[DirectAnswer], None] = field(init=False, repr=False)
-    _sending: Sending | None = None
+    _done: Callable[[RawResponse], None] = field(init=False, repr=False)
+    _sending: RawCall | None = None
     _task: asyncio.Task[Any] | None = None
 
-    def begin(self, done: Callable[[DirectAnswer], None]) -> bool:
+    def start(self, done: Callable[[RawResponse], None]) -> bool:
         """Begin at once, if nothing has to be waited for first."""
         self._done = done
-        self._sending = self.lane.sent(self.plain, self._heard)
+        self._sending = self.lane.start_call(self.plain, self._on_response)
         if self._sending is None:
             return False
         if self.key is not None:
@@ -83,31 +83,31 @@ class Calling:
         elif self._task is not None:
             self._task.cancel(msg)
 
-    def withdraw(self) -> None:
+    def cancel_by_client(self) -> None:
         """Cancel at the client's request, with an empty response."""
         begun = self._sending is not None
         self.cancel(BY_CLIENT)
         if begun:
-            self._done(DirectAnswer(b""))
+            self._done(RawResponse(b""))
 
-    def __await__(self) -> Generator[Any, Any, DirectAnswer]:
+    def __await__(self) -> Generator[Any, Any, RawResponse]:
         """Wait for the answer in a task."""
-        return self._awaited().__await__()
+        return self._run().__await__()
 
-    async def _awaited(self) -> DirectAnswer:
+    async def _run(self) -> RawResponse:
         self._task = asyncio.current_task()
         if self.key is not None:
             self.lane.under_way[self.key] = self
-        return await self._unless_withdrawn(self.lane.answered(self.plain))
+        return await self._unless_withdrawn(self.lane.run_call(self.plain))
 
-    async def _unless_withdrawn(self, answering: Awaitable[DirectAnswer]) -> DirectAnswer:
+    async def _unless_withdrawn(self, answering: Awaitable[RawResponse]) -> RawResponse:
         try:
             return await answering
         except asyncio.CancelledError as cancelled:
             if self._task is None or cancelled.args != (BY_CLIENT,):
                 raise
             self._task.uncancel()
-            return DirectAnswer(b"")
+            return RawResponse(b"")
         finally:
             self._over()
 
@@ -115,28 +115,28 @@ class Calling:
         if self.key is not None and self.lane.under_way.get(self.key) is self:
             del self.lane.under_way[self.key]
 
-    def _heard(self, response: bytes | Awaitable[bytes]) -> None:
+    def _on_response(self, response: bytes | Awaitable[bytes]) -> None:
         self._sending = None
-        answer = self._shaped(response) if isinstance(response, bytes) else None
+        answer = self._encode_response(response) if isinstance(response, bytes) else None
         if answer is None:
             self._task = self.lane.run(self._later(_ready(response) if isinstance(response, bytes) else response))
         else:
             self._over()
             self._done(answer)
 
-    def _shaped(self, response: bytes) -> DirectAnswer | None:
+    def _encode_response(self, response: bytes) -> RawResponse | None:
         try:
-            return self.lane.shaped(self.plain, response)
+            return self.lane.encode_response(self.plain, response)
         except Exception:
             log.exception("a plain call failed")
-            return failed(self.plain)
+            return encode_internal_error(self.plain)
 
     async def _later(self, response: Awaitable[bytes]) -> None:
         try:
-            answer = await self._unless_withdrawn(self.lane.concluded(self.plain, response))
+            answer = await self._unless_withdrawn(self.lane.finish_call(self.plain, response))
         except Exception:
             log.exception("a plain call failed")
-            answer = failed(self.plain)
+            answer = encode_internal_error(self.plain)
         self._done(answer)
 
 

@@ -32,17 +32,17 @@ class ToolLists:
         None if the caller's list may differ from the cached one.
         """
         gateway = self.gateway
-        gateway.discovery.freshen(caller)
-        routing = gateway.routing
-        if gateway.discovery.running or routing.varies(TOOLS):
+        gateway.discovery.refresh_stale(caller)
+        resolver = gateway.resolver
+        if gateway.discovery.running or resolver.varies_by_caller(TOOLS):
             return None
-        of = (gateway.registry.catalogue, gateway.registry.specs, self.tools.own)
+        of = (gateway.registry.catalog, gateway.registry.specs, self.tools.own)
         if len(self._of) != len(of) or any(now is not then for now, then in zip(of, self._of, strict=True)):
             self._written, self._of = {}, of
         if modern not in self._written:
-            members = b",".join(map(_json, self.tools.listed(routing, modern=modern)))
+            members = b",".join(map(_json, self.tools.list_definitions(resolver, modern=modern)))
             self._written[modern] = b"[%b]" % members
-        hint = routing.hint(TOOLS) if modern else {}
+        hint = resolver.cache_hint(TOOLS) if modern else {}
         hints = (b",%b:%b" % (_json(name), _json(value)) for name, value in hint.items())
         return [b'"tools":', self._written[modern], *hints]
 

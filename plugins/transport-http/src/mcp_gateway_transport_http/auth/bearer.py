@@ -25,7 +25,7 @@ from mcp_gateway_transport_http.auth.throttle import Throttle
 from mcp_gateway_transport_http.options import ListenOptions
 
 if TYPE_CHECKING:
-    from mcp_gateway_transport_http.auth.oauth import Visitors
+    from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer
 
 TOKEN_HEADER = "x-mcp-gateway-token"  # noqa: S105  # a header's name
 """Where a client may send the gateway's token if its `Authorization` is meant for the servers behind."""
@@ -79,7 +79,7 @@ class Admission:
     is_known: bool = True
 
 
-class Gate:
+class BearerAuthMiddleware:
     """ASGI middleware that authenticates requests.
 
     Requests that pass lose the gateway's token; the others are refused.
@@ -87,7 +87,7 @@ class Gate:
     `visitors` knows those whom an authorization server has sent, if there is one.
     """
 
-    def __init__(self, app: ASGIApp, options: ListenOptions, visitors: Visitors | None = None) -> None:
+    def __init__(self, app: ASGIApp, options: ListenOptions, visitors: OAuthResourceServer | None = None) -> None:
         """Stand in front of `app`."""
         self._app = app
         self._visitors = visitors
@@ -104,7 +104,7 @@ class Gate:
             return await self._app(scope, receive, send)
         decision = self.decide(scope)
         if decision is None and self._visitors is not None:
-            decision = await self._visitors.check(scope, _sent(Headers(scope=scope)))
+            decision = await self._visitors.check(scope, _tokens_of(Headers(scope=scope)))
         if isinstance(decision, Admission):
             if decision.is_known and ON_ADMITTED in scope:
                 scope[ON_ADMITTED]()
@@ -112,14 +112,14 @@ class Gate:
         return await (await self._answer(decision, scope))(scope, receive, send)
 
     @property
-    def is_steady(self) -> bool:
+    def is_constant(self) -> bool:
         """Whether admission of identical requests never changes.
 
         It changes with an authorization server, since access tokens expire.
         """
         return self._visitors is None
 
-    def admits(self, scope: Scope) -> bool:
+    def is_admitted(self, scope: Scope) -> bool:
         """Whether it can be told at once that a request may pass."""
         return isinstance(self.decide(scope), Admission)
 
@@ -142,12 +142,14 @@ class Gate:
         if not self._guarded or self._has_token(headers):
             return Admission(scope)
         if self._visitors is not None:
-            return self._visitors.decide(scope, _sent(headers))
+            return self._visitors.decide(scope, _tokens_of(headers))
         if is_oauth_path(scope["path"]):
             return Admission(
                 scope, is_known=False
             )  # 404: a client that is refused here takes the gateway for an OAuth server
-        said = "What was sent is not this gateway's token" if any(_sent(headers)) else "This gateway wants its token"
+        said = (
+            "What was sent is not this gateway's token" if any(_tokens_of(headers)) else "This gateway wants its token"
+        )
         said += ": send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN."
         return Refusal(401, said)
 
@@ -163,7 +165,7 @@ class Gate:
         if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
             return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
         origin = headers.get("origin")
-        if origin is not None and not self.is_friendly(origin):
+        if origin is not None and not self.is_allowed_origin(origin):
             return Refusal(403, "Web pages of this Origin may not use the gateway; see GATEWAY_CORS_ORIGINS.")
         return None
 
@@ -173,7 +175,9 @@ class Gate:
             raise AssertionError  # only visitors leave it open
         client, closes = scope.get("client"), refusal.closes
         is_guess = (
-            refusal.status == HTTPStatus.UNAUTHORIZED and self._token is not None and any(_sent(Headers(scope=scope)))
+            refusal.status == HTTPStatus.UNAUTHORIZED
+            and self._token is not None
+            and any(_tokens_of(Headers(scope=scope)))
         )
         if is_guess and not await self._throttle.delay_refusal(client[0] if client else ""):
             closes = True
@@ -184,7 +188,7 @@ class Gate:
         error = {"code": _INVALID_REQUEST, "message": refusal.reason}
         return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, headers=more)
 
-    def is_friendly(self, origin: str) -> bool:
+    def is_allowed_origin(self, origin: str) -> bool:
         """Whether web pages of `origin` may use the gateway.
 
         Those of this machine may, and those of GATEWAY_CORS_ORIGINS.
@@ -202,7 +206,7 @@ class Gate:
 
         Both are always compared, in constant time.
         """
-        return any([self._is_token(value) for value in _sent(headers)])  # noqa: C419  # a list: no early end
+        return any([self._is_token(value) for value in _tokens_of(headers)])  # noqa: C419  # a list: no early end
 
     def _is_token(self, value: str) -> bool:
         return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
@@ -256,7 +260,7 @@ def _refuse_ambiguous(scope: Scope, headers: Headers) -> Refusal | None:
     return None
 
 
-def _sent(headers: Headers) -> list[str]:
+def _tokens_of(headers: Headers) -> list[str]:
     """Return what may be a token; first what is certainly meant for the gateway."""
     return headers.getlist(TOKEN_HEADER) + [_bearer(value) for value in headers.getlist("authorization")]
 

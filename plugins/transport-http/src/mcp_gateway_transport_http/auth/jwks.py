@@ -31,7 +31,7 @@ class KeysUnavailable(Exception):
 
 
 @dataclass(slots=True)
-class Keys:
+class JwksClient:
     """Signing keys of `issuer`.
 
     They are fetched from `url`, or from the `jwks_uri` of the issuer's metadata.
@@ -39,12 +39,12 @@ class Keys:
 
     issuer: str
     url: str | None = None
-    _found: dict[str | None, Mapping[str, Any]] = field(default_factory=dict)
-    _tried: float = -math.inf
-    _fetched: float = -math.inf
+    _keys: dict[str | None, Mapping[str, Any]] = field(default_factory=dict)
+    _tried_at: float = -math.inf
+    _fetched_at: float = -math.inf
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
-    async def key(self, kid: str | None) -> Mapping[str, Any] | None:
+    async def get_key(self, kid: str | None) -> Mapping[str, Any] | None:
         """Return the JWK with this `kid`.
 
         Without a `kid`, the only key there is. None if there is no such key.
@@ -53,47 +53,47 @@ class Keys:
             KeysUnavailable: there are none, and they could not be fetched.
 
         """
-        if not self._is_known(kid) and self._may_try():
+        if not self._is_known(kid) and self._can_fetch():
             async with self._lock:
-                if not self._is_known(kid) and self._may_try():
+                if not self._is_known(kid) and self._can_fetch():
                     await self._fetch()
-        if not self._found:
+        if not self._keys:
             raise KeysUnavailable("the keys of the authorization server could not be fetched a moment ago")
-        return self._named(kid)
+        return self._find(kid)
 
     def _is_known(self, kid: str | None) -> bool:
-        return self._named(kid) is not None and anyio.current_time() - self._fetched < KEEP_SECONDS
+        return self._find(kid) is not None and anyio.current_time() - self._fetched_at < KEEP_SECONDS
 
-    def _may_try(self) -> bool:
-        return anyio.current_time() - self._tried >= PAUSE_SECONDS
+    def _can_fetch(self) -> bool:
+        return anyio.current_time() - self._tried_at >= PAUSE_SECONDS
 
-    def _named(self, kid: str | None) -> Mapping[str, Any] | None:
-        if kid is None and len(self._found) == 1:
-            return next(iter(self._found.values()))
-        return self._found.get(kid)
+    def _find(self, kid: str | None) -> Mapping[str, Any] | None:
+        if kid is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(kid)
 
     async def _fetch(self) -> None:
         """Fetch the keys; old ones stay if that fails."""
-        self._tried = anyio.current_time()
+        self._tried_at = anyio.current_time()
         try:
             async with httpx2.AsyncClient(timeout=_TIMEOUT) as client:
                 with anyio.fail_after(_TIMEOUT * 3):
-                    self.url = self.url or await self._discovered(client)
-                    keys = (await _document(client, self.url)).get("keys")
+                    self.url = self.url or await self._discover(client)
+                    keys = (await _fetch_document(client, self.url)).get("keys")
         except (httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
-            if self._found:
+            if self._keys:
                 return
             raise KeysUnavailable(
                 f"the keys of {self.issuer} cannot be fetched: {error or type(error).__name__}"
             ) from None
         listed = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
-        self._found = {key.get("kid"): key for key in listed if _signs(key)}
-        self._fetched = anyio.current_time()
+        self._keys = {key.get("kid"): key for key in listed if _is_signing_key(key)}
+        self._fetched_at = anyio.current_time()
 
-    async def _discovered(self, client: httpx2.AsyncClient) -> str:
+    async def _discover(self, client: httpx2.AsyncClient) -> str:
         for url in build_oauth_authorization_server_metadata_discovery_urls(self.issuer, self.issuer):
             try:
-                metadata = await _document(client, url)
+                metadata = await _fetch_document(client, url)
             except (httpx2.HTTPStatusError, ValueError):
                 continue
             where = metadata.get("jwks_uri")
@@ -104,7 +104,7 @@ class Keys:
         raise ValueError("it publishes no metadata with a jwks_uri; set GATEWAY_AUTH_JWKS")
 
 
-def _signs(key: Mapping[str, Any]) -> bool:
+def _is_signing_key(key: Mapping[str, Any]) -> bool:
     """Whether a JWK is a public signing key.
 
     A shared secret would be no proof of the issuer.
@@ -112,7 +112,7 @@ def _signs(key: Mapping[str, Any]) -> bool:
     return key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
 
 
-async def _document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
+async def _fetch_document(client: httpx2.AsyncClient, url: str) -> dict[str, Any]:
     wanted = {"accept": "application/json", "accept-encoding": "identity"}
     async with client.stream("GET", url, headers=wanted) as response:
         response.raise_for_status()

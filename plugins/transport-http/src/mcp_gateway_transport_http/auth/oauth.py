@@ -19,25 +19,25 @@ from starlette.types import Scope
 
 from mcp_gateway.plugin import Principal
 from mcp_gateway_transport_http.auth.bearer import Admission, Refusal
-from mcp_gateway_transport_http.auth.jwks import Keys, KeysUnavailable
-from mcp_gateway_transport_http.auth.tokens import Tokens, Unverified
+from mcp_gateway_transport_http.auth.jwks import JwksClient, KeysUnavailable
+from mcp_gateway_transport_http.auth.tokens import InvalidToken, TokenVerifier
 from mcp_gateway_transport_http.options import ListenOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Visitors:
+class OAuthResourceServer:
     """OAuth resource server that verifies access tokens.
 
     `resource` is the URL of the gateway, as its clients know it.
     """
 
-    tokens: Tokens
+    tokens: TokenVerifier
     resource: AnyHttpUrl
     issuer: AnyHttpUrl
     scopes: tuple[str, ...]
 
     @classmethod
-    def of(cls, options: ListenOptions) -> Visitors | None:
+    def from_options(cls, options: ListenOptions) -> OAuthResourceServer | None:
         """Return the resource server of the options.
 
         None unless the options name an authorization server.
@@ -45,8 +45,8 @@ class Visitors:
         if options.issuer is None or options.resource is None:
             return None
         issuer = str(options.issuer)
-        keys = Keys(issuer, None if options.jwks is None else str(options.jwks))
-        tokens = Tokens(issuer, options.audiences, keys)
+        keys = JwksClient(issuer, None if options.jwks is None else str(options.jwks))
+        tokens = TokenVerifier(issuer, options.audiences, keys)
         return cls(tokens, AnyHttpUrl(options.resource), options.issuer, options.scopes)
 
     @property
@@ -68,43 +68,43 @@ class Visitors:
             return Admission(scope, is_known=False)
         brought = [token for token in sent if token]
         # Only the first counts, as in `check`: another one may be a different person's.
-        access = self.tokens.remembered(brought[0]) if brought else None
-        return _admission(scope, access) if access is not None and self._allows(access) else None
+        access = self.tokens.find_cached(brought[0]) if brought else None
+        return _admission(scope, access) if access is not None and self._has_scopes(access) else None
 
     async def check(self, scope: Scope, sent: Sequence[str]) -> Admission | Refusal:
         """Return a request with who has sent it, or why nobody is let in."""
         brought = [token for token in sent if token]
         if not brought:
-            return self._refused(401, "This gateway wants a token of its authorization server.")
+            return self._refuse(401, "This gateway wants a token of its authorization server.")
         try:
-            access = await self._first_good(brought)
-        except Unverified as error:
-            return self._refused(401, f"The gateway does not take this token: {error}.", "invalid_token")
+            access = await self._verify_first(brought)
+        except InvalidToken as error:
+            return self._refuse(401, f"The gateway does not take this token: {error}.", "invalid_token")
         except KeysUnavailable as error:
             return Refusal(503, f"The gateway cannot check tokens: {error}.")
-        if not self._allows(access):
+        if not self._has_scopes(access):
             wanted = " ".join(self.scopes)
-            return self._refused(403, f"The token must have these scopes: {wanted}.", "insufficient_scope")
+            return self._refuse(403, f"The token must have these scopes: {wanted}.", "insufficient_scope")
         return _admission(scope, access)
 
-    async def _first_good(self, brought: Sequence[str]) -> AccessToken:
+    async def _verify_first(self, brought: Sequence[str]) -> AccessToken:
         """Return the claims of the first valid token.
 
         One of two headers may be meant for the servers behind the gateway. If no token is valid, the error of
         the last one is raised.
         """
         try:
-            return await self.tokens.checked(brought[0])
-        except Unverified:
+            return await self.tokens.verify(brought[0])
+        except InvalidToken:
             for token in brought[1:]:
-                with suppress(Unverified):
-                    return await self.tokens.checked(token)
+                with suppress(InvalidToken):
+                    return await self.tokens.verify(token)
             raise
 
-    def _allows(self, access: AccessToken) -> bool:
+    def _has_scopes(self, access: AccessToken) -> bool:
         return set(self.scopes) <= set(access.scopes)
 
-    def _refused(self, status: int, reason: str, error: str = "") -> Refusal:
+    def _refuse(self, status: int, reason: str, error: str = "") -> Refusal:
         said = {"error": error, "error_description": reason} if error else {}
         said |= {"scope": " ".join(self.scopes)} if self.scopes else {}
         said["resource_metadata"] = str(build_resource_metadata_url(self.resource))

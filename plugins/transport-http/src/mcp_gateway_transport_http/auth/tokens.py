@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from mcp.server.auth.provider import AccessToken
 
-from mcp_gateway_transport_http.auth.jwks import Keys
+from mcp_gateway_transport_http.auth.jwks import JwksClient
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures with a public key only: what a shared secret signs, everybody who checks it could have signed."""
@@ -24,7 +24,7 @@ _MAX_TOKEN = 16 << 10
 _MAX_REMEMBERED = 10_000
 
 
-class Unverified(Exception):
+class InvalidToken(Exception):
     """An invalid access token; the message holds nothing of the token.
 
     The message is the reason.
@@ -32,23 +32,23 @@ class Unverified(Exception):
 
 
 @dataclass(slots=True)
-class Tokens:
+class TokenVerifier:
     """Checks tokens of one issuer for one of the `audiences`."""
 
     issuer: str
     audiences: tuple[str, ...]
-    keys: Keys
-    _remembered: OrderedDict[str, tuple[AccessToken, float]] = field(default_factory=OrderedDict)
+    keys: JwksClient
+    _cache: OrderedDict[str, tuple[AccessToken, float]] = field(default_factory=OrderedDict)
 
-    def remembered(self, token: str) -> AccessToken | None:
+    def find_cached(self, token: str) -> AccessToken | None:
         """Return the claims of a recently verified token.
 
         None if the token is not in the cache, or has expired since.
         """
-        found = self._remembered.get(token)
+        found = self._cache.get(token)
         return found[0] if found is not None and time.time() < found[1] else None
 
-    async def checked(self, token: str) -> AccessToken:
+    async def verify(self, token: str) -> AccessToken:
         """Return what a token says.
 
         Raises:
@@ -56,36 +56,36 @@ class Tokens:
             KeysUnavailable: the keys of its issuer cannot be fetched.
 
         """
-        if (known := self.remembered(token)) is not None:
+        if (known := self.find_cached(token)) is not None:
             return known
         if len(token) > _MAX_TOKEN:
-            raise Unverified("the token is too long")
+            raise InvalidToken("the token is too long")
         try:
-            found = _access(token, self._claims(token, await self._key(token)))
+            found = _to_access_token(token, self._decode_claims(token, await self._key(token)))
         except jwt.ExpiredSignatureError:
-            raise Unverified("the token has expired") from None
+            raise InvalidToken("the token has expired") from None
         except jwt.InvalidAudienceError:
-            raise Unverified("the token is meant for another audience") from None
+            raise InvalidToken("the token is meant for another audience") from None
         except jwt.InvalidIssuerError:
-            raise Unverified("the token is of another issuer") from None
+            raise InvalidToken("the token is of another issuer") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-            raise Unverified("the token is no signed JWT that this gateway can check") from None
-        self._remember(token, found)
+            raise InvalidToken("the token is no signed JWT that this gateway can check") from None
+        self._store(token, found)
         return found
 
     async def _key(self, token: str) -> jwt.PyJWK:
         header = jwt.get_unverified_header(token)
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in ALGORITHMS or not isinstance(kid, str | None):
-            raise Unverified("the token is not signed with a public-key algorithm")
-        key = await self.keys.key(kid)
+            raise InvalidToken("the token is not signed with a public-key algorithm")
+        key = await self.keys.get_key(kid)
         if key is None:
-            raise Unverified("the token is signed with a key that its issuer does not publish")
+            raise InvalidToken("the token is signed with a key that its issuer does not publish")
         if key.get("alg", algorithm) != algorithm:
-            raise Unverified("the token is signed with an algorithm that its key is not for")
+            raise InvalidToken("the token is signed with an algorithm that its key is not for")
         return jwt.PyJWK(dict(key), algorithm)
 
-    def _claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+    def _decode_claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         bare = self.issuer.rstrip("/")
         return jwt.decode(
             token,
@@ -97,20 +97,20 @@ class Tokens:
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
 
-    def _remember(self, token: str, found: AccessToken) -> None:
+    def _store(self, token: str, found: AccessToken) -> None:
         until = min(time.time() + REMEMBER_SECONDS, (found.expires_at or 0) + _LEEWAY_SECONDS)
-        self._remembered[token] = (found, until)
-        self._remembered.move_to_end(token)
-        if len(self._remembered) > _MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+        self._cache[token] = (found, until)
+        self._cache.move_to_end(token)
+        if len(self._cache) > _MAX_REMEMBERED:
+            self._cache.popitem(last=False)
 
 
-def _access(token: str, claims: Mapping[str, Any]) -> AccessToken:
+def _to_access_token(token: str, claims: Mapping[str, Any]) -> AccessToken:
     granted = claims.get("scope", claims.get("scp", ""))
     scopes = granted.split() if isinstance(granted, str) else [str(scope) for scope in granted or ()]
     subject = str(claims["sub"])
     if not subject.strip():
-        raise Unverified("the token does not say whose it is: its sub is empty")
+        raise InvalidToken("the token does not say whose it is: its sub is empty")
     client = claims.get("client_id") or claims.get("azp") or subject
     return AccessToken(
         token=token,

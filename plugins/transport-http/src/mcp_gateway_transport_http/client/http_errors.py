@@ -15,7 +15,7 @@ from mcp.shared._httpx_utils import next_request_within_origin
 from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
-from mcp_gateway.plugin import TransportFault, mended
+from mcp_gateway.plugin import TransportFault, replace_lone_surrogates
 from mcp_gateway_transport_http.client.refusals import (
     Answer,
     Refusal,
@@ -27,7 +27,7 @@ from mcp_gateway_transport_http.client.refusals import (
 )
 from mcp_gateway_transport_http.client.response_bodies import error_message, read_body, with_body, with_events
 from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES, LimitExceeded
-from mcp_gateway_transport_http.client.ssrf import Guard, LinkLocal
+from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway_transport_http.jsonrpc import is_message
 
 _ERROR_BYTES = 1 << 20
@@ -45,18 +45,18 @@ class _Head(Struct):
 _head = rpc.Decoder(_Head)
 
 
-class _Unreadable(Exception):
+class _InvalidResponse(Exception):
     """A response that violates MCP; the message names the violation."""
 
 
-class FaultTellingClient(httpx2.AsyncClient):
+class ErrorMappingClient(httpx2.AsyncClient):
     """Answers a request that failed in the server's place.
 
     The SDK's transport takes an exception of one request for the end of the session, and
     tells nobody the status of a refusal.
     """
 
-    def __init__(self, guard: Guard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
+    def __init__(self, guard: SsrfGuard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
         """Open no connection that `guard` refuses; read no message of more than `max_bytes`.
 
         `is_upgraded` says whether the server has led from HTTP to HTTPS.
@@ -68,21 +68,21 @@ class FaultTellingClient(httpx2.AsyncClient):
         """Send; what fails becomes a response that says why, to a POST at least. No body is read without a bound."""
         options["stream"] = True
         if self._guard is not None:
-            request.extensions["trace"] = self._guard.trace
+            request.extensions["trace"] = self._guard.on_trace
         try:
             response = await super().send(request, **options)
         except httpx2.TransportError as error:
             if request.method != "POST":
                 raise
             sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
-            return _answer(request, Refusal(TransportFault.UNREACHABLE, _in_words(error), sent))
+            return _error_response(request, Refusal(TransportFault.UNREACHABLE, _describe_error(error), sent))
         if (elsewhere := next_request_within_origin(response)) is not None:
             self.is_upgraded = self.is_upgraded or elsewhere.url.scheme != request.url.scheme
             await elsewhere.aread()  # what was asked is looked at when the answer is here
         elif is_message_status(response.status_code) and _kind(response) == _EVENTS:
             return with_events(response, self._max_bytes)
-        elif request.method == "POST" and (response.is_error or _wants_answer(request)):
-            return await _read(request, response, self._max_bytes)
+        elif request.method == "POST" and (response.is_error or _is_request(request)):
+            return await _read_response(request, response, self._max_bytes)
         await response.aclose()
         return with_body(response)
 
@@ -92,33 +92,35 @@ def _kind(response: httpx2.Response) -> str:
     return kind.lower().partition(";")[0].strip()
 
 
-async def _read(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
+async def _read_response(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
     """Return an answer once it is here whole, or what is answered in its place."""
     if not is_message_status(response.status_code):
-        return await _explained(request, response)
+        return await _explain_response(request, response)
     try:
-        body = await _message_of(response, most)
+        body = await _extract_message(response, most)
     except httpx2.TransportError as error:
-        return _answer(request, Refusal(TransportFault.UNREACHABLE, f"{_in_words(error)} in the middle of its answer"))
-    except (_Unreadable, LimitExceeded) as error:
-        return _answer(request, Refusal(TransportFault.UNREACHABLE, str(error), {"status": 502}))
+        return _error_response(
+            request, Refusal(TransportFault.UNREACHABLE, f"{_describe_error(error)} in the middle of its answer")
+        )
+    except (_InvalidResponse, LimitExceeded) as error:
+        return _error_response(request, Refusal(TransportFault.UNREACHABLE, str(error), {"status": 502}))
     finally:
         await response.aclose()
     if (lost := lost_session(body, request.headers.get(_SESSION))) is not None:
-        return _answer(request, lost)
+        return _error_response(request, lost)
     return with_body(response, _named(body, request), 200)
 
 
-async def _message_of(response: httpx2.Response, most: int) -> bytes:
+async def _extract_message(response: httpx2.Response, most: int) -> bytes:
     """Read an answer to its end."""
     if (kind := _kind(response)) != "application/json":
-        raise _Unreadable(wrong_kind(kind).message)
-    if not is_message(body := mended((await read_body(response, most)).removeprefix(BOM_UTF8))):
-        raise _Unreadable("it answered with what is no JSON-RPC message")
+        raise _InvalidResponse(wrong_kind(kind).message)
+    if not is_message(body := replace_lone_surrogates((await read_body(response, most)).removeprefix(BOM_UTF8))):
+        raise _InvalidResponse("it answered with what is no JSON-RPC message")
     return body
 
 
-def _wants_answer(request: httpx2.Request) -> bool:
+def _is_request(request: httpx2.Request) -> bool:
     try:
         head = _head.decode(request.content)
     except (DecodeError, UnicodeDecodeError, httpx2.RequestNotRead):
@@ -126,7 +128,7 @@ def _wants_answer(request: httpx2.Request) -> bool:
     return head.id is not None and head.method is not None
 
 
-async def _explained(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+async def _explain_response(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """Map an HTTP error to a transport fault or JSON-RPC error.
 
     The JSON-RPC error of the server is kept, unless the status says more: 401, 403, or a lost session.
@@ -142,7 +144,7 @@ async def _explained(request: httpx2.Request, response: httpx2.Response) -> http
     )
     refusal = refusal_of(answer, request.headers.get(_SESSION))
     if refusal is not None:
-        return _answer(request, refusal)
+        return _error_response(request, refusal)
     return httpx2.Response(answer.status, json=rpc_error(answer.body, answer.content_type), request=request)
 
 
@@ -163,7 +165,7 @@ def _named(body: bytes, request: httpx2.Request) -> bytes:
     return json.dumps({**envelope, "id": _head.decode(request.content).id}).encode()
 
 
-def _answer(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
+def _error_response(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
     """Answer in the server's place, with a status that the SDK takes for nothing else."""
     status = refusal.data.get("status")
     failed = status if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST else HTTPStatus.BAD_GATEWAY
@@ -172,9 +174,9 @@ def _answer(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
     return httpx2.Response(failed, headers=headers, content=body, request=request)
 
 
-def _in_words(error: httpx2.TransportError) -> str:
+def _describe_error(error: httpx2.TransportError) -> str:
     kinds = {
-        LinkLocal: "it is not connected to",
+        LinkLocalAddress: "it is not connected to",
         httpx2.ConnectTimeout: "connecting took too long",
         httpx2.ConnectError: "it refuses connections, or its address does not exist",
         httpx2.RemoteProtocolError: "it closed the connection without an answer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit
 
-from mcp_gateway_transport_http.fast_path.responses import Reply
+from mcp_gateway_transport_http.fast_path.responses import RawHttpResponse
 
 MAX_REDIRECTS = 20
 """How many are followed, as httpx has it."""
@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 _AS_IT_IS = "/%:@!$&'()*+,;=~?"
 
 
-def redirected(request: bytes, reply: Reply, origin: str) -> bytes | None:
+def redirected(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | None:
     """Return the request for where a reply redirects it to; None if it does not, or to where it must not go.
 
     Credentials never go to another origin, and no message becomes a request without a body.

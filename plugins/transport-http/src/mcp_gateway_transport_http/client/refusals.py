@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.plugin import TransportFault
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded
 from mcp_gateway_transport_http.client.session_loss import MAX_WORDS, is_session_unknown
-from mcp_gateway_transport_http.fast_path.sse import Events
+from mcp_gateway_transport_http.fast_path.sse import SseParser
 
 Json = dict[str, Any]
 
@@ -104,7 +104,7 @@ def rpc_error(body: bytes, content_type: str = "") -> Json | None:
     """
     if content_type.startswith("text/event-stream"):
         try:
-            body = next(Events().parsed(body + b"\n\n"), b"")
+            body = next(SseParser().parse(body + b"\n\n"), b"")
         except LimitExceeded:
             return None
     try:

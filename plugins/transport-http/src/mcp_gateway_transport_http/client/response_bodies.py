@@ -10,7 +10,7 @@ import httpx2
 
 from mcp_gateway.plugin import TransportFault
 from mcp_gateway_transport_http.client.response_limits import PIECE_BYTES, LimitExceeded, Turns, too_long
-from mcp_gateway_transport_http.fast_path.sse import Events
+from mcp_gateway_transport_http.fast_path.sse import SseParser
 
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 
@@ -56,16 +56,16 @@ class _EventBody(httpx2.AsyncByteStream):
         self._response, self._most = response, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        events, last, retry = Events(self._most), None, Events().retry
+        events, last, retry = SseParser(self._most), None, SseParser().retry_delay
         try:
             async for piece in _steps(self._response, rest=True):
-                for event in events.parsed(piece):
-                    if events.last != last:
-                        last = events.last
+                for event in events.parse(piece):
+                    if events.last_event_id != last:
+                        last = events.last_event_id
                         yield b"id: %b\n" % (last or "").encode("latin-1")
                     yield b"".join([*(b"data: %b\n" % line for line in event.split(b"\n")), b"\n"])
-                if (events.last, events.retry) != (last, retry):  # of an event without data
-                    last, retry = events.last, events.retry
+                if (events.last_event_id, events.retry_delay) != (last, retry):  # of an event without data
+                    last, retry = events.last_event_id, events.retry_delay
                     yield b"id: %b\nretry: %d\n\n" % ((last or "").encode("latin-1"), retry * 1000)
         except LimitExceeded as error:
             yield b"\n\ndata: %b\n\n" % error_message(TransportFault.UNREACHABLE, str(error), {"status": 502})

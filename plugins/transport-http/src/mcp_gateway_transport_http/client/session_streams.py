@@ -23,12 +23,12 @@ from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import JSONRPCNotification, RequestId, jsonrpc_message_adapter
 from pydantic_core import from_json
 
-from mcp_gateway.plugin import mended
-from mcp_gateway_transport_http.client.http_errors import FaultTellingClient
+from mcp_gateway.plugin import replace_lone_surrogates
+from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from mcp_gateway_transport_http.client.refusals import SESSION_CODE, lost_session
 from mcp_gateway_transport_http.client.response_bodies import error_message
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
-from mcp_gateway_transport_http.fast_path.raw_channel import Wire
+from mcp_gateway_transport_http.fast_path.raw_channel import RawChannel
 from mcp_gateway_transport_http.jsonrpc import is_message
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _CANCEL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Tagging:
+class _TaggingStream:
     """A write stream that tags messages with their request's id.
 
     The request is the one with the SSE stream that the messages came on.
@@ -82,7 +82,7 @@ class TaggingTransport(StreamableHTTPTransport):
         resumption_callback: Callable[[str], Awaitable[None]] | None = None,
     ) -> bool:
         if sse.event == "message" and sse.data and not is_message(sse.data):
-            whole = mended(sse.data.encode()).decode()
+            whole = replace_lone_surrogates(sse.data.encode()).decode()
             if not is_message(whole):
                 self.skipped.count()
                 return False
@@ -90,7 +90,9 @@ class TaggingTransport(StreamableHTTPTransport):
         if sse.data and original_request_id is not None:
             sse = self._told_apart(sse)
         writer = (
-            read_stream_writer if original_request_id is None else _Tagging(read_stream_writer, original_request_id)
+            read_stream_writer
+            if original_request_id is None
+            else _TaggingStream(read_stream_writer, original_request_id)
         )
         return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
 
@@ -106,8 +108,8 @@ class TaggingTransport(StreamableHTTPTransport):
 
 
 @asynccontextmanager
-async def tagged_streams(
-    url: str, client: FaultTellingClient, connections: Connections | None, head: bytes, max_bytes: int
+async def open_tagged_streams(
+    url: str, client: ErrorMappingClient, connections: Connections | None, head: bytes, max_bytes: int
 ) -> AsyncIterator[TransportStreams]:
     """Open the streams of a session; terminate the session on exit.
 
@@ -135,18 +137,20 @@ async def tagged_streams(
 
         async def on_event(event: bytes, request_id: int) -> None:
             try:
-                said = from_json(mended(event), cache_strings="keys")  # validate_json takes five times as much memory
+                said = from_json(
+                    replace_lone_surrogates(event), cache_strings="keys"
+                )  # validate_json takes five times as much memory
                 message = jsonrpc_message_adapter.validate_python(said, by_name=False)
             except ValueError:
                 transport.skipped.count()
                 return
-            await _Tagging(incoming_writer, request_id).send(SessionMessage(message))
+            await _TaggingStream(incoming_writer, request_id).send(SessionMessage(message))
 
         try:
             if connections is None:
                 yield incoming, outgoing
             else:
-                yield incoming, Wire(outgoing, connections, head, session, on_event, lambda: client.is_upgraded)
+                yield incoming, RawChannel(outgoing, connections, head, session, on_event, lambda: client.is_upgraded)
         finally:
             if transport.session_id:
                 await transport.terminate_session(client)

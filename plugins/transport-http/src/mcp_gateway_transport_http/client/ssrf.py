@@ -19,11 +19,11 @@ ResolveFn = Callable[[str], Awaitable[list[str]]]
 """Returns the addresses of a name."""
 
 
-class LinkLocal(httpx2.ConnectError):
+class LinkLocalAddress(httpx2.ConnectError):
     """A link-local server address without `allow_link_local`."""
 
 
-async def resolved(host: str) -> list[str]:
+async def resolve_host(host: str) -> list[str]:
     """Return the IP addresses of a host name.
 
     The list is empty if the name cannot be resolved: the connection's own error says more.
@@ -36,13 +36,13 @@ async def resolved(host: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class SsrfGuard:
     """SSRF guard of names before, and addresses after connecting.
 
     Both are checked since a name may resolve to another address the second time.
     """
 
-    resolve: ResolveFn = resolved
+    resolve: ResolveFn = resolve_host
 
     async def check_name(self, host: str) -> None:
         """Refuse a name before it is connected to.
@@ -54,7 +54,7 @@ class Guard:
         for address in await self.resolve(host.strip("[]")):
             check_address(address)
 
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
+    async def on_trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Check each connection that an HTTP client opens (httpx's `trace` extension)."""
         if event == "connection.connect_tcp.started":
             await self.check_name(str(info["host"]))
@@ -63,7 +63,7 @@ class Guard:
             peer = stream.get_extra_info("server_addr")
             try:
                 check_address(str(peer[0]) if peer else "")
-            except LinkLocal:
+            except LinkLocalAddress:
                 await stream.aclose()
                 raise
 
@@ -76,4 +76,6 @@ def check_address(address: str) -> None:
 
     """
     if is_link_local(address):
-        raise LinkLocal("its address is link-local, where clouds keep credentials; if that is meant, allow_link_local")
+        raise LinkLocalAddress(
+            "its address is link-local, where clouds keep credentials; if that is meant, allow_link_local"
+        )

@@ -10,9 +10,9 @@ from functools import partial
 
 from mcp_gateway.plugin import is_link_local
 from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES
-from mcp_gateway_transport_http.client.ssrf import Guard
+from mcp_gateway_transport_http.client.ssrf import SsrfGuard
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
-from mcp_gateway_transport_http.fast_path.write_batching import Outbox
+from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
 
 KEEP_SECONDS = 1.5
 """How long an unused connection is used again. Servers close theirs after two seconds (gunicorn) or more, and what is
@@ -26,9 +26,9 @@ class Connections:
     host: str
     port: int
     security: ssl.SSLContext | None
-    guard: Guard | None = None
+    guard: SsrfGuard | None = None
     max_bytes: int = MAX_MESSAGE_BYTES
-    outbox: Outbox = field(default_factory=Outbox)
+    outbox: WriteBatch = field(default_factory=WriteBatch)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
 

@@ -24,7 +24,7 @@ class Head:
     before: bytes
     after: bytes
 
-    def body(self, data: bytes) -> int:
+    def body_offset(self, data: bytes) -> int:
         """Return the offset of the body after this head, or 0.
 
         `data` must be this head, with any Content-Length, and exactly one whole body.
@@ -39,7 +39,7 @@ class Head:
         return begin if is_same else 0
 
 
-def head_of(data: bytes, body: bytes) -> Head | None:
+def cacheable_head(data: bytes, body: bytes) -> Head | None:
     """Return the reusable head of a message.
 
     None unless `data` is that message alone, with one Content-Length and this `body`.
@@ -50,4 +50,4 @@ def head_of(data: bytes, body: bytes) -> Head | None:
         return None
     head = Head(data[: lengths[0].start(1)], data[lengths[0].end(1) : end])
     # Of two messages in one piece the parser may speak of the second: its headers are not those of this head.
-    return head if head.body(data) == end and data[end:] == body else None
+    return head if head.body_offset(data) == end and data[end:] == body else None

@@ -20,13 +20,13 @@ from mcp_gateway_transport_http.client.response_limits import (
     too_long,
 )
 from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
-from mcp_gateway_transport_http.fast_path.header_cache import Head, head_of
-from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, Reply, ReplyFn
-from mcp_gateway_transport_http.fast_path.write_batching import Outbox
+from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
+from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, RawHttpResponse, ReplyFn
+from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownHead:
+class _CachedHead:
     """A cached response header block and its parsed content type.
 
     The content type was parsed from exactly these bytes.
@@ -39,7 +39,7 @@ class _KnownHead:
 class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
-    def __init__(self, outbox: Outbox, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
+    def __init__(self, outbox: WriteBatch, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         """Begin unconnected; what is sent goes by `outbox`, and no body may have more than `max_bytes`."""
         self._outbox, self._max_bytes = outbox, max_bytes
         self.used = 0.0
@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._done: ReplyFn | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._known: _KnownHead | None = None
+        self._cached_head: _CachedHead | None = None
         self._first = b""
         self._content_type = b""
         self._retry_after = self._location = self._challenge = ""
@@ -68,9 +68,9 @@ class Connection(asyncio.Protocol):
         """Whether there is nothing to be read: what an unused connection has to say is that it ends."""
         return self._poll is None or not self._poll.poll(0)
 
-    def request(self, message: bytes) -> asyncio.Future[Reply]:
+    def request(self, message: bytes) -> asyncio.Future[RawHttpResponse]:
         """Send a request; return what will be its response."""
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[RawHttpResponse] = asyncio.get_running_loop().create_future()
         self.send(message, partial(_settle, reply))
         return reply
 
@@ -115,12 +115,12 @@ class Connection(asyncio.Protocol):
         if self.complete:
             self.close()  # nobody has asked anything
             return
-        known = self._known if self._parser is None else None
-        if known is not None and (start := known.head.body(data)):
+        known = self._cached_head if self._parser is None else None
+        if known is not None and (start := known.head.body_offset(data)):
             self.complete = True
-            self._resolve(Reply(200, known.content_type, data[start:]))
+            self._resolve(RawHttpResponse(200, known.content_type, data[start:]))
             return
-        parser = self._parser or self._begin(data)
+        parser = self._parser or self._start_response(data)
         try:
             self._feed(parser, data)
         except LimitExceeded as error:
@@ -135,13 +135,13 @@ class Connection(asyncio.Protocol):
             self.close()
         self._first = b""
 
-    def _begin(self, data: bytes) -> httptools.HttpResponseParser:
+    def _start_response(self, data: bytes) -> httptools.HttpResponseParser:
         """Reset the state for a new response; return its parser.
 
         `data` are its first bytes.
         """
-        self._forget_head()
-        self._body, self._bodiless, self._fields, self._known, self._first = b"", 0, 0, None, data
+        self._reset_head()
+        self._body, self._bodiless, self._fields, self._cached_head, self._first = b"", 0, 0, None, data
         self._parser = parser = httptools.HttpResponseParser(self)
         return parser
 
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             if self._bodiless >= MAX_HEAD_BYTES:
                 raise LimitExceeded(f"the head of its answer has more than {MAX_HEAD_BYTES} bytes")
 
-    def _forget_head(self) -> None:
+    def _reset_head(self) -> None:
         """Reset the parsed header fields.
 
         Those of an interim response (1xx, RFC 9110 section 15.2) do not belong to the final one.
@@ -204,7 +204,7 @@ class Connection(asyncio.Protocol):
         """Hand over a stream of events as soon as it begins."""
         if self._content_type.startswith(b"text/event-stream") and is_message_status(self._status()):
             self._pieces = Pieces(self._transport)
-            self._resolve(Reply(200, self._content_type, pieces=self._pieces))
+            self._resolve(RawHttpResponse(200, self._content_type, pieces=self._pieces))
         elif self._length > self._max_bytes:
             raise too_long("its answer", self._max_bytes)
 
@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Hand over a response that is complete."""
         if self._status() < HTTPStatus.OK:
-            self._forget_head()
+            self._reset_head()
             return
         self.complete = True
         keep_alive = self._parser is not None and self._parser.should_keep_alive()
@@ -238,15 +238,15 @@ class Connection(asyncio.Protocol):
             return
         status, body, self._body = self._status(), bytes(self._body), b""
         may_come_again = keep_alive and status == HTTPStatus.OK and not self._retry_after
-        head = head_of(self._first, body) if may_come_again else None
-        self._known = None if head is None else _KnownHead(head, self._content_type)
+        head = cacheable_head(self._first, body) if may_come_again else None
+        self._cached_head = None if head is None else _CachedHead(head, self._content_type)
         more = (self._retry_after, self._location, self._challenge)
-        self._resolve(Reply(status, self._content_type, body, None, *more))
+        self._resolve(RawHttpResponse(status, self._content_type, body, None, *more))
 
     def _status(self) -> int:
         return self._parser.get_status_code() if self._parser is not None else 0
 
-    def _resolve(self, reply: Reply | ConnectionLost | LimitExceeded) -> None:
+    def _resolve(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(reply)
@@ -259,10 +259,10 @@ class Connection(asyncio.Protocol):
             self._pieces.end(reason if isinstance(reason, LimitExceeded) else None)
 
 
-def _settle(future: asyncio.Future[Reply], reply: Reply | ConnectionLost | LimitExceeded) -> None:
+def _settle(future: asyncio.Future[RawHttpResponse], reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
     if future.done():
         return
-    if isinstance(reply, Reply):
+    if isinstance(reply, RawHttpResponse):
         future.set_result(reply)
     else:
         future.set_exception(reply)

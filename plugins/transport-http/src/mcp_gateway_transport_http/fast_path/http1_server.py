@@ -21,10 +21,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
-from mcp_gateway.plugin import DirectAnswer, DirectServer, Principal, PromptAnswer, to_line
-from mcp_gateway_transport_http.auth.bearer import Gate
-from mcp_gateway_transport_http.fast_path.header_cache import Head, head_of
-from mcp_gateway_transport_http.fast_path.write_batching import Outbox
+from mcp_gateway.plugin import Principal, RawResponse, SupportsRawDispatch, SupportsStart, to_line
+from mcp_gateway_transport_http.auth.bearer import BearerAuthMiddleware
+from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
+from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.http1.request_head import RequestHead
@@ -39,36 +39,36 @@ _UNUSUAL = frozenset({b"origin", b"content-encoding", b"last-event-id", b"expect
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class FastPath:
     """State shared by all connections: raw dispatch, authentication, write buffer.
 
     `used` hears which handshake-era session was used, `may_use` says whether it is that of who
     sends a request; `longest` is the longest request in bytes that is held.
     """
 
-    server: DirectServer
-    gate: Gate
-    used: Callable[[str], None]
+    server: SupportsRawDispatch
+    gate: BearerAuthMiddleware
+    on_session_used: Callable[[str], None]
     may_use: Callable[[str, Scope], bool]
-    longest: int
+    max_request_bytes: int
     registry: ConnectionRegistry
-    outbox: Outbox = field(default_factory=Outbox)
+    outbox: WriteBatch = field(default_factory=WriteBatch)
 
-    def protocol(
+    def build_protocol(
         self,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> FrontProtocol:
+    ) -> FastPathProtocol:
         """Return the protocol of a new connection.
 
         uvicorn calls this method as it would the protocol class.
         """
-        return FrontProtocol(self, config, server_state, app_state, _loop)
+        return FastPathProtocol(self, config, server_state, app_state, _loop)
 
 
-class _Turn:
+class _RawCycle:
     """A fast-path request with the interface of uvicorn's cycle."""
 
     __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete", "session")
@@ -76,10 +76,10 @@ class _Turn:
     def __init__(self, session: str | None, *, keep_alive: bool) -> None:
         self.session = session
         self.keep_alive, self.response_complete, self.disconnected = keep_alive, False, False
-        self.message_event = _Unheard
+        self.message_event = _NullEvent
 
 
-class _Unheard:
+class _NullEvent:
     """A message event without waiters."""
 
     @staticmethod
@@ -88,7 +88,7 @@ class _Unheard:
 
 
 @dataclass(frozen=True, slots=True)
-class _HeldRequest:
+class _BufferedRequest:
     """A buffered request: headers, principal and partial body."""
 
     names: Mapping[str, str]
@@ -97,7 +97,7 @@ class _HeldRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _KnownHead:
+class _CachedHead:
     """A cached request header block and its parsed headers.
 
     The headers were parsed from exactly these bytes.
@@ -107,12 +107,12 @@ class _KnownHead:
     names: Mapping[str, str]
 
 
-class FrontProtocol(BoundedProtocol):
+class FastPathProtocol(BoundedProtocol):
     """A connection that answers plain calls itself."""
 
     def __init__(
         self,
-        front: Front,
+        front: FastPath,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -121,18 +121,18 @@ class FrontProtocol(BoundedProtocol):
         """Begin unconnected."""
         super().__init__(front.registry, config, server_state, app_state, loop)
         self._front = front
-        self._held: _HeldRequest | None = None
-        self._turn: _Turn | None = None
+        self._buffered: _BufferedRequest | None = None
+        self._turn: _RawCycle | None = None
         self._answering: asyncio.Task[None] | None = None
-        self._begun: PromptAnswer | None = None
-        self._known: _KnownHead | None = None
+        self._begun: SupportsStart | None = None
+        self._cached_head: _CachedHead | None = None
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes: match the cached head, else parse.
 
         A raw call with the head of the request before is answered without parsing its headers.
         """
-        if self._known is None or not self.is_ready() or not self._is_answered(data, self._known):
+        if self._cached_head is None or not self.is_ready() or not self._dispatch_cached(data, self._cached_head):
             super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -145,7 +145,7 @@ class FrontProtocol(BoundedProtocol):
                 self._answering.cancel()
             if self._begun is not None:
                 self._begun.cancel()
-                self._over(self._begun)
+                self._finish_raw_call(self._begun)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -157,93 +157,93 @@ class FrontProtocol(BoundedProtocol):
 
     def on_message_begin(self) -> None:
         """Forget the request before."""
-        self._known = None
+        self._cached_head = None
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Hold a request that may be a plain call."""
         if self.url == _URL and (held := self._hold()) is not None:
             self.on_admitted()
-            self._held = held
+            self._buffered = held
         else:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Collect the body of a request that is held."""
-        if self._held is None:
+        if self._buffered is None:
             super().on_body(body)
             return
-        self._held.body.extend(body)
-        if len(self._held.body) > self._front.longest:
-            self._hand_on()
+        self._buffered.body.extend(body)
+        if len(self._buffered.body) > self._front.max_request_bytes:
+            self._replay_to_asgi()
 
     def on_message_complete(self) -> None:
         """Handle the end of a message: answer a buffered raw call.
 
         Any other buffered request is handed to ASGI.
         """
-        if self._held is None:
+        if self._buffered is None:
             super().on_message_complete()
             return
-        held, message = self._held, bytes(self._held.body)
-        answering = self._front.server.answer(message, held.names, held.principal)
+        held, message = self._buffered, bytes(self._buffered.body)
+        answering = self._front.server.dispatch_raw(message, held.names, held.principal)
         if answering is None:
-            self._hand_on()
+            self._replay_to_asgi()
             super().on_message_complete()
             return
-        self._held, head = None, cast("RequestHead", self.parser)
-        may_come_again = head.keep_alive and self._front.gate.is_steady and len(message) < _LARGE
-        known = head_of(head.raw + message, message) if may_come_again else None
-        self._known = None if known is None else _KnownHead(known, held.names)
-        self._begin(answering, held.names, keep_alive=head.keep_alive)
+        self._buffered, head = None, cast("RequestHead", self.parser)
+        may_come_again = head.keep_alive and self._front.gate.is_constant and len(message) < _LARGE
+        known = cacheable_head(head.raw + message, message) if may_come_again else None
+        self._cached_head = None if known is None else _CachedHead(known, held.names)
+        self._start_raw_call(answering, held.names, keep_alive=head.keep_alive)
 
     # -- plain calls
 
-    def _is_answered(self, data: bytes, known: _KnownHead) -> bool:
+    def _dispatch_cached(self, data: bytes, known: _CachedHead) -> bool:
         """Answer a raw call that has the cached head.
 
         Returns whether it is one. `data` must be one whole request.
         """
-        start = known.head.body(data)
+        start = known.head.body_offset(data)
         length = len(data) - start
-        if not start or length > self._front.longest:
+        if not start or length > self._front.max_request_bytes:
             return False
         names = {**known.names, "content-length": str(length)}
-        answering = self._front.server.answer(data[start:], names, None)
+        answering = self._front.server.dispatch_raw(data[start:], names, None)
         if answering is not None:
-            self._begin(answering, names, keep_alive=True)
+            self._start_raw_call(answering, names, keep_alive=True)
         return answering is not None
 
-    def _begin(self, answering: Awaitable[DirectAnswer], names: Mapping[str, str], *, keep_alive: bool) -> None:
+    def _start_raw_call(self, answering: Awaitable[RawResponse], names: Mapping[str, str], *, keep_alive: bool) -> None:
         if session := names.get("mcp-session-id"):
-            self._front.used(session)
-        self._turn = turn = _Turn(session, keep_alive=keep_alive)
+            self._front.on_session_used(session)
+        self._turn = turn = _RawCycle(session, keep_alive=keep_alive)
         self.cycle = turn  # type: ignore[assignment]  # requests behind it wait for it
         self.stop_waiting()
-        self._front.outbox.busy += 1
-        begun = cast("PromptAnswer", answering) if hasattr(answering, "begin") else None
-        if begun is not None and begun.begin(partial(self._came, turn)):
+        self._front.outbox.requests_in_flight += 1
+        begun = cast("SupportsStart", answering) if hasattr(answering, "start") else None
+        if begun is not None and begun.start(partial(self._on_result, turn)):
             self._begun = begun
             self.tasks.add(cast("asyncio.Task[None]", begun))  # those that are waited for at the end
             return
-        task = self._answering = self.loop.create_task(self._answered(turn, answering))
+        task = self._answering = self.loop.create_task(self._run_answer(turn, answering))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def _hold(self) -> _HeldRequest | None:
+    def _hold(self) -> _BufferedRequest | None:
         """Return a request that is let in, if it may be a plain call."""
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
         admission = self._front.gate.admit({**cast("Scope", self.scope), "path": PATH})
-        names = None if admission is None else self._read_names(admission.scope["headers"])
+        names = None if admission is None else self._raw_call_headers(admission.scope["headers"])
         if admission is None or names is None:
             return None
         session = names.get("mcp-session-id")
         if session is not None and not self._front.may_use(session, admission.scope):
             return None
-        return _HeldRequest(names, admission.principal)
+        return _BufferedRequest(names, admission.principal)
 
-    def _read_names(self, headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str] | None:
+    def _raw_call_headers(self, headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str] | None:
         """Return the headers of what may be a plain call as usual clients send it."""
         names: dict[str, str] = {}
         for name, value in headers:
@@ -258,40 +258,40 @@ class FrontProtocol(BoundedProtocol):
             "application/json" in accept
             and "text/event-stream" in accept
             and names.get("content-type", "").startswith("application/json")
-            and int(names.get("content-length", "0")) <= self._front.longest
+            and int(names.get("content-length", "0")) <= self._front.max_request_bytes
         )
         return names if may_be_plain else None
 
-    def _hand_on(self) -> None:
+    def _replay_to_asgi(self) -> None:
         """Replay a buffered request to ASGI."""
-        body, self._held = self._held.body if self._held is not None else b"", None
+        body, self._buffered = self._buffered.body if self._buffered is not None else b"", None
         super().on_headers_complete()
         super().on_body(bytes(body))
 
-    def _came(self, turn: _Turn, answer: DirectAnswer) -> None:
+    def _on_result(self, turn: _RawCycle, answer: RawResponse) -> None:
         """Write the answer to what was begun without a task."""
         if self._begun is not None:
-            self._over(self._begun)
+            self._finish_raw_call(self._begun)
         if self.transport.is_closing():
             return
         self._write(answer, keep_alive=turn.keep_alive)
         if self.flow.write_paused:
-            task = self.loop.create_task(self._drained(turn))
+            task = self.loop.create_task(self._wait_drained(turn))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
         else:
             self._complete(turn)
 
-    def _over(self, begun: PromptAnswer) -> None:
+    def _finish_raw_call(self, begun: SupportsStart) -> None:
         self._begun = None
-        self._front.outbox.busy -= 1
+        self._front.outbox.requests_in_flight -= 1
         self.tasks.discard(cast("asyncio.Task[None]", begun))
 
-    async def _drained(self, turn: _Turn) -> None:
+    async def _wait_drained(self, turn: _RawCycle) -> None:
         await self.flow.drain()
         self._complete(turn)
 
-    async def _answered(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> None:
+    async def _run_answer(self, turn: _RawCycle, answering: Awaitable[RawResponse]) -> None:
         try:
             answer = await self._answer(turn, answering)
             if not self.transport.is_closing():
@@ -300,16 +300,16 @@ class FrontProtocol(BoundedProtocol):
                     await self.flow.drain()
                 self._complete(turn)
         finally:
-            self._front.outbox.busy -= 1
+            self._front.outbox.requests_in_flight -= 1
 
-    def _complete(self, turn: _Turn) -> None:
+    def _complete(self, turn: _RawCycle) -> None:
         """Finish a response; continue with a pipelined request or wait."""
         turn.response_complete = True
         if not turn.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
-    async def _answer(self, turn: _Turn, answering: Awaitable[DirectAnswer]) -> DirectAnswer | None:
+    async def _answer(self, turn: _RawCycle, answering: Awaitable[RawResponse]) -> RawResponse | None:
         """Wait for an answer; None if it could not be made."""
         try:
             return await answering
@@ -320,8 +320,8 @@ class FrontProtocol(BoundedProtocol):
         finally:
             self._answering = None
 
-    def _write(self, answer: DirectAnswer | None, *, keep_alive: bool) -> None:
-        status, kind, body = _parts(answer)
+    def _write(self, answer: RawResponse | None, *, keep_alive: bool) -> None:
+        status, kind, body = _response_parts(answer)
         head = [STATUS_LINE[status]]
         for name, value in self.server_state.default_headers:
             head += (name, b": ", value, b"\r\n")
@@ -333,7 +333,7 @@ class FrontProtocol(BoundedProtocol):
             self.transport.writelines((b"".join(head), body))
 
 
-def _parts(answer: DirectAnswer | None) -> tuple[int, bytes, bytes]:
+def _response_parts(answer: RawResponse | None) -> tuple[int, bytes, bytes]:
     """Return status, content type and body of a raw response.
 
     None, a response that could not be made, is HTTP 500.

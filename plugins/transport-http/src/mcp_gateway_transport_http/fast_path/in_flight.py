@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 from mcp_gateway_transport_http.client.redirects import redirected
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
-from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, Reply
+from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, RawHttpResponse
 
 if TYPE_CHECKING:
-    from mcp_gateway_transport_http.fast_path.raw_channel import Wire
+    from mcp_gateway_transport_http.fast_path.raw_channel import RawChannel
 
 
 @dataclass(slots=True, eq=False)
 class PromptRequest:
     """A request under way without a task."""
 
-    wire: Wire
+    wire: RawChannel
     connection: Connection
     request: bytes
     request_id: int
@@ -39,9 +39,9 @@ class PromptRequest:
         if self.task is not None:
             self.task.cancel()
 
-    def replied(self, reply: Reply | ConnectionLost | LimitExceeded) -> None:
+    def replied(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
         """Pass a reply on, or wait for what it is only the beginning of."""
-        if isinstance(reply, Reply) and (reply.pieces is not None or reply.location):
+        if isinstance(reply, RawHttpResponse) and (reply.pieces is not None or reply.location):
             self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
         elif (done := self._over()) is not None:
             done(self._outcome(reply))
@@ -50,19 +50,19 @@ class PromptRequest:
         """Count it out; return who is to hear of it, once."""
         done, self.done = self.done, None
         if done is not None:
-            self.wire.connections.outbox.busy -= 1
+            self.wire.connections.outbox.requests_in_flight -= 1
         return done
 
-    def _outcome(self, reply: Reply | ConnectionLost | LimitExceeded) -> bytes | Exception:
-        if not isinstance(reply, Reply):
+    def _outcome(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> bytes | Exception:
+        if not isinstance(reply, RawHttpResponse):
             return failure_of(reply)
-        self.wire.take_back(self.connection)
+        self.wire.release(self.connection)
         try:
-            return self.wire.whole(reply)
+            return self.wire.response_from(reply)
         except MCPError as error:
             return error
 
-    async def _streamed(self, reply: Reply) -> None:
+    async def _streamed(self, reply: RawHttpResponse) -> None:
         deadline = asyncio.get_running_loop().time() + self.seconds
         outcome: bytes | Exception
         try:
@@ -74,11 +74,11 @@ class PromptRequest:
         if (done := self._over()) is not None:
             done(outcome)
 
-    async def _outcome_of(self, reply: Reply, deadline: float) -> bytes:
+    async def _outcome_of(self, reply: RawHttpResponse, deadline: float) -> bytes:
         elsewhere = redirected(self.request, reply, self.wire.connections.origin)
         if elsewhere is not None:
             return await self.wire.followed(self.connection, elsewhere, self.request_id, self.headers, deadline)
-        return await self.wire.streamed(self.connection, reply, self.request_id, self.headers, deadline)
+        return await self.wire.read_stream(self.connection, reply, self.request_id, self.headers, deadline)
 
 
 def failure_of(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
@@ -88,4 +88,4 @@ def failure_of(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
     """
     if isinstance(error, LimitExceeded):
         return ServerUnavailable(str(error))
-    return ConnectionDropped(str(error)) if error.was_written else NotSent(str(error))
+    return ConnectionDropped(str(error)) if error.was_written else RequestNotSent(str(error))

@@ -18,17 +18,23 @@ from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
-from mcp_gateway.plugin import ConnectionDropped, NotSent
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent
 from mcp_gateway_transport_http.client.redirects import MAX_REDIRECTS, redirected
 from mcp_gateway_transport_http.client.refusals import SESSION_CODE
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded, Turns
 from mcp_gateway_transport_http.client.session_loss import MAX_WORDS
-from mcp_gateway_transport_http.client.ssrf import LinkLocal
+from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
 from mcp_gateway_transport_http.fast_path.in_flight import PromptRequest, failure_of
-from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, Reply, answers, kept, message_of
-from mcp_gateway_transport_http.fast_path.sse import Events
+from mcp_gateway_transport_http.fast_path.responses import (
+    ConnectionLost,
+    RawHttpResponse,
+    extract_message,
+    is_response,
+    kept,
+)
+from mcp_gateway_transport_http.fast_path.sse import SseParser
 
 EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
@@ -39,18 +45,18 @@ _SESSION = "mcp-session-id"
 
 
 @dataclass(frozen=True, slots=True)
-class _Broken:
+class _BrokenStream:
     """A stream that ended before its response.
 
     `last` is the id of the last event, `pause` the delay in seconds that the server asked for.
     """
 
-    last: str
-    pause: float
+    last_event_id: str
+    retry_delay: float
 
 
 @dataclass(slots=True)
-class Wire:
+class RawChannel:
     """A session's write stream that supports raw requests.
 
     `head` begins every request that `request_head` made; `session` returns the headers
@@ -65,15 +71,15 @@ class Wire:
     on_event: EventFn
     is_elsewhere: Callable[[], bool] = bool
 
-    async def exchange(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
-        """Send a request; return the response to it. See `DirectWire`."""
+    async def request_raw(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
+        """Send a request; return the response to it. See `SupportsRawRequest`."""
         if self.is_elsewhere():
-            raise NotSent("it has led the session elsewhere")
+            raise RequestNotSent("it has led the session elsewhere")
         deadline = asyncio.get_running_loop().time() + seconds
         message = b"content-length: %d\r\n\r\n%b" % (len(message), message)
-        return await self._answered(b"POST" + self._head(headers) + message, request_id, headers, deadline)
+        return await self._request(b"POST" + self._build_head(headers) + message, request_id, headers, deadline)
 
-    def send_now(
+    def request_raw_nowait(
         self,
         message: bytes,
         request_id: int,
@@ -81,22 +87,22 @@ class Wire:
         seconds: float,
         done: Callable[[bytes | Exception], None],
     ) -> Callable[[], None] | None:
-        """Send a request on a connection that is open; see `PromptWire`."""
+        """Send a request on a connection that is open; see `SupportsRawRequestNowait`."""
         connection = None if self.is_elsewhere() else self.connections.idle()
         if connection is None:
             return None
         try:
-            head = self._head(headers)
-        except NotSent:
+            head = self._build_head(headers)
+        except RequestNotSent:
             self.connections.give_back(connection)
             return None
         written = b"POST%bcontent-length: %d\r\n\r\n%b" % (head, len(message), message)
         request = PromptRequest(self, connection, written, request_id, headers, seconds, done)
-        self.connections.outbox.busy += 1
+        self.connections.outbox.requests_in_flight += 1
         connection.send(written, request.replied)
         return request.give_up
 
-    async def _answered(
+    async def _request(
         self,
         request: bytes,
         request_id: int,
@@ -109,61 +115,66 @@ class Wire:
             connection = self.connections.idle()
             if connection is None:
                 connection = await asyncio.wait_for(self.connections.opened(), deadline - loop.time())
-        except (OSError, TimeoutError, LinkLocal) as error:
-            raise NotSent(f"it cannot be connected to: {error}") from None
+        except (OSError, TimeoutError, LinkLocalAddress) as error:
+            raise RequestNotSent(f"it cannot be connected to: {error}") from None
         timer = loop.call_at(deadline, connection.close)
-        self.connections.outbox.busy += 1
+        self.connections.outbox.requests_in_flight += 1
         try:
             reply = await connection.request(request)
             elsewhere = redirected(request, reply, self.connections.origin) if redirects else None
-            response = b"" if elsewhere is not None else await self._response(reply, request_id)
+            response = b"" if elsewhere is not None else await self._read_response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
             if deadline <= loop.time():
                 raise TimeoutError from None
             raise failure_of(error) from None
         except MCPError:
-            self.take_back(connection)
+            self.release(connection)
             raise
         except BaseException:
             connection.close()
             raise
         finally:
             timer.cancel()
-            self.connections.outbox.busy -= 1
+            self.connections.outbox.requests_in_flight -= 1
         if elsewhere is not None:
-            self.take_back(connection)
-            return await self._answered(elsewhere, request_id, headers, deadline, redirects - 1)
-        return await self._taken(connection, response, request_id, headers, deadline)
+            self.release(connection)
+            return await self._request(elsewhere, request_id, headers, deadline, redirects - 1)
+        return await self._finish_stream(connection, response, request_id, headers, deadline)
 
     async def followed(
         self, connection: Connection, elsewhere: bytes, request_id: int, headers: Mapping[str, str], deadline: float
     ) -> bytes:
         """Send a request where the server has redirected it to."""
-        self.take_back(connection)
-        return await self._answered(elsewhere, request_id, headers, deadline, MAX_REDIRECTS - 1)
+        self.release(connection)
+        return await self._request(elsewhere, request_id, headers, deadline, MAX_REDIRECTS - 1)
 
-    async def streamed(
-        self, connection: Connection, reply: Reply, request_id: int, headers: Mapping[str, str], deadline: float
+    async def read_stream(
+        self,
+        connection: Connection,
+        reply: RawHttpResponse,
+        request_id: int,
+        headers: Mapping[str, str],
+        deadline: float,
     ) -> bytes:
         """Wait for the response in a stream of events."""
         try:
-            response = await self._response(reply, request_id)
+            response = await self._read_response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
             raise failure_of(error) from None
         except MCPError:
-            self.take_back(connection)
+            self.release(connection)
             raise
         except BaseException:
             connection.close()
             raise
-        return await self._taken(connection, response, request_id, headers, deadline)
+        return await self._finish_stream(connection, response, request_id, headers, deadline)
 
-    async def _taken(
+    async def _finish_stream(
         self,
         connection: Connection,
-        response: bytes | _Broken,
+        response: bytes | _BrokenStream,
         request_id: int,
         headers: Mapping[str, str],
         deadline: float,
@@ -172,13 +183,13 @@ class Wire:
 
         A broken stream is resumed on another connection. Returns the response.
         """
-        if isinstance(response, _Broken):
+        if isinstance(response, _BrokenStream):
             connection.close()
-            return await self._resumed(response, request_id, headers, deadline)
-        self.take_back(connection)
+            return await self._resume_stream(response, request_id, headers, deadline)
+        self.release(connection)
         return response
 
-    def take_back(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Release a connection to the pool after its response.
 
         A stream that has not ended yet gets a second to end.
@@ -186,28 +197,30 @@ class Wire:
         if connection.complete:
             self.connections.give_back(connection)
         else:
-            asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._drained, connection)
+            asyncio.get_running_loop().call_later(_DRAIN_SECONDS, self._on_stream_end, connection)
 
-    async def _resumed(self, broken: _Broken, request_id: int, headers: Mapping[str, str], deadline: float) -> bytes:
+    async def _resume_stream(
+        self, broken: _BrokenStream, request_id: int, headers: Mapping[str, str], deadline: float
+    ) -> bytes:
         """Resume a stream that the server ended before the response.
 
         The GET has Last-Event-ID, and waits for the delay that the server asked for. Raises TimeoutError if
         that would exceed the deadline.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() + broken.pause >= deadline:
+        if loop.time() + broken.retry_delay >= deadline:
             raise TimeoutError
-        await asyncio.sleep(broken.pause)
-        request = b"GET" + self._head({**headers, "last-event-id": broken.last}) + b"\r\n"
+        await asyncio.sleep(broken.retry_delay)
+        request = b"GET" + self._build_head({**headers, "last-event-id": broken.last_event_id}) + b"\r\n"
         try:
-            return await self._answered(request, request_id, headers, deadline)
-        except (NotSent, MCPError) as error:  # whatever it says is about this request, not about the first one
+            return await self._request(request, request_id, headers, deadline)
+        except (RequestNotSent, MCPError) as error:  # whatever it says is about this request, not about the first one
             raise ConnectionDropped(f"it ended the stream without an answer, and then: {error}") from None
 
-    def _head(self, headers: Mapping[str, str]) -> bytes:
-        return self.head + _written((*headers.items(), *self.session().items()))
+    def _build_head(self, headers: Mapping[str, str]) -> bytes:
+        return self.head + _encode_headers((*headers.items(), *self.session().items()))
 
-    def _drained(self, connection: Connection) -> None:
+    def _on_stream_end(self, connection: Connection) -> None:
         """Return a connection to the pool if its stream has ended.
 
         A connection with a stream that goes on is closed.
@@ -217,22 +230,22 @@ class Wire:
         else:
             connection.close()
 
-    async def _response(self, reply: Reply, request_id: int) -> bytes | _Broken:
+    async def _read_response(self, reply: RawHttpResponse, request_id: int) -> bytes | _BrokenStream:
         if reply.pieces is None:
-            return self.whole(reply)
-        events, turns = Events(self.connections.max_bytes), Turns(rest=True)
+            return self.response_from(reply)
+        events, turns = SseParser(self.connections.max_bytes), Turns(rest=True)
         while (piece := await reply.pieces.get()) is not None:
-            for event in events.parsed(piece):
-                if answers(event, request_id):
+            for event in events.parse(piece):
+                if is_response(event, request_id):
                     return kept(event, self.session().get(_SESSION))
                 await self.on_event(event, request_id)
                 await turns.pass_on()
             await turns.pass_on()
-        if events.last is None:
+        if events.last_event_id is None:
             raise ConnectionLost("it ended the stream without an answer")
-        return _Broken(events.last, events.retry)
+        return _BrokenStream(events.last_event_id, events.retry_delay)
 
-    def whole(self, reply: Reply) -> bytes:
+    def response_from(self, reply: RawHttpResponse) -> bytes:
         """Return the JSON-RPC response of an HTTP response.
 
         The HTTP response must not be a stream of events.
@@ -242,7 +255,7 @@ class Wire:
 
         """
         is_plain = reply.status == HTTPStatus.OK and SESSION_CODE not in reply.body[:MAX_WORDS]
-        return message_of(reply, None if is_plain else self.session().get(_SESSION))
+        return extract_message(reply, None if is_plain else self.session().get(_SESSION))
 
     # -- the SDK's write stream
 
@@ -267,8 +280,8 @@ class Wire:
 
 
 @lru_cache(maxsize=1024)
-def _written(headers: tuple[tuple[str, str], ...]) -> bytes:
+def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
     lines = [f"{name}: {value}" for name, value in headers]
     if any(map(_ILLEGAL.search, lines)):
-        raise NotSent("a header cannot be written as it is")
+        raise RequestNotSent("a header cannot be written as it is")
     return "\r\n".join([*lines, ""]).encode("latin-1", "replace")

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 
-def is_direct(url: str) -> bool:
+def can_connect_directly(url: str) -> bool:
     """Whether a server is reached without a proxy and a password, so that connections of our own lead to it."""
     parts, proxies = urlsplit(url), getproxies()
     if parts.username is not None:
@@ -15,7 +15,7 @@ def is_direct(url: str) -> bool:
     return bool(proxy_bypass(parts.hostname or "")) or not (parts.scheme in proxies or "all" in proxies)
 
 
-def request_head(url: str, headers: Mapping[str, str]) -> bytes:
+def build_request_head(url: str, headers: Mapping[str, str]) -> bytes:
     """Return the beginning of every request but for its method: where it goes, and the session's own headers."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
-from mcp_gateway.plugin import mended
+from mcp_gateway.plugin import replace_lone_surrogates
 from mcp_gateway_transport_http.client.refusals import (
     Answer,
     is_message_status,
@@ -33,7 +33,7 @@ class ConnectionLost(Exception):
 
 
 @dataclass(slots=True)
-class Reply:
+class RawHttpResponse:
     """A response: its body, or, while the server is still sending events, the pieces of it."""
 
     status: int
@@ -45,11 +45,11 @@ class Reply:
     challenge: str = ""
 
 
-ReplyFn = Callable[[Reply | ConnectionLost | LimitExceeded], None]
+ReplyFn = Callable[[RawHttpResponse | ConnectionLost | LimitExceeded], None]
 """Hears the response to a request, or why there is none."""
 
 
-class _Head(Struct):
+class _Envelope(Struct):
     """Envelope of a message that may be a response."""
 
     id: int | str | float | None = None
@@ -57,10 +57,10 @@ class _Head(Struct):
     error: object = None
 
 
-_head = rpc.Decoder(_Head)
+_head = rpc.Decoder(_Envelope)
 
 
-def message_of(reply: Reply, session_id: str | None) -> bytes:
+def extract_message(reply: RawHttpResponse, session_id: str | None) -> bytes:
     """Return the message that a reply holds.
 
     Raises:
@@ -91,10 +91,10 @@ def kept(message: bytes, session_id: str | None) -> bytes:
     return message
 
 
-def answers(event: bytes, request_id: int) -> bool:
+def is_response(event: bytes, request_id: int) -> bool:
     """Whether a message of a stream is the response to a request; an error without an id is one, too."""
     try:
-        head = _head.decode(mended(event))
+        head = _head.decode(replace_lone_surrogates(event))
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return False
     is_nameless = head.id is None and head.error is not None

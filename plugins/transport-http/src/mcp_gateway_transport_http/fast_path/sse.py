@@ -18,21 +18,21 @@ _ID_BYTES = 1024
 
 
 @dataclass(slots=True)
-class Events:
+class SseParser:
     """SSE parser with the last event id and retry delay.
 
     The delay is in seconds: how long to wait before the stream is resumed.
     """
 
     limit: int = MAX_MESSAGE_BYTES
-    last: str | None = None
-    retry: float = _PAUSE_SECONDS
+    last_event_id: str | None = None
+    retry_delay: float = _PAUSE_SECONDS
     _rest: bytearray = field(default_factory=bytearray)
     _data: list[bytes] = field(default_factory=list)
     _size: int = 0
     _after_return: bool = False
 
-    def parsed(self, piece: bytes) -> Iterator[bytes]:
+    def parse(self, piece: bytes) -> Iterator[bytes]:
         """Feed a chunk; yield the data of complete events.
 
         Raises:
@@ -42,7 +42,7 @@ class Events:
         *lines, rest = self._split(piece)
         for line in lines:
             if line or self._rest:
-                self._field(line)
+                self._parse_field(line)
             elif self._data:
                 data, self._data, self._size = b"\n".join(self._data), [], 0
                 if data:
@@ -64,7 +64,7 @@ class Events:
         if self._size + more > self.limit:
             raise too_long("an event of its answer", self.limit)
 
-    def _field(self, line: bytes) -> None:
+    def _parse_field(self, line: bytes) -> None:
         if self._rest:
             line = bytes(self._rest + line)
             self._rest.clear()
@@ -76,6 +76,6 @@ class Events:
                 self._data.append(value)
                 self._size += len(line)
             case b"id" if b"\0" not in value and len(value) <= _ID_BYTES:
-                self.last = value.decode("latin-1") or None
+                self.last_event_id = value.decode("latin-1") or None
             case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:
-                self.retry = int(value) / 1000
+                self.retry_delay = int(value) / 1000

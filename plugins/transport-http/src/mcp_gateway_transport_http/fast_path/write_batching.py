@@ -23,7 +23,7 @@ class Sink(Protocol):
 
 
 @dataclass(slots=True)
-class Outbox:
+class WriteBatch:
     """Write buffer shared by connections, flushed once a loop turn.
 
     Waking a process that sleeps costs more than sending it a kilobyte. One that is still
@@ -31,24 +31,24 @@ class Outbox:
     one request under way (`busy`) there is nothing to wait for.
     """
 
-    busy: int = 0
-    _waiting: list[tuple[Sink, bytes]] = field(default_factory=list)
+    requests_in_flight: int = 0
+    _buffer: list[tuple[Sink, bytes]] = field(default_factory=list)
 
     def write(self, transport: Sink, data: bytes) -> None:
         """Send some bytes in a moment, or at once."""
-        if self.busy <= 1 and not self._waiting:
+        if self.requests_in_flight <= 1 and not self._buffer:
             transport.write(data)
             return
-        if not self._waiting:
+        if not self._buffer:
             asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append((transport, data))
+        self._buffer.append((transport, data))
 
     def flush(self) -> None:
         """Write all buffered data.
 
         Connections closed in the meantime are skipped.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting, self._buffer = self._buffer, []
         for transport, data in waiting:
             if not transport.is_closing():
                 transport.write(data)

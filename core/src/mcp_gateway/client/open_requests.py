@@ -23,7 +23,7 @@ from mcp_types import (
     RequestId,
 )
 
-from mcp_gateway.protocol.json_size import weight
+from mcp_gateway.protocol.json_size import json_size
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class OpenRequests:
 
     def begin(self, request: JSONRPCRequest) -> bool:
         """Take note of a request; False if it is too much."""
-        size = weight(request.params, MAX_OPEN_BYTES)
+        size = json_size(request.params, MAX_OPEN_BYTES)
         if self.count >= MAX_OPEN_REQUESTS or (self.count and self.size + size > MAX_OPEN_BYTES):
             self._refuse()
             return False
