@@ -203,7 +203,7 @@ async def test_a_server_that_failed_for_a_caller_is_left_alone_for_a_while(gatew
     async with gateway(remotes, own={"auth_type": "forward", "max_retries": 0}) as opened:
         for _ in range(3):
             assert await tools_of(opened, ANNA) == ["all__shared"]
-        view = await opened.gateway.views.see(ANNA)
+        view = await opened.gateway.views.view_of(ANNA)
         assert view.states["own"].name is State.NEEDS_LOGIN
         with pytest.raises((AuthError, ServerUnavailable)):
             await opened.gateway.discover("own", ANNA)

@@ -80,7 +80,7 @@ async def test_asking_for_the_tools_tries_a_server_that_is_cut_off_at_once(gatew
         await ready(opened)
         monkeypatch.setattr(module, "FIRST_PAUSE", 1000.0)
         monkeypatch.setattr(module, "LONGEST_PAUSE", 1000.0)
-        failing = opened.gateway.pool.breakers.of(opened.gateway.registry.specs["alpha"])
+        failing = opened.gateway.pool.breakers.breaker_of(opened.gateway.registry.specs["alpha"])
         for _ in range(breaker.MAX_FAILURES):
             failing.record_failure(ServerUnavailable("no route"))
         with pytest.raises(CircuitOpen):
@@ -107,7 +107,7 @@ async def test_a_server_that_wants_the_callers_own_credentials_is_tried_without_
     alpha = Remote(tool("x"), credentials=True)
     async with gateway({"alpha": alpha}, alpha={"auth_type": "forward"}) as opened:
         await until(lambda: state(opened).name is State.NEEDS_LOGIN)
-        failing = opened.gateway.pool.breakers.of(opened.gateway.registry.specs["alpha"])
+        failing = opened.gateway.pool.breakers.breaker_of(opened.gateway.registry.specs["alpha"])
         for _ in range(breaker.MAX_FAILURES):
             failing.record_failure(ServerUnavailable("no route"))
         assert state(opened).name is State.DOWN

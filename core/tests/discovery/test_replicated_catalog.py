@@ -300,7 +300,7 @@ async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_t
         await one.gateway.discover("alpha", ANONYMOUS)
 
         def told():
-            return [opened.gateway.registry.catalog.servers["alpha"].told for opened in (one, other)]
+            return [opened.gateway.registry.catalog.servers["alpha"].client_capabilities for opened in (one, other)]
 
         await until(lambda: told() == [{"roots": {}}] * 2)
         assert names(one, other) == [["alpha__new"]] * 2

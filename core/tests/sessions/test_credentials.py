@@ -133,7 +133,7 @@ async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whic
 class Shared:
     """A strategy whose credentials are the same for all; it counts how often it is asked."""
 
-    shared = True
+    same_for_all = True
 
     def __init__(self):
         self.asked = 0

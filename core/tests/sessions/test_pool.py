@@ -250,7 +250,7 @@ async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
         async def use(_, inactivity):
             began = anyio.current_time()
             while anyio.current_time() - began < 0.8:
-                inactivity.touch()
+                inactivity.reset()
                 await anyio.lowlevel.checkpoint()
             return "done"
 
@@ -264,7 +264,7 @@ async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
 
         async def use(_, inactivity):
             while True:
-                inactivity.touch()
+                inactivity.reset()
                 await anyio.lowlevel.checkpoint()
 
         with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
@@ -277,7 +277,7 @@ async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
         await pool.with_session(SessionKey(one), connection)
 
         async def use(_, inactivity):
-            with inactivity.suspended():
+            with inactivity.pause():
                 with anyio.move_on_after(0.4):
                     await anyio.sleep_forever()
             return "done"

@@ -26,7 +26,7 @@ class Wire:
         self._sent.append(done)
         return lambda: self._sent.remove(done)
 
-    async def exchange(self, message, request_id, headers, seconds):
+    async def request_raw(self, message, request_id, headers, seconds):
         raise RequestNotSent("only at once")
 
     async def send(self, item):
@@ -67,17 +67,17 @@ async def begun(gateway, alpha, **keys):
         await server_of(await known(opened)).dispatch_raw(call())
         alpha.calls.clear()
         calling, answers = server_of(opened).dispatch_raw(call()), []
-        assert calling.begin(answers.append)
+        assert calling.start(answers.append)
         yield calling, answers, opened
         load = opened.gateway.pool.load
-        await until(lambda: load.under_way() == 0)
+        await until(lambda: load.count_pending() == 0)
         assert server_of(opened)._direct.under_way == {}
 
 
 async def test_the_response_is_the_answer(gateway):
     alpha = Wired(tool("x"))
     async with begun(gateway, alpha) as (_, answers, opened):
-        assert opened.gateway.pool.load.under_way() == 1
+        assert opened.gateway.pool.load.count_pending() == 1
         alpha.sent.pop()(RESULT)
         assert json.loads(answers[0].message)["result"]["content"] == []
     assert alpha.calls == []
@@ -139,5 +139,5 @@ async def test_who_gives_a_call_up_hears_nothing_of_it(gateway):
 async def test_a_call_that_must_wait_for_its_turn_is_not_begun(gateway):
     alpha = Wired(tool("x"))
     async with begun(gateway, alpha, max_calls=1) as (_, _answers, opened):
-        assert not server_of(opened).dispatch_raw(call(meta=MODERN, id=8)).begin(print)
+        assert not server_of(opened).dispatch_raw(call(meta=MODERN, id=8)).start(print)
         alpha.sent.pop()(RESULT)

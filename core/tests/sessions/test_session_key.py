@@ -99,7 +99,7 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
                     "tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange
                 )
 
-            heard[who] = await pool.lend(session_key("anyone"), call)
+            heard[who] = await pool.with_session(session_key("anyone"), call)
 
         async with anyio.create_task_group() as tasks:
             for who in "ab":

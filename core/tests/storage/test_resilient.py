@@ -34,7 +34,7 @@ def impatient(monkeypatch):
 
 
 async def ask(resilient, storage):
-    return await resilient.attempt(lambda: storage.get("x"), None)
+    return await resilient.call_or_default(lambda: storage.get("x"), None)
 
 
 async def test_a_storage_that_has_not_answered_yet_is_given_less_time_than_one_that_has(monkeypatch, impatient):

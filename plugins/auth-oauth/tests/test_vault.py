@@ -87,10 +87,10 @@ def test_a_login_that_cannot_be_written_is_good_for_this_process_and_leaves_noth
     code = f"""
 import logging; logging.basicConfig()
 vault = TokenStore.open("crm", {URL!r}, folder, {key!r})
-print(vault.read().access)
+print(vault.read().valid_access_token)
 for access in ("new", "newer"):
     vault.write(Login.model_validate_json({login("new").model_dump_json()!r}.replace('"new"', f'"{{access}}"')))
-    print(vault.read().access)
+    print(vault.read().valid_access_token)
 """
     done = written_without_room(tmp_path, code)
     assert done.stdout.split() == ["old", "new", "newer"]
