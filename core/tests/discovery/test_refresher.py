@@ -7,10 +7,10 @@ import time
 import anyio
 import pytest
 
+from mcp_gateway.catalog import server_health
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.discovery import health_probe as recovery
-from mcp_gateway.discovery import refresher as module
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.sessions import circuit_breaker as breaker
 from mcp_gateway.sessions.session_key import SessionKey
@@ -303,4 +303,4 @@ async def test_a_search_waits_for_servers_that_have_just_begun_to_start(gateway)
 
 
 def test_the_pauses_are_bounded():
-    assert module.FIRST_PAUSE < module.LONGEST_PAUSE <= 600
+    assert server_health.FIRST_PAUSE < server_health.LONGEST_PAUSE <= 600

@@ -16,9 +16,10 @@ from hashlib import blake2b
 import anyio
 
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.server_health import ServerState, State
+from mcp_gateway.catalog.server_health import ServerState, State, failure_backoff, quiet_backoff
 from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.plugin import Credentials
+from mcp_gateway.runtime.backoff import Backoff
 
 MAX_HELD = 1000
 """How many pairs of server and credentials are kept; beyond it those go first that failed, then the longest unused."""
@@ -36,24 +37,24 @@ class OverlayEntry:
 
     There is none until the server has answered.
 
-    `used` and `until` are on the event loop's clock: when it was last wanted, and until when a
-    server that failed is left alone. `fetched` is when it was asked, in seconds since the epoch.
-    `clients` are those who have seen it; `done` is there while the server is asked, `again` says
-    whether it has changed meanwhile. `asked` and `quiet` are for servers that announce changes
-    all the time.
+    `used`, `until` and `quiet_until` are on the event loop's clock: when it was last wanted, until when a server
+    that failed is left alone, and until when a server that announces changes all the time counts as doing so;
+    `pause` and `quiet` are the back-offs for these two. `fetched` is when it was asked, in seconds since the
+    epoch. `clients` are those who have seen it; `done` is there while the server is asked, `again` says whether
+    it has changed meanwhile.
     """
 
     used: float
     state: ServerState = field(default_factory=lambda: ServerState(State.STARTING))
     listing: Listing | None = None
-    pause: float = 0.0
+    pause: Backoff = field(default_factory=failure_backoff)
     until: float = 0.0
     clients: set[str] = field(default_factory=set)
     done: anyio.Event | None = None
     fetched: float = 0.0
     again: bool = False
-    asked: float = 0.0
-    quiet: float = 0.0
+    quiet: Backoff = field(default_factory=quiet_backoff)
+    quiet_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class Overlays:
             == (listing.initialize_result, listing.client_capabilities)
         ):
             listing = latest
-        before, held.listing, held.state, held.pause = held.listing, listing, ServerState(State.READY), 0.0
+        before, held.listing, held.state = held.listing, listing, ServerState(State.READY)
+        held.pause.reset()
         self.latest[listing.server] = listing
         return before
 

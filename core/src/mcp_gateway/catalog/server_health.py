@@ -10,7 +10,15 @@ from enum import StrEnum
 
 import structlog
 
+from mcp_gateway.runtime.backoff import Backoff
+
 log = structlog.get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""How long a server that failed to list is left alone, in seconds."""
+
+QUIET_SECONDS, LONGEST_QUIET = 0.1, 60.0
+"""How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
 
 _MAX_REASON = 240
 _MAX_LINK = 2000
@@ -34,6 +42,16 @@ class State(StrEnum):
 
 WRONG = frozenset({State.DEGRADED, State.NEEDS_LOGIN, State.DOWN})
 """The states in which somebody should have a look."""
+
+
+def failure_backoff() -> Backoff:
+    """Return the back-off between attempts to list a failed server."""
+    return Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+
+
+def quiet_backoff() -> Backoff:
+    """Return the back-off for a server that announces changes."""
+    return Backoff(QUIET_SECONDS, LONGEST_QUIET)
 
 
 @dataclass(frozen=True, slots=True)

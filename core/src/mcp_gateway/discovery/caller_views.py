@@ -18,14 +18,7 @@ from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery.list_server import NotListed
-from mcp_gateway.discovery.refresher import (
-    FIRST_PAUSE,
-    LIST_CHANGED,
-    LONGEST_PAUSE,
-    LONGEST_QUIET,
-    QUIET_SECONDS,
-    Refresher,
-)
+from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, decode_capabilities
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
@@ -217,11 +210,11 @@ class CallerRefresher:
 
     def _on_failure(self, job: RefreshJob, error: GatewayError) -> None:
         held = self.personal.entry(job.key)
-        held.pause = min(held.pause * 2, LONGEST_PAUSE) if held.pause else FIRST_PAUSE
-        held.until = anyio.current_time() + held.pause
+        pause = held.pause.next_delay()
+        held.until = anyio.current_time() + pause
         reached = State.DEGRADED if held.listing is not None or isinstance(error, NotListed) else State.DOWN
         held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else reached, str(error))
-        log.info("discovery for a caller failed", server=job.spec.name, reason=str(error), pause=held.pause)
+        log.info("discovery for a caller failed", server=job.spec.name, reason=str(error), pause=pause)
 
 
 async def _wait_quiet(held: OverlayEntry) -> None:
@@ -230,7 +223,8 @@ async def _wait_quiet(held: OverlayEntry) -> None:
     The interval doubles for a server that sends them all the time.
     """
     now = anyio.current_time()
-    ceaseless = now < held.asked + held.quiet * 4 + 1
-    held.quiet = min(held.quiet * 2, LONGEST_QUIET) if ceaseless and held.quiet else QUIET_SECONDS
-    held.asked = now
-    await anyio.sleep(held.quiet)
+    if now >= held.quiet_until:
+        held.quiet.reset()
+    seconds = held.quiet.next_delay()
+    held.quiet_until = now + seconds * 4 + 1
+    await anyio.sleep(seconds)

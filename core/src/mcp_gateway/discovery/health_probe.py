@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 
 import anyio
@@ -16,6 +15,7 @@ from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
+from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import Overloaded
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker, CircuitOpen
 from mcp_gateway.sessions.session_key import SessionKey
@@ -37,7 +37,7 @@ class HealthProber:
 
     discovery: Refresher = field(repr=False)
     tasks: TaskGroup = field(repr=False)
-    _pauses: dict[str, int] = field(default_factory=dict)
+    _pauses: dict[str, Backoff] = field(default_factory=dict)
     _trying: set[CircuitBreaker] = field(default_factory=set, repr=False)
 
     def begin(self, breaker: CircuitBreaker) -> None:
@@ -46,7 +46,7 @@ class HealthProber:
         The probe also restarts a crashed process.
         """
         if anyio.current_time() - breaker.answered_at > CALM_SECONDS:
-            self._pauses[breaker.server] = 0
+            self._pauses.pop(breaker.server, None)
         if breaker not in self._trying:
             self._trying.add(breaker)
             self.tasks.start_soon(self._run, breaker)
@@ -65,9 +65,8 @@ class HealthProber:
 
     def _pause(self, server: str) -> float:
         """Return the delay before the next probe: exponential, with jitter."""
-        times = self._pauses.get(server, 0)
-        self._pauses[server] = times + 1
-        return min(FIRST_PAUSE * 2.0 ** min(times, 20), LONGEST_PAUSE) * random.uniform(1.0, 1.5)  # noqa: S311  # jitter, not a secret
+        backoff = self._pauses.setdefault(server, Backoff(FIRST_PAUSE, LONGEST_PAUSE, jitter=(1.0, 1.5)))
+        return backoff.next_delay()
 
     async def _try(self, breaker: CircuitBreaker, spec: ServerSpec) -> None:
         """Try a server once; any answer will do."""

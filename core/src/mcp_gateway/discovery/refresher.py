@@ -16,7 +16,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.server_health import State
+from mcp_gateway.catalog.server_health import State, failure_backoff, quiet_backoff
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.servers import ServerSpec
@@ -25,6 +25,7 @@ from mcp_gateway.discovery.list_server import NotListed, list_server
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, widens
+from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import Overloaded
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.credentials import CredentialResolver, without_credentials
@@ -35,15 +36,8 @@ from mcp_gateway.storage.listings import ListingVersion, identity
 log = structlog.get_logger(__name__)
 
 LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-
 GREETING_SECONDS = 1.0
 """How long a client may take to greet, or a transport to be ready, before servers are asked all the same."""
-
-QUIET_SECONDS = 0.1
-"""How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
-
-LONGEST_QUIET = 60.0
 
 
 @dataclass(slots=True)
@@ -65,14 +59,15 @@ class _Refresh:
 
 
 @dataclass(slots=True)
-class _BackOff:
+class _Pause:
     """A back-off interval of a server.
 
     It grows with each repetition; `until` is when the next event no longer counts as one.
     """
 
-    seconds: float
-    until: float
+    backoff: Backoff
+    seconds: float = 0.0
+    until: float = 0.0
 
 
 @dataclass(slots=True)
@@ -94,8 +89,8 @@ class Refresher:
     waiting: bool = False
     on_asked: Callable[[], None] = lambda: None
     _runs: dict[str, _Refresh] = field(default_factory=dict)
-    _pauses: dict[str, _BackOff] = field(default_factory=dict)
-    _quiet: dict[str, _BackOff] = field(default_factory=dict)
+    _pauses: dict[str, _Pause] = field(default_factory=dict)
+    _quiet: dict[str, _Pause] = field(default_factory=dict)
     _pace: ConcurrencyLimit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -283,11 +278,13 @@ class Refresher:
 
         The interval doubles for a server that announces a change whenever it is listed.
         """
-        before, now = self._quiet.get(spec.name), anyio.current_time()
-        ceaseless = before is not None and now < before.until
-        seconds = min(before.seconds * 2, LONGEST_QUIET) if before and ceaseless else QUIET_SECONDS
-        self._quiet[spec.name] = _BackOff(seconds, now + seconds * 4 + 1)
-        await anyio.sleep(seconds)
+        now = anyio.current_time()
+        quiet = self._quiet.setdefault(spec.name, _Pause(quiet_backoff()))
+        if now >= quiet.until:
+            quiet.backoff.reset()
+        quiet.seconds = quiet.backoff.next_delay()
+        quiet.until = now + quiet.seconds * 4 + 1
+        await anyio.sleep(quiet.seconds)
 
     async def _refresh(self, spec: ServerSpec, run: _Refresh) -> None:
         """Load a fresh listing from storage, or list the server.
@@ -339,9 +336,10 @@ class Refresher:
     def _on_failure(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         if not self.registry.is_current(spec):
             return
-        before = self._pauses.get(spec.name)
-        again = before is not None and state is not State.NEEDS_LOGIN  # a person may log in at any moment
-        seconds = min(before.seconds * 2, LONGEST_PAUSE) if before and again else FIRST_PAUSE
-        self._pauses[spec.name] = _BackOff(seconds, anyio.current_time() + seconds)
+        pause = self._pauses.setdefault(spec.name, _Pause(failure_backoff()))
+        if state is State.NEEDS_LOGIN:  # a person may log in at any moment
+            pause.backoff.reset()
+        pause.seconds = pause.backoff.next_delay()
+        pause.until = anyio.current_time() + pause.seconds
         self.registry.mark(spec.name, state, str(error))
-        log.info("discovery failed", server=spec.name, reason=str(error), pause=seconds)
+        log.info("discovery failed", server=spec.name, reason=str(error), pause=pause.seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
 
 import anyio
@@ -11,13 +10,14 @@ from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import ConnectionDropped, GatewayError, RequestNotSent
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.runtime.backoff import Backoff
 
 FIRST_PAUSE = 0.25
 
 
-def backoff_delay(attempt: int, first: float = FIRST_PAUSE) -> float:
-    """Return the back-off delay of an attempt, exponential with jitter."""
-    return float(first * 2**attempt * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
+def retry_backoff() -> Backoff:
+    """Return the back-off between the attempts to send one request."""
+    return Backoff(FIRST_PAUSE, jitter=(0.8, 1.2))
 
 
 @dataclass(slots=True)
@@ -31,8 +31,8 @@ class RetryPolicy:
     repeatable: bool
     began: float = field(default_factory=anyio.current_time)
     result: Json | None = None
-    _unsent: int = 0
-    _waited: int = 0
+    _unsent: Backoff | None = None
+    _waited: Backoff | None = None
     _repeated: bool = False
     _renewed: bool = False
 
@@ -47,12 +47,12 @@ class RetryPolicy:
         knows to have been carried out.
         """
         if isinstance(failure, RequestNotSent):
-            self._unsent += 1
-            return self._within(backoff_delay(self._unsent - 1), self._unsent)
+            self._unsent = self._unsent or retry_backoff()
+            return self._within(self._unsent.next_delay(), self._unsent.attempts)
         if isinstance(failure, AskedToWait):
-            self._waited += 1
-            pause = max(failure.seconds, backoff_delay(self._waited - 1))
-            return self._within(pause, self._waited) if self.repeatable else None
+            self._waited = self._waited or retry_backoff()
+            pause = max(failure.seconds, self._waited.next_delay())
+            return self._within(pause, self._waited.attempts) if self.repeatable else None
         if self._repeated or not self._is_for_once(failure):
             return None
         self._repeated = True

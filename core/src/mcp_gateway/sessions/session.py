@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from mcp_gateway.plugin import (
     ServerTimeout,
     ServerUnavailable,
 )
+from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.deadline_queue import DeadlineQueue
@@ -116,13 +116,13 @@ class Session:
 
     async def keep(self) -> None:
         """Open the session, with retries, keep it open, and close it."""
-        deadline = anyio.current_time() + self.timeout
+        deadline, backoff = anyio.current_time() + self.timeout, Backoff(_FIRST_PAUSE, jitter=(0.8, 1.2))
         try:
             for attempt in range(self.max_retries + 1):
                 if self._stopping:
                     break
                 self.error = await self._hold(deadline)
-                pause = _FIRST_PAUSE * 2**attempt * random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not a secret
+                pause = backoff.next_delay()
                 if (
                     attempt == self.max_retries
                     or self._is_final(self.error)

@@ -6,7 +6,6 @@ One replica lists a server and publishes the result to the others.
 from __future__ import annotations
 
 import json
-import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.plugin import LeaseStorage, PubSubStorage
+from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.storage.listings import PREFIX, ListingVersion, read_stamp
 from mcp_gateway.storage.resilient import ResilientStorage, safe_reason
 
@@ -134,7 +134,7 @@ class Replicas:
 
     async def _listen(self, storage: PubSubStorage) -> None:
         """Receive updates of other replicas, resubscribing after failures."""
-        failures = 0
+        failures, backoff = 0, Backoff(RETRY_SECONDS, RETRY_SECONDS, jitter=(1.0, 1.5))
         while True:
             try:
                 async with storage.subscribe(CHANNEL) as messages:
@@ -147,7 +147,7 @@ class Replicas:
                         self._hear(message)
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
                 failures = await self._on_listen_failure(storage, error, failures)
-            await anyio.sleep(RETRY_SECONDS * random.uniform(1, 1.5))  # noqa: S311  # not for secrets
+            await anyio.sleep(backoff.next_delay())
 
     async def _on_listen_failure(self, storage: PubSubStorage, error: Exception, failures: int) -> int:
         """Handle a lost subscription; return the number of failures.

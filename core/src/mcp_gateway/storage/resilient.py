@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from mcp_gateway.plugin import StorageBackend, StorageError
+from mcp_gateway.runtime.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ class ResilientStorage:
     probe: float | None = None
     _failing: bool = field(default=False)
     _proven: bool = field(default=False)
-    _rest: float = field(default=0.0)
+    _rest: Backoff = field(default_factory=lambda: Backoff(REST_SECONDS, LONGEST_REST))
     _rests_until: float = field(default=float("-inf"))
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
@@ -76,7 +77,8 @@ class ResilientStorage:
         """Take note that it works."""
         if self._failing:
             log.info("storage works again")
-        self._failing, self._proven, self._rest, self._rests_until = False, True, 0.0, float("-inf")
+        self._failing, self._proven, self._rests_until = False, True, float("-inf")
+        self._rest.reset()
 
     @property
     def _probe_seconds(self) -> float:
@@ -86,8 +88,7 @@ class ResilientStorage:
         self._proven = False
         now = anyio.current_time()
         if slow and now >= self._rests_until:  # of many that waited at the same time, the first counts
-            self._rest = min(self._rest * 2, LONGEST_REST) if self._rest else REST_SECONDS
-            self._rests_until = now + self._rest
+            self._rests_until = now + self._rest.next_delay()
         if not self._failing:
             log.warning("storage does not work; the gateway goes on without sharing definitions", reason=why)
         self._failing = True
