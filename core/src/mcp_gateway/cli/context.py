@@ -92,7 +92,10 @@ class CommandContext:
 
     @cached_property
     def servers(self) -> ServerFile:
-        """The servers behind the gateway; none, and why, where it goes on without a file that can be used."""
+        """The configured servers, or none and why.
+
+        None where it goes on without a file that can be used.
+        """
         try:
             return self.reload_servers()
         except ConfigError as error:

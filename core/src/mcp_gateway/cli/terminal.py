@@ -1,4 +1,4 @@
-"""The one way to standard output and error: what others say is shown, and no terminal obeys it.
+"""The one way to standard output and error, escaped for terminals.
 
 Every command prints through these functions, which a test sees to: so none can forget it.
 """
@@ -13,7 +13,10 @@ from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 
 
 def show(*lines: str, flush: bool = False) -> None:
-    """Print lines. A line break inside of one is written out: nobody can forge a line of ours."""
+    """Print lines; a line break inside of one is escaped.
+
+    So no text of others can forge a line of ours.
+    """
     print("\n".join(map(escape_line, lines)), flush=flush)
 
 

@@ -1,4 +1,7 @@
-"""Back-pressure: a server that says more than its clients take is not read for a moment, and then not passed on."""
+"""Back-pressure on servers that send more than their clients take.
+
+Such a server is not read for a moment, and what it sends after that is not passed on.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,9 @@ class Deliveries:
 
 
 class PacedStream:
-    """A session's read stream that gives no message while too much of it is on its way to clients.
+    """A session's read stream that pauses while its clients are behind.
+
+    It gives no message while too much of what came before is on its way to clients.
 
     What the server asks goes by `answers`, which lets only so many questions in.
     """
@@ -90,7 +95,7 @@ class PacedStream:
 
     @property
     def last_context(self) -> Any:
-        """The context of the message that was received last, if the stream knows it."""
+        """The context of the last received message, if the stream knows it."""
         return getattr(self._stream, "last_context", None)
 
     async def receive(self) -> SessionMessage | Exception:

@@ -265,7 +265,7 @@ async def open_connection(
         connection = Connection(dispatcher, router, wire, wire if isinstance(wire, SupportsRawRequestNowait) else None)
 
         def on_broadcast(method: str, params: Mapping[str, Any] | None) -> bool:
-            """Take what is for nobody in particular; all else waits for the audience, in the order of its coming."""
+            """Handle a message without an addressee; others wait in order."""
             if method == _ACKNOWLEDGED:
                 connection.on_listen_acknowledged(dict(params or {}))
             elif method == _UPDATED and connection.on_resource_updated(dict(params or {})):

@@ -39,7 +39,10 @@ class CredentialsRejected(AuthError):
 
 
 class SessionLost(ServerUnavailable):
-    """The server does not know the session any more; `is_certain` if it has not carried the request out either."""
+    """The server does not know the session any more.
+
+    `is_certain` if it has not carried the request out either.
+    """
 
     def __init__(self, message: str, *, is_certain: bool = True) -> None:
         """Say what happened."""
@@ -48,7 +51,7 @@ class SessionLost(ServerUnavailable):
 
 
 class AskedToWait(ServerUnavailable):
-    """The server has too much to do, and says in how many `seconds` to try again."""
+    """The server is overloaded; try again in `seconds`."""
 
     def __init__(self, message: str, seconds: float) -> None:
         """Say what happened."""
@@ -116,7 +119,11 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
 
 
 def _lost(server: str, error: MCPError, notes: str) -> SessionLost:
-    """Tell apart the one status by which a server says that nothing was done (404), and all other words for it."""
+    """Return the error of a lost session; only 404 is certain.
+
+    404 is the one status by which a server says that nothing was done (2025-11-25, "Session Management"); all
+    other words for it may come after the request was carried out.
+    """
     said = f"server {server!r} has lost the session: {error.message}{notes}"
     if _status_of(error) in (None, HTTPStatus.NOT_FOUND):
         return SessionLost(said)
@@ -160,7 +167,10 @@ def _error_of_fault(said: str, data: object, notes: str) -> ServerUnavailable:
 
 
 def _seconds(wait: object) -> float | None:
-    """Read a Retry-After (RFC 9110, section 10.2.3): a number of seconds, or a date."""
+    """Parse a Retry-After, a number of seconds or a date.
+
+    RFC 9110, section 10.2.3.
+    """
     said = str(wait).strip() if wait is not None else ""
     if said.isascii() and said.isdigit():
         return float(said)

@@ -34,7 +34,10 @@ class InFlightRequest:
     _delivered: anyio.Event | None = None
 
     async def on_notification(self, method: str, params: Json, *, dropped: bool = False) -> None:
-        """Pass a notification of the server's on to the client, unless that takes no more; progress is progress."""
+        """Pass a notification of the server on to the client.
+
+        It is dropped when the client takes no more; progress is passed on as progress of this request.
+        """
         if self.inactivity is not None and method == "notifications/progress":
             self.inactivity.reset()
         if dropped:

@@ -1,4 +1,7 @@
-"""Requests of a server to its clients: so many may be open at a time, and what is more is refused."""
+"""A bound on the requests that a server has open to clients.
+
+What is more is refused.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ class OpenRequests:
 
 
 class AnsweringStream:
-    """A session's write stream, which takes note of each answer that has been written."""
+    """A session's write stream that notes each answer when it is written."""
 
     def __init__(self, stream: WriteStream[SessionMessage], requests: OpenRequests) -> None:
         """Write to `stream`."""
@@ -91,7 +94,10 @@ class AnsweringStream:
         self._requests.is_deaf = False
 
     async def admit(self, item: SessionMessage | Exception) -> bool:
-        """Say whether a message of the server's may come in; tell it if not."""
+        """Return whether a message of the server may come in.
+
+        If not, the server gets an error.
+        """
         message = None if isinstance(item, Exception) else item.message
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             self._requests.end(cancelled_request_id_from_params(message.params))

@@ -60,7 +60,9 @@ class RawEntry:
 
 
 def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
-    """Read the file, in whichever form it is; `check` sees exactly the bytes that are used, and may refuse them.
+    """Read the file of servers in whichever form it is.
+
+    `check` sees exactly the bytes that are used, and may refuse them.
 
     Raises:
         ConfigError: it cannot be read, is not JSON, or has none of the forms.

@@ -1,4 +1,4 @@
-"""The user's own folders for this program, by the rules of the system."""
+"""The user's folders for this program, by the system's rules."""
 
 from __future__ import annotations
 

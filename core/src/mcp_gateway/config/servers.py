@@ -108,7 +108,10 @@ class DisabledServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerFile:
-    """What the file comes to; `notices` are for the clients, too: why there is less than they may expect."""
+    """The content of the file of servers, with notices for clients.
+
+    `notices` say why there is less than clients may expect.
+    """
 
     specs: tuple[ServerSpec, ...] = ()
     disabled: tuple[DisabledServer, ...] = ()

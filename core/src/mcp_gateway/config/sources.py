@@ -1,4 +1,4 @@
-"""Where the configuration comes from: which file of servers is read, and which `.env`.
+"""The sources of the configuration: file of servers and `.env`.
 
 Clients start stdio servers in whatever folder a person has open, which may be a repository of a stranger. So a gateway
 that serves over stdio takes nothing from its working directory unasked. Who types a command, or starts a server on the
@@ -102,7 +102,7 @@ def open_trust_store() -> TrustStore:
 
 
 def explain_distrust(file: Path, trust: Trust) -> str:
-    """Say that a folder's file is not read, and what makes it so that it is."""
+    """Explain why a folder's file is not read, and the remedy."""
     why = "has changed since it was trusted" if trust is Trust.CHANGED else "has not been trusted by anybody"
     return (
         f"{_to_one_line(file)} is not read, because it {why}: a person who has looked at it may run '{NAME} trust' in "
@@ -128,14 +128,14 @@ def read_env_file(path: Path) -> Mapping[str, str | None] | None:
 
 
 def _named_env_file(environ: Mapping[str, str]) -> Path | None:
-    """Return the `.env` that a person has named, or that lies beside the file of servers that one has named."""
+    """Return the `.env` named, or beside the file of servers named."""
     if named := environ.get(ENV_FILE):
         return Path(named)
     return Path(servers).parent / ".env" if (servers := environ.get(SERVERS)) else None
 
 
 def _merge(environ: Mapping[str, str], env_file: Path | None, read_env: ReadEnvFn) -> dict[str, str]:
-    """Return the environment over a file's; a variable that is set but empty counts as not set."""
+    """Return the environment over a file's; empty counts as not set."""
     written = read_env(env_file) if env_file is not None else {}
     if written is None and environ.get(ENV_FILE):
         raise ConfigError(f"{env_file}: there is no such file; {ENV_FILE} names it")
@@ -146,7 +146,7 @@ def _merge(environ: Mapping[str, str], env_file: Path | None, read_env: ReadEnvF
 
 
 def _decide_for_stdio(settled: dict[str, str], env_file: Path | None, place: Place) -> ConfigSource:
-    """Decide for a process whose working directory is somebody else's choice."""
+    """Decide for a process whose working directory others choose."""
     _refuse_relative_folders(settled)
     beside = place.folder / ".env"
     ignored = beside if place.has_env_file and (env_file is None or env_file.absolute() != beside) else None
@@ -183,7 +183,7 @@ def _choose_file(place: Place) -> Path:
 
 
 def _inspect_user_folders(place: Place) -> Place:
-    """Find out which file the user has, and what of the working directory the user trusts."""
+    """Return the user's file, and what of the working directory is trusted."""
     try:
         user_file, store = config_folder() / FILE_NAME, open_trust_store()
     except ConfigError:  # a container may have no home; it names its file
@@ -199,5 +199,8 @@ def _get_working_directory() -> Path:
 
 
 def _to_one_line(path: Path) -> str:
-    """Return a path in one line: who names a folder may not speak to the model."""
+    """Return a path in one line.
+
+    Folders have names that strangers chose, and these may not speak to the model.
+    """
     return "".join(character if character.isprintable() else "?" for character in str(path))

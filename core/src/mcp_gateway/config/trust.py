@@ -1,4 +1,7 @@
-"""Trust in the file of servers of a folder, which a person gives once, for exactly that content."""
+"""A person's trust in the file of servers of a folder.
+
+It is given once, for exactly the content that the file has then.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Remembers trusted files, each in a record of its own: two processes cannot lose each other's."""
+    """Trusted files, each in a record of its own.
+
+    So two processes cannot lose each other's.
+    """
 
     folder: Path
 
@@ -104,7 +110,7 @@ def read_whole(file: Path) -> bytes:
 
 
 def _read_record(path: Path) -> dict[str, str]:
-    """Return what is remembered of a file; nothing if that cannot be read."""
+    """Return the record of a file, empty if it cannot be read."""
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -207,7 +207,10 @@ class Gateway:
         raise UnknownMethod(self._nobody_takes(method))
 
     def _nobody_takes(self, method: str) -> str:
-        """Say why a request goes nowhere: a client may have been told that it would, before other servers came."""
+        """Return the error text for a request that no server takes.
+
+        A client may have been told that one would, before other servers came.
+        """
         names = [repr(name) for name in self.registry.specs]
         here = f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names) or "none"  # noqa: PLR2004
         return (

@@ -111,7 +111,10 @@ class Subscriptions:
             self._tell(found, params)
 
     def _tell(self, watched: _Watch, params: Json) -> None:
-        """Tell all subscribers; of what comes while one is being told, only the latest is news."""
+        """Notify all subscribers.
+
+        Of what comes while one of them is notified, only the latest is news.
+        """
         for subscriber, updated in watched.subscribers.items():
             about = (subscriber, str(params.get("uri")))
             if about in watched.news:

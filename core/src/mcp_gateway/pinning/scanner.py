@@ -1,4 +1,4 @@
-"""The scanner: what in a definition looks like an attack on the model that reads it. Rules are data.
+"""The scanner for attacks on the model in definitions. Rules are data.
 
 It reads all of a definition: every text and every name of a field, however deep. Patterns of words see them
 normalized, in lower case, with names such as `ignore_this` taken apart, each text in a line; those of what is hidden
@@ -129,7 +129,7 @@ def scan(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[
 
 
 def scan_rest(listing: Listing) -> dict[str, tuple[str, ...]]:
-    """Return what else than tools breaks rules, and which: prompts, resources, templates, instructions.
+    """Return the broken rules of prompts, resources, templates and instructions.
 
     A server's own instructions may well say which of its tools comes first.
     """
@@ -144,7 +144,7 @@ def scan_rest(listing: Listing) -> dict[str, tuple[str, ...]]:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Iterate over all texts of a JSON value, the names of fields among them."""
+    """Iterate over all texts and field names of a JSON value."""
     rest = [value]
     while rest:
         inner = rest.pop()
@@ -166,13 +166,19 @@ def distinctive(names: Iterable[str]) -> frozenset[str]:
 
 
 def _split_words(text: str) -> str:
-    """Return a text in lower case, with `ignoreThis` and `ignore_this` as two words."""
+    """Return a text in lower case, its compound names split.
+
+    `ignoreThis` and `ignore_this` are two words each.
+    """
     pieces = (_HUMP.sub(" ", text[at : at + PIECE]) for at in range(0, len(text), PIECE))
     return "".join(pieces).lower().replace("_", " ")
 
 
 def _is_in(text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether a pattern is in a text; long ones are searched in pieces, so that other threads have their turn."""
+    """Whether a pattern is in a text.
+
+    Long texts are searched in pieces, so that other threads have their turn.
+    """
     pieces = range(0, len(text), PIECE)
     return any(pattern.search(text, start, start + PIECE + _LONGEST_MATCH) for start in pieces)
 

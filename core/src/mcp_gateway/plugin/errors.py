@@ -82,7 +82,7 @@ class ServerUnavailable(GatewayError):
 
 
 class RequestNotSent(ServerUnavailable):
-    """Not a byte of a request can have reached the server's application: it will be sent again.
+    """No byte of a request has reached the server: it is retried.
 
     Nothing else is `RequestNotSent`; above all no answer that is not understood.
     """

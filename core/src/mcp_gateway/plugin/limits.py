@@ -1,4 +1,4 @@
-"""How long a server's messages may be: a base of the options of client transports."""
+"""Limits of a server's messages, a base of transports' options."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ class MessageLimits(Options):
 
     @property
     def max_message_bytes(self) -> int:
-        """How many bytes of one message a transport reads; what is longer fails unread."""
+        """The longest message that a transport reads; longer ones fail."""
         whole = self.kept_bytes if self.overflow == "cut" else 0
         return max(self.max_result_bytes, whole, _LISTS) + _ENVELOPE

@@ -67,7 +67,7 @@ def _plugin_loggers() -> list[str]:
 
 
 def _escape_event(_logger: Any, _method: str, event: Any) -> Any:
-    """Write out what a terminal would obey: the renderer for people lets texts pass as they are."""
+    """Escape control characters: the renderer for people does not."""
     return {escape_line(str(key)): _escape_value(key, value) for key, value in event.items()}
 
 

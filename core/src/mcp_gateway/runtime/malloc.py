@@ -45,7 +45,10 @@ class MemoryTrimmer:
 
 
 async def give_back_bursts() -> None:
-    """Give back what bursts took, large results say, for as long as the gateway runs; see `give_back`."""
+    """Give memory of bursts back for as long as the gateway runs.
+
+    Large results cause them, for instance; see `give_back`.
+    """
     floor = _resident_pages()
     while floor:
         await anyio.sleep(_LOOK_SECONDS)
@@ -57,7 +60,7 @@ async def give_back_bursts() -> None:
 
 
 def _resident_pages() -> int:
-    """Return how many pages of memory this process has, 0 if that cannot be told."""
+    """Return this process's resident pages, 0 if they are not known."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

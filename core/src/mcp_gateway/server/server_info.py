@@ -40,7 +40,7 @@ def describe_server(seen: Resolver, hello: Json, *, modern: bool) -> Json:
 
 
 def _passing(listing: Listing) -> Json:
-    """Return what a server among others can do that the gateway passes on: tasks.
+    """Return the capabilities of one server of several that pass: tasks.
 
     Requests of other extensions, and of what is experimental, pass to an only server:
     among several nobody knows whose they are, so they are not declared.

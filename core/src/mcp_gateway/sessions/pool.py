@@ -286,7 +286,7 @@ class Pool:
             session.stop()
 
     def _give_up(self, session: Session) -> None:
-        """Stop lending a session that its server has lost, and end it once its calls are over."""
+        """Stop lending a lost session; close it after its calls."""
         if (key := self._shared.key_of(session)) is not None:
             del self._shared.sessions[key]
             self.tasks.start_soon(finish, [session])

@@ -22,7 +22,9 @@ def retry_backoff() -> Backoff:
 
 @dataclass(slots=True)
 class RetryPolicy:
-    """How often one request has been sent, and why. `result` is what came of it if that is only to be followed up.
+    """How often one request has been sent, and why.
+
+    `result` is what came of it if that is only to be followed up.
 
     This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
     """
@@ -64,7 +66,7 @@ class RetryPolicy:
         return result
 
     def may_renew(self) -> bool:
-        """Whether it may be sent again with other credentials, which it may be once."""
+        """Whether it may be sent with other credentials, once."""
         renewed, self._renewed = self._renewed, True
         return not renewed
 

@@ -231,7 +231,7 @@ class Session:
 
 
 async def finish(sessions: Sequence[Session]) -> None:
-    """End sessions that are not lent any more, each once its calls are over; wait for that."""
+    """Close sessions that are lent no more, after their calls."""
     while busy := [
         session for session in sessions if session.users > session.router.watchers and not session.gone.is_set()
     ]:

@@ -1,4 +1,4 @@
-"""Packing: what is kept in few bytes, and is never unpacked into too many."""
+"""Compression of stored values, with a bound on what is unpacked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ class TooLarge(ValueError):
 
 
 def pack(parts: Iterable[bytes]) -> bytes:
-    """Write parts in few bytes; all of it at once would take many times as much memory for a moment."""
+    """Compress parts one by one.
+
+    All of it at once would take many times as much memory for a moment.
+    """
     packing = zlib.compressobj(1)
     return b"".join([*map(packing.compress, parts), packing.flush()])
 
 
 def unpack(value: bytes, max_bytes: int) -> bytes:
-    """Read what `pack` wrote, of at most `max_bytes`: a few packed ones may stand for gigabytes.
+    """Read what `pack` wrote, of at most `max_bytes`.
+
+    A few compressed bytes may stand for gigabytes.
 
     Raises:
         TooLarge: it has more.

@@ -125,7 +125,10 @@ def _key(what: str, spec: ServerSpec) -> str:
 
 
 def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
-    """Return the digest of all that a server said, and that in few bytes unless nobody could read it."""
+    """Return a listing's digest and its compressed bytes.
+
+    There are no bytes where no other process could read them.
+    """
     digest, size = blake2b(digest_size=16), 0
 
     def parts() -> Iterator[bytes]:

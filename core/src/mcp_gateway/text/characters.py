@@ -1,4 +1,4 @@
-"""Characters that people do not see or terminals obey, and how they are written out."""
+"""Invisible and control characters, and their escapes."""
 
 from __future__ import annotations
 
@@ -29,17 +29,20 @@ _AFTER_A_JOINER = frozenset({"Lo", "So"})
 
 
 def escape_line(text: str) -> str:
-    r"""Write out what could move the cursor, hide, or begin another line: `\x1b`, `\u202e`, `\n`."""
+    r"""Escape what moves cursors, hides text, or begins a line.
+
+    `\x1b`, `\u202e`, `\n` and their like.
+    """
     return text if _is_plain(text) else _IN_A_LINE.sub(_escape, text)
 
 
 def escape_lines(text: str) -> str:
-    """Write out the same of a text of several lines, but for its line breaks and tabs."""
+    """Escape the same in several lines, but no line breaks and tabs."""
     return text if _is_plain(text) else _IN_LINES.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def escape_json(text: str) -> str:
-    """Write out in JSON what JSON itself lets pass; it reads as the same value."""
+    """Escape in JSON what JSON lets pass; the value stays."""
     return text if _is_plain(text) else _IN_LINES.sub(lambda found: _as_json_escape(found[0]), text)
 
 

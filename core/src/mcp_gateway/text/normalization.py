@@ -1,4 +1,7 @@
-"""One form for all ways to write the same words: for patterns that look for words, not to be shown."""
+"""One form for all ways to write the same words.
+
+For patterns that look for words; it is not shown.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def normalize(texts: Iterable[str]) -> str:
 
 
 def to_look_alikes(text: str) -> str:
-    """Return a text with Latin letters for those of other scripts that look like them."""
+    """Return a text with look-alikes replaced by Latin letters."""
     return "".join(_LOOK_ALIKES.get(character, character) for character in text)
 
 
@@ -65,7 +68,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 class _Folding(dict[int, str]):
-    """What stands for each character of a text; a character is looked up once."""
+    """The replacement of each character, looked up once."""
 
     def __missing__(self, code: int) -> str:
         """Look a character up."""

@@ -1,4 +1,4 @@
-"""Bodies of what is read in a login: metadata, registrations and tokens are short."""
+"""Bounds on bodies in a login: metadata, registrations, tokens."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ MAX_BYTES = 1 << 20
 
 
 async def bound_body(response: httpx2.Response) -> None:
-    """Let no more be read of a response than it may have (httpx's `response` hook)."""
+    """Bound the body of a response (httpx's `response` hook)."""
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream, response)
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A body that fails when it is too long, or compressed: then nobody knows how long it will be."""
+    """A body that fails when it is too long, or compressed.
+
+    The length of a compressed body is not known before it is unpacked.
+    """
 
     def __init__(self, stream: httpx2.AsyncByteStream, response: httpx2.Response) -> None:
         self._stream, self._response = stream, response

@@ -103,7 +103,7 @@ class TokenStore:
         return login
 
     def _stamp(self) -> tuple[int, int] | None:
-        """Return what tells one content of the file from another; None if there is no file."""
+        """Return a stamp of the file's content; None without a file."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -111,7 +111,10 @@ class TokenStore:
         return found.st_mtime_ns, found.st_ino
 
     def write(self, login: Login) -> None:
-        """Replace the login, whole or not at all; one that cannot be written is good for this process."""
+        """Replace the login, whole or not at all.
+
+        One that cannot be written is good for this process.
+        """
         try:
             write_file(self.path, [self.fernet.encrypt(login.model_dump_json().encode())])
         except StorageError as error:

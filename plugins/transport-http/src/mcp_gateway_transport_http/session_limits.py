@@ -1,4 +1,4 @@
-"""Bounds: how many requests and sessions clients may have open, and whose a session is.
+"""Limits of open requests and sessions, and the owners of sessions.
 
 What is more hears so, and when to try again; of a session that is not theirs, others hear nothing.
 """
@@ -30,7 +30,7 @@ _INVALID_REQUEST = -32600
 
 @dataclass(frozen=True, slots=True)
 class _Opener:
-    """Who opens a session: the caller among whose sessions it counts, and the owner who alone may use it."""
+    """The opener of a session: caller for limits, owner for access."""
 
     caller: str
     owner: tuple[object, ...]
@@ -83,7 +83,10 @@ class LimitedSessionManager(ResumableSessionManager):
         await super()._handle_stateful_request(scope, receive, send)
 
     def may_use(self, session_id: str, scope: Scope) -> bool:
-        """Whether a session is that of who sends this request; one that is not open is nobody's, and for all to ask."""
+        """Whether a session is the sender's, or not open at all.
+
+        A session that is not open belongs to no caller: all may ask for it, and hear that it is not known.
+        """
         opener = self._openers.get(session_id)
         return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
 
@@ -130,7 +133,10 @@ def _caller_key(scope: Scope, headers: Headers) -> str:
 
 
 def _owner(scope: Scope, headers: Headers) -> tuple[object, ...]:
-    """Return what all requests of a session must have in common: the person, or else the credential they bring."""
+    """Return what all requests of a session must have in common.
+
+    The person, or else the credential they bring.
+    """
     user = scope.get("user")
     if isinstance(user, AuthenticatedUser):
         return tuple(authorization_context(user).values())

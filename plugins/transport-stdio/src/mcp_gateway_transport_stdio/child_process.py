@@ -79,7 +79,10 @@ class ChildProcess(asyncio.Protocol):
         self._stdout = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, for some milliseconds at a time; read no more before that is done."""
+        """Process data, for some milliseconds at a time.
+
+        No more is read before that is done.
+        """
         self._steps = chain(self._steps, self._lines.steps(data)) if self._is_busy else self._lines.steps(data)
         if not self._is_busy:
             self._work()
@@ -122,7 +125,10 @@ class ChildProcess(asyncio.Protocol):
         self._stdin.write(to_line(line) + b"\n")
 
     def _is_broken(self) -> bool:
-        """Whether nobody holds the other end of the child's input any more, which the event loop tells later."""
+        """Whether the other end of the child's input is closed.
+
+        The event loop reports it later.
+        """
         return self._poll is not None and any(event & select.POLLERR for _, event in self._poll.poll(0))
 
     @property

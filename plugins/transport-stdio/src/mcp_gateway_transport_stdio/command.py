@@ -39,7 +39,9 @@ def child_environment(options: StdioOptions) -> dict[str, str]:
 
 
 def resolve_command(options: StdioOptions) -> str:
-    """Find the program on the child's PATH, or beside the Python that runs the gateway; never in the working directory.
+    """Find the program, but never in the working directory.
+
+    It is looked for on the child's PATH, and beside the Python that runs the gateway.
 
     The second makes servers work that were installed into the gateway's own
     virtual environment, which a desktop client does not activate.
@@ -60,12 +62,18 @@ def resolve_command(options: StdioOptions) -> str:
 
 
 def _drop_relative_folders(path: str) -> str:
-    """Leave out the folders of a PATH that lead into the working directory, which may be anybody's."""
+    """Remove folders of a PATH that are relative.
+
+    They lead into the working directory, which a stranger may have filled.
+    """
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
 
 def _find_program(program: str, path: str) -> str | None:
-    """Return where a program is; Windows looks into the working directory first, whatever PATH says."""
+    """Return the path of a program on PATH only.
+
+    Windows looks into the working directory first, whatever PATH says.
+    """
     found = shutil.which(program, path=path)
     is_bare = Path(program).name == program
     return None if found is None or (is_bare and os.name == "nt" and not Path(found).is_absolute()) else found

@@ -80,7 +80,10 @@ class LineSplitter:
             pass
 
     def steps(self, data: bytes) -> Iterator[None]:
-        """Take the next piece, line by line, so that others may have their turn after each."""
+        """Split the next piece, pausing after each line.
+
+        So others may have their turn.
+        """
         if self._size and b"\n" not in data:
             self._append(data)
             return

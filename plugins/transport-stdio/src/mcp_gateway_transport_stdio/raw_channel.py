@@ -150,7 +150,10 @@ class RawChannel:
             self._fail(line.id, f"it answered with {said}")
 
     def excess(self, line: OversizedLine) -> None:
-        """Answer in place of a message that is too long already; end the session if it seems to have no end."""
+        """Answer in place of a message that is too long.
+
+        The session ends if the message seems to have no end.
+        """
         said = f"a message of more than the {self._limit} bytes that GATEWAY_MAX_RESULT_BYTES lets through"
         if line.id is not None and not line.is_request and line.id != self._answered:
             self._answered = line.id
@@ -161,7 +164,7 @@ class RawChannel:
                 self._pipes.end()
 
     def _fail(self, request_id: bytes, said: str) -> None:
-        """Let a request fail, whoever waits for it."""
+        """Let a request fail with an error."""
         known = int(request_id) if request_id.isdigit() else -1
         if (done := self._pending.pop(known, None)) is not None:
             done(ServerUnavailable(said))
@@ -214,7 +217,7 @@ class RawChannel:
     # -- the SDK's write stream
 
     async def send(self, item: SessionMessage) -> None:
-        """Write a message; of a request that was not written it is said so (`MCPError`)."""
+        """Write a message; raise `MCPError` for an unwritten request."""
         try:
             self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace"))
         except BrokenPipeError:

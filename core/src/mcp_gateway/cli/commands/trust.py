@@ -1,4 +1,7 @@
-"""`trust`: a person takes the file of servers of a folder for right, as it is now."""
+"""`trust`: a person approves the file of servers of a folder.
+
+The approval is for the content that the file has now, and for no other.
+"""
 
 from __future__ import annotations
 

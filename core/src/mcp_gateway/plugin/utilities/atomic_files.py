@@ -1,4 +1,7 @@
-"""Files that are written whole or not at all, and leave nothing behind when that fails."""
+"""Files that are written whole or not at all.
+
+Nothing is left behind when writing fails.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
 
 
 def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
-    """Remove files that nobody is writing any more."""
+    """Remove unfinished files that no process is writing any more."""
     with suppress(OSError):
         for found in list(folder.glob(pattern)):
             with suppress(OSError):
@@ -66,7 +69,7 @@ def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
 
 @contextmanager
 def _unfinished(path: Path) -> Iterator[IO[bytes]]:
-    """Make a file beside another one, locked as long as it is open, and see that it does not stay."""
+    """Open a locked file beside another one; remove it at the end."""
     while True:
         made = tempfile.NamedTemporaryFile(  # noqa: SIM115  # it is closed by whoever writes it
             dir=path.parent, prefix=f"{path.name}.", suffix=_UNFINISHED, delete=False
@@ -84,7 +87,10 @@ def _unfinished(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _settle(made: Path, path: Path, *, replace: bool) -> None:
-    """Give a file its name; on Windows that fails while somebody reads the one that has it."""
+    """Rename a finished file to its final name.
+
+    On Windows that fails while the file of this name is open for reading.
+    """
     if not replace:
         os.link(made, path)
         return
@@ -110,7 +116,7 @@ def _remove_abandoned(path: Path) -> None:
 
 
 def _lock(descriptor: int, *, wait: bool) -> bool | None:
-    """Lock a file; False if another process has, None where files cannot be locked."""
+    """Lock a file; False if another process has, None without locks."""
     if sys.platform == "win32":
         return None
     import fcntl

@@ -48,7 +48,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A plain call: what came, who sent it, where it leads and with which arguments, and when it began."""
+    """A tool call on the fast path.
+
+    What came, who sent it, where it leads and with which arguments, and when it began.
+    """
 
     call: Call
     caller: Caller

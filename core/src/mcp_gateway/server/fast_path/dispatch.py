@@ -211,7 +211,10 @@ class FastPath:
     async def finish_call(
         self, plain: ToolCall, response: Awaitable[bytes], known: RetryPolicy | None = None
     ) -> RawResponse:
-        """Wait for a response, and make an answer of it; what may be sent again is sent in the usual way."""
+        """Wait for a response, and encode the answer.
+
+        What may be sent again is sent on the SDK path.
+        """
         repetition = known or repetition_of(plain)
         try:
             came = await response
@@ -233,7 +236,10 @@ class FastPath:
         return await self._run_sdk_path(plain, repetition)
 
     async def _run_sdk_path(self, plain: ToolCall, repetition: RetryPolicy) -> RawResponse:
-        """Answer a call whose session is not open, or cannot take it as bytes, or that is sent again."""
+        """Answer a call on the SDK path.
+
+        Its session is not open, or takes no bytes, or the call is sent again.
+        """
         try:
             params = parsed_params(plain)
         except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
@@ -270,7 +276,7 @@ class FastPath:
         return self._info
 
     async def _send_call(self, plain: ToolCall, repetition: RetryPolicy) -> bytes:
-        """Send a call with the caller's credentials; return the response as it came."""
+        """Send a call with the caller's credentials; return the raw response."""
 
         async def exchange(session_key: SessionKey) -> bytes:
             return await self._exchanged_as(session_key, plain)

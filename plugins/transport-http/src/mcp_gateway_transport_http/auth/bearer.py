@@ -59,7 +59,7 @@ _OF_PROXIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not let in; `closes` says that the connection ends with it."""
+    """The refusal of a request; `closes` if the connection ends, too."""
 
     status: int
     reason: str
@@ -69,7 +69,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that is let in: its `scope` as it is passed on, and who an authorization server says has sent it.
+    """An admitted request: its `scope` as passed on, and its sender.
+
+    The sender is the one that an authorization server names.
 
     What everybody may read is let in though it `is_known` of nobody who has sent it.
     """
@@ -124,14 +126,14 @@ class BearerAuthMiddleware:
         return isinstance(self.decide(scope), Admission)
 
     def admit(self, scope: Scope) -> Admission | None:
-        """Return a request as it is passed on, if it can be told at once that it may pass."""
+        """Return a request as passed on, if it may pass at once."""
         decision = self.decide(scope)
         if not isinstance(decision, Admission):
             return None
         return replace(decision, scope=self._without_token(decision.scope))
 
     def decide(self, scope: Scope) -> Admission | Refusal | None:
-        """Decide about a request; None if only its authorization server can tell who has sent it.
+        """Decide about a request; None if its authorization server must.
 
         All requests are decided about here, whichever way they go on.
         """
@@ -154,7 +156,7 @@ class BearerAuthMiddleware:
         return Refusal(401, said)
 
     def _refuse_outsider(self, scope: Scope, headers: Headers) -> Refusal | None:
-        """Refuse what comes from where nobody may come from."""
+        """Refuse a foreign host, origin, address or proxy."""
         if not self._guarded and not is_loopback(scope):
             return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
         if not self._guarded and (sign := proxy_sign(headers)) is not None:
@@ -170,7 +172,7 @@ class BearerAuthMiddleware:
         return None
 
     async def _answer(self, refusal: Refusal | None, scope: Scope) -> JSONResponse:
-        """Return the answer to a request that is refused; to one that may have guessed the token it takes a while."""
+        """Answer a refused request; after a guessed token not at once."""
         if refusal is None:
             raise AssertionError  # only visitors leave it open
         client, closes = scope.get("client"), refusal.closes
@@ -220,7 +222,10 @@ class BearerAuthMiddleware:
         return {**scope, "headers": headers}
 
     def _holds_token(self, name: bytes, value: bytes) -> bool:
-        """Whether a header is the gateway's own token, which is nobody else's business."""
+        """Whether a header is the gateway's own token.
+
+        That is not passed on.
+        """
         if name.lower() == TOKEN_HEADER.encode():
             return True
         return name.lower() == b"authorization" and self._is_token(_bearer(value.decode("latin-1")))
@@ -243,12 +248,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def proxy_sign(headers: Headers) -> str | None:
-    """Return the name of a header that only proxies add, if there is one."""
+    """Return the name of a header that only proxies add, if any."""
     return next((name for name in headers if name in _OF_PROXIES or name.startswith("x-forwarded")), None)
 
 
 def is_oauth_path(path: str) -> bool:
-    """Whether clients ask at this path what an OAuth server is, and register there."""
+    """Whether clients look for an OAuth server at this path.
+
+    They ask there what it is, and register.
+    """
     return path == "/register" or "/.well-known/" in path
 
 
@@ -261,7 +269,7 @@ def _refuse_ambiguous(scope: Scope, headers: Headers) -> Refusal | None:
 
 
 def _tokens_of(headers: Headers) -> list[str]:
-    """Return what may be a token; first what is certainly meant for the gateway."""
+    """Return possible tokens, those meant for the gateway first."""
     return headers.getlist(TOKEN_HEADER) + [_bearer(value) for value in headers.getlist("authorization")]
 
 

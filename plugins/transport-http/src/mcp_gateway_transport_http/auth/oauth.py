@@ -63,7 +63,7 @@ class OAuthResourceServer:
         return create_protected_resource_routes(self.resource, [self.issuer], list(self.scopes) or None, name)
 
     def decide(self, scope: Scope, sent: Sequence[str]) -> Admission | None:
-        """Let in who has sent a token that was checked a moment ago, or whoever reads the metadata."""
+        """Admit a token that was checked recently, or a metadata request."""
         if scope["path"] == self.metadata_path:
             return Admission(scope, is_known=False)
         brought = [token for token in sent if token]
@@ -72,7 +72,7 @@ class OAuthResourceServer:
         return _admission(scope, access) if access is not None and self._has_scopes(access) else None
 
     async def check(self, scope: Scope, sent: Sequence[str]) -> Admission | Refusal:
-        """Return a request with who has sent it, or why nobody is let in."""
+        """Return a request with its sender, or a refusal."""
         brought = [token for token in sent if token]
         if not brought:
             return self._refuse(401, "This gateway wants a token of its authorization server.")

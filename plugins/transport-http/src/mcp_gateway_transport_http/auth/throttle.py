@@ -1,4 +1,6 @@
-"""The throttle of wrong tokens: each refusal takes longer than the one before, for the address that it goes to.
+"""The throttle of wrong tokens: refusals take longer each time.
+
+Each address has a delay of its own.
 
 Only refusals wait, and few of them at a time: one that waits holds a connection. Who has the right token never waits,
 whatever else comes from the same address.
@@ -41,7 +43,10 @@ class Throttle:
     _timer: asyncio.TimerHandle | None = None
 
     async def delay_refusal(self, host: str) -> bool:
-        """Wait as long as the refusal of a wrong token from `host` has to; False if too many wait already."""
+        """Wait before the refusal of a wrong token from `host`.
+
+        False at once if too many refusals wait already.
+        """
         address = network_of(host)
         pause = self.count(address, asyncio.get_running_loop().time())
         self._note(host)
@@ -57,7 +62,7 @@ class Throttle:
         return True
 
     def count(self, address: str, now: float) -> float:
-        """Count one more wrong token from an address; return for how many seconds its refusal waits."""
+        """Count a wrong token of an address; return its delay in seconds."""
         wrong, last = self._addresses.pop(address, (0, now))
         wrong = wrong + 1 if now - last < FORGET_SECONDS else 1
         self._addresses[address] = (wrong, now)
@@ -70,7 +75,7 @@ class Throttle:
         return len(self._addresses)
 
     def _note(self, host: str) -> None:
-        """Log the first wrong token at once, and those after it once a minute."""
+        """Log the first wrong token at once, later ones each minute."""
         self._unlogged, self._last = self._unlogged + 1, host
         if self._timer is None:
             self._write()
@@ -84,7 +89,10 @@ class Throttle:
 
 
 def network_of(host: str) -> str:
-    """Return what is counted as one address: in IPv6 the network of 64 bits, which one person has as a whole."""
+    """Return what is counted as one address.
+
+    In IPv6 the network of 64 bits, which one person has as a whole.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

@@ -57,7 +57,7 @@ class ErrorMappingClient(httpx2.AsyncClient):
     """
 
     def __init__(self, guard: SsrfGuard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
-        """Open no connection that `guard` refuses; read no message of more than `max_bytes`.
+        """Set the guard of connections and the bound of messages.
 
         `is_upgraded` says whether the server has led from HTTP to HTTPS.
         """
@@ -65,7 +65,10 @@ class ErrorMappingClient(httpx2.AsyncClient):
         self._guard, self._max_bytes, self.is_upgraded = guard, max_bytes, False
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send; what fails becomes a response that says why, to a POST at least. No body is read without a bound."""
+        """Send; a failed POST becomes a response with its reason.
+
+        No body is read without a bound.
+        """
         options["stream"] = True
         if self._guard is not None:
             request.extensions["trace"] = self._guard.on_trace
@@ -93,7 +96,7 @@ def _kind(response: httpx2.Response) -> str:
 
 
 async def _read_response(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
-    """Return an answer once it is here whole, or what is answered in its place."""
+    """Return a complete response, or what is answered in its place."""
     if not is_message_status(response.status_code):
         return await _explain_response(request, response)
     try:
@@ -149,7 +152,7 @@ async def _explain_response(request: httpx2.Request, response: httpx2.Response) 
 
 
 async def _body_of(response: httpx2.Response) -> bytes:
-    """Read the body of a refusal; one that cannot be read, or is too long, says nothing."""
+    """Read the body of a refusal, empty if unreadable or too long."""
     try:
         return await read_body(response, _ERROR_BYTES)
     except (LimitExceeded, httpx2.StreamError, httpx2.TransportError, httpx2.DecodingError):
@@ -159,14 +162,20 @@ async def _body_of(response: httpx2.Response) -> bytes:
 
 
 def _named(body: bytes, request: httpx2.Request) -> bytes:
-    """Return a message; an error without an id gets that of the request, or nobody would hear of it."""
+    """Return a message; an error without an id gets the request's.
+
+    Otherwise the SDK drops it, and the caller waits for its timeout.
+    """
     if len(body) > _ERROR_BYTES or (envelope := rpc_error(body)) is None or envelope["id"] is not None:
         return body
     return json.dumps({**envelope, "id": _head.decode(request.content).id}).encode()
 
 
 def _error_response(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
-    """Answer in the server's place, with a status that the SDK takes for nothing else."""
+    """Answer in the server's place, with an otherwise unused status.
+
+    The SDK gives no other meaning to it.
+    """
     status = refusal.data.get("status")
     failed = status if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST else HTTPStatus.BAD_GATEWAY
     body = error_message(refusal.fault, refusal.message, dict(refusal.data))

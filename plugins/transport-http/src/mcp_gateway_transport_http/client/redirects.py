@@ -1,4 +1,7 @@
-"""Redirects: followed within the server's origin and with the method kept, as on the SDK's way."""
+"""Redirects within the server's origin, with the method kept.
+
+The SDK's client does the same.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _AS_IT_IS = "/%:@!$&'()*+,;=~?"
 
 
 def redirected(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | None:
-    """Return the request for where a reply redirects it to; None if it does not, or to where it must not go.
+    """Return the request that a redirect leads to, if any.
+
+    None for a response that is no redirect, and for one to where it must not go.
 
     Credentials never go to another origin, and no message becomes a request without a body.
     """

@@ -1,4 +1,7 @@
-"""What an answer means that is no message: one reading of it, for both ways on which a request is sent."""
+"""The meaning of responses that are no messages.
+
+One reading of them for the fast path and the SDK path.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is answered in a server's place: a `TransportFault`, what happened, and its data."""
+    """An answer in a server's place: fault, message and data."""
 
     fault: TransportFault
     message: str
@@ -57,12 +60,15 @@ class Refusal:
 
 
 def is_message_status(status: int) -> bool:
-    """Whether the body of an answer with this status is the message that was asked for."""
+    """Whether a response with this status has the message as its body."""
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.ACCEPTED
 
 
 def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
-    """Return what an answer without a message means; None if it holds the server's own JSON-RPC error."""
+    """Return the meaning of a response without a message.
+
+    None if it holds the server's own JSON-RPC error.
+    """
     status, envelope = answer.status, rpc_error(answer.body, answer.content_type)
     error = None if envelope is None else envelope["error"]
     if status < HTTPStatus.BAD_REQUEST:
@@ -79,7 +85,7 @@ def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
 
 
 def lost_session(message: bytes, session_id: str | None) -> Refusal | None:
-    """Return what an error says that came as a message, if that is that the session is lost."""
+    """Return the error of a message that says the session is lost."""
     if session_id is None or len(message) > MAX_WORDS or SESSION_CODE not in message:
         return None
     envelope = rpc_error(message)
@@ -98,7 +104,7 @@ def wrong_kind(content_type: str) -> Refusal:
 
 
 def rpc_error(body: bytes, content_type: str = "") -> Json | None:
-    """Return the JSON-RPC error response that a body holds, if any, with what its envelope lacks.
+    """Return the JSON-RPC error of a body, its envelope completed.
 
     It may also come as an event.
     """
@@ -138,7 +144,7 @@ def _data(answer: Answer) -> Json:
 
 
 def _elsewhere(answer: Answer) -> str:
-    """Say what came in the place of a message: nothing, or the address of something else."""
+    """Describe a body that is no message: empty, or an address."""
     said = status_line(answer.status)
     if not answer.location:
         return f"it answered {said} instead of a message"

@@ -1,4 +1,7 @@
-"""Bodies of responses that the SDK's client reads: bounded, in steps between which others have their turn."""
+"""Bounded bodies of responses that the SDK's client reads.
+
+They are read in steps, between which others have their turn.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ async def read_body(response: httpx2.Response, most: int) -> bytes:
 
 
 def with_body(response: httpx2.Response, content: bytes = b"", status: int | None = None) -> httpx2.Response:
-    """Return a response with another body in the place of one that was read, or is not to be."""
+    """Return a response with another body in place of its own."""
     found = httpx2.Response(
         response.status_code if status is None else status,
         headers=_headers(response),
@@ -50,7 +53,10 @@ def with_events(response: httpx2.Response, most: int) -> httpx2.Response:
 
 
 class _EventBody(httpx2.AsyncByteStream):
-    """The events of a response, written anew: a parser that is not bounded reads no others."""
+    """The events of a response, encoded anew.
+
+    The SDK's parser has no bounds; so it gets no other events.
+    """
 
     def __init__(self, response: httpx2.Response, most: int) -> None:
         self._response, self._most = response, most
@@ -75,7 +81,10 @@ class _EventBody(httpx2.AsyncByteStream):
 
 
 async def _steps(response: httpx2.Response, *, rest: bool = False) -> AsyncIterator[bytes]:
-    """Return a body in small pieces, on time: there may always be something to read."""
+    """Return a body in small pieces, yielding to other tasks on time.
+
+    There may always be something to read.
+    """
     if "," in response.headers.get("content-encoding", ""):
         raise LimitExceeded("its answer is compressed more than once, though nobody asked for that")
     turns = Turns(rest=rest)

@@ -1,4 +1,4 @@
-"""What is read of a server at the most, and what it takes for a moment."""
+"""Limits of what is read of a server, in bytes and time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def too_long(what: str, most: int) -> LimitExceeded:
 
 
 class Turns:
-    """Gives others their turn, on time, while there is always something to do.
+    """Gives others their turn, on time, during endless work.
 
     With `rest` it does nothing for as long as a turn lasts: what has no end takes half of the time at the most.
     """

@@ -1,4 +1,7 @@
-"""Whether a server says that it does not know a session: in one of many ways, of which MCP has one."""
+"""Recognition of servers' words for an unknown session.
+
+There are many ways to say it, of which MCP has one.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ _OF_ARGUMENTS = _words("argument arguments property properties field fields")
 
 
 def is_session_unknown(status: int, words: bytes, session_id: str) -> bool:
-    """Whether an answer to a request of a session says that the server does not know the session.
+    """Whether a response says that the session is unknown.
 
     404 says so whatever its words are (2025-11-25), and 410 alike; other statuses say it in words.
     """
@@ -66,7 +69,7 @@ def _clauses(text: str) -> Iterator[list[str]]:
 
 
 def _speaks_of_loss(tokens: Sequence[str]) -> bool:
-    """Whether a clause denies a session; one about the arguments of a tool does not."""
+    """Whether a clause denies a session, not a tool's argument."""
     if not _OF_ARGUMENTS.isdisjoint(tokens):
         return False
     places = [place for place, token in enumerate(tokens) if token in ("session", "sessions", "sessionid")]
@@ -84,5 +87,5 @@ def _is_denied(before: Sequence[str], after: Sequence[str]) -> bool:
 
 
 def _first(tokens: Iterator[str], is_passed_over: Callable[[str], bool]) -> str:
-    """Return the first token that is not passed over, or an empty one."""
+    """Return the first token that counts, or an empty one."""
     return next((token for token in tokens if not is_passed_over(token)), "")

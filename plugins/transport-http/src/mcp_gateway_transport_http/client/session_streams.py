@@ -65,7 +65,10 @@ class TaggingTransport(StreamableHTTPTransport):
         self.skipped = Skipped(url)
 
     def _consume_modern_cancellation(self, session_message: SessionMessage) -> bool:
-        """Close the stream of a request that is given up in either era: it may have no end."""
+        """Close the stream of a cancelled request, in either era.
+
+        It may have no end.
+        """
         message = session_message.message
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = cancelled_request_id_from_params(message.params)
@@ -97,7 +100,7 @@ class TaggingTransport(StreamableHTTPTransport):
         return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
 
     def _told_apart(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
-        """Return an event; in the place of one that says that the session is lost, what says so to the gateway."""
+        """Return an event; a lost session becomes its own error."""
         if SESSION_CODE not in (data := sse.data.encode(errors="replace")):
             return sse
         lost = lost_session(data, self.session_id)
@@ -158,7 +161,7 @@ async def open_tagged_streams(
 
 
 class Skipped:
-    """Counts the events of a server that are no messages, and tells of the first, the tenth and so on."""
+    """Counts events that are no messages; logs powers of ten."""
 
     def __init__(self, url: str) -> None:
         """Name only the host of a URL, which may hold a secret."""

@@ -1,4 +1,7 @@
-"""The pieces of a body while it comes: what is not taken stops the connection from being read."""
+"""The pieces of a body while it comes, with back-pressure.
+
+What is not taken stops the connection from being read.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ class Pieces:
         self._waiting: asyncio.Future[None] | None = None
 
     def put(self, piece: bytes) -> None:
-        """Take what has come; read no more for now if that is too much."""
+        """Add data; pause reading if that is too much."""
         self._held += piece
         if len(self._held) >= _MOST_HELD and not self._paused and not self._ended:
             self._read_on(please=False)
         self._wake()
 
     def end(self, error: Exception | None = None) -> None:
-        """Take note that no more will come; with an error, what has come is worth nothing."""
+        """End the body; an error makes its pieces worthless."""
         self._ended, self._error = True, self._error or error
         if error is not None:
             self._held.clear()

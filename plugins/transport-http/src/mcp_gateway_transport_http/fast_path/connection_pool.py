@@ -1,4 +1,4 @@
-"""The connections to a server that are open: used again while they are fresh."""
+"""The open connections to a server, reused while they are fresh."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Connections:
         return f"{'http' if self.security is None else 'https'}://{host}:{self.port}"
 
     def idle(self) -> Connection | None:
-        """Return the connection that was used last, if there is one that is still open."""
+        """Return the open connection that was used last, if any."""
         now = asyncio.get_running_loop().time()
         while self._idle:
             connection = self._idle.pop()
@@ -72,7 +72,7 @@ class Connections:
         return connection
 
     def give_back(self, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it if it cannot serve another."""
+        """Keep a connection for the next request, or close it."""
         if self._closed or not connection.is_open:
             connection.close()
             return
@@ -80,7 +80,7 @@ class Connections:
         self._idle.append(connection)
 
     def close(self) -> None:
-        """Close those that are not in use, and the others after their use."""
+        """Close idle connections now, the others after their use."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

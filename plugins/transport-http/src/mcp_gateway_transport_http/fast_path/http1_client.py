@@ -1,4 +1,7 @@
-"""A connection to a server over HTTP/1.1, as thin as it can be: bytes out, a parsed response in."""
+"""A thin HTTP/1.1 connection to a server.
+
+Bytes go out, a parsed response comes in.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ class Connection(asyncio.Protocol):
     """One connection; one request at a time."""
 
     def __init__(self, outbox: WriteBatch, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        """Begin unconnected; what is sent goes by `outbox`, and no body may have more than `max_bytes`."""
+        """Begin unconnected, with an outbox and a bound of bodies.
+
+        What is sent goes by `outbox`, and no body may have more than `max_bytes`.
+        """
         self._outbox, self._max_bytes = outbox, max_bytes
         self.used = 0.0
         self.complete = True
@@ -65,7 +71,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether there is nothing to be read: what an unused connection has to say is that it ends."""
+        """Whether there is nothing to be read.
+
+        What an unused connection has to say is that it ends.
+        """
         return self._poll is None or not self._poll.poll(0)
 
     def request(self, message: bytes) -> asyncio.Future[RawHttpResponse]:
@@ -146,7 +155,7 @@ class Connection(asyncio.Protocol):
         return parser
 
     def _feed(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
-        """Have data parsed, of which not too much may be anything else than the body.
+        """Parse data, with a bound on all that is no body.
 
         The parser keeps what it has of a field, and copies it for each piece of data that comes.
         """

@@ -231,7 +231,7 @@ class FastPathProtocol(BoundedProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def _hold(self) -> _BufferedRequest | None:
-        """Return a request that is let in, if it may be a plain call."""
+        """Return an admitted request that may be on the fast path."""
         if self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
             return None
         admission = self._front.gate.admit({**cast("Scope", self.scope), "path": PATH})
@@ -244,7 +244,7 @@ class FastPathProtocol(BoundedProtocol):
         return _BufferedRequest(names, admission.principal)
 
     def _raw_call_headers(self, headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str] | None:
-        """Return the headers of what may be a plain call as usual clients send it."""
+        """Return the headers of a call in the form usual clients send."""
         names: dict[str, str] = {}
         for name, value in headers:
             if name in _UNUSUAL:

@@ -40,7 +40,7 @@ class PromptRequest:
             self.task.cancel()
 
     def replied(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
-        """Pass a reply on, or wait for what it is only the beginning of."""
+        """Pass a reply on, or wait for the rest of it."""
         if isinstance(reply, RawHttpResponse) and (reply.pieces is not None or reply.location):
             self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
         elif (done := self._over()) is not None:
@@ -82,7 +82,9 @@ class PromptRequest:
 
 
 def failure_of(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
-    """Return the error that tells of a failed request: whether any of it can have reached the server.
+    """Return the error of a failed request.
+
+    It says whether any of it can have reached the server.
 
     One whose answer is too long is not worth repeating.
     """

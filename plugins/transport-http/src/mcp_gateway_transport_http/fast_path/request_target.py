@@ -8,7 +8,10 @@ from urllib.request import getproxies, proxy_bypass
 
 
 def can_connect_directly(url: str) -> bool:
-    """Whether a server is reached without a proxy and a password, so that connections of our own lead to it."""
+    """Whether a server is reached without a proxy and a password.
+
+    Then connections of our own lead to it.
+    """
     parts, proxies = urlsplit(url), getproxies()
     if parts.username is not None:
         return False
@@ -16,7 +19,10 @@ def can_connect_directly(url: str) -> bool:
 
 
 def build_request_head(url: str, headers: Mapping[str, str]) -> bytes:
-    """Return the beginning of every request but for its method: where it goes, and the session's own headers."""
+    """Return the head that all requests of a session share.
+
+    All but the method: where it goes, and the session's own headers.
+    """
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [

@@ -24,7 +24,10 @@ from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
 
 
 class ConnectionLost(Exception):
-    """The connection closed before the response was complete; `was_written` unless no byte of the request was."""
+    """The connection closed before the response was complete.
+
+    `was_written` unless no byte of the request was.
+    """
 
     def __init__(self, reason: str, *, was_written: bool = True) -> None:
         """Say why."""
@@ -34,7 +37,7 @@ class ConnectionLost(Exception):
 
 @dataclass(slots=True)
 class RawHttpResponse:
-    """A response: its body, or, while the server is still sending events, the pieces of it."""
+    """A response with its body, or its pieces while events come."""
 
     status: int
     content_type: bytes
@@ -92,7 +95,10 @@ def kept(message: bytes, session_id: str | None) -> bytes:
 
 
 def is_response(event: bytes, request_id: int) -> bool:
-    """Whether a message of a stream is the response to a request; an error without an id is one, too."""
+    """Whether a message is the response to a request.
+
+    An error without an id is one, too.
+    """
     try:
         head = _head.decode(replace_lone_surrogates(event))
     except (DecodeError, UnicodeDecodeError, RecursionError):

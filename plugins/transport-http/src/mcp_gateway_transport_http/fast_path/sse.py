@@ -1,4 +1,7 @@
-"""Parsing a stream of server-sent events (HTML standard, section 9.2.6), in time and memory that are bounded."""
+"""A parser of server-sent events in bounded time and memory.
+
+HTML standard, section 9.2.6.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ class SseParser:
             self._check(len(self._rest))
 
     def _split(self, piece: bytes) -> list[bytes]:
-        """Return the lines, and what comes after the last one; a line break that was cut in two is one."""
+        """Return complete lines, and the rest after the last one.
+
+        A line break that was cut in two is one.
+        """
         if self._after_return and piece:
             piece, self._after_return = piece.removeprefix(b"\n"), False
         if b"\r" in piece:

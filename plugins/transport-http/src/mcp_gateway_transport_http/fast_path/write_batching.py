@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Sink(Protocol):
-    """What can be written to: a transport, or what wants to know when its turn has come."""
+    """A transport, or an object that is called in its turn."""
 
     def write(self, data: bytes) -> None:
         """Send some bytes."""

@@ -1,1 +1,1 @@
-"""HTTP/1 requests of clients, bounded before anybody is authenticated."""
+"""HTTP/1 requests of clients, bounded before authentication."""

@@ -1,4 +1,4 @@
-"""A connection of a client under uvicorn, with bounds on all that may come before anybody knows who it is.
+"""A client's connection under uvicorn, bounded before authentication.
 
 Requests are taken off it one at a time. What waits behind is kept as bytes, up to a bound; then the
 connection is not read any more. Deadlines are numbers at which the registry looks once a second.
@@ -31,14 +31,14 @@ from mcp_gateway_transport_http.http1.request_reader import RequestReader
 
 
 class _Flow(FlowControl):
-    """uvicorn's flow control; when its application wants more, what is here already comes first."""
+    """uvicorn's flow control; bytes that are here already come first."""
 
     def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
         super().__init__(transport)
         self._protocol = protocol
 
     def resume_reading(self) -> None:
-        """Go on with what has come; read more once there is room for it."""
+        """Parse what has come; read more once there is room."""
         self._protocol.advance()
 
     def resume_transport(self) -> None:
@@ -91,7 +91,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def on_deadline(self, now: float) -> None:
-        """Close what has waited long enough: for a request, a head, a body, or for the end."""
+        """Close a connection that has waited for long enough.
+
+        For a request, a head, a body, or for the end.
+        """
         if self._is_refused:
             self.transport.abort()
         elif self.transport.get_write_buffer_size():
@@ -104,14 +107,17 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.at = now + LINGER_SECONDS
 
     def check_state(self, now: float) -> None:
-        """Give a connection that others have closed a last moment; close one whose client reads nothing."""
+        """Close a connection whose client is gone or reads nothing.
+
+        One that others have closed has a last moment.
+        """
         if self.transport.is_closing():
             self._deadline.at = min(self._deadline.at, now + LINGER_SECONDS)
         else:
             self._check_output(now)
 
     def _check_output(self, now: float) -> None:
-        """Close at once if a client has read nothing of its answers for a while."""
+        """Abort if a client has read nothing for a while."""
         size = self.transport.get_write_buffer_size()
         if size != self._unread_bytes or not size:
             self._unread_bytes, self._unread_since = size, now
@@ -145,14 +151,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self.advance()
 
     def resume_writing(self) -> None:
-        """Go on with the requests that waited until the client has read its answers."""
+        """Go on with requests that waited for the client to read."""
         super().resume_writing()
         self.advance()
 
     # -- requests, one after the other
 
     def is_ready(self) -> bool:
-        """Whether the next byte would begin a request that can be answered at once."""
+        """Whether the next byte begins a request answerable at once."""
         return (
             not self._reader.buffer
             and self._body is None
@@ -162,7 +168,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def has_answered(self) -> bool:
-        """Whether no request before this one is still under way on this connection."""
+        """Whether no earlier request is under way on this connection."""
         return self.cycle is None or self.cycle.response_complete
 
     def advance(self) -> None:
@@ -181,7 +187,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_advancing = False
 
     def on_headers_complete(self) -> None:
-        """Give the request to the application, which may say that its sender was admitted."""
+        """Give the request to the application, which may admit its sender."""
         if not self.is_admitted:
             cast("dict[str, Any]", self.scope)[ON_ADMITTED] = self.on_admitted
         super().on_headers_complete()
@@ -206,7 +212,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.advance()
 
     def _read_some(self) -> bool:
-        """Read a head or a piece of a body; say whether there may be more to read."""
+        """Read a head or a piece; return whether there may be more."""
         if self._is_refused or self.transport.is_closing():
             return False
         if self._body is not None:
@@ -264,7 +270,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline.clear()
 
     def _settle(self) -> None:
-        """Set the deadline of what is awaited now, and read only what there is room for."""
+        """Set the deadline, and read only what there is room for."""
         if self._is_refused or self.transport.is_closing():
             return
         may_read = self.kept_bytes <= MAX_AHEAD_BYTES
@@ -285,7 +291,10 @@ class BoundedProtocol(HttpToolsProtocol):
             cast("_Flow", self.flow).resume_transport()
 
     def _refuse(self, error: RequestError) -> None:
-        """Answer what cannot be read, and close; the client has a moment to take the answer."""
+        """Answer an unreadable request, and close.
+
+        The client has a moment to take the answer.
+        """
         self._is_refused, self._body = True, None
         self._reader.buffer.clear()
         if not self.has_answered():

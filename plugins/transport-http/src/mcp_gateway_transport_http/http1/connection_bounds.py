@@ -1,4 +1,4 @@
-"""How much connections of clients may take, before anybody knows who they are."""
+"""What connections of clients may take before authentication."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MIN_RESERVE = 64
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBounds:
-    """The bounds of connections, and of what may come on one; times are seconds.
+    """The bounds of connections and their content, in seconds and bytes.
 
     `backlog` is how many connections may wait to be accepted: all of them may be accepted at once.
     """
@@ -46,7 +46,7 @@ class ConnectionBounds:
 
     @classmethod
     def of(cls, options: ListenOptions, max_files: int | None = None) -> Self:
-        """Return the bounds that the options want, as far as the process may have files open."""
+        """Return the options' bounds, limited by the process's open files."""
         most, reserve = options.max_connections, _MAX_RESERVE
         if max_files is not None:
             reserve = _reserve(max_files)
@@ -71,7 +71,10 @@ class ConnectionBounds:
 
 
 def raise_file_limit(max_connections: int) -> int | None:
-    """Let this process open as many files as that takes, if it may; return how many, None if there is no limit."""
+    """Raise the limit of open files; None if there is none.
+
+    Returns how many files the process may have open then.
+    """
     if sys.platform == "win32":
         return None
     import resource
@@ -90,5 +93,8 @@ def raise_file_limit(max_connections: int) -> int | None:
 
 
 def _reserve(max_files: int) -> int:
-    """Return how many files are kept for servers, storage and connections that are just being accepted."""
+    """Return how many files are kept for other things.
+
+    For servers, storage, and connections that are just being accepted.
+    """
     return max(_MIN_RESERVE, min(_MAX_RESERVE, max_files // 4))

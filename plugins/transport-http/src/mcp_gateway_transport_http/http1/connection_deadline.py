@@ -1,4 +1,4 @@
-"""The deadline of one connection: what its client has to send, and until when."""
+"""The deadline of one connection: what is due, and when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Awaited(Enum):
 
 
 class ConnectionDeadline:
-    """A number at which somebody looks now and then: setting it costs no timer."""
+    """A time that is looked at periodically: it costs no timer."""
 
     __slots__ = ("_awaited", "_bounds", "_since", "at")
 
@@ -45,7 +45,10 @@ class ConnectionDeadline:
         self._begin(Awaited.BODY, now)
 
     def renew_body(self, now: float, received: int) -> None:
-        """Wait for more of a body, but not for ever for a few bytes now and then."""
+        """Extend the deadline of a body that comes fast enough.
+
+        A few bytes now and then are not.
+        """
         self._begin(Awaited.BODY, now)
         slowest = self._since + received / MIN_BODY_BYTES_PER_SECOND
         self.at = min(now, slowest) + self._bounds.body_timeout

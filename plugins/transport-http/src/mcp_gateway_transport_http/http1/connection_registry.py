@@ -1,4 +1,4 @@
-"""All connections of clients: how many there may be, and which are closed when there are too many or nothing comes.
+"""All connections of clients, their limit, and whom it closes.
 
 Those on which a request has passed the gate are admitted. The others, strangers, make room for any new
 connection, the oldest first: who fills the gateway with connections shuts out only those of its own kind.
@@ -21,7 +21,10 @@ _NETWORK_BITS = 64
 
 
 class Connection(Protocol):
-    """A connection, as the registry knows it. What is due at its `deadline` is its own business."""
+    """A connection, as the registry knows it.
+
+    What is due at its `deadline` is its own business.
+    """
 
     @property
     def deadline(self) -> float:
@@ -45,7 +48,7 @@ class Connection(Protocol):
         """Do what is due."""
 
     def check_state(self, now: float) -> None:
-        """Set a deadline if it was closed by others, or if what was sent to it is not read."""
+        """Set a deadline if the peer has closed or reads nothing."""
 
 
 class ConnectionRegistry:
@@ -63,7 +66,10 @@ class ConnectionRegistry:
         return len(self._open)
 
     def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
-        """Take a new connection in, in the place of an older stranger if need be; say whether there was room."""
+        """Add a connection; return whether there was room.
+
+        If need be it takes the place of an older stranger.
+        """
         neighbours = self._of_networks.setdefault(network_of(connection.address), OrderedDict())
         if len(neighbours) >= self.bounds.max_per_address:
             self._evict(next(iter(neighbours)))
@@ -108,7 +114,7 @@ class ConnectionRegistry:
         self._sweeping = loop.call_later(SWEEP_INTERVAL, self._sweep, loop) if self._open else None
 
     def _free_memory(self) -> None:
-        """Close the oldest strangers if all of them together have sent too much that is not read yet."""
+        """Close the oldest strangers if their unread bytes are too many."""
         kept = sum(connection.kept_bytes for connection in self._strangers)
         for connection in tuple(self._strangers) if kept > MAX_UNREAD_HEAD_BYTES else ():
             if kept <= MAX_UNREAD_HEAD_BYTES:
@@ -120,7 +126,10 @@ class ConnectionRegistry:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """Return whom an address belongs to: itself, or the network of an IPv6 one, which has addresses without number."""
+    """Return the network of an address.
+
+    An IPv4 address itself; of an IPv6 one its network, which has addresses without number.
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The body of an HTTP/1 request, taken piece by piece out of what has come."""
+"""The body of an HTTP/1 request, taken piece by piece."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class ChunkedBody:
         self.is_complete = False
 
     def take(self, buffer: bytearray) -> bytes:
-        """Take at most so many chunks off the buffer that others have their turn.
+        """Take chunks off the buffer, few at a time.
+
+        So others have their turn between them.
 
         Raises:
             RequestError: it is malformed, or there is too much beside the data.
@@ -136,7 +138,7 @@ class ChunkedBody:
         return True
 
     def _next_line(self, buffer: bytearray, max_bytes: int) -> bytes | None:
-        """Return the next line without its end, None if it has not come whole."""
+        """Return the next line without its end, None if incomplete."""
         end = buffer.find(_LINE_END, self._at, self._at + max(max_bytes, 0) + 2)
         if end < 0:
             if len(buffer) - self._at > max_bytes + 1:

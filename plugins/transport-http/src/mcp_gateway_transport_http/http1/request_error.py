@@ -1,4 +1,4 @@
-"""What is wrong with a request that is refused before anybody has read what it wants."""
+"""Errors of requests that are refused before they are read whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INVALID_REQUEST = -32600
 
 
 class RequestError(Exception):
-    """A request that cannot be read, or takes too much: the status and the sentence of its answer."""
+    """An unreadable or oversized request: status and sentence of the answer."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)
@@ -20,7 +20,7 @@ class RequestError(Exception):
 
 
 def encode_refusal(error: RequestError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Return the last response of a connection: an error of JSON-RPC, as all refusals are."""
+    """Return the last response of a connection, a JSON-RPC error."""
     said = {"code": _INVALID_REQUEST, "message": error.reason}
     body = json.dumps({"jsonrpc": "2.0", "id": None, "error": said}).encode()
     headers = [

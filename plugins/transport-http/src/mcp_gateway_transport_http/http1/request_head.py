@@ -1,4 +1,4 @@
-"""The head of an HTTP/1 request: request line and headers, read only once it is complete.
+"""The complete head of an HTTP/1 request: request line and headers.
 
 httptools (llhttp) reads it, and is strict: bare line feeds, folded lines, two lengths, and a length beside
 a transfer coding are errors. What it leaves open is refused here, so that nothing is read in two ways.
@@ -25,7 +25,7 @@ _LINE_END = b"\r\n"
 
 
 class RequestHead(NamedTuple):
-    """A head that was read. It stands in for the parser that uvicorn asks about the request.
+    """A parsed head, in place of the parser that uvicorn asks.
 
     `raw` is exactly the bytes that it was read from; `length` is that of the body, None if that is chunked.
     """
@@ -52,7 +52,7 @@ class RequestHead(NamedTuple):
         return self.keep_alive
 
     def should_upgrade(self) -> bool:
-        """Never: a server ignores an Upgrade that it does not support (RFC 9110, section 7.8)."""
+        """Never: a server may ignore an Upgrade (RFC 9110, section 7.8)."""
         return False
 
 
@@ -142,7 +142,10 @@ def uri_too_long() -> RequestError:
 
 
 def _read(raw: bytes) -> tuple[bytes, _Events]:
-    """Let httptools read a head, without the wish to upgrade that some have: it would leave out their body."""
+    """Parse a head with httptools, without its wish to upgrade.
+
+    httptools would leave out the body of such a request.
+    """
     events = _Events()
     parser = httptools.HttpRequestParser(events)
     try:
@@ -155,7 +158,10 @@ def _read(raw: bytes) -> tuple[bytes, _Events]:
 
 
 def _check_url(url: bytes) -> None:
-    """Refuse a target that uvicorn could not take apart, such as an authority without a path."""
+    """Refuse a target that uvicorn could not take apart.
+
+    Such as an authority without a path.
+    """
     if url.startswith(b"/") and url.isascii():
         return
     try:
@@ -167,7 +173,10 @@ def _check_url(url: bytes) -> None:
 
 
 def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes], version: str) -> int | None:
-    """Return how long the body is, None if it is chunked; httptools has refused what is ambiguous."""
+    """Return the length of the body, None if it is chunked.
+
+    httptools has refused what is ambiguous.
+    """
     if b"transfer-encoding" not in fields:
         return int(fields.get(b"content-length", 0))
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]

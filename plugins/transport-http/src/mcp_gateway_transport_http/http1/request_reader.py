@@ -1,4 +1,4 @@
-"""Takes requests out of the bytes of a connection, one at a time, in linear time."""
+"""Reads requests off a connection one at a time, in linear time."""
 
 from __future__ import annotations
 

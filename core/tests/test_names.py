@@ -1,0 +1,196 @@
+"""The ratchet on names and prose: figures may only get better. Lower a ceiling when its figure has fallen."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "core" / "src" / "mcp_gateway"
+SOURCES = sorted(
+    path
+    for folder in (CORE, *sorted((ROOT / "plugins").glob("*/src")), ROOT / "tests" / "kit" / "src")
+    for path in folder.rglob("*.py")
+    if "template" not in path.parts
+)
+
+MAX_PARTICIPLE_FUNCTIONS = 0.03
+MAX_GERUND_MODULES = 0.05
+MAX_FIRST_LINE_WORDS = 12
+MAX_FIRST_LINE_MEDIAN = 9
+MAX_MODULES_IN_FOLDER = 12
+MAX_BANNED_NAMES = 97
+"""How many pairs of a file and a banned name there are."""
+
+TOP_OF_CORE = {"__init__", "__main__", "app", "main"}
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+IRREGULAR = words(
+    "begun bound broken brought built caught chosen done drawn felt found given gone heard held hidden kept known led"
+    " left lent lost made meant met paid said seen sent shown spent spoken taken thrown told understood wired worn"
+    " written"
+)
+"""Participles that do not end in -ed."""
+
+NO_PARTICIPLES = words("embed exceed feed need proceed seed shed speed")
+"""Verbs and nouns in -ed."""
+
+NO_GERUNDS = words("framing logging pinning string")
+"""Nouns of the trade in -ing."""
+
+PREFIXES = words("on is has can should with without from to")
+"""First words of handlers, predicates and conversions: a participle may follow."""
+
+FRAMEWORK_NAMES = words("connection_lost connection_made data_received eof_received")
+"""Methods that asyncio's protocols prescribe."""
+
+BANNED_NAMES = words("hello it most own said told")
+"""Words that say nothing as names of functions, parameters, variables, fields."""
+
+BANNED_WORDS = re.compile(r"\b(nobody|somebody|whoever|whomever|everybody|anybody)\b", re.IGNORECASE)
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def nodes() -> Sequence[tuple[str, ast.AST]]:
+    """Return all syntax nodes, each with its file."""
+    trees = [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in SOURCES]
+    return [(file, node) for file, tree in trees for node in ast.walk(tree)]
+
+
+def first_lines() -> Iterator[tuple[str, str]]:
+    """Iterate over the first lines of all docstrings, each with its place."""
+    for file, node in nodes():
+        if isinstance(node, Documented) and (text := ast.get_docstring(node)):
+            yield f"{file}: {getattr(node, 'name', '<module>')}", text.partition("\n")[0]
+
+
+def is_participle(word: str) -> bool:
+    """Whether a word is the past participle of a verb, as far as its letters tell."""
+    return word in IRREGULAR or (word.endswith("ed") and len(word) > len("shed") and word not in NO_PARTICIPLES)
+
+
+def has_participle_name(function: str) -> bool:
+    """Whether a function is named by what was done rather than by what it does."""
+    first = function.strip("_").partition("_")[0]
+    return function not in FRAMEWORK_NAMES and first not in PREFIXES and is_participle(first)
+
+
+def has_gerund_name(module: str) -> bool:
+    """Whether a module is named by an activity or a state rather than by a thing."""
+    last = module.rpartition("_")[2]
+    return (last.endswith("ing") and last not in NO_GERUNDS) or is_participle(last)
+
+
+def names_of(node: ast.AST) -> Iterator[str]:
+    """Iterate over the names that a node binds."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
+        case ast.ExceptHandler(name=str(name)) | ast.alias(asname=str(name)):
+            yield name
+
+
+def show(rows: Iterable[str]) -> str:
+    """Return rows as lines, for the message of a failure."""
+    return "\n" + "\n".join(rows)
+
+
+def test_few_functions_are_named_by_participles():
+    names = [(file, node.name) for file, node in nodes() if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = [f"{file}: {name}" for file, name in names if has_participle_name(name)]
+    assert len(found) <= MAX_PARTICIPLE_FUNCTIONS * len(names), show(found)
+
+
+def test_few_modules_are_named_by_gerunds_or_participles():
+    modules = [path for path in SOURCES if not path.stem.startswith("__")]
+    found = [path.relative_to(ROOT).as_posix() for path in modules if has_gerund_name(path.stem)]
+    assert len(found) <= MAX_GERUND_MODULES * len(modules), show(found)
+
+
+def test_first_lines_of_docstrings_are_short():
+    found = [f"{place}: {line}" for place, line in first_lines() if len(line.split()) > MAX_FIRST_LINE_WORDS]
+    assert found == [], show(found)
+
+
+def test_half_of_the_first_lines_are_shorter_still():
+    assert median(len(line.split()) for _, line in first_lines()) <= MAX_FIRST_LINE_MEDIAN
+
+
+def test_first_lines_name_things_and_not_nobody():
+    found = [f"{place}: {line}" for place, line in first_lines() if BANNED_WORDS.search(line)]
+    assert found == [], show(found)
+
+
+def test_few_names_are_words_that_say_nothing():
+    found = {f"{file}: {name}" for file, node in nodes() for name in names_of(node) if name.strip("_") in BANNED_NAMES}
+    assert len(found) <= MAX_BANNED_NAMES, show(sorted(found))
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in SOURCES}), ids=lambda folder: folder.relative_to(ROOT).as_posix()
+)
+def test_a_folder_holds_few_modules(folder: Path):
+    modules = sorted(path.name for path in folder.glob("*.py") if not path.stem.startswith("__"))
+    assert len(modules) <= MAX_MODULES_IN_FOLDER, show(modules)
+
+
+def test_the_top_of_the_core_holds_the_composition_root_only():
+    assert {path.stem for path in CORE.glob("*.py")} == TOP_OF_CORE
+
+
+@pytest.mark.parametrize("name", ["refused", "_kept", "parsed_params", "told_apart", "_given"])
+def test_a_participle_is_found(name: str):
+    assert has_participle_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["refuse", "feed", "_embed", "on_refused", "is_kept", "connection_lost", "read", "red"]
+)
+def test_what_only_looks_like_a_participle_is_none(name: str):
+    assert not has_participle_name(name)
+
+
+@pytest.mark.parametrize(
+    "module,expected",
+    [("serving", True), ("write_batching", True), ("prefixed", True), ("framing", False), ("sessions", False)],
+)
+def test_a_gerund_is_found(module: str, *, expected: bool):
+    assert has_gerund_name(module) is expected
+
+
+def test_every_way_to_bind_a_name_is_looked_at():
+    source = """
+class said:
+    own: int
+    def told(self, hello):
+        self.most = it = 1
+async def told_too(*said, **own): ...
+for most in (): ...
+with open('x') as own: ...
+try: ...
+except Exception as said: ...
+import x as hello
+"""
+    names = sorted(name for node in ast.walk(ast.parse(source)) for name in names_of(node))
+    expected = "said own told self hello most it told_too said own most own said hello"
+    assert names == sorted(expected.split())
+
+
+def test_there_is_something_to_look_at():
+    assert {CORE / "app.py", ROOT / "tests" / "kit" / "src" / "mcp_gateway_testkit" / "wire.py"} <= set(SOURCES)
+    assert any("plugins" in path.parts for path in SOURCES)
