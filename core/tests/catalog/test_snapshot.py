@@ -10,7 +10,6 @@ from mcp_gateway.protocol.tool_names import (
     MAX_NAME,
     full_name,
     is_server_name,
-    nearest,
     sanitize_server_name,
     split_name,
 )
@@ -100,11 +99,6 @@ def test_a_server_name_has_no_separator_in_it(name):
 def test_a_name_of_another_program_is_tamed_into_a_server_name(name):
     assert is_server_name(sanitize_server_name(name))
     assert sanitize_server_name(sanitize_server_name(name)) == sanitize_server_name(name)
-
-
-def test_near_names_come_nearest_first_in_their_own_case():
-    assert nearest("create_isue", ["Create_Issue", "create_issues", "delete"]) == ["Create_Issue", "create_issues"]
-    assert nearest("x", ["create_issue"]) == []
 
 
 def catalog(**tools):

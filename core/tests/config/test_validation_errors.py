@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, Field, HttpUrl, ValidationError, model_validator
 
-from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
+from mcp_gateway.config.validation_errors import format_validation_error
 
 
 class Model(BaseModel):
@@ -39,9 +39,3 @@ def test_a_problem_names_its_key_and_no_value(given, words):
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"name": "x", **given} if given else {})
     assert format_validation_error(caught.value) == words
-
-
-def test_a_suggestion_is_made_for_what_is_near():
-    assert did_you_mean("comand", ["command", "args"]) == "; did you mean 'command'?"
-    assert did_you_mean("bm25", ["ranker-regex", "ranker-bm25"]) == "; did you mean 'ranker-bm25'?"
-    assert did_you_mean("zebra", ["command", "args"]) == ""

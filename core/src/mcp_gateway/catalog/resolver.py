@@ -16,7 +16,8 @@ from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Primitive
-from mcp_gateway.protocol.tool_names import SEPARATOR, nearest, split_name
+from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
+from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 
 class MalformedName(GatewayError):
@@ -201,7 +202,7 @@ class Resolver:
         if server is None:
             known = list(self.catalog.full_names())
             namesakes = [full for full in known if full.endswith(f"{SEPARATOR}{name}")]
-            hint = _did_you_mean(namesakes[:3] or nearest(name, known))
+            hint = _format_hint(namesakes[:3] or find_similar_names(name, known))
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
                 f"{hint}find names with tool_search"
@@ -223,15 +224,15 @@ class Resolver:
         """Build the error for a tool that the server lacks."""
         server = listing.server
         tool = name.removeprefix(listing.full_name(""))
-        near = [listing.full_name(own) for own in nearest(tool, listing.by_name)]
-        near = near or nearest(name, self.catalog.full_names())
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        near = [listing.full_name(own) for own in find_similar_names(tool, listing.by_name)]
+        near = near or find_similar_names(name, self.catalog.full_names())
+        hint = f"; {format_suggestion(near)}" if near else "."
         return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    return _did_you_mean(nearest(name, known))
+    return _format_hint(find_similar_names(name, known))
 
 
-def _did_you_mean(near: list[str]) -> str:
-    return f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+def _format_hint(near: list[str]) -> str:
+    return f"{format_suggestion(near)} " if near else ""

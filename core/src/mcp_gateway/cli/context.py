@@ -19,11 +19,11 @@ from mcp_gateway.config.environment import (
 from mcp_gateway.config.servers import ServerFile, read_servers
 from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
 from mcp_gateway.config.trust import Trust
-from mcp_gateway.config.validation_errors import did_you_mean
 from mcp_gateway.plugin import ConfigError, PluginError
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.text.suggestions import suggest_word
 
 _OPTIONS = {
     "config": "SERVER_CONFIG_PATH",
@@ -139,6 +139,6 @@ def _unknown(variable: str, names: Collection[str], loaded: LoadedPlugins) -> li
     installed = {*loaded.origins, *(origin.plugin for origin in (*loaded.left_out, *loaded.faulty_origins))}
     there = f"installed: {', '.join(sorted(installed)) or 'none'}"
     return [
-        f"environment: {variable}: no plugin is called {name!r}{did_you_mean(name, sorted(installed))}; {there}"
+        f"environment: {variable}: no plugin is called {name!r}{suggest_word(name, sorted(installed))}; {there}"
         for name in sorted({*names} - installed)
     ]

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.file_formats import MAX_SECONDS
-from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
+from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
 from mcp_gateway.plugin_host.loader import Choice
 from mcp_gateway.plugin_host.providers import EVERYTHING, ProviderRegistry, Providers
+from mcp_gateway.text.suggestions import suggest_word
 
 AuthMode = Literal["auto", "static", "forward"]
 PinningMode = Literal["warn", "block", "off"]
@@ -226,7 +227,7 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
     environment = read_environment(environ)
     long = {name: getattr(environment, field) for name, field in _WAITS.items()}
     return [f"environment: {said}" for name, seconds in long.items() for said in warn_long_timeout(name, seconds)] + [
-        f"environment: nobody reads {name}{did_you_mean(name, known)}"
+        f"environment: nobody reads {name}{suggest_word(name, known)}"
         for name in sorted(environ)
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
     ]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mcp_gateway.config.validation_errors import did_you_mean
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol.tool_names import sanitize_server_name
+from mcp_gateway.text.suggestions import suggest_word
 
 _TRANSPORTS = {
     "stdio": "stdio",
@@ -89,7 +89,7 @@ def _describe_near_miss(document: Mapping[str, Any]) -> str:
     for key in document:
         if key in _PLACES:
             return f"; what {key!r} holds is neither"
-        if near := did_you_mean(key, _PLACES):
+        if near := suggest_word(key, _PLACES):
             return f"; nobody reads the key {key!r}{near}"
     return ""
 
@@ -158,7 +158,7 @@ def _reject_unknown_keys(path: Path, document: Mapping[str, Any]) -> None:
     known = ("version", "servers", "mcpServers", "$schema")
     for key in document:
         if key not in known:
-            raise ConfigError(f"{path}: nobody reads the key {key!r}{did_you_mean(key, known)}")
+            raise ConfigError(f"{path}: nobody reads the key {key!r}{suggest_word(key, known)}")
 
 
 def _native(path: Path, number: int, item: Any) -> RawEntry:
@@ -209,7 +209,7 @@ def _transport_problem(keys: Mapping[str, Any]) -> str:
         return 'it has both "command" and "url"; remove one of them'
     if ways:
         return ""
-    near = [f"; nobody reads the key {key!r}{meant}" for key in keys if (meant := did_you_mean(key, _WAYS))]
+    near = [f"; nobody reads the key {key!r}{meant}" for key in keys if (meant := suggest_word(key, _WAYS))]
     return f'it needs "command", the program to start (stdio), or "url", where it is (HTTP){"".join(near)}'
 
 

@@ -13,10 +13,11 @@ from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
 from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, configured_namespace
-from mcp_gateway.config.validation_errors import did_you_mean, format_validation_error
+from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
+from mcp_gateway.text.suggestions import suggest_word
 
 
 class ServerEntry(BaseModel):
@@ -265,10 +266,10 @@ class _EntryReader:
             if key in known or key.startswith("x-"):
                 continue
             if raw.foreign:
-                near = did_you_mean(key, known | self._all_keys())
+                near = suggest_word(key, known | self._all_keys())
                 self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}{near}")
             elif not (owners := self._owners(key)):
-                raise ConfigError(f"nobody reads the key {key!r}{did_you_mean(key, known | self._all_keys())}")
+                raise ConfigError(f"nobody reads the key {key!r}{suggest_word(key, known | self._all_keys())}")
             elif not self._is_ignorable(key, entry):
                 raise ConfigError(f"the key {key!r} is read only with {' or '.join(owners)}; set that, or remove it")
 

@@ -6,8 +6,6 @@ Each error is one line.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 
@@ -22,16 +20,6 @@ def format_validation_error(error: ValidationError) -> str:
     """
     problems = error.errors(include_input=False, include_url=False)
     return "; ".join(f"{_path(problem['loc'])}{_message(problem['type'], problem['msg'])}" for problem in problems)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest known word.
-
-    A word that ends with -`word` counts as near. Empty if none is.
-    """
-    known = list(known)
-    close = get_close_matches(word, known, n=1) or [other for other in known if other.endswith(f"-{word}")]
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from mcp_gateway.plugin import (
@@ -18,6 +17,7 @@ from mcp_gateway.plugin import (
     StorageBackend,
 )
 from mcp_gateway.plugin_host.loader import Fault, LoadedPlugins, Origin
+from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 ProductT = TypeVar("ProductT")
 
@@ -74,8 +74,8 @@ class ProviderRegistry(Generic[ProductT]):
         if not _NAME.fullmatch(name):
             return f"that is no name of a {self.kind}; installed: {installed}"
         words = [f"no {self.kind} is called {name!r}; installed: {installed}"]
-        if close := get_close_matches(name.lower(), self.providers, n=1):
-            words.append(f"did you mean {close[0]!r}?")
+        if near := find_similar_names(name, self.providers, 1):
+            words.append(format_suggestion(near))
         elif (package := _package(self.distribution, name)) in self.left_out:
             words.append(f"GATEWAY_PLUGINS or GATEWAY_DISABLED_PLUGINS leaves out {package}, which brings it")
         else:

@@ -1,10 +1,9 @@
-"""Tool names: qualification with a namespace, and similar names."""
+"""Tool names: qualification with a namespace, and look-alikes."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from hashlib import sha256
 
 from mcp_gateway.text.normalization import to_look_alikes
@@ -21,7 +20,6 @@ OWN_URIS = "gateway://results/"
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
 _ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
-_NEAR = 60.0
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _NOT_A_WORD = re.compile(r"[^a-z0-9_]")
 _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
@@ -93,16 +91,3 @@ def sanitize_server_name(name: str) -> str:
     """
     plain = _FOREIGN.sub("-", name)
     return re.sub(r"_{2,}", "_", plain).strip("-_.") or "server"
-
-
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` of the `known` names nearest to `name`.
-
-    The nearest is first.
-    """
-    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalog
-
-    found = process.extract(
-        name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_NEAR
-    )
-    return [candidate for candidate, *_ in found]

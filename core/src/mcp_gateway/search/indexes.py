@@ -22,8 +22,7 @@ from mcp_gateway.plugin import (
     RefreshableIndex,
 )
 from mcp_gateway.plugin_host.providers import install_hint
-from mcp_gateway.protocol.tool_names import nearest
-from mcp_gateway.text.suggestions import format_no_match
+from mcp_gateway.text.suggestions import find_similar_names, format_no_match, format_suggestion
 
 log = structlog.get_logger(__name__)
 
@@ -210,8 +209,8 @@ class Search:
     def _ranker(self, name: str) -> Ranker:
         if name in self.rankers:
             return self.rankers[name]
-        near = nearest(name, self.rankers, 1)
-        advice = f"did you mean {near[0]!r}?" if near else install_hint("mcp-gateway-ranker", name)
+        near = find_similar_names(name, self.rankers, 1)
+        advice = format_suggestion(near) or install_hint("mcp-gateway-ranker", name)
         there_is = ", ".join(sorted(self.rankers)) or "none"
         raise UnknownRanker(f"no ranker is called {name!r}; installed: {there_is}; {advice}")
 

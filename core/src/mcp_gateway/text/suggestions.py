@@ -1,16 +1,45 @@
-"""Suggestions of similar names for a search without hits.
-
-They name servers and tools.
-"""
+"""Suggestions of similar names, for errors and for searches without hits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _WORD = re.compile(r"[^\W_]{3,}")
-_NEAR = 70.0
+_SIMILAR = 60.0
+_PARTLY_SIMILAR = 70.0
 _MOST = 3
+
+
+def find_similar_names(name: str, known: Iterable[str], count: int = _MOST) -> list[str]:
+    """Return up to `count` known names similar to `name`, the nearest first.
+
+    Case and punctuation do not count.
+    """
+    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalog
+
+    found = process.extract(
+        name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_SIMILAR
+    )
+    return [candidate for candidate, *_ in found]
+
+
+def format_suggestion(names: Collection[str]) -> str:
+    """Format a question for what was meant; empty without `names`.
+
+    For example `did you mean 'x' or 'y'?`.
+    """
+    return f"did you mean {' or '.join(map(repr, names))}?" if names else ""
+
+
+def suggest_word(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word.
+
+    A word that ends with -`word` counts as near. Empty if none is.
+    """
+    known = list(known)
+    near = find_similar_names(word, known, 1) or [other for other in known if other.endswith(f"-{word}")][:1]
+    return f"; {format_suggestion(near)}" if near else ""
 
 
 def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
@@ -21,7 +50,7 @@ def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     names = list(tools)
     if not names:
         return "there are no tools to search"
-    near_servers, near_tools = _similar_names(text, list(servers)), _similar_names(text, names)
+    near_servers, near_tools = _find_partly_similar(text, list(servers)), _find_partly_similar(text, names)
     said = ["nothing matches; try other words"]
     if near_servers:
         said.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
@@ -30,14 +59,19 @@ def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     return "; ".join(said)
 
 
-def _similar_names(text: str, names: list[str]) -> list[str]:
+def _find_partly_similar(text: str, names: list[str]) -> list[str]:
     """Return the names that partly resemble a word of `text`."""
     from rapidfuzz import fuzz, process, utils
 
     found: dict[str, float] = {}
     for word in dict.fromkeys(_WORD.findall(text.lower())):
         best = process.extract(
-            word, names, scorer=fuzz.partial_ratio, processor=utils.default_process, limit=_MOST, score_cutoff=_NEAR
+            word,
+            names,
+            scorer=fuzz.partial_ratio,
+            processor=utils.default_process,
+            limit=_MOST,
+            score_cutoff=_PARTLY_SIMILAR,
         )
         for name, score, _ in best:
             found[name] = max(score, found.get(name, 0.0))

@@ -17,8 +17,8 @@ from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.pinning.pins import Pins
 from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.tool_names import nearest
 from mcp_gateway.sessions.server_plugins import open_product
+from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 
 def show_pins(reading: CommandContext, *, as_json: bool) -> int:
@@ -64,8 +64,8 @@ def _as_json(pins: Pins) -> dict[str, object]:
 async def _approve(reading: CommandContext, server: str, tool: str | None) -> int:
     specs = {spec.name: spec for spec in reading.servers.specs}
     if server not in specs:
-        near = nearest(server, specs, 1)
-        advice = f"did you mean {near[0]!r}?" if near else f"servers: {', '.join(specs) or 'none'}"
+        near = find_similar_names(server, specs, 1)
+        advice = format_suggestion(near) or f"servers: {', '.join(specs) or 'none'}"
         raise ConfigError(f"no server is called {server!r}; {advice}")
     approved: list[str] = []
     async with _shelf(reading) as shelf:
