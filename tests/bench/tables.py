@@ -12,9 +12,9 @@ from .report import INTRODUCTION, Samples, calls, failures, grid, large, measure
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
-README = HERE.parent.parent / "README.md"
+MEASUREMENTS = HERE.parent.parent / "core" / "docs" / "measurements.md"
 MARK = "<!-- made by tox -e bench -->"
-"""Stands before and after the short table in the project's README."""
+"""Stands before and after the short table in the page of measurements."""
 SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak", "replicas", "profile")
 
 
@@ -124,7 +124,7 @@ def soak() -> str:
 
 def replicas() -> str:
     """Write what several gateways do together."""
-    said = """Gateways with one Redis behind haproxy, as the project's README says; clients of the modern era,
+    said = """Gateways with one Redis behind haproxy, as core/docs/replicas.md says; clients of the modern era,
 results of 1 KiB. *CPU* is that of all of them, load balancer and Redis included."""
     rows = [row for row in records("replicas") if row.get("gateway", {}).get("good")]
     lines = []
@@ -191,9 +191,9 @@ def page() -> str:
 
 def write(folder: Path = HERE) -> None:
     """Write results.md and results.svg."""
-    if folder == HERE and README.exists() and MARK in (text := README.read_text(encoding="utf-8")):
+    if folder == HERE and MEASUREMENTS.exists() and MARK in (text := MEASUREMENTS.read_text(encoding="utf-8")):
         before, _, after = text.split(MARK)
-        README.write_text(f"{before}{MARK}\n{summary()}{MARK}{after}", encoding="utf-8")
+        MEASUREMENTS.write_text(f"{before}{MARK}\n{summary()}{MARK}{after}", encoding="utf-8")
     (folder / "results.md").write_text(page(), encoding="utf-8")
     (folder / "results.svg").write_text(chart(), encoding="utf-8")
     print(f"written: {folder / 'results.md'}, {folder / 'results.svg'}")

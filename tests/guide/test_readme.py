@@ -1,4 +1,4 @@
-"""README.md is true: its commands work in a fresh clone, and its tables name what there is."""
+"""README.md and its pages are true: their commands work in a fresh clone, and their tables name what there is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 from .support.clones import ROOT, Clone, commands_in
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RUN, SERVE, TEST, SHARE = commands_in("README.md")
+DOCS = ROOT / "core" / "docs"
+RUN, SERVE, TEST = commands_in("README.md")
+(SHARE,) = commands_in("core/docs/replicas.md")
 
 _VARIABLES = """
 import json
@@ -29,6 +31,12 @@ beside = [p.options for shelf in (found.client_transports, found.auth_strategies
 keys = {key for model in models for key in model.keys()} | {key for model in beside for key in model.variables()}
 print(json.dumps(sorted(keys)))
 """
+
+
+def names_in(table: str) -> set[str]:
+    """Return the names in the first column of a table."""
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
 
 
 @pytest.fixture(scope="module")
@@ -74,21 +82,18 @@ def test_the_commands_that_serve_do_so(installed: tuple[Clone, str], command: st
 
 def test_every_variable_that_is_read_is_in_the_table_and_no_other(installed: tuple[Clone, str]) -> None:
     read = json.loads(installed[0].run(f".venv/bin/python -c '{_VARIABLES}'").stdout)
-    table = README.partition("### Environment")[2].partition("## The three tools")[0]
-    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert named == set(read)
+    assert names_in((DOCS / "settings.md").read_text(encoding="utf-8")) == set(read)
 
 
 def test_every_key_of_a_server_is_in_the_table(installed: tuple[Clone, str]) -> None:
     schema = json.loads(installed[0].run(".venv/bin/mcp-orchestration-gateway schema").stdout)
-    table = README.partition("### Servers")[2].partition("### Environment")[0]
-    named = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert named == set(schema["$defs"]["server"]["properties"])
+    table = (DOCS / "servers.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    assert names_in(table) == set(schema["$defs"]["server"]["properties"])
 
 
 def test_every_command_is_in_the_table(installed: tuple[Clone, str]) -> None:
     said = installed[0].run(".venv/bin/mcp-gateway --help").stdout
-    table = README.partition("## Command line")[2].partition("## Run several")[0]
+    table = (DOCS / "command-line.md").read_text(encoding="utf-8")
     names = re.findall(r"^    (\w+) ", said, re.MULTILINE)
     assert {"serve", "servers", "pins", "approve"} <= set(names)
     for name in names:

@@ -1,4 +1,4 @@
-"""Several gateways with one Redis behind haproxy, configured as README.md says: several.py COUNT PORT GATEWAY."""
+"""Several gateways with one Redis behind haproxy, as core/docs/replicas.md has it: several.py COUNT PORT GATEWAY."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "core" / "docs" / "replicas.md"
 
 
 def free_port() -> int:
@@ -33,9 +33,9 @@ def wait_for_port(port: int) -> None:
 
 def balanced(front: int, ports: list[int]) -> str:
     """Return the page's configuration of haproxy, for these ports."""
-    block = re.search(r"^```haproxy\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    block = re.search(r"^```haproxy\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     if block is None:
-        raise SystemExit("README.md has no configuration of haproxy")
+        raise SystemExit("core/docs/replicas.md has no configuration of haproxy")
     kept = [line for line in block[1].splitlines() if not line.lstrip().startswith("server ")]
     servers = [f"    server g{port} 127.0.0.1:{port}" for port in ports]
     return re.sub(r"bind \S+", f"bind 127.0.0.1:{front}", "\n".join([*kept, *servers, ""]))

@@ -1,4 +1,4 @@
-"""A real load balancer, with the configuration that README.md gives, in front of gateways of a test."""
+"""A real load balancer, with the configuration that core/docs/replicas.md gives, in front of gateways of a test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from .gateways import GATEWAY, Listening, Process, Workshop, free_port, until
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "core" / "docs" / "replicas.md"
 NAMES = ("one", "two", "three")
 
 
@@ -80,8 +80,8 @@ class Replicas:
 
 def configuration(front: int, ports: dict[str, int]) -> str:
     """Return the page's configuration with the ports of a test, and a header that tells which gateway has answered."""
-    block = re.search(r"^```haproxy\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    assert block is not None, "README.md has no configuration of haproxy"
+    block = re.search(r"^```haproxy\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert block is not None, "the page has no configuration of haproxy"
     written, ours = block[1], iter(ports.values())
     assert len(re.findall(r"^ +server ", written, re.MULTILINE)) == len(ports)
     written = re.sub(r"( server \w+) [\w.]+:\d+", lambda found: f"{found[1]} 127.0.0.1:{next(ours)}", written)
