@@ -6,7 +6,7 @@ import sys
 import pytest
 from mcp_gateway_transport_http.http1 import connection_registry
 from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit
-from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry, network_of
+from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.options import ListenOptions
 
 
@@ -87,21 +87,6 @@ async def test_who_has_gone_is_forgotten_whole():
         registry.remove(connection)
         registry.remove(connection)
     assert (len(registry), registry._strangers, registry._of_networks) == (0, {}, {})
-
-
-@pytest.mark.parametrize(
-    "address, network",
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "::ffff:192.0.2.1"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("2001:db8::2", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
-    ],
-)
-def test_an_ipv6_network_is_one_neighbour(address, network):
-    assert network_of(address) == network
 
 
 async def test_what_all_strangers_have_sent_is_bounded(monkeypatch):

@@ -75,14 +75,17 @@ def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str
 
 
 def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
-    text = mask_secrets(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
+    text = mask_values(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
     if text:
         lines.append(text)
         log.debug("%s: %s", name, text)
 
 
-def mask_secrets(text: str, secrets: tuple[str, ...]) -> str:
-    """Return a text with a mask over every secret."""
+def mask_values(text: str, secrets: tuple[str, ...]) -> str:
+    """Mask values that the child was given in confidence.
+
+    They are known here; the core's log masks what only looks like a secret.
+    """
     for secret in secrets:
         text = text.replace(secret, "***")
     return text

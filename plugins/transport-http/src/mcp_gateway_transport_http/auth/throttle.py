@@ -9,10 +9,11 @@ whatever else comes from the same address.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+
+from mcp_gateway_transport_http.network import network_of
 
 log = logging.getLogger(__name__)
 
@@ -86,19 +87,3 @@ class Throttle:
             log.warning("refused for a wrong token: %d, the last from %s", self._unlogged, self._last)
             self._unlogged = 0
             self._timer = asyncio.get_running_loop().call_later(LOG_INTERVAL, self._write)
-
-
-def network_of(host: str) -> str:
-    """Return what is counted as one address.
-
-    In IPv6 the network of 64 bits, which one person has as a whole.
-    """
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

@@ -7,17 +7,14 @@ connection, the oldest first: who fills the gateway with connections shuts out o
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import OrderedDict
-from functools import lru_cache
 from typing import Protocol
 
 from mcp_gateway_transport_http.http1.connection_bounds import MAX_UNREAD_HEAD_BYTES, ConnectionBounds
+from mcp_gateway_transport_http.network import network_of
 
 SWEEP_INTERVAL = 1.0
 """Seconds between two looks at what is due: one timer for all, and none for a request."""
-
-_NETWORK_BITS = 64
 
 
 class Connection(Protocol):
@@ -122,18 +119,3 @@ class ConnectionRegistry:
             if connection.kept_bytes:
                 kept -= connection.kept_bytes
                 self._evict(connection)
-
-
-@lru_cache(maxsize=4096)
-def network_of(address: str) -> str:
-    """Return the network of an address.
-
-    An IPv4 address itself; of an IPv6 one its network, which has addresses without number.
-    """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.ipv4_mapped is not None:  # noqa: PLR2004
-        return address
-    return str(ipaddress.IPv6Network((int(parsed), _NETWORK_BITS), strict=False))
