@@ -59,6 +59,8 @@ async def test_nobody_logs_in_where_there_are_client_credentials(source):
         ("https://1.1.1.1/mcp", "https://10.0.0.1/token"),
         ("https://1.1.1.1/mcp", "http://8.8.8.8/token"),
         ("https://1.1.1.1/mcp", "https://[::ffff:192.168.0.1]/token"),
+        ("https://1.1.1.1/mcp", "https://[64:ff9b::10.0.0.1]/token"),
+        ("https://1.1.1.1/mcp", "https://[2002:a00:1::]/token"),
         ("http://127.0.0.1/mcp", "http://169.254.169.254/latest/meta-data"),
         ("http://127.0.0.1/mcp", "http://[fe80::1]/x"),
         ("http://127.0.0.1/mcp", "http://[::ffff:169.254.169.254]/x"),

@@ -41,7 +41,7 @@ from mcp_gateway.plugin.provider import Bound, Options, Provider
 from mcp_gateway.plugin.ranker_context import RankerContext
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
-from mcp_gateway.plugin.utilities.network import is_link_local
+from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
@@ -113,6 +113,7 @@ __all__ = [
     "TransportFault",
     "hookimpl",
     "is_link_local",
+    "is_public",
     "replace_lone_surrogates",
     "to_line",
     "write_file",

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import anyio
 import httpx2
 from mcp.client.auth import OAuthFlowError
 
-from mcp_gateway.plugin import is_link_local
+from mcp_gateway.plugin import is_link_local, is_public
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +40,16 @@ class OAuthRequestGuard:
         if any(is_link_local(address) for address in addresses):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
         home = httpx2.URL(self.url)
-        if request.url.host == home.host or any(_is_private(address) for address in await _resolve_host(home.host)):
+        if request.url.host == home.host or not all(map(is_public, await _resolve_host(home.host))):
             return
-        if request.url.scheme != "https" or any(_is_private(address) for address in addresses):
+        if request.url.scheme != "https" or not all(map(is_public, addresses)):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: it must be a public https address")
 
 
+# The client transport for HTTP has the same lines: the API that both share imports no event loop.
 async def _resolve_host(host: str) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except OSError:
         return []  # the request will fail in its own words
     return [str(address[0]) for *_, address in found]
-
-
-def _is_private(address: str) -> bool:
-    found = ip_address(address.partition("%")[0])
-    return not (getattr(found, "ipv4_mapped", None) or found).is_global
