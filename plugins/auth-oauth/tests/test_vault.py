@@ -10,8 +10,9 @@ import anyio
 import pytest
 from cryptography.fernet import Fernet
 from mcp.shared.auth import OAuthToken
+from mcp_gateway_auth_oauth import vault as module
 from mcp_gateway_auth_oauth.ciphers import KEY_FILE, open_cipher
-from mcp_gateway_auth_oauth.vault import Login, TokenStore
+from mcp_gateway_auth_oauth.vault import Login, TokenStore, default_folder
 
 from mcp_gateway.plugin import ConfigError
 
@@ -150,3 +151,21 @@ async def test_only_one_writes_at_a_time(tmp_path):
         for vault in vaults * 3:
             tasks.start_soon(write, vault)
     assert most == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders")
+def test_logins_are_kept_among_the_states_of_the_users_programs(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert default_folder() == tmp_path / ".local/state/mcp-orchestration-gateway/oauth"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "states"))
+    assert default_folder() == tmp_path / "states/mcp-orchestration-gateway/oauth"
+
+
+def test_without_a_home_it_says_what_to_set(monkeypatch):
+    def find(*_args, **_options):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(module, "user_state_path", find)
+    with pytest.raises(ConfigError, match="GATEWAY_OAUTH_FOLDER: there is no home folder"):
+        default_folder()

@@ -6,7 +6,6 @@ It is a file that all gateways of this user share.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import anyio.to_thread
 from cryptography.fernet import Fernet, InvalidToken
 from filelock import FileLock, Timeout
 from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
+from platformdirs import user_state_path
 from pydantic import BaseModel, ValidationError
 
 from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
@@ -30,6 +30,9 @@ LOCK_SECONDS = 60.0
 """How long to wait for another process that is just refreshing the same tokens."""
 
 _EARLY_SECONDS = 60.0
+
+_FOLDER = "mcp-orchestration-gateway"
+"""The folder of the gateway among those of the user's programs; the core has its own there."""
 
 
 class Login(BaseModel):
@@ -76,7 +79,7 @@ class TokenStore:
             ConfigError: there is no place for it, or no key.
 
         """
-        folder = folder or _default_folder()
+        folder = folder or default_folder()
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -141,6 +144,14 @@ class TokenStore:
                 lock.release()
 
 
-def _default_folder() -> Path:
-    state = os.environ.get("LOCALAPPDATA") if os.name == "nt" else os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "mcp-orchestration-gateway" / "oauth"
+def default_folder() -> Path:
+    """Return where logins are kept: `~/.local/state/mcp-orchestration-gateway/oauth` on Linux.
+
+    Raises:
+        ConfigError: there is no home folder.
+
+    """
+    try:
+        return user_state_path(_FOLDER, appauthor=False) / "oauth"
+    except RuntimeError:  # neither the environment nor the system knows a home
+        raise ConfigError("GATEWAY_OAUTH_FOLDER: there is no home folder; set it to a whole path") from None
