@@ -13,7 +13,7 @@ from mcp_gateway_transport_http.client.response_limits import LimitExceeded
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
 from mcp_gateway_transport_http.fast_path.responses import ConnectionLost
 from mcp_gateway_transport_http.fast_path.sse import SseParser
-from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
+from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:

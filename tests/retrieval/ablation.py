@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import anyio
-from mcp_gateway_ranker_bm25 import analyser, fields, index, merging, postings
+from mcp_gateway_ranker_bm25 import analyser, fields, index, merge, postings
 from run import macro, run
 from searchers import Searcher, installed, ranker
 from sets import SETS
@@ -30,7 +30,7 @@ _NEVER = re.compile(r"(?!)")
 
 def _flat() -> Change:
     alike = tuple(replace(field, weight=1.0, length=0.7) for field in fields.FIELDS)
-    return merging, "postings", partial(postings.compute_postings, fields=alike)
+    return merge, "postings", partial(postings.compute_postings, fields=alike)
 
 
 def _split(text: str) -> Iterator[str]:
@@ -49,7 +49,7 @@ def _nothing(*_: object) -> None:
     return None
 
 
-_UNSTEMMED: tuple[Change, ...] = ((analyser, "stem", _as_it_is), (merging, "stem", _as_it_is))
+_UNSTEMMED: tuple[Change, ...] = ((analyser, "stem", _as_it_is), (merge, "stem", _as_it_is))
 _ALL_WORDS: Change = (analyser, "STOP_WORDS", frozenset())
 
 CHOICES: dict[str, tuple[Change, ...]] = {

@@ -47,8 +47,8 @@ from mcp_gateway.sessions.admission import AdmissionControl, Limits
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_product, open_server_plugins
+from mcp_gateway.storage.key_prefix import PREFIX, PrefixedStorage
 from mcp_gateway.storage.listings import ListingStore
-from mcp_gateway.storage.prefixed import PREFIX, PrefixedStorage
 from mcp_gateway.storage.replica_coordination import Replicas
 from mcp_gateway.storage.resilient import ResilientStorage
 

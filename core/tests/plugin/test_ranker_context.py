@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, RankerContext
-from mcp_gateway.storage.prefixed import PrefixedStorage
+from mcp_gateway.storage.key_prefix import PrefixedStorage
 from mcp_gateway.storage.resilient import ResilientStorage
 
 from ..support.fake_plugins import Shelf, Words, provider

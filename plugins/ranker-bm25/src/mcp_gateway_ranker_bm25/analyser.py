@@ -23,7 +23,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from mcp_gateway_ranker_bm25.stemming import load_english_stemmer
+from mcp_gateway_ranker_bm25.stemmer import load_english_stemmer
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -12,7 +12,7 @@ from mcp_gateway.plugin import Hit, Hits, Label, Match, Query
 from mcp_gateway_ranker_bm25.aliases import Aliases
 from mcp_gateway_ranker_bm25.analyser import terms
 from mcp_gateway_ranker_bm25.fields import FIELDS, Floats, Ints
-from mcp_gateway_ranker_bm25.merging import MergedSections
+from mcp_gateway_ranker_bm25.merge import MergedSections
 from mcp_gateway_ranker_bm25.repair import correct_term
 
 _CALLED = 1.3

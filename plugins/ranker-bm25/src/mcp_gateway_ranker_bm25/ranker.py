@@ -35,6 +35,6 @@ async def open_bm25(aliases: str) -> AsyncIterator[Ranker]:
 
 
 def _build_index(documents: Sequence[Document], aliases: str) -> RankerIndex:
-    from mcp_gateway_ranker_bm25.indexing import build_index  # numpy is slow to import, and no handshake needs it
+    from mcp_gateway_ranker_bm25.index_builder import build_index  # numpy is slow to import, and no handshake needs it
 
     return build_index(documents, aliases)

@@ -10,9 +10,9 @@ import anyio
 
 from mcp_gateway.plugin import StorageBackend
 from mcp_gateway_storage_redis.failures import storage_error, translate_errors
-from mcp_gateway_storage_redis.listening import Subscription, open_subscription
 from mcp_gateway_storage_redis.options import RedisOptions
 from mcp_gateway_storage_redis.places import SECONDS, Topology, open_place
+from mcp_gateway_storage_redis.subscription import Subscription, open_subscription
 
 CONNECTIONS = 32
 """How many requests there are at a time; who comes then waits, up to `SECONDS`."""

@@ -25,7 +25,7 @@ from mcp_gateway_transport_http.client.response_limits import (
 from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
 from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
 from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, RawHttpResponse, ReplyFn
-from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
+from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 from mcp_gateway.plugin import Principal, RawResponse, SupportsRawDispatch, SupportsStart, to_line
 from mcp_gateway_transport_http.auth.bearer import BearerAuthMiddleware
 from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
-from mcp_gateway_transport_http.fast_path.write_batching import WriteBatch
+from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.http1.request_head import RequestHead

@@ -6,7 +6,7 @@ import anyio
 import httpx2
 import pytest
 
-from .test_serving import serving
+from .test_server_transport import serving
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 INFO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}

@@ -2,7 +2,7 @@ import subprocess
 import sys
 
 import snowballstemmer
-from mcp_gateway_ranker_bm25.stemming import load_english_stemmer
+from mcp_gateway_ranker_bm25.stemmer import load_english_stemmer
 
 WORDS = ["searching", "issues", "repositories", "running", "generously", "skies", "dying", "news", "utf8s", "x", "42"]
 
@@ -16,7 +16,7 @@ def test_the_stems_are_snowballs_own():
 def test_the_stemmers_of_other_languages_are_not_loaded():
     program = (
         "import sys\n"
-        "from mcp_gateway_ranker_bm25.stemming import load_english_stemmer\n"
+        "from mcp_gateway_ranker_bm25.stemmer import load_english_stemmer\n"
         "load_english_stemmer()\n"
         "print([name for name in sys.modules if 'german' in name or name == 'snowballstemmer'])"
     )

@@ -2,7 +2,7 @@
 
 import random
 
-from mcp_gateway_ranker_bm25 import indexing, mcp_gateway_rankers
+from mcp_gateway_ranker_bm25 import index_builder, mcp_gateway_rankers
 
 from mcp_gateway.plugin import Document, Query
 
@@ -38,13 +38,13 @@ async def test_a_refreshed_index_gives_the_same_scores_to_the_last_bit():
 
 
 async def test_only_the_server_that_changed_is_analysed_again(monkeypatch):
-    analysed, analyse = [], indexing.analyse_section
+    analysed, analyse = [], index_builder.analyse_section
 
     def noted(server, documents):
         analysed.append(server)
         return analyse(server, documents)
 
-    monkeypatch.setattr(indexing, "analyse_section", noted)
+    monkeypatch.setattr(index_builder, "analyse_section", noted)
     documents = catalogue(1)
     async with PROVIDER.bind({}).open() as subject:
         index = await subject.build(documents)

@@ -14,7 +14,7 @@ from mcp_gateway.plugin import Document, Hits, Query, RankerIndex
 from mcp_gateway_ranker_bm25.aliases import Aliases, load_aliases
 from mcp_gateway_ranker_bm25.fields import AnalysedSection, analyse_section
 from mcp_gateway_ranker_bm25.index import WordIndex
-from mcp_gateway_ranker_bm25.merging import merge_sections
+from mcp_gateway_ranker_bm25.merge import merge_sections
 
 
 @dataclass(frozen=True, slots=True)
