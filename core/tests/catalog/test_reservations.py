@@ -13,7 +13,7 @@ from mcp_gateway.catalog.reservations import MAX_WARNINGS, Reservations
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer
 from mcp_gateway.plugin import ServerUnavailable
-from mcp_gateway.protocol.tool_names import OWN_TOOLS, folded_name, full_name
+from mcp_gateway.protocol.tool_names import OWN_TOOLS, fold_name, full_name
 from mcp_gateway.server.builtin_tools import builtin_tools
 
 from ..discovery.test_caller_views import ANNA, Forwarding
@@ -172,7 +172,7 @@ def test_an_endless_name_is_cut_in_what_is_said_of_it():
 
 
 def test_a_folded_name_of_a_large_list_takes_linear_time():
-    assert folded_name("\u200b" * 1_000_000 + "A") == "a"
+    assert fold_name("\u200b" * 1_000_000 + "A") == "a"
 
 
 @pytest.mark.parametrize("order", [("mail", "evil"), ("evil", "mail")])

@@ -10,8 +10,8 @@ import anyio
 import anyio.lowlevel
 import anyio.streams.tls
 import pytest
-from mcp_gateway_storage_redis import subscription as module
 from mcp_gateway_storage_redis import mcp_gateway_storage_backends
+from mcp_gateway_storage_redis import subscription as module
 from pydantic import ValidationError
 from redis import Redis
 

@@ -107,7 +107,7 @@ class Registry:
         known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
         notes += [_withheld(listing) for listing in known.values() if listing.withheld]
-        return [*self.notices, *notes, *(_refused(listing) for listing in known.values() if listing.refused)]
+        return [*self.notices, *notes, *(_describe_refusals(listing) for listing in known.values() if listing.refused)]
 
 
 def _withheld(listing: Listing) -> str:
@@ -116,7 +116,7 @@ def _withheld(listing: Listing) -> str:
     return f"{listing.server}: {tools} withheld, whose definitions have changed and wait for approval: {names}"
 
 
-def _refused(listing: Listing) -> str:
+def _describe_refusals(listing: Listing) -> str:
     """Describe a server's refused definitions and the owners of their names."""
     shown = "; ".join(refusal.what for refusal in listing.refused[:MAX_REFUSED])
     more = len(listing.refused) - MAX_REFUSED

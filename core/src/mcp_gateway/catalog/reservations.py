@@ -16,7 +16,7 @@ from mcp_gateway.catalog.snapshot import Definition, Listing, Refusal
 from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.servers import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
-from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, folded_name, is_server_name, name_prefix
+from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, fold_name, is_server_name, name_prefix
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +67,8 @@ class Reservations:
         # A server's name says whose a tool is, whatever its namespace; only the server without one could take it.
         named = [(name, name) for name in _names(specs, disabled)]
         for namespace, name in (*servers.items(), *named):
-            prefixes.setdefault(folded_name(name_prefix(namespace)), name)
-        return cls({folded_name(name): "" for name in own}, prefixes, servers)
+            prefixes.setdefault(fold_name(name_prefix(namespace)), name)
+        return cls({fold_name(name): "" for name in own}, prefixes, servers)
 
     def admit(self, listing: Listing) -> Listing:
         """Return a listing without definitions under reserved names.
@@ -123,7 +123,7 @@ class Reservations:
 
         The owner is in words, and None if it is the server that lists the name.
         """
-        folded = folded_name(name)
+        folded = fold_name(name)
         if folded in self.names:
             return GATEWAY
         if not folded.startswith(tuple(self.prefixes)):

@@ -102,7 +102,7 @@ class Resolver:
         """Return the definition of a tool by its full name."""
         return self.catalog.find(name)
 
-    def listed(self, primitive: Primitive) -> list[tuple[str, Definition]]:
+    def list_definitions(self, primitive: Primitive) -> list[tuple[str, Definition]]:
         """Return name and definition of everything exposed of a primitive.
 
         Only tools and prompts are renamed.
@@ -127,9 +127,9 @@ class Resolver:
 
     def _exposing(self, primitive: Primitive) -> list[Listing]:
         servers = self.catalog.servers.items()
-        return [listing for name, listing in servers if primitive.name in self._exposed_primitives(name)]
+        return [listing for name, listing in servers if primitive.name in self._primitives_of(name)]
 
-    def _exposed_primitives(self, server: str) -> frozenset[str]:
+    def _primitives_of(self, server: str) -> frozenset[str]:
         return self.registry.specs[server].exposed
 
     def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
@@ -140,13 +140,13 @@ class Resolver:
         A server that clients see as if there were no gateway says itself what it does not have.
         """
         for server, listing in self.catalog.servers.items():
-            if name in listing.prompts_by_name and PROMPTS.name in self._exposed_primitives(server):
+            if name in listing.prompts_by_name and PROMPTS.name in self._primitives_of(server):
                 return self.registry.specs[server], listing.prompts_by_name[name]
         refused = (listing.why_refused(PROMPTS.name, name) for listing in self.catalog.servers.values())
         why = next(filter(None, refused), None)
         if why is None and (only := self.transparent) is not None:
             return only, {"name": name}
-        known = [listed for listed, _ in self.listed(PROMPTS)]
+        known = [listed for listed, _ in self.list_definitions(PROMPTS)]
         said = f"{self._explain_missing(name)}{_suggest(name, known)}"
         raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
 
@@ -170,7 +170,7 @@ class Resolver:
         if (only := self.transparent) is not None:
             return only
         servers = self.catalog.servers.items()
-        listings = {name: listing for name, listing in servers if RESOURCES.name in self._exposed_primitives(name)}
+        listings = {name: listing for name, listing in servers if RESOURCES.name in self._primitives_of(name)}
         owners = [name for name, listing in listings.items() if listing.lists(uri)]
         owners = owners or [name for name, listing in listings.items() if listing.has_template(uri)]
         if len(owners) == 1:
@@ -180,7 +180,7 @@ class Resolver:
                 f"the resource {uri!r} belongs to several servers: {', '.join(owners)}; "
                 'set "expose_resources": false for all but one of them'
             )
-        near = _suggest(uri, [listed for listed, _ in self.listed(RESOURCES)])
+        near = _suggest(uri, [listed for listed, _ in self.list_definitions(RESOURCES)])
         raise UnknownResource(f"no server lists the resource {uri!r} or a template for it; {near}see resources/list")
 
     def server(self, name: str) -> ServerSpec:

@@ -114,11 +114,11 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
                 _status_of(error),
             )
         case TransportFault.SESSION_LOST:
-            return _lost(server, error, notes)
+            return _session_loss(server, error, notes)
     return None
 
 
-def _lost(server: str, error: MCPError, notes: str) -> SessionLost:
+def _session_loss(server: str, error: MCPError, notes: str) -> SessionLost:
     """Return the error of a lost session; only 404 is certain.
 
     404 is the one status by which a server says that nothing was done (2025-11-25, "Session Management"); all

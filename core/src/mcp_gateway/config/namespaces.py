@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.tool_names import folded_name, is_server_name, name_prefix
+from mcp_gateway.protocol.tool_names import fold_name, is_server_name, name_prefix
 
 
 class NamedServer(Protocol):
@@ -35,15 +35,15 @@ def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> lis
     warnings: list[str] = []
     for other in others:
         if namespace is None and other.namespace is None:
-            raise ConfigError(_said("neither has a namespace", other))
+            raise ConfigError(_describe_clash("neither has a namespace", other))
         if namespace is None or other.namespace is None:
             continue
         if namespace == other.namespace:
-            raise ConfigError(_said(f"both have the namespace {namespace!r}", other))
+            raise ConfigError(_describe_clash(f"both have the namespace {namespace!r}", other))
         mine, theirs = name_prefix(namespace), name_prefix(other.namespace)
         if mine == theirs:
-            raise ConfigError(_said(f"the short names of both begin with {mine!r}", other))
-        if folded_name(mine) == folded_name(theirs):
+            raise ConfigError(_describe_clash(f"the short names of both begin with {mine!r}", other))
+        if fold_name(mine) == fold_name(theirs):
             warnings.append(
                 f"namespace: some clients cannot tell {namespace!r} from {other.namespace!r}, that of server "
                 f"{other.name!r}; give one of them another"
@@ -51,11 +51,11 @@ def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> lis
     return warnings
 
 
-def configured_namespace(keys: Mapping[str, object]) -> str | None:
+def read_namespace(keys: Mapping[str, object]) -> str | None:
     """Return the namespace of a disabled entry, if readable."""
     namespace = keys.get("namespace", keys.get("name"))
     return namespace if isinstance(namespace, str) and is_server_name(namespace) else None
 
 
-def _said(shared: str, other: NamedServer) -> str:
+def _describe_clash(shared: str, other: NamedServer) -> str:
     return f"namespace: {shared}, this server and {other.name!r}; give one of them another"

@@ -12,7 +12,7 @@ from mcp_gateway.config.environment import ConnectionMode, Environment, Seconds,
 from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
 from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
 from mcp_gateway.config.interpolation import Unset, expand
-from mcp_gateway.config.namespaces import check_namespace, configured_namespace
+from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
@@ -179,13 +179,13 @@ class _EntryReader:
 
     def _disable(self, raw: RawEntry, reason: str) -> None:
         self.warnings.append(f"{raw.where}: disabled: {reason}")
-        namespace = configured_namespace(raw.keys)
+        namespace = read_namespace(raw.keys)
         self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason, namespace=namespace))
 
     def _leave_out(self, keys: Mapping[str, object]) -> None:
         name = keys.get("name")
         if isinstance(name, str) and is_server_name(name):
-            namespace = configured_namespace(keys)
+            namespace = read_namespace(keys)
             self.disabled.append(DisabledServer(name, SWITCHED_OFF, on_purpose=True, namespace=namespace))
 
     def _settle(self, raw: RawEntry) -> None:
@@ -230,7 +230,7 @@ class _EntryReader:
                 overridable=environment.auth_mode != "static",
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
                 auto_discover=entry.auto_discover,
-                exposed=_exposed_primitives(entry),
+                exposed=_primitives_to_expose(entry),
                 timeout=min(timeout, entry.max_call_time or timeout),
                 max_call_time=entry.max_call_time or max(environment.max_call_time, timeout),
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
@@ -310,7 +310,7 @@ def _keys(provider: Provider[Any, Any]) -> frozenset[str]:
     return options.keys() - options.variables()
 
 
-def _exposed_primitives(entry: ServerEntry) -> frozenset[str]:
+def _primitives_to_expose(entry: ServerEntry) -> frozenset[str]:
     tools = {"tools"} if entry.expose_tools else set()
     prompts = {"prompts"} if entry.expose_prompts else set()
     resources = {"resources", "templates"} if entry.expose_resources else set()

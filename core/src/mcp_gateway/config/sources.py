@@ -63,7 +63,7 @@ def decide_source(environ: Mapping[str, str], place: Place, read_env: ReadEnvFn)
         ConfigError: a file that was named does not exist, or a folder is not named in full.
 
     """
-    env_file = _named_env_file(environ)
+    env_file = _find_env_file(environ)
     settled = _merge(environ, env_file, read_env)
     if place.is_serving and settled.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http":
         return _decide_for_stdio(settled, env_file, place)
@@ -127,7 +127,7 @@ def read_env_file(path: Path) -> Mapping[str, str | None] | None:
         raise ConfigError(f"{path}: it cannot be read: {error}") from None
 
 
-def _named_env_file(environ: Mapping[str, str]) -> Path | None:
+def _find_env_file(environ: Mapping[str, str]) -> Path | None:
     """Return the `.env` named, or beside the file of servers named."""
     if named := environ.get(ENV_FILE):
         return Path(named)

@@ -303,7 +303,7 @@ class Refresher:
         """List a changed server, unless another replica starts to."""
         async with (
             self._pace.slot(),
-            self.shared.changed_listing_lease(spec, self._capabilities_for(spec, caller)) as turn,
+            self.shared.lease_after_change(spec, self._capabilities_for(spec, caller)) as turn,
         ):
             await self._discover(spec, caller, turn)
 

@@ -111,7 +111,7 @@ class ReplicatedCatalog:
             yield turn
 
     @asynccontextmanager
-    async def changed_listing_lease(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
+    async def lease_after_change(self, spec: ServerSpec, capabilities: Capabilities) -> AsyncIterator[str | None]:
         """Acquire the lease to list a changed server.
 
         Yields None if another replica has listed the server since the change.

@@ -73,7 +73,7 @@ class Subscriptions:
         """
         if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
             raise MCPError(types.INVALID_REQUEST, f"a client may subscribe to {MAX_SUBSCRIPTIONS} resources at most")
-        key = (replace(await self.pool.shared_key(session_key), capabilities=session_key.capabilities), uri)
+        key = (replace(await self.pool.get_shared_key(session_key), capabilities=session_key.capabilities), uri)
         watched = self._watches.get(key)
         if watched is None:
             watched = self._watches[key] = _Watch()

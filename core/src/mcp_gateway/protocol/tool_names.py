@@ -53,7 +53,7 @@ def name_prefix(namespace: str) -> str:
     return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
 
 
-def folded_name(name: str) -> str:
+def fold_name(name: str) -> str:
     """Return what is left of a name that is read carelessly.
 
     Two names that only differ in case, width, accents, invisible characters, punctuation or letters of

@@ -165,7 +165,7 @@ class Clients:
         client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
             self._connections[client] = connection
-            connection.exit_stack.callback(self._left, client)
+            connection.exit_stack.callback(self._on_client_left, client)
             self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
 
     def record_stdio_client(self, context: Context) -> None:
@@ -220,7 +220,7 @@ class Clients:
             if connection.initialized.is_set() and (clients is None or name in clients):
                 await connection.notify(method, None)
 
-    def _left(self, client: str) -> None:
+    def _on_client_left(self, client: str) -> None:
         connection = self._connections.pop(client, None)
         if connection is not None:
             self._sessions.pop(connection.session_id, None)

@@ -40,7 +40,7 @@ class PromptsAndResources:
         Definitions are complete; prompts have their full names.
         """
         seen = await self._gateway.resolver_for(caller, SETTLE_SECONDS)
-        listed = seen.listed(primitive)
+        listed = seen.list_definitions(primitive)
         items = (
             [{**definition, "name": name} for name, definition in listed] if primitive is PROMPTS else _whole(listed)
         )

@@ -288,7 +288,7 @@ class GatewayServer(Server[Any]):
         return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
 
     def _list_exposed(self) -> dict[Primitive, list[tuple[str, Definition]]]:
-        return {primitive: self._gateway.resolver.listed(primitive) for primitive in PRIMITIVES}
+        return {primitive: self._gateway.resolver.list_definitions(primitive) for primitive in PRIMITIVES}
 
     def _warn_of_unlistable(self) -> None:
         names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]

@@ -117,7 +117,7 @@ class Tools:
     def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""
         yield from self._own
-        for name, definition in seen.listed(TOOLS):
+        for name, definition in seen.list_definitions(TOOLS):
             shaped = adapt_definition(definition, modern=modern)
             if shaped is not None:
                 yield {**shaped, "name": name}

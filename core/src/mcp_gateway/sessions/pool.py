@@ -121,7 +121,7 @@ class Pool:
         async with self._use_session(session_key) as session:
             return (await _wait_opened(session)).modern
 
-    async def shared_key(self, session_key: SessionKey) -> SessionKey:
+    async def get_shared_key(self, session_key: SessionKey) -> SessionKey:
         """Return the canonical key of the shared session.
 
         It is equal for all who share the session.

@@ -10,7 +10,7 @@ MAX_BYTES = 1 << 20
 """How much is read of one answer."""
 
 
-async def bound_body(response: httpx2.Response) -> None:
+async def limit_body(response: httpx2.Response) -> None:
     """Bound the body of a response (httpx's `response` hook)."""
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream, response)
@@ -27,16 +27,16 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise self._refused("is compressed, though nobody asked for that")
+            raise self._read_error("is compressed, though nobody asked for that")
         size = 0
         async for piece in self._stream:
             size += len(piece)
             if size > MAX_BYTES:
-                raise self._refused(f"has more than {MAX_BYTES} bytes")
+                raise self._read_error(f"has more than {MAX_BYTES} bytes")
             yield piece
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    def _refused(self, how: str) -> httpx2.ReadError:
+    def _read_error(self, how: str) -> httpx2.ReadError:
         return httpx2.ReadError(f"the answer of {self._response.request.url.host} {how}")

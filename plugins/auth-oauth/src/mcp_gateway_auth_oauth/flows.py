@@ -16,7 +16,7 @@ from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull,
 from pydantic import AnyUrl
 
 from mcp_gateway.plugin import ServerUnavailable
-from mcp_gateway_auth_oauth.bodies import bound_body
+from mcp_gateway_auth_oauth.bodies import limit_body
 from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import Login, TokenStore
@@ -203,6 +203,6 @@ def _issuer(options: OAuthOptions) -> str | None:
 def _client(options: OAuthOptions) -> httpx2.AsyncClient:
     hooks: dict[str, list[Callable[..., Any]]] = {
         "request": [OAuthRequestGuard(str(options.url))],
-        "response": [bound_body],
+        "response": [limit_body],
     }
     return httpx2.AsyncClient(timeout=_TIMEOUT, headers={"accept-encoding": "identity"}, event_hooks=hooks)

@@ -100,7 +100,7 @@ def compute_postings(
     the field's weight, are added up first, and then saturated as one.
     """
     size, width = len(lengths), len(vocabulary)
-    frequency = _weighted_frequencies(entries, lengths, fields)
+    frequency = _weigh_frequencies(entries, lengths, fields)
     order = np.argsort(entries.term.astype(np.int64) * max(size, 1) + entries.document, kind="stable")
     term, document = entries.term[order], entries.document[order]
     first = (
@@ -120,7 +120,7 @@ def compute_postings(
     )
 
 
-def _weighted_frequencies(entries: TermFrequencies, lengths: Ints, fields: Sequence[Field]) -> Floats:
+def _weigh_frequencies(entries: TermFrequencies, lengths: Ints, fields: Sequence[Field]) -> Floats:
     """Return weighted, length-normalized term frequencies.
 
     Each is the count of a term in a field, times the weight of the field, over its relative length.

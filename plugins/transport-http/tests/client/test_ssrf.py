@@ -53,7 +53,7 @@ async def test_a_name_that_resolves_to_one_is_not_connected_to(address):
         answer = (await client.post("http://innocent.example/mcp", json={})).json()
         assert "link-local" in answer["error"]["message"]
     with pytest.raises(LinkLocalAddress):
-        await Connections("innocent.example", 80, None, guard).opened()
+        await Connections("innocent.example", 80, None, guard).open()
 
 
 async def test_a_connection_that_came_to_be_at_one_is_closed_before_anything_is_sent():

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp_gateway_transport_http.client.redirects import redirected
+from mcp_gateway_transport_http.client.redirects import follow_redirect
 from mcp_gateway_transport_http.fast_path.body_pieces import Pieces
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.fast_path.raw_channel import RawChannel
@@ -286,7 +286,7 @@ async def test_a_redirect_elsewhere_is_not_followed_and_no_credentials_go_there(
         here = wire.connections.origin.removeprefix("http://")
         head = b"POST /mcp HTTP/1.1\r\nauthorization: Bearer me\r\n"
         reply = RawHttpResponse(307, b"", location=location.replace("{}", here))
-        assert redirected(head, reply, wire.connections.origin) is None
+        assert follow_redirect(head, reply, wire.connections.origin) is None
     assert requests == []
 
 
@@ -309,10 +309,10 @@ async def test_what_a_server_says_when_a_broken_stream_is_taken_up_is_not_about_
 async def test_a_connection_that_the_server_has_closed_is_not_written_to(at_once):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with server(response(ANSWER)) as (wire, *_):
-            first = await wire.connections.opened()
+            first = await wire.connections.open()
             wire.connections.give_back(first)
             wire.connections.port, there = listening.getsockname()[1], wire.connections.port
-            stale = await wire.connections.opened()
+            stale = await wire.connections.open()
             wire.connections.give_back(stale)
             wire.connections.port = there
             with listening.accept()[0]:
@@ -328,7 +328,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_written_to(at_once
 async def test_a_request_that_waits_for_its_turn_on_a_connection_that_closes_was_not_sent():
     outcomes, came = [], anyio.Event()
     async with server(response(ANSWER)) as (wire, requests, _):
-        connection = await wire.connections.opened()
+        connection = await wire.connections.open()
         wire.connections.outbox.requests_in_flight = 2
 
         def done(outcome):

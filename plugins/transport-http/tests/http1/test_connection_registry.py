@@ -14,7 +14,7 @@ class Connection:
     """A connection that only says where it comes from."""
 
     deadline = float("inf")
-    kept_bytes = 0
+    buffer_size = 0
     is_aborted = False
 
     def __init__(self, address: str = "192.0.2.1") -> None:
@@ -95,7 +95,7 @@ async def test_what_all_strangers_have_sent_is_bounded(monkeypatch):
     connections = [Connection() for _ in range(5)]
     await add(registry, *connections)
     for connection in connections:
-        connection.kept_bytes = 20 << 20
+        connection.buffer_size = 20 << 20
     registry.admit(connections[0])
     swept = asyncio.Event()
     connections[4].check_state = lambda _: swept.set()  # type: ignore[method-assign]

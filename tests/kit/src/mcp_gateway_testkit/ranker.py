@@ -65,7 +65,7 @@ def twins(count: int) -> list[Document]:
     return found
 
 
-async def found(index: RankerIndex, text: str, limit: int = 10) -> list[str]:
+async def search_ids(index: RankerIndex, text: str, limit: int = 10) -> list[str]:
     """Return the ids of the hits."""
     return [hit.id for hit in (await index.search(Query(text=text, limit=limit))).hits]
 
@@ -107,19 +107,19 @@ class RankerContract(Contract[Ranker]):
 
     async def test_one_tool_alone_can_be_found(self, subject: Ranker) -> None:
         """Statistics over one document are no excuse."""
-        assert await found(await subject.build(DOCUMENTS[:1]), "add") == ["a__add"]
+        assert await search_ids(await subject.build(DOCUMENTS[:1]), "add") == ["a__add"]
 
     async def test_two_tools_can_be_told_apart(self, subject: Ranker) -> None:
         """Nor are those over two."""
         index = await subject.build(DOCUMENTS[:2])
-        assert await found(index, "weather") == ["w__getWeather"]
-        assert await found(index, "numbers") == ["a__add"]
+        assert await search_ids(index, "weather") == ["w__getWeather"]
+        assert await search_ids(index, "numbers") == ["a__add"]
 
     async def test_a_tool_is_found_by_its_name_alone(self, subject: Ranker) -> None:
         """Many tools have no description."""
         index = await subject.build(DOCUMENTS)
         for document in DOCUMENTS:
-            assert (await found(index, document.name))[:1] == [document.id]
+            assert (await search_ids(index, document.name))[:1] == [document.id]
 
     async def test_what_does_not_match_is_left_out(self, subject: Ranker) -> None:
         """An answer that is not there costs a model nothing."""
@@ -139,8 +139,8 @@ class RankerContract(Contract[Ranker]):
         A query then returns the same hits each time.
         """
         index = await subject.build(twins(20))
-        assert await found(index, "twin", 20) == sorted(document.id for document in twins(20))
-        assert await found(index, "twin", 3) == ["s__0000", "s__0001", "s__0002"]
+        assert await search_ids(index, "twin", 20) == sorted(document.id for document in twins(20))
+        assert await search_ids(index, "twin", 3) == ["s__0000", "s__0001", "s__0002"]
 
     async def test_the_same_question_gets_the_same_answer(self, subject: Ranker) -> None:
         """Require the same result for the same query.
@@ -153,7 +153,7 @@ class RankerContract(Contract[Ranker]):
             query = Query(text=text)
             answer = await index.search(query)
             assert answer == await index.search(query) == await again.search(query)
-            assert await found(backwards, text) == [hit.id for hit in answer.hits]
+            assert await search_ids(backwards, text) == [hit.id for hit in answer.hits]
 
     async def test_scores_are_finite_and_fall(self, subject: Ranker) -> None:
         """Ids are those of the documents, and each is there once."""
@@ -168,7 +168,7 @@ class RankerContract(Contract[Ranker]):
     async def test_every_script_is_searched(self, subject: Ranker, text: str) -> None:
         """Chinese, Cyrillic, umlauts, and words between emoji."""
         index = await subject.build([*DOCUMENTS, *SCRIPTS.values()])
-        assert SCRIPTS[text].id in await found(index, text)
+        assert SCRIPTS[text].id in await search_ids(index, text)
 
     @pytest.mark.parametrize("text", ODD_QUERIES, ids=ascii)
     async def test_no_query_breaks_it(self, subject: Ranker, text: str) -> None:
@@ -192,7 +192,7 @@ class RankerContract(Contract[Ranker]):
         documents = [*crowd(10_000), *DOCUMENTS]
         with anyio.fail_after(SECONDS):
             build = subject.build_interim if isinstance(subject, BackgroundRanker) else subject.build
-            assert (await found(await build(documents), "weather"))[:1] == ["w__getWeather"]
+            assert (await search_ids(await build(documents), "weather"))[:1] == ["w__getWeather"]
 
     async def test_a_slow_ranker_answers_meanwhile(self, subject: Ranker) -> None:
         """Require `build_interim` to return an index of the same tools."""
@@ -200,7 +200,7 @@ class RankerContract(Contract[Ranker]):
             return
         index = await subject.build_interim(DOCUMENTS)
         assert isinstance(index, RankerIndex)
-        assert (await found(index, "weather"))[:1] == ["w__getWeather"]
+        assert (await search_ids(index, "weather"))[:1] == ["w__getWeather"]
         assert nothing(await (await subject.build_interim([])).search(Query(text="weather")))
 
     async def test_a_refreshed_index_answers_as_one_that_was_built_anew(self, subject: Ranker) -> None:
@@ -218,7 +218,7 @@ class RankerContract(Contract[Ranker]):
         for text in ("weather", "storm", "add", "twin", "forecast", "numbers"):
             query = Query(text=text, explain=True)
             assert await after.search(query) == await anew.search(query)
-        assert (await found(before, "forecast"))[:1] == ["w__forecast"], "an index never changes"
+        assert (await search_ids(before, "forecast"))[:1] == ["w__forecast"], "an index never changes"
 
     async def test_only_the_servers_that_are_wanted_are_searched(self, subject: Ranker) -> None:
         """Require filtered hits to be of the requested servers.
@@ -260,15 +260,15 @@ class RankerContract(Contract[Ranker]):
         """Searches under way end in the catalogue in which they began."""
         old = await subject.build(DOCUMENTS)
         new = await subject.build(twins(3))
-        assert (await found(old, "weather"))[:1] == ["w__getWeather"]
-        assert await found(new, "weather") == []
+        assert (await search_ids(old, "weather"))[:1] == ["w__getWeather"]
+        assert await search_ids(new, "weather") == []
 
     async def test_an_index_does_not_change_with_the_list_it_was_built_from(self, subject: Ranker) -> None:
         """It is immutable."""
         documents = list(DOCUMENTS)
         index = await subject.build(documents)
         documents.clear()
-        assert (await found(index, "weather"))[:1] == ["w__getWeather"]
+        assert (await search_ids(index, "weather"))[:1] == ["w__getWeather"]
 
     async def test_searches_go_on_while_an_index_is_built(self, subject: Ranker) -> None:
         """They may come from many callers at once."""
@@ -277,7 +277,7 @@ class RankerContract(Contract[Ranker]):
         answers: list[list[str]] = []
 
         async def search() -> None:
-            answers.append(await found(index, "weather", 1))
+            answers.append(await search_ids(index, "weather", 1))
 
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:

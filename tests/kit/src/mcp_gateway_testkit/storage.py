@@ -25,7 +25,7 @@ PATIENCE = 10.0
 """Seconds after which what must come does not come any more."""
 
 
-async def listed(storage: StorageBackend, prefix: str) -> list[str]:
+async def list_keys(storage: StorageBackend, prefix: str) -> list[str]:
     """Return the keys under `prefix`, sorted."""
     return sorted([key async for key in storage.keys(prefix)])
 
@@ -63,7 +63,7 @@ class StorageContract(Contract[StorageBackend]):
         """A server may have no tools."""
         await subject.set(f"{at}a", b"")
         assert await subject.get(f"{at}a") == b""
-        assert await listed(subject, at) == [f"{at}a"]
+        assert await list_keys(subject, at) == [f"{at}a"]
         assert await subject.delete(f"{at}a") is True
 
     async def test_large_values_are_kept(self, subject: StorageBackend, at: str) -> None:
@@ -77,7 +77,7 @@ class StorageContract(Contract[StorageBackend]):
         """Keys hold names that people gave."""
         await subject.set(at + key, b"1")
         assert await subject.get(at + key) == b"1"
-        assert await listed(subject, at + key) == [at + key]
+        assert await list_keys(subject, at + key) == [at + key]
         assert await subject.delete(at + key) is True
 
     async def test_a_key_expires(self, subject: StorageBackend, at: str) -> None:
@@ -85,7 +85,7 @@ class StorageContract(Contract[StorageBackend]):
         await subject.set(f"{at}a", b"1", ttl=TTL)
         assert await subject.get(f"{at}a") == b"1"
         await anyio.sleep(TTL + MARGIN)
-        assert await listed(subject, at) == []
+        assert await list_keys(subject, at) == []
         assert await subject.get(f"{at}a") is None
         assert await subject.delete(f"{at}a") is False
 
@@ -111,7 +111,7 @@ class StorageContract(Contract[StorageBackend]):
         await subject.set(f"{at}ab", b"1")
         assert await subject.delete(f"{at}a") is True
         assert await subject.delete(f"{at}a") is False
-        assert await listed(subject, at) == [f"{at}ab"]
+        assert await list_keys(subject, at) == [f"{at}ab"]
 
     async def test_keys_takes_its_prefix_literally(self, subject: StorageBackend, at: str) -> None:
         """Stars and brackets are only characters."""
@@ -119,7 +119,7 @@ class StorageContract(Contract[StorageBackend]):
         for name in names:
             await subject.set(at + name, b"")
         for name in names:
-            assert await listed(subject, at + name[:-1]) == (
+            assert await list_keys(subject, at + name[:-1]) == (
                 [at + name] if name != "b" else sorted(at + n for n in names)
             )
 
@@ -129,8 +129,8 @@ class StorageContract(Contract[StorageBackend]):
         async with anyio.create_task_group() as tasks:
             for key in expected:
                 tasks.start_soon(subject.set, key, b"1")
-        assert await listed(subject, at) == expected
-        assert [key for key in await listed(subject, "") if key.startswith(at)] == expected
+        assert await list_keys(subject, at) == expected
+        assert [key for key in await list_keys(subject, "") if key.startswith(at)] == expected
 
     async def test_writing_while_listing_is_allowed(self, subject: StorageBackend, at: str) -> None:
         """A listing is used to clear up."""
@@ -138,7 +138,7 @@ class StorageContract(Contract[StorageBackend]):
             await subject.set(f"{at}{number}", b"")
         async for key in subject.keys(at):
             await subject.delete(key)
-        assert await listed(subject, at) == []
+        assert await list_keys(subject, at) == []
 
     async def test_writers_at_the_same_time_do_not_mix(self, subject: StorageBackend, at: str) -> None:
         """One of them wins, whole."""

@@ -71,15 +71,15 @@ async def session(transport: Transport) -> AsyncIterator[Session]:
     async with transport as (read, write), anyio.create_task_group() as tasks:
         opened = Session(JSONRPCDispatcher(read, write))
 
-        async def notified(_: DispatchContext[Any], method: str, __: Mapping[str, Any] | None) -> None:
+        async def on_notification(_: DispatchContext[Any], method: str, __: Mapping[str, Any] | None) -> None:
             opened.notified.append(method)
             opened.news.set()
 
-        await tasks.start(opened.dispatcher.run, _refused, notified)
+        await tasks.start(opened.dispatcher.run, _refuse, on_notification)
         await opened.shake_hands()
         yield opened
         tasks.cancel_scope.cancel()
 
 
-async def _refused(_: DispatchContext[Any], method: str, __: Mapping[str, Any] | None) -> Json:
+async def _refuse(_: DispatchContext[Any], method: str, __: Mapping[str, Any] | None) -> Json:
     raise MCPError(_METHOD_NOT_FOUND, f"Method not found: {method}")

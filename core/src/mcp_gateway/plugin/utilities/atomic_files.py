@@ -42,7 +42,7 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_unfinished(path.parent, f"*{path.suffix}.*{_UNFINISHED}")
-        with _unfinished(path) as made:
+        with _open_unfinished(path) as made:
             with made:
                 made.writelines(parts)
                 made.flush()
@@ -68,7 +68,7 @@ def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
 
 
 @contextmanager
-def _unfinished(path: Path) -> Iterator[IO[bytes]]:
+def _open_unfinished(path: Path) -> Iterator[IO[bytes]]:
     """Open a locked file beside another one; remove it at the end."""
     while True:
         made = tempfile.NamedTemporaryFile(  # noqa: SIM115  # it is closed by whoever writes it

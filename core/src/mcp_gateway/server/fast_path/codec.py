@@ -77,7 +77,7 @@ def params_of(plain: ToolCall, *, modern: bool) -> bytes:
     return b"".join([b'{"name":', plain.route.name, b',"arguments":', plain.arguments, *enveloped, b"}"])
 
 
-def parsed_params(plain: ToolCall) -> dict[str, Any]:
+def parse_params(plain: ToolCall) -> dict[str, Any]:
     """Read the params of a call as they came.
 
     Raises:
@@ -94,7 +94,7 @@ def parsed_params(plain: ToolCall) -> dict[str, Any]:
     return params
 
 
-def parsed_result(response: bytes) -> dict[str, Any]:
+def parse_result(response: bytes) -> dict[str, Any]:
     """Read the result of a response."""
     fields, _ = parse_response(response)
     return {name: json.loads(bytes(value)) for name, value in (fields or {}).items()}

@@ -53,8 +53,8 @@ from mcp_gateway.server.fast_path.codec import (
     handshake_result,
     modern_result,
     params_of,
-    parsed_params,
-    parsed_result,
+    parse_params,
+    parse_result,
     repetition_of,
 )
 from mcp_gateway.server.fast_path.envelope import Envelopes, headers_match
@@ -221,7 +221,7 @@ class FastPath:
             answer = self.encode_response(plain, came)
             if answer is not None:
                 return answer
-            repetition.result = parsed_result(came)
+            repetition.result = parse_result(came)
         except (RequestNotSent, LoginRequired):
             pass
         except Overloaded as error:
@@ -241,7 +241,7 @@ class FastPath:
         Its session is not open, or takes no bytes, or the call is sent again.
         """
         try:
-            params = parsed_params(plain)
+            params = parse_params(plain)
         except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
             return encode_error(plain, MCPError(types.INVALID_PARAMS, f"the arguments cannot be read: {error}"))
         try:
@@ -279,11 +279,11 @@ class FastPath:
         """Send a call with the caller's credentials; return the raw response."""
 
         async def exchange(session_key: SessionKey) -> bytes:
-            return await self._exchanged_as(session_key, plain)
+            return await self._exchange_raw(session_key, plain)
 
         return await self.gateway.access.with_credentials(plain.route.spec, plain.caller, exchange, repetition)
 
-    async def _exchanged_as(self, session_key: SessionKey, plain: ToolCall) -> bytes:
+    async def _exchange_raw(self, session_key: SessionKey, plain: ToolCall) -> bytes:
         session = self.gateway.pool.raw_session(session_key)
         if session is None or (plain.route.own is not None and not self._routes.has(session_key, plain.route.own)):
             raise RequestNotSent("there is no session for it")

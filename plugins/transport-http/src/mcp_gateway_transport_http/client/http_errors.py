@@ -20,9 +20,9 @@ from mcp_gateway_transport_http.client.refusals import (
     Answer,
     Refusal,
     is_message_status,
-    lost_session,
     refusal_of,
     rpc_error,
+    session_loss_of,
     wrong_kind,
 )
 from mcp_gateway_transport_http.client.response_bodies import error_message, read_body, with_body, with_events
@@ -109,9 +109,9 @@ async def _read_response(request: httpx2.Request, response: httpx2.Response, mos
         return _error_response(request, Refusal(TransportFault.UNREACHABLE, str(error), {"status": 502}))
     finally:
         await response.aclose()
-    if (lost := lost_session(body, request.headers.get(_SESSION))) is not None:
+    if (lost := session_loss_of(body, request.headers.get(_SESSION))) is not None:
         return _error_response(request, lost)
-    return with_body(response, _named(body, request), 200)
+    return with_body(response, _add_id(body, request), 200)
 
 
 async def _extract_message(response: httpx2.Response, most: int) -> bytes:
@@ -161,7 +161,7 @@ async def _body_of(response: httpx2.Response) -> bytes:
         await response.aclose()
 
 
-def _named(body: bytes, request: httpx2.Request) -> bytes:
+def _add_id(body: bytes, request: httpx2.Request) -> bytes:
     """Return a message; an error without an id gets the request's.
 
     Otherwise the SDK drops it, and the caller waits for its timeout.

@@ -18,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 _AS_IT_IS = "/%:@!$&'()*+,;=~?"
 
 
-def redirected(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | None:
+def follow_redirect(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | None:
     """Return the request that a redirect leads to, if any.
 
     None for a response that is no redirect, and for one to where it must not go.
@@ -31,7 +31,7 @@ def redirected(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | N
     method, _, path = first.partition(b" ")
     try:
         wanted = urlsplit(urljoin(origin + path.decode("latin-1"), reply.location))
-        is_same = _origin(wanted.scheme, wanted.hostname, wanted.port) == _parsed(origin)
+        is_same = _origin(wanted.scheme, wanted.hostname, wanted.port) == _parse_origin(origin)
     except ValueError:
         return None
     if not is_same or "@" in wanted.netloc:
@@ -42,7 +42,7 @@ def redirected(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | N
     return b"%b %b HTTP/1.1\r\n%b" % (method, target.encode(), rest)
 
 
-def _parsed(origin: str) -> tuple[str, str, int | None]:
+def _parse_origin(origin: str) -> tuple[str, str, int | None]:
     parts = urlsplit(origin)
     return _origin(parts.scheme, parts.hostname, parts.port)
 

@@ -84,7 +84,7 @@ def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
     return Refusal(TransportFault.UNREACHABLE, status_line(status) + said, _data(answer))
 
 
-def lost_session(message: bytes, session_id: str | None) -> Refusal | None:
+def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
     """Return the error of a message that says the session is lost."""
     if session_id is None or len(message) > MAX_WORDS or SESSION_CODE not in message:
         return None
@@ -148,10 +148,10 @@ def _elsewhere(answer: Answer) -> str:
     said = status_line(answer.status)
     if not answer.location:
         return f"it answered {said} instead of a message"
-    return f"it answered {said} and leads to {_shown(answer.location)}; if that is meant, configure that URL"
+    return f"it answered {said} and leads to {_mask_location(answer.location)}; if that is meant, configure that URL"
 
 
-def _shown(location: str) -> str:
+def _mask_location(location: str) -> str:
     """Return a location without what may hold a secret."""
     try:
         parts = urlsplit(location)

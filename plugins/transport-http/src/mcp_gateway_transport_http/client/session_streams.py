@@ -25,7 +25,7 @@ from pydantic_core import from_json
 
 from mcp_gateway.plugin import replace_lone_surrogates
 from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
-from mcp_gateway_transport_http.client.refusals import SESSION_CODE, lost_session
+from mcp_gateway_transport_http.client.refusals import SESSION_CODE, session_loss_of
 from mcp_gateway_transport_http.client.response_bodies import error_message
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.fast_path.raw_channel import RawChannel
@@ -91,7 +91,7 @@ class TaggingTransport(StreamableHTTPTransport):
                 return False
             sse = httpx2.ServerSentEvent(sse.event, whole, sse.id, sse.retry)
         if sse.data and original_request_id is not None:
-            sse = self._told_apart(sse)
+            sse = self._mark_session_loss(sse)
         writer = (
             read_stream_writer
             if original_request_id is None
@@ -99,11 +99,11 @@ class TaggingTransport(StreamableHTTPTransport):
         )
         return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
 
-    def _told_apart(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
+    def _mark_session_loss(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
         """Return an event; a lost session becomes its own error."""
         if SESSION_CODE not in (data := sse.data.encode(errors="replace")):
             return sse
-        lost = lost_session(data, self.session_id)
+        lost = session_loss_of(data, self.session_id)
         if lost is None:
             return sse
         written = error_message(lost.fault, lost.message, dict(lost.data)).decode()

@@ -48,7 +48,7 @@ class Connections:
             connection.close()
         return None
 
-    async def opened(self) -> Connection:
+    async def open(self) -> Connection:
         """Open another connection.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
-from mcp_gateway_transport_http.client.redirects import redirected
+from mcp_gateway_transport_http.client.redirects import follow_redirect
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
 from mcp_gateway_transport_http.fast_path.responses import ConnectionLost, RawHttpResponse
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class PromptRequest:
+class RawRequest:
     """A request under way without a task."""
 
     wire: RawChannel
@@ -39,10 +39,10 @@ class PromptRequest:
         if self.task is not None:
             self.task.cancel()
 
-    def replied(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
+    def on_reply(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> None:
         """Pass a reply on, or wait for the rest of it."""
         if isinstance(reply, RawHttpResponse) and (reply.pieces is not None or reply.location):
-            self.task = asyncio.get_running_loop().create_task(self._streamed(reply))
+            self.task = asyncio.get_running_loop().create_task(self._read_stream(reply))
         elif (done := self._over()) is not None:
             done(self._outcome(reply))
 
@@ -62,7 +62,7 @@ class PromptRequest:
         except MCPError as error:
             return error
 
-    async def _streamed(self, reply: RawHttpResponse) -> None:
+    async def _read_stream(self, reply: RawHttpResponse) -> None:
         deadline = asyncio.get_running_loop().time() + self.seconds
         outcome: bytes | Exception
         try:
@@ -75,9 +75,9 @@ class PromptRequest:
             done(outcome)
 
     async def _outcome_of(self, reply: RawHttpResponse, deadline: float) -> bytes:
-        elsewhere = redirected(self.request, reply, self.wire.connections.origin)
+        elsewhere = follow_redirect(self.request, reply, self.wire.connections.origin)
         if elsewhere is not None:
-            return await self.wire.followed(self.connection, elsewhere, self.request_id, self.headers, deadline)
+            return await self.wire.follow_redirect(self.connection, elsewhere, self.request_id, self.headers, deadline)
         return await self.wire.read_stream(self.connection, reply, self.request_id, self.headers, deadline)
 
 

@@ -19,20 +19,20 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent
-from mcp_gateway_transport_http.client.redirects import MAX_REDIRECTS, redirected
+from mcp_gateway_transport_http.client.redirects import MAX_REDIRECTS, follow_redirect
 from mcp_gateway_transport_http.client.refusals import SESSION_CODE
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded, Turns
 from mcp_gateway_transport_http.client.session_loss import MAX_WORDS
 from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress
 from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.fast_path.http1_client import Connection
-from mcp_gateway_transport_http.fast_path.in_flight import PromptRequest, failure_of
+from mcp_gateway_transport_http.fast_path.in_flight import RawRequest, failure_of
 from mcp_gateway_transport_http.fast_path.responses import (
     ConnectionLost,
     RawHttpResponse,
+    check_session,
     extract_message,
     is_response,
-    kept,
 )
 from mcp_gateway_transport_http.fast_path.sse import SseParser
 
@@ -97,9 +97,9 @@ class RawChannel:
             self.connections.give_back(connection)
             return None
         written = b"POST%bcontent-length: %d\r\n\r\n%b" % (head, len(message), message)
-        request = PromptRequest(self, connection, written, request_id, headers, seconds, done)
+        request = RawRequest(self, connection, written, request_id, headers, seconds, done)
         self.connections.outbox.requests_in_flight += 1
-        connection.send(written, request.replied)
+        connection.send(written, request.on_reply)
         return request.give_up
 
     async def _request(
@@ -114,14 +114,14 @@ class RawChannel:
         try:
             connection = self.connections.idle()
             if connection is None:
-                connection = await asyncio.wait_for(self.connections.opened(), deadline - loop.time())
+                connection = await asyncio.wait_for(self.connections.open(), deadline - loop.time())
         except (OSError, TimeoutError, LinkLocalAddress) as error:
             raise RequestNotSent(f"it cannot be connected to: {error}") from None
         timer = loop.call_at(deadline, connection.close)
         self.connections.outbox.requests_in_flight += 1
         try:
             reply = await connection.request(request)
-            elsewhere = redirected(request, reply, self.connections.origin) if redirects else None
+            elsewhere = follow_redirect(request, reply, self.connections.origin) if redirects else None
             response = b"" if elsewhere is not None else await self._read_response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
@@ -142,7 +142,7 @@ class RawChannel:
             return await self._request(elsewhere, request_id, headers, deadline, redirects - 1)
         return await self._finish_stream(connection, response, request_id, headers, deadline)
 
-    async def followed(
+    async def follow_redirect(
         self, connection: Connection, elsewhere: bytes, request_id: int, headers: Mapping[str, str], deadline: float
     ) -> bytes:
         """Send a request where the server has redirected it to."""
@@ -237,7 +237,7 @@ class RawChannel:
         while (piece := await reply.pieces.get()) is not None:
             for event in events.parse(piece):
                 if is_response(event, request_id):
-                    return kept(event, self.session().get(_SESSION))
+                    return check_session(event, self.session().get(_SESSION))
                 await self.on_event(event, request_id)
                 await turns.pass_on()
             await turns.pass_on()

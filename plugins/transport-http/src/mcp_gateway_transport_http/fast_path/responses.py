@@ -14,9 +14,9 @@ from mcp_gateway.plugin import replace_lone_surrogates
 from mcp_gateway_transport_http.client.refusals import (
     Answer,
     is_message_status,
-    lost_session,
     refusal_of,
     rpc_error,
+    session_loss_of,
     wrong_kind,
 )
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded
@@ -79,17 +79,17 @@ def extract_message(reply: RawHttpResponse, session_id: str | None) -> bytes:
         return json.dumps(rpc_error(reply.body, kind)).encode() if kind.startswith("text/event-stream") else reply.body
     if not kind.startswith("application/json"):
         raise wrong_kind(kind).error
-    return kept(reply.body.removeprefix(BOM_UTF8), session_id)
+    return check_session(reply.body.removeprefix(BOM_UTF8), session_id)
 
 
-def kept(message: bytes, session_id: str | None) -> bytes:
-    """Return a response.
+def check_session(message: bytes, session_id: str | None) -> bytes:
+    """Return a response unless it says that the session is lost.
 
     Raises:
         MCPError: it says that the session is lost.
 
     """
-    if (lost := lost_session(message, session_id)) is not None:
+    if (lost := session_loss_of(message, session_id)) is not None:
         raise lost.error
     return message
 

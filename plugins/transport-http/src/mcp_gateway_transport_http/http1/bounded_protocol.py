@@ -82,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.client[0] if self.client else ""
 
     @property
-    def kept_bytes(self) -> int:
+    def buffer_size(self) -> int:
         """How much has come that was not read yet."""
         return len(self._reader.buffer)
 
@@ -240,7 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _read_body(self, body: RequestBody) -> bool:
         if not self._reader.buffer or self._is_body_full():
             return False
-        before = self.kept_bytes
+        before = self.buffer_size
         piece = body.take(self._reader.buffer)
         if piece:
             self._body_bytes += len(piece)
@@ -254,7 +254,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.renew_body(self.loop.time(), self._body_bytes)
         if self._body_bytes > self._registry.bounds.max_request_bytes and self.has_answered():
             self.transport.close()
-        elif 0 < self.kept_bytes < before:
+        elif 0 < self.buffer_size < before:
             # It may hold thousands of chunks; others have their turn first.
             self.loop.call_soon(self.advance)
         return False
@@ -273,14 +273,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Set the deadline, and read only what there is room for."""
         if self._is_refused or self.transport.is_closing():
             return
-        may_read = self.kept_bytes <= MAX_AHEAD_BYTES
+        may_read = self.buffer_size <= MAX_AHEAD_BYTES
         if self._body is not None and not self._is_body_full():
             self._deadline.await_body(self.loop.time())
         elif self._body is not None or self.flow.write_paused or not self.has_answered():
             self.stop_waiting()
             may_read = may_read and self._body is None
         else:
-            self._deadline.await_request(self.loop.time(), has_begun=self.kept_bytes > 0)
+            self._deadline.await_request(self.loop.time(), has_begun=self.buffer_size > 0)
             may_read = True
         self._read_more(may=may_read)
 

@@ -34,7 +34,7 @@ class Connection(Protocol):
         ...
 
     @property
-    def kept_bytes(self) -> int:
+    def buffer_size(self) -> int:
         """How much has come that was not read yet."""
         ...
 
@@ -112,10 +112,10 @@ class ConnectionRegistry:
 
     def _free_memory(self) -> None:
         """Close the oldest strangers if their unread bytes are too many."""
-        kept = sum(connection.kept_bytes for connection in self._strangers)
+        kept = sum(connection.buffer_size for connection in self._strangers)
         for connection in tuple(self._strangers) if kept > MAX_UNREAD_HEAD_BYTES else ():
             if kept <= MAX_UNREAD_HEAD_BYTES:
                 break
-            if connection.kept_bytes:
-                kept -= connection.kept_bytes
+            if connection.buffer_size:
+                kept -= connection.buffer_size
                 self._evict(connection)

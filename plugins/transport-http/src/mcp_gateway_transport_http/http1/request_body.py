@@ -101,11 +101,11 @@ class ChunkedBody:
             return False
         match = _SIZE.fullmatch(line)
         if match is None:
-            raise _malformed("a chunk does not begin with its size")
+            raise _error_of("a chunk does not begin with its size")
         self._left = int(match[1], 16)
         self._extensions += len(match[2])
         if self._extensions > MAX_EXTENSION_BYTES:
-            raise _malformed(f"chunks have more than {MAX_EXTENSION_BYTES} bytes of extensions")
+            raise _error_of(f"chunks have more than {MAX_EXTENSION_BYTES} bytes of extensions")
         self._read_next = ChunkedBody._read_data if self._left else ChunkedBody._read_trailer
         return True
 
@@ -122,7 +122,7 @@ class ChunkedBody:
     def _read_end(self, buffer: bytearray, _data: bytearray) -> bool:
         end = buffer[self._at : self._at + 2]
         if not _LINE_END.startswith(end):
-            raise _malformed("a chunk is longer than it says")
+            raise _error_of("a chunk is longer than it says")
         if len(end) < len(_LINE_END):
             return False
         self._at += 2
@@ -142,14 +142,14 @@ class ChunkedBody:
         end = buffer.find(_LINE_END, self._at, self._at + max(max_bytes, 0) + 2)
         if end < 0:
             if len(buffer) - self._at > max_bytes + 1:
-                raise _malformed("a line between the chunks, or behind them, is too long")
+                raise _error_of("a line between the chunks, or behind them, is too long")
             return None
         line = bytes(buffer[self._at : end])
         if _FORBIDDEN_IN_LINE.search(line):
-            raise _malformed("a line between the chunks, or behind them, ends with less than CR LF")
+            raise _error_of("a line between the chunks, or behind them, ends with less than CR LF")
         self._at = end + 2
         return line
 
 
-def _malformed(detail: str) -> RequestError:
+def _error_of(detail: str) -> RequestError:
     return RequestError(HTTPStatus.BAD_REQUEST, f"The body of this request is no valid HTTP: {detail}")

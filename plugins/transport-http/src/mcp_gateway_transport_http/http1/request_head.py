@@ -96,7 +96,7 @@ def parse_head(raw: bytes) -> RequestHead:
         )
     method, events = _read(raw)
     if not events.is_complete:
-        raise _malformed("its headers have no end")
+        raise _error_of("its headers have no end")
     _check_url(events.url)
     fields = dict(events.headers)
     return RequestHead(
@@ -120,7 +120,7 @@ def check_request_line(line: bytes | bytearray) -> str:
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise _malformed("it does not begin with METHOD TARGET HTTP/1.1")
+        raise _error_of("it does not begin with METHOD TARGET HTTP/1.1")
     method, url, major, minor = match.groups()
     if len(url) > MAX_URI_BYTES:
         raise uri_too_long()
@@ -153,7 +153,7 @@ def _read(raw: bytes) -> tuple[bytes, _Events]:
     except httptools.HttpParserUpgrade:
         return _read(_UPGRADE.sub(b"", raw))
     except httptools.HttpParserError as error:
-        raise _malformed(str(error)) from None
+        raise _error_of(str(error)) from None
     return parser.get_method(), events
 
 
@@ -169,7 +169,7 @@ def _check_url(url: bytes) -> None:
     except httptools.HttpParserError:
         path = None
     if path is None or not url.isascii():
-        raise _malformed("its target is no path and no URL")
+        raise _error_of("its target is no path and no URL")
 
 
 def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes], version: str) -> int | None:
@@ -190,5 +190,5 @@ def _is_closing(headers: list[tuple[bytes, bytes]]) -> bool:
     return b"close" in [option.strip() for option in options]
 
 
-def _malformed(detail: str) -> RequestError:
+def _error_of(detail: str) -> RequestError:
     return RequestError(HTTPStatus.BAD_REQUEST, f"This is no valid HTTP request: {detail}")
