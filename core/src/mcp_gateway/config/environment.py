@@ -11,7 +11,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.file_formats import MAX_SECONDS
 from mcp_gateway.config.validation_errors import format_validation_error
-from mcp_gateway.plugin import Bound, ConfigError, Options, PluginError, Ranker, ServerTransport, StorageBackend
+from mcp_gateway.plugin import (
+    Bound,
+    ConfigError,
+    MessageLimits,
+    PluginError,
+    Ranker,
+    ServerTransport,
+    SessionOptions,
+    ShutdownOptions,
+    StorageBackend,
+)
 from mcp_gateway.plugin_host.loader import Choice
 from mcp_gateway.plugin_host.providers import EVERYTHING, ProviderRegistry, Providers
 from mcp_gateway.text.suggestions import suggest_word
@@ -36,17 +46,21 @@ def _not_always(seconds: float) -> float:
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
-class Environment(Options):
+class Environment(MessageLimits, SessionOptions, ShutdownOptions):
     """The environment variables that the core reads.
 
-    All others belong to plugins.
+    Those of the bases are read by plugins, too; all others belong to plugins.
     """
 
     server_config: Path = Field(
-        Path("server_config.json"), alias="SERVER_CONFIG_PATH", description="The file that lists the servers"
+        Path("server_config.json"),
+        alias="SERVER_CONFIG_PATH",
+        description="The file of servers; without it, over stdio, another one",
     )
     env_file: Path | None = Field(
-        None, alias="GATEWAY_ENV_FILE", description="The file that variables are read from, beside the environment"
+        None,
+        alias="GATEWAY_ENV_FILE",
+        description="The file that further variables are read from, in place of a `.env`",
     )
     config_reload: Annotated[float, AfterValidator(_not_always)] = Field(
         1.0,
@@ -54,40 +68,53 @@ class Environment(Options):
         le=MAX_SECONDS,
         allow_inf_nan=False,
         alias="GATEWAY_CONFIG_RELOAD",
-        description="How often, in seconds, it is looked whether that file has changed; 0: never",
+        description="Seconds between two looks at whether the file of servers has changed; `0`: it is not followed",
     )
-    server_transport: Lower = Field("stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway")
-    storage: Lower = Field("memory", alias="STORAGE_BACKEND", description="Where tool definitions are kept")
-    ranker: Lower = Field("bm25", alias="GATEWAY_RANKER", description="How tool_search ranks by default")
+    server_transport: Lower = Field(
+        "stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway: `stdio`, `http` or a plugin's"
+    )
+    storage: Lower = Field(
+        "memory", alias="STORAGE_BACKEND", description="Where definitions are kept: `memory`, `redis` or a plugin's"
+    )
+    ranker: Lower = Field(
+        "bm25", alias="GATEWAY_RANKER", description="How `tool_search` ranks: `bm25`, `regex`, `hybrid` or a plugin's"
+    )
     max_results: int = Field(
         10, ge=1, le=1000, alias="GATEWAY_MAX_RESULTS", description="How many tools one search returns at the most"
     )
     auth_mode: Annotated[AuthMode, _in_lower_case] = Field(
-        "auto", alias="GATEWAY_AUTH_MODE", description="Whose credentials go downstream: auto, static or forward"
+        "auto",
+        alias="GATEWAY_AUTH_MODE",
+        description=(
+            "`auto`: each server's own `auth_type`; `static`: saved headers only, nothing is forwarded; "
+            "`forward`: HTTP servers without saved headers get the caller's `Authorization`"
+        ),
     )
     tool_ttl: Seconds = Field(
-        300.0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until definitions are asked for again"
+        300.0, alias="MCP_GATEWAY_TOOL_CACHE_TTL", description="Seconds until a server is asked for its tools again"
     )
     connection_mode: ConnectionMode = Field(
-        "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="Whether each client has own sessions"
+        "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="For servers without a `connection_mode`"
     )
-    timeout: Seconds = Field(30.0, alias="MCP_GATEWAY_CONNECTION_TIMEOUT", description="Seconds to wait for a server")
+    timeout: Seconds = Field(
+        30.0,
+        alias="MCP_GATEWAY_CONNECTION_TIMEOUT",
+        description="Seconds to wait for a server: to connect, and for each answer (progress begins the wait anew)",
+    )
     max_call_time: Seconds = Field(
-        3600.0, alias="MCP_GATEWAY_MAX_CALL_TIME", description="Seconds until a call ends, whatever progress it makes"
+        3600.0,
+        alias="MCP_GATEWAY_MAX_CALL_TIME",
+        description="Seconds until a call ends, whatever progress it makes; what a user takes to answer does not count",
     )
     max_retries: int = Field(
-        3, ge=0, le=100, alias="MCP_GATEWAY_MAX_RETRIES", description="Further tries to connect to a server"
-    )
-    idle_timeout: Seconds = Field(
-        1800.0, alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT", description="Seconds until a caller's own session ends"
-    )
-    grace: float = Field(
-        3.0,
+        3,
         ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        alias="GATEWAY_SHUTDOWN_GRACE",
-        description="Seconds that calls under way have at the end",
+        le=100,
+        alias="MCP_GATEWAY_MAX_RETRIES",
+        description=(
+            "Further tries to connect, and to send what did not reach the server; `0`: nothing is sent again "
+            "after a broken connection, either"
+        ),
     )
     max_calls: int = Field(
         1000, ge=1, alias="GATEWAY_MAX_CALLS", description="How many requests to servers may be under way in all"
@@ -96,45 +123,63 @@ class Environment(Options):
         200, ge=1, alias="GATEWAY_MAX_CALLS_PER_SERVER", description="How many may be under way with one server"
     )
     max_queue: int = Field(
-        500, ge=0, alias="GATEWAY_MAX_QUEUE", description="How many may wait for each server when these are reached"
+        500,
+        ge=0,
+        alias="GATEWAY_MAX_QUEUE",
+        description=(
+            "How many may wait for each server when these are reached; more are refused at once (error -31029, "
+            "`retryAfter`)"
+        ),
     )
     queue_timeout: Seconds = Field(
         10.0, alias="GATEWAY_QUEUE_TIMEOUT", description="Seconds that they wait at the most"
     )
     max_definitions: int = Field(
-        10_000, ge=1, alias="GATEWAY_MAX_DEFINITIONS", description="How many tools, say, one server may list"
-    )
-    max_result_bytes: int = Field(
-        32 << 20, ge=10_000, le=256 << 20, alias="GATEWAY_MAX_RESULT_BYTES", description="How large a result may be"
-    )
-    overflow: Annotated[Literal["error", "cut"], _in_lower_case] = Field(
-        "error", alias="GATEWAY_RESULT_OVERFLOW", description="What becomes of larger ones: error, or cut"
-    )
-    kept_bytes: int = Field(
-        64 << 20, ge=0, alias="GATEWAY_KEPT_RESULT_BYTES", description="How much of what was cut is kept whole"
+        10_000,
+        ge=1,
+        alias="GATEWAY_MAX_DEFINITIONS",
+        description=(
+            "How many tools one server may list, and as many prompts, resources and templates, 64 MiB of each; "
+            "the rest is left out, with a warning"
+        ),
     )
     max_server_sessions: int = Field(
-        100, ge=1, alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER", description="How many sessions one server may have"
+        100,
+        ge=1,
+        alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER",
+        description="How many sessions one server may have: processes or connections",
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
-        "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged"
+        "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged, to standard error"
     )
     log_format: Annotated[LogFormat, _in_lower_case] = Field(
-        "auto", alias="GATEWAY_LOG_FORMAT", description="json, console, or auto: console on a terminal"
+        "auto", alias="GATEWAY_LOG_FORMAT", description="`json`, `console`, or `auto`: console on a terminal"
     )
     plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
     direct: bool = Field(
-        default=True, alias="GATEWAY_DIRECT", description="Answer plain calls on the fast lane, past the MCP SDK"
+        default=True,
+        alias="GATEWAY_DIRECT",
+        description="Answer plain calls on the fast path, past the MCP SDK; `false`: all calls take the SDK path",
     )
     pinning: Annotated[PinningMode, _in_lower_case] = Field(
         "warn",
         alias="GATEWAY_PINNING",
-        description="When a tool's definition has changed since it was first seen: warn, block or off",
+        description=(
+            "When a tool's definition has changed since it was first seen: `warn` logs what changed, `block` "
+            "withholds the tool until `approve`, `off`"
+        ),
     )
     state: Path | None = Field(
-        None, alias="GATEWAY_STATE_DIR", description="The folder for what is remembered on this machine, such as pins"
+        None,
+        alias="GATEWAY_STATE_DIR",
+        description=(
+            "Where first definitions (pins) are kept if the storage is not shared; the user's state folder, if "
+            "none is named"
+        ),
     )
-    disabled_plugins: str = Field("", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins")
+    disabled_plugins: str = Field(
+        "", alias="GATEWAY_DISABLED_PLUGINS", description="Never load these plugins (comma-separated)"
+    )
 
 
 _WAITS = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "timeout", "GATEWAY_QUEUE_TIMEOUT": "queue_timeout"}

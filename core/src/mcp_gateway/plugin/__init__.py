@@ -14,7 +14,7 @@ from mcp_gateway.plugin.errors import (
     StorageError,
 )
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
-from mcp_gateway.plugin.limits import MessageLimits
+from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOptions, ShutdownOptions
 from mcp_gateway.plugin.protocols import (
     AuthStrategy,
     BackgroundRanker,
@@ -98,10 +98,13 @@ __all__ = [
     "RefreshableAuth",
     "RefreshableIndex",
     "RequestNotSent",
+    "ServeOptions",
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
+    "SessionOptions",
     "SharedCredentials",
+    "ShutdownOptions",
     "SingleClient",
     "StorageBackend",
     "StorageError",

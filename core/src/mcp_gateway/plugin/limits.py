@@ -1,4 +1,4 @@
-"""Limits of a server's messages, a base of transports' options."""
+"""Limits that core and plugins share, as bases of their options."""
 
 from __future__ import annotations
 
@@ -16,20 +16,70 @@ _LISTS = 8 << 20
 
 
 def _in_lower_case(value: Any) -> Any:
-    return value.lower() if isinstance(value, str) else value
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+class ShutdownOptions(Options):
+    """How long calls may go on while the gateway ends."""
+
+    grace: float = Field(
+        3.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        alias="GATEWAY_SHUTDOWN_GRACE",
+        description=(
+            "Seconds that calls under way have at the end: after a first SIGTERM or SIGINT (a second one ends all"
+            " at once), or after the end of standard input, so that `printf '…' | mcp-orchestration-gateway` gets"
+            " its answers"
+        ),
+    )
+
+
+class ServeOptions(ShutdownOptions):
+    """Base of the options of server transports."""
+
+    max_request_bytes: int = Field(
+        4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+    )
+
+
+class SessionOptions(Options):
+    """Base of options about sessions of clients."""
+
+    idle_timeout: float = Field(
+        1800.0,
+        gt=0,
+        le=10**9,
+        allow_inf_nan=False,
+        alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT",
+        description="Seconds until a session of one caller only, or a client's own, is closed unused",
+    )
 
 
 class MessageLimits(Options):
     """The bound on a server's messages, as the environment bounds results."""
 
     max_result_bytes: int = Field(
-        32 << 20, ge=10_000, le=256 << 20, alias="GATEWAY_MAX_RESULT_BYTES", description="How large a result may be"
+        32 << 20,
+        ge=10_000,
+        le=256 << 20,
+        alias="GATEWAY_MAX_RESULT_BYTES",
+        description="How large a result of a server's may be",
     )
     overflow: Annotated[Literal["error", "cut"], BeforeValidator(_in_lower_case)] = Field(
-        "error", alias="GATEWAY_RESULT_OVERFLOW", description="What becomes of larger ones: error, or cut"
+        "error",
+        alias="GATEWAY_RESULT_OVERFLOW",
+        description=(
+            "What becomes of larger results of tools: `error`; or `cut`: the text is cut, with a link to a "
+            "resource that has all of it, for ten minutes, for the same client only"
+        ),
     )
     kept_bytes: int = Field(
-        64 << 20, ge=0, alias="GATEWAY_KEPT_RESULT_BYTES", description="How much of what was cut is kept whole"
+        64 << 20,
+        ge=0,
+        alias="GATEWAY_KEPT_RESULT_BYTES",
+        description="How much of what was cut is kept; the oldest goes first",
     )
 
     @property

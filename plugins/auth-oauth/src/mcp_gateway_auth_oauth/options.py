@@ -36,8 +36,16 @@ class OAuthOptions(Options):
     callback_port: int = Field(
         0, ge=0, le=65535, description="oauth: the port of this machine where logins come back; 0: a free one"
     )
-    key: SecretStr | None = Field(None, alias="GATEWAY_OAUTH_KEY", description="The key that tokens are encrypted with")
-    folder: Path | None = Field(None, alias="GATEWAY_OAUTH_FOLDER", description="Where tokens are kept, encrypted")
+    key: SecretStr | None = Field(
+        None,
+        alias="GATEWAY_OAUTH_KEY",
+        description="The key (Fernet) that logins are encrypted with; without one, a key is made",
+    )
+    folder: Path | None = Field(
+        None,
+        alias="GATEWAY_OAUTH_FOLDER",
+        description="Where logins to servers are kept, encrypted; the user's state folder, if none is named",
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -37,7 +37,7 @@ class Bm25Options(Options):
     aliases: Annotated[str, AfterValidator(_check_aliases)] = Field(
         "",
         alias="GATEWAY_BM25_ALIASES",
-        description="Words that mean the same in your tools: k8s = kubernetes, pr = pull request",
+        description="Words that mean the same in your tools: `k8s = kubernetes, pr = pull request`",
     )
 
 

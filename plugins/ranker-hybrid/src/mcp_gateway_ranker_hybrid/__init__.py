@@ -20,9 +20,7 @@ NAME = "hybrid"
 class HybridOptions(Options):
     """Options of the hybrid ranker, from the environment."""
 
-    words: str = Field(
-        "bm25", alias="GATEWAY_HYBRID_WORDS", description="The ranker that hybrid adds meaning to, by its name"
-    )
+    words: str = Field("bm25", alias="GATEWAY_HYBRID_WORDS", description="The ranker that `hybrid` adds meaning to")
 
 
 def hybrid_ranker(

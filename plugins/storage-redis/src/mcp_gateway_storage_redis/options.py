@@ -32,5 +32,5 @@ class RedisOptions(Options):
     """
 
     url: Annotated[SecretStr, AfterValidator(_is_redis)] = Field(
-        SecretStr("redis://localhost:6379/0"), alias="REDIS_URL", description="The URL of the Redis server"
+        SecretStr("redis://localhost:6379/0"), alias="REDIS_URL", description="The Redis server, Sentinels or Cluster"
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
-from mcp_gateway.plugin import MessageLimits, Options, is_link_local
+from mcp_gateway.plugin import MessageLimits, ServeOptions, SessionOptions, is_link_local
 
 _MIN_TOKEN, _SAFE_TOKEN = 8, 16
 _NAME = re.compile(r"[\w.-]+")
@@ -80,7 +80,7 @@ class HttpOptions(MessageLimits):
         return self
 
 
-class ListenOptions(Options):
+class ListenOptions(ServeOptions, SessionOptions):
     """Listen address, authentication and limits of the server.
 
     Issuers are compared letter by letter, so URLs keep their spelling.
@@ -93,38 +93,49 @@ class ListenOptions(Options):
         alias="GATEWAY_HOST",
         description="The address to listen at",
     )
-    port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; 0: a free one")
+    port: int = Field(8080, ge=0, le=65535, alias="GATEWAY_PORT", description="The port to listen at; `0`: a free one")
     token: Annotated[SecretStr, AfterValidator(_check_token)] | None = Field(
-        None, alias="GATEWAY_AUTH_TOKEN", description="The token that every client must send"
+        None,
+        alias="GATEWAY_AUTH_TOKEN",
+        description="The token that every HTTP client must send, 8 characters at least; fewer than 16 are a warning",
     )
     issuer: AnyHttpUrl | None = Field(
-        None, alias="GATEWAY_AUTH_ISSUER", description="The authorization server whose tokens open the gateway, too"
+        None,
+        alias="GATEWAY_AUTH_ISSUER",
+        description="The authorization server (OAuth) whose tokens open the gateway, too",
     )
     audiences: Listed = Field(
-        (), alias="GATEWAY_AUTH_AUDIENCE", description="For whom those tokens must be: the URL of this gateway's /mcp"
+        (), alias="GATEWAY_AUTH_AUDIENCE", description="For whom those tokens must be: the URL of this gateway's `/mcp`"
     )
     jwks: HttpUrl | None = Field(
-        None, alias="GATEWAY_AUTH_JWKS", description="Where its keys are, if its metadata does not say so"
+        None, alias="GATEWAY_AUTH_JWKS", description="Where the issuer's keys are, if its metadata does not say so"
     )
     scopes: Listed = Field((), alias="GATEWAY_AUTH_SCOPES", description="Scopes that those tokens must have")
     public_url: HttpUrl | None = Field(
-        None, alias="GATEWAY_PUBLIC_URL", description="The URL of this gateway's /mcp, if that is no audience"
+        None, alias="GATEWAY_PUBLIC_URL", description="The URL of this gateway's `/mcp`, if the audience is no URL"
     )
     cors_origins: Origins = Field(
-        (), alias="GATEWAY_CORS_ORIGINS", description="Origins of web pages that may use the gateway"
+        (),
+        alias="GATEWAY_CORS_ORIGINS",
+        description=(
+            "Origins of web pages that may use it, beside those on localhost (comma-separated); `*` (all) only "
+            "with a token"
+        ),
     )
     allowed_hosts: Names = Field(
-        (), alias="GATEWAY_ALLOWED_HOSTS", description="Names by which the gateway may be called, beside localhost"
-    )
-    max_request_bytes: int = Field(
-        4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
+        (),
+        alias="GATEWAY_ALLOWED_HOSTS",
+        description="Names by which the gateway may be called, beside localhost (comma-separated)",
     )
     max_header_bytes: int = Field(
         64 << 10,
         ge=9000,
         le=1 << 20,
         alias="GATEWAY_MAX_HEADER_BYTES",
-        description="The longest head of a request, its first line and its headers",
+        description=(
+            "HTTP: the longest head of a request; longer ones, more than 128 headers (431) and URLs over 8 KiB "
+            "(414) are refused"
+        ),
     )
     header_timeout: float = Field(
         10.0,
@@ -132,7 +143,7 @@ class ListenOptions(Options):
         le=3600,
         allow_inf_nan=False,
         alias="GATEWAY_HEADER_TIMEOUT",
-        description="Seconds in which the head of a request must come",
+        description="HTTP: seconds in which the head of a request must come",
     )
     body_timeout: float = Field(
         30.0,
@@ -140,7 +151,7 @@ class ListenOptions(Options):
         le=3600,
         allow_inf_nan=False,
         alias="GATEWAY_BODY_TIMEOUT",
-        description="Seconds that a body may pause; it must come with 1 KiB a second on average",
+        description="HTTP: seconds that a body may pause; on average, 1 KiB a second must come",
     )
     keep_alive_timeout: float = Field(
         5.0,
@@ -148,44 +159,42 @@ class ListenOptions(Options):
         le=3600,
         allow_inf_nan=False,
         alias="GATEWAY_KEEP_ALIVE_TIMEOUT",
-        description="Seconds that a connection stays open without a request",
+        description="HTTP: seconds that a connection stays open without a request",
     )
     max_connections: int = Field(
         10_000,
         ge=1,
         alias="GATEWAY_MAX_CONNECTIONS",
-        description="How many connections clients may have open in all, as far as the limit of open files allows",
+        description=(
+            "HTTP: how many connections clients may have open in all, as far as the limit of open files allows; a"
+            " new one takes the place of the oldest that has not shown who it is"
+        ),
     )
     max_address_connections: int = Field(
         1000,
         ge=1,
         alias="GATEWAY_MAX_CONNECTIONS_PER_ADDRESS",
-        description="How many one address may have open on which nobody was admitted yet",
+        description=(
+            "HTTP: how many of those that have not shown who they are one address (of IPv6, one /64) may have open"
+        ),
     )
     max_requests: int = Field(
-        5000, ge=1, alias="GATEWAY_MAX_REQUESTS", description="How many requests and streams may be open at a time"
+        5000,
+        ge=1,
+        alias="GATEWAY_MAX_REQUESTS",
+        description="HTTP: how many requests and streams clients may have open; more get 503 and Retry-After",
     )
     max_sessions: int = Field(
-        2000, ge=1, alias="GATEWAY_MAX_SESSIONS", description="How many sessions clients may have open in all"
+        2000,
+        ge=1,
+        alias="GATEWAY_MAX_SESSIONS",
+        description="HTTP: how many sessions clients may have open in all; more get 503",
     )
     max_caller_sessions: int = Field(
-        500, ge=1, alias="GATEWAY_MAX_SESSIONS_PER_CALLER", description="How many sessions one caller may have open"
-    )
-    idle_timeout: float = Field(
-        1800.0,
-        gt=0,
-        le=10**9,
-        allow_inf_nan=False,
-        alias="MCP_GATEWAY_SESSION_IDLE_TIMEOUT",
-        description="Seconds until a client's unused session ends",
-    )
-    grace: float = Field(
-        3.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        alias="GATEWAY_SHUTDOWN_GRACE",
-        description="Seconds that calls under way have at the end",
+        500,
+        ge=1,
+        alias="GATEWAY_MAX_SESSIONS_PER_CALLER",
+        description="HTTP: how many one address and credential may have open; more get 429",
     )
 
     @model_validator(mode="after")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
+from mcp_gateway.plugin import ClientTransport, Provider, ServeOptions, ServerTransport, hookimpl
 from mcp_gateway_transport_stdio.command import find_obstacle
-from mcp_gateway_transport_stdio.options import StdioOptions, StdioServerOptions
+from mcp_gateway_transport_stdio.options import StdioOptions
 
 GATEWAY_API = 1
 
@@ -22,7 +22,7 @@ def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[
     return stdio_client_transport(options)
 
 
-def open_server_transport(options: StdioServerOptions) -> AbstractAsyncContextManager[ServerTransport]:
+def open_server_transport(options: ServeOptions) -> AbstractAsyncContextManager[ServerTransport]:
     """Open the transport for the process that started the gateway."""
     from mcp_gateway_transport_stdio.server_transport import stdio_server_transport
 
@@ -42,6 +42,6 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
 
 
 @hookimpl
-def mcp_gateway_server_transports() -> Iterator[Provider[StdioServerOptions, ServerTransport]]:
+def mcp_gateway_server_transports() -> Iterator[Provider[ServeOptions, ServerTransport]]:
     """Offer `stdio` for clients."""
-    yield Provider(name="stdio", summary="serve one client", options=StdioServerOptions, build=open_server_transport)
+    yield Provider(name="stdio", summary="serve one client", options=ServeOptions, build=open_server_transport)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mcp_gateway.plugin import MessageLimits, Options
+from mcp_gateway.plugin import MessageLimits
 
 _SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|dsn|url", re.IGNORECASE)
 _FLAG = re.compile(r"-[\w-]*=")
@@ -61,22 +61,3 @@ class StdioOptions(MessageLimits):
     def program(self) -> str:
         """The program to start."""
         return self.command or self.url
-
-
-class StdioServerOptions(Options):
-    """Request size limit and shutdown grace of the stdio server.
-
-    The grace is the time that calls in progress have at the end, in seconds.
-    """
-
-    max_request_bytes: int = Field(
-        4 << 20, ge=1000, alias="GATEWAY_MAX_REQUEST_BYTES", description="The longest request that is read"
-    )
-    grace: float = Field(
-        3.0,
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
-        alias="GATEWAY_SHUTDOWN_GRACE",
-        description="Seconds that calls under way have at the end",
-    )

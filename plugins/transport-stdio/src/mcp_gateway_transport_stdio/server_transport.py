@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from mcp_gateway.plugin import ConfigError, LazyServer, ServerTransport, replace_lone_surrogates
+from mcp_gateway.plugin import ConfigError, LazyServer, ServeOptions, ServerTransport, replace_lone_surrogates
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
-from mcp_gateway_transport_stdio.options import StdioServerOptions
 from mcp_gateway_transport_stdio.server_io import StdioServerProtocol, can_poll, open_server_io
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _ON_A_TERMINAL = (
 class StdioServerTransport:
     """Serves one client, until it closes its end."""
 
-    options: StdioServerOptions
+    options: ServeOptions
 
     @property
     def single_client(self) -> bool:
@@ -111,7 +110,7 @@ async def _run_server(server: Server[Any], lines: object, output: object, grace:
 
 
 @asynccontextmanager
-async def stdio_server_transport(options: StdioServerOptions) -> AsyncIterator[ServerTransport]:
+async def stdio_server_transport(options: ServeOptions) -> AsyncIterator[ServerTransport]:
     """There is nothing to open."""
     yield StdioServerTransport(options)
 
