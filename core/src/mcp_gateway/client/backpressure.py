@@ -67,6 +67,7 @@ class Deliveries:
         """Wait until something can be delivered, but not for ever."""
         if not self.is_full or not self._is_waited_for:
             return
+        # An event of anyio's cannot be cleared: each wait has one of its own.
         self._room = anyio.Event()
         with anyio.move_on_after(WAIT_SECONDS) as waiting:
             await self._room.wait()
@@ -75,6 +76,7 @@ class Deliveries:
 
     def _drop(self) -> None:
         self.dropped += 1
+        # At powers of two only: what floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
             log.warning("clients do not take what a server tells them; it is dropped", messages=self.dropped)
 

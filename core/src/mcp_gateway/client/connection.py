@@ -138,6 +138,7 @@ class Connection:
             return
         if self._level is not None and not fewer and LEVELS.index(level) > LEVELS.index(self._level):
             return
+        # Before the request: calls that begin meanwhile need not set the same level.
         self._level = level
         try:
             await self.request("logging/setLevel", {"level": level})
@@ -195,6 +196,7 @@ class Connection:
         mirrored: Mirrored | None,
     ) -> Json:
         if self.closed.is_set():
+            # Not a byte has left: the retry policy may send it again.
             raise MCPError(TransportFault.UNREACHABLE, "the session has just ended", {"sent": False})
         if self.modern:
             return await self.send_modern(method, params, options, capabilities, mirrored)
@@ -232,6 +234,7 @@ def _replace_surrogates(params: Json) -> Json:
     try:
         json.dumps(params, ensure_ascii=False).encode()
     except UnicodeEncodeError:
+        # JavaScript cuts text in the middle of surrogate pairs, so halves of characters do come.
         found: Json = json.loads(replace_lone_surrogates(json.dumps(params).encode()))
         return found
     except RecursionError:  # the wire says so
@@ -240,6 +243,7 @@ def _replace_surrogates(params: Json) -> Json:
 
 
 def _routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
+    # A modern server refuses headers that differ from the body (-32020, specification 2026-07-28).
     headers = {MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION, MCP_METHOD_HEADER: method}
     name = params.get("taskId" if method.startswith("tasks/") else NAME_BEARING_METHODS.get(method, ""))
     if isinstance(name, str):
@@ -276,6 +280,7 @@ async def open_connection(
 
         async def run(*, task_status: TaskStatus[None]) -> None:
             try:
+                # Only `on_broadcast` is called in the order of the wire; the SDK runs the other two as tasks.
                 await dispatcher.run(
                     connection.router.on_request,
                     connection.router.on_notification,

@@ -13,6 +13,8 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 
+# The SDK's own client waits 10 s (DISCOVER_TIMEOUT_SECONDS): a stdio server that is silent to
+# server/discover would cost them at each start.
 PROBE_SECONDS = 2.0
 """How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
 
@@ -90,6 +92,7 @@ async def _initialize(connection: Connection) -> None:
     hello = await connection.dispatcher.send_raw_request(
         "initialize",
         {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
+        # Clients must not cancel initialize (specification 2025-11-25, cancellation).
         {"cancel_on_abandon": False, "request_id": next(connection.ids)},
     )
     version = hello.get("protocolVersion")

@@ -16,6 +16,7 @@ from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 ASK_SECONDS = 600.0
 """How long a client may take to answer a question: people have to think."""
 
+# A client that reads nothing must not keep its own response waiting for ever.
 _DELIVERY_SECONDS = 5.0
 
 
@@ -38,6 +39,7 @@ class InFlightRequest:
 
         It is dropped when the client takes no more; progress is passed on as progress of this request.
         """
+        # Progress is a sign of life of the server, also where the client does not take it.
         if self.inactivity is not None and method == "notifications/progress":
             self.inactivity.reset()
         if dropped:

@@ -72,6 +72,7 @@ class OpenRequests:
 
     def _refuse(self) -> None:
         self.refused += 1
+        # At powers of two only: what floods the session must not flood the log.
         if self.refused & (self.refused - 1) == 0:
             log.warning("a server asks more than may be open at a time; it is refused", requests=self.refused)
 
@@ -91,6 +92,7 @@ class AnsweringStream:
         finally:
             if isinstance(message, JSONRPCResponse | JSONRPCError):
                 self._requests.end(message.id)
+        # What was written was read: refusals are worth their time again.
         self._requests.is_deaf = False
 
     async def admit(self, item: SessionMessage | Exception) -> bool:

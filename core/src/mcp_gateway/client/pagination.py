@@ -79,12 +79,15 @@ async def list_all(
         found += taken
         if left < 0 or len(found) > most:
             break
+        # A cursor that comes again would lead around in a circle.
         if not isinstance(cursor, str) or not cursor or cursor in cursors:
             break
         cursors.add(cursor)
     cut = left < 0 or len(found) > most
+    # The page that went over the limit is in it as a whole.
     del found[most:]
     ttl, scope = page.get("ttlMs"), page.get("cacheScope")
+    # ttlMs is at least 0 (specification 2026-07-28, caching); another one is taken for none.
     ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
     return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
 

@@ -166,6 +166,7 @@ class ServerMessageRouter:
         The request's id is the progress token.
         """
         token = params.get("progressToken")
+        # Ours are integers, but the type of a token is string or integer: some come back as text.
         if isinstance(token, str) and token.isdecimal():
             token = int(token)
         return self._exchanges.get(token) if isinstance(token, int) else None

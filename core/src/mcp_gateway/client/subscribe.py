@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 RELISTEN_SECONDS = 5.0
 """How long to wait before a subscription that a server has ended is asked for again."""
 
+# It is shielded from cancellation, so a server that hangs would hold up the end.
 _UNSUBSCRIBE_SECONDS = 2.0
 
 

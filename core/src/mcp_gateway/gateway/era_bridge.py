@@ -26,6 +26,7 @@ from mcp_gateway.sessions.session_key import SessionKey
 MAX_ROUNDS = 20
 """How often a modern server may ask back before its request is given up."""
 
+# As long as for questions of servers of the handshake era: people have to think.
 _ASK_SECONDS = 600.0
 _PAUSE_SECONDS = 0.1
 

@@ -23,6 +23,7 @@ QUESTION = "gateway-login"
 WAIT_SECONDS = 300.0
 """How long a request waits until a person has logged in."""
 
+# Another process may take the login (`mcp-orchestration-gateway login`), and tells nobody here.
 _LOOK_SECONDS = 1.0
 _ELICIT = "elicitation/create"
 
@@ -52,6 +53,7 @@ async def with_login(
     try:
         return await send(request)
     except LoginRequired as needed:
+        # Who has answered once is not asked again: it would go on for ever.
         if answer is not None or not can_answer(caller.capabilities, _ELICIT, {"mode": "url"}):
             raise
         params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}

@@ -81,6 +81,7 @@ class Subscriptions:
         watched.subscribers[subscriber] = updated
         try:
             await watched.settled.wait()
+        # Who has gone while the subscription was made would be told of updates for ever.
         except BaseException:
             self._leave(key, subscriber)
             raise
@@ -170,6 +171,7 @@ class Subscriptions:
                     if isinstance(error, ServerUnavailable) and error.permanent:
                         break
                 await anyio.sleep(_AGAIN_SECONDS)
+        # The last subscriber may have left, and another one begun anew under the same key.
         if self._watches.get(key) is watched:
             del self._watches[key]
         watched.settled.set()

@@ -130,6 +130,7 @@ class SuspendedCalls:
             while not call.over and not call.questions:
                 await call.changed.wait()
             await self._gather_requests(call)
+        # The client has gone, and with it whoever could take the call up again.
         except BaseException:
             call.scope.cancel()
             raise
@@ -137,6 +138,7 @@ class SuspendedCalls:
             if call.error is not None:
                 raise call.error
             return call.result or {}
+        # The replica stands in it so that another one can say where the call waits.
         state = f"{self.replica}.{secrets.token_urlsafe(32)}"
         self._parked[state] = call
         call.client = ALONE

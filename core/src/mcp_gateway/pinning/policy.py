@@ -103,6 +103,7 @@ class Pinning:
                 return found
         if name in self._kept:
             return await anyio.to_thread.run_sync(decompress_pins, self._kept[name])
+        # Unreadable pins may say that a definition has changed: `block` shows nothing then.
         return None if self.mode == "block" else {}
 
     def _others(self, server: str) -> frozenset[str]:

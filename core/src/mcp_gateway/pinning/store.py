@@ -129,6 +129,7 @@ class FiledPins:
             raise StorageError(f"{error}; make room, or set GATEWAY_STATE_DIR") from None
 
     def _path(self, name: str) -> Path:
+        # Windows takes no colon in the name of a file.
         return self.pins / f"{name.replace(':', '-')}.json"
 
 
@@ -145,6 +146,7 @@ def open_pin_store(storage: StorageBackend, folder: Path | None, resilient: Resi
 
     Pins go into a backend that gateways share, else into files in `folder` (`GATEWAY_STATE_DIR`).
     """
+    # What can lend or announce is shared by replicas; a backend without both may end with the process.
     if isinstance(storage, LeaseStorage | PubSubStorage):
         return StoredPins.of(storage, resilient)
     shelf = FiledPins(folder or state_folder())

@@ -23,6 +23,7 @@ class _LazyPackage(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
+        # The import system asks for dunder names; that must not load the package.
         if name.startswith("__"):
             raise AttributeError(name)
         self.__class__ = ModuleType  # type: ignore[assignment]  # it is a usual package from now on

@@ -14,7 +14,9 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+# A catalog is read and indexed server by server: one trim after the last is enough.
 _QUIET_SECONDS = 2.0
+# M_ARENA_MAX of malloc.h (mallopt(3)).
 _M_ARENA_MAX = -8
 
 _LOOK_SECONDS = 5.0
@@ -85,6 +87,7 @@ def trim_heap() -> None:
 
 def _ask_libc(name: str, *numbers: int) -> None:
     """Call a function of glibc, where there is one."""
+    # Only glibc has these functions; without them memory is given back later, or not.
     with suppress(OSError, AttributeError, ImportError):
         if sys.platform == "linux":
             import ctypes

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 CLOSE_SECONDS = 20.0
 """How long closing may take once nothing is served any more."""
 
+# It is looked only at the end, so that calls need not tell anybody when they are over.
 _LOOK_SECONDS = 0.02
 
 
@@ -45,6 +46,7 @@ class GracefulShutdown:
             with _signals() as signals:
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name)
+                    # It is set by the first signal: this is the second.
                     if self.everything.deadline != math.inf:
                         self.everything.cancel()
                     self.close()
@@ -83,10 +85,12 @@ def open_python_signal_receiver(*numbers: int) -> Iterator[AsyncIterator[int]]:
     send, receive = anyio.create_memory_object_stream[int](len(numbers) + 8)
 
     def listing(number: int) -> None:
+        # Whoever does not take the second signal needs no tenth, and after the end nobody listens.
         with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
             send.send_nowait(number)
 
     def on_signal(number: int, _: FrameType | None) -> None:
+        # A Python handler interrupts the loop between bytecodes: only this wakes it safely.
         loop.call_soon_threadsafe(listing, number)
 
     with send, receive:

@@ -29,6 +29,7 @@ from mcp_gateway.server.server_info import describe_server, instructions_of, ser
 PIPE = "pipe"
 """The name of a modern client at the other end of the pipe."""
 
+# A handshake has a few hundred bytes; what is longer is left to the SDK.
 _LONGEST = 64_000
 
 _CAPABILITIES: Json = {

@@ -31,6 +31,7 @@ _PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowleve
 _IDLE_TURNS, _IDLE_SECONDS = 20, 0.0005
 """How many turns of the event loop in a row, each how short, are a sign that there is nothing to do."""
 
+# Loading must not wait for servers that keep the loop busy: clients wait for it.
 _PATIENCE = 0.25
 """How long to give way, in seconds."""
 

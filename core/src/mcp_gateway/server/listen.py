@@ -60,6 +60,7 @@ class ListenStreams:
                 log.warning("a client does not keep up with what is announced; its stream is ended")
                 self._streams.pop(name, None)
                 send.close()
+            # The stream has ended meanwhile, and nobody is left to be told.
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
 

@@ -151,6 +151,7 @@ class Tools:
             raise overload_error(error) from None
         except GatewayError as error:
             return error_result(error)
+        # It is no fault of a plugin: servers answer so, and it is passed on as it is.
         except MCPError:
             raise
         except Exception:

@@ -97,6 +97,7 @@ class AdmissionControl:
             with anyio.move_on_after(self.limits.wait):
                 await waiting.turn.wait()
         except BaseException:
+            # It was cancelled after its turn had come: the place must go back, or it is lost for ever.
             if waiting.turn.is_set():
                 self.leave(server)
             raise

@@ -108,6 +108,7 @@ class CredentialResolver:
             caller = replace(caller, headers={})
         try:
             return await strategy.credentials(caller)
+        # First: it is an AuthError, too, and its link must not be lost.
         except LoginRequired as error:
             raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
         except AuthError as error:
@@ -118,6 +119,7 @@ class CredentialResolver:
             raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
         except Exception as error:
             log.exception("an auth plugin failed", server=spec.name)
+            # Not its text, which may quote credentials.
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
             raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
 

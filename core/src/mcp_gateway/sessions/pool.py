@@ -200,6 +200,7 @@ class Pool:
         try:
             yield session
         finally:
+            # A user of a closed session is counted out, too: `finish` waits for the last one.
             session.users -= 1
             session.used = anyio.current_time()
             self._close_superseded(session_key)
@@ -307,6 +308,7 @@ async def open_pool(
         try:
             yield pool
         finally:
+            # Each session's scopes must be left by the task that entered them, which takes its time.
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()

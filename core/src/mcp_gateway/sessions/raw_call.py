@@ -20,6 +20,7 @@ from mcp_gateway.protocol.client_channel import ALONE
 from mcp_gateway.sessions.errors import record_mcp_error
 from mcp_gateway.sessions.session import Session
 
+# It is shielded from cancellation, so a server that does not read would hold its caller.
 _CANCEL_SECONDS = 2.0
 
 HeardFn = Callable[[bytes | Awaitable[bytes]], None]
@@ -124,6 +125,7 @@ class RawCall:
     def _on_outcome(self, outcome: bytes | Exception) -> None:
         entered = self._entered
         entered.session.deadlines.remove(entered.request_id)
+        # A response must not overtake notifications that came before it: then it is awaited in a task.
         if isinstance(outcome, bytes) and (entered.exchange is None or entered.exchange.is_delivered):
             entered.leave()
             entered.session.breaker.record_answer()

@@ -79,6 +79,7 @@ class ServerPlugins:
             self.close(spec)
 
     async def _hold(self, spec: ServerSpec, *, task_status: TaskStatus[OpenedServer]) -> None:
+        # In one task from beginning to end: plugins may open cancel scopes, which no other task may leave.
         async with AsyncExitStack() as stack:
             strategy = await stack.enter_async_context(open_product(spec.auth)) if spec.auth else None
             transport = await stack.enter_async_context(open_product(spec.client_transport))

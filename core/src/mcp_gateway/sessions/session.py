@@ -41,6 +41,7 @@ FINISH_SECONDS = 0.1
 """How often it is looked whether the last calls of a server that is no longer configured are over."""
 
 _FIRST_PAUSE = 0.25
+# What a process wrote to standard error is known only once its session has been closed.
 _LAST_WORDS_SECONDS = 0.5
 
 
@@ -146,6 +147,7 @@ class Session:
         if self._stopping:
             return
         if isinstance(error, AuthError):
+            # Who refuses credentials is there, and answers.
             self.breaker.record_answer()
         elif isinstance(error, ServerUnavailable) and not (
             isinstance(error, RequestRejected) and self.credentials.pairs

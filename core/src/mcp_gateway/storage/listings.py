@@ -99,6 +99,7 @@ class ListingStore:
     async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
         ttl = max(self.ttl, KEPT_SECONDS)
         await self.resilient.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
+        # Second: who finds the new stamp must find its listing.
         await self.resilient.storage.set(_key("stamp", spec), stamp, ttl=ttl)
 
 

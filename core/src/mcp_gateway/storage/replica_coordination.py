@@ -109,6 +109,7 @@ class Replicas:
                     await news.wait()
                 if await done(first):
                     return False
+            # Whoever had the turn before may have finished between our last look and the lease.
             if await done(first):
                 await self._release(storage, key, turn)
                 return False
@@ -129,6 +130,7 @@ class Replicas:
                 await self._lease(storage, key, turn)
 
     async def _release(self, storage: LeaseStorage, key: str, turn: str) -> None:
+        # It also runs when the turn is cancelled; a lease that is not given back ends by itself.
         with anyio.move_on_after(1, shield=True):
             await self.resilient.call_or_default(partial(storage.release, key, turn.encode()), default=False)
 
@@ -142,6 +144,7 @@ class Replicas:
                         log.info("other gateways are heard again")
                     failures = 0
                     self.resilient.record_success()
+                    # What others said before this subscription was heard by nobody here.
                     self._gap()
                     async for message in messages:
                         self._hear(message)

@@ -69,6 +69,7 @@ class ResilientStorage:
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
                 why = safe_reason(error, seconds)
                 self._on_failure(why, slow=anyio.current_time() - began >= min(SLOW_SECONDS, seconds))
+                # Without its cause, whose text may hold the password of the URL.
                 raise StorageError(why) from None
         self.record_success()
         return result

@@ -67,6 +67,7 @@ def _load_keyring_key() -> bytes | None:
         found = keyring.get_password(_SERVICE, _ACCOUNT)
         if found is None:
             keyring.set_password(_SERVICE, _ACCOUNT, Fernet.generate_key().decode())
+            # Another process may have stored one meanwhile; and some backends store nothing.
             found = keyring.get_password(_SERVICE, _ACCOUNT)
     except Exception as error:  # noqa: BLE001  # a foreign library with foreign backends
         log.info("the system keyring cannot be used: %s", type(error).__name__)

@@ -22,6 +22,7 @@ from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 CLIENT_NAME = "MCP Orchestration Gateway"
+# The request is only made to be refused (401): of which era it is does not matter.
 _ERA = "2025-11-25"
 _TIMEOUT = 30.0
 _PING = {"jsonrpc": "2.0", "id": "login", "method": "ping"}
@@ -91,6 +92,7 @@ class _StoredFlow(OAuthClientProvider):
         """
         login = self.memory.login
         await self._initialize()
+        # The SDK finds them out in a whole flow only, and guesses the token endpoint without them.
         self.context.oauth_metadata, self.context.protected_resource_metadata = (
             login.authorization_server,
             login.resource,
@@ -101,6 +103,7 @@ class _StoredFlow(OAuthClientProvider):
                 response = await client.send(await self._refresh_token())
         except httpx2.TransportError as error:
             raise ServerUnavailable(f"its authorization server cannot be reached: {error}") from None
+        # The refresh token may still be good: nobody must log in again for that.
         if response.status_code >= 500 or response.status_code == _TOO_MANY:  # noqa: PLR2004
             raise ServerUnavailable(f"its authorization server answered HTTP {response.status_code}")
         return self._to_login() if await self._handle_refresh_response(response) else None
@@ -148,6 +151,7 @@ class AuthorizationCodeFlow(_StoredFlow):
         """
         login = vault.read()
         if redirect is not None:
+            # Old tokens must not take the place of a new login.
             login = Login(client=_find_client(options, login, redirect))
         self.options, self.memory = options, FlowTokenStorage(login)
         metadata = OAuthClientMetadata(

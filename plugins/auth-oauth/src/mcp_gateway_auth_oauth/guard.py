@@ -39,6 +39,7 @@ class OAuthRequestGuard:
         addresses = await _resolve_host(request.url.host)
         if any(is_link_local(address) for address in addresses):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
+        # A server of the inner network may have its authorization server there.
         home = httpx2.URL(self.url)
         if request.url.host == home.host or not all(map(is_public, await _resolve_host(home.host))):
             return

@@ -28,7 +28,9 @@ from mcp_gateway.plugin import AuthError, ConfigError
 
 log = logging.getLogger(__name__)
 
+# A browser waits for its page meanwhile.
 _BEGIN_SECONDS = 60.0
+# So long a person may take at the authorization server.
 _PERSON_SECONDS = 900.0
 _HOSTS = ["127.0.0.1", "localhost"]
 
@@ -128,6 +130,7 @@ class CallbackServer:
                 f"The login to {self.server} cannot begin: {attempt.failure or 'it takes too long'}", 502
             )
         answer = RedirectResponse(attempt.link, 302, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
+        # Lax: the authorization server leads the browser back from another site.
         answer.set_cookie(self._cookie, attempt.cookie, path="/callback", httponly=True, samesite="lax")
         return answer
 

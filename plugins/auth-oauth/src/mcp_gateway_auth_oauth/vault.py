@@ -111,6 +111,7 @@ class TokenStore:
             found = self.path.stat()
         except FileNotFoundError:
             return None
+        # The file is replaced, never changed: a new inode tells two writes within one tick of the clock apart.
         return found.st_mtime_ns, found.st_ino
 
     def write(self, login: Login) -> None:
@@ -132,6 +133,7 @@ class TokenStore:
             ServerUnavailable: somebody else is at it for too long.
 
         """
+        # thread_local=False: it is acquired in a worker thread, and released in the event loop's.
         lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, thread_local=False, mode=0o600)
         async with self._turn:
             try:

@@ -28,6 +28,7 @@ class InverseDocumentFrequencies(BM25Okapi):  # type: ignore[misc]  # rank_bm25 
     """
 
     def __init__(self, frequencies: Ints, size: int, epsilon: float = 0.25) -> None:
+        # Without its own constructor, which counts all words of all tools, and divides by zero without any.
         self.corpus_size, self.epsilon = size, epsilon
         self.idf: dict[int, float] = {}
         order = np.argsort(frequencies, kind="stable")  # a sum of floats depends on their order

@@ -77,6 +77,7 @@ def _open_session(path: Path) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    # A sentence takes milliseconds on one core; more threads would take the cores from the calls.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(quantize_model(path), options, providers=["CPUExecutionProvider"])

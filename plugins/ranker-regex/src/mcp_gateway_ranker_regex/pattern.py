@@ -14,6 +14,7 @@ import re2
 
 from mcp_gateway.plugin import QueryError
 
+# Counted repetitions make a long program of a short pattern.
 _MAX_PROGRAM_BYTES = 4 << 20
 
 _TOKEN = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|\[\^?\]?|.", re.DOTALL)
@@ -51,6 +52,7 @@ def compile_pattern(text: str) -> Pattern:
     began = flags.group() if flags else ""
     translated, written = _to_re2(text), _top_level_alternatives(text[len(began) :])
     try:
+        # The whole first: its error names a place in the pattern that the model wrote.
         re2.compile(translated, _options())
         found = re2.Set.SearchSet(_options())
         for alternative in written:
@@ -66,6 +68,7 @@ def compile_pattern(text: str) -> Pattern:
 def _options() -> Any:
     options = re2.Options()
     options.case_sensitive = False
+    # RE2 writes them to standard error by itself.
     options.log_errors = False
     options.max_mem = _MAX_PROGRAM_BYTES
     return options

@@ -23,5 +23,6 @@ def translate_errors() -> Iterator[None]:
     """Turn the errors of redis-py into that of the gateway."""
     try:
         yield
+    # RedisClusterException is no RedisError in redis-py.
     except (RedisError, RedisClusterException, OSError) as error:
         raise storage_error(str(error) or type(error).__name__) from error

@@ -80,4 +80,5 @@ def _topology(address: RedisAddress, stack: AsyncExitStack) -> Topology:
 
 
 def _limits() -> dict[str, Any]:
+    # redis-py's default, several tries with back-off, takes longer than the gateway waits for storage.
     return {"retry": Retry(NoBackoff(), 1), "socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}

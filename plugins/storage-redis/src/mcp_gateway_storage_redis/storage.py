@@ -17,6 +17,7 @@ from mcp_gateway_storage_redis.subscription import Subscription, open_subscripti
 CONNECTIONS = 32
 """How many requests there are at a time; who comes then waits, up to `SECONDS`."""
 
+# Scripts: another replica could come between two commands.
 LEASE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return holder end

@@ -61,6 +61,7 @@ async def open_subscription(place: Topology, channel: str) -> AsyncIterator[Subs
             raise storage_error(f"no subscription within {SECONDS:g} s")
         yield Subscription(pubsub)
     finally:
+        # It runs when listening is cancelled, too: the connection must be given back.
         with anyio.CancelScope(shield=True), anyio.move_on_after(SECONDS):
             await pubsub.aclose()
             if client is not place.client:

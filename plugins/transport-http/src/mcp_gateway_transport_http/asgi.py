@@ -54,6 +54,7 @@ def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Cal
         proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
         http=front.build_protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
         backlog=bounds.backlog,
+        # The gateway's own loop is running already.
         loop="none",
         timeout_graceful_shutdown=max(1, round(options.grace)),
     )

@@ -27,6 +27,7 @@ from mcp_gateway_transport_http.options import HttpOptions
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
 
+# httpx2 keeps 20 connections alive by default, and opens 100: 200 parallel calls took two waves.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_SECONDS)
 
 
@@ -62,6 +63,7 @@ async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTra
 async def _open_session(to: HttpClientTransport, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
     url, most = to.url, to.max_bytes
     encoded = [(name.encode(), _encode_header(value)) for name, value in headers.items()]
+    # A request without it permits any coding (RFC 9110, section 12.5.3).
     sent = [(b"accept-encoding", b"identity"), *encoded]
     client = ErrorMappingClient(
         to.guard, most, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_load_certificates()

@@ -75,6 +75,7 @@ class _SessionEventStore(EventStore):
         if last is None or last.session != self.session:
             return None
         for number, event in list(self.past.events.items()):
+            # Events without a message only give a stream its first id.
             later = number > int(last_event_id) and event.message is not None
             if later and (event.session, event.stream) == (self.session, last.stream):
                 await send_callback(EventMessage(event.message, str(number)))  # type: ignore[arg-type]  # later has it

@@ -76,6 +76,7 @@ class LimitedSessionManager(ResumableSessionManager):
             if (refusal := self._check_session_limits(caller)) is not None:
                 await refusal(scope, receive, send)
                 return
+            # The SDK makes the session further down, and hands nothing through to where it is registered.
             _opening.set(_Opener(caller, _owner(scope, headers)))
         elif not self.may_use(headers[MCP_SESSION_ID_HEADER], scope):
             await _unknown_session()(scope, receive, send)

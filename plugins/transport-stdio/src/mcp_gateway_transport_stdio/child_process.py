@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 EXIT_SECONDS = 2.0
 """How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
 
+# Nothing tells when the last process of a group is gone, other than asking.
 _LOOK_SECONDS = 0.02
 
 _TURN_SECONDS = 0.005
@@ -67,6 +68,7 @@ class ChildProcess(asyncio.Protocol):
         if self._process.stdout is not None:
             grow_pipe(self._process.stdout.fileno(), _ROOM)
         if self._process.stdin is not None and hasattr(select, "poll"):
+            # The event loop says a moment later that a pipe is broken: what is written till then may be lost or not.
             self._poll = select.poll()
             self._poll.register(self._process.stdin.fileno(), 0)
         self._stdin, _ = await loop.connect_write_pipe(lambda: _StdinProtocol(self), self._process.stdin)
@@ -161,6 +163,7 @@ class ChildProcess(asyncio.Protocol):
         """Take note that there is no session any more."""
         if not self.closed:
             self.closed = True
+            # Who waits to write must not wait for a child that reads nothing any more.
             self._writable.set()
             self._on_end()
 
@@ -172,6 +175,7 @@ class ChildProcess(asyncio.Protocol):
         self.end()
         if self._stdin is not None:
             self._stdin.close()
+        # A process that outlives a cancelled session is killed by nobody.
         with anyio.CancelScope(shield=True):
             for number in (None, signal.SIGTERM, signal.SIGKILL):
                 if number is not None:
@@ -218,6 +222,7 @@ def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop
 
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # an old kernel
+            # It wakes the event loop without a thread for each child (Linux 5.3).
             descriptor = os.pidfd_open(process.pid)
             loop.add_reader(descriptor, on_exit, descriptor)
             return
@@ -293,6 +298,7 @@ async def open_child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=program.errors,
+        # A group of its own: its children end with it, and Ctrl-C in the terminal is for the gateway only.
         start_new_session=True,
     )
     pipes = ChildProcess(process, lines, on_end)

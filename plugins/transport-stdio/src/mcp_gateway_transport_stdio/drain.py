@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _ENDLESS = "subscriptions/listen"
 """A request that is not answered before its client leaves."""
 
+# It is looked only at the end, so that calls need not tell anybody when they are over.
 _LOOK_SECONDS = 0.02
 
 
@@ -48,6 +49,7 @@ class PendingRequests:
         if isinstance(message, JSONRPCRequest) and message.method != _ENDLESS:
             self._pending_ids.add(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            # A request that was cancelled is not answered (specification, cancellation).
             self._pending_ids.discard((message.params or {}).get("requestId", ""))
 
     def on_outgoing(self, item: SessionMessage) -> None:

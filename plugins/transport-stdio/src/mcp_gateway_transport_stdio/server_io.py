@@ -28,6 +28,7 @@ MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
 
 
+# asyncio tells when its buffer is short, not when it is empty.
 _LOOK_SECONDS = 0.02
 
 _LARGE = 64 << 10
@@ -61,6 +62,7 @@ class StdioServerProtocol(asyncio.Protocol):
         self._initialize_id: object = None
         self._first_line_received = asyncio.Event()
         self._server: SupportsRawDispatch | None = None
+        # Without a bound, since a line cannot wait: the pipe is not read beyond MOST_WAITING.
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
         self._lines = LineSplitter(self._on_line, self._on_long_line, longest)
         self._calls: set[asyncio.Task[None]] = set()
@@ -155,6 +157,7 @@ class StdioServerProtocol(asyncio.Protocol):
         if len(line) < _LARGE:
             self._write(line + b"\n")
         else:
+            # Joining would copy it.
             self._write(line)
             self._write(b"\n")
 
@@ -265,6 +268,7 @@ async def open_server_io(greet: GreetFn, reading: int, longest: int) -> AsyncIte
         finally:
             with anyio.CancelScope(shield=True):
                 await pipes.close()
+                # Transports close their files in the next turn of the loop.
                 await anyio.lowlevel.checkpoint()
 
 
@@ -272,10 +276,12 @@ async def open_server_io(greet: GreetFn, reading: int, longest: int) -> AsyncIte
 def _reserve_stdout() -> Iterator[int]:
     """Reserve standard output; redirect other output to standard error."""
     wire = os.dup(1)
+    # A print of a plugin or a library would be taken for a message.
     os.dup2(2, 1)
     try:
         yield wire
     finally:
+        # The event loop made it non-blocking, also for whoever else has this open file.
         os.set_blocking(wire, True)
         os.dup2(wire, 1)
         os.close(wire)

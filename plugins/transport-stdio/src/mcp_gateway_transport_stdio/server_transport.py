@@ -176,6 +176,7 @@ async def _read_in_thread(descriptor: int) -> bytes:
         try:
             data = os.read(descriptor, _CHUNK)
         except OSError:
+            # As at the end: what cannot be read is over.
             data = b""
         with suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(tell, data)
@@ -196,6 +197,7 @@ def _reserve_stdin() -> Iterator[int]:
     """
     wire = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
+    # A child or plugin that reads standard input would take messages away.
     os.dup2(empty, 0)
     os.close(empty)
     try:

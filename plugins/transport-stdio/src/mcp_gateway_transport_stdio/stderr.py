@@ -26,6 +26,7 @@ _PIECE = 64 << 10
 _PAUSE_SECONDS = 0.005
 """How long a child waits that writes more than a piece at once: the thread that reads must leave time to others."""
 
+# The pipe may stay open: a child of the child can have it, too.
 _LAST_WORDS_SECONDS = 0.3
 
 
@@ -66,7 +67,9 @@ def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str
     with os.fdopen(descriptor, "rb", 0) as stream:
         while piece := stream.read(_PIECE):
             *whole, rest = (rest + piece).replace(b"\r", b"\n").split(b"\n")
+            # A line without an end must not take memory without an end.
             rest = rest[:_LINE_BYTES]
+            # Nobody reads the others, and a flood takes the time of all.
             for line in whole if log.isEnabledFor(logging.DEBUG) else whole[-2 * _LINES :]:
                 _keep(line, name, lines, secrets)
             if len(piece) == _PIECE:

@@ -143,6 +143,7 @@ def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
     if modern and found.code == types.URL_ELICITATION_REQUIRED:
         try:
             input_required_from_error(found, {})
+        # It is raised in any case: without capabilities a client cannot be led to a URL.
         except MCPError as other:
             found = other
     return adapt_error(found, modern=modern)

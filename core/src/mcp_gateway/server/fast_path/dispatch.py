@@ -73,6 +73,7 @@ log = structlog.get_logger(__name__)
 
 _NOT_PLAIN = frozenset({"progressToken", types.LOG_LEVEL_META_KEY})
 _INPUT_REQUIRED = b'"input_required"'
+# Servers get an object, also for a client that leaves `arguments` out.
 _EMPTY = Raw(b"{}")
 
 

@@ -106,6 +106,7 @@ class PendingCall:
         except asyncio.CancelledError as cancelled:
             if self._task is None or cancelled.args != (BY_CLIENT,):
                 raise
+            # Else the task counts as cancelled, and the next await in it would end it (asyncio, Task.uncancel).
             self._task.uncancel()
             return RawResponse(b"")
         finally:

@@ -55,6 +55,7 @@ class JwksClient:
         """
         if not self._is_known(kid) and self._can_fetch():
             async with self._lock:
+                # Once more behind the lock: whoever had it may have fetched them.
                 if not self._is_known(kid) and self._can_fetch():
                     await self._fetch()
         if not self._keys:
@@ -97,8 +98,10 @@ class JwksClient:
             except (httpx2.HTTPStatusError, ValueError):
                 continue
             where = metadata.get("jwks_uri")
+            # A document of another issuer is not this one's (RFC 8414, section 3.3).
             if not issuers_match(str(metadata.get("issuer")), self.issuer) or not isinstance(where, str):
                 continue
+            # Metadata that came over TLS must not lead to keys that did not.
             if urlsplit(where).scheme == urlsplit(self.issuer).scheme:
                 return where
         raise ValueError("it publishes no metadata with a jwks_uri; set GATEWAY_AUTH_JWKS")

@@ -19,6 +19,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 REMEMBER_SECONDS = 60.0
 """How long a token that was checked is not checked again."""
 
+# Clocks differ (RFC 7519, section 4.1.4: "usually no more than a few minutes").
 _LEEWAY_SECONDS = 30
 _MAX_TOKEN = 16 << 10
 _MAX_REMEMBERED = 10_000
@@ -81,6 +82,7 @@ class TokenVerifier:
         key = await self.keys.get_key(kid)
         if key is None:
             raise InvalidToken("the token is signed with a key that its issuer does not publish")
+        # A key is for one algorithm only (RFC 8725, section 3.1).
         if key.get("alg", algorithm) != algorithm:
             raise InvalidToken("the token is signed with an algorithm that its key is not for")
         return jwt.PyJWK(dict(key), algorithm)
@@ -92,6 +94,7 @@ class TokenVerifier:
             key,
             algorithms=list(ALGORITHMS),
             audience=list(self.audiences),
+            # Issuers are written with and without the slash; pydantic's URL adds it.
             issuer=[bare, f"{bare}/"],
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},

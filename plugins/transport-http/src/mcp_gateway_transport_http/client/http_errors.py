@@ -69,6 +69,7 @@ class ErrorMappingClient(httpx2.AsyncClient):
 
         No body is read without a bound.
         """
+        # Else httpx reads the whole body before anybody can bound it.
         options["stream"] = True
         if self._guard is not None:
             request.extensions["trace"] = self._guard.on_trace

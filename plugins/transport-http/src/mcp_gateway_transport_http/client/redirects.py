@@ -13,6 +13,7 @@ from mcp_gateway_transport_http.fast_path.responses import RawHttpResponse
 MAX_REDIRECTS = 20
 """How many are followed, as httpx has it."""
 
+# 301, 302 and 303 may turn a POST into a GET (RFC 9110, section 15.4).
 _KEEPING_THE_METHOD = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
 _PORTS = {"http": 80, "https": 443}
 _AS_IT_IS = "/%:@!$&'()*+,;=~?"

@@ -74,6 +74,7 @@ class TaggingTransport(StreamableHTTPTransport):
             request_id = cancelled_request_id_from_params(message.params)
             post = self._in_flight_posts.get(request_id) if request_id is not None else None
             if post is not None:
+                # The SDK closes it in the modern era only; a handshake-era stream went on for ever.
                 asyncio.get_running_loop().call_later(_CANCEL_SECONDS, post.scope.cancel)
         return super()._consume_modern_cancellation(session_message)
 

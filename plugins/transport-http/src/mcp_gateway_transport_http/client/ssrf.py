@@ -58,6 +58,7 @@ class SsrfGuard:
         """Check each connection that an HTTP client opens (httpx's `trace` extension)."""
         if event == "connection.connect_tcp.started":
             await self.check_name(str(info["host"]))
+        # DNS rebinding: the name may have led elsewhere than when it was checked.
         elif event == "connection.connect_tcp.complete":
             stream = info["return_value"]
             peer = stream.get_extra_info("server_addr")

@@ -42,6 +42,7 @@ class Connections:
         """Return the open connection that was used last, if any."""
         now = asyncio.get_running_loop().time()
         while self._idle:
+            # The last used first: those that are not needed grow old, and go.
             connection = self._idle.pop()
             if connection.is_open and now - connection.used < KEEP_SECONDS and connection.is_quiet:
                 return connection
@@ -65,6 +66,7 @@ class Connections:
             ssl=self.security,
             server_hostname=server_name,
         )
+        # The name may have another address by now than when it was checked.
         peer = transport.get_extra_info("peername")
         if self.guard is not None and peer and is_link_local(str(peer[0])):
             connection.close()

@@ -11,6 +11,7 @@ from hmac import compare_digest
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
 _END = b"\r\n\r\n"
+# More digits are more than any message may have.
 _DIGITS = 9
 
 

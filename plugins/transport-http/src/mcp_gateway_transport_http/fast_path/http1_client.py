@@ -113,6 +113,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(select, "poll"):
+            # The event loop hears of the end of an idle connection a moment too late.
             self._poll = select.poll()
             self._poll.register(opened.fileno(), select.POLLIN)
 
@@ -136,6 +137,7 @@ class Connection(asyncio.Protocol):
             self._fail(error)
             self.close()
         except httptools.HttpParserError as error:
+            # httptools wraps what its callbacks raise.
             excess = error.__context__
             self._fail(excess if isinstance(excess, LimitExceeded) else f"it does not speak HTTP: {error}")
             self.close()

@@ -34,6 +34,7 @@ _URL = PATH.encode()
 _LARGE = 64 << 10
 """From how many bytes on an answer is written beside its head rather than joined with it."""
 
+# Two of them can be read in two ways: the middleware decides about those.
 _ONCE = frozenset({b"authorization", b"host"})
 _UNUSUAL = frozenset({b"origin", b"content-encoding", b"last-event-id", b"expect", b"upgrade"})
 
@@ -140,6 +141,7 @@ class FastPathProtocol(BoundedProtocol):
 
         The response to a handshake-era request is kept for a later resumption of its stream.
         """
+        # In the modern era a closed stream is a cancellation (specification 2026-07-28, transports).
         if self._turn is not None and not self._turn.session:
             if self._answering is not None:
                 self._answering.cancel()
@@ -192,6 +194,7 @@ class FastPathProtocol(BoundedProtocol):
             super().on_message_complete()
             return
         self._buffered, head = None, cast("RequestHead", self.parser)
+        # Tokens of OAuth expire: a head with one must be checked each time.
         may_come_again = head.keep_alive and self._front.gate.is_constant and len(message) < _LARGE
         known = cacheable_head(head.raw + message, message) if may_come_again else None
         self._cached_head = None if known is None else _CachedHead(known, held.names)
@@ -330,6 +333,7 @@ class FastPathProtocol(BoundedProtocol):
         if keep_alive and len(body) < _LARGE:
             self._front.outbox.write(self.transport, b"".join((*head, body)))
         else:
+            # Joining would copy the body.
             self.transport.writelines((b"".join(head), body))
 
 

@@ -56,6 +56,7 @@ class RawRequest:
     def _outcome(self, reply: RawHttpResponse | ConnectionLost | LimitExceeded) -> bytes | Exception:
         if not isinstance(reply, RawHttpResponse):
             return failure_of(reply)
+        # Before the response is read: whatever it says, the connection is free.
         self.wire.release(self.connection)
         try:
             return self.wire.response_from(reply)

@@ -40,6 +40,7 @@ EventFn = Callable[[bytes, int], Awaitable[None]]
 """Takes a message that is not the response, and the id of the request on whose stream it came."""
 
 _ILLEGAL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# The terminator comes just behind the response; a stream that goes on is not waited for.
 _DRAIN_SECONDS = 1.0
 _SESSION = "mcp-session-id"
 
@@ -117,6 +118,7 @@ class RawChannel:
                 connection = await asyncio.wait_for(self.connections.open(), deadline - loop.time())
         except (OSError, TimeoutError, LinkLocalAddress) as error:
             raise RequestNotSent(f"it cannot be connected to: {error}") from None
+        # A closed connection ends both the request and the reading of its stream.
         timer = loop.call_at(deadline, connection.close)
         self.connections.outbox.requests_in_flight += 1
         try:
@@ -125,12 +127,15 @@ class RawChannel:
             response = b"" if elsewhere is not None else await self._read_response(reply, request_id)
         except (ConnectionLost, LimitExceeded) as error:
             connection.close()
+            # It was closed by the timer.
             if deadline <= loop.time():
                 raise TimeoutError from None
             raise failure_of(error) from None
+        # It came as a whole response: the connection is as good as before.
         except MCPError:
             self.release(connection)
             raise
+        # Cancelled in the middle of a response, whose rest nobody will read.
         except BaseException:
             connection.close()
             raise
@@ -282,6 +287,7 @@ class RawChannel:
 @lru_cache(maxsize=1024)
 def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
     lines = [f"{name}: {value}" for name, value in headers]
+    # A line break would begin a header or a request of somebody else (RFC 9110, section 5.5).
     if any(map(_ILLEGAL.search, lines)):
         raise RequestNotSent("a header cannot be written as it is")
     return "\r\n".join([*lines, ""]).encode("latin-1", "replace")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES, too_long
 
+# The standard leaves it to the client: "probably in the region of a few seconds".
 _PAUSE_SECONDS = 1.0
 
 _RETRY_DIGITS = 9
@@ -81,6 +82,7 @@ class SseParser:
             case b"data":
                 self._data.append(value)
                 self._size += len(line)
+            # An id with NUL is ignored, and an empty one resets it (section 9.2.6).
             case b"id" if b"\0" not in value and len(value) <= _ID_BYTES:
                 self.last_event_id = value.decode("latin-1") or None
             case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:

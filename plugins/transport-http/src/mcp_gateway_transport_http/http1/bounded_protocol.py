@@ -305,5 +305,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         self._deadline.at = self.loop.time() + LINGER_SECONDS
         self.transport.write(encode_refusal(error, self.server_state.default_headers))
+        # A close with bytes unread is a reset, which may take the answer away (RFC 9112, section 9.6).
         self.transport.write_eof()
         self._read_more(may=True)
