@@ -78,6 +78,7 @@ class Overlays:
     registry: Registry
     idle: float
     latest: dict[str, Listing] = field(default_factory=dict, repr=False)
+    # A key of this process: without it weak credentials could be guessed from their hashes.
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     _held: dict[Key, OverlayEntry] = field(default_factory=dict, repr=False)
     _views: dict[tuple[Key, ...], tuple[Catalog, tuple[Listing, ...], Catalog]] = field(
@@ -203,6 +204,7 @@ class Overlays:
         waiting = {key: held for key, held in self._held.items() if held.done is None}
         old = [key for key, held in waiting.items() if now - held.used > self.idle]
         if len(self._held) - len(old) >= MAX_HELD:
+            # Those are in the order of their use: the first is the longest unused.
             kept = [key for key in waiting if key not in old]
             old += sorted(kept, key=lambda key: waiting[key].listing is not None)[:1]
         for key in old:

@@ -103,6 +103,7 @@ class Registry:
 
         A caller may have states of his `own`, and a catalog.
         """
+        # That a server is cut off concerns everybody, whatever it once listed to one caller.
         theirs = {name: state for name, state in (own or {}).items() if not self.states.is_cut_off(name)}
         known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]

@@ -84,6 +84,7 @@ class Reservations:
             listed = {id(definition): definition for definition in (*getattr(listing, primitive.name), *before)}
             found = list(self._refusals(listing, primitive, listed.values()))
             refused += found
+            # By identity: definitions are mappings, which have no hash.
             gone = {id(refusal.definition) for refusal in found}
             kept[primitive.name] = tuple(definition for at, definition in listed.items() if at not in gone)
         return replace(

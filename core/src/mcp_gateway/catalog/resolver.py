@@ -91,9 +91,11 @@ class Resolver:
         """
         listings = self._exposing(primitive)
         hints = [listing.hints.get(primitive.name) for listing in listings]
+        # A list without a hint of each server may be old at once, and somebody's own.
         if not hints or not all(hints):
             return {"ttlMs": 0, "cacheScope": "private"}
         age = max(listing.age for listing in listings)
+        # The list is as old as its oldest part, and as private as its most private one.
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
         public = all(hint.scope == "public" for hint in hints if hint) and not self.varies_by_caller(primitive)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
@@ -172,6 +174,7 @@ class Resolver:
         servers = self.catalog.servers.items()
         listings = {name: listing for name, listing in servers if RESOURCES.name in self._primitives_of(name)}
         owners = [name for name, listing in listings.items() if listing.lists(uri)]
+        # Templates are matched only then: `{+path}` of one server matches what another one lists.
         owners = owners or [name for name, listing in listings.items() if listing.has_template(uri)]
         if len(owners) == 1:
             return self.registry.specs[owners[0]]

@@ -20,6 +20,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 QUIET_SECONDS, LONGEST_QUIET = 0.1, 60.0
 """How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
 
+# Reasons stand in every search result until the server is back.
 _MAX_REASON = 240
 _MAX_LINK = 2000
 """A login's link is no use if it is cut."""

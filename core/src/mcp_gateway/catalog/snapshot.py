@@ -216,6 +216,7 @@ class Catalog:
     def with_listing(self, listing: Listing, order: Sequence[str]) -> Catalog:
         """Return a catalog with one server's listing replaced by `listing`."""
         before = self.servers.get(listing.server)
+        # The revision stays where nothing changed: indexes and lists made of it are good still.
         changed = before != listing
         if before is not None and not changed:
             listing = replace(listing, tools=before.tools)  # equal ones, which are where the memory has no holes

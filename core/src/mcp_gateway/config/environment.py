@@ -33,6 +33,7 @@ LogFormat = Literal["auto", "console", "json"]
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 Lower = Annotated[str, _in_lower_case]
 ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
+# More often, the file would be read all the time.
 _MIN_RELOAD = 0.01
 _HOUR = 3600.0
 

@@ -29,6 +29,7 @@ _CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
 _WAYS = ("command", "url")
 _PLACES = ("servers", "mcpServers")
 _FORMS = 'write {"servers": [...]} or {"mcpServers": {...}}'
+# Some clients count timeouts in milliseconds: from here on a number is taken for that.
 _MILLISECONDS = 1000
 MAX_SECONDS = 10**9
 """More than any time that a configuration can mean."""
@@ -99,6 +100,7 @@ def _parse_file(path: Path, check: CheckFn | None) -> Any:
         content = path.read_bytes()
         if check is not None:
             check(content)
+        # Editors on Windows begin files with a byte order mark.
         text = content.decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(
@@ -131,6 +133,7 @@ def _with_comments(text: str, problem: str) -> Any:
 
     `problem` is what plain JSON said. It may be about a comment, so the other reader's place is the better one.
     """
+    # It is slow to import, and most files are plain JSON.
     import json5
 
     for token in _TOKEN.finditer(text):

@@ -217,6 +217,7 @@ class _EntryReader:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
+        # A limit that somebody has set bounds the timeout; the default one must not.
         limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
         timeout = entry.timeout or min(environment.timeout, limit)
         self.specs.append(

@@ -58,6 +58,7 @@ class TrustStore:
             ConfigError: it cannot be remembered.
 
         """
+        # The path, too: the name of the record is only its hash, and people want to see the files.
         record = {"file": str(file), "sha256": sha256(content).hexdigest()}
         try:
             write_file(self._record(file), [json.dumps(record).encode()])

@@ -50,6 +50,7 @@ def adapt_result(result: Mapping[str, Any], *, modern: bool, server_info: object
     plain = {key: value for key, value in result.items() if key not in ENVELOPE}
     if meta:
         plain["_meta"] = meta
+    # A `_meta` that was empty from the beginning is the server's, and stays.
     elif isinstance(result.get("_meta"), dict) and result["_meta"]:
         del plain["_meta"]
     return plain
@@ -63,6 +64,7 @@ def adapt_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | N
     None if nothing can be done: a client that cannot read one definition throws the whole list away.
     """
     definition = read(definition)
+    # The root must be an object in both eras, also where 2026-07-28 permits any keyword below it.
     if not _is_object_schema(definition.get("inputSchema")):
         return None
     return {key: value for key, value in definition.items() if _is_readable(key, value, modern=modern)}
@@ -77,6 +79,7 @@ def _is_readable(key: str, value: Any, *, modern: bool) -> bool:
         case "annotations" | "_meta":
             return isinstance(value, dict)
         case "outputSchema":
+            # Before 2026-07-28 an outputSchema is of an object, or the client drops the whole list.
             return isinstance(value, dict) if modern else _is_object_schema(value)
     return True
 
@@ -98,6 +101,7 @@ def adapt_error(error: MCPError, *, modern: bool) -> MCPError:
     Some codes mean something in one era only.
     """
     code = error.code
+    # -32002 must not be emitted any more (specification 2026-07-28).
     if modern and code == RESOURCE_NOT_FOUND:
         code = types.INVALID_PARAMS
     elif not modern and code == types.MISSING_REQUIRED_CLIENT_CAPABILITY:

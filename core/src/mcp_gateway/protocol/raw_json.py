@@ -67,6 +67,7 @@ class RemoteCall(Struct, forbid_unknown_fields=True):
     arguments: Raw | UnsetType = UNSET
 
 
+# Other members are ignored, unlike in requests: nothing is passed on but these two.
 class Answer(Struct):
     """A server's response."""
 
@@ -92,6 +93,7 @@ def parse_call(message: bytes) -> Call | None:
 
 def parse_list(message: bytes) -> List | None:
     """Parse a message as a plain `tools/list`, or return None."""
+    # Nearly all messages are calls: this spares a second decoding.
     if b'"tools/list"' not in message:
         return None
     try:

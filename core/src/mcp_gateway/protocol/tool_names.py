@@ -9,6 +9,7 @@ from hashlib import sha256
 from mcp_gateway.text.normalization import to_look_alikes
 
 SEPARATOR = "__"
+# Many clients refuse longer names, though the specification allows 128 characters.
 MAX_NAME = 64
 HASH_LENGTH = 6
 

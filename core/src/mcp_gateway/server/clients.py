@@ -187,6 +187,7 @@ class Clients:
         """Return the way to a connected client beside its requests."""
         connection = self._connections.get(client)
         if connection is None:
+            # It can be told nothing beside its requests, but it is one person for certain.
             return ALONE if self._piped and client == PIPE else None
 
         async def notify(method: str, params: Json) -> None:
@@ -194,6 +195,7 @@ class Clients:
                 await connection.notify(method, params)
 
         async def ask(method: str, params: Json) -> Json:
+            # Servers send no requests but pings before `initialized` (specification 2025-11-25, lifecycle).
             await connection.initialized.wait()
             return await connection.send_raw_request(method, params)
 
@@ -206,6 +208,7 @@ class Clients:
         """
         session = None if headers is None else headers.get("mcp-session-id", "")
         client = self._sessions.get(session)
+        # A session is its opener's: an id that somebody else knows must not do.
         if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
             return None
         version = self._connections[client.name].protocol_version

@@ -81,6 +81,7 @@ def parse_first_message(message: bytes) -> FirstMessage | None:
                 return _handshake(said.id, said.params or {})
             case "server/discover":
                 return _modern(said.id, said.params or {})
+    # The SDK will say what is wrong with it.
     except (ValueError, RecursionError):
         pass
     return None

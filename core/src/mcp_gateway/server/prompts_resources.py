@@ -116,6 +116,7 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
         data = error.error.data
         if not isinstance(data, dict) or data.get("error_code") != UnknownResource.code:
             raise
+        # -32002 must not be emitted any more (specification 2026-07-28).
         code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
         raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 

@@ -82,6 +82,7 @@ class ResultLimits:
         texts = [block["text"] for block in content if _is_text(block)] if isinstance(content, list) else []
         rest = {key: value for key, value in result.items() if key not in ("content", "structuredContent")}
         others = [block for block in content or () if not _is_text(block)]
+        # Only texts are cut: half of an image or of a structured result is worth nothing.
         left = self.most - _ENVELOPE - len(json.dumps([rest, others]))
         if not texts or left < 0 or size > self.room:
             raise ResultTooLarge(f"{self._describe_excess(what, size)}, and cannot be cut; ask for less, or raise it")
@@ -142,6 +143,7 @@ def _is_text(block: object) -> bool:
 def _truncate(text: str, most: int) -> str:
     """Truncate a text to `most` bytes of JSON."""
     shown = text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+    # Escapes make a text longer in JSON than it is.
     while len(json.dumps(shown)) > most and shown:
         shown = shown[: len(shown) * most // len(json.dumps(shown))]
     return shown

@@ -34,6 +34,7 @@ def describe_server(seen: Resolver, hello: Json, *, modern: bool) -> Json:
         return _transparent_result(only, hello, modern=modern)
     capabilities = dict(hello["capabilities"])
     for listing in listings:
+        # Of another era's server nothing is declared: the capability means other requests there.
         if listing.modern == modern:
             capabilities = _merge_capabilities(capabilities, _passing(listing))
     return {**hello, "capabilities": capabilities}

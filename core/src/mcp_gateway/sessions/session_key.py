@@ -40,6 +40,7 @@ class SessionIndex:
     """
 
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
+    # By server: the era belongs to the program, not to one of its sessions.
     modern: dict[str, bool] = field(default_factory=dict)
     is_one: Callable[[str], bool] = lambda _: True
     _asking: dict[str, bool] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.pages import CallbackServer, LoginAttempt
 from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
+# A keyring may ask a person to unlock it, in a window that nobody sees.
 _KEYRING_SECONDS = 30.0
 
 _FLOW_SECONDS = 60.0
@@ -78,6 +79,7 @@ class OAuthStrategy:
         """
         if self.callback_server is None:
             raise AuthError("it has client credentials, so nobody has to log in")
+        # Before the link is shown: whoever is quick may be done before it is waited for.
         entered = self._login_completed
         show(await self.callback_server.login_url())
         await entered.wait()
@@ -91,6 +93,7 @@ class OAuthStrategy:
             self.options, self.token_store, redirect, attempt.set_authorization_url, attempt.wait_for_result
         )
         login = await flow.fetch()
+        # Not during the flow: a person takes minutes, and refreshes would wait.
         async with self.token_store.write_lock():
             self.token_store.write(login)
         self._login_completed.set()

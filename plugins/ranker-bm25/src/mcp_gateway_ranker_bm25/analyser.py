@@ -86,6 +86,7 @@ def stem(word: str) -> str:
 
 def _split_identifier(raw: str) -> Iterator[str]:
     lower = raw.lower()
+    # Only mixed case can be camel case, and a capital at the beginning is none.
     if lower not in (raw, raw[:1].lower() + raw[1:]):
         parts = _CAMEL.split(raw)
         if len(parts) > 1:

@@ -77,6 +77,7 @@ class AnalysedSection:
 def analyse_section(server: str, documents: Sequence[Document]) -> AnalysedSection:
     """Analyse the documents of one server."""
     vocabulary: dict[str, int] = {}
+    # Four integers a row: tuples of Python would take many times as much.
     rows = array("i")
     lengths = np.zeros((len(documents), len(FIELDS)), np.int64)
     keys: list[tuple[str, int]] = []

@@ -140,6 +140,7 @@ class WordIndex:
                 weight, bits = posting
                 fields = tuple(field.name for bit, field in enumerate(FIELDS) if bits >> bit & 1)
                 found.append(Match(term=str(item), fields=fields, score=item.weight * weight))
+        # fsum, so that what is left over is no rounding of the sum.
         terms = math.fsum(match.score for match in found)
         if int(self.tools.owner[at]) in servers:
             found.append(Match(term="the server is named", fields=("server",), score=terms * (_CALLED - 1)))
@@ -162,6 +163,7 @@ class WordIndex:
         said: dict[str, float] = {}
         for item in asked:
             at = postings.vocabulary.get(item.term)
+            # A word that no tool has is as rare as can be, and was asked for all the same.
             idf = math.log(postings.size + 1) if at is None else float(postings.idf[at])
             if item.query_word == item.term:
                 whole += idf
@@ -178,6 +180,7 @@ def _top_documents(scores: Floats, matching: Ints, limit: int) -> list[int]:
     """
     found = scores[matching]
     if len(matching) > limit:
+        # Ties with the last one stay in: which of them is shown is decided by number, not by chance.
         least = np.partition(found, len(found) - limit)[len(found) - limit]
         matching, found = matching[found >= least], found[found >= least]
     order = np.lexsort((matching, -found))[:limit]

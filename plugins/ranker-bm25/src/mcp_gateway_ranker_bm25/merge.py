@@ -41,6 +41,7 @@ class MergedSections:
 
 def merge_sections(sections: Sequence[AnalysedSection]) -> MergedSections:
     """Merge sections; the result does not depend on their order."""
+    # Servers answer in any order, and a sum of floats depends on its order.
     sections = sorted(sections, key=lambda section: section.server)
     ids = [id_ for section in sections for id_ in section.ids]
     order = sorted(range(len(ids)), key=ids.__getitem__)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from mcp_gateway_ranker_bm25.analyser import normalize_name
 from mcp_gateway_ranker_bm25.fields import Columns
 
+# Two letters begin the names of too many tools.
 _SHORTEST = 3
 """How many characters of a name's beginning lead to it."""
 

@@ -24,6 +24,7 @@ Vector = npt.NDArray[np.float16]
 _AT_ONCE = 16
 """How many texts are computed, or looked up in storage, before others get their turn."""
 
+# Tools come and go: what nobody wanted for a month is computed again if need be.
 _SECONDS_KEPT = 30 * 24 * 3600.0
 
 

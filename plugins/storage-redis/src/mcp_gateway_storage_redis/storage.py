@@ -120,6 +120,7 @@ async def _messages(subscription: Subscription) -> AsyncIterator[bytes]:
 
 
 def _milliseconds(seconds: float) -> int:
+    # Redis refuses an expiry of 0.
     return max(1, round(seconds * 1000))
 
 

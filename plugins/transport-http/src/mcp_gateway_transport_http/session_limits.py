@@ -141,6 +141,7 @@ def _owner(scope: Scope, headers: Headers) -> tuple[object, ...]:
     user = scope.get("user")
     if isinstance(user, AuthenticatedUser):
         return tuple(authorization_context(user).values())
+    # A hash: tokens must not be kept as long as a session lives.
     return (sha256("\n".join(headers.getlist("authorization")).encode("utf-8", "replace")).digest(),)
 
 

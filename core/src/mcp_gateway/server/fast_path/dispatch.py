@@ -121,6 +121,7 @@ class FastPath:
             return None
         caller = client.caller(headers, principal)
         plain = ToolCall(call, caller, *named, modern)
+        # A modern client cancels over HTTP by closing the stream; all others name the request.
         return PendingCall(self, plain, None if modern and headers is not None else (client.name, call.request_id))
 
     def _client(
@@ -223,6 +224,7 @@ class FastPath:
             if answer is not None:
                 return answer
             repetition.result = parse_result(came)
+        # The SDK path opens the session, or leads the client to the login.
         except (RequestNotSent, LoginRequired):
             pass
         except Overloaded as error:

@@ -16,6 +16,7 @@ from mcp_gateway.protocol.raw_json import Fields, encode_string
 from mcp_gateway.server.clients import DirectClient, modern_name
 
 MODERN = encode_string(LATEST_MODERN_VERSION)
+# Each client program has one or two; whoever sends ever new ones must not fill the memory.
 _MOST = 1000
 
 
@@ -65,6 +66,7 @@ def headers_match(headers: Mapping[str, str], method: str, name: str | None) -> 
     return (
         headers.get("mcp-protocol-version") == LATEST_MODERN_VERSION
         and headers.get("mcp-method") == method
+        # Encoded names (=?base64?...?=) are unequal here, and left to the SDK.
         and headers.get("mcp-name") == name
         and not any(header.startswith("mcp-param-") for header in headers)
     )

@@ -33,6 +33,7 @@ class Routes:
         try:
             return self._routes[name]
         except KeyError:
+            # Names come from clients, who may invent as many as they like.
             if len(self._routes) > (len(catalog.servers) + 1) * 10_000:
                 self._routes = {}
             server = catalog.owner(name)

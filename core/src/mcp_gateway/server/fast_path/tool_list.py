@@ -37,6 +37,7 @@ class ToolLists:
         if gateway.discovery.running or resolver.varies_by_caller(TOOLS):
             return None
         of = (gateway.registry.catalog, gateway.registry.specs, self.tools.own)
+        # By identity: catalogs are replaced, never changed, and comparing would cost what is saved.
         if len(self._of) != len(of) or any(now is not then for now, then in zip(of, self._of, strict=True)):
             self._written, self._of = {}, of
         if modern not in self._written:

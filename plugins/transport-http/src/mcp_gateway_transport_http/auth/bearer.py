@@ -159,11 +159,13 @@ class BearerAuthMiddleware:
         """Refuse a foreign host, origin, address or proxy."""
         if not self._guarded and not is_loopback(scope):
             return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
+        # Behind a proxy on this machine everybody has a loopback address.
         if not self._guarded and (sign := proxy_sign(headers)) is not None:
             said = (
                 f"A proxy has passed this request on (its header {sign} says so), and this gateway serves only its own"
             )
             return Refusal(403, f"{said} machine; {_SET_TOKEN}")
+        # DNS rebinding: a web page can lead its own name to 127.0.0.1.
         if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
             return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
         origin = headers.get("origin")
@@ -181,6 +183,7 @@ class BearerAuthMiddleware:
             and self._token is not None
             and any(_tokens_of(Headers(scope=scope)))
         )
+        # Not without a token: that is how clients find out that one is wanted.
         if is_guess and not await self._throttle.delay_refusal(client[0] if client else ""):
             closes = True
         is_challenge = refusal.status == HTTPStatus.UNAUTHORIZED or refusal.challenge != "Bearer"
@@ -243,6 +246,7 @@ def _is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # A dual-stack socket shows IPv4 clients as ::ffff:127.0.0.1.
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 

@@ -69,6 +69,7 @@ class Throttle:
         self._addresses[address] = (wrong, now)
         if len(self._addresses) > MAX_ADDRESSES:
             self._addresses.popitem(last=False)
+        # Bounded before it is raised: a float ends at 2 ** 1024.
         return min(FIRST_PAUSE * 2.0 ** min(wrong - 1, 30), LONGEST_PAUSE)
 
     def __len__(self) -> int:

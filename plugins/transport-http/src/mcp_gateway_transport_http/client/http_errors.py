@@ -78,6 +78,7 @@ class ErrorMappingClient(httpx2.AsyncClient):
         except httpx2.TransportError as error:
             if request.method != "POST":
                 raise
+            # Only these two are raised before a byte of the request is written.
             sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
             return _error_response(request, Refusal(TransportFault.UNREACHABLE, _describe_error(error), sent))
         if (elsewhere := next_request_within_origin(response)) is not None:

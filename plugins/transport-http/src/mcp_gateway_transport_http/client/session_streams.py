@@ -136,6 +136,7 @@ async def open_tagged_streams(
 
         def session() -> Mapping[str, str]:
             named = {} if transport.session_id is None else {"mcp-session-id": transport.session_id}
+            # Load balancers keep a session at one replica by a cookie.
             cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in client.cookies.jar)
             return {**named, "cookie": cookies} if cookies else named
 

@@ -44,6 +44,7 @@ class Connections:
         while self._idle:
             # The last used first: those that are not needed grow old, and go.
             connection = self._idle.pop()
+            # What a server writes on an idle connection is its end, which the loop may not have told yet.
             if connection.is_open and now - connection.used < KEEP_SECONDS and connection.is_quiet:
                 return connection
             connection.close()

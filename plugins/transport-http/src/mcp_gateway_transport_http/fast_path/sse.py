@@ -48,6 +48,7 @@ class SseParser:
             if line or self._rest:
                 self._parse_field(line)
             elif self._data:
+                # Several data lines are one text with line breaks (section 9.2.6).
                 data, self._data, self._size = b"\n".join(self._data), [], 0
                 if data:
                     yield data.removeprefix(BOM_UTF8)

@@ -36,6 +36,7 @@ class WriteBatch:
 
     def write(self, transport: Sink, data: bytes) -> None:
         """Send some bytes in a moment, or at once."""
+        # Alone, it would only wait a turn of the loop for nobody.
         if self.requests_in_flight <= 1 and not self._buffer:
             transport.write(data)
             return

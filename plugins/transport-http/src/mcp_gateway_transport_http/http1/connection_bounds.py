@@ -24,6 +24,7 @@ LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 1 << 20
 """How much more is read, and dropped, of a request that was refused."""
 
+# Servers, storage and connections that are just accepted need files, too.
 _MAX_RESERVE = 2048
 _MIN_RESERVE = 64
 

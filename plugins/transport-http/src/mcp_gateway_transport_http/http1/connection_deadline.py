@@ -50,6 +50,7 @@ class ConnectionDeadline:
         A few bytes now and then are not.
         """
         self._begin(Awaited.BODY, now)
+        # A body may pause, but not for longer than its average speed has earned.
         slowest = self._since + received / MIN_BODY_BYTES_PER_SECOND
         self.at = min(now, slowest) + self._bounds.body_timeout
 

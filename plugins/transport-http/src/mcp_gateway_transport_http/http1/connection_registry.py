@@ -70,6 +70,7 @@ class ConnectionRegistry:
         neighbours = self._of_networks.setdefault(network_of(connection.address), OrderedDict())
         if len(neighbours) >= self.bounds.max_per_address:
             self._evict(next(iter(neighbours)))
+        # Admitted ones are never closed for others: only strangers make room.
         if len(self._open) >= self.bounds.max_connections and self._strangers:
             self._evict(next(iter(self._strangers)))
         has_room = len(self._open) < self.bounds.max_connections
@@ -102,6 +103,7 @@ class ConnectionRegistry:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
+        # A copy: connections that are closed take themselves out.
         for connection in tuple(self._open):
             if connection.deadline <= now:
                 connection.on_deadline(now)

@@ -102,6 +102,7 @@ class ChunkedBody:
         match = _SIZE.fullmatch(line)
         if match is None:
             raise _error_of("a chunk does not begin with its size")
+        # At most eight digits, by the pattern: nothing to overflow (RFC 9112, section 7.1).
         self._left = int(match[1], 16)
         self._extensions += len(match[2])
         if self._extensions > MAX_EXTENSION_BYTES:
@@ -145,6 +146,7 @@ class ChunkedBody:
                 raise _error_of("a line between the chunks, or behind them, is too long")
             return None
         line = bytes(buffer[self._at : end])
+        # A bare CR or LF is a line end to some proxies: request smuggling.
         if _FORBIDDEN_IN_LINE.search(line):
             raise _error_of("a line between the chunks, or behind them, ends with less than CR LF")
         self._at = end + 2

@@ -150,6 +150,7 @@ def _read(raw: bytes) -> tuple[bytes, _Events]:
     parser = httptools.HttpRequestParser(events)
     try:
         parser.feed_data(raw)
+    # curl and Java offer h2c with ordinary requests; httptools would leave out their bodies.
     except httptools.HttpParserUpgrade:
         return _read(_UPGRADE.sub(b"", raw))
     except httptools.HttpParserError as error:
@@ -180,6 +181,7 @@ def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes],
     if b"transfer-encoding" not in fields:
         return int(fields.get(b"content-length", 0))
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+    # An HTTP/1.0 message has no transfer coding (RFC 9112, section 6.1); two can hide a second request.
     if version != "1.1" or codings != [b"chunked"]:
         raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only, with HTTP/1.1")
     return None

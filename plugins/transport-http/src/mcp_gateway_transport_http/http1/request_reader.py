@@ -17,6 +17,7 @@ from mcp_gateway_transport_http.http1.request_head import (
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _LINE_END = b"\r\n"
 _HEAD_END = b"\r\n\r\n"
+# The method, the version, and two spaces.
 _REST_OF_REQUEST_LINE = 64
 
 
@@ -47,6 +48,7 @@ class RequestReader:
             # Clients of old send them behind a body (RFC 9112, section 2.2).
             del buffer[: empty.end()]
             self._searched = 0
+        # Only what has not been searched yet: a head that comes byte by byte must not cost its square.
         end = buffer.find(_HEAD_END, max(0, self._searched - len(_HEAD_END) + 1))
         if end < 0:
             self._check_beginning()
