@@ -60,7 +60,7 @@ class RunningGateway:
     """An open gateway, its lazy server and its configuration reloader."""
 
     gateway: Gateway
-    reception: GatewayLazyServer
+    lazy_server: GatewayLazyServer
     reloading: ConfigReloader
 
 
@@ -113,9 +113,9 @@ async def open_gateway(
         gateway = Gateway(
             registry, Resolver(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
         )
-        reception = GatewayLazyServer(gateway, tasks, _results(environment), direct=environment.direct)
+        lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), direct=environment.direct)
         discovery.start(later=later)
-        yield RunningGateway(gateway, reception, ConfigReloader(registry, fitting, pool, discovery, personal, tasks))
+        yield RunningGateway(gateway, lazy_server, ConfigReloader(registry, fitting, pool, discovery, personal, tasks))
 
 
 def _results(environment: Environment) -> ResultLimits:
@@ -160,9 +160,9 @@ async def _serve(transport: ServerTransport, it: RunningGateway, *, single_clien
             it.gateway.discovery.refresh_all()
 
     if isinstance(transport, SupportsLazyServer):
-        await transport.serve_lazy(it.reception, ready=ready)
+        await transport.serve_lazy(it.lazy_server, ready=ready)
     else:
-        await transport.serve(await it.reception.load(), ready=ready)
+        await transport.serve(await it.lazy_server.load(), ready=ready)
 
 
 def _freeze_heap() -> None:
@@ -205,7 +205,7 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
                     if reread is not None:
                         it.reloading.start(settings.environment, reread)
                     _freeze_heap()
-                    it.reception.loading = _gc_paused
+                    it.lazy_server.loading = _gc_paused
                     with ending.serving:
                         await _serve(transport, it, single_client=single_client)
                     ending.close()

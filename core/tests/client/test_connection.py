@@ -49,12 +49,12 @@ async def test_a_server_of_the_sdk_is_taken_in_the_newest_era_it_has(handshake):
         async with open_connection(Remote(handshake=handshake).connect(Credentials())) as connection:
             await negotiate(connection)
             assert (connection.version, connection.modern) == ((HANDSHAKE, False) if handshake else (MODERN, True))
-            assert "tools" in connection.hello["capabilities"]
+            assert "tools" in connection.initialize_result["capabilities"]
 
 
 async def test_a_server_that_refuses_discover_is_greeted_the_old_way():
     connection = await greeted({"initialize": OLD_HELLO})
-    assert (connection.version, connection.hello) == (HANDSHAKE, OLD_HELLO)
+    assert (connection.version, connection.initialize_result) == (HANDSHAKE, OLD_HELLO)
 
 
 async def test_a_server_that_is_silent_to_discover_is_greeted_the_old_way():

@@ -49,7 +49,7 @@ async def unopened(folder, **keys):
     servers = read(folder, {"servers": [entry]}, providers)
     with anyio.fail_after(6 * PATIENCE):
         async with open_gateway(read_settings({}, providers), servers, later=True) as opened:
-            assert isinstance(opened.reception, LazyServer)
+            assert isinstance(opened.lazy_server, LazyServer)
             yield opened
 
 
@@ -73,8 +73,8 @@ async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, d
     async with unopened(tmp_path) as opened:
         if discovered:
             await opened.gateway.discover("alpha", ANONYMOUS)
-        early = json.loads(opened.reception.early_initialize(line(method, params)))
-        async with open_connection(InMemoryTransport(await opened.reception.load())) as connection:
+        early = json.loads(opened.lazy_server.early_initialize(line(method, params)))
+        async with open_connection(InMemoryTransport(await opened.lazy_server.load())) as connection:
             assert early == {"jsonrpc": "2.0", "id": 1, "result": await connection.request(method, params)}
 
 
@@ -102,39 +102,39 @@ async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, d
 )
 async def test_what_is_not_a_proper_greeting_is_left_to_the_server(tmp_path, message):
     async with unopened(tmp_path) as opened:
-        assert opened.reception.early_initialize(message) is None
-        assert opened.reception.early_initialize(line(*initialize())) is not None
+        assert opened.lazy_server.early_initialize(message) is None
+        assert opened.lazy_server.early_initialize(line(*initialize())) is not None
 
 
 async def test_a_second_greeting_and_one_that_comes_late_are_left_to_the_server(tmp_path):
     async with unopened(tmp_path) as opened:
-        assert opened.reception.early_initialize(line(*initialize())) is not None
-        assert opened.reception.early_initialize(line(*initialize())) is None
+        assert opened.lazy_server.early_initialize(line(*initialize())) is not None
+        assert opened.lazy_server.early_initialize(line(*initialize())) is None
     async with unopened(tmp_path) as opened:
-        assert await opened.reception.load() is await opened.reception.load()
-        assert opened.reception.early_initialize(line(*initialize())) is None
+        assert await opened.lazy_server.load() is await opened.lazy_server.load()
+        assert opened.lazy_server.early_initialize(line(*initialize())) is None
 
 
 async def test_where_the_only_server_answers_for_itself_the_greeting_waits_for_it(tmp_path):
     async with unopened(tmp_path, namespace=None, expose_tools=True) as opened:
-        assert opened.reception.early_initialize(line(*initialize())) is None
+        assert opened.lazy_server.early_initialize(line(*initialize())) is None
 
 
 async def test_servers_are_asked_as_soon_as_the_client_has_said_what_it_can_do(tmp_path):
     async with unopened(tmp_path) as opened:
         assert opened.gateway.discovery.waiting
-        opened.reception.early_initialize(line(*initialize(capabilities={"roots": {}})))
+        opened.lazy_server.early_initialize(line(*initialize(capabilities={"roots": {}})))
         assert opened.gateway.discovery.host.capabilities == {"roots": {}}
         await until(lambda: "alpha" in opened.gateway.registry.catalog.servers)
-        assert opened.reception.opened is None
+        assert opened.lazy_server.opened is None
 
 
 async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_can_pass_it_on(tmp_path):
     async with unopened(tmp_path) as opened, anyio.create_task_group() as tasks:
-        opened.reception.early_initialize(line(*initialize()))
+        opened.lazy_server.early_initialize(line(*initialize()))
         client, asked = opened.gateway.discovery.host.client, anyio.Event()
         assert client is None  # it can do nothing that a server would be told
-        guest = opened.reception._guest
+        guest = opened.lazy_server._guest
         way = opened.gateway.pool.way_to(guest.name)
 
         async def ask():
@@ -143,7 +143,7 @@ async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_ca
             asked.set()
 
         tasks.start_soon(ask)
-        async with open_connection(InMemoryTransport(await opened.reception.load())) as connection:
+        async with open_connection(InMemoryTransport(await opened.lazy_server.load())) as connection:
             assert not asked.is_set()
             await _initialize(connection)
             await asked.wait()
@@ -152,6 +152,6 @@ async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_ca
 
 async def test_a_modern_client_that_was_greeted_cannot_be_asked(tmp_path):
     async with unopened(tmp_path) as opened:
-        opened.reception.early_initialize(line(*discover()))
+        opened.lazy_server.early_initialize(line(*discover()))
         assert opened.gateway.pool.way_to("pipe") is ALONE
         assert opened.gateway.pool.way_to("another") is None

@@ -146,7 +146,7 @@ async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
 async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
     about = {"description": "tells the time"}
     async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as visitor:
-        assert "- alpha: tells the time" in visitor.hello["instructions"]
+        assert "- alpha: tells the time" in visitor.initialize_result["instructions"]
 
 
 # -- calling

@@ -63,14 +63,14 @@ async def gateway(
     servers = read(folder, {"servers": entries}, providers, **(environ or {}))
     with anyio.fail_after(6 * PATIENCE):
         async with open_gateway(read_settings(environ or {}, providers), servers) as opened:
-            await opened.reception.load()
+            await opened.lazy_server.load()
             yield opened
 
 
 def server_of(opened: RunningGateway) -> GatewayServer:
     """Return what an open gateway has in front of it."""
-    assert opened.reception.opened is not None
-    return opened.reception.opened
+    assert opened.lazy_server.opened is not None
+    return opened.lazy_server.opened
 
 
 @asynccontextmanager
@@ -83,7 +83,7 @@ async def client(
         if heard is not None:
             heard.append(method)
 
-    async with open_connection(InMemoryTransport(await opened.reception.load()), on_announced=notified) as connection:
+    async with open_connection(InMemoryTransport(await opened.lazy_server.load()), on_announced=notified) as connection:
         await (negotiate(connection) if modern else _initialize(connection))
         yield connection
 

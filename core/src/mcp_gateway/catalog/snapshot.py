@@ -72,9 +72,9 @@ class Listing:
 
     It is that of one moment.
 
-    `fetched` is when, in seconds since the epoch. `about` is the server's own
-    description: its `instructions`, or its title; `hello` is all that it said of itself
-    when it was greeted, and `told` what it was told that clients can do. `hints` say for
+    `fetched` is when, in seconds since the epoch. `description` is the server's own:
+    its `instructions`, or its title; `initialize_result` is all that it said of itself in the
+    handshake, and `client_capabilities` what it heard that clients can do. `hints` say for
     each kind by its name how long the list is good. `namespace` begins the names of its
     tools and prompts; None if nothing does, and empty if the server's name does. `withheld` says
     of tools that are not among `tools`, though the server has them, why that is so; `refused`

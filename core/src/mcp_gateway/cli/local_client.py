@@ -92,7 +92,7 @@ async def open_local_client(reading: CommandContext) -> AsyncIterator[LocalClien
     """Open an in-process gateway with a client connected to it."""
     inactivity = max((spec.timeout for spec in reading.servers.specs), default=0.0)
     async with open_gateway(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
-        server = await opened.reception.load()
+        server = await opened.lazy_server.load()
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())
             async with open_connection(_transport_of(ours)) as connection:

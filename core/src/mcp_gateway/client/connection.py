@@ -81,7 +81,7 @@ class Connection:
     prompt: SupportsRawRequestNowait | None = None
     closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
-    hello: Json = field(default_factory=dict)
+    initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     _level: str | None = None
@@ -163,7 +163,7 @@ class Connection:
     @property
     def server_capabilities(self) -> Json:
         """The capabilities that the server declared."""
-        capabilities = self.hello.get("capabilities")
+        capabilities = self.initialize_result.get("capabilities")
         return capabilities if isinstance(capabilities, dict) else {}
 
     def on_listen_acknowledged(self, params: Json) -> None:

@@ -20,14 +20,14 @@ PROBE_SECONDS = 2.0
 
 
 async def negotiate(connection: Connection) -> None:
-    """Find out the server's era and greet it.
+    """Find out the server's era, and initialize.
 
     A server of the handshake era answers `server/discover` with an error, or not at
-    all: after `PROBE_SECONDS` of silence both greetings are under way, and the first
+    all: after `PROBE_SECONDS` of silence both handshakes are under way, and the first
     good answer wins. So neither an old nor a slow server is mistaken.
 
     Raises:
-        MCPError: the server accepted neither greeting.
+        MCPError: the server accepted neither handshake.
 
     """
     failure: MCPError | None = None
@@ -44,18 +44,18 @@ async def negotiate(connection: Connection) -> None:
 
 async def _discover(connection: Connection, done: anyio.CancelScope, refused: anyio.Event) -> None:
     try:
-        hello = await _send_discover(connection)
+        result = await _send_discover(connection)
     except MCPError as error:
         if not _wants_modern(error):
             return refused.set()
         try:
-            hello = await _send_discover(connection)
+            result = await _send_discover(connection)
         except MCPError:
             return refused.set()
-    versions = hello.get("supportedVersions")
+    versions = result.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
         return refused.set()
-    connection.version, connection.hello = LATEST_MODERN_VERSION, hello
+    connection.version, connection.initialize_result = LATEST_MODERN_VERSION, result
     return done.cancel()
 
 
@@ -89,15 +89,15 @@ async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MC
 
 async def _initialize(connection: Connection) -> None:
     capabilities = dict(connection.router.capabilities)
-    hello = await connection.dispatcher.send_raw_request(
+    result = await connection.dispatcher.send_raw_request(
         "initialize",
         {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
         # Clients must not cancel initialize (specification 2025-11-25, cancellation).
         {"cancel_on_abandon": False, "request_id": next(connection.ids)},
     )
-    version = hello.get("protocolVersion")
+    version = result.get("protocolVersion")
     if version not in HANDSHAKE_PROTOCOL_VERSIONS:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
     headers = {MCP_PROTOCOL_VERSION_HEADER: version}
     await connection.dispatcher.notify("notifications/initialized", None, {"headers": headers})
-    connection.version, connection.hello = version, hello
+    connection.version, connection.initialize_result = version, result

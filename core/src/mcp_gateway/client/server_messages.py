@@ -116,17 +116,17 @@ class ServerMessageRouter:
 
     async def on_notification(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
         """Handle a notification: forward it to the right client."""
-        told = dict(params or {})
-        exchange = self._progress_target(told) if method == "notifications/progress" else self._exchange(context)
+        content = dict(params or {})
+        exchange = self._progress_target(content) if method == "notifications/progress" else self._exchange(context)
         way = None if exchange or method == "notifications/progress" else self._only_client()
         if exchange is None and way is None:
             log.debug("a notification is for no client in particular", method=method)
             return
-        with self.deliveries.one(told) as is_wanted:
+        with self.deliveries.one(content) as is_wanted:
             if exchange is not None:
-                await exchange.on_notification(method, told, dropped=not is_wanted)
+                await exchange.on_notification(method, content, dropped=not is_wanted)
             elif way is not None and is_wanted:
-                await way.notify(method, told)
+                await way.notify(method, content)
 
     async def on_request(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
         """Handle a server request: forward it to the right client.

@@ -42,7 +42,7 @@ async def list_server(
     """
     try:
         asking = partial(_list_all, capabilities, spec.max_definitions)
-        hello, pages = await pool.with_session(session_key, asking, repeatable=True, trial=trial)
+        initialize_result, pages = await pool.with_session(session_key, asking, repeatable=True, trial=trial)
     except MCPError as error:
         raise NotListed(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -54,8 +54,8 @@ async def list_server(
     return Listing(
         spec.name,
         **{name: tuple(page.items) for name, page in pages.items()},
-        description=_description(hello),
-        initialize_result=hello,
+        description=_description(initialize_result),
+        initialize_result=initialize_result,
         client_capabilities=capabilities,
         hints={name: CacheHint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
         fetched=time.time(),
@@ -69,7 +69,7 @@ async def _list_all(
     capabilities: Mapping[str, Any], most: int, connection: Connection, inactivity: InactivityTimeout
 ) -> tuple[Json, dict[str, Page]]:
     """Return the `initialize` result and at most `most` definitions per primitive."""
-    return connection.hello, {
+    return connection.initialize_result, {
         primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, most)
         for primitive in PRIMITIVES
     }
@@ -103,16 +103,16 @@ async def _list_primitive(
         return Page([])
 
 
-def _description(hello: Mapping[str, Any]) -> str:
+def _description(initialize_result: Mapping[str, Any]) -> str:
     """Return the server's description: `description`, `instructions` or title.
 
     The first that is not blank is taken, with its white space collapsed.
     """
-    meta, info = hello.get("_meta"), hello.get("serverInfo")
+    meta, info = initialize_result.get("_meta"), initialize_result.get("serverInfo")
     if info is None and isinstance(meta, dict):
         info = meta.get("io.modelcontextprotocol/serverInfo")
     described = info if isinstance(info, dict) else {}
-    for said in (described.get("description"), hello.get("instructions"), described.get("title")):
+    for said in (described.get("description"), initialize_result.get("instructions"), described.get("title")):
         if isinstance(said, str) and said.strip():
             return " ".join(said.split())
     return ""

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 GREETING_SECONDS = 1.0
-"""How long a client may take to greet, or a transport to be ready, before servers are asked all the same."""
+"""How long a client may take to initialize, or a transport to be ready, before servers are asked all the same."""
 
 
 @dataclass(slots=True)

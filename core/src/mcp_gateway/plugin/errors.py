@@ -69,14 +69,14 @@ class LoginRequired(AuthError):
 class ServerUnavailable(GatewayError):
     """A downstream server cannot be reached, or went away.
 
-    `lasting` means that trying again at once is pointless: a command that does not
+    `permanent` means that trying again at once is pointless: a command that does not
     exist, say, rather than a connection that was refused.
     """
 
     code = "server_unavailable"
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """Say what happened; `lasting` if an immediate retry cannot help."""
+        """Say what happened; `permanent` if an immediate retry cannot help."""
         super().__init__(message)
         self.permanent = permanent
 

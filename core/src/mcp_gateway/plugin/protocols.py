@@ -82,8 +82,8 @@ class SupportsLazyServer(ServerTransport, Protocol):
     It serves a single client and can answer its handshake before the MCP server is loaded.
     """
 
-    async def serve_lazy(self, reception: LazyServer, *, ready: Callable[[str], None]) -> None:
-        """Do as `serve` does, with the server that `reception` will have."""
+    async def serve_lazy(self, lazy_server: LazyServer, *, ready: Callable[[str], None]) -> None:
+        """Do as `serve` does, with the server that `lazy_server` will have."""
         ...
 
 
@@ -102,14 +102,14 @@ class SupportsRawRequest(Protocol):
         Both are JSON as bytes, with the same id.
 
         `headers` say over HTTP what a request of its era says in headers. Messages that
-        come before the response go the usual way, with `request_id` in their metadata
+        come before the response go the SDK path, with `request_id` in their metadata
         where the transport knows it. Cancelled, it gives the request up.
 
         Raises:
-            RequestNotSent: not a byte of it can have reached the server; it will be sent in the usual way.
+            RequestNotSent: not a byte of it can have reached the server; it will be sent on the SDK path.
             TimeoutError: there was no response within so many seconds.
             ConnectionDropped: the connection closed before the response, and after something was written.
-            MCPError: the answer in the server's place, by a `TransportFault`, as in the usual way.
+            MCPError: the answer in the server's place, by a `TransportFault`, as on the SDK path.
             ServerUnavailable: the server failed in any other way.
 
         """
@@ -189,7 +189,7 @@ class SupportsRawDispatch(Protocol):
 class SingleClient(Protocol):
     """Optional: a server transport for one client, which initializes at once.
 
-    The gateway then waits a moment for the client before it greets the servers, so that
+    The gateway then waits a moment for the client before it connects to the servers, so that
     they hear what it can do.
     """
 

@@ -51,7 +51,7 @@ class Bound(Generic[ProductT_co]):
 
     Use it as `async with bound.open() as product`.
 
-    `open_in_context` is there if the provider wants to know its surroundings; `opened` uses it then.
+    `open_in_context` is there if the provider takes a context; `open_in` uses it then.
     `preflight` says what keeps it from working here, if the provider can tell that beforehand;
     `caution` says what works, but is not wise.
     """
@@ -62,9 +62,9 @@ class Bound(Generic[ProductT_co]):
     preflight: Callable[[], str | None] | None = None
     caution: Callable[[], str | None] | None = None
 
-    def open_in(self, surroundings: RankerContext) -> AbstractAsyncContextManager[ProductT_co]:
+    def open_in(self, context: RankerContext) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the unopened product, with context if the provider takes one."""
-        return self.open() if self.open_in_context is None else self.open_in_context(surroundings)
+        return self.open() if self.open_in_context is None else self.open_in_context(context)
 
 
 @dataclass(frozen=True, kw_only=True)

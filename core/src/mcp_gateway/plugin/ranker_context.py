@@ -50,9 +50,9 @@ class RankerContext:
 
     @classmethod
     def from_installed(cls, *, exclude: str = "") -> RankerContext:
-        """Return surroundings where there is no gateway, such as in tests.
+        """Return a context where there is no gateway, such as in tests.
 
-        The rankers are the installed ones, all but the one called `without`, with options
+        The rankers are the installed ones, all but the one called `exclude`, with options
         from the environment. What is stored is kept in memory and gone at the end.
         """
         providers = [

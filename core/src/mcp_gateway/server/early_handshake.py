@@ -60,11 +60,11 @@ class EarlyClient:
     Its handshake was answered before the MCP server was loaded; `arrived` is set once the server knows it.
     """
 
-    def __init__(self, greeting: FirstMessage) -> None:
+    def __init__(self, first: FirstMessage) -> None:
         """Give it a name, if it is of the handshake era."""
-        self.modern = greeting.modern
-        self.name = PIPE if greeting.modern else uuid.uuid4().hex
-        self.caller = Caller(client=self.name, capabilities=greeting.capabilities)
+        self.modern = first.modern
+        self.name = PIPE if first.modern else uuid.uuid4().hex
+        self.caller = Caller(client=self.name, capabilities=first.capabilities)
         self.arrived = anyio.Event()
 
 
@@ -87,21 +87,21 @@ def parse_first_message(message: bytes) -> FirstMessage | None:
     return None
 
 
-def encode_greeting_answer(greeting: FirstMessage, gateway: Gateway) -> bytes:
+def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
     """Write what the gateway's server would answer."""
-    hello: Json = {"capabilities": _CAPABILITIES, "instructions": instructions_of(gateway)}
+    base: Json = {"capabilities": _CAPABILITIES, "instructions": instructions_of(gateway)}
     info = server_info(gateway)
-    if greeting.modern:
-        hello |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
-        result = adapt_result(describe_server(gateway.resolver, hello, modern=True), modern=True, server_info=info)
+    if first.modern:
+        base |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
+        result = adapt_result(describe_server(gateway.resolver, base, modern=True), modern=True, server_info=info)
     else:
-        known = greeting.version in HANDSHAKE_PROTOCOL_VERSIONS
-        hello |= {
-            "protocolVersion": greeting.version if known else LATEST_HANDSHAKE_VERSION,
+        known = first.version in HANDSHAKE_PROTOCOL_VERSIONS
+        base |= {
+            "protocolVersion": first.version if known else LATEST_HANDSHAKE_VERSION,
             "serverInfo": info,
         }
-        result = describe_server(gateway.resolver, hello, modern=False)
-    answer = {"jsonrpc": "2.0", "id": greeting.id, "result": result}
+        result = describe_server(gateway.resolver, base, modern=False)
+    answer = {"jsonrpc": "2.0", "id": first.id, "result": result}
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 

@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
-from mcp_gateway.server.early_handshake import EarlyClient, encode_greeting_answer, parse_first_message
+from mcp_gateway.server.early_handshake import EarlyClient, encode_first_answer, parse_first_message
 from mcp_gateway.server.result_limits import ResultLimits
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ class GatewayLazyServer:
         """
         if self.opened is not None or self._guest is not None or self.gateway.resolver.transparent is not None:
             return None
-        greeting = parse_first_message(message)
-        if greeting is None:
+        first = parse_first_message(message)
+        if first is None:
             return None
-        self._guest = EarlyClient(greeting)
+        self._guest = EarlyClient(first)
         self.gateway.discovery.on_client_initialized(self._guest.caller)
-        return encode_greeting_answer(greeting, self.gateway)
+        return encode_first_answer(first, self.gateway)
 
     async def load(self) -> GatewayServer:
         """Return the gateway's server; the first time, load what it needs."""

@@ -53,9 +53,9 @@ class ListenStreams:
         marked = {SUBSCRIPTION_ID_META_KEY: context.request_id}
         send, receive = anyio.create_memory_object_stream[tuple[str, Json]](MAX_BEHIND)
 
-        def deliver(method: str, told: Json) -> None:
+        def deliver(method: str, content: Json) -> None:
             try:
-                send.send_nowait((method, told))
+                send.send_nowait((method, content))
             except anyio.WouldBlock:
                 log.warning("a client does not keep up with what is announced; its stream is ended")
                 self._streams.pop(name, None)
@@ -71,8 +71,8 @@ class ListenStreams:
                 honoured = await self._subscribe_resources(name, wanted, caller, deliver)
                 acknowledgement = {"notifications": honoured, "_meta": marked}
                 await send_beside(context, "notifications/subscriptions/acknowledged", acknowledgement)
-                async for method, told in receive:
-                    await send_beside(context, method, {**told, "_meta": {**told.get("_meta", {}), **marked}})
+                async for method, content in receive:
+                    await send_beside(context, method, {**content, "_meta": {**content.get("_meta", {}), **marked}})
         finally:
             self._streams.pop(name, None)
             self.gateway.subscriptions.forget(name)
@@ -92,8 +92,8 @@ class ListenStreams:
     ) -> Json:
         """Subscribe to the requested resources; return the granted filter."""
 
-        async def on_updated(told: Json) -> None:
-            deliver("notifications/resources/updated", told)
+        async def on_updated(content: Json) -> None:
+            deliver("notifications/resources/updated", content)
 
         granted: list[str] = []
         for uri in dict.fromkeys(wanted.resource_subscriptions or ()):

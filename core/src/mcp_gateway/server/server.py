@@ -61,7 +61,7 @@ class GatewayServer(Server[Any]):
 
         `results` limits the size of results; without `direct` there is no fast path.
 
-        `guest` is a client that has its answer to a greeting which is still to come.
+        `guest` is a client whose first request was answered before it arrives here.
         """
         self._guest = guest
         self._gateway = gateway
@@ -162,9 +162,9 @@ class GatewayServer(Server[Any]):
 
         Refreshes start with these capabilities before the result is returned.
         """
-        hello = await call_next(ctx)
-        if not isinstance(hello, dict):
-            return hello
+        answer = await call_next(ctx)
+        if not isinstance(answer, dict):
+            return answer
         guest, self._guest = self._guest, None
         if not modern:
             self._clients.on_initialized(ctx, guest)
@@ -174,8 +174,8 @@ class GatewayServer(Server[Any]):
         self._gateway.discovery.on_client_initialized(caller_of(ctx))
         transparent = self._gateway.resolver.transparent is not None
         seen = await self._gateway.resolver_for(caller_of(ctx), SETTLE_SECONDS if transparent else None)
-        hello = describe_server(seen, hello, modern=modern)
-        return adapt_result(hello, modern=True, server_info=server_info(self._gateway)) if modern else hello
+        answer = describe_server(seen, answer, modern=modern)
+        return adapt_result(answer, modern=True, server_info=server_info(self._gateway)) if modern else answer
 
     async def _forward(self, ctx: Context) -> None:
         """Handle a method outside the current specification by forwarding.
@@ -225,9 +225,9 @@ class GatewayServer(Server[Any]):
         caller, uri = caller_of(context), str((context.params or {}).get("uri", params.uri))
         client = str(caller.client)
 
-        async def on_updated(told: Json) -> None:
+        async def on_updated(content: Json) -> None:
             if (way := self._clients.way_to(client)) is not None:
-                await way.notify("notifications/resources/updated", told)
+                await way.notify("notifications/resources/updated", content)
 
         await self._content.subscribe(client, uri, caller, on_updated)
         return types.EmptyResult()

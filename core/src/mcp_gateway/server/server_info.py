@@ -26,18 +26,18 @@ MAX_DESCRIBED = 1500
 """How many characters the servers may take in a tool's description."""
 
 
-def describe_server(seen: Resolver, hello: Json, *, modern: bool) -> Json:
+def describe_server(seen: Resolver, base: Json, *, modern: bool) -> Json:
     """Complete the `initialize` or `server/discover` result for a caller."""
     listings = list(seen.catalog.servers.values())
     only = listings[0] if listings and seen.transparent is not None else None
     if only is not None:
-        return _transparent_result(only, hello, modern=modern)
-    capabilities = dict(hello["capabilities"])
+        return _transparent_result(only, base, modern=modern)
+    capabilities = dict(base["capabilities"])
     for listing in listings:
         # Of another era's server nothing is declared: the capability means other requests there.
         if listing.modern == modern:
             capabilities = _merge_capabilities(capabilities, _passing(listing))
-    return {**hello, "capabilities": capabilities}
+    return {**base, "capabilities": capabilities}
 
 
 def _passing(listing: Listing) -> Json:
@@ -108,7 +108,7 @@ def truncate_list(parts: list[str], most: int) -> list[str]:
     return kept
 
 
-def _transparent_result(listing: Listing, hello: Json, *, modern: bool) -> Json:
+def _transparent_result(listing: Listing, base: Json, *, modern: bool) -> Json:
     """Build the handshake result from the only server's.
 
     It has what is valid in the client's era.
@@ -119,12 +119,12 @@ def _transparent_result(listing: Listing, hello: Json, *, modern: bool) -> Json:
     if not modern and (info := _info_of(listing)) is not None:
         said["serverInfo"] = info
     if listing.modern == modern:
-        return {**_without(hello, "instructions"), **said, "capabilities": listing.capabilities}
-    mine = hello["capabilities"]
+        return {**_without(base, "instructions"), **said, "capabilities": listing.capabilities}
+    mine = base["capabilities"]
     both = {name: value for name, value in mine.items() if name in listing.capabilities}
     if "resources" in both and not _subscribes(listing):
         both["resources"] = _without(both["resources"], "subscribe")
-    return {**_without(hello, "instructions"), **said, "capabilities": both}
+    return {**_without(base, "instructions"), **said, "capabilities": both}
 
 
 def _subscribes(listing: Listing) -> bool:
@@ -140,8 +140,8 @@ def _info_of(listing: Listing) -> Mapping[str, Any] | None:
     return info if isinstance(info, dict) else None
 
 
-def _without(hello: Json, name: str) -> Json:
-    return {key: value for key, value in hello.items() if key != name}
+def _without(base: Json, name: str) -> Json:
+    return {key: value for key, value in base.items() if key != name}
 
 
 def _common(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Json:

@@ -81,8 +81,8 @@ class CircuitBreaker:
             return
         self.failures += 1
         self._reason, self._failed = str(error), anyio.current_time()
-        lasting = isinstance(error, ServerUnavailable) and error.permanent
-        opens = not self.is_open and (lasting or self.failures >= MAX_FAILURES)
+        permanent = isinstance(error, ServerUnavailable) and error.permanent
+        opens = not self.is_open and (permanent or self.failures >= MAX_FAILURES)
         if opens:
             self.is_open, self._since = True, time.time()
         self.states.mark_failed(self.server, self._reason, cut_off=self.is_open)

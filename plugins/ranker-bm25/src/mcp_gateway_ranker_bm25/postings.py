@@ -23,7 +23,7 @@ class InverseDocumentFrequencies(BM25Okapi):  # type: ignore[misc]  # rank_bm25 
 
     The document frequencies are counted already.
 
-    Where that says that a term is worth nothing or less, as in catalogues of a few tools,
+    Where that says that a term is worth nothing or less, as in catalogs of a few tools,
     Lucene's idf stands in, which is never negative: no tool is lost for being one of two.
     """
 

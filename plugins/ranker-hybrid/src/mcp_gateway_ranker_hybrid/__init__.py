@@ -23,16 +23,14 @@ class HybridOptions(Options):
     words: str = Field("bm25", alias="GATEWAY_HYBRID_WORDS", description="The ranker that `hybrid` adds meaning to")
 
 
-def hybrid_ranker(
-    options: HybridOptions, surroundings: RankerContext | None = None
-) -> AbstractAsyncContextManager[Ranker]:
+def hybrid_ranker(options: HybridOptions, context: RankerContext | None = None) -> AbstractAsyncContextManager[Ranker]:
     """Open the hybrid ranker.
 
     The model is loaded when the first index is built.
     """
     from mcp_gateway_ranker_hybrid.ranker import open_hybrid
 
-    return open_hybrid(options.words, surroundings or RankerContext.from_installed(exclude=NAME))
+    return open_hybrid(options.words, context or RankerContext.from_installed(exclude=NAME))
 
 
 @hookimpl

@@ -136,15 +136,15 @@ class HybridRanker:
 
 
 @asynccontextmanager
-async def open_hybrid(words: str, surroundings: RankerContext) -> AsyncIterator[Ranker]:
+async def open_hybrid(words: str, context: RankerContext) -> AsyncIterator[Ranker]:
     """Open the ranker, and the one that it stacks."""
-    if words not in surroundings.rankers:
-        there = ", ".join(sorted(surroundings.rankers)) or "none"
+    if words not in context.rankers:
+        there = ", ".join(sorted(context.rankers)) or "none"
         raise PluginError(
             f"environment: GATEWAY_HYBRID_WORDS: no ranker to add to is called {words!r}; there is: {there}"
         )
-    async with surroundings.ranker(words) as ranker:
-        yield HybridRanker(ranker, surroundings.storage)
+    async with context.ranker(words) as ranker:
+        yield HybridRanker(ranker, context.storage)
 
 
 def _open_cache(storage: StorageBackend) -> EmbeddingCache:

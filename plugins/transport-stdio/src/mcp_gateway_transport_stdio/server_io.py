@@ -21,7 +21,7 @@ from mcp_gateway.plugin import RawResponse, SupportsRawDispatch, SupportsStart, 
 from mcp_gateway_transport_stdio.child_process import grow_pipe
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
 
-GreetFn = Callable[[bytes], bytes | None]
+FirstAnswerFn = Callable[[bytes], bytes | None]
 """Answers the first message, if it can."""
 
 MOST_WAITING = 1000
@@ -53,12 +53,12 @@ class StdioServerProtocol(asyncio.Protocol):
     It reads and writes lines; raw calls do not reach the SDK.
     """
 
-    def __init__(self, greet: GreetFn, longest: int) -> None:
+    def __init__(self, answer_first: FirstAnswerFn, longest: int) -> None:
         """Create a protocol with an early handshake and line limit.
 
-        `greet` may answer the first line; lines of more than `longest` bytes are refused.
+        `answer_first` may answer the first line; lines of more than `longest` bytes are refused.
         """
-        self._greet: GreetFn | None = greet
+        self._answer_first: FirstAnswerFn | None = answer_first
         self._initialize_id: object = None
         self._first_line_received = asyncio.Event()
         self._server: SupportsRawDispatch | None = None
@@ -101,8 +101,8 @@ class StdioServerProtocol(asyncio.Protocol):
         self._server = server if isinstance(server, SupportsRawDispatch) else None
 
     def _on_line(self, line: bytes) -> None:
-        if self._greet is not None:
-            self._on_first_line(line, self._greet)
+        if self._answer_first is not None:
+            self._on_first_line(line, self._answer_first)
         answering = None if self._server is None else self._server.dispatch_raw(line)
         if answering is not None:
             begun = cast("SupportsStart", answering) if hasattr(answering, "start") else None
@@ -121,14 +121,14 @@ class StdioServerProtocol(asyncio.Protocol):
             self._is_reading_paused = True
             self._reading.pause_reading()
 
-    def _on_first_line(self, line: bytes, greet: GreetFn) -> None:
+    def _on_first_line(self, line: bytes, answer_first: FirstAnswerFn) -> None:
         """Answer an `initialize` on the first line.
 
         The SDK gets the line, too, but its response is dropped.
         """
-        self._greet = None
+        self._answer_first = None
         self._first_line_received.set()
-        answer = greet(line)
+        answer = answer_first(line)
         if answer is not None:
             self._initialize_id = json.loads(answer)["id"]
             self._write(answer + b"\n")
@@ -246,13 +246,13 @@ class _WriteProtocol(asyncio.BaseProtocol):
 
 
 @asynccontextmanager
-async def open_server_io(greet: GreetFn, reading: int, longest: int) -> AsyncIterator[StdioServerProtocol]:
+async def open_server_io(answer_first: FirstAnswerFn, reading: int, longest: int) -> AsyncIterator[StdioServerProtocol]:
     """Serve over descriptor `reading` and standard output.
 
     Meanwhile standard error replaces standard output for all others.
     """
     loop = asyncio.get_running_loop()
-    pipes = StdioServerProtocol(greet, longest)
+    pipes = StdioServerProtocol(answer_first, longest)
     with (
         _reserve_stdout() as output,
         os.fdopen(os.dup(reading), "rb", 0) as incoming,

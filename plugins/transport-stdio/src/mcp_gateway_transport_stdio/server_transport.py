@@ -46,8 +46,8 @@ class StdioServerTransport:
         """Serve over the process's standard input and output."""
         await self.serve_lazy(_LoadedServer(server), ready=ready)
 
-    async def serve_lazy(self, reception: LazyServer, *, ready: Callable[[str], None]) -> None:
-        """Serve, and let the reception answer the greeting."""
+    async def serve_lazy(self, lazy_server: LazyServer, *, ready: Callable[[str], None]) -> None:
+        """Serve, and let the lazy server answer the handshake."""
         if sys.stdin is None or sys.stdout is None:
             raise ConfigError(
                 "standard input or output is closed: let an MCP client start the gateway, "
@@ -58,21 +58,21 @@ class StdioServerTransport:
         longest, grace = self.options.max_request_bytes, self.options.grace
         with _reserve_stdin() as descriptor:
             if can_poll(descriptor, 1):
-                async with open_server_io(reception.early_initialize, descriptor, longest) as pipes:
+                async with open_server_io(lazy_server.early_initialize, descriptor, longest) as pipes:
                     ready(_WHERE)
                     await pipes.wait_for_client()
-                    server = await reception.load()
+                    server = await lazy_server.load()
                     pipes.set_server(server)
                     await _run_server(server, pipes, pipes, grace)
             else:
-                server = await reception.load()
+                server = await lazy_server.load()
                 ready(_WHERE)
                 await _run_server(server, CancellableLineReader(descriptor, longest), None, grace)
 
 
 @dataclass(frozen=True, slots=True)
 class _LoadedServer:
-    """A reception where the server is there already."""
+    """A lazy server whose server is there already."""
 
     opened: Server[Any]
 

@@ -101,7 +101,7 @@ class RankerContract(Contract[Ranker]):
         assert isinstance(index, RankerIndex)
         assert isinstance(await index.search(Query(text="weather")), Hits)
 
-    async def test_an_empty_catalogue_finds_nothing(self, subject: Ranker) -> None:
+    async def test_an_empty_catalog_finds_nothing(self, subject: Ranker) -> None:
         """There may be no server yet."""
         assert nothing(await (await subject.build([])).search(Query(text="weather")))
 
@@ -257,7 +257,7 @@ class RankerContract(Contract[Ranker]):
             assert (not answer.hits) <= (answer.label in (None, "none"))
 
     async def test_an_older_index_outlives_a_newer_one(self, subject: Ranker) -> None:
-        """Searches under way end in the catalogue in which they began."""
+        """Searches under way end in the catalog in which they began."""
         old = await subject.build(DOCUMENTS)
         new = await subject.build(twins(3))
         assert (await search_ids(old, "weather"))[:1] == ["w__getWeather"]

@@ -29,13 +29,13 @@ class Served:
     It has the addresses passed to `ready`, and whether `serve` has returned.
     """
 
-    told: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
     opened: anyio.Event = field(default_factory=anyio.Event)
     over: anyio.Event = field(default_factory=anyio.Event)
 
     def ready(self, where: str) -> None:
         """Take note that clients can connect."""
-        self.told.append(where)
+        self.addresses.append(where)
         self.opened.set()
 
     async def serve(self, subject: ServerTransport) -> None:
@@ -83,15 +83,15 @@ class ServerTransportContract(Contract[ServerTransport]):
 
     async def test_it_is_ready_once_and_says_where(self, subject: ServerTransport) -> None:
         """In one line, for people."""
-        async with self.serving(subject) as served, session(self.reach(served.told[0])) as client:
+        async with self.serving(subject) as served, session(self.reach(served.addresses[0])) as client:
             assert await client.text("echo", say="hi") == "hi"
-        assert len(served.told) == 1
-        assert served.told[0].strip()
-        assert "\n" not in served.told[0]
+        assert len(served.addresses) == 1
+        assert served.addresses[0].strip()
+        assert "\n" not in served.addresses[0]
 
     async def test_what_is_served_arrives_as_it_is(self, subject: ServerTransport) -> None:
         """Unknown fields, nulls, large integers, and the server's own errors."""
-        async with self.serving(subject) as served, session(self.reach(served.told[0])) as client:
+        async with self.serving(subject) as served, session(self.reach(served.addresses[0])) as client:
             assert (await client.request("tools/list"))["tools"] == TOOLS
             assert await client.call("odd") == ODD
             with pytest.raises(MCPError) as caught:
@@ -101,7 +101,7 @@ class ServerTransportContract(Contract[ServerTransport]):
     async def test_requests_at_the_same_time_get_their_own_answers(self, subject: ServerTransport) -> None:
         """A slow one holds up no other."""
         answers: set[str] = set()
-        async with self.serving(subject) as served, session(self.reach(served.told[0])) as client:
+        async with self.serving(subject) as served, session(self.reach(served.addresses[0])) as client:
 
             async def ask(number: int) -> None:
                 answers.add(await client.text("echo", say=str(number)))
@@ -117,8 +117,8 @@ class ServerTransportContract(Contract[ServerTransport]):
         """One that leaves leaves the others alone."""
         if not self.many_clients:
             pytest.skip("it serves one client")
-        async with self.serving(subject) as served, session(self.reach(served.told[0])) as staying:
-            async with session(self.reach(served.told[0])) as leaving:
+        async with self.serving(subject) as served, session(self.reach(served.addresses[0])) as staying:
+            async with session(self.reach(served.addresses[0])) as leaving:
                 assert await leaving.text("echo", say="leaving") == "leaving"
             assert await staying.text("echo", say="staying") == "staying"
 
@@ -135,7 +135,7 @@ class ServerTransportContract(Contract[ServerTransport]):
                 tasks.start_soon(served.serve, subject)
                 await served.opened.wait()
                 async with anyio.create_task_group() as calls:
-                    await calls.start(self._hold_a_call, served.told[0])
+                    await calls.start(self._hold_a_call, served.addresses[0])
                     tasks.cancel_scope.cancel()
                     with anyio.CancelScope(shield=True):
                         await served.over.wait()
@@ -149,7 +149,7 @@ class ServerTransportContract(Contract[ServerTransport]):
         """
         async with self.serving(subject):
             pass
-        async with self.serving(subject) as served, session(self.reach(served.told[0])) as client:
+        async with self.serving(subject) as served, session(self.reach(served.addresses[0])) as client:
             assert await client.text("echo", say="again") == "again"
 
     async def _hold_a_call(self, where: str, *, task_status: anyio.abc.TaskStatus[None]) -> None:

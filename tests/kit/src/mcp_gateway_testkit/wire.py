@@ -52,8 +52,8 @@ class Session:
 
     async def shake_hands(self) -> None:
         """Send `initialize` and `notifications/initialized`."""
-        hello = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "testkit", "version": "1"}}
-        self.version = (await self.request("initialize", hello))["protocolVersion"]
+        params = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "testkit", "version": "1"}}
+        self.version = (await self.request("initialize", params))["protocolVersion"]
         await self.dispatcher.notify("notifications/initialized", None, self._options())
 
     def _options(self) -> CallOptions:

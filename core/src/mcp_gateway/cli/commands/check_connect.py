@@ -27,7 +27,7 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_server_plugins
 
 _MOST = 3
-"""How many times its `timeout` a server may take in all: it is connected to, greeted and asked."""
+"""How many times its `timeout` a server may take in all: it is connected to, initialized and asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +131,10 @@ def _reason(spec: ServerSpec, error: BaseException) -> str:
     return str(error) if isinstance(error, GatewayError) else str(error_of_exception(spec.name, error))
 
 
-def _says(hello: Mapping[str, Any]) -> str:
+def _says(initialize_result: Mapping[str, Any]) -> str:
     """Return what a server calls itself, and its version."""
-    meta = hello.get("_meta")
-    info = hello.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
+    meta = initialize_result.get("_meta")
+    info = initialize_result.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
     said = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
     return " ".join(word for word in said if word)
 

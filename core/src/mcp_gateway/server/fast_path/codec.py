@@ -167,7 +167,7 @@ async def encode_list(asked: List, members: Sequence[bytes], server_info: bytes 
 
     It gets the modern envelope if `server_info` is given.
 
-    Clients of the handshake era get it as an event, as on the other lane.
+    Clients of the handshake era get it as an event, as on the SDK path.
     """
     head = (b'{"jsonrpc":"2.0","id":', bytes(asked.id), b',"result":{')
     if server_info is None:

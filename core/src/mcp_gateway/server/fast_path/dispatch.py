@@ -2,7 +2,7 @@
 
 A raw call goes from the client's transport to the server's and back.
 
-It is the same call as on the other lane, and this is the one place that decides which lane it takes.
+It is the same call as on the SDK path, and this is the one place that decides which path it takes.
 Everything that is not plain, or not as it should be, takes the other one: progress, messages, answers to
 questions, clients that the server may ask, tools that are not known, sessions that are not open.
 """
@@ -326,7 +326,7 @@ class FastPath:
             return self._whole(plain, error_result(error))
 
     def _note(self, plain: ToolCall, fields: Fields) -> None:
-        """Do what is done with every result, on this lane, too."""
+        """Do what is done with every result, on this path, too."""
         if bytes(fields.get("isError", b"")) == b"true":
             log.info("call failed", server=plain.route.spec.name, tool=plain.route.name.decode())
         if "task" in fields or bytes(fields.get("resultType", COMPLETE)) == b'"task"':

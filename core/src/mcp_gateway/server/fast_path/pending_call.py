@@ -57,7 +57,7 @@ class PendingCall:
     A call with a `key` may be cancelled by its client.
     """
 
-    lane: RawCallSteps
+    steps: RawCallSteps
     plain: ToolCall
     key: Key | None
     _done: Callable[[RawResponse], None] = field(init=False, repr=False)
@@ -67,11 +67,11 @@ class PendingCall:
     def start(self, done: Callable[[RawResponse], None]) -> bool:
         """Begin at once, if nothing has to be waited for first."""
         self._done = done
-        self._sending = self.lane.start_call(self.plain, self._on_response)
+        self._sending = self.steps.start_call(self.plain, self._on_response)
         if self._sending is None:
             return False
         if self.key is not None:
-            self.lane.under_way[self.key] = self
+            self.steps.under_way[self.key] = self
         return True
 
     def cancel(self, msg: object = None) -> None:
@@ -79,7 +79,7 @@ class PendingCall:
         self._over()
         if self._sending is not None:
             sending, self._sending = self._sending, None
-            self.lane.run(sending.cancel())
+            self.steps.run(sending.cancel())
         elif self._task is not None:
             self._task.cancel(msg)
 
@@ -97,8 +97,8 @@ class PendingCall:
     async def _run(self) -> RawResponse:
         self._task = asyncio.current_task()
         if self.key is not None:
-            self.lane.under_way[self.key] = self
-        return await self._unless_withdrawn(self.lane.run_call(self.plain))
+            self.steps.under_way[self.key] = self
+        return await self._unless_withdrawn(self.steps.run_call(self.plain))
 
     async def _unless_withdrawn(self, answering: Awaitable[RawResponse]) -> RawResponse:
         try:
@@ -113,28 +113,28 @@ class PendingCall:
             self._over()
 
     def _over(self) -> None:
-        if self.key is not None and self.lane.under_way.get(self.key) is self:
-            del self.lane.under_way[self.key]
+        if self.key is not None and self.steps.under_way.get(self.key) is self:
+            del self.steps.under_way[self.key]
 
     def _on_response(self, response: bytes | Awaitable[bytes]) -> None:
         self._sending = None
         answer = self._encode_response(response) if isinstance(response, bytes) else None
         if answer is None:
-            self._task = self.lane.run(self._later(_ready(response) if isinstance(response, bytes) else response))
+            self._task = self.steps.run(self._later(_ready(response) if isinstance(response, bytes) else response))
         else:
             self._over()
             self._done(answer)
 
     def _encode_response(self, response: bytes) -> RawResponse | None:
         try:
-            return self.lane.encode_response(self.plain, response)
+            return self.steps.encode_response(self.plain, response)
         except Exception:
             log.exception("a plain call failed")
             return encode_internal_error(self.plain)
 
     async def _later(self, response: Awaitable[bytes]) -> None:
         try:
-            answer = await self._unless_withdrawn(self.lane.finish_call(self.plain, response))
+            answer = await self._unless_withdrawn(self.steps.finish_call(self.plain, response))
         except Exception:
             log.exception("a plain call failed")
             answer = encode_internal_error(self.plain)

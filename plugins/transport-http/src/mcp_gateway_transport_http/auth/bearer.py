@@ -1,4 +1,4 @@
-"""The gate: who may speak to the gateway over HTTP.
+"""Bearer authentication: who may speak to the gateway over HTTP.
 
 Without a token only this machine may, called by a name of this machine, so that neither
 the network nor a web page that a browser here has loaded gets in. With a token everyone

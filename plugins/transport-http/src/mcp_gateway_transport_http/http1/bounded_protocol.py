@@ -193,7 +193,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_admitted(self) -> None:
-        """Take note that a request has passed the gate."""
+        """Count this connection as admitted."""
         if not self.is_admitted:
             self.is_admitted = True
             self._registry.admit(self)

@@ -1,6 +1,6 @@
 """All connections of clients, their limit, and whom it closes.
 
-Those on which a request has passed the gate are admitted. The others, strangers, make room for any new
+Those on which a request was let in are admitted. The others, strangers, make room for any new
 connection, the oldest first: who fills the gateway with connections shuts out only those of its own kind.
 """
 
@@ -83,7 +83,7 @@ class ConnectionRegistry:
         return has_room
 
     def admit(self, connection: Connection) -> None:
-        """Count a connection as one of those that passed the gate."""
+        """Count a connection as admitted."""
         if connection in self._strangers:
             del self._strangers[connection]
             network = network_of(connection.address)
