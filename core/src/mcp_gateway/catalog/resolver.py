@@ -169,6 +169,7 @@ class Resolver:
 
         A server that lists the resource goes before one whose template matches.
         """
+        # It answers for itself, as it would without a gateway between.
         if (only := self.transparent) is not None:
             return only
         servers = self.catalog.servers.items()

@@ -138,6 +138,7 @@ class HealthRegistry:
         before = self._shown.get(server)
         if before is not None and (before.name, before.reason) == (name, reason):
             return
+        # A new reason for the same state is no news: it is told at debug only.
         same = before is not None and before.name is name
         self._shown[server] = ServerState(name, reason, before.since) if same and before else ServerState(name, reason)
         tell = log.debug if same else log.warning if name in WRONG else log.info

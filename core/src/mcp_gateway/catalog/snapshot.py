@@ -184,6 +184,7 @@ class Listing:
 
         They are sent as headers in addition to the body.
         """
+        # Here, since the package takes long to import, and only calls need it.
         from mcp.shared.inbound import X_MCP_HEADER_KEY, x_mcp_header_map
 
         some = {name: tool for name, tool in self.by_name.items() if may_contain(tool, X_MCP_HEADER_KEY)}

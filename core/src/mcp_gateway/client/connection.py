@@ -265,6 +265,7 @@ async def open_connection(
         router = router or ServerMessageRouter()
         answers = AnsweringStream(write, router.open_requests)
         dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, router.deliveries, answers), answers)
+        # Third parties' transports need not have the raw way: their calls take the SDK's.
         wire = write if isinstance(write, SupportsRawRequest) else None
         connection = Connection(dispatcher, router, wire, wire if isinstance(wire, SupportsRawRequestNowait) else None)
 

@@ -89,6 +89,7 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
         )
     if isinstance(leaf, ServerUnavailable):
         return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
+    # Before GatewayError: its constructor takes the link, too.
     if isinstance(leaf, LoginRequired):
         return LoginRequired(leaf.url, f"server {server!r}: {leaf}{notes}")
     if isinstance(leaf, GatewayError):
@@ -155,6 +156,7 @@ def _error_of_fault(said: str, data: object, notes: str) -> ServerUnavailable:
     status, wait = known.get("status"), known.get("retryAfter")
     if known.get("sent") is False:
         return RequestNotSent(f"{said}{notes}")
+    # Without a status there was no answer: it may have been carried out or not.
     if not isinstance(status, int):
         return ConnectionDropped(f"{said}{notes}{NOBODY_KNOWS}")
     asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
@@ -178,6 +180,7 @@ def _seconds(wait: object) -> float | None:
         then = parsedate_to_datetime(said)
     except (ValueError, TypeError):
         return None
+    # A date with "-0000" is read without a zone (RFC 5322, section 3.3); HTTP's are GMT.
     then = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
     return max(0.0, (then - datetime.now(UTC)).total_seconds())
 

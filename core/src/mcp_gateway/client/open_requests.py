@@ -90,6 +90,7 @@ class AnsweringStream:
         try:
             await self._stream.send(item)
         finally:
+            # Also when writing failed: nobody will answer it any more.
             if isinstance(message, JSONRPCResponse | JSONRPCError):
                 self._requests.end(message.id)
         # What was written was read: refusals are worth their time again.

@@ -52,5 +52,6 @@ class InactivityTimeout:
         finally:
             self._suspensions -= 1
             if not self._suspensions:
+                # The total limit is about the server's work, not about what a person took to answer.
                 self._end += anyio.current_time() - began
             self.reset()

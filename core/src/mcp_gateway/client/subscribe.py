@@ -97,6 +97,7 @@ async def _watch_by_listening(
 
         def on_acknowledged(honoured: Json) -> None:
             nonlocal refused
+            # A server acknowledges the part that it honours (specification 2026-07-28, subscriptions).
             if uri in (honoured.get("resourceSubscriptions") or ()):
                 started()
             else:
@@ -114,6 +115,7 @@ async def _hold_subscription(
 ) -> None:
     """Be subscribed until the server ends it."""
     request_id, params = next(connection.ids), {"notifications": wanted}
+    # Before the request: the acknowledgement may come before `send_modern` is left.
     connection.subscriptions[request_id] = subscription
     try:
         await connection.send_modern("subscriptions/listen", params, {"request_id": request_id}, capabilities)

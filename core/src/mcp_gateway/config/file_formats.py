@@ -178,6 +178,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
     if not isinstance(item, dict):
         raise ConfigError(f"{path}: server {name!r}: it must be an object")
     keys = _without_nulls(item)
+    # Clients allow any text as a name; here it is part of the names of tools.
     keys["name"] = sanitize_server_name(name)
     warnings = [] if keys["name"] == name else [f"it is called {keys['name']!r} here"]
     for spelling in _CLIENT_URL_KEYS:

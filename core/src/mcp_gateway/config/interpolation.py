@@ -52,6 +52,7 @@ def _expand_match(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if name in _OWN:
         raise Unset(f"the environment variable {name} is the gateway's own secret; servers do not get it")
     found = environ.get(name)
+    # As in a shell, `:-` also stands in for an empty value.
     if found is not None and (found or body["default"] is None):
         return found
     if body["default"] is None:

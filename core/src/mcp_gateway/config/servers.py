@@ -254,6 +254,7 @@ class _EntryReader:
         wanted = entry.auth_type.lower()
         if mode == "static" and wanted == "forward":
             wanted = "static" if keys.get("auth_headers") else "none"
+        # A process gets no headers: only servers with a URL can be forwarded to.
         if mode == "forward" and wanted == "none" and "url" in keys:
             return strategies["forward"], True
         return (None if wanted == "none" else strategies[wanted]), False

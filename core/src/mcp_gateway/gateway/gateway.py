@@ -41,6 +41,7 @@ SETTLE_SECONDS = 3.0
 SETTLE_EMPTY_SECONDS = 10.0
 """How long it waits if it would find nothing without them."""
 
+# A model that guesses names must not have the server list its tools at each guess.
 _RECHECK_SECONDS = 2.0
 
 
@@ -97,6 +98,7 @@ class Gateway:
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> SearchResult:
         """Search the tools that a caller sees."""
+        # An index takes time: it is made of what is there while the rest is waited for.
         if self.discovery.running:
             self.finder.prepare(self.registry.catalog, ranker)
         seen = await self.resolver_for(caller, SETTLE_SECONDS, fresh=False)
@@ -161,6 +163,7 @@ class Gateway:
         except MCPError as error:
             if error.code != METHOD_NOT_FOUND:
                 raise
+            # "Method not found" would say that the gateway does not know the method.
             raise MCPError(
                 INVALID_PARAMS, f"server {spec.name!r} does not announce changes of the resource {uri!r}"
             ) from None

@@ -95,6 +95,7 @@ class SuspendedCalls:
             MCPError: there is no such call of this client's here, or not any more.
 
         """
+        # The scope's deadline has ended it; here only its entry is left.
         self._forget_old()
         call = self._parked.get(state) if isinstance(state, str) else None
         if call is None or call.owner != owner:

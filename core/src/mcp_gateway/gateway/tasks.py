@@ -56,6 +56,7 @@ class Tasks:
         if isinstance(task, str):
             if owner is not None and task not in self._servers:
                 self._owners[task] = owner
+            # The first keeps it: another server must not take a task over by naming its id.
             self._servers.setdefault(task, server)
             if len(self._servers) > MAX_KNOWN:
                 self._owners.pop(self._servers.popitem(last=False)[0], None)
@@ -80,6 +81,7 @@ class Tasks:
             try:
                 result = await send(spec)
             except MCPError as error:
+                # Only these codes may mean that another server has it.
                 if known or error.code not in _UNKNOWN:
                     raise
                 continue

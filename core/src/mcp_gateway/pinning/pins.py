@@ -24,6 +24,7 @@ MAX_PINS_BYTES = 128 << 20
 """How large the pins of one server may be once they are unpacked: twice the largest list, as it was and as it is."""
 
 _MAX_FIELDS, _MAX_FIELD, _MAX_SHOWN, _MAX_SAID, _AROUND = 200, 2000, 4, 60, 20
+# A server that goes back to a definition that was approved needs no approval again.
 _MAX_KNOWN = 20
 
 Fields = Mapping[str, str]
@@ -196,6 +197,7 @@ def _change(path: str, before: str | None, after: str | None) -> str:
         return f"{path} is new: {_quote(after or '')}"
     if after is None:
         return f"{path} is gone"
+    # Hashes of hidden texts: to show them would tell nobody anything.
     if before.startswith("#") and after.startswith("#"):
         return f"{path} has changed"
     start = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), None)

@@ -49,6 +49,7 @@ class EncodedObject(Mapping[str, Any]):
 
     def __eq__(self, other: object) -> bool:
         """Whether `other` is the same object, written or not."""
+        # Equal bytes are equal objects; only unequal ones are worth decoding, for the order of fields.
         if isinstance(other, EncodedObject) and self.json == other.json:
             return True
         return isinstance(other, Mapping) and self.read() == read(other)
@@ -100,4 +101,5 @@ def may_contain(value: Mapping[str, Any], text: str) -> bool:
 
 
 def _as_json(value: Mapping[str, Any]) -> bytes:
+    # surrogatepass: servers send halves of characters, and what they sent is passed on as it came.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -167,6 +167,7 @@ def _validate_utf8(message: bytes) -> bytes:
         UnicodeDecodeError: it is not.
 
     """
+    # Nearly all messages are ASCII, which is told at once.
     if not message.isascii():
         message.decode()
     return message

@@ -49,6 +49,7 @@ def defer_sdk_imports() -> None:
         sys.modules[name] = package
         parent, _, child = name.rpartition(".")
         if parent:
+            # As the import system does: `import mcp.client` must be found as `mcp.client`.
             setattr(sys.modules[parent], child, package)
 
 

@@ -43,6 +43,7 @@ def configure_logging(environment: Environment) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
+        # Loggers of modules are made before this runs, but used only after it.
         cache_logger_on_first_use=True,
     )
     for_people = [_escape_event, structlog.dev.ConsoleRenderer(pad_event_to=0)]

@@ -26,6 +26,7 @@ def _parse_object(value: object) -> object:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
+            # The validation that follows says what is wrong with it.
             return value
     return value
 

@@ -165,6 +165,7 @@ class Clients:
         client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
             self._connections[client] = connection
+            # The stack is closed with the connection, whatever ends it.
             connection.exit_stack.callback(self._on_client_left, client)
             self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
 

@@ -145,6 +145,7 @@ class GatewayServer(Server[Any]):
             self._gateway.discovery.on_client_initialized(caller_of(ctx))
         self._clients.record_stdio_client(ctx)
         answers: list[Json] = []
+        # By a context variable: the SDK calls the handler, and would validate what it returns.
         token = _answer.set(answers)
         try:
             # The SDK answers methods that it does not know itself, with -32601.
@@ -266,6 +267,7 @@ class GatewayServer(Server[Any]):
         if TOOLS in changed:
             self._warn_of_unlistable()
         if changed:
+            # In a task: clients that read slowly must not hold up the catalog.
             self._tasks.start_soon(self._tell, frozenset(primitive.capability for primitive in changed))
 
     def _on_caller_catalog_changed(

@@ -34,6 +34,7 @@ class DeadlineQueue:
         self._timer = None
         loop = asyncio.get_running_loop()
         while self._ends:
+            # The oldest: dicts keep the order in which requests were added.
             request_id, (end, expired) = next(iter(self._ends.items()))
             if end > loop.time():
                 self._timer = loop.call_at(end, self._look)

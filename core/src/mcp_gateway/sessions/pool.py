@@ -216,6 +216,7 @@ class Pool:
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
             timeout=spec.timeout,
+            # The trial of a server that is cut off: more tries would only delay what is known.
             max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if own or key.capabilities else math.inf,
             max_calls=spec.max_calls,

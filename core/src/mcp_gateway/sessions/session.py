@@ -205,6 +205,7 @@ class Session:
         if self._stopping:
             self._over.set()
         else:
+            # The deadline was for opening it; an open session has none.
             self._scope.deadline = math.inf
         self.connection, self.error, self.used = connection, None, anyio.current_time()
         self.on_open(connection)
@@ -239,6 +240,7 @@ async def finish(sessions: Sequence[Session]) -> None:
     ]:
         for session in set(sessions).difference(busy):
             session.stop()
+        # Calls on the fast path have no task that could tell when they are over.
         await anyio.sleep(FINISH_SECONDS)
     for session in sessions:
         session.stop()

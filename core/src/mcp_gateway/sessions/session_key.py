@@ -52,6 +52,7 @@ class SessionIndex:
         """
         server = session_key.spec.name
         if self.modern.get(server):
+            # A modern server hears capabilities with each request.
             return replace(session_key, capabilities="") if session_key.capabilities else session_key
         if session_key.behalf is None and session_key.client is None:
             return self._any_open(session_key) or session_key
@@ -114,6 +115,7 @@ class SessionIndex:
 
         The session belongs to the client that has used it, if it is only one.
         """
+        # Once unattributed, always so: one guess that goes to a wrong person is too many.
         self._asking[session.server] = attributed and self._asking.get(session.server, True)
         key = self.key_of(session)
         if key is not None and key.client is None and len(session.router.clients) == 1:

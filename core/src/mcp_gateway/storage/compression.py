@@ -36,6 +36,7 @@ def unpack(value: bytes, max_bytes: int) -> bytes:
         raise ValueError("it cannot be unpacked") from error
     if len(found) > max_bytes:
         raise TooLarge(f"it is larger than {max_bytes >> 20} MiB")
+    # Half of a value, or something behind it: it was not written by `pack`.
     if not unpacking.eof or unpacking.unused_data:
         raise ValueError("it cannot be unpacked")
     return found

@@ -91,6 +91,7 @@ class ListingStore:
         """
         digest, body = await anyio.to_thread.run_sync(_encode_listing, listing)
         stamp = ListingVersion(digest, listing.fetched, turn)
+        # It also leads the listing: who reads that needs no second request.
         written = json.dumps(asdict(stamp)).encode()
         if body is not None:
             await self.resilient.call_or_default(partial(self._write, spec, written, body), None)

@@ -148,6 +148,7 @@ class ChildProcess(asyncio.Protocol):
     def set_reading(self, *, please: bool) -> None:
         """Read on, or stop reading until told otherwise."""
         was_held, self._is_held = self._is_held, not please
+        # What came before the pause is still to be worked on, and no event will tell of it.
         if was_held and please and self._is_busy:
             asyncio.get_running_loop().call_soon(self._work)
         self._adjust()
@@ -226,6 +227,7 @@ def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop
             descriptor = os.pidfd_open(process.pid)
             loop.add_reader(descriptor, on_exit, descriptor)
             return
+    # Without a pidfd (macOS, Windows, old kernels) nothing else wakes every event loop.
     threading.Thread(target=wait, daemon=True, name=f"waits for {process.pid}").start()
 
 

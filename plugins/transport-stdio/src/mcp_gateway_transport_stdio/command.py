@@ -51,6 +51,7 @@ def resolve_command(options: StdioOptions) -> str:
 
     """
     program = options.program
+    # The child's own PATH is what the configuration says, and may well be relative.
     path = options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
     found = _find_program(program, path) or _find_program(program, str(Path(sys.executable).parent))
     if found is None:

@@ -22,6 +22,7 @@ _END = 512
 """How many bytes of either end are kept: enough for a message's id, which programs write first or last."""
 
 _ID = rb'"id"\s*:\s*(?P<id>-?\d{1,15}|"[\w.:/=+-]{1,200}")'
+# Only members in the usual order: looking further would need a parser for half of a message.
 _BEGINNING = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:' + _ID + rb'\s*,\s*)?(?P<method>"method")?')
 _ENDING = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
 

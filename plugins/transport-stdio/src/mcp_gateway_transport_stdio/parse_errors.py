@@ -42,6 +42,7 @@ def _message_error(said: object) -> JSONRPCError | None:
     if "method" not in message and ("result" in message or "error" in message):
         return None
     identity = message.get("id")
+    # type(), since True is an int of Python, and no id.
     known = identity if isinstance(identity, str) or type(identity) is int else None
     what = "a message must be one request, notification or response of JSON-RPC 2.0; MCP has no batches"
     return JSONRPCError(jsonrpc="2.0", id=known, error=_error(INVALID_REQUEST, what))

@@ -125,6 +125,7 @@ class RawChannel:
     def on_line(self, line: bytes) -> None:
         """Handle a line: resolve its raw request, or dispatch it."""
         line = line.removeprefix(BOM_UTF8)
+        # Without raw requests under way no line is looked into.
         if self._pending and (request_id := response_id(line)) in self._pending:
             self._resolve(request_id, line, self._passed, _ROUNDS if self._backlog() else 0)
             return
@@ -224,6 +225,7 @@ class RawChannel:
         try:
             self._write(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode("utf-8", "replace"))
         except BrokenPipeError:
+            # Nobody waits for an answer to a notification: the stream itself is broken.
             if not isinstance(item.message, JSONRPCRequest):
                 raise anyio.BrokenResourceError from None
             said = "the process has just ended"

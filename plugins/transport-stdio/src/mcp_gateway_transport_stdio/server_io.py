@@ -169,6 +169,7 @@ class StdioServerProtocol(asyncio.Protocol):
 
     async def write(self, text: str) -> None:
         """Write what the SDK has to say."""
+        # Decoded only until it has come: once in the life of a connection.
         if self._initialize_id is not None and self._is_repeated_initialize(text):
             self._initialize_id = None
             return
