@@ -16,7 +16,7 @@ from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.discovery.caller_views import _wait_quiet
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.search.indexes import Search
-from mcp_gateway.server.fast_path.routes import Routes
+from mcp_gateway.server.fast_path.compiled_catalog import CompiledCatalog
 
 from ..support.fake_plugins import Shelf, WordIndex, Words
 from ..support.fake_servers import Remote, tool, until
@@ -106,7 +106,7 @@ async def test_on_the_direct_lane_what_another_one_is_told_of_repeating_is_no_pe
     remotes = forwarding(anna=[{**tool("diary"), **harmless}], bob=[tool("diary")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         await tools_of(opened, ANNA)
-        route = Routes(opened.gateway).route("own__diary")
+        route = CompiledCatalog.of(opened.gateway, server_of(opened)._tools).route("own__diary")
         assert route is not None
         assert (route.own, route.repeatable) == ("diary", False)
 

@@ -10,14 +10,17 @@ from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
+from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET, Raw
 
+from mcp_gateway.catalog.snapshot import Listing, is_repeatable
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.era_bridge import input_required_from_error
 from mcp_gateway.plugin import Caller, RawResponse
 from mcp_gateway.protocol.eras import ENVELOPE, OF_ONE_CONNECTION, adapt_error
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Call, Fields, List, encode_object, members, parse_response
+from mcp_gateway.protocol.raw_json import Call, Fields, List, encode_object, encode_string, members, parse_response
 from mcp_gateway.server.fast_path.envelope import MODERN
 from mcp_gateway.sessions.retry import RetryPolicy
 
@@ -64,6 +67,22 @@ class ToolCall:
     def head(self) -> bytes:
         """The beginning of its JSON-RPC response."""
         return b'{"jsonrpc":"2.0","id":' + bytes(self.call.id)
+
+
+def route_from_listing(spec: ServerSpec, listing: Listing, name: str) -> Route | None:
+    """Build the route of a listed tool from its full name.
+
+    None if the listing does not have it, or its calls must go through the SDK.
+    """
+    tool = listing.tool_name(name)
+    if tool is None or tool in listing.header_arguments:
+        return None
+    headers = {
+        MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
+        MCP_METHOD_HEADER: "tools/call",
+        MCP_NAME_HEADER: encode_header_value(tool),
+    }
+    return Route(spec, encode_string(tool), headers, repeatable=is_repeatable(listing.by_name[tool]))
 
 
 def params_of(plain: ToolCall, *, modern: bool) -> bytes:

@@ -20,10 +20,10 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Raw
 
-from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import (
+    Caller,
     GatewayError,
     LoginRequired,
     Principal,
@@ -32,6 +32,7 @@ from mcp_gateway.plugin import (
 )
 from mcp_gateway.protocol.client_channel import ALONE, Json
 from mcp_gateway.protocol.eras import adapt_error, adapt_result
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.raw_json import (
     Call,
     Fields,
@@ -57,10 +58,9 @@ from mcp_gateway.server.fast_path.codec import (
     parse_result,
     repetition_of,
 )
+from mcp_gateway.server.fast_path.compiled_catalog import CompiledCatalog, encode_json
 from mcp_gateway.server.fast_path.envelope import Envelopes, headers_match
 from mcp_gateway.server.fast_path.pending_call import Key, PendingCall
-from mcp_gateway.server.fast_path.routes import Routes
-from mcp_gateway.server.fast_path.tool_list import ToolLists
 from mcp_gateway.server.result_limits import ResultLimits, result_of
 from mcp_gateway.server.server_info import server_info
 from mcp_gateway.server.tools import Tools
@@ -85,18 +85,23 @@ class FastPath:
     clients: Clients
     tools: Tools
     results: ResultLimits
-    _routes: Routes = field(init=False)
-    _lists: ToolLists = field(init=False)
-    _info: bytes = b""
-    _introduced: Catalog | None = None
+    _compiled: CompiledCatalog = field(init=False)
     _envelopes: Envelopes = field(default_factory=Envelopes)
     under_way: dict[Key, PendingCall] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Keep what is the same for all calls."""
-        self._routes = Routes(self.gateway)
-        self._lists = ToolLists(self.gateway, self.tools)
+        """Compile the catalog that there is now."""
+        self._compiled = CompiledCatalog.of(self.gateway, self.tools)
+
+    def compile_catalog(self) -> CompiledCatalog:
+        """Return the compiled current catalog.
+
+        It is not to be kept while anything is awaited.
+        """
+        if not self._compiled.is_current():
+            self._compiled = CompiledCatalog.of(self.gateway, self.tools)
+        return self._compiled
 
     def dispatch_raw(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None = None
@@ -154,8 +159,22 @@ class FastPath:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in asked.params.meta
         caller = client.caller(headers, principal)
-        members = self._lists.members(caller, modern=modern)
-        return None if members is None else encode_list(asked, members, self._introduction() if modern else None)
+        members = self._list_members(caller, modern=modern)
+        info = self.compile_catalog().server_info if modern else None
+        return None if members is None else encode_list(asked, members, info)
+
+    def _list_members(self, caller: Caller, *, modern: bool) -> list[bytes] | None:
+        """Return the encoded members of a `tools/list` result.
+
+        None if the caller's list may differ from the common one.
+        """
+        self.gateway.discovery.refresh_stale(caller)
+        resolver = self.gateway.resolver
+        if self.gateway.discovery.running or resolver.varies_by_caller(TOOLS):
+            return None
+        hint = resolver.cache_hint(TOOLS) if modern else {}
+        hints = (b",%b:%b" % (encode_json(name), encode_json(value)) for name, value in hint.items())
+        return [b'"tools":', self.compile_catalog().tool_list(modern=modern), *hints]
 
     def _is_silent(self, spec: ServerSpec, client: DirectClient, *, modern: bool) -> bool:
         """Whether the server sends this client no requests or messages.
@@ -263,20 +282,14 @@ class FastPath:
         A `call_remote_tool` is resolved to the tool that it calls.
         """
         name, arguments = call.params.name, call.params.arguments
-        if name in self.tools.own_names:
+        compiled = self.compile_catalog()
+        if name in compiled.builtin_names:
             remote = parse_remote_call(arguments) if name == "call_remote_tool" else None
             if remote is None:
                 return None
             name, arguments = remote.tool_name, remote.arguments
-        route = self._routes.route(name)
+        route = compiled.route(name)
         return None if route is None else (route, _EMPTY if arguments is UNSET else arguments)
-
-    def _introduction(self) -> bytes:
-        """Return how the gateway introduces itself with each result, as JSON."""
-        catalog = self.gateway.registry.catalog
-        if self._introduced is not catalog:
-            self._info, self._introduced = json.dumps(server_info(self.gateway)).encode(), catalog
-        return self._info
 
     async def _send_call(self, plain: ToolCall, repetition: RetryPolicy) -> bytes:
         """Send a call with the caller's credentials; return the raw response."""
@@ -288,10 +301,17 @@ class FastPath:
 
     async def _exchange_raw(self, session_key: SessionKey, plain: ToolCall) -> bytes:
         session = self.gateway.pool.raw_session(session_key)
-        if session is None or (plain.route.own is not None and not self._routes.has(session_key, plain.route.own)):
+        if session is None or not self._is_offered(plain.route, session_key):
             raise RequestNotSent("there is no session for it")
         params = params_of(plain, modern=session.connection is not None and session.connection.modern)
         return await send_raw_call(session, params, plain.route.headers, str(plain.caller.client))
+
+    def _is_offered(self, route: Route, session_key: SessionKey) -> bool:
+        """Whether a route's tool is offered for these credentials."""
+        if route.own is None:
+            return True
+        listing = self.gateway.views.personal.listing(session_key.spec.name, session_key.credentials)
+        return listing is not None and route.own in listing.by_name and route.own not in listing.header_arguments
 
     def encode_response(self, plain: ToolCall, response: bytes) -> RawResponse | None:
         """Encode a response, or return None for the SDK path."""
@@ -309,7 +329,7 @@ class FastPath:
         if len(response) > self.results.most:
             return self._encode_shortened(plain, fields, len(response))
         shaped = encode_object(
-            modern_result(fields, self._introduction()) if plain.modern else handshake_result(fields)
+            modern_result(fields, self.compile_catalog().server_info) if plain.modern else handshake_result(fields)
         )
         return RawResponse(b"".join([plain.head, b',"result":', *shaped, b"}"]))
 
