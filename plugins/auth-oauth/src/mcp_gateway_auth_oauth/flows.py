@@ -127,7 +127,7 @@ class _StoredFlow(OAuthClientProvider):
             update={
                 "expires": self.context.token_expiry_time,
                 "client": self.context.client_info,
-                "authority": self.context.oauth_metadata,
+                "authorization_server": self.context.oauth_metadata,
                 "resource": self.context.protected_resource_metadata,
             }
         )

@@ -1,0 +1,43 @@
+"""Private names of the SDK's OAuth client: what breaks if they change."""
+
+import inspect
+
+import pytest
+from cryptography.fernet import Fernet
+from mcp.client.auth import OAuthClientProvider
+from mcp.shared.auth import OAuthMetadata
+from mcp_gateway_auth_oauth.flows import AuthorizationCodeFlow
+from mcp_gateway_auth_oauth.options import OAuthOptions
+from mcp_gateway_auth_oauth.vault import TokenStore
+
+URL = "https://crm.example/mcp"
+
+
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        # Else a login that has expired is not renewed, and a person has to log in again.
+        ("_initialize", 0),
+        ("_refresh_token", 0),
+        ("_handle_refresh_response", 1),
+        # Else the configured scopes are not asked for.
+        ("_perform_authorization", 0),
+    ],
+)
+def test_the_steps_of_a_login_can_be_taken_one_by_one(name, parameters):
+    step = getattr(OAuthClientProvider, name)
+    assert inspect.iscoroutinefunction(step)
+    assert len(inspect.signature(step).parameters) == 1 + parameters
+
+
+def test_a_login_keeps_the_authorization_server_that_it_came_from(tmp_path):
+    # Else the next refresh goes to an address that is guessed.
+    store = TokenStore.open("crm", URL, tmp_path, Fernet.generate_key().decode())
+    flow = AuthorizationCodeFlow(OAuthOptions(name="crm", url=URL), store, "http://127.0.0.1:1/callback")
+    flow.context.oauth_metadata = OAuthMetadata(
+        issuer="https://login.example",
+        authorization_endpoint="https://login.example/authorize",
+        token_endpoint="https://login.example/token",
+    )
+    store.write(flow._to_login())
+    assert store.read().authorization_server == flow.context.oauth_metadata
