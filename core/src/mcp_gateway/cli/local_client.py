@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from mcp.client._transport import Transport
 from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
@@ -24,6 +23,7 @@ from mcp_gateway.cli.terminal import complain, complain_text, show, show_json, s
 from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.tool_names import split_name
 from mcp_gateway.runtime.logging import configure_logging

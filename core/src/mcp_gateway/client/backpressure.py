@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import anyio
 import structlog
-from mcp.shared._stream_protocols import ReadStream
 from mcp.shared.message import SessionMessage
 
 from mcp_gateway.client.open_requests import AnsweringStream
+from mcp_gateway.protocol._sdk import ReadStream
 from mcp_gateway.protocol.json_size import json_size
 
 log = structlog.get_logger(__name__)

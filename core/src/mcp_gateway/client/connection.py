@@ -17,7 +17,6 @@ import anyio
 import mcp_types as types
 import structlog
 from anyio.abc import TaskStatus
-from mcp.client._transport import Transport
 from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import (
@@ -37,6 +36,7 @@ from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.open_requests import AnsweringStream
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import SupportsRawRequest, SupportsRawRequestNowait, TransportFault, replace_lone_surrogates
+from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 

@@ -13,7 +13,6 @@ from typing import Self
 
 import anyio
 import structlog
-from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -26,6 +25,7 @@ from mcp_types import (
     RequestId,
 )
 
+from mcp_gateway.protocol._sdk import WriteStream
 from mcp_gateway.protocol.json_size import json_size
 
 log = structlog.get_logger(__name__)

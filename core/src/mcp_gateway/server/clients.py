@@ -12,11 +12,10 @@ from typing import Any
 import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.session import ServerSession
-from mcp.shared.dispatcher import DispatchContext
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_gateway.plugin import Caller, Principal
+from mcp_gateway.protocol._sdk import connection_of, request_outbound_of
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
 from mcp_gateway.server.early_handshake import PIPE, EarlyClient
 
@@ -42,8 +41,8 @@ def channel_of(context: Context) -> ClientChannel:
     """Return the client channel of a request."""
     meta = (context.params or {}).get("_meta") or {}
     token, modern = meta.get("progressToken"), is_modern(context)
-    state = _connection(context.session).state
-    channel = _beside(context)
+    state = connection_of(context.session).state
+    channel = request_outbound_of(context.session)
 
     async def notify(method: str, params: Json) -> None:
         level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL, LEVELS[0])
@@ -66,7 +65,7 @@ def channel_of(context: Context) -> ClientChannel:
 
 async def send_beside(context: Context, method: str, params: Json) -> None:
     """Send a notification beside a request that is under way."""
-    await _beside(context).notify(method, params)
+    await request_outbound_of(context.session).notify(method, params)
 
 
 def with_override(caller: Caller, override: str | None) -> Caller:
@@ -91,7 +90,7 @@ def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) 
 
 def _client(context: Context, headers: dict[str, str], principal: Principal | None) -> str:
     if not is_modern(context):
-        return str(_connection(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
+        return str(connection_of(context.session).state.setdefault(_NAME, uuid.uuid4().hex))
     return modern_name(None if context.request is None else headers, principal)
 
 
@@ -116,16 +115,8 @@ def _capabilities(context: Context) -> Json:
     if is_modern(context):
         declared = (context.params or {}).get("_meta", {}).get(types.CLIENT_CAPABILITIES_META_KEY)
     else:
-        declared = _connection(context.session).state.get(_CAPABILITIES)
+        declared = connection_of(context.session).state.get(_CAPABILITIES)
     return declared if isinstance(declared, dict) else {}
-
-
-def _connection(session: ServerSession) -> Connection:
-    return session._connection  # noqa: SLF001  # the SDK's only way to a connection's state and end
-
-
-def _beside(context: Context) -> DispatchContext[Any]:
-    return context.session._request_outbound  # noqa: SLF001  # the only way onto the stream of this very request
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +149,7 @@ class Clients:
 
         The client may have been answered before as `guest`.
         """
-        connection = _connection(context.session)
+        connection = connection_of(context.session)
         if guest is not None:
             connection.state[_NAME] = guest.name
         connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
@@ -178,7 +169,7 @@ class Clients:
 
     def set_log_level(self, context: Context, level: str) -> None:
         """Set the log level of a handshake-era client."""
-        _connection(context.session).state[_LEVEL] = level
+        connection_of(context.session).state[_LEVEL] = level
 
     def wants_messages(self, client: str) -> bool:
         """Whether a handshake-era client has said how severe messages must be."""

@@ -32,6 +32,7 @@ class InverseDocumentFrequencies(BM25Okapi):  # type: ignore[misc]  # rank_bm25 
         self.corpus_size, self.epsilon = size, epsilon
         self.idf: dict[int, float] = {}
         order = np.argsort(frequencies, kind="stable")  # a sum of floats depends on their order
+        # A private method: the public constructor wants the texts, and counts again what is counted here already.
         self._calc_idf(dict(enumerate(frequencies[order].tolist())))
         okapi = np.empty(len(frequencies))
         okapi[order] = list(self.idf.values())

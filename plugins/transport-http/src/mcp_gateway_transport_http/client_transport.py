@@ -13,9 +13,9 @@ from functools import cache
 from urllib.parse import urlsplit
 
 import httpx2
-from mcp.client._transport import Transport, TransportStreams
 
 from mcp_gateway.plugin import ClientTransport, Credentials
+from mcp_gateway_transport_http._sdk import Transport, TransportStreams
 from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES
 from mcp_gateway_transport_http.client.session_streams import open_tagged_streams

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mcp.client._transport import Transport, TransportStreams
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
+from mcp_gateway_transport_stdio._sdk import Transport, TransportStreams
 from mcp_gateway_transport_stdio.child_process import ChildCommand, open_child
 from mcp_gateway_transport_stdio.command import child_environment, resolve_command, resolve_directory
 from mcp_gateway_transport_stdio.options import StdioOptions

@@ -17,7 +17,6 @@ from typing import Self
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.client._transport import TransportStreams
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCMessage, JSONRPCRequest, jsonrpc_message_adapter
@@ -31,6 +30,7 @@ from mcp_gateway.plugin import (
     TransportFault,
     replace_lone_surrogates,
 )
+from mcp_gateway_transport_stdio._sdk import TransportStreams
 from mcp_gateway_transport_stdio.child_process import ChildProcess
 from mcp_gateway_transport_stdio.framing import ENDLESS, INVALID_REQUEST, LineSplitter, OversizedLine, encode_error
 from mcp_gateway_transport_stdio.stray_output import StrayOutput

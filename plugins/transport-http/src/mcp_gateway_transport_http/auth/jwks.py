@@ -1,6 +1,8 @@
 """JWKS client: signing keys of an authorization server.
 
-The keys are fetched on demand.
+The keys are fetched on demand. PyJWT's own `PyJWKClient` does the same but for the bounds: it reads a body of
+any size, its timeout is for each read rather than for the whole, and its pause between two fetches (none in
+older releases) counts from those that succeeded, so that unknown tokens make it ask again and again.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
-from mcp.shared._httpx_utils import next_request_within_origin
 from msgspec import DecodeError, Struct
 from msgspec import json as rpc
 
 from mcp_gateway.plugin import TransportFault, replace_lone_surrogates
+from mcp_gateway_transport_http._sdk import next_request_within_origin
 from mcp_gateway_transport_http.client.refusals import (
     Answer,
     Refusal,

@@ -15,15 +15,14 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpx2
-from mcp.client._transport import TransportStreams
 from mcp.client.streamable_http import StreamableHTTPTransport
-from mcp.shared._context_streams import ContextSendStream, create_context_streams
 from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from mcp_types import JSONRPCNotification, RequestId, jsonrpc_message_adapter
 from pydantic_core import from_json
 
 from mcp_gateway.plugin import replace_lone_surrogates
+from mcp_gateway_transport_http._sdk import ContextSendStream, TransportStreams, create_context_streams
 from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
 from mcp_gateway_transport_http.client.refusals import SESSION_CODE, session_loss_of
 from mcp_gateway_transport_http.client.response_bodies import error_message

@@ -18,10 +18,9 @@ from typing import Any, cast
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-from uvicorn.server import ServerState
 
 from mcp_gateway.plugin import Principal, RawResponse, SupportsRawDispatch, SupportsStart, to_line
+from mcp_gateway_transport_http._uvicorn import STATUS_LINE, ServerState
 from mcp_gateway_transport_http.auth.bearer import BearerAuthMiddleware
 from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
 from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch

@@ -14,11 +14,11 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
-from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent
+from mcp_gateway_transport_http._sdk import WriteStream
 from mcp_gateway_transport_http.client.redirects import MAX_REDIRECTS, follow_redirect
 from mcp_gateway_transport_http.client.refusals import SESSION_CODE
 from mcp_gateway_transport_http.client.response_limits import LimitExceeded, Turns

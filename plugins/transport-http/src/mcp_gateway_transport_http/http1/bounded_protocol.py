@@ -11,10 +11,8 @@ from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
+from mcp_gateway_transport_http._uvicorn import HIGH_WATER_LIMIT, FlowControl, HttpToolsProtocol, ServerState
 from mcp_gateway_transport_http.auth.bearer import ON_ADMITTED
 from mcp_gateway_transport_http.http1.connection_bounds import (
     LINGER_SECONDS,

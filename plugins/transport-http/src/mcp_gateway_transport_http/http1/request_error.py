@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from mcp_gateway_transport_http._uvicorn import STATUS_LINE
 
 _INVALID_REQUEST = -32600
 
