@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
+import platformdirs
 import pytest
 from cryptography.fernet import Fernet
 from mcp.shared.auth import OAuthToken
-from mcp_gateway_auth_oauth import vault as module
 from mcp_gateway_auth_oauth.ciphers import KEY_FILE, open_cipher
 from mcp_gateway_auth_oauth.vault import Login, TokenStore, default_folder
 
@@ -166,6 +166,6 @@ def test_without_a_home_it_says_what_to_set(monkeypatch):
     def find(*_args, **_options):
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(module, "user_state_path", find)
+    monkeypatch.setattr(platformdirs, "user_state_path", find)
     with pytest.raises(ConfigError, match="GATEWAY_OAUTH_FOLDER: there is no home folder"):
         default_folder()

@@ -18,7 +18,6 @@ import anyio.to_thread
 from cryptography.fernet import Fernet, InvalidToken
 from filelock import FileLock, Timeout
 from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
-from platformdirs import user_state_path
 from pydantic import BaseModel, ValidationError
 
 from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
@@ -153,6 +152,8 @@ def default_folder() -> Path:
         ConfigError: there is no home folder.
 
     """
+    from platformdirs import user_state_path  # at its import it wants what the system that it finds has
+
     try:
         return user_state_path(_FOLDER, appauthor=False) / "oauth"
     except RuntimeError:  # neither the environment nor the system knows a home
