@@ -75,6 +75,7 @@ class Reservations:
 
         The listing has these as `refused`.
         """
+        # Nearly no listing needs it, and this runs for each of them at every change.
         if not (listing.refused or self._needs_check(listing)):
             return listing
         kept: dict[str, tuple[Definition, ...]] = {}

@@ -58,6 +58,7 @@ async def give_back_bursts() -> None:
         if pages > floor + _BURST_PAGES:
             await anyio.to_thread.run_sync(trim_heap)
             pages = _resident_pages()
+        # What trimming did not give back is in use: it is the new floor.
         floor = min(floor, pages) if pages < floor + _BURST_PAGES else pages
 
 

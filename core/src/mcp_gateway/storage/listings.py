@@ -140,6 +140,7 @@ def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
             size += len(part)
             yield part
 
+    # In one pass: unpacked, the whole would be in memory for the digest alone.
     packed = pack(parts())
     return digest.hexdigest(), packed if size <= MAX_OFFER_BYTES else None
 
@@ -181,6 +182,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
             client_capabilities=dict(kept["told"]),
             hints={name: CacheHint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
             fetched=stamp.fetched,
+            # Of the entry, not of storage: gateways that share it may name the server otherwise.
             namespace=spec.namespace,
             withheld={},
         )

@@ -111,6 +111,7 @@ class CallbackServer:
         with listening:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, server)
+                # uvicorn ends by its own flag, `should_exit`.
                 with anyio.CancelScope(shield=True):
                     await server.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()

@@ -62,6 +62,7 @@ def _add_group(found: dict[str, dict[str, float]], group: Iterable[list[str]], w
     """
     members = [member for member in group if member]
     for member in members:
+        # A phrase would have to be found in the query; a word is a term.
         if len(member) == 1:
             others = {term: weight for other in members if other is not member for term in other if term != member[0]}
             found.setdefault(member[0], {}).update(others)

@@ -103,6 +103,7 @@ def compute_postings(
     """
     size, width = len(lengths), len(vocabulary)
     frequency = _weigh_frequencies(entries, lengths, fields)
+    # One number for term and document: sorting it brings the fields of a pair together.
     order = np.argsort(entries.term.astype(np.int64) * max(size, 1) + entries.document, kind="stable")
     term, document = entries.term[order], entries.document[order]
     first = (

@@ -26,6 +26,7 @@ class Stemmer(Protocol):
 def load_english_stemmer() -> Stemmer:
     """Make the stemmer; in C, if that is installed."""
     found = find_spec("snowballstemmer")
+    # With PyStemmer the package takes that, which is in C, and loads no stemmers of its own.
     if found is not None and found.submodule_search_locations and find_spec("Stemmer") is None:
         package = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
         package.__path__ = list(found.submodule_search_locations)

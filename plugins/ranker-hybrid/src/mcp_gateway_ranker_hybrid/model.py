@@ -19,6 +19,7 @@ from mcp_gateway_ranker_hybrid.integers import quantize_model
 
 Vectors = npt.NDArray[np.float32]
 
+# The hidden size of all-MiniLM-L6-v2.
 WIDTH = 384
 _LONGEST = 128
 """How many word pieces of a text are read: the beginning says what a tool does."""

@@ -52,6 +52,7 @@ class EmbeddingCache:
             new = [key for key in some if key not in stored]
             made = await anyio.to_thread.run_sync(self._compute, [texts[key] for key in new])
             found |= zip(new, made, strict=True)
+            # After each batch: who builds an index meanwhile need not compute them again.
             self._embeddings = {**self._embeddings, **found}
             for key in new:
                 await self._store(key, found[key])
@@ -69,6 +70,7 @@ class EmbeddingCache:
 
         async def look_up(key: str) -> None:
             value = await self.storage.get(self._storage_key(key))
+            # Two bytes a number: what has another length was not written here.
             if value is not None and len(value) == 2 * WIDTH:
                 found[key] = np.frombuffer(value, "<f2")
 
@@ -81,6 +83,7 @@ class EmbeddingCache:
         return found
 
     async def _store(self, key: str, vector: Vector) -> None:
+        # One failure is enough: the others would each wait for their timeout.
         if self._is_storage_failing:
             return
         try:

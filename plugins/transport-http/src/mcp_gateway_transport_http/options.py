@@ -16,6 +16,7 @@ _MIN_TOKEN, _SAFE_TOKEN = 8, 16
 _NAME = re.compile(r"[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
+# Names under which clouds hand out credentials of machines, whatever they resolve to here.
 _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")

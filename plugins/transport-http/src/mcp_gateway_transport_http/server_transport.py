@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# As many as uvicorn has by default.
 _BACKLOG = 2048
 
 
@@ -44,6 +45,7 @@ class HttpServerTransport:
                 log.info("only this machine may connect: GATEWAY_AUTH_TOKEN is not set")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, serving)
+                # uvicorn ends by its own flag, `should_exit`, after the calls in progress.
                 with anyio.CancelScope(shield=True):
                     await serving.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()
@@ -72,6 +74,7 @@ def _open_socket(options: ListenOptions) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         try:
+            # On Windows the option lets others take the port, too.
             if os.name == "posix":
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((options.host, options.port))

@@ -94,7 +94,7 @@ class TokenVerifier:
             key,
             algorithms=list(ALGORITHMS),
             audience=list(self.audiences),
-            # Issuers are written with and without the slash; pydantic's URL adds it.
+            # Issuers write themselves with and without a slash at the end.
             issuer=[bare, f"{bare}/"],
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},

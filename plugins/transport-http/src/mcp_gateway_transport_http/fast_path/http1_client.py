@@ -222,6 +222,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Collect the body."""
         self._bodiless = 0
+        # Unpacking is not bounded here, and `Accept-Encoding: identity` was sent.
         if self._encoded:
             raise LimitExceeded("its answer is compressed, though nobody asked for that")
         if self._pieces is not None:
