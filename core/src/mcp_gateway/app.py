@@ -98,8 +98,8 @@ async def open_gateway(
             registry, ListingStore(resilient, environment.tool_ttl), Replicas(resilient, tasks), pinning
         )
         discovery = Refresher(registry, access, pool, shared, tasks)
-        personal = Overlays(registry, environment.idle_timeout)
-        views = CallerRefresher(registry, access, discovery, personal, tasks)
+        personal = Overlays(registry, environment.idle_timeout, discovery.scheduler)
+        views = CallerRefresher(registry, access, discovery, personal)
         subscriptions = Subscriptions(tasks, pool)
         pool.is_current = pool.breakers.is_current = registry.is_current
         pool.breakers.on_trouble = HealthProber(discovery, tasks).begin

@@ -9,11 +9,11 @@ import anyio
 import pytest
 
 from mcp_gateway.catalog import overlays as module
-from mcp_gateway.catalog.overlays import OverlayEntry, Overlays
+from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Catalog, Listing
-from mcp_gateway.discovery.caller_views import _wait_quiet
+from mcp_gateway.discovery.scheduler import RefreshScheduler
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.search.indexes import Search
 from mcp_gateway.server.fast_path.compiled_catalog import CompiledCatalog
@@ -177,9 +177,10 @@ async def test_a_server_that_announces_changes_all_the_time_is_asked_rarely(monk
         waited.append(seconds)
 
     monkeypatch.setattr("anyio.sleep", sleep)
-    held = OverlayEntry(used=0.0)
-    for _ in range(12):
-        await _wait_quiet(held)
+    async with anyio.create_task_group() as tasks:
+        scheduler = RefreshScheduler(tasks)
+        for _ in range(12):
+            await scheduler.wait_quiet(("own", b"anna"))
     assert waited[:4] == [0.1, 0.2, 0.4, 0.8]
     assert waited[-1] == 60.0
 
@@ -223,10 +224,11 @@ async def test_lists_that_callers_see_differently_are_private(gateway):
 
 
 @pytest.fixture
-def personal():
-    kept = Overlays(Registry.of((spec("own"),), ()), idle=100.0)
-    kept.registry.put(Listing("own", (tool("shared"),)))
-    return kept
+async def personal():
+    async with anyio.create_task_group() as tasks:
+        kept = Overlays(Registry.of((spec("own"),), ()), 100.0, RefreshScheduler(tasks))
+        kept.registry.put(Listing("own", (tool("shared"),)))
+        yield kept
 
 
 def key(personal, who):
@@ -236,7 +238,7 @@ def key(personal, who):
 async def test_a_key_tells_nothing_of_the_credentials_and_differs_between_processes(personal):
     assert "anna" not in str(key(personal, "anna"))
     assert key(personal, "anna") == key(personal, "anna") != key(personal, "bob")
-    assert key(personal, "anna") != key(Overlays(personal.registry, 1.0), "anna")
+    assert key(personal, "anna") != key(Overlays(personal.registry, 1.0, personal.refreshes), "anna")
 
 
 async def test_it_is_forgotten_after_a_while(personal):
@@ -247,6 +249,18 @@ async def test_it_is_forgotten_after_a_while(personal):
     personal.entry(key(personal, "bob"))
     assert personal.listing("own", Credentials.of({"Authorization": "anna"})) is None
     assert list(personal.view({"own": key(personal, "anna")}).catalog.full_names()) == ["own__shared"]
+
+
+async def test_the_pause_of_what_is_forgotten_is_forgotten_too(personal):
+    anna = key(personal, "anna")
+    for forget in (lambda: personal.forget_servers(["own"]), lambda: personal.entry(key(personal, "bob"))):
+        personal.entry(anna)
+        personal.refreshes.on_failure(anna)
+        personal.idle = -1.0
+        forget()
+        assert not personal.has(anna)
+        assert not personal.refreshes.is_paused(anna)
+        personal.idle = 100.0
 
 
 async def test_callers_to_whom_a_server_offers_the_same_share_a_copy_of_it(personal):

@@ -165,16 +165,16 @@ async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gatewa
         await settled(opened)
         discovery.refresh_stale(ANONYMOUS)
         assert (len(alpha.opened), discovery.running) == (1, False)
-        pauses = [discovery._pauses["alpha"].seconds]
+        pauses = [discovery.scheduler._pauses["alpha", None].seconds]
         for _ in range(8):
-            discovery._pauses["alpha"].until = 0.0
+            discovery.scheduler._pauses["alpha", None].until = 0.0
             discovery.refresh_stale(ANONYMOUS)
             await settled(opened)
-            pauses.append(discovery._pauses["alpha"].seconds)
+            pauses.append(discovery.scheduler._pauses["alpha", None].seconds)
         assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
         alpha.refusal = None
         await opened.gateway.discover("alpha", ANONYMOUS)
-        assert discovery._pauses == {}
+        assert discovery.scheduler._pauses == {}
 
 
 async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):

@@ -12,14 +12,14 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Protocol
 
 import anyio
 
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.server_health import ServerState, State, failure_backoff, quiet_backoff
+from mcp_gateway.catalog.server_health import ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.plugin import Credentials
-from mcp_gateway.runtime.backoff import Backoff
 
 MAX_HELD = 1000
 """How many pairs of server and credentials are kept; beyond it those go first that failed, then the longest unused."""
@@ -37,24 +37,15 @@ class OverlayEntry:
 
     There is none until the server has answered.
 
-    `used`, `until` and `quiet_until` are on the event loop's clock: when it was last wanted, until when a server
-    that failed is left alone, and until when a server that announces changes all the time counts as doing so;
-    `pause` and `quiet` are the back-offs for these two. `fetched` is when it was asked, in seconds since the
-    epoch. `clients` are those who have seen it; `done` is there while the server is asked, `again` says whether
-    it has changed meanwhile.
+    `used` is when it was last wanted, on the event loop's clock. `fetched` is when the server was asked, in
+    seconds since the epoch. `clients` are those who have seen it.
     """
 
     used: float
     state: ServerState = field(default_factory=lambda: ServerState(State.STARTING))
     listing: Listing | None = None
-    pause: Backoff = field(default_factory=failure_backoff)
-    until: float = 0.0
     clients: set[str] = field(default_factory=set)
-    done: anyio.Event | None = None
     fetched: float = 0.0
-    again: bool = False
-    quiet: Backoff = field(default_factory=quiet_backoff)
-    quiet_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +59,29 @@ class CallerCatalog:
     states: Mapping[str, ServerState] = field(default_factory=dict)
 
 
+class RefreshRecord(Protocol):
+    """What is known of refreshes, by key."""
+
+    def is_running(self, key: Key) -> bool:
+        """Whether a refresh of a key is in progress."""
+        ...
+
+    def forget(self, key: Key) -> None:
+        """Forget a key."""
+        ...
+
+
 @dataclass(slots=True)
 class Overlays:
     """Store of overlay entries; unused ones expire after `idle` seconds.
 
-    `latest` has the newest listing of each server.
+    An entry stays while it is refreshed, and `refreshes` forgets it when it goes. `latest` has the newest
+    listing of each server.
     """
 
     registry: Registry
     idle: float
+    refreshes: RefreshRecord
     latest: dict[str, Listing] = field(default_factory=dict, repr=False)
     # A key of this process: without it weak credentials could be guessed from their hashes.
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
@@ -97,11 +102,6 @@ class Overlays:
         said = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
         return server, blake2b(said.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
-    @property
-    def running(self) -> bool:
-        """Whether any server is being asked."""
-        return any(held.done is not None for held in self._held.values())
-
     def has(self, key: Key) -> bool:
         """Whether anything is kept under a key."""
         return key in self._held
@@ -114,7 +114,7 @@ class Overlays:
     def forget_servers(self, servers: Collection[str]) -> None:
         """Drop all entries of servers that were removed or reconfigured."""
         for key in [key for key in self._held if key[0] in servers]:
-            del self._held[key]
+            self._drop(key)
         for server in servers:
             self.latest.pop(server, None)
         self._views.clear()
@@ -137,7 +137,8 @@ class Overlays:
         """
         now = anyio.current_time()
         found = self._held.pop(key, None)
-        if found is None or (now - found.used > self.idle and found.done is None):
+        if found is None or (now - found.used > self.idle and not self.refreshes.is_running(key)):
+            self.refreshes.forget(key)
             self._tidy(now)
             found = OverlayEntry(now)
         found.used = now
@@ -160,7 +161,6 @@ class Overlays:
         ):
             listing = latest
         before, held.listing, held.state = held.listing, listing, ServerState(State.READY)
-        held.pause.reset()
         self.latest[listing.server] = listing
         return before
 
@@ -201,14 +201,18 @@ class Overlays:
 
     def _tidy(self, now: float) -> None:
         """Drop expired entries, and one more if the store is full."""
-        waiting = {key: held for key, held in self._held.items() if held.done is None}
+        waiting = {key: held for key, held in self._held.items() if not self.refreshes.is_running(key)}
         old = [key for key, held in waiting.items() if now - held.used > self.idle]
         if len(self._held) - len(old) >= MAX_HELD:
             # Those are in the order of their use: the first is the longest unused.
             kept = [key for key in waiting if key not in old]
             old += sorted(kept, key=lambda key: waiting[key].listing is not None)[:1]
         for key in old:
-            del self._held[key]
+            self._drop(key)
         gone = set(old)
         for keys in [keys for keys in self._views if not gone.isdisjoint(keys)]:
             del self._views[keys]
+
+    def _drop(self, key: Key) -> None:
+        del self._held[key]
+        self.refreshes.forget(key)

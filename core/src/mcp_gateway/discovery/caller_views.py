@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.overlays import CallerCatalog, Key, OverlayEntry, Overlays
 from mcp_gateway.catalog.registry import Registry
@@ -19,6 +19,7 @@ from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.servers import ServerSpec
 from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
+from mcp_gateway.discovery.scheduler import Job, Reason, Refresh
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, decode_capabilities
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
@@ -29,8 +30,8 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshJob:
-    """A refresh of one server's listing for a caller.
+class ListingRequest:
+    """What to list for a caller.
 
     It has the session to use, and the overlay key for the result.
     """
@@ -56,7 +57,6 @@ class CallerRefresher:
     access: CredentialResolver
     discovery: Refresher
     personal: Overlays
-    tasks: TaskGroup
     on_change: list[ChangedFn] = field(default_factory=list)
 
     async def view_of(self, caller: Caller, inactivity: float | None = None) -> CallerCatalog:
@@ -82,7 +82,7 @@ class CallerRefresher:
     @property
     def running(self) -> bool:
         """Whether any refresh for a caller is in progress."""
-        return self.personal.running
+        return self.discovery.scheduler.has_runs(private=True)
 
     def notes(self, view: CallerCatalog) -> list[str]:
         """Return a line per unavailable server for a caller.
@@ -117,7 +117,7 @@ class CallerRefresher:
 
         async def ask(session_key: SessionKey) -> Listing:
             key = self.personal.key(spec.name, session_key.credentials)
-            return await self._ask(RefreshJob(spec, key, session_key, asker.capabilities), trial=trial)
+            return await self._ask(ListingRequest(spec, key, session_key, asker.capabilities), trial=trial)
 
         return await self.access.with_credentials(spec, asker, ask)
 
@@ -128,11 +128,8 @@ class CallerRefresher:
         """
         own = self.personal.key(key.spec.name, key.credentials)
         if self.personal.has(own) and method in LIST_CHANGED:
-            held = self.personal.entry(own)
-            if held.done is not None:
-                held.again = True
-            else:
-                self._begin(RefreshJob(key.spec, own, key, decode_capabilities(key.capabilities)), held, quiet=True)
+            self.personal.entry(own)  # it is in use
+            self._schedule(ListingRequest(key.spec, own, key, decode_capabilities(key.capabilities)), Reason.CHANGED)
         else:
             self.discovery.on_list_changed(key, method, params)
 
@@ -150,81 +147,59 @@ class CallerRefresher:
         held = self.personal.entry(key)
         if caller.client is not None:
             held.clients.add(caller.client)
-        if held.done is None and self._is_due(held):
+        scheduler = self.discovery.scheduler
+        if not scheduler.is_running(key) and self._is_due(key, held):
             asker = self.discovery.listing_caller(spec, caller)
             try:
                 session_key = await self.access.session_key(spec, asker)
             except GatewayError:
                 return None
-            self._begin(RefreshJob(spec, key, session_key, asker.capabilities), held)
-        return held.done
+            self._schedule(ListingRequest(spec, key, session_key, asker.capabilities), Reason.DUE)
+        run = scheduler.current(key)
+        return None if run is None else run.done
 
-    def _is_due(self, held: OverlayEntry) -> bool:
+    def _is_due(self, key: Key, held: OverlayEntry) -> bool:
         if held.state.name is State.READY and held.listing is not None:
             return not self.discovery.shared.is_fresh(replace(held.listing, fetched=held.fetched))
-        return anyio.current_time() >= held.until
+        return not self.discovery.scheduler.is_paused(key)
 
-    def _begin(self, job: RefreshJob, held: OverlayEntry, *, quiet: bool = False) -> None:
-        held.done, held.again = anyio.Event(), quiet
-        self.tasks.start_soon(self._run, job, held)
+    def _schedule(self, request: ListingRequest, reason: Reason) -> None:
+        job = Job(partial(self.registry.is_current, request.spec), partial(self._refresh, request))
+        self.discovery.scheduler.schedule(request.key, job, reason)
 
-    async def _run(self, job: RefreshJob, held: OverlayEntry) -> None:
-        """Refresh in the background, repeating while the server announces changes."""
-        try:
-            if held.again:
-                await _wait_quiet(held)
-            held.again = False
-            await self._try(job)
-            while held.again:
-                await _wait_quiet(held)
-                held.again = False
-                await self._try(job)
-        finally:
-            if held.done is not None:
-                held.done.set()
-            held.done = None
-
-    async def _try(self, job: RefreshJob) -> None:
+    async def _refresh(self, request: ListingRequest, _reason: Reason, _run: Refresh) -> None:
+        """List the server, for whatever reason: storage has nothing of it."""
         with suppress(AuthError, ServerUnavailable):  # noted, and logged
-            await self._ask(job)
+            await self._ask(request)
 
-    async def _ask(self, job: RefreshJob, *, trial: bool = False) -> Listing:
+    async def _ask(self, request: ListingRequest, *, trial: bool = False) -> Listing:
         try:
-            listing = await self.discovery.list_server(job.spec, job.session_key, job.capabilities, trial=trial)
+            listing = await self.discovery.list_server(
+                request.spec, request.session_key, request.capabilities, trial=trial
+            )
         except CircuitOpen:
             raise
         except (AuthError, ServerUnavailable) as error:
-            if self.registry.is_current(job.spec):
-                self._on_failure(job, error)
+            if self.registry.is_current(request.spec):
+                self._on_failure(request, error)
             raise
-        if not self.registry.is_current(job.spec):
-            raise NoLongerConfigured(job.spec.name)
-        listing = self.registry.admission.admit(await self.discovery.shared.pinning.admit(job.spec, listing, own=True))
-        before = self.personal.put(job.key, listing)
+        if not self.registry.is_current(request.spec):
+            raise NoLongerConfigured(request.spec.name)
+        listing = self.registry.admission.admit(
+            await self.discovery.shared.pinning.admit(request.spec, listing, own=True)
+        )
+        before = self.personal.put(request.key, listing)
+        self.discovery.scheduler.on_success(request.key)
         if before != listing:
-            clients = frozenset(self.personal.entry(job.key).clients)
+            clients = frozenset(self.personal.entry(request.key).clients)
             log.info("discovered for a caller", server=listing.server, tools=len(listing.tools))
             for tell in self.on_change:
                 tell(listing.server, before, listing, clients)
         return listing
 
-    def _on_failure(self, job: RefreshJob, error: GatewayError) -> None:
-        held = self.personal.entry(job.key)
-        pause = held.pause.next_delay()
-        held.until = anyio.current_time() + pause
+    def _on_failure(self, request: ListingRequest, error: GatewayError) -> None:
+        held = self.personal.entry(request.key)
+        pause = self.discovery.scheduler.on_failure(request.key)
         reached = State.DEGRADED if held.listing is not None or isinstance(error, NotListed) else State.DOWN
         held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else reached, str(error))
-        log.info("discovery for a caller failed", server=job.spec.name, reason=str(error), pause=pause)
-
-
-async def _wait_quiet(held: OverlayEntry) -> None:
-    """Wait until `list_changed` notifications cease.
-
-    The interval doubles for a server that sends them all the time.
-    """
-    now = anyio.current_time()
-    if now >= held.quiet_until:
-        held.quiet.reset()
-    seconds = held.quiet.next_delay()
-    held.quiet_until = now + seconds * 4 + 1
-    await anyio.sleep(seconds)
+        log.info("discovery for a caller failed", server=request.spec.name, reason=str(error), pause=pause)
