@@ -149,8 +149,8 @@ class Resolver:
         if why is None and (only := self.transparent) is not None:
             return only, {"name": name}
         known = [listed for listed, _ in self.list_definitions(PROMPTS)]
-        said = f"{self._explain_missing(name)}{_suggest(name, known)}"
-        raise UnknownPrompt(f"no prompt is called {name!r}; {said}prompts/list has them all")
+        message = f"{self._explain_missing(name)}{_suggest(name, known)}"
+        raise UnknownPrompt(f"no prompt is called {name!r}; {message}prompts/list has them all")
 
     def _explain_missing(self, name: str) -> str:
         """Explain an unknown name by the state of its server.

@@ -86,8 +86,8 @@ class CommandContext:
         settings = read_settings(self.environ, self.providers)
         transport = self.providers.server_transports[settings.environment.server_transport]
         if idle := self.where - transport.options.keys():
-            said = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
-            raise ConfigError(f"{said}; add --transport http")
+            message = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
+            raise ConfigError(f"{message}; add --transport http")
         return settings
 
     @cached_property

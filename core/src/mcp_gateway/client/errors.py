@@ -125,11 +125,11 @@ def _session_loss(server: str, error: MCPError, notes: str) -> SessionLost:
     404 is the one status by which a server says that nothing was done (2025-11-25, "Session Management"); all
     other words for it may come after the request was carried out.
     """
-    said = f"server {server!r} has lost the session: {error.message}{notes}"
+    message = f"server {server!r} has lost the session: {error.message}{notes}"
     if _status_of(error) in (None, HTTPStatus.NOT_FOUND):
-        return SessionLost(said)
+        return SessionLost(message)
     advice = "it is sent again only if its tool is readOnlyHint or idempotentHint; the next call gets a new session"
-    return SessionLost(f"{said}{NOBODY_KNOWS}: {advice}", is_certain=False)
+    return SessionLost(f"{message}{NOBODY_KNOWS}: {advice}", is_certain=False)
 
 
 def _status_of(error: MCPError) -> int | None:

@@ -132,8 +132,8 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
             with anyio.move_on_after(_ASK_SECONDS):
                 given[key] = {"resultType": "complete", **await ask(method, params)}
         except MCPError as error:
-            said = f"the client answered with an error: {error.error.message} ({error.code})"
-            raise NotAnswered(f"server {server!r} asks for {method}, and {said}") from None
+            message = f"the client answered with an error: {error.error.message} ({error.code})"
+            raise NotAnswered(f"server {server!r} asks for {method}, and {message}") from None
         if key not in given:
             raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
     if not given:

@@ -56,8 +56,8 @@ class LimitedSessionManager(ResumableSessionManager):
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, unless too many are under way."""
         if self._requests >= self._max_requests:
-            said = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
-            await _refusal(503, said)(scope, receive, send)
+            message = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
+            await _refusal(503, message)(scope, receive, send)
             return
         self._requests += 1
         try:

@@ -64,8 +64,8 @@ class PendingRequests:
                 await anyio.sleep(_LOOK_SECONDS)
         if waiting.cancelled_caught:
             count = len(self._pending_ids) + self.count_others()
-            said = "the client has closed its end, and requests not answered %g s later are given up: %d"
-            log.warning(f"{said}; to wait longer, set GATEWAY_SHUTDOWN_GRACE", self.grace, count)  # noqa: G004
+            message = "the client has closed its end, and requests not answered %g s later are given up: %d"
+            log.warning(f"{message}; to wait longer, set GATEWAY_SHUTDOWN_GRACE", self.grace, count)  # noqa: G004
 
 
 class DrainingReadStream:

@@ -149,6 +149,6 @@ def encode_oversize_error(line: OversizedLine, longest: int) -> bytes:
 
     Its id is null if the message has none at its ends.
     """
-    said = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
-    log.warning("the client sent too much: %s", said)
-    return encode_error(line.id if line.is_request and line.id is not None else b"null", INVALID_REQUEST, said)
+    message = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
+    log.warning("the client sent too much: %s", message)
+    return encode_error(line.id if line.is_request and line.id is not None else b"null", INVALID_REQUEST, message)

@@ -32,8 +32,8 @@ def _json_error(line: str, why: str) -> JSONRPCError | None:
     if not line.strip():
         return None
     log.warning("the client sent a line that is no JSON: %s", why)
-    said = f"a message must be JSON in one line, and its text Unicode: {why}"
-    return JSONRPCError(jsonrpc="2.0", id=find_id(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, said))
+    message = f"a message must be JSON in one line, and its text Unicode: {why}"
+    return JSONRPCError(jsonrpc="2.0", id=find_id(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, message))
 
 
 def _message_error(said: object) -> JSONRPCError | None:

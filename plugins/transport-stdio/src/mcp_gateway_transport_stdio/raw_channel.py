@@ -138,8 +138,10 @@ class RawChannel:
         It answers an oversized server request with an error, and an oversized response becomes an error to
         its caller. The id is taken from either end of the line; without one the line counts as stray output.
         """
-        said = f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
-        log.error("%s sent %s", self._stray_output.program, said)
+        message = (
+            f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
+        )
+        log.error("%s sent %s", self._stray_output.program, message)
         answered, self._answered = self._answered, None
         if line.id is None:
             self._stray_output.on_line(line.head)
@@ -147,21 +149,21 @@ class RawChannel:
             pass
         elif line.is_request:
             with suppress(BrokenPipeError):
-                self._write(encode_error(line.id, INVALID_REQUEST, said))
+                self._write(encode_error(line.id, INVALID_REQUEST, message))
         else:
-            self._fail(line.id, f"it answered with {said}")
+            self._fail(line.id, f"it answered with {message}")
 
     def excess(self, line: OversizedLine) -> None:
         """Answer in place of a message that is too long.
 
         The session ends if the message seems to have no end.
         """
-        said = f"a message of more than the {self._limit} bytes that GATEWAY_MAX_RESULT_BYTES lets through"
+        message = f"a message of more than the {self._limit} bytes that GATEWAY_MAX_RESULT_BYTES lets through"
         if line.id is not None and not line.is_request and line.id != self._answered:
             self._answered = line.id
-            self._fail(line.id, f"it answered with {said}")
+            self._fail(line.id, f"it answered with {message}")
         if line.size > ENDLESS * self._limit:
-            self._end = ServerUnavailable(f"it sent {said}, and no end of it; the process is ended")
+            self._end = ServerUnavailable(f"it sent {message}, and no end of it; the process is ended")
             if self._pipes is not None:
                 self._pipes.end()
 
@@ -228,8 +230,8 @@ class RawChannel:
             # Nobody waits for an answer to a notification: the stream itself is broken.
             if not isinstance(item.message, JSONRPCRequest):
                 raise anyio.BrokenResourceError from None
-            said = "the process has just ended"
-            raise MCPError(TransportFault.UNREACHABLE, said, {"sent": False}) from None
+            message = "the process has just ended"
+            raise MCPError(TransportFault.UNREACHABLE, message, {"sent": False}) from None
         if self._pipes is not None:
             await self._pipes.wait_writable()
 

@@ -43,8 +43,8 @@ async def _login(spec: ServerSpec, *, browser: bool) -> int:
         raise ConfigError(f'server {spec.name!r} wants no login; if it does, set "auth_type": "oauth" in its entry')
     async with spec.auth.open() as strategy, anyio.create_task_group() as tasks:
         if not isinstance(strategy, InteractiveAuth):
-            said = f'nobody logs in with "auth_type": "{spec.auth.name}"; one does with "oauth"'
-            raise ConfigError(f"server {spec.name!r}: {said}")
+            message = f'nobody logs in with "auth_type": "{spec.auth.name}"; one does with "oauth"'
+            raise ConfigError(f"server {spec.name!r}: {message}")
 
         def show_link(link: str) -> None:
             show(

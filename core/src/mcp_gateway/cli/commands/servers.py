@@ -56,8 +56,10 @@ def _print(found: list[Json]) -> None:
     name = max((len(item["name"]) for item in found), default=0)
     for item in found:
         tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
-        said = f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
-        show(said.rstrip())
+        message = (
+            f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
+        )
+        show(message.rstrip())
         for what in item["refused"]:
             show(f"{'':<{name}}  its {what}")
     if not found:

@@ -149,11 +149,11 @@ class BearerAuthMiddleware:
             return Admission(
                 scope, is_known=False
             )  # 404: a client that is refused here takes the gateway for an OAuth server
-        said = (
+        message = (
             "What was sent is not this gateway's token" if any(_tokens_of(headers)) else "This gateway wants its token"
         )
-        said += ": send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN."
-        return Refusal(401, said)
+        message += ": send 'Authorization: Bearer TOKEN', the one in its GATEWAY_AUTH_TOKEN."
+        return Refusal(401, message)
 
     def _refuse_outsider(self, scope: Scope, headers: Headers) -> Refusal | None:
         """Refuse a foreign host, origin, address or proxy."""
@@ -161,10 +161,10 @@ class BearerAuthMiddleware:
             return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
         # Behind a proxy on this machine everybody has a loopback address.
         if not self._guarded and (sign := proxy_sign(headers)) is not None:
-            said = (
+            message = (
                 f"A proxy has passed this request on (its header {sign} says so), and this gateway serves only its own"
             )
-            return Refusal(403, f"{said} machine; {_SET_TOKEN}")
+            return Refusal(403, f"{message} machine; {_SET_TOKEN}")
         # DNS rebinding: a web page can lead its own name to 127.0.0.1.
         if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
             return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")

@@ -80,8 +80,8 @@ def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
     asks_to_wait = status in _ASKING_TO_WAIT and answer.retry_after
     if error is not None and not asks_to_wait:
         return None
-    said = f" ({error['message']})" if error is not None else ""
-    return Refusal(TransportFault.UNREACHABLE, status_line(status) + said, _data(answer))
+    message = f" ({error['message']})" if error is not None else ""
+    return Refusal(TransportFault.UNREACHABLE, status_line(status) + message, _data(answer))
 
 
 def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:

@@ -130,8 +130,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.flow = _Flow(self, transport)
         self._deadline.await_request(self.loop.time())
         if not self._registry.add(self, self.loop):
-            said = f"{len(self._registry)} connections are open, as many as may be (GATEWAY_MAX_CONNECTIONS)"
-            self._refuse(RequestError(HTTPStatus.SERVICE_UNAVAILABLE, f"{said}; try again later"))
+            message = f"{len(self._registry)} connections are open, as many as may be (GATEWAY_MAX_CONNECTIONS)"
+            self._refuse(RequestError(HTTPStatus.SERVICE_UNAVAILABLE, f"{message}; try again later"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
