@@ -72,8 +72,8 @@ class ServerState:
         """Return the reason as a short line without the server's name."""
         line = " ".join(self.reason.removeprefix(f"server {server!r}").removeprefix(":").split())
         line = line.removeprefix("is not available: ")
-        most = _MAX_LINK if self.name is State.NEEDS_LOGIN else _MAX_REASON
-        return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+        max_length = _MAX_LINK if self.name is State.NEEDS_LOGIN else _MAX_REASON
+        return line if len(line) <= max_length else f"{line[: max_length - 1].rstrip()}…"
 
 
 @dataclass(slots=True)

@@ -54,13 +54,13 @@ async def list_all(
     primitive: Primitive,
     touch: Callable[[], None],
     capabilities: Mapping[str, Any] | None = None,
-    most: int = MAX_DEFINITIONS,
+    max_definitions: int = MAX_DEFINITIONS,
 ) -> Page:
     """Request all pages of a list; call `touch` after each.
 
     Items that are no definitions are dropped.
 
-    There are at most `most` definitions in it, and no more bytes than may be. `capabilities` are those
+    There are at most `max_definitions` in it, and no more bytes than may be. `capabilities` are those
     of the client for whom it is: a modern server may list more for more.
     """
     found: list[Definition] = []
@@ -77,15 +77,15 @@ async def list_all(
         else:
             taken, left = _keep_valid(primitive, items, left, connection.modern)
         found += taken
-        if left < 0 or len(found) > most:
+        if left < 0 or len(found) > max_definitions:
             break
         # A cursor that comes again would lead around in a circle.
         if not isinstance(cursor, str) or not cursor or cursor in cursors:
             break
         cursors.add(cursor)
-    cut = left < 0 or len(found) > most
+    cut = left < 0 or len(found) > max_definitions
     # The page that went over the limit is in it as a whole.
-    del found[most:]
+    del found[max_definitions:]
     ttl, scope = page.get("ttlMs"), page.get("cacheScope")
     # ttlMs is at least 0 (specification 2026-07-28, caching); another one is taken for none.
     ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None

@@ -66,11 +66,11 @@ async def list_server(
 
 
 async def _list_all(
-    capabilities: Mapping[str, Any], most: int, connection: Connection, inactivity: InactivityTimeout
+    capabilities: Mapping[str, Any], max_definitions: int, connection: Connection, inactivity: InactivityTimeout
 ) -> tuple[Json, dict[str, Page]]:
-    """Return the `initialize` result and at most `most` definitions per primitive."""
+    """Return the `initialize` result and at most `max_definitions` definitions per primitive."""
     return connection.initialize_result, {
-        primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, most)
+        primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, max_definitions)
         for primitive in PRIMITIVES
     }
 
@@ -80,7 +80,7 @@ async def _list_primitive(
     primitive: Primitive,
     inactivity: InactivityTimeout,
     capabilities: Mapping[str, Any],
-    most: int,
+    max_definitions: int,
 ) -> Page:
     """List one primitive, if declared or tools.
 
@@ -93,7 +93,7 @@ async def _list_primitive(
     if not declared and primitive is not TOOLS:
         return Page([])
     try:
-        return await list_all(connection, primitive, inactivity.reset, capabilities, most)
+        return await list_all(connection, primitive, inactivity.reset, capabilities, max_definitions)
     except MCPError as error:
         if error.code == types.METHOD_NOT_FOUND and (primitive is TEMPLATES or not declared):
             return Page([])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 
-def json_size(value: object, most: int) -> int:
-    """Return the approximate JSON size, capped shortly after `most`.
+def json_size(value: object, max_size: int) -> int:
+    """Return the approximate JSON size, capped shortly after `max_size`.
 
     The size is in bytes; escapes are not counted.
     """
     waiting, size = [value], 0
-    while waiting and size <= most:
+    while waiting and size <= max_size:
         match waiting.pop():
             case str() as text:
                 size += len(text) + 2 if text.isascii() else len(text.encode("utf-8", "replace")) + 2

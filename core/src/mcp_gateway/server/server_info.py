@@ -94,15 +94,15 @@ def _line(name: str, about: str) -> str:
     return f"- {name}: {_clip(about)}" if about else f"- {name}"
 
 
-def _clip(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+def _clip(text: str, max_chars: int = 200) -> str:
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1].rstrip()}…"
 
 
-def truncate_list(parts: list[str], most: int) -> list[str]:
-    """Truncate a list to `most` characters, counting the rest."""
+def truncate_list(parts: list[str], max_chars: int) -> list[str]:
+    """Truncate a list to `max_chars` characters, counting the rest."""
     kept: list[str] = []
     for part in parts:
-        if sum(map(len, kept)) + len(part) > most:
+        if sum(map(len, kept)) + len(part) > max_chars:
             return [*kept, f"and {len(parts) - len(kept)} more"]
         kept.append(part)
     return kept

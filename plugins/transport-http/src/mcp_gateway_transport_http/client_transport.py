@@ -61,17 +61,17 @@ async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTra
 
 @asynccontextmanager
 async def _open_session(to: HttpClientTransport, headers: dict[str, str]) -> AsyncIterator[TransportStreams]:
-    url, most = to.url, to.max_bytes
+    url, max_bytes = to.url, to.max_bytes
     encoded = [(name.encode(), _encode_header(value)) for name, value in headers.items()]
     # A request without it permits any coding (RFC 9110, section 12.5.3).
     sent = [(b"accept-encoding", b"identity"), *encoded]
     client = ErrorMappingClient(
-        to.guard, most, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_load_certificates()
+        to.guard, max_bytes, headers=sent, timeout=_TIMEOUT, limits=_LIMITS, verify=_load_certificates()
     )
     connections = _build_pool(to) if can_connect_directly(url) else None
     head = build_request_head(url, {name.decode(): value.decode("latin-1") for name, value in encoded})
     try:
-        async with client, open_tagged_streams(url, client, connections, head, most) as streams:
+        async with client, open_tagged_streams(url, client, connections, head, max_bytes) as streams:
             yield streams
     finally:
         if connections is not None:

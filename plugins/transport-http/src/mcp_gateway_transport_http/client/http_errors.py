@@ -97,12 +97,12 @@ def _kind(response: httpx2.Response) -> str:
     return kind.lower().partition(";")[0].strip()
 
 
-async def _read_response(request: httpx2.Request, response: httpx2.Response, most: int) -> httpx2.Response:
+async def _read_response(request: httpx2.Request, response: httpx2.Response, max_bytes: int) -> httpx2.Response:
     """Return a complete response, or what is answered in its place."""
     if not is_message_status(response.status_code):
         return await _explain_response(request, response)
     try:
-        body = await _extract_message(response, most)
+        body = await _extract_message(response, max_bytes)
     except httpx2.TransportError as error:
         return _error_response(
             request, Refusal(TransportFault.UNREACHABLE, f"{_describe_error(error)} in the middle of its answer")
@@ -116,11 +116,11 @@ async def _read_response(request: httpx2.Request, response: httpx2.Response, mos
     return with_body(response, _add_id(body, request), 200)
 
 
-async def _extract_message(response: httpx2.Response, most: int) -> bytes:
+async def _extract_message(response: httpx2.Response, max_bytes: int) -> bytes:
     """Read an answer to its end."""
     if (kind := _kind(response)) != "application/json":
         raise _InvalidResponse(wrong_kind(kind).message)
-    if not is_message(body := replace_lone_surrogates((await read_body(response, most)).removeprefix(BOM_UTF8))):
+    if not is_message(body := replace_lone_surrogates((await read_body(response, max_bytes)).removeprefix(BOM_UTF8))):
         raise _InvalidResponse("it answered with what is no JSON-RPC message")
     return body
 

@@ -18,18 +18,18 @@ from mcp_gateway_transport_http.fast_path.sse import SseParser
 _OF_THE_BODY = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 
 
-async def read_body(response: httpx2.Response, most: int) -> bytes:
+async def read_body(response: httpx2.Response, max_bytes: int) -> bytes:
     """Read a body to its end.
 
     Raises:
-        LimitExceeded: it has more than `most` bytes, or is encoded more than once.
+        LimitExceeded: it has more than `max_bytes` bytes, or is encoded more than once.
 
     """
     body = bytearray()
     async for piece in _steps(response):
         body += piece
-        if len(body) > most:
-            raise too_long("its answer", most)
+        if len(body) > max_bytes:
+            raise too_long("its answer", max_bytes)
     return bytes(body)
 
 
@@ -45,10 +45,13 @@ def with_body(response: httpx2.Response, content: bytes = b"", status: int | Non
     return found
 
 
-def with_events(response: httpx2.Response, most: int) -> httpx2.Response:
-    """Return a response whose events are of at most `most` bytes each."""
+def with_events(response: httpx2.Response, max_bytes: int) -> httpx2.Response:
+    """Return a response whose events are of at most `max_bytes` each."""
     return httpx2.Response(
-        response.status_code, headers=_headers(response), stream=_EventBody(response, most), request=response.request
+        response.status_code,
+        headers=_headers(response),
+        stream=_EventBody(response, max_bytes),
+        request=response.request,
     )
 
 
@@ -58,11 +61,11 @@ class _EventBody(httpx2.AsyncByteStream):
     The SDK's parser has no bounds; so it gets no other events.
     """
 
-    def __init__(self, response: httpx2.Response, most: int) -> None:
-        self._response, self._most = response, most
+    def __init__(self, response: httpx2.Response, max_bytes: int) -> None:
+        self._response, self._max_bytes = response, max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        events, last, retry = SseParser(self._most), None, SseParser().retry_delay
+        events, last, retry = SseParser(self._max_bytes), None, SseParser().retry_delay
         try:
             async for piece in _steps(self._response, rest=True):
                 for event in events.parse(piece):

@@ -23,9 +23,11 @@ class LimitExceeded(Exception):
     """A server sends more than is read; the words say of what."""
 
 
-def too_long(what: str, most: int) -> LimitExceeded:
+def too_long(what: str, max_bytes: int) -> LimitExceeded:
     """Say that something has more bytes than a message may have."""
-    return LimitExceeded(f"{what} has more than {most} bytes, which is all that GATEWAY_MAX_RESULT_BYTES lets through")
+    return LimitExceeded(
+        f"{what} has more than {max_bytes} bytes, which is all that GATEWAY_MAX_RESULT_BYTES lets through"
+    )
 
 
 class Turns:

@@ -48,19 +48,19 @@ class ConnectionBounds:
     @classmethod
     def of(cls, options: ListenOptions, max_files: int | None = None) -> Self:
         """Return the options' bounds, limited by the process's open files."""
-        most, reserve = options.max_connections, _MAX_RESERVE
+        max_connections, reserve = options.max_connections, _MAX_RESERVE
         if max_files is not None:
             reserve = _reserve(max_files)
-            most = max(1, min(most, max_files - reserve))
-        if most < options.max_connections:
+            max_connections = max(1, min(max_connections, max_files - reserve))
+        if max_connections < options.max_connections:
             log.info(
                 "at most %d connections at a time, fewer than GATEWAY_MAX_CONNECTIONS: this process may open only "
                 "%s files (ulimit -n)",
-                most,
+                max_connections,
                 max_files,
             )
         return cls(
-            max_connections=most,
+            max_connections=max_connections,
             max_per_address=options.max_address_connections,
             max_head_bytes=options.max_header_bytes,
             max_request_bytes=options.max_request_bytes,
