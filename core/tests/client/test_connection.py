@@ -159,9 +159,9 @@ async def test_a_server_that_lists_too_much_is_heard_so_far():
     remote.page_size = 20
     async with open_connection(remote.connect(Credentials())) as connection:
         await negotiate(connection)
-        page = await list_all(connection, TOOLS, lambda: None, most=30)
+        page = await list_all(connection, TOOLS, lambda: None, max_definitions=30)
         assert (len(page.items), page.cut, remote.listed) == (30, True, 2)
-        assert not (await list_all(connection, TOOLS, lambda: None, most=50)).cut
+        assert not (await list_all(connection, TOOLS, lambda: None, max_definitions=50)).cut
 
 
 async def test_a_list_has_so_many_bytes(monkeypatch):
