@@ -1,5 +1,6 @@
 """The plugin API: all that a plugin may import."""
 
+from mcp_gateway.plugin.auth import AuthStrategy, InteractiveAuth, RefreshableAuth, SharedCredentials
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -15,30 +16,21 @@ from mcp_gateway.plugin.errors import (
 )
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOptions, ShutdownOptions
-from mcp_gateway.plugin.protocols import (
-    AuthStrategy,
-    BackgroundRanker,
+from mcp_gateway.plugin.provider import Bound, Options, Provider
+from mcp_gateway.plugin.ranker import BackgroundRanker, Ranker, RankerIndex, RefreshableIndex
+from mcp_gateway.plugin.ranker_context import RankerContext
+from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
+from mcp_gateway.plugin.transport import (
     ClientTransport,
-    InteractiveAuth,
     LazyServer,
-    LeaseStorage,
-    PubSubStorage,
-    Ranker,
-    RankerIndex,
-    RefreshableAuth,
-    RefreshableIndex,
     ServerTransport,
-    SharedCredentials,
     SingleClient,
-    StorageBackend,
     SupportsLazyServer,
     SupportsRawDispatch,
     SupportsRawRequest,
     SupportsRawRequestNowait,
     SupportsStart,
 )
-from mcp_gateway.plugin.provider import Bound, Options, Provider
-from mcp_gateway.plugin.ranker_context import RankerContext
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from mcp_gateway.plugin.protocols import AuthStrategy, ClientTransport, Ranker, ServerTransport, StorageBackend
+    from mcp_gateway.plugin.auth import AuthStrategy
     from mcp_gateway.plugin.provider import Provider
+    from mcp_gateway.plugin.ranker import Ranker
+    from mcp_gateway.plugin.storage import StorageBackend
+    from mcp_gateway.plugin.transport import ClientTransport, ServerTransport
 
 PROJECT = "mcp_gateway"
 """The pluggy project, the entry-point group, and the prefix of every hook."""

@@ -15,7 +15,8 @@ from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT
 from mcp_gateway.plugin.provider import Bound
 
 if TYPE_CHECKING:
-    from mcp_gateway.plugin.protocols import Ranker, StorageBackend
+    from mcp_gateway.plugin.ranker import Ranker
+    from mcp_gateway.plugin.storage import StorageBackend
 
 
 @dataclass(frozen=True)
