@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from mcp_gateway.app import open_gateway, serve
-from mcp_gateway.config.environment import read_settings
+from mcp_gateway.config.settings import read_settings
 from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
 from .support.fake_plugins import Named, Saved, Shelf, Static, Words, plugin, provider, providers_of
@@ -143,7 +143,7 @@ def logged(code, **environ):
     """Set up logging as the gateway does, run `code` in a fresh interpreter, and return what it printed."""
     start = (
         "import logging, structlog\n"
-        "from mcp_gateway.config.environment import read_environment\n"
+        "from mcp_gateway.config.settings import read_environment\n"
         "from mcp_gateway.runtime.logging import configure_logging\n"
         f"configure_logging(read_environment({environ!r}))\n"
         "ours, theirs = structlog.get_logger('mcp_gateway.x'), logging.getLogger('httpx2')\n"

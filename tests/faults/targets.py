@@ -20,9 +20,9 @@ from msgspec import Raw
 from pydantic import ValidationError
 
 from mcp_gateway.catalog.snapshot import Catalog, Listing
-from mcp_gateway.config.environment import Environment, read_environment, read_settings
 from mcp_gateway.config.interpolation import Unset, expand
-from mcp_gateway.config.servers import ServerFile, read_servers
+from mcp_gateway.config.server_file import ServerFile, read_servers
+from mcp_gateway.config.settings import Environment, read_environment, read_settings
 from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
 from mcp_gateway.plugin_host.loader import Choice, load_plugins
 from mcp_gateway.plugin_host.providers import Providers

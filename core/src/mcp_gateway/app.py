@@ -15,8 +15,8 @@ from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.resolver import Resolver
 from mcp_gateway.client.errors import leaf_of
-from mcp_gateway.config.environment import Environment, Settings
-from mcp_gateway.config.servers import ServerFile
+from mcp_gateway.config.server_file import ServerFile
+from mcp_gateway.config.settings import Environment, Settings
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.config_reload import ConfigReloader
 from mcp_gateway.discovery.health_probe import HealthProber

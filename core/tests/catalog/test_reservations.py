@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import MAX_WARNINGS, Reservations
 from mcp_gateway.catalog.snapshot import Listing
-from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer
+from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, fold_name, full_name
 from mcp_gateway.server.builtin_tools import builtin_tools

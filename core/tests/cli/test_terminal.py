@@ -16,7 +16,7 @@ import structlog
 
 import mcp_gateway.cli
 from mcp_gateway.cli import terminal as printing
-from mcp_gateway.config.environment import read_environment
+from mcp_gateway.config.settings import read_environment
 from mcp_gateway.runtime.logging import configure_logging
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.config.environment import read_environment, read_settings, warn_unknown_variables
+from mcp_gateway.config.settings import read_environment, read_settings, warn_unknown_variables
 from mcp_gateway.plugin import Caller, ConfigError, Credentials
 from mcp_gateway.sessions.session_key import SessionKey
 

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.app import open_gateway
 from mcp_gateway.client.connection import open_connection
 from mcp_gateway.client.handshake import _initialize
-from mcp_gateway.config.environment import read_settings
+from mcp_gateway.config.settings import read_settings
 from mcp_gateway.plugin import ANONYMOUS, LazyServer
 from mcp_gateway.protocol.client_channel import ALONE
 

@@ -14,8 +14,9 @@ from mcp.client._memory import InMemoryTransport
 from mcp_gateway.app import RunningGateway, open_gateway
 from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.handshake import _initialize, negotiate
-from mcp_gateway.config.environment import read_environment, read_settings
-from mcp_gateway.config.servers import ServerFile, ServerSpec, read_servers
+from mcp_gateway.config.server_file import ServerFile, read_servers
+from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.settings import read_environment, read_settings
 from mcp_gateway.plugin import Bound
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.server.server import GatewayServer

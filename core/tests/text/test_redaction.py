@@ -7,7 +7,7 @@ import logging
 import pytest
 import structlog
 
-from mcp_gateway.config.environment import read_environment
+from mcp_gateway.config.settings import read_environment
 from mcp_gateway.runtime.logging import configure_logging
 from mcp_gateway.text.redaction import mask_secrets
 

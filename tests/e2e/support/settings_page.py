@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from mcp_gateway.config.environment import Environment
+from mcp_gateway.config.settings import Environment
 from mcp_gateway.plugin import Options
 from mcp_gateway.plugin_host.loader import load_plugins
 from mcp_gateway.plugin_host.providers import Providers

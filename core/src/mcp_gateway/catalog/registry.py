@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mcp_gateway.catalog.reservations import Admission, Reservations
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog, Listing
-from mcp_gateway.config.servers import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 
 MAX_REFUSED = 5
 """How many refused definitions of a server are named in a line."""

@@ -14,7 +14,7 @@ import structlog
 
 from mcp_gateway.catalog.snapshot import Definition, Listing, Refusal
 from mcp_gateway.config.namespaces import NamedServer
-from mcp_gateway.config.servers import DisabledServer, ServerSpec
+from mcp_gateway.config.server_spec import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, fold_name, is_server_name, name_prefix
 

@@ -13,7 +13,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import transparent_server
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, split_name

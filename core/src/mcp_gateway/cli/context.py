@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from mcp_gateway.config.environment import (
+from mcp_gateway.config.server_file import ServerFile, read_servers
+from mcp_gateway.config.settings import (
     Environment,
     Settings,
     plugin_choice,
@@ -16,7 +17,6 @@ from mcp_gateway.config.environment import (
     read_settings,
     warn_unknown_variables,
 )
-from mcp_gateway.config.servers import ServerFile, read_servers
 from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
 from mcp_gateway.config.trust import Trust
 from mcp_gateway.plugin import ConfigError, PluginError

@@ -16,7 +16,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.request_timeout import InactivityTimeout
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
 from mcp_gateway.runtime.backoff import Backoff

@@ -19,7 +19,7 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import error_of_answer
 from mcp_gateway.client.pagination import Page, list_all
 from mcp_gateway.client.request_timeout import InactivityTimeout
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import PRIMITIVES, TEMPLATES, TOOLS, Primitive

@@ -20,7 +20,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import NotListed, list_server
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog

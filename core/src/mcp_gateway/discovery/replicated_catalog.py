@@ -16,7 +16,7 @@ import structlog
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Listing
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.pinning.policy import Pinning
 from mcp_gateway.protocol.client_channel import widens
 from mcp_gateway.storage.listings import ListingStore, ListingVersion, Stored, identity

@@ -11,7 +11,7 @@ from dataclasses import replace
 import anyio
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import Caller, LoginRequired
 from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer

@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.snapshot import Catalog, Listing
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import GatewayError, Principal
 from mcp_gateway.protocol.client_channel import Json

@@ -12,8 +12,8 @@ import anyio.to_thread
 import structlog
 
 from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
-from mcp_gateway.config.environment import PinningMode
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.settings import PinningMode
 from mcp_gateway.pinning.pins import MAX_PINS, Pin, Pins, compress_pins, decompress_pins, hash_of, pin_fields
 from mcp_gateway.pinning.scanner import distinctive, scan, scan_rest
 from mcp_gateway.pinning.store import PinStore, pin_name

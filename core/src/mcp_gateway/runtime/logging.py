@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from mcp_gateway.config.environment import Environment
+from mcp_gateway.config.settings import Environment
 from mcp_gateway.text.characters import escape_line, escape_lines
 from mcp_gateway.text.redaction import mask_secrets
 

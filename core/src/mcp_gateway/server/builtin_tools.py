@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.search.indexes import MAX_RESULTS
 from mcp_gateway.server.server_info import MAX_DESCRIBED, truncate_list
 

@@ -12,7 +12,7 @@ import mcp_types as types
 
 from mcp_gateway.catalog.resolver import Resolver
 from mcp_gateway.catalog.snapshot import Listing
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION
 from mcp_gateway.protocol.client_channel import Json

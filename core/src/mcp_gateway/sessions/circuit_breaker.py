@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State, format_time
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
 
 MAX_FAILURES = 3

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from mcp_gateway.client.errors import CredentialsRejected, NoLongerConfigured
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import (
     ANONYMOUS,
     AuthError,

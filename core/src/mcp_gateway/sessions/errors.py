@@ -6,7 +6,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer
 from mcp_gateway.client.request_timeout import InactivityTimeout
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import AuthError, ConnectionDropped, GatewayError, RequestNotSent, ServerTimeout
 from mcp_gateway.sessions.session import Session
 

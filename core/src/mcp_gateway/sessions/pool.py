@@ -17,7 +17,7 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.client.server_messages import ServerMessageRouter
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ClientTransport, RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, decode_capabilities
 from mcp_gateway.sessions.admission import AdmissionControl, Overloaded

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from mcp_gateway.client.errors import AskedToWait, SessionLost
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ConnectionDropped, GatewayError, RequestNotSent
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.runtime.backoff import Backoff

@@ -10,7 +10,7 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, RankerContext
 
 ProductT = TypeVar("ProductT")

@@ -10,7 +10,7 @@ from mcp_gateway.catalog.reservations import Reservations, describe_refusal
 from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.pinning.store import read_pin_file
 from mcp_gateway.plugin import Bound, ConfigError, Ranker, RankerContext, StorageBackend, StorageError
 

@@ -16,7 +16,7 @@ from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.client.errors import error_of_exception, leaf_of
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.pinning.scanner import scan_rest

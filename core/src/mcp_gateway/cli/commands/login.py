@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, show
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ConfigError, InteractiveAuth
 from mcp_gateway.runtime.logging import configure_logging
 

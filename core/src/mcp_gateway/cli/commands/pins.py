@@ -13,7 +13,7 @@ import anyio
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.cli.terminal import show, show_json
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.pinning.pins import Pins
 from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError

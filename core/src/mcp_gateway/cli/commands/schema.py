@@ -9,7 +9,7 @@ from typing import Any
 
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show_json
-from mcp_gateway.config.servers import ServerEntry
+from mcp_gateway.config.server_file import ServerEntry
 from mcp_gateway.plugin import Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 

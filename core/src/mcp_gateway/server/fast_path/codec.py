@@ -15,7 +15,7 @@ from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET, Raw
 
 from mcp_gateway.catalog.snapshot import Listing, is_repeatable
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.era_bridge import input_required_from_error
 from mcp_gateway.plugin import Caller, RawResponse
 from mcp_gateway.protocol.eras import ENVELOPE, OF_ONE_CONNECTION, adapt_error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.server.fast_path.codec import Route, route_from_listing

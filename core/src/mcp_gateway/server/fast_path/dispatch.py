@@ -20,7 +20,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Raw
 
-from mcp_gateway.config.servers import ServerSpec
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import (
     Caller,

@@ -1,4 +1,4 @@
-"""server_config.json: which servers stand behind the gateway, with their plugins chosen."""
+"""server_config.json: the entries of servers, resolved with their plugins."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from mcp_gateway.config.environment import ConnectionMode, Environment, Seconds, warn_long_timeout
 from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
 from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
+from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, warn_long_timeout
 from mcp_gateway.config.validation_errors import format_validation_error
-from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, ConfigError, Options, Provider
+from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
 from mcp_gateway.text.suggestions import suggest_word
@@ -56,55 +57,6 @@ class ServerEntry(BaseModel):
         if name is not None and not is_server_name(name):
             raise ValueError("use letters, digits, '.', '-' and single '_', starting with a letter or digit")
         return name
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ServerSpec:
-    """A server, with its plugins chosen and their options settled.
-
-    `exposed` names the kinds that clients see natively: tools, prompts, resources, templates.
-    `auth` is None where no credentials are wanted; with `auth_optional` a caller who
-    brought none goes without. `fingerprint` changes with where the entry leads, and `saved` with
-    the credentials that are saved in it, of which it tells nothing; `digest` with anything in it.
-    """
-
-    name: str
-    namespace: str | None
-    description: str
-    client_transport: Bound[ClientTransport]
-    auth: Bound[AuthStrategy] | None
-    auth_optional: bool
-    overridable: bool
-    stateful: bool
-    auto_discover: bool
-    exposed: frozenset[str]
-    timeout: float
-    max_call_time: float
-    max_retries: int
-    fingerprint: str
-    saved: str = ""
-    digest: str = ""
-    max_calls: int = 200
-    max_definitions: int = 10_000
-
-
-SWITCHED_OFF = '"enabled" is false'
-"""Why a server is disabled that somebody has switched off."""
-
-
-@dataclass(frozen=True, slots=True)
-class DisabledServer:
-    """A server that is not used, with the reason.
-
-    Either its entry cannot be used, or it is disabled `on_purpose`.
-
-    `namespace` is that of its entry, as far as it can be read; other servers must not have its names.
-    """
-
-    name: str
-    reason: str
-    on_purpose: bool = False
-    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,8 +252,8 @@ def test_a_variable_that_is_not_set_disables_its_server_and_no_other(read):
 
 
 def test_a_default_file_that_does_not_exist_is_a_warning_and_another_an_error(tmp_path):
-    from mcp_gateway.config.environment import read_environment
-    from mcp_gateway.config.servers import read_servers
+    from mcp_gateway.config.server_file import read_servers
+    from mcp_gateway.config.settings import read_environment
 
     from ..support.fake_plugins import everything, providers_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_gateway.config.environment import (
+from mcp_gateway.config.settings import (
     Environment,
     plugin_choice,
     read_environment,
