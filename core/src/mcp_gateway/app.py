@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import anyio
@@ -38,12 +38,14 @@ from mcp_gateway.plugin import (
     SingleClient,
     SupportsLazyServer,
 )
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.runtime.malloc import MemoryTrimmer, give_back_bursts, trim_heap
 from mcp_gateway.runtime.shutdown import GracefulShutdown
 from mcp_gateway.search.indexes import Search
 from mcp_gateway.server.lazy_server import GatewayLazyServer
 from mcp_gateway.server.result_limits import ResultLimits
 from mcp_gateway.sessions.admission import AdmissionControl, Limits
+from mcp_gateway.sessions.circuit_breaker import Breakers
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_product, open_server_plugins
@@ -66,15 +68,20 @@ class RunningGateway:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, servers: ServerFile, *, later: bool = False
+    settings: Settings,
+    servers: ServerFile,
+    *,
+    later: bool = False,
+    loading: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> AsyncIterator[RunningGateway]:
     """Open the plugins and the gateway, and start discovery.
 
     On exit everything is closed in reverse order.
 
     `later` is when the only client has said what it can do, or clients can connect: that comes first.
+    `loading` is entered while the MCP server is loaded.
     """
-    environment = settings.environment
+    environment, events = settings.environment, GatewayEvents()
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(open_product(settings.storage))
@@ -85,35 +92,47 @@ async def open_gateway(
         }
         load = AdmissionControl(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
         fitting = await enter(open_server_plugins(servers.specs))
-        registry = Registry.of(servers.specs, servers.disabled, servers.notices)
+        registry = Registry.of(servers.specs, servers.disabled, servers.notices, events)
+        breakers = Breakers(registry.states, events, registry.is_current)
         pool = await enter(
-            open_pool(fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions)
+            open_pool(
+                fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions, breakers
+            )
         )
-        pool.breakers.states = registry.states
         tasks = await enter(_open_background_tasks())
         access = CredentialResolver(fitting.strategies, fitting.client_transports)
         shelf = open_pin_store(storage, environment.state, resilient)
         pinning = Pinning(environment.pinning, shelf, lambda: registry.catalog)
         shared = ReplicatedCatalog(
-            registry, ListingStore(resilient, environment.tool_ttl), Replicas(resilient, tasks), pinning
+            registry, ListingStore(resilient, environment.tool_ttl), Replicas(resilient, tasks, events), pinning
         )
-        discovery = Refresher(registry, access, pool, shared, tasks)
+        discovery = Refresher(registry, access, pool, shared, tasks, events)
         personal = Overlays(registry, environment.idle_timeout, discovery.scheduler)
-        views = CallerRefresher(registry, access, discovery, personal)
+        views = CallerRefresher(registry, access, discovery, personal, events)
         subscriptions = Subscriptions(tasks, pool)
-        pool.is_current = pool.breakers.is_current = registry.is_current
-        pool.breakers.on_trouble = HealthProber(discovery, tasks).begin
-        pool.on_announced += [views.on_list_changed, subscriptions.on_notification]
+        events.server_failed.subscribe(HealthProber(discovery, tasks).on_server_failed)
+        events.server_list_changed.subscribe(views.on_list_changed)
+        events.resource_updated.subscribe(subscriptions.on_resource_updated)
         bridge = EraBridge(pool, SuspendedCalls(tasks))
         tidying = MemoryTrimmer(tasks)
         tasks.start_soon(give_back_bursts)
         search = Search(rankers, environment.ranker, environment.max_results, tasks, trim_heap)
-        registry.on_change.append(tidying.schedule)
-        discovery.on_asked = tidying.schedule
+        events.catalog_changed.subscribe(tidying.schedule)
+        events.server_asked.subscribe(tidying.schedule)
         gateway = Gateway(
-            registry, Resolver(registry), discovery, views, search, access, bridge, subscriptions, Tasks(registry), pool
+            registry,
+            Resolver(registry),
+            discovery,
+            views,
+            search,
+            access,
+            bridge,
+            subscriptions,
+            Tasks(registry),
+            pool,
+            events,
         )
-        lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), direct=environment.direct)
+        lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), environment.direct, loading)
         discovery.start(later=later)
         yield RunningGateway(gateway, lazy_server, ConfigReloader(registry, fitting, pool, discovery, personal, tasks))
 
@@ -199,13 +218,12 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 single_client = isinstance(transport, SingleClient) and transport.single_client
-                async with open_gateway(settings, servers, later=True) as it:
+                async with open_gateway(settings, servers, later=True, loading=_gc_paused) as it:
                     if single_client:
                         ending.under_way = it.gateway.pool.load.count_pending
                     if reread is not None:
                         it.reloading.start(settings.environment, reread)
                     _freeze_heap()
-                    it.lazy_server.loading = _gc_paused
                     with ending.serving:
                         await _serve(transport, it, single_client=single_client)
                     ending.close()

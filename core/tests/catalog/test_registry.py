@@ -64,7 +64,7 @@ def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(reg
 
 def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
     heard = []
-    registry.on_change.append(heard.append)
+    registry.events.catalog_changed.subscribe(heard.append)
     registry.put(Listing("a", (tool("x"),), fetched=1.0))
     registry.put(Listing("a", (tool("x"),), fetched=2.0))
     registry.mark("a", State.DOWN, "no route")
@@ -77,6 +77,6 @@ def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
 
 def test_a_first_empty_list_is_news_too(registry):
     heard = []
-    registry.on_change.append(heard.append)
+    registry.events.catalog_changed.subscribe(heard.append)
     registry.put(Listing("a"))
     assert len(heard) == 1

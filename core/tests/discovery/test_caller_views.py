@@ -161,7 +161,7 @@ async def test_news_of_a_callers_own_part_reach_that_caller_only(gateway):
         told = []
         await tools_of(opened, ANNA)
         await tools_of(opened, BOB)
-        opened.gateway.views.on_change.append(lambda *said: told.append(said))
+        opened.gateway.events.caller_catalog_changed.subscribe(lambda *said: told.append(said))
         remotes["own"].known["Bearer anna"].append(tool("album"))
         await remotes["own"].remotes["Bearer anna"].announce()
         await until(lambda: told)

@@ -125,7 +125,7 @@ async def test_memory_is_given_back_after_a_server_was_asked_also_if_nothing_has
     alpha, asked = Remote(tool("x")), list[int]()
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)
-        opened.gateway.discovery.on_asked = lambda: asked.append(1)
+        opened.gateway.events.server_asked.subscribe(lambda: asked.append(1))
         await opened.gateway.discover("alpha", ANONYMOUS)
         assert asked == [1]
         alpha.refusal = OSError("no route")

@@ -6,6 +6,7 @@ import pytest
 
 from mcp_gateway.catalog.server_health import HealthRegistry, State
 from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions import circuit_breaker as module
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker, CircuitOpen
 
@@ -80,23 +81,24 @@ async def test_a_slow_tool_that_is_called_often_does_not_cut_its_server_off(brea
 
 
 async def test_the_first_failure_is_told_and_the_opening_too():
-    told = []
-    breakers = Breakers(
-        on_trouble=lambda it: told.append(("trouble", it)), on_open=lambda it: told.append(("open", it))
-    )
+    told, events = [], GatewayEvents()
+    events.server_failed.subscribe(lambda it: told.append(("failed", it)))
+    events.server_down.subscribe(lambda it: told.append(("down", it)))
+    breakers = Breakers(events=events)
     one = spec()
     breaker = breakers.breaker_of(one)
     for _ in range(5):
         breaker.record_failure(REFUSED)
-    assert told == [("trouble", breaker), ("open", breaker)]
+    assert told == [("failed", breaker), ("down", breaker)]
 
 
 async def test_a_server_that_is_configured_anew_begins_with_a_clean_sheet(states):
     before, after = spec(), spec()
-    breakers = Breakers(states)
+    current = [before]
+    breakers = Breakers(states, is_current=lambda it: it in current)
     old = breakers.breaker_of(before)
     old.record_failure(ServerUnavailable("no such command", permanent=True))
-    breakers.is_current = lambda it: it is after
+    current[:] = [after]
     breakers.retire(before)
     states.mark_recovered("alpha")
     new = breakers.breaker_of(after)

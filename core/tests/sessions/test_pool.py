@@ -359,7 +359,7 @@ async def test_closing_ends_every_session(alpha):
 async def test_what_a_server_announces_is_told_with_its_name():
     alpha, heard = Remote(tool("x"), handshake=True), []
     async with pool_of(alpha) as pool:
-        pool.on_announced.append(lambda key, method, _: heard.append((key.spec.name, method)))
+        pool.events.server_list_changed.subscribe(lambda key, method, _: heard.append((key.spec.name, method)))
         await pool.with_session(SessionKey(spec()), connection)
         await alpha.announce()
         await until(lambda: heard)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mcp_gateway.catalog.reservations import Admission, Reservations
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog, Listing
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
+from mcp_gateway.runtime.events import GatewayEvents
 
 MAX_REFUSED = 5
 """How many refused definitions of a server are named in a line."""
@@ -20,8 +21,6 @@ _NOT_ASKED = "its tools have not been asked for"
 class Registry:
     """Registry of servers in configuration order.
 
-    The callbacks in `on_change` get every new catalog.
-
     `notices` say why there are fewer servers than a person may expect.
     """
 
@@ -29,16 +28,23 @@ class Registry:
     catalog: Catalog = field(default_factory=Catalog)
     states: HealthRegistry = field(default_factory=HealthRegistry)
     notices: tuple[str, ...] = ()
-    on_change: list[Callable[[Catalog], None]] = field(default_factory=list)
+    events: GatewayEvents = field(default_factory=GatewayEvents)
     admission: Admission = field(default_factory=Admission)
 
     @classmethod
     def of(
-        cls, specs: tuple[ServerSpec, ...], disabled: tuple[DisabledServer, ...], notices: tuple[str, ...] = ()
+        cls,
+        specs: tuple[ServerSpec, ...],
+        disabled: tuple[DisabledServer, ...],
+        notices: tuple[str, ...] = (),
+        events: GatewayEvents | None = None,
     ) -> Registry:
         """Create the registry of servers without listings."""
         registry = cls(
-            {spec.name: spec for spec in specs}, notices=notices, admission=Admission(Reservations.of(specs, disabled))
+            {spec.name: spec for spec in specs},
+            notices=notices,
+            events=events or GatewayEvents(),
+            admission=Admission(Reservations.of(specs, disabled)),
         )
         for spec in specs:
             registry.mark(spec.name, State.IDLE, _NOT_ASKED)
@@ -68,7 +74,7 @@ class Registry:
         for server in disabled:
             if server.name not in specs:
                 self.mark(server.name, State.DISABLED, server.reason)
-        self._tell()
+        self.events.catalog_changed.emit(self.catalog)
 
     def is_current(self, spec: ServerSpec) -> bool:
         """Whether a server is still configured so."""
@@ -80,17 +86,13 @@ class Registry:
             return None
         return self.admission.admit(listing if before is spec else replace(listing, namespace=spec.namespace))
 
-    def _tell(self) -> None:
-        for tell in self.on_change:
-            tell(self.catalog)
-
     def put(self, listing: Listing, state: State = State.READY) -> None:
-        """Store a listing; notify the listeners if the catalog changed."""
+        """Store a listing; emit an event if the catalog changed."""
         before = self.catalog.revision
         self.catalog = self.catalog.with_listing(self.admission.admit(listing), list(self.specs))
         self.mark(listing.server, state)
         if self.catalog.revision != before:
-            self._tell()
+            self.events.catalog_changed.emit(self.catalog)
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
         """Note what came of asking a server for what it offers."""

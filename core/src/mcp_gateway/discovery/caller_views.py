@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, decode_capabilities
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.session_key import SessionKey
@@ -42,10 +43,6 @@ class ListingRequest:
     capabilities: Mapping[str, Any]
 
 
-ChangedFn = Callable[[str, Listing | None, Listing, frozenset[str]], None]
-"""Hears that a server offers something else to some clients: its name, what it offered, what it offers, to whom."""
-
-
 @dataclass(slots=True)
 class CallerRefresher:
     """Scheduler that refreshes the overlays of callers.
@@ -57,7 +54,7 @@ class CallerRefresher:
     access: CredentialResolver
     discovery: Refresher
     personal: Overlays
-    on_change: list[ChangedFn] = field(default_factory=list)
+    events: GatewayEvents
 
     async def view_of(self, caller: Caller, inactivity: float | None = None) -> CallerCatalog:
         """Return a caller's catalog; with `inactivity`, refresh due listings first.
@@ -193,8 +190,7 @@ class CallerRefresher:
         if before != listing:
             clients = frozenset(self.personal.entry(request.key).clients)
             log.info("discovered for a caller", server=listing.server, tools=len(listing.tools))
-            for tell in self.on_change:
-                tell(listing.server, before, listing, clients)
+            self.events.caller_catalog_changed.emit(listing.server, before, listing, clients)
         return listing
 
     def _on_failure(self, request: ListingRequest, error: GatewayError) -> None:

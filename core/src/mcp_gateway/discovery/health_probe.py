@@ -40,7 +40,7 @@ class HealthProber:
     _pauses: dict[str, Backoff] = field(default_factory=dict)
     _trying: set[CircuitBreaker] = field(default_factory=set, repr=False)
 
-    def begin(self, breaker: CircuitBreaker) -> None:
+    def on_server_failed(self, breaker: CircuitBreaker) -> None:
         """Start probing a server that has failed.
 
         The probe also restarts a crashed process.

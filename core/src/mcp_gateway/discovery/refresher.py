@@ -6,7 +6,7 @@ A server is listed at start-up, when its listing is stale, and when it announces
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +27,7 @@ from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh, RefreshScheduler
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, widens
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.admission import Overloaded
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.credentials import CredentialResolver, without_credentials
@@ -48,7 +49,7 @@ class Refresher:
     Servers are refreshed independently of each other.
 
     Some servers offer more to clients that can do more. They are asked as `host`, the most
-    capable client so far. `on_asked` hears that a server has said what it offers, or has failed to.
+    capable client so far.
     """
 
     registry: Registry
@@ -56,9 +57,9 @@ class Refresher:
     pool: Pool
     shared: ReplicatedCatalog
     tasks: TaskGroup
+    events: GatewayEvents
     host: Caller = ANONYMOUS
     waiting: bool = False
-    on_asked: Callable[[], None] = lambda: None
     scheduler: RefreshScheduler = field(init=False)
     _pace: ConcurrencyLimit = field(init=False)
 
@@ -74,8 +75,8 @@ class Refresher:
         most `GREETING_SECONDS`.
         """
         self.waiting = True
-        self.shared.replicas.on_news.append(self._on_replica_update)
-        self.shared.replicas.on_gap.append(self._on_replica_gap)
+        self.events.replica_update.subscribe(self._on_replica_update)
+        self.events.replica_gap.subscribe(self._on_replica_gap)
         self.shared.replicas.start()
         if later:
             self.tasks.start_soon(self._start_after_grace)
@@ -196,7 +197,7 @@ class Refresher:
         try:
             return await list_server(self.pool, spec, session_key, capabilities, trial=trial)
         finally:
-            self.on_asked()
+            self.events.server_asked.emit()
 
     def _is_due(self, spec: ServerSpec, caller: Caller) -> bool:
         match self.registry.states.discovery_state(spec.name):

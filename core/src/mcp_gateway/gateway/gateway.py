@@ -25,6 +25,7 @@ from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import Pool
@@ -74,6 +75,7 @@ class Gateway:
     subscriptions: Subscriptions
     tasks: Tasks
     pool: Pool
+    events: GatewayEvents
 
     async def discover(self, server: str, caller: Caller) -> Listing:
         """Ask a server for its tools now, and remember them."""

@@ -32,7 +32,6 @@ UpdatedFn = Callable[[Json], Coroutine[Any, Any, None]]
 MAX_SUBSCRIPTIONS = 1000
 """How many resources one client may subscribe to."""
 
-_UPDATED = "notifications/resources/updated"
 _AGAIN_SECONDS = 5.0
 
 Key = tuple[SessionKey, str]
@@ -98,13 +97,11 @@ class Subscriptions:
         for key in list(self._watches):
             self._leave(key, subscriber)
 
-    def on_notification(self, key: SessionKey, method: str, params: Json) -> None:
+    def on_resource_updated(self, key: SessionKey, params: Json) -> None:
         """Handle a resource update: notify its subscribers.
 
         Subscribers of a resource get the updates of its parts, too.
         """
-        if method != _UPDATED:
-            return
         uri = str(params.get("uri"))
         theirs = [(watched, found) for (who, watched), found in self._watches.items() if _shares(who, key)]
         exact = [found for watched, found in theirs if watched == uri]

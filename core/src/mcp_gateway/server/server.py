@@ -100,8 +100,8 @@ class GatewayServer(Server[Any]):
         self.middleware[:] = [self._replace_result]
         self._direct = FastPath(gateway, self._clients, self._tools, results)
         self._has_direct_lane = direct
-        gateway.registry.on_change.append(self._on_catalog_changed)
-        gateway.views.on_change.append(self._on_caller_catalog_changed)
+        gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
+        gateway.events.caller_catalog_changed.subscribe(self._on_caller_catalog_changed)
         self.way_to = self._clients.way_to
 
     def dispatch_raw(

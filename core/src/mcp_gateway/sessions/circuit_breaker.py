@@ -15,6 +15,7 @@ import anyio
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State, format_time
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
+from mcp_gateway.runtime.events import GatewayEvents
 
 MAX_FAILURES = 3
 """How many failures in a row cut a server off."""
@@ -30,24 +31,19 @@ class CircuitOpen(ServerUnavailable):
     """
 
 
-def _ignore(_: CircuitBreaker) -> None:
-    pass
-
-
 @dataclass(slots=True, eq=False)
 class CircuitBreaker:
     """Circuit breaker of one server; one answer resets its failures.
 
     Counted are failures to reach the server and failures to answer.
 
-    `on_trouble` is called at the first failure, `on_open` when the server is cut off. `next_try` is when it
-    is tried again, on the event loop's clock. A `retired` one is for a server that is configured no more.
+    `next_try` is when it is tried again, on the event loop's clock. A `retired` one is for a server that is
+    configured no more.
     """
 
     spec: ServerSpec = field(repr=False)
     states: HealthRegistry = field(default_factory=HealthRegistry, repr=False)
-    on_trouble: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
-    on_open: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
+    events: GatewayEvents = field(default_factory=GatewayEvents, repr=False)
     is_open: bool = False
     retired: bool = False
     failures: int = 0
@@ -88,9 +84,9 @@ class CircuitBreaker:
         self.states.mark_failed(self.server, self._reason, cut_off=self.is_open)
         if self.failures == 1:
             self.answers = anyio.Event()
-            self.on_trouble(self)
+            self.events.server_failed.emit(self)
         if opens:
-            self.on_open(self)
+            self.events.server_down.emit(self)
 
     def record_no_answer(self, error: GatewayError) -> None:
         """Record an unanswered request, if it is the first failure.
@@ -123,12 +119,11 @@ class CircuitBreaker:
 class Breakers:
     """Circuit breakers of all servers.
 
-    Only servers that `is_current` confirms get one; `on_trouble` and `on_open` are passed to each.
+    Only servers that `is_current` confirms get one.
     """
 
     states: HealthRegistry = field(default_factory=HealthRegistry, repr=False)
-    on_trouble: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
-    on_open: Callable[[CircuitBreaker], None] = field(default=_ignore, repr=False)
+    events: GatewayEvents = field(default_factory=GatewayEvents, repr=False)
     is_current: Callable[[ServerSpec], bool] = field(default=lambda _: True, repr=False)
     _made: dict[ServerSpec, CircuitBreaker] = field(default_factory=dict, repr=False)
 
@@ -138,7 +133,7 @@ class Breakers:
             return breaker
         if not self.is_current(spec):
             return CircuitBreaker(spec, retired=True)
-        self._made[spec] = breaker = CircuitBreaker(spec, self.states, self.on_trouble, self.on_open)
+        self._made[spec] = breaker = CircuitBreaker(spec, self.states, self.events)
         return breaker
 
     def retire(self, spec: ServerSpec) -> None:

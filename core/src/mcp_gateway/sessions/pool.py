@@ -20,6 +20,7 @@ from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ClientTransport, RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, decode_capabilities
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
 from mcp_gateway.sessions.errors import record_mcp_error, record_timeout
@@ -30,6 +31,8 @@ from mcp_gateway.sessions.session_key import SessionIndex, SessionKey
 log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
+_UPDATED = "notifications/resources/updated"
+
 UseFn = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 
 
@@ -37,9 +40,8 @@ UseFn = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 class Pool:
     """Every open session, each in a session's task.
 
-    `on_announced` hears what servers announce; `way_to` finds the way to a client beside
-    its requests; `is_current` says whether a server is still configured so. Beyond `max_sessions` of
-    one server the longest unused one is closed.
+    `way_to` finds the way to a client beside its requests. Beyond `max_sessions` of one server the longest
+    unused one is closed.
     """
 
     tasks: TaskGroup
@@ -47,17 +49,20 @@ class Pool:
     idle_timeout: float
     load: AdmissionControl = field(default_factory=AdmissionControl)
     max_sessions: int = 100
-    on_announced: list[Callable[[SessionKey, str, Json], None]] = field(default_factory=list)
-    way_to: Callable[[str], ClientChannel | None] = lambda _: None
-    is_current: Callable[[ServerSpec], bool] = lambda _: True
     breakers: Breakers = field(default_factory=Breakers, repr=False)
+    way_to: Callable[[str], ClientChannel | None] = lambda _: None
     _shared: SessionIndex = field(default_factory=SessionIndex)
     _kept: set[Session] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Let sharing know which clients are one person each."""
         self._shared.is_one = lambda client: self.way_to(client) is not None
-        self.breakers.on_open = self._close_idle_sessions
+        self.events.server_down.subscribe(self._on_server_down)
+
+    @property
+    def events(self) -> GatewayEvents:
+        """The gateway's events."""
+        return self.breakers.events
 
     async def with_session(
         self,
@@ -206,7 +211,7 @@ class Pool:
             self._close_superseded(session_key)
 
     def _new(self, key: SessionKey) -> Session:
-        if not self.is_current(key.spec):
+        if not self.breakers.is_current(key.spec):
             raise NoLongerConfigured(key.spec.name)
         self._make_room(key.spec.name)
         spec, breaker = key.spec, self.breakers.breaker_of(key.spec)
@@ -223,9 +228,7 @@ class Pool:
             load=self.load,
             attended=not key.credentials.pairs and not spec.stateful,
             router=ServerMessageRouter(decode_capabilities(key.capabilities), self._way_to),
-            on_announced=lambda method, params: self._on_list_changed(
-                self._shared.key_of(session) or key, method, params
-            ),
+            on_announced=lambda method, params: self._on_announced(self._shared.key_of(session) or key, method, params),
             on_open=lambda connection: self._on_session_opened(session, connection),
             on_over=self._retire,
             breaker=breaker,
@@ -257,9 +260,11 @@ class Pool:
         finally:
             self._kept.discard(session)
 
-    def _on_list_changed(self, key: SessionKey, method: str, params: Json) -> None:
-        for tell in self.on_announced:
-            tell(key, method, params)
+    def _on_announced(self, key: SessionKey, method: str, params: Json) -> None:
+        if method == _UPDATED:
+            self.events.resource_updated.emit(key, params)
+        else:
+            self.events.server_list_changed.emit(key, method, params)
 
     def _make_room(self, server: str) -> None:
         theirs = [(b, k) for b, k in self._shared.sessions.items() if b.spec.name == server]
@@ -273,7 +278,7 @@ class Pool:
             )
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
-    def _close_idle_sessions(self, breaker: CircuitBreaker) -> None:
+    def _on_server_down(self, breaker: CircuitBreaker) -> None:
         """Close idle sessions with a server whose circuit has opened.
 
         This kills a process that hangs.
@@ -301,11 +306,15 @@ class Pool:
 
 @asynccontextmanager
 async def open_pool(
-    client_transports: Mapping[str, ClientTransport], idle_timeout: float, load: AdmissionControl, max_sessions: int
+    client_transports: Mapping[str, ClientTransport],
+    idle_timeout: float,
+    load: AdmissionControl,
+    max_sessions: int,
+    breakers: Breakers | None = None,
 ) -> AsyncIterator[Pool]:
     """Open an empty session pool; close all sessions on exit."""
     async with anyio.create_task_group() as tasks:
-        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions)
+        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions, breakers or Breakers())
         try:
             yield pool
         finally:

@@ -18,6 +18,7 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.plugin import LeaseStorage, PubSubStorage
 from mcp_gateway.runtime.backoff import Backoff
+from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.storage.listings import PREFIX, ListingVersion, read_stamp
 from mcp_gateway.storage.resilient import ResilientStorage, safe_reason
 
@@ -43,18 +44,14 @@ RETRY_SECONDS = 1.0
 class Replicas:
     """Coordination with the other replicas.
 
-    The callbacks in `on_news` get each listing version that another replica has saved, those in `on_gap` are
-    called when updates may have been lost.
-
     Where the storage cannot lend or announce, everybody asks, and sees what others saved
     when what it knows has grown old.
     """
 
     resilient: ResilientStorage
     tasks: TaskGroup
+    events: GatewayEvents
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
-    on_news: list[Callable[[str, ListingVersion], None]] = field(default_factory=list)
-    on_gap: list[Callable[[], None]] = field(default_factory=list)
     _waiting: dict[str, anyio.Event] = field(default_factory=dict)
 
     def start(self) -> None:
@@ -145,7 +142,7 @@ class Replicas:
                     failures = 0
                     self.resilient.record_success()
                     # What others said before this subscription was heard by nobody here.
-                    self._gap()
+                    self.events.replica_gap.emit()
                     async for message in messages:
                         self._hear(message)
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
@@ -165,10 +162,6 @@ class Replicas:
             )
         return failures + 1
 
-    def _gap(self) -> None:
-        for tell in self.on_gap:
-            tell()
-
     def _hear(self, message: bytes) -> None:
         stamp = read_stamp(message)
         said = json.loads(message) if stamp else {}
@@ -177,8 +170,7 @@ class Replicas:
         server = str(said.get("server"))
         if waiting := self._waiting.pop(server, None):
             waiting.set()
-        for tell in self.on_news:
-            tell(server, stamp)
+        self.events.replica_update.emit(server, stamp)
 
 
 async def _answers(storage: PubSubStorage) -> bool:

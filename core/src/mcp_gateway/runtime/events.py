@@ -1,0 +1,54 @@
+"""Events that components emit to those above them, all in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, ParamSpec
+
+if TYPE_CHECKING:  # payloads belong to higher layers, which this module must not load
+    from mcp_gateway.catalog.snapshot import Catalog, Listing
+    from mcp_gateway.protocol.client_channel import Json
+    from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
+    from mcp_gateway.sessions.session_key import SessionKey
+    from mcp_gateway.storage.listings import ListingVersion
+
+PayloadP = ParamSpec("PayloadP")
+
+
+class Event(Generic[PayloadP]):
+    """One kind of event, with its handlers in order of subscription."""
+
+    def __init__(self) -> None:
+        self._handlers: list[Callable[PayloadP, object]] = []
+
+    def subscribe(self, handler: Callable[PayloadP, object]) -> None:
+        """Call a handler whenever the event is emitted."""
+        self._handlers.append(handler)
+
+    def emit(self, *args: PayloadP.args, **kwargs: PayloadP.kwargs) -> None:
+        """Call all handlers; an exception of one goes to the emitter."""
+        for handler in self._handlers:
+            handler(*args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayEvents:
+    """The events of a gateway, made before the components that share them.
+
+    `server_failed` is the first failure in a row, `server_down` the opening of the circuit, `server_asked` the end
+    of listing a server, whether it succeeded or not. `replica_gap` is when updates of other replicas may be lost.
+    """
+
+    catalog_changed: Event[[Catalog]] = field(default_factory=Event)
+    caller_catalog_changed: Event[[str, Listing | None, Listing, frozenset[str]]] = field(default_factory=Event)
+    """The server's name, its listing before and now, the clients that see it."""
+    server_list_changed: Event[[SessionKey, str, Json]] = field(default_factory=Event)
+    """The session, the notification's method and params."""
+    resource_updated: Event[[SessionKey, Json]] = field(default_factory=Event)
+    server_failed: Event[[CircuitBreaker]] = field(default_factory=Event)
+    server_down: Event[[CircuitBreaker]] = field(default_factory=Event)
+    server_asked: Event[[]] = field(default_factory=Event)
+    replica_update: Event[[str, ListingVersion]] = field(default_factory=Event)
+    """The server's identity and the version that another replica has saved."""
+    replica_gap: Event[[]] = field(default_factory=Event)
