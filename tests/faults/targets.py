@@ -32,12 +32,12 @@ from mcp_gateway.protocol.tool_names import (
     MAX_NAME,
     full_name,
     is_server_name,
-    nearest,
     sanitize_server_name,
     split_name,
 )
 from mcp_gateway.server.builtin_tools import CallArguments, DiscoverArguments, SearchArguments
 from mcp_gateway.storage.listings import _parse_record
+from mcp_gateway.text.suggestions import find_similar_names
 
 from .targets_http import cut, events, loop, response
 
@@ -202,7 +202,7 @@ def names(data: bytes) -> None:
             assert 0 < len(name) <= MAX_NAME
     if is_server_name(server) and tool and len(whole := f"{server}__{tool}") <= MAX_NAME and tool.isidentifier():
         assert split_name(whole) == (server, tool) or not whole.isascii()
-    assert set(nearest(tool, [server, "alpha__echo"])) <= {server, "alpha__echo"}
+    assert set(find_similar_names(tool, [server, "alpha__echo"])) <= {server, "alpha__echo"}
 
 
 # -- searching
