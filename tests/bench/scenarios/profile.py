@@ -18,19 +18,19 @@ KIBIBYTE = 1024
 
 PARTS = {
     "sending to sockets and pipes: the kernel's work, and waking who reads": (
-        "transport_http/outbox.py",
-        "transport_stdio/pipes.py",
-        "transport_stdio/duplex.py",
+        "transport_http/fast_path/write_batch.py",
+        "transport_stdio/child_process.py",
+        "transport_stdio/server_io.py",
     ),
     "the event loop: waiting, receiving, running what is ready (uvloop, asyncio)": ("uvloop/", "asyncio/", "anyio/"),
     "HTTP towards clients: parsing requests, the gate, heads of answers (uvicorn, httptools)": (
         "uvicorn/",
-        "transport_http/front.py",
-        "transport_http/gate.py",
-        "transport_http/visitors.py",
+        "transport_http/fast_path/http1_server.py",
+        "transport_http/http1/",
+        "transport_http/auth/",
     ),
     "HTTP and stdio towards servers: requests, parsing responses, timeouts": ("transport_http/", "transport_stdio/"),
-    "deciding the lane, reading and writing JSON-RPC, the eras' envelopes (msgspec)": ("mcp_gateway/surface/",),
+    "choosing the path, reading and writing JSON-RPC, the eras' envelopes (msgspec)": ("mcp_gateway/server/",),
     "whose session: credentials, sharing, breaker, bounds, sending": ("mcp_gateway/",),
 }
 """By the file of the innermost Python function; the first that fits. What C functions do counts for their callers."""
