@@ -38,9 +38,9 @@ class Row:
 
 
 TIMEOUT = "timeout: server 'NAME' gave no answer within 4 s"
-TOO_LARGE = "result_too_large: the result of the tool "
 DOWN = "server_unavailable: server 'NAME'"
 CLOSED = DOWN + "…it closed the connection"
+TOO_LARGE = DOWN + "…a message of more than…GATEWAY_MAX_RESULT_BYTES"
 UNKNOWN = DOWN + "…whether the request was carried out is not known"
 GONE = "connection: "
 REFUSED = "unauthorized: server 'NAME' refused the credentials: "
