@@ -7,12 +7,12 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from mcp_gateway_transport_http import mcp_gateway_server_transports
 
 from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
 
-(PROVIDER,) = mcp_gateway_server_transports()
+from ..support import open_server
+
 HERE = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "5"}
 
 
@@ -43,22 +43,10 @@ async def connected(answering: Answering, **options: str) -> AsyncIterator[Socke
     """Serve; yield a connection."""
     server: Any = reference_server()
     server.dispatch_raw = answering.dispatch_raw
-    told: list[str] = []
-    opened = anyio.Event()
-
-    def ready(where: str) -> None:
-        told.append(where)
-        opened.set()
-
-    async with PROVIDER.bind({**HERE, **options}).open() as transport, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: transport.serve(server, ready=ready))
-        with anyio.fail_after(30):
-            await opened.wait()
-            port = int(told[0].split(":")[2].removesuffix("/mcp"))
-            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-                yield stream
+    async with open_server(server, {**HERE, **options}, 30) as port:
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            yield stream
         answering.may.set()
-        tasks.cancel_scope.cancel()
 
 
 def head(length: int, *more: str, version: str = "1.1") -> bytes:

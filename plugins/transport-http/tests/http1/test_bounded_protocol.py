@@ -10,13 +10,13 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from mcp_gateway_transport_http import mcp_gateway_server_transports
 from mcp_gateway_transport_http.http1 import bounded_protocol
 
 from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
 
-(PROVIDER,) = mcp_gateway_server_transports()
+from ..support import open_server
+
 TOKEN = "the-token-of-this-gateway"
 AUTHORIZATION = f"authorization: Bearer {TOKEN}"
 OPTIONS = {
@@ -87,20 +87,9 @@ async def serving(*, is_direct: bool = True, **options: str) -> AsyncIterator[Se
     answering = Answering()
     if is_direct:
         server.dispatch_raw = answering.dispatch_raw
-    told: list[str] = []
-    opened = anyio.Event()
-
-    def ready(where: str) -> None:
-        told.append(where)
-        opened.set()
-
-    async with PROVIDER.bind({**OPTIONS, **options}).open() as transport, anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: transport.serve(server, ready=ready))
-        with anyio.fail_after(60):
-            await opened.wait()
-            yield Served(int(told[0].split(":")[2].removesuffix("/mcp")), answering)
+    async with open_server(server, {**OPTIONS, **options}, 60) as port:
+        yield Served(port, answering)
         answering.may.set()
-        tasks.cancel_scope.cancel()
 
 
 def head(length: int | None, *more: str, method: str = "POST") -> bytes:

@@ -121,10 +121,6 @@ class BearerAuthMiddleware:
         """
         return self._visitors is None
 
-    def is_admitted(self, scope: Scope) -> bool:
-        """Whether it can be told at once that a request may pass."""
-        return isinstance(self.decide(scope), Admission)
-
     def admit(self, scope: Scope) -> Admission | None:
         """Return a request as passed on, if it may pass at once."""
         decision = self.decide(scope)
