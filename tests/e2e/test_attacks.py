@@ -147,7 +147,7 @@ def test_every_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
     gate = gates.BearerAuthMiddleware(None, ListenOptions.model_validate({"GATEWAY_AUTH_TOKEN": TOKEN}))  # type: ignore[arg-type]
     sent = [(b"authorization", f"Bearer {TOKEN}".encode()), (b"x-mcp-gateway-token", b"x"), (b"authorization", b"")]
     scope = {"type": "http", "path": "/mcp", "client": ("127.0.0.1", 1), "headers": [(b"host", b"127.0.0.1"), *sent]}
-    assert gate.is_admitted(scope) is False
+    assert isinstance(gate.decide(scope), gates.Refusal)
     assert sorted(compared) == sorted([TOKEN.encode(), b"x", b""])
 
 
