@@ -19,7 +19,8 @@ from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, enc
 from msgspec import Raw
 from pydantic import ValidationError
 
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.server_file import ServerFile, read_servers
 from mcp_gateway.config.settings import Environment, read_environment, read_settings

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import anyio.to_thread
 
-from mcp_gateway.catalog.snapshot import document_from_definition
+from mcp_gateway.catalog.search_documents import document_from_definition
 from mcp_gateway.plugin import Bound, Document, Query, Ranker, RankerContext
 
 Tools = list[dict[str, Any]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer
 
 from ..support.fake_servers import tool

@@ -8,9 +8,9 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import MAX_WARNINGS, Reservations
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, fold_name, full_name

@@ -1,59 +1,12 @@
-"""Names and the catalog: how tools are called, and what can be searched in odd definitions."""
+"""The catalog: which tool a name leads to, and what a change leaves as it was."""
 
 from __future__ import annotations
 
-import pytest
-
-from mcp_gateway.catalog.snapshot import Catalog, Listing, document_from_definition
-from mcp_gateway.plugin import Parameter
-from mcp_gateway.protocol.tool_names import (
-    MAX_NAME,
-    full_name,
-    is_server_name,
-    sanitize_server_name,
-    split_name,
-)
+from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.snapshot import Catalog
+from mcp_gateway.protocol.tool_names import full_name
 
 from ..support.fake_servers import tool
-
-
-@pytest.mark.parametrize(
-    "name, parts",
-    [
-        ("a__b", ("a", "b")),
-        ("a__b__c", ("a", "b__c")),
-        ("a____b", ("a", "__b")),
-        ("a-1.x__b.c-d", ("a-1.x", "b.c-d")),
-        ("a_b", None),
-        ("__b", None),
-        ("a__", None),
-        ("__", None),
-        ("", None),
-    ],
-)
-def test_a_full_name_splits_at_the_first_separator(name, parts):
-    assert split_name(name) == parts
-    if parts:
-        assert full_name(*parts) == name
-
-
-@pytest.mark.parametrize(
-    "server, tool, short",
-    [
-        ("a", "b/c d", "a__b_c_d_e94aa0"),
-        ("a", "日本", "a____f441de"),
-        ("server", "t" * 60, f"server__{'t' * 49}_e0e8f1"),
-        ("s" * 70, "tool", f"{'s' * 57}_74327b"),
-    ],
-)
-def test_a_name_that_clients_refuse_has_a_short_form_that_never_changes(server, tool, short):
-    assert full_name(server, tool) == short
-    assert len(short) <= MAX_NAME
-
-
-def test_names_that_differ_only_in_what_is_cut_off_stay_apart():
-    names = [full_name("server", f"{'t' * 60}{number}") for number in range(1000)]
-    assert len(set(names)) == 1000
 
 
 def test_a_tool_is_found_by_its_short_form_and_by_its_whole_name():
@@ -88,19 +41,6 @@ def definition(name):
     return {"name": name, "inputSchema": {"type": "object"}}
 
 
-@pytest.mark.parametrize("name", ["a", "A1", "a_b", "a-b.c", "a_b_c", "1"])
-def test_a_server_name_has_no_separator_in_it(name):
-    assert is_server_name(name)
-    assert sanitize_server_name(name) == name
-    assert split_name(full_name(name, "_t")) == (name, "_t")
-
-
-@pytest.mark.parametrize("name", ["my server", "a__b", "_a_", "ä", "…", "a/b@c", "", "-x-", ".", "a___b", "a _ b"])
-def test_a_name_of_another_program_is_tamed_into_a_server_name(name):
-    assert is_server_name(sanitize_server_name(name))
-    assert sanitize_server_name(sanitize_server_name(name)) == sanitize_server_name(name)
-
-
 def catalog(**tools):
     found = Catalog()
     for server, names in tools.items():
@@ -126,53 +66,6 @@ def test_a_new_list_replaces_that_of_its_server_only_and_the_old_catalogue_stays
     assert list(after.full_names()) == ["a__z", "b__y"]
     assert list(before.full_names()) == ["a__x", "b__y"]
     assert after.servers["b"] is before.servers["b"]
-
-
-def test_of_two_tools_with_one_name_the_last_counts():
-    tools = Listing("a", (tool("x", "first"), tool("x", "second")))
-    assert [document.description for document in tools.documents()] == ["second"]
-
-
-def test_a_document_holds_what_can_be_searched():
-    schema = {
-        "type": "object",
-        "properties": {
-            "repo": {"type": "string", "description": "owner/name"},
-            "state": {"enum": ["open", "closed", 3, None], "description": "which"},
-            "any": True,
-        },
-    }
-    document = document_from_definition(
-        "git", {"name": "issues", "title": "Issues", "description": "List them", "inputSchema": schema}
-    )
-    assert (document.id, document.server, document.name) == ("git__issues", "git", "issues")
-    assert (document.title, document.description) == ("Issues", "List them")
-    assert document.parameters == (
-        Parameter(name="repo", text="owner/name"),
-        Parameter(name="state", text="which open closed"),
-        Parameter(name="any"),
-    )
-
-
-def test_the_title_may_stand_in_the_annotations():
-    assert document_from_definition("a", {"name": "x", "annotations": {"title": "Old"}}).title == "Old"
-    assert document_from_definition("a", {"name": "x", "title": "New", "annotations": {"title": "Old"}}).title == "New"
-
-
-@pytest.mark.parametrize("odd", [None, 3, "text", [], {"properties": None}, {"properties": []}, True, {"enum": 3}])
-def test_what_is_not_as_mcp_has_it_is_left_out(odd):
-    definition = {"name": "x", "title": odd, "description": odd, "annotations": odd, "inputSchema": odd}
-    document = document_from_definition("a", definition)
-    assert document.parameters == ()
-    assert document.title == document.description == (odd if isinstance(odd, str) else "")
-    nested = document_from_definition("a", {"name": "x", "inputSchema": {"properties": {"p": odd}}})
-    assert nested.parameters == (Parameter(name="p"),)
-
-
-def test_arguments_that_a_modern_server_wants_as_headers_are_known_by_tool():
-    schema = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
-    tools = Listing("a", (tool("x") | {"inputSchema": schema}, tool("y"), {"name": "z"}))
-    assert tools.header_arguments == {"x": {("region",): "Region"}}
 
 
 def test_names_are_not_worked_out_again_because_time_has_moved_on():

@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from mcp_gateway.catalog import overlays as module
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.discovery.scheduler import RefreshScheduler
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.search.indexes import Search

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from mcp_gateway.catalog import server_health
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.discovery import health_probe as recovery
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Query, ServerUnavailable, StorageError
 from mcp_gateway.sessions import circuit_breaker as breaker

@@ -9,8 +9,8 @@ import anyio
 import pytest
 import structlog
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.plugin import ANONYMOUS, Caller, LeaseStorage, PubSubStorage, Query, StorageError
 from mcp_gateway.storage import replica_coordination as module
 from mcp_gateway.storage.listings import PREFIX, ListingStore, identity

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Principal

@@ -11,7 +11,8 @@ import anyio
 import pytest
 import structlog
 
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.folders import state_folder
 from mcp_gateway.gateway.gateway import ToolWithheld
 from mcp_gateway.pinning import policy as module

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.pinning.scanner import OTHERS_TOOLS, RULES, distinctive, scan, scan_rest
 
 from ..support.fake_servers import tool

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.protocol.encoded_json import EncodedObject, EncodedTool, as_bytes, may_contain, read
 
 TOOL = {

@@ -8,7 +8,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.plugin import Query, QueryError
 from mcp_gateway.search.indexes import Search, UnknownRanker
 

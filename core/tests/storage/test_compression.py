@@ -9,7 +9,7 @@ import zlib
 import pytest
 import structlog
 
-from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.pinning.pins import MAX_PINS_BYTES
 from mcp_gateway.pinning.store import PREFIX as PINS
 from mcp_gateway.pinning.store import StoredPins

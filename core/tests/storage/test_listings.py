@@ -10,7 +10,7 @@ import anyio
 import pytest
 import structlog
 
-from mcp_gateway.catalog.snapshot import Listing
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.storage import resilient
 from mcp_gateway.storage.listings import KEPT_SECONDS, PREFIX, ListingStore

@@ -16,9 +16,10 @@ from typing import Protocol
 
 import anyio
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.plugin import Credentials
 
 MAX_HELD = 1000

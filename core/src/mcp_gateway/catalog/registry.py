@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.reservations import Admission, Reservations
 from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.runtime.events import GatewayEvents
 

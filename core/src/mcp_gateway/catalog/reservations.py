@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from mcp_gateway.catalog.snapshot import Definition, Listing, Refusal
+from mcp_gateway.catalog.listing import Definition, Listing, Refusal
 from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.server_spec import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive

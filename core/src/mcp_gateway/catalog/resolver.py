@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import transparent_server
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Primitive

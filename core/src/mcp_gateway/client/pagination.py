@@ -13,7 +13,7 @@ import anyio.to_thread
 import structlog
 from mcp.shared.inbound import find_invalid_x_mcp_header
 
-from mcp_gateway.catalog.snapshot import Definition
+from mcp_gateway.catalog.listing import Definition
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import EncodedTool

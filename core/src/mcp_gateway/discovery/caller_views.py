@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import structlog
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.overlays import CallerCatalog, Key, OverlayEntry, Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.list_server import NotListed

@@ -14,7 +14,7 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.catalog.snapshot import CacheHint, Listing
+from mcp_gateway.catalog.listing import CacheHint, Listing
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import error_of_answer
 from mcp_gateway.client.pagination import Page, list_all

@@ -16,9 +16,9 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit

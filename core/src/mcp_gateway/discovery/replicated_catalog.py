@@ -13,9 +13,9 @@ from typing import Any
 
 import structlog
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.pinning.policy import Pinning
 from mcp_gateway.protocol.client_channel import widens

@@ -11,9 +11,9 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 
+from mcp_gateway.catalog.listing import Listing, is_repeatable
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.resolver import Resolver, UnknownPrompt, UnknownResource
-from mcp_gateway.catalog.snapshot import Listing, is_repeatable
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.refresher import Refresher

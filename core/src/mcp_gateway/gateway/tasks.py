@@ -13,8 +13,9 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.catalog.snapshot import Catalog, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import GatewayError, Principal

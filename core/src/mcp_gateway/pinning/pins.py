@@ -10,7 +10,7 @@ from io import BytesIO
 from types import MappingProxyType
 from typing import Any
 
-from mcp_gateway.catalog.snapshot import Definition
+from mcp_gateway.catalog.listing import Definition
 from mcp_gateway.protocol.encoded_json import EncodedObject, read
 from mcp_gateway.storage.compression import pack, unpack
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 import anyio.to_thread
 import structlog
 
-from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
+from mcp_gateway.catalog.listing import Definition, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import PinningMode
 from mcp_gateway.pinning.pins import MAX_PINS, Pin, Pins, compress_pins, decompress_pins, hash_of, pin_fields

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.catalog.snapshot import Definition, Listing
+from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.text.characters import JOINERS
 from mcp_gateway.text.normalization import CYRILLIC_LOOK_ALIKES, PIECE, normalize

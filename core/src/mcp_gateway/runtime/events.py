@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, ParamSpec
 
 if TYPE_CHECKING:  # payloads belong to higher layers, which this module must not load
-    from mcp_gateway.catalog.snapshot import Catalog, Listing
+    from mcp_gateway.catalog.listing import Listing
+    from mcp_gateway.catalog.snapshot import Catalog
     from mcp_gateway.protocol.client_channel import Json
     from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
     from mcp_gateway.sessions.session_key import SessionKey

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.catalog.snapshot import Definition, Listing
+from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.search.indexes import SearchResult

@@ -20,7 +20,8 @@ from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 
-from mcp_gateway.catalog.snapshot import Catalog, Definition, Listing
+from mcp_gateway.catalog.listing import Definition, Listing
+from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.plugin import Principal, RawResponse
 from mcp_gateway.protocol.client_channel import Json

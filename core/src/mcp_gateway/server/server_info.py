@@ -10,8 +10,8 @@ from typing import Any
 
 import mcp_types as types
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.resolver import Resolver
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION

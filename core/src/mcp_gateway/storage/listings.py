@@ -16,7 +16,7 @@ from typing import Any
 import anyio.to_thread
 import structlog
 
-from mcp_gateway.catalog.snapshot import CacheHint, Listing
+from mcp_gateway.catalog.listing import CacheHint, Listing
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.protocol.encoded_json import EncodedTool, as_bytes
 from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.reservations import Reservations, describe_refusal
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.server_spec import ServerSpec

@@ -11,8 +11,8 @@ import anyio.to_thread
 from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.reservations import Reservations, describe_refusal
-from mcp_gateway.catalog.snapshot import Listing
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.client.errors import error_of_exception, leaf_of

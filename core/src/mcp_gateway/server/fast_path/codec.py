@@ -14,7 +14,7 @@ from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_
 from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET, Raw
 
-from mcp_gateway.catalog.snapshot import Listing, is_repeatable
+from mcp_gateway.catalog.listing import Listing, is_repeatable
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.era_bridge import input_required_from_error
 from mcp_gateway.plugin import Caller, RawResponse
