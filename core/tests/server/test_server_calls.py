@@ -9,7 +9,6 @@ import pytest
 from mcp import Client
 from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import ToolsListChanged
 
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import ANONYMOUS
@@ -107,39 +106,6 @@ async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
     async with gateway({}) as opened, client(opened) as visitor:
         answer = await visitor.request("tools/list", {})
     assert (answer["ttlMs"], answer["cacheScope"], answer["resultType"]) == (0, "private", "complete")
-
-
-async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gateway):
-    alpha, heard = Remote(tool("x")), []
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, client(opened, modern=False, heard=heard) as visitor:
-        await listed(visitor)
-        heard.clear()
-        alpha.tools = [tool("y")]
-        await opened.gateway.discover("alpha", ANONYMOUS)
-        await until(lambda: heard == ["notifications/tools/list_changed"])
-        assert (await listed(visitor))[-1]["name"] == "alpha__y"
-
-
-async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
-    alpha = Remote(tool("x"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(server_of(opened))) as visitor:
-        await visitor.list_tools()
-        async with visitor.listen(tools_list_changed=True) as news:
-            alpha.tools = [tool("y")]
-            await opened.gateway.discover("alpha", ANONYMOUS)
-            with anyio.fail_after(5):
-                assert isinstance(await anext(aiter(news)), ToolsListChanged)
-        assert (await visitor.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
-
-
-async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
-    alpha, heard = Remote(tool("x")), []
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=False, heard=heard) as visitor:
-        await ask(visitor, "discover_tools", {"server_name": "alpha"})
-        alpha.tools = [tool("y")]
-        await ask(visitor, "discover_tools", {"server_name": "alpha"})
-        await listed(visitor)
-    assert heard == []
 
 
 @eras

@@ -20,25 +20,23 @@ from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 
-from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.plugin import Principal, RawResponse
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.eras import adapt_definition, adapt_error, adapt_result
+from mcp_gateway.protocol.eras import adapt_error, adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
-from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
+from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TEMPLATES
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.clients import Clients, Context, caller_of, channel_of, is_modern
 from mcp_gateway.server.early_handshake import EarlyClient
 from mcp_gateway.server.fast_path.dispatch import FastPath
+from mcp_gateway.server.list_changes import ListChanges
 from mcp_gateway.server.listen import ListenStreams
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.result_limits import ResultLimits
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 from mcp_gateway.server.tools import Tools
-
-log = structlog.get_logger(__name__)
 
 _answer: ContextVar[list[Json]] = ContextVar("answer")
 
@@ -66,13 +64,12 @@ class GatewayServer(Server[Any]):
         """
         self._guest = guest
         self._gateway = gateway
-        self._specs = gateway.registry.specs
-        self._tools = Tools(gateway, builtin_tools(self._specs.values(), gateway.finder.max_results), results)
+        builtin = builtin_tools(gateway.registry.specs.values(), gateway.finder.max_results)
+        self._tools = Tools(gateway, builtin, results)
         self._content = PromptsAndResources(gateway, results)
-        self._tasks = tasks
-        self._listening = ListenStreams(gateway, self._content)
+        listening = ListenStreams(gateway, self._content)
         self._clients = Clients(on_gone=self._on_client_left)
-        self._exposed = self._list_exposed()
+        self._list_changes = ListChanges(gateway, self._tools, self._clients, listening, tasks)
         super().__init__(
             NAME,
             version=VERSION,
@@ -88,7 +85,7 @@ class GatewayServer(Server[Any]):
             on_completion=self._complete,
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
-            on_subscriptions_listen=self._listening,
+            on_subscriptions_listen=listening,
             # Without it the SDK lists all tools before each call of the modern era (its issue 3565).
             get_tool_input_schema=self._tools.input_schema,
         )
@@ -102,7 +99,7 @@ class GatewayServer(Server[Any]):
         self._direct = FastPath(gateway, self._clients, self._tools, results)
         self._has_direct_lane = direct
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
-        gateway.events.caller_catalog_changed.subscribe(self._on_caller_catalog_changed)
+        gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
         self.way_to = self._clients.way_to
 
     def dispatch_raw(
@@ -255,63 +252,9 @@ class GatewayServer(Server[Any]):
         self._gateway.views.forget_client(client)
 
     def _on_catalog_changed(self, _: Catalog) -> None:
-        """Handle a new catalog: update instructions, notify clients.
-
-        Clients are notified of the lists of exposed definitions that have changed.
-        """
+        # Before clients hear of it: they may read the instructions again.
         self.instructions = instructions_of(self._gateway)
-        listed = self._list_exposed()
-        changed = {primitive for primitive in PRIMITIVES if listed[primitive] != self._exposed[primitive]}
-        self._exposed = listed
-        if self._update_builtin_tools():
-            changed.add(TOOLS)
-        if TOOLS in changed:
-            self._warn_of_unlistable()
-        if changed:
-            # In a task: clients that read slowly must not hold up the catalog.
-            self._tasks.start_soon(self._tell, frozenset(primitive.capability for primitive in changed))
-
-    def _on_caller_catalog_changed(
-        self, server: str, before: Listing | None, listing: Listing, clients: frozenset[str]
-    ) -> None:
-        """Handle a changed listing of certain callers: notify their clients."""
-        exposed = self._gateway.registry.specs[server].exposed
-        changed = [
-            primitive.capability
-            for primitive in PRIMITIVES
-            if primitive.name in exposed and getattr(before, primitive.name, ()) != getattr(listing, primitive.name)
-        ]
-        if changed:
-            self._tasks.start_soon(self._tell, frozenset(changed), clients)
-
-    def _update_builtin_tools(self) -> bool:
-        """Rebuild the built-in tools if servers changed; return success.
-
-        The return value says whether the definitions differ.
-        """
-        if self._specs is self._gateway.registry.specs:
-            return False
-        self._specs = self._gateway.registry.specs
-        return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
-
-    def _list_exposed(self) -> dict[Primitive, list[tuple[str, Definition]]]:
-        return {primitive: self._gateway.resolver.list_definitions(primitive) for primitive in PRIMITIVES}
-
-    def _warn_of_unlistable(self) -> None:
-        names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]
-        if names:
-            log.warning(
-                "tools without a proper inputSchema are not listed natively, only found and called", tools=names
-            )
-
-    async def _tell(self, changed: frozenset[str], clients: frozenset[str] | None = None) -> None:
-        """Send `list_changed` to clients of both eras.
-
-        All of them, or those in `clients`.
-        """
-        for name in sorted(changed):
-            self._listening.announce(name, clients)
-            await self._clients.notify_all(f"notifications/{name}/list_changed", clients)
+        self._list_changes.on_catalog_changed()
 
 
 async def _set_raw_result(answer: Awaitable[Json]) -> None:

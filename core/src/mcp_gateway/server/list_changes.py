@@ -1,0 +1,91 @@
+"""Changes of the lists that clients see, and who hears of them."""
+
+from __future__ import annotations
+
+import structlog
+from anyio.abc import TaskGroup
+
+from mcp_gateway.catalog.listing import Definition, Listing
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.protocol.eras import adapt_definition
+from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS, Primitive
+from mcp_gateway.server.builtin_tools import builtin_tools
+from mcp_gateway.server.clients import Clients
+from mcp_gateway.server.listen import ListenStreams
+from mcp_gateway.server.tools import Tools
+
+log = structlog.get_logger(__name__)
+
+
+class ListChanges:
+    """Compares each catalog with the one before; notifies clients."""
+
+    def __init__(
+        self, gateway: Gateway, tools: Tools, clients: Clients, streams: ListenStreams, tasks: TaskGroup
+    ) -> None:
+        """Begin with the lists of this moment.
+
+        `clients` are those of the handshake era, `streams` lead to those of the modern one. `tasks` live as long as
+        the gateway.
+        """
+        self._gateway, self._tools, self._tasks = gateway, tools, tasks
+        self._clients, self._streams = clients, streams
+        self._specs = gateway.registry.specs
+        self._exposed = self._list_exposed()
+
+    def on_catalog_changed(self) -> None:
+        """Handle a new catalog: notify clients of the lists that differ."""
+        exposed = self._list_exposed()
+        changed = {primitive for primitive in PRIMITIVES if exposed[primitive] != self._exposed[primitive]}
+        self._exposed = exposed
+        if self._update_builtin_tools():
+            changed.add(TOOLS)
+        if TOOLS in changed:
+            self._warn_of_unlistable()
+        self._start_notify(changed)
+
+    def on_caller_catalog_changed(
+        self, server: str, before: Listing | None, listing: Listing, clients: frozenset[str]
+    ) -> None:
+        """Handle a changed listing of certain callers: notify their clients."""
+        exposed = self._gateway.registry.specs[server].exposed
+        changed = {
+            primitive
+            for primitive in PRIMITIVES
+            if primitive.name in exposed and getattr(before, primitive.name, ()) != getattr(listing, primitive.name)
+        }
+        self._start_notify(changed, clients)
+
+    def _list_exposed(self) -> dict[Primitive, list[tuple[str, Definition]]]:
+        return {primitive: self._gateway.resolver.list_definitions(primitive) for primitive in PRIMITIVES}
+
+    def _update_builtin_tools(self) -> bool:
+        """Rebuild the built-in tools if servers were configured anew.
+
+        Returns whether the definitions differ.
+        """
+        if self._specs is self._gateway.registry.specs:
+            return False
+        self._specs = self._gateway.registry.specs
+        return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
+
+    def _warn_of_unlistable(self) -> None:
+        names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]
+        if names:
+            log.warning(
+                "tools without a proper inputSchema are not listed natively, only found and called", tools=names
+            )
+
+    def _start_notify(self, changed: set[Primitive], clients: frozenset[str] | None = None) -> None:
+        if changed:
+            # In a task: clients that read slowly must not hold up the catalog.
+            self._tasks.start_soon(self._notify, frozenset(primitive.capability for primitive in changed), clients)
+
+    async def _notify(self, changed: frozenset[str], clients: frozenset[str] | None) -> None:
+        """Send `list_changed` to clients of both eras.
+
+        All of them, or those in `clients`.
+        """
+        for name in sorted(changed):
+            self._streams.announce(name, clients)
+            await self._clients.notify_all(f"notifications/{name}/list_changed", clients)
