@@ -25,7 +25,7 @@ MAX_GERUND_MODULES = 0.01
 MAX_FIRST_LINE_WORDS = 12
 MAX_FIRST_LINE_MEDIAN = 9
 MAX_MODULES_IN_FOLDER = 12
-MAX_BANNED_NAMES = 63
+MAX_BANNED_NAMES = 0
 """How many pairs of a file and a banned name there are."""
 
 TOP_OF_CORE = {"__init__", "__main__", "app", "main"}

@@ -166,7 +166,7 @@ async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-async def _serve(transport: ServerTransport, it: RunningGateway, *, single_client: bool) -> None:
+async def _serve(transport: ServerTransport, running: RunningGateway, *, single_client: bool) -> None:
     """Serve with a transport, lazily if the transport supports that.
 
     A transport that implements `SupportsLazyServer` serves at once; any other waits until the MCP server is
@@ -176,12 +176,12 @@ async def _serve(transport: ServerTransport, it: RunningGateway, *, single_clien
     def ready(where: str) -> None:
         log.info("ready", where=where)
         if not single_client:
-            it.gateway.discovery.refresh_all()
+            running.gateway.discovery.refresh_all()
 
     if isinstance(transport, SupportsLazyServer):
-        await transport.serve_lazy(it.lazy_server, ready=ready)
+        await transport.serve_lazy(running.lazy_server, ready=ready)
     else:
-        await transport.serve(await it.lazy_server.load(), ready=ready)
+        await transport.serve(await running.lazy_server.load(), ready=ready)
 
 
 def _freeze_heap() -> None:
@@ -218,14 +218,14 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 single_client = isinstance(transport, SingleClient) and transport.single_client
-                async with open_gateway(settings, servers, later=True, loading=_gc_paused) as it:
+                async with open_gateway(settings, servers, later=True, loading=_gc_paused) as running:
                     if single_client:
-                        ending.under_way = it.gateway.pool.load.count_pending
+                        ending.under_way = running.gateway.pool.load.count_pending
                     if reread is not None:
-                        it.reloading.start(settings.environment, reread)
+                        running.reloading.start(settings.environment, reread)
                     _freeze_heap()
                     with ending.serving:
-                        await _serve(transport, it, single_client=single_client)
+                        await _serve(transport, running, single_client=single_client)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

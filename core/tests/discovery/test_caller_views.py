@@ -109,7 +109,7 @@ async def test_on_the_direct_lane_what_another_one_is_told_of_repeating_is_no_pe
         await tools_of(opened, ANNA)
         route = CompiledCatalog.of(opened.gateway, server_of(opened)._tools).route("own__diary")
         assert route is not None
-        assert (route.own, route.repeatable) == ("diary", False)
+        assert (route.original_name, route.repeatable) == ("diary", False)
 
 
 async def test_credentials_that_differ_are_never_taken_for_the_same(gateway):
@@ -322,7 +322,7 @@ async def test_the_callers_own_part_is_added_to_the_index_that_all_use():
 
 
 async def test_there_is_a_most_of_such_indexes(monkeypatch):
-    monkeypatch.setattr("mcp_gateway.search.indexes.MAX_OWN", 2)
+    monkeypatch.setattr("mcp_gateway.search.indexes.MAX_OVERLAID", 2)
     search = Search({"bm25": Words()}, "bm25")
     for name in ("a", "b", "c", "d"):
         await search.find(seen(name), Query(text=name))

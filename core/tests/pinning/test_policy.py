@@ -51,10 +51,10 @@ def pinning(shelf, mode="warn"):
     return Pinning(mode, shelf, Catalog)
 
 
-async def admitted(pins, *tools, own=False):
+async def admitted(pins, *tools, personal=False):
     """Let pins see what a server offers; return the tools that are left, and what was logged."""
     with structlog.testing.capture_logs() as logs:
-        listing = await pins.admit(spec(), Listing("alpha", tools), own=own)
+        listing = await pins.admit(spec(), Listing("alpha", tools), personal=personal)
     return listing, [entry for entry in logs if entry["event"] == "a tool's definition has changed"]
 
 
@@ -142,7 +142,7 @@ async def test_a_change_is_told_once_a_run_and_one_that_goes_on_for_ever_not_for
     levels = [
         entry["log_level"] for n in range(6) for entry in (await admitted(pins, tool("read", f"It is {n} o'clock")))[1]
     ]
-    assert levels.count("warning") < module.MAX_TOLD
+    assert levels.count("warning") < module.MAX_WARNINGS
     assert levels[-1] == "debug"
 
 
@@ -154,8 +154,8 @@ async def test_an_entry_that_leads_elsewhere_begins_anew(shelf):
 
 
 async def test_what_only_one_caller_sees_is_pinned_without_its_words(shelf, tmp_path):
-    await admitted(pinning(shelf), tool("diary", "Anna's secret diary"), own=True)
-    _, (told,) = await admitted(pinning(shelf), tool("diary", "Anna's other diary"), own=True)
+    await admitted(pinning(shelf), tool("diary", "Anna's secret diary"), personal=True)
+    _, (told,) = await admitted(pinning(shelf), tool("diary", "Anna's other diary"), personal=True)
     assert told["change"] == "description has changed"
     kept = encode_pins(await shelf.load("alpha:f00:own")).decode()
     assert "diary" in kept

@@ -64,20 +64,20 @@ async def test_what_is_cut_says_where_the_whole_is(gateway, lane):
 
 
 async def test_nobody_else_reads_it_and_nobody_reads_it_for_ever(monkeypatch):
-    results = ResultLimits(most=10_000, cuts=True)
+    results = ResultLimits(max_bytes=10_000, cuts=True)
     uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     assert results.read(uri, ME)["contents"][0]["text"] == LONG
     with pytest.raises(UnknownResource, match="call the tool again"):
         results.read(uri, OTHER)
     monkeypatch.setattr(module, "KEPT_SECONDS", -1.0)
-    results = ResultLimits(most=10_000, cuts=True)
+    results = ResultLimits(max_bytes=10_000, cuts=True)
     uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     with pytest.raises(UnknownResource):
         results.read(uri, ME)
 
 
 async def test_what_is_kept_takes_no_more_memory_than_it_may():
-    results = ResultLimits(most=10_000, cuts=True, room=100_000)
+    results = ResultLimits(max_bytes=10_000, cuts=True, room=100_000)
     uris = [results.limit("it", text(LONG), ME)["content"][-1]["uri"] for _ in range(20)]
     assert results._size <= 100_000
     assert sum(kept.size for kept in results._kept.values()) == results._size
@@ -85,7 +85,10 @@ async def test_what_is_kept_takes_no_more_memory_than_it_may():
 
 
 async def test_other_blocks_stay_and_then_the_whole_is_json():
-    results, picture = ResultLimits(most=10_000, cuts=True), {"type": "image", "data": "AAAA", "mimeType": "image/png"}
+    results, picture = (
+        ResultLimits(max_bytes=10_000, cuts=True),
+        {"type": "image", "data": "AAAA", "mimeType": "image/png"},
+    )
     result = {"content": [*text(LONG)["content"], picture, *text("end")["content"]]}
     cut = results.limit("it", result, ME)
     assert picture in cut["content"]
@@ -104,7 +107,7 @@ async def test_other_blocks_stay_and_then_the_whole_is_json():
 )
 async def test_what_cannot_be_cut_is_an_error(result):
     with pytest.raises(ResultTooLarge, match="and cannot be cut"):
-        ResultLimits(most=10_000, cuts=True, room=100_000).limit("it", result, ME)
+        ResultLimits(max_bytes=10_000, cuts=True, room=100_000).limit("it", result, ME)
 
 
 async def test_resources_and_prompts_are_bounded_too(gateway):
@@ -112,7 +115,7 @@ async def test_resources_and_prompts_are_bounded_too(gateway):
         with pytest.raises(MCPError, match="no result"):
             await connection.request("resources/read", {"uri": f"{PREFIX}guessed"})
     with pytest.raises(ResultTooLarge, match="the resource 'a:b' has"):
-        ResultLimits(most=10_000, cuts=True).limit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
+        ResultLimits(max_bytes=10_000, cuts=True).limit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
 
 
 @pytest.mark.parametrize("value", [{"a": ["x" * 100, 1, None, {"b": "ü"}]}, "ü" * 60, ["x"] * 40, {"k" * 100: True}])
@@ -123,5 +126,5 @@ def test_the_size_is_about_that_of_the_json(value):
 
 
 async def test_text_that_is_longer_as_json_is_cut_to_fit():
-    cut = ResultLimits(most=10_000, cuts=True, room=1 << 30).limit("it", text("\x00" * (20 << 20)), ME)
+    cut = ResultLimits(max_bytes=10_000, cuts=True, room=1 << 30).limit("it", text("\x00" * (20 << 20)), ME)
     assert len(json.dumps(cut)) < 10_000

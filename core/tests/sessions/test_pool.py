@@ -247,14 +247,14 @@ async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
     async with pool_of(alpha) as pool:
         await pool.with_session(SessionKey(one), connection)
 
-        async def use(_, inactivity):
+        async def operation(_, inactivity):
             began = anyio.current_time()
             while anyio.current_time() - began < 0.8:
                 inactivity.reset()
                 await anyio.lowlevel.checkpoint()
             return "done"
 
-        assert await pool.with_session(SessionKey(one), use) == "done"
+        assert await pool.with_session(SessionKey(one), operation) == "done"
 
 
 async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
@@ -262,13 +262,13 @@ async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
     async with pool_of(alpha) as pool:
         await pool.with_session(SessionKey(one), connection)
 
-        async def use(_, inactivity):
+        async def operation(_, inactivity):
             while True:
                 inactivity.reset()
                 await anyio.lowlevel.checkpoint()
 
         with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
-            await pool.with_session(SessionKey(one), use)
+            await pool.with_session(SessionKey(one), operation)
 
 
 async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
@@ -276,13 +276,13 @@ async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
     async with pool_of(alpha) as pool:
         await pool.with_session(SessionKey(one), connection)
 
-        async def use(_, inactivity):
+        async def operation(_, inactivity):
             with inactivity.pause():
                 with anyio.move_on_after(0.4):
                     await anyio.sleep_forever()
             return "done"
 
-        assert await pool.with_session(SessionKey(one), use) == "done"
+        assert await pool.with_session(SessionKey(one), operation) == "done"
 
 
 async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):

@@ -101,7 +101,7 @@ class Listing:
 
         None if the server has no such tool or it is not withheld.
         """
-        return next((why for own, why in self.withheld.items() if self.full_name(own) == name), None)
+        return next((why for offered, why in self.withheld.items() if self.full_name(offered) == name), None)
 
     def why_refused(self, kind: str, name: str) -> str | None:
         """Return why a definition is refused, by its full name.
@@ -111,9 +111,9 @@ class Listing:
         found = (refusal for refusal in self.refused if refusal.primitive == kind)
         return next((f"its {refusal.what}" for refusal in found if self.full_name(refusal.name) == name), None)
 
-    def full_name(self, own: str) -> str:
+    def full_name(self, name: str) -> str:
         """Return a tool's or prompt's full name."""
-        return full_name(self._prefix, own)
+        return full_name(self._prefix, name)
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
@@ -197,8 +197,8 @@ class Listing:
 
         The documents are made anew for each ranker.
         """
-        for name, own in self.tool_names.items():
-            yield document_from_definition(self.server, self.by_name[own], name)
+        for name, tool in self.tool_names.items():
+            yield document_from_definition(self.server, self.by_name[tool], name)
 
 
 @lru_cache(maxsize=4096)

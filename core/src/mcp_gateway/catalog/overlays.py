@@ -100,8 +100,8 @@ class Overlays:
 
         The hash does not give the credentials away.
         """
-        said = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
-        return server, blake2b(said.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
+        serialized = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
+        return server, blake2b(serialized.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
     def has(self, key: Key) -> bool:
         """Whether anything is kept under a key."""

@@ -99,15 +99,17 @@ class Registry:
         """Note what came of asking a server for what it offers."""
         self.states.mark(server, state, reason)
 
-    def notes(self, own: Mapping[str, ServerState] | None = None, catalog: Catalog | None = None) -> list[str]:
+    def notes(
+        self, caller_states: Mapping[str, ServerState] | None = None, catalog: Catalog | None = None
+    ) -> list[str]:
         """Return a line for each unavailable server.
 
         It says why the server's tools may be missing.
 
-        A caller may have states of his `own`, and a catalog.
+        A caller may have states and a catalog of his own.
         """
         # That a server is cut off concerns everybody, whatever it once listed to one caller.
-        theirs = {name: state for name, state in (own or {}).items() if not self.states.is_cut_off(name)}
+        theirs = {name: state for name, state in (caller_states or {}).items() if not self.states.is_cut_off(name)}
         known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
         notes += [_withheld(listing) for listing in known.values() if listing.withheld]

@@ -57,7 +57,7 @@ class Reservations:
 
         Built-in names are reserved unless clients see a server as if there were no gateway.
         """
-        own = () if transparent_server(specs) is not None else OWN_TOOLS
+        builtin = () if transparent_server(specs) is not None else OWN_TOOLS
         prefixes: dict[str, str] = {}
         servers: dict[str, str] = {}
         configured: list[NamedServer] = [*specs, *disabled]
@@ -68,7 +68,7 @@ class Reservations:
         named = [(name, name) for name in _names(specs, disabled)]
         for namespace, name in (*servers.items(), *named):
             prefixes.setdefault(fold_name(name_prefix(namespace)), name)
-        return cls({fold_name(name): "" for name in own}, prefixes, servers)
+        return cls({fold_name(name): "" for name in builtin}, prefixes, servers)
 
     def admit(self, listing: Listing) -> Listing:
         """Return a listing without definitions under reserved names.
@@ -139,18 +139,18 @@ class Admission:
     """Admission of listings, with one warning per refused definition."""
 
     reservations: Reservations = field(default_factory=Reservations)
-    _told: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+    _warned: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
     def admit(self, listing: Listing) -> Listing:
         """Return an offer as it may be seen; see `Reservations.admit`."""
         admitted = self.reservations.admit(listing)
-        told = self._told.setdefault(listing.server, set())
+        warned = self._warned.setdefault(listing.server, set())
         for refusal in admitted.refused:
             key = (refusal.primitive, refusal.name, refusal.owner)
-            if key in told or len(told) > MAX_WARNINGS:
+            if key in warned or len(warned) > MAX_WARNINGS:
                 continue
-            told.add(key)
-            if len(told) > MAX_WARNINGS:
+            warned.add(key)
+            if len(warned) > MAX_WARNINGS:
                 log.warning(
                     "further names of a server are refused", server=listing.server, refused=len(admitted.refused)
                 )

@@ -112,7 +112,7 @@ class Resolver:
         """
         listings = self._exposing(primitive)
         if primitive is TOOLS:
-            return [(name, listing.by_name[own]) for listing in listings for name, own in listing.tool_names.items()]
+            return [(name, listing.by_name[tool]) for listing in listings for name, tool in listing.tool_names.items()]
         if primitive is PROMPTS:
             return [item for listing in listings for item in listing.prompts_by_name.items()]
         return [
@@ -229,7 +229,7 @@ class Resolver:
         """Build the error for a tool that the server lacks."""
         server = listing.server
         tool = name.removeprefix(listing.full_name(""))
-        near = [listing.full_name(own) for own in find_similar_names(tool, listing.by_name)]
+        near = [listing.full_name(similar) for similar in find_similar_names(tool, listing.by_name)]
         near = near or find_similar_names(name, self.catalog.full_names())
         hint = f"; {format_suggestion(near)}" if near else "."
         return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")

@@ -17,13 +17,13 @@ class Catalog:
 
     Snapshots of equal `revision` offer the same: then only the time has moved on. What
     one caller sees may be a `base` that all see with some offers in place of its own:
-    `own` says which, by server and digest.
+    `overlaid` says which, by server and digest.
     """
 
     servers: Mapping[str, Listing] = field(default_factory=dict)
     revision: int = 0
     base: Catalog | None = field(default=None, compare=False, repr=False)
-    own: frozenset[tuple[str, str]] = frozenset()
+    overlaid: frozenset[tuple[str, str]] = frozenset()
 
     def with_listing(self, listing: Listing, order: Sequence[str]) -> Catalog:
         """Return a catalog with one server's listing replaced by `listing`."""
@@ -46,8 +46,8 @@ class Catalog:
         """
         found = {**self.servers, **listings}
         servers = {name: found[name] for name in order if name in found}
-        own = frozenset((name, listing.digest) for name, listing in listings.items())
-        return Catalog(servers, self.revision, self, own)
+        overlaid = frozenset((name, listing.digest) for name, listing in listings.items())
+        return Catalog(servers, self.revision, self, overlaid)
 
     def find(self, name: str) -> Definition | None:
         """Return the definition of a tool by its full name.
@@ -55,8 +55,8 @@ class Catalog:
         None if there is no such tool.
         """
         owner = self.owner(name)
-        own = self.servers[owner].tool_name(name) if owner else None
-        return self.servers[owner].by_name[own] if owner and own else None
+        tool = self.servers[owner].tool_name(name) if owner else None
+        return self.servers[owner].by_name[tool] if owner and tool else None
 
     def owner(self, name: str) -> str | None:
         """Return the name of the server that has a tool.

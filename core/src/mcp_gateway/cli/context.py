@@ -32,7 +32,7 @@ _OPTIONS = {
     "port": "GATEWAY_PORT",
 }
 
-_MAX_TOLD = 3
+_MAX_NOTICES = 3
 """How many problems of a file that cannot be used clients are told of; the log has all."""
 
 
@@ -102,10 +102,10 @@ class CommandContext:
             if not self.source.is_tolerant:
                 raise
             problems = str(error).splitlines()
-            told = problems[:_MAX_TOLD]
-            if more := len(problems) - len(told):
-                told.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
-            return ServerFile(warnings=tuple(problems[_MAX_TOLD:]), notices=(*told, *self.source.notices))
+            notices = problems[:_MAX_NOTICES]
+            if more := len(problems) - len(notices):
+                notices.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
+            return ServerFile(warnings=tuple(problems[_MAX_NOTICES:]), notices=(*notices, *self.source.notices))
 
     def reload_servers(self) -> ServerFile:
         """Read the server file anew, with the environment unchanged."""

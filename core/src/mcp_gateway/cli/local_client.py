@@ -221,9 +221,9 @@ def _parameters(schema: Any) -> list[str]:
 
 def _print_result(result: Json) -> None:
     """Print a tool's result, or the message of a gateway error."""
-    own = result.get("structuredContent")
-    if result.get("isError") and isinstance(own, dict) and {"success", "error_code", "error"} <= own.keys():
-        complain(str(own["error"]))
+    content = result.get("structuredContent")
+    if result.get("isError") and isinstance(content, dict) and {"success", "error_code", "error"} <= content.keys():
+        complain(str(content["error"]))
         return
     say = complain_text if result.get("isError") else show_text
     for block in result.get("content") or []:

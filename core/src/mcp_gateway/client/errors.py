@@ -94,8 +94,8 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
         return LoginRequired(leaf.url, f"server {server!r}: {leaf}{notes}")
     if isinstance(leaf, GatewayError):
         return type(leaf)(f"server {server!r}: {leaf}{notes}")
-    said = f"{type(leaf).__name__}: {leaf}".rstrip(": ")
-    return ServerUnavailable(f"server {server!r} is not available: {said}{notes}")
+    cause = f"{type(leaf).__name__}: {leaf}".rstrip(": ")
+    return ServerUnavailable(f"server {server!r} is not available: {cause}{notes}")
 
 
 def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
@@ -147,7 +147,7 @@ def _without_unknown_outcome(failure: GatewayError | None) -> GatewayError | Non
     return failure
 
 
-def _error_of_fault(said: str, data: object, notes: str) -> ServerUnavailable:
+def _error_of_fault(message: str, data: object, notes: str) -> ServerUnavailable:
     """Distinguish requests that were unsent, unanswered or rejected.
 
     The transport's error data tells which.
@@ -155,16 +155,16 @@ def _error_of_fault(said: str, data: object, notes: str) -> ServerUnavailable:
     known = data if isinstance(data, dict) else {}
     status, wait = known.get("status"), known.get("retryAfter")
     if known.get("sent") is False:
-        return RequestNotSent(f"{said}{notes}")
+        return RequestNotSent(f"{message}{notes}")
     # Without a status there was no answer: it may have been carried out or not.
     if not isinstance(status, int):
-        return ConnectionDropped(f"{said}{notes}{NOBODY_KNOWS}")
+        return ConnectionDropped(f"{message}{notes}{NOBODY_KNOWS}")
     asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
     if status in _ASKING_TO_WAIT and (seconds := _seconds(wait)) is not None:
         limited = status == HTTPStatus.TOO_MANY_REQUESTS
-        return (RateLimited if limited else AskedToWait)(f"{said}{asked}{notes}", seconds)
+        return (RateLimited if limited else AskedToWait)(f"{message}{asked}{notes}", seconds)
     return (ServerUnavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else RequestRejected)(
-        f"{said}{asked}{notes}"
+        f"{message}{asked}{notes}"
     )
 
 
@@ -173,11 +173,11 @@ def _seconds(wait: object) -> float | None:
 
     RFC 9110, section 10.2.3.
     """
-    said = str(wait).strip() if wait is not None else ""
-    if said.isascii() and said.isdigit():
-        return float(said)
+    value = str(wait).strip() if wait is not None else ""
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
-        then = parsedate_to_datetime(said)
+        then = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
     # A date with "-0000" is read without a zone (RFC 5322, section 3.3); HTTP's are GMT.

@@ -12,13 +12,13 @@ import anyio
 
 @dataclass(slots=True)
 class InactivityTimeout:
-    """Timeout after `seconds` of inactivity or `most` seconds in total.
+    """Timeout after `seconds` of inactivity or `max_total` in total.
 
     Time in which the server itself waits for the client does not count.
     """
 
     seconds: float
-    most: float = math.inf
+    max_total: float = math.inf
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     _end: float = math.inf
     _suspensions: int = 0
@@ -26,7 +26,7 @@ class InactivityTimeout:
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """Wait inside; leave quietly when it took too long."""
-        self._end = anyio.current_time() + self.most
+        self._end = anyio.current_time() + self.max_total
         with self._scope:
             self.reset()
             yield

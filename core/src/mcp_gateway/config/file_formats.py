@@ -222,12 +222,12 @@ def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:
 
     Any spelling of `transport` and of `type` is understood.
     """
-    said = keys.pop("type", None) if "transport" not in keys else keys.get("transport")
+    transport = keys.pop("type", None) if "transport" not in keys else keys.get("transport")
     keys.pop("type", None)
-    if isinstance(said, str):
-        keys["transport"] = _TRANSPORTS.get(said.lower(), said)
-    elif said is not None:
-        keys["transport"] = said
+    if isinstance(transport, str):
+        keys["transport"] = _TRANSPORTS.get(transport.lower(), transport)
+    elif transport is not None:
+        keys["transport"] = transport
     else:
         keys["transport"] = "stdio" if "command" in keys else "http"
     return keys

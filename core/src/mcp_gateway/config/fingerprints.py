@@ -34,8 +34,8 @@ def credentials_hash(keys: Mapping[str, Any]) -> str:
     if not saved:
         return ""
     # The endpoint as salt: the same credentials at two servers must not look the same in storage.
-    said, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), fingerprint_of(keys).encode()
-    return pbkdf2_hmac("sha256", said, salt, _ROUNDS, 6).hex()
+    password, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), fingerprint_of(keys).encode()
+    return pbkdf2_hmac("sha256", password, salt, _ROUNDS, 6).hex()
 
 
 def digest_of(keys: Mapping[str, Any]) -> str:

@@ -155,11 +155,11 @@ class _EntryReader:
         if not entry.enabled:
             self._leave_out(keys)
             return
-        self.warnings += [f"{raw.where}: {said}" for said in warn_long_timeout("timeout", entry.timeout)]
+        self.warnings += [f"{raw.where}: {warning}" for warning in warn_long_timeout("timeout", entry.timeout)]
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
         namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
-        self.warnings += [f"{raw.where}: {said}" for said in check_namespace(namespace, self.specs)]
+        self.warnings += [f"{raw.where}: {warning}" for warning in check_namespace(namespace, self.specs)]
         self._seen.add(entry.name)
         self._bind(raw, entry, keys)
 

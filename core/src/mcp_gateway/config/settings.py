@@ -199,7 +199,7 @@ class Settings:
     def cautions(self) -> list[str]:
         """What the plugins find unwise in their options."""
         bound: tuple[Bound[Any], ...] = (self.server_transport, self.storage, *self.rankers.values())
-        return [f"environment: {said}" for one in bound if one.caution and (said := one.caution())]
+        return [f"environment: {caution}" for one in bound if one.caution and (caution := one.caution())]
 
 
 def plugin_choice(environ: Mapping[str, str]) -> Choice:
@@ -272,7 +272,9 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
             known |= provider.options.variables()
     environment = read_environment(environ)
     long = {name: getattr(environment, field) for name, field in _WAITS.items()}
-    return [f"environment: {said}" for name, seconds in long.items() for said in warn_long_timeout(name, seconds)] + [
+    return [
+        f"environment: {warning}" for name, seconds in long.items() for warning in warn_long_timeout(name, seconds)
+    ] + [
         f"environment: nobody reads {name}{suggest_word(name, known)}"
         for name in sorted(environ)
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known

@@ -94,8 +94,8 @@ class CallerRefresher:
         The `auth_header` of the caller's call counts, too.
         """
         credentials = await self.access.private_credentials(spec, caller)
-        own = None if credentials is None else self.personal.listing(spec.name, credentials)
-        return own or self.registry.catalog.servers.get(spec.name)
+        personal = None if credentials is None else self.personal.listing(spec.name, credentials)
+        return personal or self.registry.catalog.servers.get(spec.name)
 
     async def discover(self, spec: ServerSpec, caller: Caller, *, trial: bool = False) -> Listing:
         """List a server for a caller now.
@@ -123,10 +123,12 @@ class CallerRefresher:
 
         Callers with other credentials are not concerned.
         """
-        own = self.personal.key(key.spec.name, key.credentials)
-        if self.personal.has(own) and method in LIST_CHANGED:
-            self.personal.entry(own)  # it is in use
-            self._schedule(ListingRequest(key.spec, own, key, decode_capabilities(key.capabilities)), Reason.CHANGED)
+        overlay_key = self.personal.key(key.spec.name, key.credentials)
+        if self.personal.has(overlay_key) and method in LIST_CHANGED:
+            self.personal.entry(overlay_key)  # it is in use
+            self._schedule(
+                ListingRequest(key.spec, overlay_key, key, decode_capabilities(key.capabilities)), Reason.CHANGED
+            )
         else:
             self.discovery.on_list_changed(key, method, params)
 
@@ -183,7 +185,7 @@ class CallerRefresher:
         if not self.registry.is_current(request.spec):
             raise NoLongerConfigured(request.spec.name)
         listing = self.registry.admission.admit(
-            await self.discovery.shared.pinning.admit(request.spec, listing, own=True)
+            await self.discovery.shared.pinning.admit(request.spec, listing, personal=True)
         )
         before = self.personal.put(request.key, listing)
         self.discovery.scheduler.on_success(request.key)

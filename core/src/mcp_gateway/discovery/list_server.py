@@ -112,7 +112,7 @@ def _description(initialize_result: Mapping[str, Any]) -> str:
     if info is None and isinstance(meta, dict):
         info = meta.get("io.modelcontextprotocol/serverInfo")
     described = info if isinstance(info, dict) else {}
-    for said in (described.get("description"), initialize_result.get("instructions"), described.get("title")):
-        if isinstance(said, str) and said.strip():
-            return " ".join(said.split())
+    for text in (described.get("description"), initialize_result.get("instructions"), described.get("title")):
+        if isinstance(text, str) and text.strip():
+            return " ".join(text.split())
     return ""

@@ -233,12 +233,12 @@ class Refresher:
 
         Of all replicas one lists the server at a time.
         """
-        most = self._capabilities_for(spec, caller)
-        if await self.shared.load_fresh(spec, most):
+        capabilities = self._capabilities_for(spec, caller)
+        if await self.shared.load_fresh(spec, capabilities):
             return
         if spec.name in self.registry.catalog.servers:
             refresh.found.set()
-        async with self._pace.slot(), self.shared.listing_lease(spec, most) as turn:
+        async with self._pace.slot(), self.shared.listing_lease(spec, capabilities) as turn:
             await self._discover(spec, caller, turn)
 
     async def _refresh_changed(self, spec: ServerSpec, caller: Caller) -> None:

@@ -129,8 +129,8 @@ class Gateway:
             listing, tool = await self._find_tool(spec, name, caller, resolver)
             repeatable = is_repeatable(listing.by_name.get(tool, {}))
             params = {**request.params, "name": tool}
-            own = Request(request.method, params, listing.header_arguments.get(tool), repeatable, repetition)
-            return await _log_call(name, self._send_with_credentials(spec, own, caller, channel))
+            call = Request(request.method, params, listing.header_arguments.get(tool), repeatable, repetition)
+            return await _log_call(name, self._send_with_credentials(spec, call, caller, channel))
 
         request = Request("tools/call", params)
         return await with_login(self.access, spec, request, send, caller=caller, channel=channel)

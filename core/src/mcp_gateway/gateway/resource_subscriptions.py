@@ -144,7 +144,7 @@ class Subscriptions:
         """
         session_key, uri = key
 
-        async def use(connection: Connection, inactivity: InactivityTimeout) -> None:
+        async def operation(connection: Connection, inactivity: InactivityTimeout) -> None:
             with inactivity.pause(), _watching(connection):
                 await watch(connection, uri, decode_capabilities(session_key.capabilities), on_started, on_updated)
 
@@ -159,7 +159,7 @@ class Subscriptions:
         with watched.scope:
             while True:
                 try:
-                    await self.pool.with_session(session_key, use)
+                    await self.pool.with_session(session_key, operation)
                 except (GatewayError, MCPError) as error:
                     if not watched.settled.is_set():
                         watched.error = error

@@ -97,9 +97,9 @@ def difference(before: Fields, after: Fields) -> str:
     """Describe in one line the fields that differ, with both values."""
     before, after = read(before), read(after)
     changes = [_change(path, before.get(path), after.get(path)) for path in (*before, *(set(after) - set(before)))]
-    said = [change for change in changes if change]
-    more = [f"and {len(said) - _MAX_SHOWN} more"] if len(said) > _MAX_SHOWN else []
-    return "; ".join([*said[:_MAX_SHOWN], *more]) or "further on than is remembered of its fields"
+    known = [change for change in changes if change]
+    more = [f"and {len(known) - _MAX_SHOWN} more"] if len(known) > _MAX_SHOWN else []
+    return "; ".join([*known[:_MAX_SHOWN], *more]) or "further on than is remembered of its fields"
 
 
 def encode_pins(pins: Pins) -> bytes:

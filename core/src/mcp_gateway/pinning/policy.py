@@ -23,7 +23,7 @@ from mcp_gateway.protocol.encoded_json import as_bytes, read
 
 log = structlog.get_logger(__name__)
 
-MAX_TOLD = 3
+MAX_WARNINGS = 3
 """How many changes of one tool are warned of; a tool that changes all the time is then told of at `debug` only."""
 
 _IN_A_THREAD = 20_000
@@ -48,10 +48,10 @@ class Pinning:
     _kept: dict[str, bytes] = field(default_factory=dict)
     _unsaved: set[str] = field(default_factory=set)
     _unread: set[str] = field(default_factory=set)
-    _told: dict[tuple[str, str], int] = field(default_factory=dict)
+    _warnings: dict[tuple[str, str], int] = field(default_factory=dict)
     _failing: bool = False
 
-    async def admit(self, spec: ServerSpec, listing: Listing, *, own: bool = False) -> Listing:
+    async def admit(self, spec: ServerSpec, listing: Listing, *, personal: bool = False) -> Listing:
         """Compare a listing with the pins; return its visible part.
 
         In the mode `block` tools with unapproved changes are withheld.
@@ -61,16 +61,18 @@ class Pinning:
         await self._scan_rest(spec, listing)
         if not listing.tools:
             return listing
-        name = pin_name(spec, own=own)
+        name = pin_name(spec, personal=personal)
         before = await self._load_pins(name)
         if before is None:
             why = "the pins cannot be read, so nobody can tell whether its definition has changed; the log says why"
             return replace(listing, tools=(), withheld={tool["name"]: why for tool in listing.tools})
         others = self._others(listing.server)
         if _is_short(listing.tools):
-            after, self._kept[name] = _compare_pins(before, listing.tools, others, own)
+            after, self._kept[name] = _compare_pins(before, listing.tools, others, personal)
         else:
-            after, self._kept[name] = await anyio.to_thread.run_sync(_compare_pins, before, listing.tools, others, own)
+            after, self._kept[name] = await anyio.to_thread.run_sync(
+                _compare_pins, before, listing.tools, others, personal
+            )
         if name not in self._unread and (after != before or name in self._unsaved):
             await self._keep(name, after)
         self._tell(spec, before, after)
@@ -83,8 +85,8 @@ class Pinning:
         else:
             found = await anyio.to_thread.run_sync(scan_rest, listing)
         for part, rules in found.items():
-            if (spec.name, part) not in self._told:
-                self._told[spec.name, part] = 1
+            if (spec.name, part) not in self._warnings:
+                self._warnings[spec.name, part] = 1
                 log.warning("suspicious definition", server=spec.name, part=part, rules=list(rules))
 
     async def _load_pins(self, name: str) -> Pins | None:
@@ -132,13 +134,13 @@ class Pinning:
 
     def _tell(self, spec: ServerSpec, before: Pins, after: Pins) -> None:
         for tool, pin in after.items():
-            was, told = before.get(tool), self._told.get((spec.name, tool), 0)
+            was, warned = before.get(tool), self._warnings.get((spec.name, tool), 0)
             if not (pin.pending or pin.flags):
                 continue
-            if told and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
+            if warned and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
                 continue  # it was said before, in this run
-            self._told[spec.name, tool] = told + 1
-            self._tell_of(spec, tool, pin, log.warning if told < MAX_TOLD else log.debug)
+            self._warnings[spec.name, tool] = warned + 1
+            self._tell_of(spec, tool, pin, log.warning if warned < MAX_WARNINGS else log.debug)
 
     def _tell_of(self, spec: ServerSpec, tool: str, pin: Pin, tell: Callable[..., object]) -> None:
         if pin.pending:

@@ -184,7 +184,7 @@ def _is_in(text: str, pattern: re.Pattern[str]) -> bool:
 
 
 def _names_others(definition: Definition, others: frozenset[str]) -> bool:
-    said = texts_of([value for name, value in definition.items() if name not in ("name", "title")])
-    sentences = (text for text in said if not _WORD.fullmatch(text))  # a field or value of that name is no reference
+    texts = texts_of([value for name, value in definition.items() if name not in ("name", "title")])
+    sentences = (text for text in texts if not _WORD.fullmatch(text))  # a field or value of that name is no reference
     words = (word.strip("_-") for word in _WORD.findall(normalize(sentences)))
     return not others.isdisjoint(words)

@@ -133,12 +133,12 @@ class FiledPins:
         return self.pins / f"{name.replace(':', '-')}.json"
 
 
-def pin_name(spec: ServerSpec, *, own: bool) -> str:
+def pin_name(spec: ServerSpec, *, personal: bool) -> str:
     """Return the name under which a server's pins are stored.
 
     It contains the endpoint's fingerprint, so that an entry with another endpoint has other pins.
     """
-    return f"{spec.name}:{spec.fingerprint}{':own' if own else ''}"
+    return f"{spec.name}:{spec.fingerprint}{':own' if personal else ''}"
 
 
 def open_pin_store(storage: StorageBackend, folder: Path | None, resilient: ResilientStorage | None = None) -> PinStore:
@@ -157,9 +157,9 @@ def open_pin_store(storage: StorageBackend, folder: Path | None, resilient: Resi
 def read_pin_file(spec: ServerSpec, folder: Path | None) -> Pins:
     """Return a server's pins from files; none if unreadable."""
     found: Pins = {}
-    for own in (True, False):
+    for personal in (True, False):
         with suppress(StorageError):
-            found |= FiledPins(folder or state_folder()).read(pin_name(spec, own=own))
+            found |= FiledPins(folder or state_folder()).read(pin_name(spec, personal=personal))
     return found
 
 

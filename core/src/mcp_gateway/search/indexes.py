@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 MAX_RESULTS = 10
 """How many tools a search returns at the most, unless the configuration says otherwise."""
 
-MAX_OWN = 64
+MAX_OVERLAID = 64
 """How many indexes of what single callers see are kept; those who see the same share one."""
 
 SLOW_SECONDS = 1.0
@@ -110,8 +110,8 @@ class Search:
         if query.servers and not hits.filtered:
             hits = await _search_filtered(built, query)
         if not hits.total:
-            said = await anyio.to_thread.run_sync(_nothing, built.catalog, query)
-            hits = replace(hits, label="none", hints=(*hits.hints, said))
+            hint = await anyio.to_thread.run_sync(_nothing, built.catalog, query)
+            hits = replace(hits, label="none", hints=(*hits.hints, hint))
         return SearchResult(hits, built.catalog, name)
 
     def prepare(self, catalog: Catalog, ranker: str | None = None) -> None:
@@ -120,7 +120,7 @@ class Search:
         For a search that still waits for servers. Later calls do nothing.
         """
         name = ranker or self.default
-        found, is_first = self.rankers.get(name), (name, catalog.own) not in self._building
+        found, is_first = self.rankers.get(name), (name, catalog.overlaid) not in self._building
         if self.tasks is not None and found is not None and is_first and not isinstance(found, BackgroundRanker):
             self.tasks.start_soon(self._prepare, name, catalog)
 
@@ -131,7 +131,7 @@ class Search:
             log.debug("a ranker could not be prepared", ranker=name, error=repr(error))
 
     async def _index(self, name: str, catalog: Catalog) -> _Built:
-        ranker, slot = self._ranker(name), (name, catalog.own)
+        ranker, slot = self._ranker(name), (name, catalog.overlaid)
         async with self._building.setdefault(slot, anyio.Lock()):
             built = self._built.pop(slot, None)
             if built is not None:
@@ -146,8 +146,8 @@ class Search:
 
     def _make_room(self) -> None:
         """Evict the least recently used indexes of single callers."""
-        own = [slot for slot in self._built if slot[1]]
-        for slot in own[: max(0, len(own) - MAX_OWN)]:
+        overlaid = [slot for slot in self._built if slot[1]]
+        for slot in overlaid[: max(0, len(overlaid) - MAX_OVERLAID)]:
             if not self._building[slot].locked():
                 del self._built[slot], self._building[slot]
                 if (slow := self._slow.pop(slot, None)) is not None:

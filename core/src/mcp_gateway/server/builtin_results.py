@@ -49,7 +49,7 @@ def _explain_hit(hit: Hit) -> Json:
 
 def discover_answer(tools: Listing) -> Json:
     """Answer `discover_tools`."""
-    described = [_describe_tool(name, tools.by_name[own]) for name, own in tools.tool_names.items()]
+    described = [_describe_tool(name, tools.by_name[tool]) for name, tool in tools.tool_names.items()]
     return _result(
         {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
     )

@@ -73,14 +73,14 @@ def parse_first_message(message: bytes) -> FirstMessage | None:
     if len(message) > _LONGEST:
         return None
     try:
-        said = types.jsonrpc_message_adapter.validate_json(message)
-        if not isinstance(said, types.JSONRPCRequest):
+        parsed = types.jsonrpc_message_adapter.validate_json(message)
+        if not isinstance(parsed, types.JSONRPCRequest):
             return None
-        match said.method:
+        match parsed.method:
             case "initialize":
-                return _handshake(said.id, said.params or {})
+                return _handshake(parsed.id, parsed.params or {})
             case "server/discover":
-                return _modern(said.id, said.params or {})
+                return _modern(parsed.id, parsed.params or {})
     # The SDK will say what is wrong with it.
     except (ValueError, RecursionError):
         pass

@@ -47,12 +47,12 @@ class _Kept:
 
 @dataclass(slots=True)
 class ResultLimits:
-    """Limit of results to `most` bytes, with an overflow store.
+    """Limit of results to `max_bytes`, with an overflow store.
 
     If it `cuts`, it stores the latest whole results, up to `room` bytes.
     """
 
-    most: int = 32 << 20
+    max_bytes: int = 32 << 20
     cuts: bool = False
     room: int = 64 << 20
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
@@ -67,7 +67,7 @@ class ResultLimits:
             ResultTooLarge: it is too large, and cannot be cut.
 
         """
-        if json_size(result, self.most) <= self.most:
+        if json_size(result, self.max_bytes) <= self.max_bytes:
             return result
         return self.shorten(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
 
@@ -83,7 +83,7 @@ class ResultLimits:
         rest = {key: value for key, value in result.items() if key not in ("content", "structuredContent")}
         others = [block for block in content or () if not _is_text(block)]
         # Only texts are cut: half of an image or of a structured result is worth nothing.
-        left = self.most - _ENVELOPE - len(json.dumps([rest, others]))
+        left = self.max_bytes - _ENVELOPE - len(json.dumps([rest, others]))
         if not texts or left < 0 or size > self.room:
             raise ResultTooLarge(f"{self._describe_excess(what, size)}, and cannot be cut; ask for less, or raise it")
         uri, kind = self._keep(result, texts, size, caller)
@@ -106,7 +106,7 @@ class ResultLimits:
         return {"contents": [{"uri": uri, "mimeType": kept.kind, "text": kept.text}]}
 
     def _describe_excess(self, what: str, size: int) -> str:
-        return f"{what} has {size} bytes, more than the {self.most} of GATEWAY_MAX_RESULT_BYTES"
+        return f"{what} has {size} bytes, more than the {self.max_bytes} of GATEWAY_MAX_RESULT_BYTES"
 
     def _keep(self, result: Mapping[str, Any], texts: list[str], size: int, caller: Caller) -> tuple[str, str]:
         """Store a whole result; return its URI and media type.
@@ -140,10 +140,10 @@ def _is_text(block: object) -> bool:
     return isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str)
 
 
-def _truncate(text: str, most: int) -> str:
-    """Truncate a text to `most` bytes of JSON."""
-    shown = text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+def _truncate(text: str, max_bytes: int) -> str:
+    """Truncate a text to `max_bytes` of JSON."""
+    shown = text.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
     # Escapes make a text longer in JSON than it is.
-    while len(json.dumps(shown)) > most and shown:
-        shown = shown[: len(shown) * most // len(json.dumps(shown))]
+    while len(json.dumps(shown)) > max_bytes and shown:
+        shown = shown[: len(shown) * max_bytes // len(json.dumps(shown))]
     return shown

@@ -65,16 +65,16 @@ def instructions_of(gateway: Gateway) -> str:
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
     """Return the gateway's instructions: its servers and their descriptions."""
     lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
-    told = truncate_list([f"Note for the user: {_clip(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
+    notes = truncate_list([f"Note for the user: {_clip(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
     if not lines:
         empty = "This gateway has no servers configured yet; list them in its server_config.json."
-        return "\n".join([empty, *told])
+        return "\n".join([empty, *notes])
     return "\n".join(
         [
             "This gateway gives access to the tools of the servers below without listing them all.",
             "Find tools with tool_search, then call them by their full name with call_remote_tool.",
             *truncate_list(lines, MAX_DESCRIBED * 4),
-            *told,
+            *notes,
         ]
     )
 
@@ -113,18 +113,18 @@ def _transparent_result(listing: Listing, base: Json, *, modern: bool) -> Json:
 
     It has what is valid in the client's era.
     """
-    said: Json = {
+    identity: Json = {
         name: listing.initialize_result[name] for name in ("instructions",) if name in listing.initialize_result
     }
     if not modern and (info := _info_of(listing)) is not None:
-        said["serverInfo"] = info
+        identity["serverInfo"] = info
     if listing.modern == modern:
-        return {**_without(base, "instructions"), **said, "capabilities": listing.capabilities}
+        return {**_without(base, "instructions"), **identity, "capabilities": listing.capabilities}
     mine = base["capabilities"]
     both = {name: value for name, value in mine.items() if name in listing.capabilities}
     if "resources" in both and not _subscribes(listing):
         both["resources"] = _without(both["resources"], "subscribe")
-    return {**_without(base, "instructions"), **said, "capabilities": both}
+    return {**_without(base, "instructions"), **identity, "capabilities": both}
 
 
 def _subscribes(listing: Listing) -> bool:

@@ -63,42 +63,45 @@ class QueryTooLong(GatewayError):
 class Tools:
     """Answers `tools/list` and `tools/call` in raw JSON."""
 
-    def __init__(self, gateway: Gateway, own: list[Json], results: ResultLimits) -> None:
-        """Bind to `gateway`; `own` defines the built-in tools.
+    def __init__(self, gateway: Gateway, builtin_tools: list[Json], results: ResultLimits) -> None:
+        """Bind to `gateway`; `builtin_tools` defines the built-in tools.
 
         `results` limits the results of the servers' tools.
         """
         self._gateway, self._results = gateway, results
-        self._own: list[Json] = []
-        self._own_schemas: dict[str, Json] = {}
-        self.set_builtin_tools(own)
+        self._builtin_tools: list[Json] = []
+        self._builtin_schemas: dict[str, Json] = {}
+        self.set_builtin_tools(builtin_tools)
 
-    def set_builtin_tools(self, own: list[Json]) -> bool:
+    def set_builtin_tools(self, builtin_tools: list[Json]) -> bool:
         """Replace the built-in tools; return whether the list changed.
 
         Clients do not see built-in tools if they see a server as if there were no gateway.
         """
-        before, self._own = self._own, [] if self._gateway.resolver.transparent is not None else own
-        self._own_schemas = {tool["name"]: tool["inputSchema"] for tool in self._own}
-        return self._own != before
+        before, self._builtin_tools = (
+            self._builtin_tools,
+            [] if self._gateway.resolver.transparent is not None else builtin_tools,
+        )
+        self._builtin_schemas = {tool["name"]: tool["inputSchema"] for tool in self._builtin_tools}
+        return self._builtin_tools != before
 
     @property
-    def own(self) -> builtins.list[Json]:
+    def builtin_tools(self) -> builtins.list[Json]:
         """The built-in tools, if exposed; a new list after each change."""
-        return self._own
+        return self._builtin_tools
 
     @property
     def own_names(self) -> frozenset[str]:
         """The names of the gateway's own tools, if clients see them."""
-        return frozenset(self._own_schemas)
+        return frozenset(self._builtin_schemas)
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
         """Return the input schema of a tool by its full name.
 
         None if there is no such tool.
         """
-        if name in self._own_schemas:
-            return self._own_schemas[name]
+        if name in self._builtin_schemas:
+            return self._builtin_schemas[name]
         definition = self._gateway.resolver.definition(name)
         schema = definition.get("inputSchema") if definition else None
         return schema if isinstance(schema, dict) else None
@@ -116,7 +119,7 @@ class Tools:
 
     def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""
-        yield from self._own
+        yield from self._builtin_tools
         for name, definition in seen.list_definitions(TOOLS):
             shaped = adapt_definition(definition, modern=modern)
             if shaped is not None:
@@ -137,7 +140,7 @@ class Tools:
         """
         name, arguments = str(params.get("name")), params.get("arguments") or {}
         try:
-            match name if name in self._own_schemas else None:
+            match name if name in self._builtin_schemas else None:
                 case "tool_search":
                     return await self._search(arguments, caller)
                 case "discover_tools":

@@ -38,7 +38,7 @@ class Limits:
 class _QueuedRequest:
     """A queued request; `turn` is set once admitted."""
 
-    most: int
+    max_calls: int
     turn: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -54,13 +54,13 @@ class AdmissionControl:
     _busy: dict[str, int] = field(default_factory=dict)
     _queues: dict[str, deque[_QueuedRequest]] = field(default_factory=dict)
 
-    def enter(self, server: str, most: int) -> bool:
+    def enter(self, server: str, max_calls: int) -> bool:
         """Admit a request if below the limits; return success.
 
-        `most` is the limit of concurrent requests to its server.
+        `max_calls` is the limit of concurrent requests to its server.
         """
         busy = self._busy.get(server, 0)
-        if busy >= most or self._all >= self.limits.calls:
+        if busy >= max_calls or self._all >= self.limits.calls:
             return False
         self._busy[server] = busy + 1
         self._all += 1
@@ -81,7 +81,7 @@ class AdmissionControl:
         if self._queues:
             self._admit()
 
-    async def wait_turn(self, server: str, most: int) -> None:
+    async def wait_turn(self, server: str, max_calls: int) -> None:
         """Wait until the request counts.
 
         Raises:
@@ -90,8 +90,10 @@ class AdmissionControl:
         """
         queue = self._queues.get(server, ())
         if len(queue) >= self.limits.queue:
-            raise Overloaded(f"{self._full(server, most)}, and {len(queue)} wait (GATEWAY_MAX_QUEUE); try again soon")
-        waiting = _QueuedRequest(most)
+            raise Overloaded(
+                f"{self._full(server, max_calls)}, and {len(queue)} wait (GATEWAY_MAX_QUEUE); try again soon"
+            )
+        waiting = _QueuedRequest(max_calls)
         self._queues.setdefault(server, deque()).append(waiting)
         try:
             with anyio.move_on_after(self.limits.wait):
@@ -106,13 +108,13 @@ class AdmissionControl:
                 self._give_up(server, waiting)
         if not waiting.turn.is_set():
             waited = f"it waited {self.limits.wait:g} s for its turn (GATEWAY_QUEUE_TIMEOUT)"
-            raise Overloaded(f"{self._full(server, most)}, and {waited}; try again soon")
+            raise Overloaded(f"{self._full(server, max_calls)}, and {waited}; try again soon")
 
     @asynccontextmanager
-    async def slot(self, server: str, most: int) -> AsyncIterator[None]:
+    async def slot(self, server: str, max_calls: int) -> AsyncIterator[None]:
         """Hold a place for a request during the block, queueing first."""
-        if not self.enter(server, most):
-            await self.wait_turn(server, most)
+        if not self.enter(server, max_calls):
+            await self.wait_turn(server, max_calls)
         try:
             yield
         finally:
@@ -121,7 +123,7 @@ class AdmissionControl:
     def _admit(self) -> None:
         """Give a free place away; the servers take turns."""
         for server, queue in list(self._queues.items()):
-            if self.enter(server, queue[0].most):
+            if self.enter(server, queue[0].max_calls):
                 queue.popleft().turn.set()
                 del self._queues[server]
                 if queue:
@@ -134,9 +136,9 @@ class AdmissionControl:
         if not queue:
             del self._queues[server]
 
-    def _full(self, server: str, most: int) -> str:
+    def _full(self, server: str, max_calls: int) -> str:
         busy = self._busy.get(server, 0)
-        if busy >= most:
+        if busy >= max_calls:
             setting = "GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls"
-            return f"server {server!r} is busy: {busy} of {most} calls are under way ({setting})"
+            return f"server {server!r} is busy: {busy} of {max_calls} calls are under way ({setting})"
         return f"the gateway is busy: {self._all} of {self.limits.calls} calls are under way (GATEWAY_MAX_CALLS)"

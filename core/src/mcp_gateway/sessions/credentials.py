@@ -127,19 +127,19 @@ class CredentialResolver:
         self,
         spec: ServerSpec,
         caller: Caller,
-        use: Callable[[SessionKey], Awaitable[ResultT]],
+        operation: Callable[[SessionKey], Awaitable[ResultT]],
         repetition: RetryPolicy | None = None,
     ) -> ResultT:
-        """Call `use` with a session key, refreshing rejected credentials once.
+        """Call `operation` with a session key, refreshing rejected credentials once.
 
-        On HTTP 401 the auth strategy is asked to refresh the credentials, and `use` is called once more with
+        On HTTP 401 the auth strategy is asked to refresh the credentials, and `operation` is called once more with
         the new session key.
 
         `repetition` knows whether that was done before.
         """
         session_key = await self.session_key(spec, caller)
         try:
-            return await use(session_key)
+            return await operation(session_key)
         except CredentialsRejected as error:
             strategy = self.strategies.get(spec.name)
             if (
@@ -152,7 +152,7 @@ class CredentialResolver:
             if not await self._refresh(spec, strategy, session_key.credentials):
                 await self.session_key(spec, caller)  # which may say more: that a person has to log in
                 raise
-        return await use(await self.session_key(spec, caller))
+        return await operation(await self.session_key(spec, caller))
 
     async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, refused: Credentials) -> bool:
         """Refresh rejected credentials; return whether there are new ones.

@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 ResultT = TypeVar("ResultT")
 _UPDATED = "notifications/resources/updated"
 
-UseFn = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
+Operation = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 
 
 @dataclass(slots=True)
@@ -67,13 +67,13 @@ class Pool:
     async def with_session(
         self,
         session_key: SessionKey,
-        use: UseFn[ResultT],
+        operation: Operation[ResultT],
         *,
         repeatable: bool = False,
         trial: bool = False,
         repetition: RetryPolicy | None = None,
     ) -> ResultT:
-        """Call `use` with a session, opening it if necessary.
+        """Call `operation` with a session, opening it if necessary.
 
         A `trial` is let through even if the circuit is open.
 
@@ -94,7 +94,7 @@ class Pool:
         breaker.check(trial=trial)
         while True:
             try:
-                return await self._lend_once(session_key, use)
+                return await self._run_once(session_key, operation)
             except ServerUnavailable as failure:
                 pause = repetition.next_delay(failure)
                 if pause is None:
@@ -176,7 +176,7 @@ class Pool:
             for session in list(self._kept):
                 await session.gone.wait()
 
-    async def _lend_once(self, session_key: SessionKey, use: UseFn[ResultT]) -> ResultT:
+    async def _run_once(self, session_key: SessionKey, operation: Operation[ResultT]) -> ResultT:
         async with self._use_session(session_key) as session:
             connection, inactivity = (
                 await _wait_opened(session),
@@ -184,7 +184,7 @@ class Pool:
             )
             with inactivity.waiting():
                 try:
-                    result = await use(connection, inactivity)
+                    result = await operation(connection, inactivity)
                 except MCPError as error:
                     failure = await record_mcp_error(session, error)
                     if failure is None:
@@ -215,7 +215,7 @@ class Pool:
             raise NoLongerConfigured(key.spec.name)
         self._make_room(key.spec.name)
         spec, breaker = key.spec, self.breakers.breaker_of(key.spec)
-        own = key.client is not None or bool(key.credentials.pairs)
+        personal = key.client is not None or bool(key.credentials.pairs)
         session = Session(
             server=spec.name,
             client_transport=self.client_transports[spec.name],
@@ -223,7 +223,7 @@ class Pool:
             timeout=spec.timeout,
             # The trial of a server that is cut off: more tries would only delay what is known.
             max_retries=0 if breaker.is_open else spec.max_retries,
-            idle=self.idle_timeout if own or key.capabilities else math.inf,
+            idle=self.idle_timeout if personal or key.capabilities else math.inf,
             max_calls=spec.max_calls,
             load=self.load,
             attended=not key.credentials.pairs and not spec.stateful,

@@ -108,12 +108,12 @@ class Session:
         if isinstance(failure, ConnectionDropped):
             with anyio.move_on_after(_LAST_WORDS_SECONDS):
                 await self.gone.wait()
-        said = str(self.error or failure)
-        if not said.startswith("server "):
-            said = f"server {self.server!r}: {said}"
+        message = str(self.error or failure)
+        if not message.startswith("server "):
+            message = f"server {self.server!r}: {message}"
         if not isinstance(failure, ConnectionDropped):
-            return ServerUnavailable(said, permanent=failure.permanent)
-        return ConnectionDropped(said if said.endswith(NOBODY_KNOWS) else f"{said}{NOBODY_KNOWS}")
+            return ServerUnavailable(message, permanent=failure.permanent)
+        return ConnectionDropped(message if message.endswith(NOBODY_KNOWS) else f"{message}{NOBODY_KNOWS}")
 
     async def keep(self) -> None:
         """Open the session, with retries, keep it open, and close it."""

@@ -148,13 +148,13 @@ def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
 def _body(listing: Listing) -> Iterator[bytes]:
     """Write all that a server said, in pieces."""
     hints = {name: [hint.ttl_ms, hint.scope] for name, hint in listing.hints.items()}
-    said = {
+    head = {
         "about": listing.description,
         "hello": listing.initialize_result,
         "told": listing.client_capabilities,
         "hints": hints,
     }
-    yield json.dumps(said).encode().removesuffix(b"}")
+    yield json.dumps(head).encode().removesuffix(b"}")
     for kind in PRIMITIVES:
         yield f', "{kind.name}": ['.encode()
         for at, definition in enumerate(getattr(listing, kind.name)):

@@ -164,10 +164,10 @@ class Replicas:
 
     def _hear(self, message: bytes) -> None:
         stamp = read_stamp(message)
-        said = json.loads(message) if stamp else {}
-        if stamp is None or said.get("from") == self.name:
+        payload = json.loads(message) if stamp else {}
+        if stamp is None or payload.get("from") == self.name:
             return
-        server = str(said.get("server"))
+        server = str(payload.get("server"))
         if waiting := self._waiting.pop(server, None):
             waiting.set()
         self.events.replica_update.emit(server, stamp)

@@ -51,12 +51,12 @@ def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     if not names:
         return "there are no tools to search"
     near_servers, near_tools = _find_partly_similar(text, list(servers)), _find_partly_similar(text, names)
-    said = ["nothing matches; try other words"]
+    hints = ["nothing matches; try other words"]
     if near_servers:
-        said.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
+        hints.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
     if near_tools:
-        said.append(f"tools with such a name: {', '.join(near_tools)}")
-    return "; ".join(said)
+        hints.append(f"tools with such a name: {', '.join(near_tools)}")
+    return "; ".join(hints)
 
 
 def _find_partly_similar(text: str, names: list[str]) -> list[str]:

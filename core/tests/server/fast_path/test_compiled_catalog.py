@@ -48,7 +48,7 @@ def replace_specs(opened):
 
 def replace_builtin_tools(opened):
     tools = fast_path_of(opened).tools
-    tools.set_builtin_tools(list(tools.own))
+    tools.set_builtin_tools(list(tools.builtin_tools))
 
 
 @pytest.mark.parametrize("change", [replace_catalog, replace_specs, replace_builtin_tools])

@@ -129,8 +129,8 @@ class OAuthStrategy:
         except (OAuthFlowError, OAuthTokenError) as error:
             raise AuthError(f"OAuth: {error}") from None
         except httpx2.TransportError as error:
-            said = str(error) or type(error).__name__
-            raise ServerUnavailable(f"OAuth: it cannot be reached: {said}") from None
+            reason = str(error) or type(error).__name__
+            raise ServerUnavailable(f"OAuth: it cannot be reached: {reason}") from None
 
     async def _login_required(self) -> AuthError:
         if self.callback_server is None:

@@ -107,8 +107,8 @@ class WordIndex:
         to boost.
         """
         words = (item.term for item in asked if item.term == item.query_word)
-        said = Counter(server for word in words for server in self.tools.servers_by_term.get(word, ()))
-        called = [server for server, count in said.items() if count == self.tools.server_term_counts[server]]
+        matches = Counter(server for word in words for server in self.tools.servers_by_term.get(word, ()))
+        called = [server for server, count in matches.items() if count == self.tools.server_term_counts[server]]
         if not called or len(self.tools.servers) == 1:
             return frozenset()
         scores[np.isin(self.tools.owner, called)] *= _CALLED
@@ -160,7 +160,7 @@ class WordIndex:
             return "strong"
         postings = self.tools.postings
         whole = covered = 0.0
-        said: dict[str, float] = {}
+        idf_by_word: dict[str, float] = {}
         for item in asked:
             at = postings.vocabulary.get(item.term)
             # A word that no tool has is as rare as can be, and was asked for all the same.
@@ -168,8 +168,8 @@ class WordIndex:
             if item.query_word == item.term:
                 whole += idf
             if postings.posting(item.term, best[0]):
-                said[item.query_word] = max(said.get(item.query_word, 0.0), idf)
-        covered = sum(said.values())
+                idf_by_word[item.query_word] = max(idf_by_word.get(item.query_word, 0.0), idf)
+        covered = sum(idf_by_word.values())
         return "strong" if covered >= _STRONG * whole else "weak"
 
 

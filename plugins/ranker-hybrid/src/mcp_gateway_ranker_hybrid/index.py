@@ -73,7 +73,7 @@ def build_matrix(documents: Sequence[Document], hashes: Sequence[str], found: Ma
     )
 
 
-def fuse_scores(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: EmbeddingMatrix) -> Hits:
+def fuse_scores(query: Query, lexical: Hits, near: npt.NDArray[np.float64], tools: EmbeddingMatrix) -> Hits:
     """Fuse lexical scores and cosine similarities.
 
     A tool's score is its share of the best lexical score plus that of the best similarity.
@@ -81,8 +81,8 @@ def fuse_scores(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: 
     Both are 1 for the best tool, and about 0 for one like any other: a tool without a
     word of the query, or of average nearness. So neither needs a weight.
     """
-    top = max((hit.score for hit in said.hits), default=0.0)
-    by_words = {tools.positions[hit.id]: hit for hit in said.hits}
+    top = max((hit.score for hit in lexical.hits), default=0.0)
+    by_words = {tools.positions[hit.id]: hit for hit in lexical.hits}
     average, nearest = float(near.mean()), float(near.max())
     relative = (near - average) / max(nearest - average, 1e-6)
     scores, matching = relative.copy(), near >= max(_NEAR, _HALF * nearest)
@@ -102,8 +102,8 @@ def fuse_scores(query: Query, said: Hits, near: npt.NDArray[np.float64], tools: 
     )
     return Hits(
         hits=hits,
-        total=max(int(matching.sum()), said.total if said.filtered or not query.servers else 0),
-        label=_label(said, hits, max((float(near[at]) for at in best), default=0.0)),
+        total=max(int(matching.sum()), lexical.total if lexical.filtered or not query.servers else 0),
+        label=_label(lexical, hits, max((float(near[at]) for at in best), default=0.0)),
         filtered=True,
     )
 
@@ -127,11 +127,11 @@ def _reasons(hit: Hit | None, top: float, near: float, relative: float) -> tuple
     return tuple(sorted([*words, meaning], key=lambda match: -match.score))
 
 
-def _label(said: Hits, hits: tuple[Hit, ...], nearest: float) -> Label:
+def _label(lexical: Hits, hits: tuple[Hit, ...], nearest: float) -> Label:
     if not hits:
         return "none"
-    best_of_words = bool(said.hits) and said.hits[0].id == hits[0].id
-    return "strong" if nearest >= _VERY_NEAR or (best_of_words and said.label == "strong") else "weak"
+    best_of_words = bool(lexical.hits) and lexical.hits[0].id == hits[0].id
+    return "strong" if nearest >= _VERY_NEAR or (best_of_words and lexical.label == "strong") else "weak"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +147,11 @@ class HybridSearch:
 
         The best come first.
         """
-        said = await self.words.search(replace(query, limit=max(_POOL, query.limit)))
+        lexical = await self.words.search(replace(query, limit=max(_POOL, query.limit)))
         asked = split_sentences(query.text)
         if not asked or not self.tools.ids:
-            return replace(said, hits=said.hits[: query.limit])
-        return await anyio.to_thread.run_sync(self._fuse, query, said, asked)
+            return replace(lexical, hits=lexical.hits[: query.limit])
+        return await anyio.to_thread.run_sync(self._fuse, query, lexical, asked)
 
-    def _fuse(self, query: Query, said: Hits, asked: list[str]) -> Hits:
-        return fuse_scores(query, said, self.tools.cosine_similarities(self.model.encode(asked)), self.tools)
+    def _fuse(self, query: Query, lexical: Hits, asked: list[str]) -> Hits:
+        return fuse_scores(query, lexical, self.tools.cosine_similarities(self.model.encode(asked)), self.tools)

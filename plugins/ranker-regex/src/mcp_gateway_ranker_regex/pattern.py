@@ -75,8 +75,8 @@ def _options() -> Any:
 
 
 def _pattern_error(error: Any) -> QueryError:
-    said = error.args[0] if error.args else error
-    reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    message = error.args[0] if error.args else error
+    reason = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
     return QueryError(
         f"not a regular expression that can be used here: {reason}; Python syntax works except for "
         "look-around and back-references, or search in plain words with use_regex false"

@@ -151,8 +151,8 @@ def _unknown_session() -> JSONResponse:
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
 
 
-def _refusal(status: int, said: str) -> JSONResponse:
+def _refusal(status: int, reason: str) -> JSONResponse:
     data = {"error_code": "overloaded", "retryable": True, "retryAfter": _RETRY_SECONDS}
-    error = {"code": OVERLOADED, "message": f"{said}; try again later", "data": data}
+    error = {"code": OVERLOADED, "message": f"{reason}; try again later", "data": data}
     body = {"jsonrpc": "2.0", "id": None, "error": error}
     return JSONResponse(body, status, headers={"Retry-After": str(_RETRY_SECONDS)})

@@ -60,8 +60,8 @@ async def _open_session(options: StdioOptions) -> AsyncIterator[TransportStreams
         except Exception as error:
             if noise.lines:
                 error.add_note(f"it wrote {noise.summary}")
-            if said := stderr.last_lines():
-                error.add_note(f"it last wrote to standard error: {said}")
+            if output := stderr.last_lines():
+                error.add_note(f"it last wrote to standard error: {output}")
             raise
 
 

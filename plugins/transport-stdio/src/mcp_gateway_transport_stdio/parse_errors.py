@@ -36,9 +36,9 @@ def _json_error(line: str, why: str) -> JSONRPCError | None:
     return JSONRPCError(jsonrpc="2.0", id=find_id(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, message))
 
 
-def _message_error(said: object) -> JSONRPCError | None:
+def _message_error(parsed: object) -> JSONRPCError | None:
     log.warning("the client sent JSON that is no message of JSON-RPC")
-    message = said if isinstance(said, dict) else {}
+    message = parsed if isinstance(parsed, dict) else {}
     if "method" not in message and ("result" in message or "error" in message):
         return None
     identity = message.get("id")

@@ -167,14 +167,14 @@ class RawChannel:
             if self._pipes is not None:
                 self._pipes.end()
 
-    def _fail(self, request_id: bytes, said: str) -> None:
+    def _fail(self, request_id: bytes, reason: str) -> None:
         """Let a request fail with an error."""
         known = int(request_id) if request_id.isdigit() else -1
         if (done := self._pending.pop(known, None)) is not None:
             # Not a lost connection: the session goes on, and another try would be as long.
-            done(ServerUnavailable(said))
+            done(ServerUnavailable(reason))
         else:
-            self._dispatch(encode_error(request_id, TransportFault.UNREACHABLE, said))
+            self._dispatch(encode_error(request_id, TransportFault.UNREACHABLE, reason))
 
     def _resolve(self, request_id: int, line: bytes, before: int, rounds: int) -> None:
         """Resolve a raw request after all earlier messages.
@@ -331,5 +331,5 @@ def _parse_message(line: bytes) -> JSONRPCMessage:
 
     `validate_json` does the same with five times as much memory, and caches strings.
     """
-    said = from_json(replace_lone_surrogates(line).decode("utf-8", "replace"), cache_strings="keys")
-    return jsonrpc_message_adapter.validate_python(said, by_name=False)
+    parsed = from_json(replace_lone_surrogates(line).decode("utf-8", "replace"), cache_strings="keys")
+    return jsonrpc_message_adapter.validate_python(parsed, by_name=False)

@@ -49,8 +49,8 @@ def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
         except ConfigError as error:
             found.problems += [line for line in str(error).splitlines() if line not in found.problems]
     if as_json:
-        told = {"ok": not found.problems, **asdict(found)}
-        show_json(told if connect else {key: told[key] for key in told if key != "trials"})
+        report = {"ok": not found.problems, **asdict(found)}
+        show_json(report if connect else {key: report[key] for key in report if key != "trials"})
     else:
         _print(found)
     return 1 if found.problems else 0
@@ -67,13 +67,15 @@ def _check_servers(reading: CommandContext, found: Findings) -> None:
     unusable = [server for server in file.disabled if not server.on_purpose]
     found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
     if found.trials is None:
-        found.problems += [f"{path}: server {spec.name!r}: {said}" for spec in file.specs for said in _obstacles(spec)]
+        found.problems += [
+            f"{path}: server {spec.name!r}: {obstacle}" for spec in file.specs for obstacle in _obstacles(spec)
+        ]
     found.warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
 
 
 def _obstacles(spec: ServerSpec) -> list[str]:
     bound: tuple[Bound[object] | None, ...] = (spec.client_transport, spec.auth)
-    return [said for plugin in bound if plugin and plugin.preflight and (said := plugin.preflight())]
+    return [problem for plugin in bound if plugin and plugin.preflight and (problem := plugin.preflight())]
 
 
 def _check_pins(reading: CommandContext, found: Findings) -> None:

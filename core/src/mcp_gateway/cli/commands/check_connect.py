@@ -135,8 +135,8 @@ def _says(initialize_result: Mapping[str, Any]) -> str:
     """Return what a server calls itself, and its version."""
     meta = initialize_result.get("_meta")
     info = initialize_result.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
-    said = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
-    return " ".join(word for word in said if word)
+    words = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
+    return " ".join(word for word in words if word)
 
 
 def _plain(value: object) -> str:

@@ -69,8 +69,8 @@ async def _approve(reading: CommandContext, server: str, tool: str | None) -> in
         raise ConfigError(f"no server is called {server!r}; {advice}")
     approved: list[str] = []
     async with _shelf(reading) as shelf:
-        for own in (False, True):
-            name = pin_name(specs[server], own=own)
+        for personal in (False, True):
+            name = pin_name(specs[server], personal=personal)
             pins = await shelf.load(name)
             changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
             if changed:
@@ -90,7 +90,7 @@ async def _load_all_pins(shelf: PinStore, spec: ServerSpec) -> Pins:
 
     Private pins are those of tools listed for callers' credentials.
     """
-    return {**await shelf.load(pin_name(spec, own=True)), **await shelf.load(pin_name(spec, own=False))}
+    return {**await shelf.load(pin_name(spec, personal=True)), **await shelf.load(pin_name(spec, personal=False))}
 
 
 @asynccontextmanager

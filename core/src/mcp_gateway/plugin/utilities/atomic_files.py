@@ -54,8 +54,8 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
     except OSError as error:
         if isinstance(error, FileExistsError) and not replace and path.exists():
             raise
-        said, full = error.strerror or type(error).__name__, _FULL.get(error.errno or 0)
-        reason = said if full is None else f"{full} ({said})"
+        message, full = error.strerror or type(error).__name__, _FULL.get(error.errno or 0)
+        reason = message if full is None else f"{full} ({message})"
         raise StorageError(f"{path} cannot be written: {reason}") from None
 
 

@@ -38,14 +38,14 @@ class Route:
 
     The name is that at the server, as JSON.
 
-    `own` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again though
-    nobody knows whether it was carried out.
+    `original_name` is the tool's own name if not all callers may know of it. A `repeatable` call may be made again
+    though nobody knows whether it was carried out.
     """
 
     spec: ServerSpec
     name: bytes
     headers: Mapping[str, str]
-    own: str | None = None
+    original_name: str | None = None
     repeatable: bool = False
 
 
@@ -153,12 +153,12 @@ def handshake_result(fields: Fields) -> Mapping[str, Raw | bytes]:
 def error_of(error: bytes | None, server: str, *, modern: bool) -> MCPError:
     """Return a server's error in the era of the client."""
     try:
-        said = json.loads(error or b"null")
+        parsed = json.loads(error or b"null")
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict) or not isinstance(said.get("code"), int):
+        parsed = None
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("code"), int):
         return MCPError(types.INTERNAL_ERROR, f"server {server!r} sent an error that cannot be read")
-    found = MCPError(said["code"], str(said.get("message", "")), said.get("data"))
+    found = MCPError(parsed["code"], str(parsed.get("message", "")), parsed.get("data"))
     if modern and found.code == types.URL_ELICITATION_REQUIRED:
         try:
             input_required_from_error(found, {})

@@ -39,7 +39,7 @@ class CompiledCatalog:
     @classmethod
     def of(cls, gateway: Gateway, tools: Tools) -> CompiledCatalog:
         """Compile the current snapshot."""
-        return cls(gateway, tools, gateway.registry.catalog, gateway.registry.specs, tools.own)
+        return cls(gateway, tools, gateway.registry.catalog, gateway.registry.specs, tools.builtin_tools)
 
     def is_current(self) -> bool:
         """Whether the snapshot has not been replaced.
@@ -49,7 +49,9 @@ class CompiledCatalog:
         """
         registry = self.gateway.registry
         return (
-            registry.catalog is self.catalog and registry.specs is self.specs and self.tools.own is self.builtin_tools
+            registry.catalog is self.catalog
+            and registry.specs is self.specs
+            and self.tools.builtin_tools is self.builtin_tools
         )
 
     @cached_property
@@ -97,7 +99,7 @@ class CompiledCatalog:
         if route is None or listing is None:
             return None
         # The listing may be another caller's: what it says of repeating is no permission for this one.
-        return self._keep_route(name, replace(route, own=listing.tool_name(name), repeatable=False))
+        return self._keep_route(name, replace(route, original_name=listing.tool_name(name), repeatable=False))
 
     def _keep_route(self, name: str, route: Route | None) -> Route | None:
         # A tool has several names: clients that make up ever new ones must not fill the memory.

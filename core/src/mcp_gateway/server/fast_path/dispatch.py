@@ -217,7 +217,9 @@ class FastPath:
         except GatewayError:
             return None
         session = (
-            None if session_key is None or plain.route.own is not None else self.gateway.pool.raw_session(session_key)
+            None
+            if session_key is None or plain.route.original_name is not None
+            else self.gateway.pool.raw_session(session_key)
         )
         if session is None:
             return None
@@ -308,10 +310,14 @@ class FastPath:
 
     def _is_offered(self, route: Route, session_key: SessionKey) -> bool:
         """Whether a route's tool is offered for these credentials."""
-        if route.own is None:
+        if route.original_name is None:
             return True
         listing = self.gateway.views.personal.listing(session_key.spec.name, session_key.credentials)
-        return listing is not None and route.own in listing.by_name and route.own not in listing.header_arguments
+        return (
+            listing is not None
+            and route.original_name in listing.by_name
+            and route.original_name not in listing.header_arguments
+        )
 
     def encode_response(self, plain: ToolCall, response: bytes) -> RawResponse | None:
         """Encode a response, or return None for the SDK path."""
@@ -326,7 +332,7 @@ class FastPath:
         if not plain.modern and bytes(fields.get("resultType", b"")) == _INPUT_REQUIRED:
             return None  # the server's questions are dealt with there
         self._note(plain, fields)
-        if len(response) > self.results.most:
+        if len(response) > self.results.max_bytes:
             return self._encode_shortened(plain, fields, len(response))
         shaped = encode_object(
             modern_result(fields, self.compile_catalog().server_info) if plain.modern else handshake_result(fields)

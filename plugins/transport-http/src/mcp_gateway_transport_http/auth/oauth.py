@@ -105,10 +105,10 @@ class OAuthResourceServer:
         return set(self.scopes) <= set(access.scopes)
 
     def _refuse(self, status: int, reason: str, error: str = "") -> Refusal:
-        said = {"error": error, "error_description": reason} if error else {}
-        said |= {"scope": " ".join(self.scopes)} if self.scopes else {}
-        said["resource_metadata"] = str(build_resource_metadata_url(self.resource))
-        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items())
+        parameters = {"error": error, "error_description": reason} if error else {}
+        parameters |= {"scope": " ".join(self.scopes)} if self.scopes else {}
+        parameters["resource_metadata"] = str(build_resource_metadata_url(self.resource))
+        challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
         return Refusal(status, reason, challenge)
 
 

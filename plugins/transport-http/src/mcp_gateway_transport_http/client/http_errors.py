@@ -193,5 +193,5 @@ def _describe_error(error: httpx2.TransportError) -> str:
         httpx2.RemoteProtocolError: "it closed the connection without an answer",
         httpx2.ReadError: "the connection broke",
     }
-    said = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
-    return f"{said} ({error})" if str(error) else said
+    description = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
+    return f"{description} ({error})" if str(error) else description

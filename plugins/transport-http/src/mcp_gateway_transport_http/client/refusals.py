@@ -114,13 +114,13 @@ def rpc_error(body: bytes, content_type: str = "") -> Json | None:
         except LimitExceeded:
             return None
     try:
-        said = json.loads(body)
+        payload = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    error = said.get("error") if isinstance(said, dict) else None
+    error = payload.get("error") if isinstance(payload, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
         return None
-    return {"jsonrpc": "2.0", "id": None, **said} if isinstance(error.get("message"), str) else None
+    return {"jsonrpc": "2.0", "id": None, **payload} if isinstance(error.get("message"), str) else None
 
 
 def status_line(status: int) -> str:
@@ -145,10 +145,10 @@ def _data(answer: Answer) -> Json:
 
 def _elsewhere(answer: Answer) -> str:
     """Describe a body that is no message: empty, or an address."""
-    said = status_line(answer.status)
+    status = status_line(answer.status)
     if not answer.location:
-        return f"it answered {said} instead of a message"
-    return f"it answered {said} and leads to {_mask_location(answer.location)}; if that is meant, configure that URL"
+        return f"it answered {status} instead of a message"
+    return f"it answered {status} and leads to {_mask_location(answer.location)}; if that is meant, configure that URL"
 
 
 def _mask_location(location: str) -> str:

@@ -82,8 +82,8 @@ def _is_denied(before: Sequence[str], after: Sequence[str]) -> bool:
     if _first(reversed(before), _BETWEEN.__contains__) in _BEFORE:
         return True
     rest = iter(after)
-    said = _first(rest, _ABOUT_IT.__contains__)
-    return said in _AFTER or (said in _NOT and _first(rest, _AUXILIARY.__contains__) in _NOT_SO)
+    participle = _first(rest, _ABOUT_IT.__contains__)
+    return participle in _AFTER or (participle in _NOT and _first(rest, _AUXILIARY.__contains__) in _NOT_SO)
 
 
 def _first(tokens: Iterator[str], is_passed_over: Callable[[str], bool]) -> str:

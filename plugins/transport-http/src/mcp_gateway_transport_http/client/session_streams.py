@@ -141,10 +141,10 @@ async def open_tagged_streams(
 
         async def on_event(event: bytes, request_id: int) -> None:
             try:
-                said = from_json(
+                parsed = from_json(
                     replace_lone_surrogates(event), cache_strings="keys"
                 )  # validate_json takes five times as much memory
-                message = jsonrpc_message_adapter.validate_python(said, by_name=False)
+                message = jsonrpc_message_adapter.validate_python(parsed, by_name=False)
             except ValueError:
                 transport.skipped.count()
                 return

@@ -21,8 +21,8 @@ class RequestError(Exception):
 
 def encode_refusal(error: RequestError, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Return the last response of a connection, a JSON-RPC error."""
-    said = {"code": _INVALID_REQUEST, "message": error.reason}
-    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": said}).encode()
+    details = {"code": _INVALID_REQUEST, "message": error.reason}
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": details}).encode()
     headers = [
         *default_headers,
         (b"content-type", b"application/json"),
