@@ -78,8 +78,8 @@ async def open_gateway(
 
     On exit everything is closed in reverse order.
 
-    `later` is when the only client has said what it can do, or clients can connect: that comes first.
-    `loading` is entered while the MCP server is loaded.
+    With `later`, discovery waits until the only client has sent its capabilities, or until clients can connect,
+    so that neither is delayed by it. `loading` is a context entered while the MCP server is imported and built.
     """
     environment, events = settings.environment, GatewayEvents()
     async with AsyncExitStack() as stack:
@@ -169,8 +169,7 @@ async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
 async def _serve(transport: ServerTransport, running: RunningGateway, *, single_client: bool) -> None:
     """Serve with a transport, lazily if the transport supports that.
 
-    A transport that implements `SupportsLazyServer` serves at once; any other waits until the MCP server is
-    loaded.
+    A transport that implements `SupportsLazyServer` serves at once; any other waits for the MCP server to be loaded.
     """
 
     def ready(where: str) -> None:
@@ -195,7 +194,10 @@ def _freeze_heap() -> None:
 
 @contextmanager
 def _gc_paused() -> Iterator[None]:
-    """Do not look for garbage among what stays."""
+    """Disable garbage collection for the block, then freeze the heap.
+
+    Most objects made during start-up live as long as the process: scanning them costs time and frees nothing.
+    """
     gc.disable()
     try:
         yield
@@ -206,10 +208,10 @@ def _gc_paused() -> Iterator[None]:
 async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
     """Serve until the client leaves or a signal ends the process.
 
-    With `reread`, which reads the file of servers again, changes of that file are followed.
+    With `reread`, a function that reads the file of servers again, changes to that file are applied while serving.
 
     Raises:
-        ConfigError: it cannot serve as configured.
+        ConfigError: the gateway cannot serve as configured.
 
     """
     ending = GracefulShutdown(settings.environment.grace)

@@ -1,6 +1,7 @@
-"""Back-pressure on servers that send more than their clients take.
+"""Back-pressure on servers that send more than their clients accept.
 
-Such a server is not read for a moment, and what it sends after that is not passed on.
+Reading from such a server pauses for up to `WAIT_SECONDS`; after that its notifications are dropped, because the
+responses behind them must get through.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ from mcp_gateway.protocol.json_size import json_size
 log = structlog.get_logger(__name__)
 
 MAX_DELIVERIES = 200
-"""How many messages of one session may be on their way to clients before the server is not read any more."""
+"""How many messages of one session may be pending for clients before reading from the server pauses."""
 
 MAX_DELIVERY_BYTES = 8 << 20
-"""How much they may have."""
+"""How many bytes the pending messages may have."""
 
 WAIT_SECONDS = 2.0
-"""How long a server is not read; then what its clients do not take is dropped, for its answers must come through."""
+"""How long reading pauses; then messages that clients do not accept are dropped, so that responses get through."""
 
 
 @dataclass(slots=True)
 class Deliveries:
-    """What is on its way from one session to clients."""
+    """The messages of one session that are pending for clients."""
 
     count: int = 0
     size: int = 0
@@ -43,12 +44,12 @@ class Deliveries:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is as much on its way as may be."""
+        """Whether a limit of pending messages or bytes is reached."""
         return self.count >= MAX_DELIVERIES or self.size >= MAX_DELIVERY_BYTES
 
     @contextmanager
     def one(self, params: object) -> Iterator[bool]:
-        """Be on the way inside; say whether it is to be delivered."""
+        """Count a message as pending for the block; yield whether to deliver it."""
         if self.is_full and not self._is_waited_for:
             self._drop()
             yield False
@@ -64,10 +65,10 @@ class Deliveries:
                 self._room.set()
 
     async def room(self) -> None:
-        """Wait until something can be delivered, but not for ever."""
+        """Wait for room, at most `WAIT_SECONDS`; then begin to drop."""
         if not self.is_full or not self._is_waited_for:
             return
-        # An event of anyio's cannot be cleared: each wait has one of its own.
+        # An anyio.Event cannot be cleared, so each wait has its own.
         self._room = anyio.Event()
         with anyio.move_on_after(WAIT_SECONDS) as waiting:
             await self._room.wait()
@@ -76,7 +77,7 @@ class Deliveries:
 
     def _drop(self) -> None:
         self.dropped += 1
-        # At powers of two only: what floods the session must not flood the log.
+        # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
             log.warning("clients do not take what a server tells them; it is dropped", messages=self.dropped)
 
@@ -84,9 +85,8 @@ class Deliveries:
 class PacedStream:
     """A session's read stream that pauses while its clients are behind.
 
-    It gives no message while too much of what came before is on its way to clients.
-
-    What the server asks goes by `answers`, which lets only so many questions in.
+    It yields no message while `deliveries` is full. Each message passes `answers`, which limits the number of open
+    server requests.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
 """Client connection to a server of either era, in raw JSON.
 
-The SDK's dispatcher carries the messages. Its `ClientSession` does not: its models drop
-fields that they do not know.
+It uses the SDK's dispatcher but not its `ClientSession`, whose models drop unknown fields.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ log = structlog.get_logger(__name__)
 
 Mirrored = Mapping[tuple[str, ...], str]
 AnnouncedFn = Callable[[str, Json], None]
-"""Hears what a server announces to nobody in particular: method and params."""
+"""Callback for change notifications that relate to no request, with method and params."""
 
 LISTS = ("tools", "prompts", "resources")
-"""What servers announce changes of."""
+"""The lists of which servers announce changes."""
 
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
@@ -55,7 +54,7 @@ _UPDATED = "notifications/resources/updated"
 
 _ANNOUNCEMENTS = frozenset({_UPDATED, *(f"notifications/{name}/list_changed" for name in LISTS)})
 _ENDS_A_REQUEST = "notifications/cancelled"
-"""The dispatcher has acted on it; it concerns nobody else."""
+"""The dispatcher handles it; it must not reach the router."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +69,9 @@ class Subscription:
 class Connection:
     """An MCP client connection to a server; see `open_connection`.
 
-    `wire` is the way past the dispatcher, if the transport has one. `closed` says when
-    the connection is over. `ids` are those of requests. `subscriptions` hear, by the
-    request's id, what a modern server will announce.
+    `wire` sends raw requests past the dispatcher, and `prompt` does so without awaiting; they are None if the
+    transport does not support that. `closed` is set when the connection ends. `ids` yields request ids.
+    `subscriptions` holds the open `subscriptions/listen` requests, by request id.
     """
 
     dispatcher: JSONRPCDispatcher
@@ -90,7 +89,7 @@ class Connection:
     def modern(self) -> bool:
         """Whether the server speaks 2026-07-28.
 
-        That era has no handshake, and an envelope on every request.
+        That era has no handshake; every request carries an envelope in `_meta` instead.
         """
         return self.version == LATEST_MODERN_VERSION
 
@@ -105,9 +104,9 @@ class Connection:
     ) -> Json:
         """Send a request; return the unmodified result.
 
-        `capabilities` are those of the client for whom it is; a server of the handshake era
-        heard them at the handshake. `mirrored` says which arguments a modern server wants as
-        `Mcp-Param-*` headers, too.
+        `exchange` is the client's request on whose behalf it is sent. `capabilities` are that client's, for a modern
+        server; a handshake-era server got them at the handshake. `mirrored` maps paths of arguments to the names of
+        the `Mcp-Param-*` headers in which a modern server wants a copy of them.
 
         Raises:
             MCPError: the server answered with an error, or the connection closed.
@@ -132,13 +131,14 @@ class Connection:
     async def set_log_level(self, level: str | None, *, fewer: bool = False) -> None:
         """Set the log level of a handshake-era server.
 
-        A level less verbose than the current one is set only if `fewer`.
+        A level less verbose than the current one is set only if `fewer`, because other clients of the session may
+        rely on the current one.
         """
         if level is None or level == self._level or self.modern or not self.declares("logging"):
             return
         if self._level is not None and not fewer and LEVELS.index(level) > LEVELS.index(self._level):
             return
-        # Before the request: calls that begin meanwhile need not set the same level.
+        # Set before the request, so that calls that begin meanwhile do not send the same level again.
         self._level = level
         try:
             await self.request("logging/setLevel", {"level": level})
@@ -157,7 +157,7 @@ class Connection:
         await self.dispatcher.notify("notifications/cancelled", {"requestId": request_id})
 
     def declares(self, capability: str) -> bool:
-        """Whether the server said that it has a capability."""
+        """Whether the server declared a capability."""
         return capability in self.server_capabilities
 
     @property
@@ -196,7 +196,7 @@ class Connection:
         mirrored: Mirrored | None,
     ) -> Json:
         if self.closed.is_set():
-            # Not a byte has left: the retry policy may send it again.
+            # Nothing has been sent: the retry policy may send it again.
             raise MCPError(TransportFault.UNREACHABLE, "the session has just ended", {"sent": False})
         if self.modern:
             return await self.send_modern(method, params, options, capabilities, mirrored)
@@ -213,7 +213,7 @@ class Connection:
     ) -> Json:
         """Send a modern request with envelope and routing headers.
 
-        The envelope is in `_meta`.
+        The envelope (protocol version, client info and capabilities) goes into `_meta`.
         """
         options = options or {}
         meta = {
@@ -229,15 +229,15 @@ class Connection:
 def _replace_surrogates(params: Json) -> Json:
     """Replace lone surrogates in params by U+FFFD.
 
-    No transport can carry them.
+    They cannot be encoded as UTF-8, so no transport can carry them.
     """
     try:
         json.dumps(params, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        # JavaScript cuts text in the middle of surrogate pairs, so halves of characters do come.
+        # JavaScript clients cut text in the middle of surrogate pairs, so this does occur.
         found: Json = json.loads(replace_lone_surrogates(json.dumps(params).encode()))
         return found
-    except RecursionError:  # the wire says so
+    except RecursionError:  # nested too deeply: encoding the message fails with a proper error later
         pass
     return params
 
@@ -259,18 +259,18 @@ async def open_connection(
 ) -> AsyncIterator[Connection]:
     """Open `transport`; yield a connection before negotiation.
 
-    Its `closed` is set when it ends.
+    The connection's `closed` is set when it ends.
     """
     async with transport as (read, write), anyio.create_task_group() as tasks:
         router = router or ServerMessageRouter()
         answers = AnsweringStream(write, router.open_requests)
         dispatcher: JSONRPCDispatcher = JSONRPCDispatcher(PacedStream(read, router.deliveries, answers), answers)
-        # Third parties' transports need not have the raw way: their calls take the SDK's.
+        # Third-party transports need not support raw requests: their calls take the SDK path.
         wire = write if isinstance(write, SupportsRawRequest) else None
         connection = Connection(dispatcher, router, wire, wire if isinstance(wire, SupportsRawRequestNowait) else None)
 
         def on_broadcast(method: str, params: Mapping[str, Any] | None) -> bool:
-            """Handle a message without an addressee; others wait in order."""
+            """Handle a change notification; return whether it was one."""
             if method == _ACKNOWLEDGED:
                 connection.on_listen_acknowledged(dict(params or {}))
             elif method == _UPDATED and connection.on_resource_updated(dict(params or {})):
@@ -281,7 +281,7 @@ async def open_connection(
 
         async def run(*, task_status: TaskStatus[None]) -> None:
             try:
-                # Only `on_broadcast` is called in the order of the wire; the SDK runs the other two as tasks.
+                # The SDK calls only `on_broadcast` in the order of arrival; it runs the other two as tasks.
                 await dispatcher.run(
                     connection.router.on_request,
                     connection.router.on_notification,

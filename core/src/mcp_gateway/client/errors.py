@@ -26,7 +26,7 @@ NOBODY_KNOWS = "; whether the request was carried out is not known"
 
 
 class RequestRejected(ServerUnavailable):
-    """The server is there, but answers with a refusal."""
+    """The server is reachable, but rejected the request."""
 
 
 class CredentialsRejected(AuthError):
@@ -39,9 +39,9 @@ class CredentialsRejected(AuthError):
 
 
 class SessionLost(ServerUnavailable):
-    """The server does not know the session any more.
+    """The server no longer knows the session.
 
-    `is_certain` if it has not carried the request out either.
+    `is_certain` means that the request was certainly not executed.
     """
 
     def __init__(self, message: str, *, is_certain: bool = True) -> None:
@@ -60,7 +60,7 @@ class AskedToWait(ServerUnavailable):
 
 
 class RateLimited(AskedToWait, RequestRejected):
-    """The server is there, and lets this caller wait."""
+    """The server is reachable, but limits the rate of this caller."""
 
 
 class NoLongerConfigured(ServerUnavailable):
@@ -76,10 +76,9 @@ class NoLongerConfigured(ServerUnavailable):
 def error_of_exception(server: str, error: BaseException) -> GatewayError:
     """Convert an exception of a session into a gateway error.
 
-    The exception ended the session or prevented it; the error names the server.
+    The exception ended the session or kept it from opening; the error names the server.
 
-    Transports may add notes to the exceptions that pass through them, such as the last
-    lines that a process wrote to its standard error; they are kept.
+    Notes that transports add to their exceptions are kept, such as the last stderr lines of a process.
     """
     leaf = leaf_of(error)
     notes = "".join(f"; {note}" for note in _notes(error))
@@ -89,7 +88,7 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
         )
     if isinstance(leaf, ServerUnavailable):
         return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
-    # Before GatewayError: its constructor takes the link, too.
+    # Before GatewayError, its base class: its constructor needs the login link, too.
     if isinstance(leaf, LoginRequired):
         return LoginRequired(leaf.url, f"server {server!r}: {leaf}{notes}")
     if isinstance(leaf, GatewayError):
@@ -101,7 +100,7 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
 def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayError | None:
     """Convert a transport's error response into a gateway error.
 
-    None if the error is the server's.
+    None if the error came from the server itself.
     """
     match error.code:
         case types.CONNECTION_CLOSED:
@@ -122,8 +121,8 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
 def _session_loss(server: str, error: MCPError, notes: str) -> SessionLost:
     """Return the error of a lost session; only 404 is certain.
 
-    404 is the one status by which a server says that nothing was done (2025-11-25, "Session Management"); all
-    other words for it may come after the request was carried out.
+    404 is the only status that guarantees that nothing was executed (2025-11-25, "Session Management"); other
+    responses that mean a lost session may come after the request was executed.
     """
     message = f"server {server!r} has lost the session: {error.message}{notes}"
     if _status_of(error) in (None, HTTPStatus.NOT_FOUND):
@@ -140,7 +139,7 @@ def _status_of(error: MCPError) -> int | None:
 def _without_unknown_outcome(failure: GatewayError | None) -> GatewayError | None:
     """Drop the unknown-outcome warning while a session is opened.
 
-    No request can have been carried out then.
+    No request can have been executed then.
     """
     if isinstance(failure, RequestNotSent | ConnectionDropped):
         return ServerUnavailable(str(failure).removesuffix(NOBODY_KNOWS))
@@ -150,13 +149,13 @@ def _without_unknown_outcome(failure: GatewayError | None) -> GatewayError | Non
 def _error_of_fault(message: str, data: object, notes: str) -> ServerUnavailable:
     """Distinguish requests that were unsent, unanswered or rejected.
 
-    The transport's error data tells which.
+    The error data of the transport has `sent` and the HTTP `status`.
     """
     known = data if isinstance(data, dict) else {}
     status, wait = known.get("status"), known.get("retryAfter")
     if known.get("sent") is False:
         return RequestNotSent(f"{message}{notes}")
-    # Without a status there was no answer: it may have been carried out or not.
+    # Without a status there was no response, so whether the request was executed is unknown.
     if not isinstance(status, int):
         return ConnectionDropped(f"{message}{notes}{NOBODY_KNOWS}")
     asked = f"; it asks to wait (Retry-After: {str(wait)[:40]})" if wait else ""
@@ -169,9 +168,9 @@ def _error_of_fault(message: str, data: object, notes: str) -> ServerUnavailable
 
 
 def _seconds(wait: object) -> float | None:
-    """Parse a Retry-After, a number of seconds or a date.
+    """Parse a Retry-After header (RFC 9110, section 10.2.3) to seconds.
 
-    RFC 9110, section 10.2.3.
+    Its value is a number of seconds or a date.
     """
     value = str(wait).strip() if wait is not None else ""
     if value.isascii() and value.isdigit():
@@ -180,7 +179,7 @@ def _seconds(wait: object) -> float | None:
         then = parsedate_to_datetime(value)
     except (ValueError, TypeError):
         return None
-    # A date with "-0000" is read without a zone (RFC 5322, section 3.3); HTTP's are GMT.
+    # A date with "-0000" parses without a zone (RFC 5322, section 3.3); HTTP dates are always GMT.
     then = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
     return max(0.0, (then - datetime.now(UTC)).total_seconds())
 

@@ -13,18 +13,18 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 
-# The SDK's own client waits 10 s (DISCOVER_TIMEOUT_SECONDS): a stdio server that is silent to
-# server/discover would cost them at each start.
+# The SDK's own client waits 10 s (DISCOVER_TIMEOUT_SECONDS), which a stdio server that ignores
+# server/discover would cost at each start.
 PROBE_SECONDS = 2.0
-"""How long a server may be silent to `server/discover` before `initialize` is tried beside it."""
+"""How long a server may leave `server/discover` unanswered before `initialize` is tried in parallel."""
 
 
 async def negotiate(connection: Connection) -> None:
-    """Find out the server's era, and initialize.
+    """Detect the server's era, and initialize.
 
-    A server of the handshake era answers `server/discover` with an error, or not at
-    all: after `PROBE_SECONDS` of silence both handshakes are under way, and the first
-    good answer wins. So neither an old nor a slow server is mistaken.
+    A handshake-era server answers `server/discover` with an error or not at all. After `PROBE_SECONDS` without an
+    answer `initialize` is sent as well, and the first successful answer wins: neither an old server, which never
+    answers the probe, nor a slow modern one is misjudged.
 
     Raises:
         MCPError: the server accepted neither handshake.
@@ -67,7 +67,7 @@ async def _send_discover(connection: Connection) -> Json:
 def _wants_modern(error: MCPError) -> bool:
     """Whether an error names our modern version as supported.
 
-    The server then gets the request once more.
+    `server/discover` is then sent once more.
     """
     supported = error.error.data.get("supported") if isinstance(error.error.data, dict) else None
     named = isinstance(supported, list) and LATEST_MODERN_VERSION in supported

@@ -14,9 +14,9 @@ from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 
 ASK_SECONDS = 600.0
-"""How long a client may take to answer a question: people have to think."""
+"""How long a client may take to answer a server request: a person may have to decide."""
 
-# A client that reads nothing must not keep its own response waiting for ever.
+# A client that does not read its notifications must not delay its own response for ever.
 _DELIVERY_SECONDS = 5.0
 
 
@@ -35,11 +35,11 @@ class InFlightRequest:
     _delivered: anyio.Event | None = None
 
     async def on_notification(self, method: str, params: Json, *, dropped: bool = False) -> None:
-        """Pass a notification of the server on to the client.
+        """Forward a notification of the server to the client.
 
-        It is dropped when the client takes no more; progress is passed on as progress of this request.
+        With `dropped` it is not delivered. Progress gets this request's progress token.
         """
-        # Progress is a sign of life of the server, also where the client does not take it.
+        # Progress shows that the server works, even if the client does not receive it.
         if self.inactivity is not None and method == "notifications/progress":
             self.inactivity.reset()
         if dropped:
@@ -53,7 +53,7 @@ class InFlightRequest:
                 self._delivered.set()
 
     async def on_request(self, method: str, params: Json) -> Json:
-        """Put a question of the server's to the client.
+        """Forward a server request to the client; return its response.
 
         Raises:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
@@ -63,7 +63,7 @@ class InFlightRequest:
             return await send_to_client(self.channel, method, params, ASK_SECONDS, self._questions)
 
     def pause_timeout(self) -> AbstractContextManager[None]:
-        """Hold the request's clock while the server waits for its client."""
+        """Pause the request's timeout while the server waits for its client."""
         return self.inactivity.pause() if self.inactivity is not None else nullcontext()
 
     @asynccontextmanager
@@ -80,18 +80,18 @@ class InFlightRequest:
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the client has got what the server told it."""
+        """Whether all notifications have been delivered to the client."""
         return not self._deliveries
 
     async def wait_delivered(self) -> None:
-        """Wait until the client has got what the server told it."""
+        """Wait until all notifications are delivered, for a bounded time."""
         if self._deliveries:
             self._delivered = anyio.Event()
             with anyio.move_on_after(_DELIVERY_SECONDS):
                 await self._delivered.wait()
 
     def cancel_server_requests(self) -> None:
-        """Take back the questions that are open."""
+        """Cancel the open server requests."""
         for question in self._questions:
             question.cancel()
 

@@ -1,6 +1,6 @@
-"""A bound on the requests that a server has open to clients.
+"""A bound on the open requests of a server to its clients.
 
-What is more is refused.
+Requests beyond it are rejected with an error.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from mcp_gateway.protocol.json_size import json_size
 log = structlog.get_logger(__name__)
 
 MAX_OPEN_REQUESTS = 100
-"""How many requests of one server may be open, questions and pings: until the answer is written."""
+"""How many requests of one server, pings included, may be open. They are open until the response is written."""
 
 MAX_OPEN_BYTES = 8 << 20
-"""How much they may have; one alone may have more."""
+"""How many bytes the open requests may have in all; a single one may be larger."""
 
 REFUSAL_SECONDS = 1.0
-"""How long the server may take to read that a request is refused; then it is told so no more."""
+"""How long writing a rejection may take; after that the server, which does not read, gets no more of them."""
 
 
 @dataclass(slots=True)
 class OpenRequests:
-    """Counts what a server has asked and has no answer to."""
+    """Counter of a server's unanswered requests."""
 
     count: int = 0
     size: int = 0
@@ -51,18 +51,18 @@ class OpenRequests:
     _sizes: dict[str, deque[int]] = field(default_factory=dict)
 
     def begin(self, request: JSONRPCRequest) -> bool:
-        """Take note of a request; False if it is too much."""
+        """Count a request; return False if a limit is exceeded."""
         size = json_size(request.params, MAX_OPEN_BYTES)
         if self.count >= MAX_OPEN_REQUESTS or (self.count and self.size + size > MAX_OPEN_BYTES):
             self._refuse()
             return False
-        # Some servers number the requests of each stream anew: an id may be open more than once.
+        # Some servers restart their request ids on each stream, so an id may be open more than once.
         self._sizes.setdefault(str(request.id), deque()).append(size)
         self.count, self.size = self.count + 1, self.size + size
         return True
 
     def end(self, request_id: RequestId | None) -> None:
-        """Forget a request that is answered, or taken back."""
+        """Remove a request that was answered or cancelled."""
         sizes = self._sizes.get(str(request_id))
         if not sizes:
             return
@@ -72,13 +72,13 @@ class OpenRequests:
 
     def _refuse(self) -> None:
         self.refused += 1
-        # At powers of two only: what floods the session must not flood the log.
+        # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.refused & (self.refused - 1) == 0:
             log.warning("a server asks more than may be open at a time; it is refused", requests=self.refused)
 
 
 class AnsweringStream:
-    """A session's write stream that notes each answer when it is written."""
+    """A session's write stream that counts server requests as answered."""
 
     def __init__(self, stream: WriteStream[SessionMessage], requests: OpenRequests) -> None:
         """Write to `stream`."""
@@ -90,16 +90,16 @@ class AnsweringStream:
         try:
             await self._stream.send(item)
         finally:
-            # Also when writing failed: nobody will answer it any more.
+            # Also when writing failed: there will be no other response.
             if isinstance(message, JSONRPCResponse | JSONRPCError):
                 self._requests.end(message.id)
-        # What was written was read: refusals are worth their time again.
+        # The write went through, so the server reads again and can be sent rejections.
         self._requests.is_deaf = False
 
     async def admit(self, item: SessionMessage | Exception) -> bool:
-        """Return whether a message of the server may come in.
+        """Return whether a server's message is admitted.
 
-        If not, the server gets an error.
+        If it is not, the server gets an error response.
         """
         message = None if isinstance(item, Exception) else item.message
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
@@ -114,7 +114,9 @@ class AnsweringStream:
         error = ErrorData(code=INVALID_REQUEST, message="too many requests to the client are open; wait for answers")
         refusal = JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
         with (
-            suppress(anyio.BrokenResourceError, anyio.ClosedResourceError),  # what ends the session is told elsewhere
+            suppress(
+                anyio.BrokenResourceError, anyio.ClosedResourceError
+            ),  # the read side reports the end of the session
             anyio.move_on_after(REFUSAL_SECONDS) as writing,
         ):
             await self._stream.send(SessionMessage(refusal))

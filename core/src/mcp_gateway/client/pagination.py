@@ -1,6 +1,6 @@
 """Paginated list requests, with limits.
 
-Items that are no definitions are dropped.
+Items that are not valid definitions are dropped.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from mcp_gateway.protocol.primitives import TOOLS, Primitive
 log = structlog.get_logger(__name__)
 
 MAX_DEFINITIONS = 10_000
-"""How many things of a kind one server may list, unless the configuration says otherwise."""
+"""How many tools, prompts or resources one server may list, unless configured otherwise."""
 
 MAX_LIST_BYTES = 64 << 20
-"""How large one list of one server may be."""
+"""How many bytes one list of one server may have."""
 
 MAX_PAGES = 1000
-"""How many pages a list may have; a server that never ends its list is broken."""
+"""How many pages a list may have; a server whose list never ends is broken."""
 
 
 _IN_A_THREAD = 50
-"""From how many things on a page looking at them would hold up the event loop."""
+"""From how many items on a page validation runs in a thread, because it would block the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """All items of a list, with its cache hint.
 
-    `cut` says whether it listed more than may be.
+    `cut` is True if the list was longer than a limit.
     """
 
     items: list[Definition]
@@ -58,10 +58,8 @@ async def list_all(
 ) -> Page:
     """Request all pages of a list; call `touch` after each.
 
-    Items that are no definitions are dropped.
-
-    There are at most `max_definitions` in it, and no more bytes than may be. `capabilities` are those
-    of the client for whom it is: a modern server may list more for more.
+    Invalid items are dropped. The list is cut at `max_definitions` items and `MAX_LIST_BYTES` bytes. `capabilities`
+    are those of the client on whose behalf it is requested: a modern server may list more for more capable clients.
     """
     found: list[Definition] = []
     left = MAX_LIST_BYTES
@@ -71,7 +69,10 @@ async def list_all(
         params = {"cursor": page["nextCursor"]} if page else {}
         page = await connection.request(primitive.method, params, capabilities=capabilities)
         touch()
-        items, cursor = page.pop(primitive.field, None), page.get("nextCursor")  # the SDK keeps the last message
+        items, cursor = (
+            page.pop(primitive.field, None),
+            page.get("nextCursor"),
+        )  # popped, because the SDK keeps a reference to the last message
         if isinstance(items, list) and len(items) >= _IN_A_THREAD:
             taken, left = await anyio.to_thread.run_sync(_keep_valid, primitive, items, left, connection.modern)
         else:
@@ -79,15 +80,15 @@ async def list_all(
         found += taken
         if left < 0 or len(found) > max_definitions:
             break
-        # A cursor that comes again would lead around in a circle.
+        # A repeated cursor would loop for ever.
         if not isinstance(cursor, str) or not cursor or cursor in cursors:
             break
         cursors.add(cursor)
     cut = left < 0 or len(found) > max_definitions
-    # The page that went over the limit is in it as a whole.
+    # The last page was added as a whole and may exceed the limit.
     del found[max_definitions:]
     ttl, scope = page.get("ttlMs"), page.get("cacheScope")
-    # ttlMs is at least 0 (specification 2026-07-28, caching); another one is taken for none.
+    # ttlMs must be at least 0 (specification 2026-07-28, caching); an invalid one is ignored.
     ttl_ms = ttl if isinstance(ttl, int) and ttl >= 0 else None
     return Page(found, ttl_ms, scope if isinstance(scope, str) else None, cut)
 

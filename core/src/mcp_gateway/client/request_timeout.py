@@ -12,9 +12,9 @@ import anyio
 
 @dataclass(slots=True)
 class InactivityTimeout:
-    """Timeout after `seconds` of inactivity or `max_total` in total.
+    """Timeout after `seconds` of inactivity or `max_total` in all.
 
-    Time in which the server itself waits for the client does not count.
+    Time in which the server waits for the client's answer to a server request does not count.
     """
 
     seconds: float
@@ -25,7 +25,7 @@ class InactivityTimeout:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait inside; leave quietly when it took too long."""
+        """Run the block with the timeout; cancel it silently on expiry."""
         self._end = anyio.current_time() + self.max_total
         with self._scope:
             self.reset()
@@ -37,13 +37,13 @@ class InactivityTimeout:
         return anyio.current_time() >= self._end
 
     def reset(self) -> None:
-        """Take note of a sign of life: the wait begins anew."""
+        """Restart the inactivity timeout after a sign of activity."""
         if not self._suspensions:
             self._scope.deadline = min(anyio.current_time() + self.seconds, self._end)
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Hold the clock while the server is waiting for us."""
+        """Pause the timeout during the block."""
         self._suspensions += 1
         self._scope.deadline = math.inf
         began = anyio.current_time()
@@ -52,6 +52,6 @@ class InactivityTimeout:
         finally:
             self._suspensions -= 1
             if not self._suspensions:
-                # The total limit is about the server's work, not about what a person took to answer.
+                # The total limit is for the server's work and excludes the time a person took to answer.
                 self._end += anyio.current_time() - began
             self.reset()

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 Context = DispatchContext[Any]
 
 _ASK_BESIDE_SECONDS = 30.0
-"""How long a client may take to answer what has to do with no request of its."""
+"""How long a client may take to answer a server request that relates to none of its own."""
 
 _SEVERAL = 2
 
@@ -33,7 +33,7 @@ def _nowhere(_client: str) -> ClientChannel | None:
     return None
 
 
-def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
+def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the callback's only argument
     pass
 
 
@@ -41,18 +41,17 @@ def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thin
 class ServerMessageRouter:
     """Router of server messages to the clients of a session.
 
-    A transport may say to which request a message of the server's belongs; streams of a
-    process say nothing. Then it is for the one client that has a request under way, or
-    for the one that has used the session at all; if there are several, it is for nobody.
-    A client that cannot be reached beside its requests, as those of the modern era over
-    HTTP, may be several people: then it must be the only request under way.
-    `clients` are those that have used it and have not left. Of those that cannot be reached, and so
-    never say that they leave, only two are noted: more are no more than several.
-    `deliveries` are the messages on their way to them, `open_requests` what the server waits to hear.
-    `watchers` is how many only wait for what is announced.
-    `capabilities` is what the server was told that the clients can do. `way_to` finds the
-    way to a client beside its requests. `on_asked` hears that the server asks back, and
-    whether it was told on which request's behalf.
+    A transport may say to which request a server's message relates; over stdio none does. Without that, a message
+    goes to the only client with a request in flight, or else to the only client that has used the session. If there
+    are several, it goes to none, so that no client sees another's messages. A client without a channel of its own,
+    such as a modern one over HTTP, may be several people: then its request must be the only one in flight.
+
+    `clients` are those that have used the session and have not left. Clients without a channel never announce that
+    they leave; only two of them are recorded, since two are already "several".
+    `deliveries` are the messages pending for clients, `open_requests` the server's unanswered requests, and
+    `watchers` is the number of users that only wait for notifications. `capabilities` are the client capabilities
+    sent to the server. `way_to` returns the channel to a client that is independent of its requests. `on_asked` is
+    called when the server sends a request, with whether it named a related request.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
@@ -72,7 +71,7 @@ class ServerMessageRouter:
         return any(self.way_to(client) is not None for client in self.clients)
 
     def add_client(self, client: str) -> None:
-        """Take note of a client that uses the session."""
+        """Record a client that uses the session."""
         if client in self.clients:
             return
         if self.way_to(client) is None:
@@ -84,20 +83,20 @@ class ServerMessageRouter:
     def remove_client(self, client: str) -> None:
         """Remove a client that has left.
 
-        Server requests that it got beside its requests are cancelled.
+        Open server requests that were sent to it unrelated to its own requests are cancelled.
         """
         if client in self.clients:
             self.clients.discard(client)
             self.close()
 
     def close(self) -> None:
-        """Cancel the server requests that are related to no request."""
+        """Cancel the server requests that relate to no request."""
         for question in self._questions:
             question.cancel()
 
     @asynccontextmanager
     async def during(self, request_id: str | int, exchange: InFlightRequest) -> AsyncIterator[None]:
-        """Have an exchange under way inside."""
+        """Register an in-flight request for the block."""
         self.enter(request_id, exchange)
         try:
             async with exchange.running():
@@ -106,7 +105,7 @@ class ServerMessageRouter:
             self.leave(request_id)
 
     def enter(self, request_id: str | int, exchange: InFlightRequest) -> None:
-        """Take note of an exchange that begins."""
+        """Register an in-flight request."""
         self._exchanges[request_id] = exchange
 
     def leave(self, request_id: str | int) -> None:
@@ -132,7 +131,7 @@ class ServerMessageRouter:
         """Handle a server request: forward it to the right client.
 
         Raises:
-            MCPError: none of the clients can be asked, or the answer was an error.
+            MCPError: there is no client that can be asked, or it answered with an error.
 
         """
         if method == "ping":
@@ -155,7 +154,7 @@ class ServerMessageRouter:
     def _can_outlive_request(self, exchange: InFlightRequest) -> bool:
         """Whether a server request may outlive its related request.
 
-        It may if the client can be reached beside its requests; the relation is then only a guess.
+        It may if the client has a channel of its own; the relation to the request is then only a guess.
         """
         way = self.way_to(str(exchange.client))
         return way is not None and way.ask is not None
@@ -166,7 +165,7 @@ class ServerMessageRouter:
         The request's id is the progress token.
         """
         token = params.get("progressToken")
-        # Ours are integers, but the type of a token is string or integer: some come back as text.
+        # We send integers, but the specification allows strings as well, and some servers convert them.
         if isinstance(token, str) and token.isdecimal():
             token = int(token)
         return self._exchanges.get(token) if isinstance(token, int) else None
@@ -175,7 +174,7 @@ class ServerMessageRouter:
         if (request_id := _request_of(context)) is not None:
             return self._exchanges.get(request_id)
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
-        if len(under_way) < _SEVERAL:  # only one can be meant
+        if len(under_way) < _SEVERAL:  # unambiguous
             return next(iter(under_way), None)
         clients = {exchange.client for exchange in under_way}
         one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None

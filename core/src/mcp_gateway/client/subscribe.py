@@ -1,4 +1,4 @@
-"""Having servers announce what changes: their lists, and single resources."""
+"""Subscriptions to changes of a server's lists and of single resources."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from mcp_gateway.protocol.client_channel import Json
 log = structlog.get_logger(__name__)
 
 RELISTEN_SECONDS = 5.0
-"""How long to wait before a subscription that a server has ended is asked for again."""
+"""How long to wait before subscribing again after a server has ended a subscription."""
 
-# It is shielded from cancellation, so a server that hangs would hold up the end.
+# Unsubscribing is shielded from cancellation, so without a limit a hung server would block the shutdown.
 _UNSUBSCRIBE_SECONDS = 2.0
 
 
@@ -28,11 +28,12 @@ async def listen(connection: Connection, ready: anyio.Event, on_missed: Callable
 
     The subscription lasts as long as the session.
 
-    Servers of the handshake era announce them without being asked. The announcements
-    arrive as notifications; the request itself is answered when the server ends it.
-    `ready` is set when the server announces changes, or is known not to; whoever waits for it
-    may set it to wait no longer. If it begins to announce them after that, or has stopped
-    meanwhile, `on_missed` is called: there may have been changes before.
+    Handshake-era servers announce changes without a subscription. The notifications reach the connection's
+    `on_announced`; the request itself is answered only when the server ends it.
+
+    `ready` is set when the server has acknowledged, or is known to announce nothing. A caller that stops waiting sets
+    it, too. If the acknowledgement comes after that, or the subscription was interrupted, `on_missed` is called,
+    because changes may have been missed.
     """
 
     def on_acknowledged(_: Json) -> None:
@@ -67,11 +68,11 @@ async def watch(
 
     `started` is called once the server has confirmed.
 
-    `capabilities` are those of the client for whom it is. A modern server's announcements
-    go to `updated`, those of others to whoever hears all announcements.
+    `capabilities` are those of the client on whose behalf it is. `updated` gets the notifications of a modern server;
+    those of a handshake-era server reach the connection's `on_announced`.
 
     Raises:
-        MCPError: the server does not announce such changes, or has stopped, or the connection closed.
+        MCPError: the server does not support it or ended it, or the connection closed.
 
     """
     if connection.modern:
@@ -97,7 +98,7 @@ async def _watch_by_listening(
 
         def on_acknowledged(honoured: Json) -> None:
             nonlocal refused
-            # A server acknowledges the part that it honours (specification 2026-07-28, subscriptions).
+            # A server acknowledges the subset that it honours (specification 2026-07-28, subscriptions).
             if uri in (honoured.get("resourceSubscriptions") or ()):
                 started()
             else:
@@ -113,9 +114,9 @@ async def _watch_by_listening(
 async def _hold_subscription(
     connection: Connection, wanted: Json, subscription: Subscription, capabilities: Mapping[str, Any] | None = None
 ) -> None:
-    """Be subscribed until the server ends it."""
+    """Keep a subscription open until the server ends it."""
     request_id, params = next(connection.ids), {"notifications": wanted}
-    # Before the request: the acknowledgement may come before `send_modern` is left.
+    # Registered before the request, because the acknowledgement may arrive before `send_modern` returns.
     connection.subscriptions[request_id] = subscription
     try:
         await connection.send_modern("subscriptions/listen", params, {"request_id": request_id}, capabilities)
@@ -134,7 +135,7 @@ async def _wait_closed(connection: Connection, uri: str) -> None:
 
 
 def _unheard(_: Json) -> None:
-    """Take what is heard elsewhere."""
+    """Ignore a resource update: this subscription asked for lists only."""
 
 
 def _has(capability: object, flag: str) -> bool:

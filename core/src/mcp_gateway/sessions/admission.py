@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(slots=True, eq=False)
 class _QueuedRequest:
-    """A queued request; `turn` is set once admitted."""
+    """A queued request; `turn` is set when it is admitted."""
 
     max_calls: int
     turn: anyio.Event = field(default_factory=anyio.Event)
@@ -46,7 +46,7 @@ class _QueuedRequest:
 class AdmissionControl:
     """Admission control that counts concurrent requests and queues the others.
 
-    A free place goes to the request that has waited longest for its server.
+    A slot that becomes free goes to the request that has waited longest for its server; servers take turns.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -57,7 +57,7 @@ class AdmissionControl:
     def enter(self, server: str, max_calls: int) -> bool:
         """Admit a request if below the limits; return success.
 
-        `max_calls` is the limit of concurrent requests to its server.
+        `max_calls` is the maximum number of concurrent requests to this server.
         """
         busy = self._busy.get(server, 0)
         if busy >= max_calls or self._all >= self.limits.calls:
@@ -71,7 +71,7 @@ class AdmissionControl:
         return self._all + sum(map(len, self._queues.values()))
 
     def leave(self, server: str) -> None:
-        """Count a request out."""
+        """Release a request's slot."""
         self._all -= 1
         left = self._busy[server] - 1
         if left:
@@ -82,10 +82,10 @@ class AdmissionControl:
             self._admit()
 
     async def wait_turn(self, server: str, max_calls: int) -> None:
-        """Wait until the request counts.
+        """Wait in the server's queue until the request is admitted.
 
         Raises:
-            Overloaded: too many wait already, or it waited too long.
+            Overloaded: the queue is full, or the queue timeout expired.
 
         """
         queue = self._queues.get(server, ())
@@ -99,7 +99,7 @@ class AdmissionControl:
             with anyio.move_on_after(self.limits.wait):
                 await waiting.turn.wait()
         except BaseException:
-            # It was cancelled after its turn had come: the place must go back, or it is lost for ever.
+            # Cancelled after it was admitted: its slot must be released here, or it is lost for ever.
             if waiting.turn.is_set():
                 self.leave(server)
             raise
@@ -112,7 +112,7 @@ class AdmissionControl:
 
     @asynccontextmanager
     async def slot(self, server: str, max_calls: int) -> AsyncIterator[None]:
-        """Hold a place for a request during the block, queueing first."""
+        """Hold a slot for a request during the block, queueing first."""
         if not self.enter(server, max_calls):
             await self.wait_turn(server, max_calls)
         try:
@@ -121,13 +121,13 @@ class AdmissionControl:
             self.leave(server)
 
     def _admit(self) -> None:
-        """Give a free place away; the servers take turns."""
+        """Give free slots to queued requests; servers take turns."""
         for server, queue in list(self._queues.items()):
             if self.enter(server, queue[0].max_calls):
                 queue.popleft().turn.set()
                 del self._queues[server]
                 if queue:
-                    self._queues[server] = queue  # now the last one
+                    self._queues[server] = queue  # to the end of the rotation
                 return
 
     def _give_up(self, server: str, waiting: _QueuedRequest) -> None:

@@ -18,10 +18,10 @@ from mcp_gateway.plugin import GatewayError, ServerUnavailable
 from mcp_gateway.runtime.events import GatewayEvents
 
 MAX_FAILURES = 3
-"""How many failures in a row cut a server off."""
+"""How many failures in a row open a server's circuit."""
 
 SPACING_SECONDS = 0.5
-"""How long after a failure a server that is cut off may be tried at somebody's request."""
+"""How long after a failure a trial may pass an open circuit, so that impatient clients do not hammer the server."""
 
 
 class CircuitOpen(ServerUnavailable):
@@ -35,10 +35,10 @@ class CircuitOpen(ServerUnavailable):
 class CircuitBreaker:
     """Circuit breaker of one server; one answer resets its failures.
 
-    Counted are failures to reach the server and failures to answer.
+    It counts connections that failed and requests that were not answered; an error response is an answer.
 
-    `next_try` is when it is tried again, on the event loop's clock. A `retired` one is for a server that is
-    configured no more.
+    `next_try` is the time of the next attempt, on the event loop's clock. A `retired` breaker belongs to a server that
+    is no longer configured, and records nothing.
     """
 
     spec: ServerSpec = field(repr=False)
@@ -65,14 +65,14 @@ class CircuitBreaker:
         A `trial` may pass, but not immediately after the last failure.
 
         Raises:
-            CircuitOpen: it is cut off.
+            CircuitOpen: the server has failed `MAX_FAILURES` times in a row.
 
         """
         if self.is_open and not (trial and anyio.current_time() >= self._failed + SPACING_SECONDS):
             raise CircuitOpen(self._in_words())
 
     def record_failure(self, error: GatewayError) -> None:
-        """Record that the server was unreachable or ended by itself."""
+        """Record that the server was unreachable or closed the connection."""
         if self.retired:
             return
         self.failures += 1
@@ -91,15 +91,14 @@ class CircuitBreaker:
     def record_no_answer(self, error: GatewayError) -> None:
         """Record an unanswered request, if it is the first failure.
 
-        Further ones count only when a health probe records them.
-
-        One slow tool that is called often does not cut off all the others.
+        Further ones count only when a health probe records them: otherwise one slow tool that is called often would
+        cut off the server's other tools.
         """
         if not self.failures:
             self.record_failure(error)
 
     def record_answer(self) -> None:
-        """Take note that the server answers."""
+        """Record an answer: close the circuit and reset the failures."""
         if self.failures:
             self.failures, self.is_open, self.answered_at = 0, False, anyio.current_time()
             self.states.mark_recovered(self.server)
@@ -119,7 +118,7 @@ class CircuitBreaker:
 class Breakers:
     """Circuit breakers of all servers.
 
-    Only servers that `is_current` confirms get one.
+    A server that is not `is_current` gets a retired one, so that a late result of an old session cannot count.
     """
 
     states: HealthRegistry = field(default_factory=HealthRegistry, repr=False)
@@ -137,6 +136,6 @@ class Breakers:
         return breaker
 
     def retire(self, spec: ServerSpec) -> None:
-        """Take note that a server is configured no more, or otherwise."""
+        """Retire the breaker of a server that was removed or changed."""
         if (breaker := self._made.pop(spec, None)) is not None:
             breaker.retired = True

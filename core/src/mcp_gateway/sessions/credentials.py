@@ -36,7 +36,7 @@ _NONE = Credentials()
 
 @dataclass(frozen=True, slots=True)
 class CredentialResolver:
-    """Finds credentials. `strategies` holds the servers that have one."""
+    """Resolver of credentials; `strategies` maps servers to auth strategies."""
 
     strategies: Mapping[str, AuthStrategy]
     client_transports: Mapping[str, ClientTransport]
@@ -44,13 +44,13 @@ class CredentialResolver:
     async def session_key(self, spec: ServerSpec, caller: Caller) -> SessionKey:
         """Return the session key of a request.
 
-        It says for which server, credentials and client a session is opened or reused.
+        Requests with equal keys share a session.
 
         Raises:
-            AuthError: the server wants credentials that the caller did not bring, or
-                the caller brought some that cannot be used.
+            AuthError: the caller sent no credentials for a server that needs them,
+                or unusable ones.
             LoginRequired: a person has to log in first.
-            ServerUnavailable: its auth plugin could not get them.
+            ServerUnavailable: the auth plugin failed to get the credentials.
 
         """
         known = self.session_key_nowait(spec, caller)
@@ -63,7 +63,7 @@ class CredentialResolver:
     def session_key_nowait(self, spec: ServerSpec, caller: Caller) -> SessionKey | None:
         """Return the session key without awaiting, or None.
 
-        None means that the server has an auth strategy, which has to be awaited.
+        None means that the server has an auth strategy, whose answer has to be awaited.
         """
         if (transport := self.client_transports.get(spec.name)) is None:
             raise NoLongerConfigured(spec.name)
@@ -82,15 +82,14 @@ class CredentialResolver:
     async def private_credentials(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
         """Return the caller's credentials unless equal to the anonymous ones.
 
-        None if the caller has the same credentials as every other caller, or none at all.
-
-        What a server offers for the caller's own is nobody else's business.
+        None if the caller has the same credentials as every other caller, or none at all. What a server lists for a
+        caller's own credentials must not reach the shared catalog.
         """
         strategy = self.strategies.get(spec.name)
         if caller.auth_header is None and (strategy is None or getattr(strategy, "same_for_all", False) is True):
             return None
         if caller.auth_header is None and not caller.headers and caller.principal is None:
-            return None  # a caller over a pipe has nothing of their own
+            return None  # a stdio client sends no headers, so it has no credentials of its own
         try:
             theirs = (await self.session_key(spec, caller)).credentials
         except GatewayError:
@@ -104,11 +103,11 @@ class CredentialResolver:
     async def _credentials(self, spec: ServerSpec, caller: Caller) -> Credentials:
         strategy = self.strategies[spec.name]
         if spec.auth_optional and caller.principal is not None:
-            # The token is for the gateway: only a server's own auth_type sends it on.
+            # The caller's token was issued for the gateway: it is forwarded only if the server's auth_type says so.
             caller = replace(caller, headers={})
         try:
             return await strategy.credentials(caller)
-        # First: it is an AuthError, too, and its link must not be lost.
+        # Before AuthError, its base class, whose handler would drop the login link.
         except LoginRequired as error:
             raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
         except AuthError as error:
@@ -119,7 +118,7 @@ class CredentialResolver:
             raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
         except Exception as error:
             log.exception("an auth plugin failed", server=spec.name)
-            # Not its text, which may quote credentials.
+            # The type only: the text of a plugin's exception may quote credentials.
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
             raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
 
@@ -133,9 +132,7 @@ class CredentialResolver:
         """Call `operation` with a session key, refreshing rejected credentials once.
 
         On HTTP 401 the auth strategy is asked to refresh the credentials, and `operation` is called once more with
-        the new session key.
-
-        `repetition` knows whether that was done before.
+        the new session key, unless `repetition` says that this request has been renewed already.
         """
         session_key = await self.session_key(spec, caller)
         try:
@@ -150,14 +147,14 @@ class CredentialResolver:
             ):
                 raise
             if not await self._refresh(spec, strategy, session_key.credentials):
-                await self.session_key(spec, caller)  # which may say more: that a person has to log in
+                await self.session_key(spec, caller)  # may raise LoginRequired, which is more useful than the 401
                 raise
         return await operation(await self.session_key(spec, caller))
 
     async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, refused: Credentials) -> bool:
         """Refresh rejected credentials; return whether there are new ones.
 
-        An error of the strategy is logged and counts as no.
+        An error of the strategy is logged, and the result is False.
         """
         try:
             return await strategy.refresh(refused)

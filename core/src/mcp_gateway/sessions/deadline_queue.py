@@ -1,6 +1,6 @@
 """Deadline queue for requests with one common timeout.
 
-They expire in the order in which they begin, so one timer is enough.
+With one timeout they expire in the order in which they were added, so one timer is enough for all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class DeadlineQueue:
     _timer: asyncio.TimerHandle | None = None
 
     def add(self, request_id: int, expired: Callable[[], None]) -> None:
-        """Take note of a request that begins."""
+        """Add a request; `expired` is called unless it is removed in time."""
         loop = asyncio.get_running_loop()
         end = loop.time() + self.seconds
         self._ends[request_id] = (end, expired)
@@ -27,7 +27,7 @@ class DeadlineQueue:
             self._timer = loop.call_at(end, self._look)
 
     def remove(self, request_id: int) -> None:
-        """Forget a request that is over."""
+        """Remove a finished request."""
         self._ends.pop(request_id, None)
 
     def _look(self) -> None:

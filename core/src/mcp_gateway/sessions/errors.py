@@ -14,7 +14,7 @@ from mcp_gateway.sessions.session import Session
 async def record_mcp_error(session: Session, error: MCPError) -> GatewayError | None:
     """Return the gateway error behind an `MCPError`, recording the outcome.
 
-    None if the error is the server's answer.
+    None if the error is the server's own response.
     """
     failure = error_of_answer(session.server, error)
     if isinstance(failure, ConnectionDropped):
@@ -24,14 +24,14 @@ async def record_mcp_error(session: Session, error: MCPError) -> GatewayError | 
     if isinstance(failure, SessionLost | RequestRejected | AuthError | None):
         session.breaker.record_answer()
     elif isinstance(failure, RequestNotSent):
-        pass  # it may be sent yet
-    elif session.connection is not None:  # else its session has counted it
+        pass  # a retry may still send it: not a failure yet
+    elif session.connection is not None:  # otherwise the session itself has recorded the failure
         session.breaker.record_no_answer(failure)
     return failure
 
 
 def record_timeout(session: Session, spec: ServerSpec, inactivity: InactivityTimeout) -> ServerTimeout:
-    """Return what to say of a request that took too long."""
+    """Return the error of a request that timed out, recording the outcome."""
     if inactivity.is_exhausted:
         return ServerTimeout(
             f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "

@@ -38,10 +38,10 @@ Operation = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 
 @dataclass(slots=True)
 class Pool:
-    """Every open session, each in a session's task.
+    """Pool of all open sessions.
 
-    `way_to` finds the way to a client beside its requests. Beyond `max_sessions` of one server the longest
-    unused one is closed.
+    `way_to` returns the channel to a client that is independent of its requests. When a server has more than
+    `max_sessions` sessions, the one that has been idle longest is closed.
     """
 
     tasks: TaskGroup
@@ -55,7 +55,7 @@ class Pool:
     _kept: set[Session] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Let sharing know which clients are one person each."""
+        """Create the session index, which asks `way_to` about clients."""
         self._shared.is_one = lambda client: self.way_to(client) is not None
         self.events.server_down.subscribe(self._on_server_down)
 
@@ -77,16 +77,16 @@ class Pool:
 
         A `trial` is let through even if the circuit is open.
 
-        What was not carried out is tried again, and so is what is `repeatable` if the connection broke. `repetition`
-        knows what was sent before.
+        A request that was certainly not executed is retried; a `repeatable` one is also retried when the connection
+        broke. `repetition` counts the attempts if the caller has made some before.
 
         Raises:
-            CircuitOpen: the server has failed several times, and is not tried at this moment.
-            ServerUnavailable: the session cannot be opened, or closed under the session key.
-            Overloaded: the server has as many sessions as it may have, all in use.
-            ServerTimeout: the server was silent for the server's `timeout`.
-            AuthError: the server refused the credentials.
-            MCPError: the server answered with an error of its own.
+            CircuitOpen: the server has failed several times in a row and is not tried now.
+            ServerUnavailable: the session could not be opened, or closed during the request.
+            Overloaded: the server has its maximum of sessions, all in use.
+            ServerTimeout: the server did not answer within its `timeout`.
+            AuthError: the server rejected the credentials.
+            MCPError: the server answered with an error.
 
         """
         breaker = self.breakers.breaker_of(session_key.spec)
@@ -118,7 +118,7 @@ class Pool:
     async def is_modern(self, session_key: SessionKey) -> bool:
         """Whether the server is modern; opens a session to find out.
 
-        Only if that is not known yet.
+        A session is opened only if the era is not known yet.
         """
         if (known := self._shared.modern.get(session_key.spec.name)) is not None:
             return known
@@ -129,7 +129,7 @@ class Pool:
     async def get_shared_key(self, session_key: SessionKey) -> SessionKey:
         """Return the canonical key of the shared session.
 
-        It is equal for all who share the session.
+        It is equal for all requests that share the session.
         """
         await self.is_modern(session_key)
         return self._shared.key(session_key)
@@ -162,7 +162,7 @@ class Pool:
     async def close_server(self, spec: ServerSpec) -> None:
         """Retire a server's sessions and wait until they are closed.
 
-        They are not lent any more, and each ends once its calls are over.
+        They take no new calls, and each ends when its current calls are done.
         """
         self.breakers.retire(spec)
         await finish(self._shared.remove_server(spec))
@@ -196,7 +196,7 @@ class Pool:
 
     @asynccontextmanager
     async def _use_session(self, session_key: SessionKey) -> AsyncIterator[Session]:
-        """Count a user of the session in and out."""
+        """Lend a session for the block, counting its users."""
         key = self._shared.key(session_key)
         session = self._shared.sessions.get(key) or self._new(key)
         if session_key.behalf is not None:
@@ -205,7 +205,7 @@ class Pool:
         try:
             yield session
         finally:
-            # A user of a closed session is counted out, too: `finish` waits for the last one.
+            # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
             session.users -= 1
             session.used = anyio.current_time()
             self._close_superseded(session_key)
@@ -221,7 +221,7 @@ class Pool:
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
             timeout=spec.timeout,
-            # The trial of a server that is cut off: more tries would only delay what is known.
+            # With an open circuit this is a trial: retries would only delay the expected failure.
             max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if personal or key.capabilities else math.inf,
             max_calls=spec.max_calls,
@@ -245,7 +245,7 @@ class Pool:
     def _on_session_opened(self, session: Session, connection: Connection) -> None:
         self._shared.on_session_opened(session, modern=connection.modern)
         if connection.modern:
-            session.router.capabilities = {}  # its era has no questions but in answers
+            session.router.capabilities = {}  # modern servers send no requests, but `input_required` results
         if (key := self._shared.key_of(session)) is not None:
             self._close_superseded(key)
 
@@ -281,7 +281,7 @@ class Pool:
     def _on_server_down(self, breaker: CircuitBreaker) -> None:
         """Close idle sessions with a server whose circuit has opened.
 
-        This kills a process that hangs.
+        Over stdio that kills a hung process, and the next attempt starts a new one.
         """
         theirs = [(key, session) for key, session in self._shared.sessions.items() if session.breaker is breaker]
         for key in [key for key, session in theirs if session.settled.is_set() and not session.users]:
@@ -318,7 +318,7 @@ async def open_pool(
         try:
             yield pool
         finally:
-            # Each session's scopes must be left by the task that entered them, which takes its time.
+            # Shielded: each session's scopes must be left by the task that entered them, which takes a moment.
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()

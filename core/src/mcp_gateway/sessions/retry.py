@@ -22,11 +22,11 @@ def retry_backoff() -> Backoff:
 
 @dataclass(slots=True)
 class RetryPolicy:
-    """How often one request has been sent, and why.
+    """Retry policy and attempts of one request.
 
-    `result` is what came of it if that is only to be followed up.
+    This is the only place that decides about retries; the rules are the table in core/docs/sent-again.md.
 
-    This is the only place that decides about it, and it decides by the table in core/docs/sent-again.md.
+    `result` is set when the request was executed and only the follow-up of its result remains to be done.
     """
 
     spec: ServerSpec
@@ -39,14 +39,12 @@ class RetryPolicy:
     _renewed: bool = False
 
     def next_delay(self, failure: GatewayError) -> float | None:
-        """Return the delay before a retry, or None for no retry.
+        """Return the delay in seconds before a retry, or None for none.
 
-        The delay is in seconds.
-
-        One that did not reach the server is sent again as often as `max_retries` says, within the `timeout`, and so
-        is one that may be repeated when the server asks to wait; one whose session was lost, once, in a new one, if
-        it was not carried out for certain or may be repeated; and so is one that may be repeated and that nobody
-        knows to have been carried out.
+        * Not sent: up to `max_retries` times within the server's `timeout`.
+        * The server asked to wait: the same, if the request is repeatable.
+        * Session lost: once, in a new session, if it was certainly not executed or is repeatable.
+        * Connection dropped, so that the outcome is unknown: once, if it is repeatable.
         """
         if isinstance(failure, RequestNotSent):
             self._unsent = self._unsent or retry_backoff()
@@ -61,12 +59,12 @@ class RetryPolicy:
         return 0.0
 
     def take_result(self) -> Json | None:
-        """Return what has come of the request already, once."""
+        """Return and clear the result that remains to be followed up."""
         result, self.result = self.result, None
         return result
 
     def may_renew(self) -> bool:
-        """Whether it may be sent with other credentials, once."""
+        """Whether new credentials may be tried; True only once."""
         renewed, self._renewed = self._renewed, True
         return not renewed
 

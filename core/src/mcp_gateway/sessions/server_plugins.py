@@ -30,7 +30,7 @@ class OpenedServer:
 class ServerPlugins:
     """Plugin products in use, by server.
 
-    A task for each server opens and closes them.
+    Each server's products are opened and closed by a task of their own.
     """
 
     tasks: TaskGroup
@@ -42,7 +42,7 @@ class ServerPlugins:
         """Open the products of servers, all or none, without using them.
 
         Raises:
-            GatewayError: a plugin does not open.
+            GatewayError: a plugin's product could not be opened; those opened before are closed again.
 
         """
         fitted: list[OpenedServer] = []
@@ -79,13 +79,13 @@ class ServerPlugins:
             self.close(spec)
 
     async def _hold(self, spec: ServerSpec, *, task_status: TaskStatus[OpenedServer]) -> None:
-        # In one task from beginning to end: plugins may open cancel scopes, which no other task may leave.
+        # Opened and closed by the same task: plugins may enter cancel scopes, which no other task may leave.
         async with AsyncExitStack() as stack:
             strategy = await stack.enter_async_context(open_product(spec.auth)) if spec.auth else None
             transport = await stack.enter_async_context(open_product(spec.client_transport))
             over = anyio.Event()
             task_status.started(OpenedServer(spec, transport, strategy, over))
-            with anyio.CancelScope(shield=True):  # sessions are closed before what they were opened with
+            with anyio.CancelScope(shield=True):  # the products must outlive the sessions that use them
                 await over.wait()
 
 

@@ -35,13 +35,16 @@ CLOSE_SECONDS = 10.0
 """How long closing a session may take."""
 
 ANNOUNCING_SECONDS = 0.5
-"""How long a session waits for the server to say that it announces changes; if it does so later, it is asked again."""
+"""How long a new session waits for a server to acknowledge the subscription to list changes.
+
+If the acknowledgement comes later, the lists are requested again, because a change may have been missed.
+"""
 
 FINISH_SECONDS = 0.1
-"""How often it is looked whether the last calls of a server that is no longer configured are over."""
+"""Interval of checking whether the last calls to a server that is no longer configured are done."""
 
 _FIRST_PAUSE = 0.25
-# What a process wrote to standard error is known only once its session has been closed.
+# The last stderr lines of a process, which explain its failure, are known only after its session has been closed.
 _LAST_WORDS_SECONDS = 0.5
 
 
@@ -50,46 +53,51 @@ class Session:
     """A session with a server, owned by the task in `keep`.
 
     Only that task enters and leaves its cancel scopes.
-
-    `idle` is how many seconds it may go unused, or infinity; with `attended`, only once its clients have
-    left. `on_open` is called when it can be lent, `on_over` once when it no longer can, `on_lost` when the
-    server is found not to know it any more, `gone` is set when
-    it is closed, and `error` says why, if it failed.
     """
 
     server: str
     client_transport: ClientTransport
     credentials: Credentials = field(repr=False)
     timeout: float
+    """Seconds in which the session must open, and in which each request must be answered."""
     max_retries: int
     idle: float
+    """Seconds without use after which it is closed; may be infinite."""
     attended: bool
+    """Whether a connected client keeps it open, however long it is unused."""
     max_calls: int
     load: AdmissionControl
     router: ServerMessageRouter
     on_announced: AnnouncedFn
     on_open: Callable[[Connection], None]
+    """Called when the session can be lent."""
     on_over: Callable[[Session], None]
+    """Called once, when it can be lent no longer."""
     breaker: CircuitBreaker = field(repr=False)
     on_lost: Callable[[Session], None] = lambda _: None
+    """Called when the server turns out to have forgotten the session."""
     connection: Connection | None = None
     error: GatewayError | None = None
+    """Why it failed, if it did."""
     users: int = 0
     used: float = 0.0
+    """When it was last used, on the event loop's clock."""
     deadlines: DeadlineQueue = field(init=False, repr=False)
     settled: anyio.Event = field(default_factory=anyio.Event)
+    """Set when it has opened, or failed to."""
     gone: anyio.Event = field(default_factory=anyio.Event)
+    """Set when it is closed."""
     _over: anyio.Event = field(default_factory=anyio.Event)
     _stopping: bool = False
     _lendable: bool = True
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def __post_init__(self) -> None:
-        """Give every request the same time."""
+        """Create the deadline queue from the session's timeout."""
         self.deadlines = DeadlineQueue(self.timeout)
 
     def stop(self) -> None:
-        """Close the session within `CLOSE_SECONDS`; immediately if not open yet."""
+        """Close the session within `CLOSE_SECONDS`; immediately if not yet open."""
         self._stopping = True
         self.router.close()
         self._over.set()
@@ -104,7 +112,10 @@ class Session:
         )
 
     async def enrich_error(self, failure: ServerUnavailable) -> ServerUnavailable:
-        """Add the reason of a closed session to a request's error."""
+        """Return a request's error with the reason for which the session closed.
+
+        It waits briefly for the session to be closed, when the reason is known.
+        """
         if isinstance(failure, ConnectionDropped):
             with anyio.move_on_after(_LAST_WORDS_SECONDS):
                 await self.gone.wait()
@@ -147,7 +158,7 @@ class Session:
         if self._stopping:
             return
         if isinstance(error, AuthError):
-            # Who refuses credentials is there, and answers.
+            # A server that rejects credentials is up and answers.
             self.breaker.record_answer()
         elif isinstance(error, ServerUnavailable) and not (
             isinstance(error, RequestRejected) and self.credentials.pairs
@@ -157,7 +168,7 @@ class Session:
     def _is_final(self, error: GatewayError | None) -> bool:
         """Whether another attempt to open the session is pointless.
 
-        It was open, is to stop, or the failure is permanent.
+        It was open before, is being stopped, or the failure is permanent.
         """
         temporary = isinstance(error, ServerUnavailable) and not error.permanent
         return self.settled.is_set() or self._stopping or not temporary
@@ -165,7 +176,7 @@ class Session:
     async def _hold(self, deadline: float) -> GatewayError | None:
         """Run the session once; return the error that ended it.
 
-        None if it ended without failure.
+        None if it was stopped, or expired unused.
         """
         self._scope = anyio.CancelScope(deadline=deadline)
         try:
@@ -187,7 +198,7 @@ class Session:
     async def _subscribe_list_changes(self, connection: Connection, tasks: TaskGroup) -> None:
         """Subscribe to list changes before anything is listed.
 
-        So no change is missed in between.
+        In the other order a change between listing and subscription would be missed.
         """
         ready = anyio.Event()
         tasks.start_soon(listen, connection, ready, self._on_gap)
@@ -196,7 +207,7 @@ class Session:
         ready.set()
 
     def _on_gap(self) -> None:
-        """Take every list for changed: announcements may have been lost."""
+        """Treat every list as changed: notifications may have been lost."""
         for name in LISTS:
             self.on_announced(f"notifications/{name}/list_changed", {})
 
@@ -205,7 +216,7 @@ class Session:
         if self._stopping:
             self._over.set()
         else:
-            # The deadline was for opening it; an open session has none.
+            # The deadline was for opening; an open session has none.
             self._scope.deadline = math.inf
         self.connection, self.error, self.used = connection, None, anyio.current_time()
         self.on_open(connection)
@@ -234,13 +245,13 @@ class Session:
 
 
 async def finish(sessions: Sequence[Session]) -> None:
-    """Close sessions that are lent no more, after their calls."""
+    """Close sessions once their calls are done; new calls cannot begin."""
     while busy := [
         session for session in sessions if session.users > session.router.watchers and not session.gone.is_set()
     ]:
         for session in set(sessions).difference(busy):
             session.stop()
-        # Calls on the fast path have no task that could tell when they are over.
+        # Polled, because calls on the fast path have no task whose end could be awaited.
         await anyio.sleep(FINISH_SECONDS)
     for session in sessions:
         session.stop()

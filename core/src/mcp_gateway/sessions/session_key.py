@@ -15,9 +15,8 @@ from mcp_gateway.sessions.session import Session
 class SessionKey:
     """Key of a session: server, credentials, and a client if exclusive.
 
-    `capabilities` are those that a handshake-era server is told of, as `frozen` writes
-    them. `behalf` is the client that sends the request, whether or not the session is its
-    own; None is the gateway itself.
+    `capabilities` are the client capabilities sent to a handshake-era server, as canonical JSON. `behalf` is the
+    client that sends the request, whether or not it has the session to itself; None is the gateway itself.
     """
 
     spec: ServerSpec
@@ -29,14 +28,14 @@ class SessionKey:
 
 @dataclass(slots=True)
 class SessionIndex:
-    """The sessions, by what those who share one have in common.
+    """Index of sessions, by what the requests that share one have in common.
 
-    A server of the handshake era hears once a session what its clients can do, so clients
-    that can do different things do not share one. And once a server has asked a client
-    something, every client gets a session of its own, for the next question will be for
-    one of them, too. If it is not told for whom it asks, a client that may be several
-    people (`is_one` says no) even gets one for each request at a time.
-    `modern` says which servers are known to be of which era.
+    A handshake-era server learns client capabilities once per session, so clients with different capabilities do not
+    share one. Once a server has sent a request to a client, every client gets a session of its own, because the next
+    request will be meant for one of them as well. If the server does not say which call its request belongs to, a
+    client that may be several people (`is_one` returns False) even gets one session for each concurrent call.
+
+    `modern` maps servers to whether they are of the modern era, as far as known.
     """
 
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class SessionIndex:
         """
         server = session_key.spec.name
         if self.modern.get(server):
-            # A modern server hears capabilities with each request.
+            # A modern server gets the capabilities with each request, so they need not separate sessions.
             return replace(session_key, capabilities="") if session_key.capabilities else session_key
         if session_key.behalf is None and session_key.client is None:
             return self._any_open(session_key) or session_key
@@ -65,7 +64,7 @@ class SessionIndex:
     def _idle_key(self, session_key: SessionKey) -> SessionKey:
         """Return the key of an idle session of this client.
 
-        It may be a session that is yet to be opened.
+        The session may not be open yet.
         """
         for number in count():
             key = replace(session_key, client=f"{session_key.behalf}/{number}")
@@ -77,7 +76,7 @@ class SessionIndex:
     def _any_open(self, session_key: SessionKey) -> SessionKey | None:
         """Return any open session of equal server, credentials and capabilities.
 
-        For requests of the gateway itself.
+        It is for requests of the gateway itself, which no server request can concern.
         """
         alike = [key for key in self.sessions if _alike(key, session_key) and not (key.client and key.spec.stateful)]
         as_capable = [key for key in alike if key.capabilities == session_key.capabilities]
@@ -86,7 +85,7 @@ class SessionIndex:
         return next(iter(as_capable or ([] if session_key.capabilities else alike)), None)
 
     def key_of(self, session: Session) -> SessionKey | None:
-        """Return under which key a session is kept."""
+        """Return the key of a session, or None if it is not indexed."""
         return next((key for key, kept in self.sessions.items() if kept is session), None)
 
     def remove_server(self, spec: ServerSpec) -> list[Session]:
@@ -101,7 +100,7 @@ class SessionIndex:
     def on_session_opened(self, session: Session, *, modern: bool) -> None:
         """Record a server's era; share the session if modern.
 
-        A modern server gets capabilities with each request, so one session does for all clients.
+        A modern server gets capabilities with each request, so one session is enough for all clients.
         """
         self.modern[session.server] = modern
         key = self.key_of(session)
@@ -111,11 +110,10 @@ class SessionIndex:
     def on_server_request(self, session: Session, *, attributed: bool) -> None:
         """Record that a server sends requests, attributed or not.
 
-        Attributed ones name the request that they are related to.
-
-        The session belongs to the client that has used it, if it is only one.
+        An attributed request says which of the gateway's requests it relates to. If only one client has used the
+        session, that client keeps it.
         """
-        # Once unattributed, always so: one guess that goes to a wrong person is too many.
+        # Once unattributed, always treated so: a single question shown to the wrong person is too many.
         self._asking[session.server] = attributed and self._asking.get(session.server, True)
         key = self.key_of(session)
         if key is not None and key.client is None and len(session.router.clients) == 1:
@@ -124,7 +122,7 @@ class SessionIndex:
     def find_superseded(self, session_key: SessionKey) -> SessionKey | None:
         """Return the key of the gateway's superseded session.
 
-        It is a session that only the gateway itself has used, when there is one that clients use.
+        Superseded is a session that only the gateway has used, as soon as clients use another one.
         """
         plain = SessionKey(session_key.spec, session_key.credentials)
         session = self.sessions.get(plain)
