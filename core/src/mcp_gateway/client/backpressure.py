@@ -49,7 +49,7 @@ class Deliveries:
 
     @contextmanager
     def one(self, params: object) -> Iterator[bool]:
-        """Count a message as pending for the block; yield whether to deliver it."""
+        """Count a message as pending; yield whether to deliver it."""
         if self.is_full and not self._is_waited_for:
             self._drop()
             yield False

@@ -28,7 +28,7 @@ class SessionKey:
 
 @dataclass(slots=True)
 class SessionIndex:
-    """Index of sessions, by what the requests that share one have in common.
+    """Index of sessions by the keys of the requests that share them.
 
     A handshake-era server learns client capabilities once per session, so clients with different capabilities do not
     share one. Once a server has sent a request to a client, every client gets a session of its own, because the next
@@ -85,7 +85,7 @@ class SessionIndex:
         return next(iter(as_capable or ([] if session_key.capabilities else alike)), None)
 
     def key_of(self, session: Session) -> SessionKey | None:
-        """Return the key of a session, or None if it is not indexed."""
+        """Return the key of a session, or None if not indexed."""
         return next((key for key, kept in self.sessions.items() if kept is session), None)
 
     def remove_server(self, spec: ServerSpec) -> list[Session]:
