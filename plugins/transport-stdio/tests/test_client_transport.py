@@ -12,8 +12,8 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
+from mcp_gateway_transport_stdio.child.stderr import capture_stderr
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.stderr import capture_stderr
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import Credentials, ServerUnavailable
@@ -166,7 +166,7 @@ async def test_what_is_no_json_on_standard_output_is_skipped():
 async def test_what_a_child_writes_to_standard_error_is_logged(caplog):
     code = "import sys, runpy; print('hello log', file=sys.stderr, flush=True)\n"
     code += "runpy.run_module('mcp_gateway_testkit.reference', {}, '__main__')"
-    with caplog.at_level(logging.DEBUG, "mcp_gateway_transport_stdio.stderr"):
+    with caplog.at_level(logging.DEBUG, "mcp_gateway_transport_stdio.child.stderr"):
         async with started(command=sys.executable, args=["-c", code]) as opened:
             await opened.text("echo", say="hi")
     assert any("hello log" in record.getMessage() for record in caplog.records)

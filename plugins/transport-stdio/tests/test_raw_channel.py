@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp_gateway_transport_stdio.child_process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.framing import LineSplitter
 from mcp_gateway_transport_stdio.raw_channel import open_wire, response_id
-from mcp_gateway_transport_stdio.stray_output import StrayOutput
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 

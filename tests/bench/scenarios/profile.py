@@ -19,7 +19,7 @@ KIBIBYTE = 1024
 PARTS = {
     "sending to sockets and pipes: the kernel's work, and waking who reads": (
         "transport_http/fast_path/write_batch.py",
-        "transport_stdio/child_process.py",
+        "transport_stdio/child/process.py",
         "transport_stdio/server_io.py",
     ),
     "the event loop: waiting, receiving, running what is ready (uvloop, asyncio)": ("uvloop/", "asyncio/", "anyio/"),

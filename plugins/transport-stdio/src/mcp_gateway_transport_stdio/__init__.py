@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
 from mcp_gateway.plugin import ClientTransport, Provider, ServeOptions, ServerTransport, hookimpl
-from mcp_gateway_transport_stdio.command import find_obstacle
+from mcp_gateway_transport_stdio.child.command import find_obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions
 
 GATEWAY_API = 1

@@ -13,12 +13,12 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
 from mcp_gateway_transport_stdio._sdk import Transport, TransportStreams
-from mcp_gateway_transport_stdio.child_process import ChildCommand, open_child
-from mcp_gateway_transport_stdio.command import child_environment, resolve_command, resolve_directory
+from mcp_gateway_transport_stdio.child.command import child_environment, resolve_command, resolve_directory
+from mcp_gateway_transport_stdio.child.process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.stderr import ChildStderr, capture_stderr
+from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.options import StdioOptions
 from mcp_gateway_transport_stdio.raw_channel import open_wire
-from mcp_gateway_transport_stdio.stderr import ChildStderr, capture_stderr
-from mcp_gateway_transport_stdio.stray_output import StrayOutput
 
 
 @dataclass(frozen=True, slots=True)

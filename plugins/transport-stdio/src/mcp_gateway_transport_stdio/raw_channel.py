@@ -31,9 +31,9 @@ from mcp_gateway.plugin import (
     replace_lone_surrogates,
 )
 from mcp_gateway_transport_stdio._sdk import TransportStreams
-from mcp_gateway_transport_stdio.child_process import ChildProcess
+from mcp_gateway_transport_stdio.child.process import ChildProcess
+from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.framing import ENDLESS, INVALID_REQUEST, LineSplitter, OversizedLine, encode_error
-from mcp_gateway_transport_stdio.stray_output import StrayOutput
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -18,15 +17,14 @@ import anyio
 import anyio.lowlevel
 
 from mcp_gateway.plugin import RawResponse, SupportsRawDispatch, SupportsStart, replace_lone_surrogates, to_line
-from mcp_gateway_transport_stdio.child_process import grow_pipe
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
+from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 FirstAnswerFn = Callable[[bytes], bytes | None]
 """Answers the first message, if it can."""
 
 MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
-
 
 # asyncio tells when its buffer is short, not when it is empty.
 _LOOK_SECONDS = 0.02
@@ -36,15 +34,6 @@ _LARGE = 64 << 10
 
 _ROOM = 1 << 20
 """How much may be written before the client reads, where that can be chosen."""
-
-
-def can_poll(*descriptors: int) -> bool:
-    """Whether all descriptors are pipes or sockets, on POSIX.
-
-    The event loop can wait for these without a thread.
-    """
-    modes = [os.fstat(descriptor).st_mode for descriptor in descriptors]
-    return os.name == "posix" and all(stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) for mode in modes)
 
 
 class StdioServerProtocol(asyncio.Protocol):

@@ -15,7 +15,8 @@ import anyio
 
 from mcp_gateway.plugin import ConfigError, LazyServer, ServeOptions, ServerTransport, replace_lone_surrogates
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
-from mcp_gateway_transport_stdio.server_io import StdioServerProtocol, can_poll, open_server_io
+from mcp_gateway_transport_stdio.pipes import can_poll
+from mcp_gateway_transport_stdio.server_io import StdioServerProtocol, open_server_io
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server

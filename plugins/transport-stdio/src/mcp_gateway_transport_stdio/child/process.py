@@ -6,13 +6,8 @@ There is no task and no copy more than the lines need.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import select
-import signal
 import subprocess
-import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -20,18 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, cast
 
-import anyio
-
 from mcp_gateway.plugin import to_line
+from mcp_gateway_transport_stdio.child.process_group import end_group, watch_exit
 from mcp_gateway_transport_stdio.framing import LineSplitter
-
-log = logging.getLogger(__name__)
-
-EXIT_SECONDS = 2.0
-"""How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
-
-# Nothing tells when the last process of a group is gone, other than asking.
-_LOOK_SECONDS = 0.02
+from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 _TURN_SECONDS = 0.005
 """How long what a child wrote is worked on before others have their turn, and how long that is."""
@@ -169,24 +156,11 @@ class ChildProcess(asyncio.Protocol):
             self._on_end()
 
     async def stop(self) -> None:
-        """Close the child's stdin; terminate its process group.
-
-        Without an exit in time there is SIGTERM, then SIGKILL. The child's own children end with it.
-        """
+        """Close the child's stdin; end its process group."""
         self.end()
         if self._stdin is not None:
             self._stdin.close()
-        # A process that outlives a cancelled session is killed by nobody.
-        with anyio.CancelScope(shield=True):
-            for number in (None, signal.SIGTERM, signal.SIGKILL):
-                if number is not None:
-                    _signal_group(self._process.pid, number)
-                with anyio.move_on_after(EXIT_SECONDS):
-                    await self.exited.wait()
-                    break
-            else:
-                log.warning("process %d is still alive after it was killed", self._process.pid)
-            await _terminate_group(self._process.pid)
+        await end_group(self._process.pid, self.exited)
         if self._stdout is not None:
             self._stdout.close()
 
@@ -205,68 +179,6 @@ class _StdinProtocol(asyncio.BaseProtocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         self._pipes.end()
-
-
-def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop, tell: Callable[[], None]) -> None:
-    """Call `tell` in the event loop once a process has exited."""
-
-    def wait() -> None:
-        process.wait()
-        with suppress(RuntimeError):  # the loop may have gone before
-            loop.call_soon_threadsafe(tell)
-
-    def on_exit(descriptor: int) -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-        process.wait()
-        tell()
-
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # an old kernel
-            # It wakes the event loop without a thread for each child (Linux 5.3).
-            descriptor = os.pidfd_open(process.pid)
-            loop.add_reader(descriptor, on_exit, descriptor)
-            return
-    # Without a pidfd (macOS, Windows, old kernels) nothing else wakes every event loop.
-    threading.Thread(target=wait, daemon=True, name=f"waits for {process.pid}").start()
-
-
-async def _terminate_group(group: int) -> None:
-    """Terminate the processes left in a group.
-
-    A process may leave its children behind when it ends.
-    """
-    if not _signal_group(group, signal.SIGTERM):
-        return
-    with anyio.move_on_after(EXIT_SECONDS):
-        while _signal_group(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
-            await anyio.sleep(_LOOK_SECONDS)
-        return
-    _signal_group(group, signal.SIGKILL)
-
-
-def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group.
-
-    Returns False if the group has no process that can be signalled.
-    """
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def grow_pipe(descriptor: int, room: int) -> None:
-    """Grow a pipe's buffer to `room` bytes.
-
-    A large message then takes fewer turns. Systems without F_SETPIPE_SZ are left alone.
-    """
-    with suppress(ImportError, AttributeError, OSError):  # no pipe, no Linux, or too many of them
-        import fcntl
-
-        if fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ) < room:
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, room)
 
 
 @dataclass(frozen=True, slots=True)

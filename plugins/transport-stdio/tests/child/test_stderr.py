@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from mcp_gateway_transport_stdio.stderr import capture_stderr
+from mcp_gateway_transport_stdio.child.stderr import capture_stderr
 
 SECRET = "s3cr3t-s3cr3t"
 

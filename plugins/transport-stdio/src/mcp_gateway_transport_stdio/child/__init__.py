@@ -1,0 +1,1 @@
+"""A server as a child process: its command, its pipes, its end."""
