@@ -40,6 +40,14 @@ async def pool_of(remote, idle=60.0, most=100):
                 tasks.cancel_scope.cancel()
 
 
+async def use_session(pool, session_key, operation, **options):
+    """Send one request as the pool's callers do."""
+    async for attempt in pool.attempts(session_key, **options):
+        async with attempt as (connection, inactivity):
+            return await operation(connection, inactivity)
+    raise AssertionError
+
+
 async def connection(connection, _):
     return connection
 
@@ -59,18 +67,18 @@ def alpha():
 async def test_equal_credentials_share_a_session_and_others_never_do(alpha):
     one = spec()
     async with pool_of(alpha) as pool:
-        first = await pool.with_session(SessionKey(one, ALICE), connection)
-        assert await pool.with_session(SessionKey(one, Credentials.of({"Authorization": "alice"})), connection) is first
-        assert await pool.with_session(SessionKey(one, BOB), connection) is not first
+        first = await use_session(pool, SessionKey(one, ALICE), connection)
+        assert await use_session(pool, SessionKey(one, Credentials.of({"Authorization": "alice"})), connection) is first
+        assert await use_session(pool, SessionKey(one, BOB), connection) is not first
     assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
 
 
 async def test_a_client_of_a_stateful_server_has_a_session_of_its_own(alpha):
     one = spec(stateful=True)
     async with pool_of(alpha) as pool:
-        mine = await pool.with_session(SessionKey(one, client="me"), connection)
-        assert await pool.with_session(SessionKey(one, client="me"), connection) is mine
-        assert await pool.with_session(SessionKey(one, client="you"), connection) is not mine
+        mine = await use_session(pool, SessionKey(one, client="me"), connection)
+        assert await use_session(pool, SessionKey(one, client="me"), connection) is mine
+        assert await use_session(pool, SessionKey(one, client="you"), connection) is not mine
     assert len(alpha.opened) == 2
 
 
@@ -78,10 +86,10 @@ async def test_a_client_that_leaves_takes_its_sessions_with_it(alpha):
     one = spec(stateful=True)
     async with pool_of(alpha) as pool:
         for client in ("me", "you"):
-            await pool.with_session(SessionKey(one, client=client), connection)
+            await use_session(pool, SessionKey(one, client=client), connection)
         pool.forget_client("me")
         await until(lambda: alpha.open == 1)
-        await pool.with_session(SessionKey(one, client="you"), connection)
+        await use_session(pool, SessionKey(one, client="you"), connection)
     assert len(alpha.opened) == 2
 
 
@@ -90,7 +98,7 @@ async def test_many_at_once_open_one_session(alpha):
     async with pool_of(alpha) as pool:
 
         async def borrow():
-            connections.append(await pool.with_session(SessionKey(one), connection))
+            connections.append(await use_session(pool, SessionKey(one), connection))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
@@ -106,7 +114,7 @@ async def test_many_at_once_all_learn_why_there_is_no_session(alpha):
 
         async def borrow():
             with pytest.raises(ServerUnavailable, match="OSError: no route"):
-                await pool.with_session(SessionKey(one), connection)
+                await use_session(pool, SessionKey(one), connection)
             errors.append(1)
 
         async with anyio.create_task_group() as tasks:
@@ -120,10 +128,10 @@ async def test_a_borrower_that_gives_up_does_not_end_the_opening_for_the_others(
     one = spec()
     async with pool_of(alpha) as pool:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(pool.with_session, SessionKey(one), connection)
+            tasks.start_soon(use_session, pool, SessionKey(one), connection)
             await until(lambda: alpha.opened)
             tasks.cancel_scope.cancel()
-        await pool.with_session(SessionKey(one), connection)
+        await use_session(pool, SessionKey(one), connection)
     assert len(alpha.opened) == 1
 
 
@@ -133,10 +141,10 @@ async def test_a_borrower_that_gives_up_does_not_end_the_opening_for_the_others(
 async def test_a_session_that_died_is_opened_anew_at_the_next_use(alpha):
     one = spec()
     async with pool_of(alpha) as pool:
-        first = await pool.with_session(SessionKey(one), connection)
+        first = await use_session(pool, SessionKey(one), connection)
         await alpha.die()
         await until(lambda: not pool._shared.sessions)
-        assert await pool.with_session(SessionKey(one), connection) is not first
+        assert await use_session(pool, SessionKey(one), connection) is not first
     assert len(alpha.opened) == 2
 
 
@@ -148,7 +156,7 @@ async def test_a_session_that_dies_under_its_borrower_is_an_error_that_names_the
     alpha.answers["x"] = die
     async with pool_of(alpha) as pool:
         with pytest.raises(ServerUnavailable, match=r"server 'alpha' .*closed the connection"):
-            await pool.with_session(SessionKey(spec()), call)
+            await use_session(pool, SessionKey(spec()), call)
 
 
 async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_is_made_again(alpha):
@@ -162,7 +170,7 @@ async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_
 
     alpha.answers["x"] = answer
     async with pool_of(alpha) as pool:
-        assert (await pool.with_session(SessionKey(spec()), call))["content"] == text("done")["content"]
+        assert (await use_session(pool, SessionKey(spec()), call))["content"] == text("done")["content"]
     assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
 
 
@@ -185,7 +193,7 @@ class Dropping(Remote):
 async def test_what_may_be_repeated_is_sent_again_once_if_the_connection_broke():
     alpha = Dropping(times=1)
     async with pool_of(alpha) as pool:
-        answer = await pool.with_session(SessionKey(spec(max_retries=1)), call, repeatable=True)
+        answer = await use_session(pool, SessionKey(spec(max_retries=1)), call, repeatable=True)
         assert answer["content"] == text("done")["content"]
     assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
 
@@ -195,7 +203,7 @@ async def test_else_it_is_said_that_nobody_knows_whether_it_was_carried_out(time
     alpha = Dropping(times)
     async with pool_of(alpha) as pool:
         with pytest.raises(ConnectionDropped, match=r"server 'alpha' .* whether the request was carried out is not kn"):
-            await pool.with_session(SessionKey(spec(max_retries=retries)), call, repeatable=repeatable)
+            await use_session(pool, SessionKey(spec(max_retries=retries)), call, repeatable=repeatable)
     assert len(alpha.calls) == (2 if repeatable and retries else 1)
 
 
@@ -203,7 +211,7 @@ async def test_what_never_reached_the_server_is_sent_again_as_often_as_the_confi
     alpha.answers["x"] = MCPError(TransportFault.UNREACHABLE, "refused", {"sent": False})
     async with pool_of(alpha) as pool:
         with pytest.raises(RequestNotSent, match="server 'alpha' cannot be reached: refused"):
-            await pool.with_session(SessionKey(spec(max_retries=2)), call)
+            await use_session(pool, SessionKey(spec(max_retries=2)), call)
         assert len(alpha.calls) == 3
         assert [session.breaker.failures for session in pool._kept] == [1]
 
@@ -212,7 +220,7 @@ async def test_a_session_that_is_lost_twice_is_an_error(alpha):
     alpha.answers["x"] = MCPError(TransportFault.SESSION_LOST, "404")
     async with pool_of(alpha) as pool:
         with pytest.raises(ServerUnavailable, match="server 'alpha' has lost the session: 404"):
-            await pool.with_session(SessionKey(spec()), call)
+            await use_session(pool, SessionKey(spec()), call)
     assert len(alpha.calls) == 2
 
 
@@ -228,7 +236,7 @@ async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(al
     alpha.answers["x"] = MCPError(code, "boom")
     async with pool_of(alpha) as pool:
         with pytest.raises(error, match=said):
-            await pool.with_session(SessionKey(spec()), call)
+            await use_session(pool, SessionKey(spec()), call)
     assert len(alpha.calls) == 1
 
 
@@ -239,13 +247,13 @@ async def test_a_server_that_is_silent_is_named_with_the_setting_to_raise(alpha)
     alpha.answers["x"] = silent
     async with pool_of(alpha) as pool:
         with pytest.raises(ServerTimeout, match=r"server 'alpha' gave no answer within 0.05 s; raise its \"timeout\""):
-            await pool.with_session(SessionKey(spec(timeout=0.05)), call)
+            await use_session(pool, SessionKey(spec(timeout=0.05)), call)
 
 
 async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
     one = spec(timeout=0.5)
     async with pool_of(alpha) as pool:
-        await pool.with_session(SessionKey(one), connection)
+        await use_session(pool, SessionKey(one), connection)
 
         async def operation(_, inactivity):
             began = anyio.current_time()
@@ -254,13 +262,13 @@ async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
                 await anyio.lowlevel.checkpoint()
             return "done"
 
-        assert await pool.with_session(SessionKey(one), operation) == "done"
+        assert await use_session(pool, SessionKey(one), operation) == "done"
 
 
 async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
     one = spec(timeout=0.2, max_call_time=0.5)
     async with pool_of(alpha) as pool:
-        await pool.with_session(SessionKey(one), connection)
+        await use_session(pool, SessionKey(one), connection)
 
         async def operation(_, inactivity):
             while True:
@@ -268,13 +276,13 @@ async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
                 await anyio.lowlevel.checkpoint()
 
         with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
-            await pool.with_session(SessionKey(one), operation)
+            await use_session(pool, SessionKey(one), operation)
 
 
 async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
     one = spec(timeout=0.1, max_call_time=0.2)
     async with pool_of(alpha) as pool:
-        await pool.with_session(SessionKey(one), connection)
+        await use_session(pool, SessionKey(one), connection)
 
         async def operation(_, inactivity):
             with inactivity.pause():
@@ -282,12 +290,12 @@ async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
                     await anyio.sleep_forever()
             return "done"
 
-        assert await pool.with_session(SessionKey(one), operation) == "done"
+        assert await use_session(pool, SessionKey(one), operation) == "done"
 
 
 async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
     async with pool_of(alpha, idle=0.05) as pool:
-        await pool.with_session(SessionKey(spec(), ALICE), connection)
+        await use_session(pool, SessionKey(spec(), ALICE), connection)
         [session] = pool._kept
         await session.gone.wait()
         assert (alpha.open, pool._shared.sessions) == (0, {})
@@ -296,10 +304,10 @@ async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
 async def test_a_shared_session_stays_however_long_it_is_unused(alpha):
     one = spec()
     async with pool_of(alpha, idle=0.01) as pool:
-        await pool.with_session(SessionKey(one), connection)
-        await pool.with_session(SessionKey(one, ALICE), connection)
+        await use_session(pool, SessionKey(one), connection)
+        await use_session(pool, SessionKey(one, ALICE), connection)
         await until(lambda: alpha.open == 1)
-        await pool.with_session(SessionKey(one), connection)
+        await use_session(pool, SessionKey(one), connection)
     assert alpha.opened == [{}, {"Authorization": "alice"}]
 
 
@@ -313,9 +321,9 @@ async def test_a_session_that_is_in_use_is_not_idle(alpha):
     alpha.answers["x"] = wait
     one, others = spec(), spec("alpha")
     async with pool_of(alpha, idle=0.02) as pool, anyio.create_task_group() as tasks:
-        tasks.start_soon(pool.with_session, SessionKey(one, ALICE), call)
+        tasks.start_soon(use_session, pool, SessionKey(one, ALICE), call)
         await until(lambda: alpha.calls)
-        await pool.with_session(SessionKey(others, BOB), connection)
+        await use_session(pool, SessionKey(others, BOB), connection)
         await until(lambda: alpha.open == 1)  # the unused one went, though it came later
         may_go.set()
     assert alpha.opened == [{"Authorization": "alice"}, {"Authorization": "bob"}]
@@ -325,7 +333,7 @@ async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha):
     one = spec(stateful=True)
     async with pool_of(alpha, most=2) as pool:
         for client in ("a", "b", "a", "c"):
-            await pool.with_session(SessionKey(one, client=client), connection)
+            await use_session(pool, SessionKey(one, client=client), connection)
         assert {session_key.client for session_key in pool._shared.sessions} == {"a", "c"}
         await until(lambda: alpha.open == 2)
 
@@ -337,12 +345,12 @@ async def test_there_is_no_room_while_all_sessions_are_in_use(alpha):
         await may_go.wait()
 
     async with pool_of(alpha, most=1) as pool, anyio.create_task_group() as tasks:
-        tasks.start_soon(pool.with_session, SessionKey(one, client="a"), hold)
+        tasks.start_soon(use_session, pool, SessionKey(one, client="a"), hold)
         await until(lambda: alpha.open)
         with pytest.raises(
             Overloaded, match=r"server 'alpha': all of its 1 sessions are in use .*MAX_SESSIONS.*try again"
         ):
-            await pool.with_session(SessionKey(one, client="b"), connection)
+            await use_session(pool, SessionKey(one, client="b"), connection)
         may_go.set()
 
 
@@ -350,7 +358,7 @@ async def test_closing_ends_every_session(alpha):
     one = spec(stateful=True)
     async with pool_of(alpha) as pool:
         for client in ("a", "b", "c"):
-            await pool.with_session(SessionKey(one, client=client), connection)
+            await use_session(pool, SessionKey(one, client=client), connection)
         assert alpha.open == 3
         await pool.close()
         assert (alpha.open, pool._kept) == (0, set())
@@ -360,7 +368,7 @@ async def test_what_a_server_announces_is_told_with_its_name():
     alpha, heard = Remote(tool("x"), handshake=True), []
     async with pool_of(alpha) as pool:
         pool.events.server_list_changed.subscribe(lambda key, method, _: heard.append((key.spec.name, method)))
-        await pool.with_session(SessionKey(spec()), connection)
+        await use_session(pool, SessionKey(spec()), connection)
         await alpha.announce()
         await until(lambda: heard)
     assert heard == [("alpha", "notifications/tools/list_changed")]

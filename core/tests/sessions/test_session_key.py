@@ -10,7 +10,7 @@ from mcp_gateway.plugin import Credentials
 from mcp_gateway.protocol.client_channel import ClientChannel, encode_capabilities
 from mcp_gateway.sessions.session_key import SessionKey
 
-from ..sessions.test_pool import connection, pool_of
+from ..sessions.test_pool import connection, pool_of, use_session
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import spec
 
@@ -51,33 +51,33 @@ def old():
 
 async def test_a_handshake_era_server_is_told_what_its_clients_can_do_and_nothing_else(old):
     async with pool_of(old) as pool:
-        assert told(await pool.with_session(session_key("ann"), connection)) == {"roots": {}}
-        assert told(await pool.with_session(session_key("bob", FORMS), connection)) == {"elicitation": {"form": {}}}
-        assert told(await pool.with_session(session_key("eve", ""), connection)) == {}
+        assert told(await use_session(pool, session_key("ann"), connection)) == {"roots": {}}
+        assert told(await use_session(pool, session_key("bob", FORMS), connection)) == {"elicitation": {"form": {}}}
+        assert told(await use_session(pool, session_key("eve", ""), connection)) == {}
 
 
 async def test_clients_that_can_do_the_same_share_a_session(old):
     async with pool_of(old) as pool:
-        first = await pool.with_session(session_key("ann"), connection)
-        assert await pool.with_session(session_key("bob"), connection) is first
-        assert await pool.with_session(session_key("bob", FORMS), connection) is not first
+        first = await use_session(pool, session_key("ann"), connection)
+        assert await use_session(pool, session_key("bob"), connection) is first
+        assert await use_session(pool, session_key("bob", FORMS), connection) is not first
 
 
 async def test_a_modern_servers_session_is_for_all_of_them():
     new = Remote(tool("x"))
     async with pool_of(new) as pool:
-        first = await pool.with_session(session_key("ann"), connection)
-        assert await pool.with_session(session_key("bob", FORMS), connection) is first
-        assert await pool.with_session(session_key("eve", ""), connection) is first
+        first = await use_session(pool, session_key("ann"), connection)
+        assert await use_session(pool, session_key("bob", FORMS), connection) is first
+        assert await use_session(pool, session_key("eve", ""), connection) is first
     assert len(new.opened) == 1
 
 
 async def test_a_server_that_has_asked_gives_every_client_a_session_of_its_own(old):
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
-        assert await pool.with_session(session_key("ann"), calling("ann", ["a"])) == text("['a']")
-        assert await pool.with_session(session_key("bob"), calling("bob", ["b"])) == text("['b']")
-        assert await pool.with_session(session_key("ann"), calling("ann", ["a"])) == text("['a']")
+        assert await use_session(pool, session_key("ann"), calling("ann", ["a"])) == text("['a']")
+        assert await use_session(pool, session_key("bob"), calling("bob", ["b"])) == text("['b']")
+        assert await use_session(pool, session_key("ann"), calling("ann", ["a"])) == text("['a']")
     assert len(old.opened) == 2
 
 
@@ -99,7 +99,7 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
                     "tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange
                 )
 
-            heard[who] = await pool.with_session(session_key("anyone"), call)
+            heard[who] = await use_session(pool, session_key("anyone"), call)
 
         async with anyio.create_task_group() as tasks:
             for who in "ab":
@@ -110,7 +110,7 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
 
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
-        await pool.with_session(session_key("anyone"), calling("anyone", ["first"]))
+        await use_session(pool, session_key("anyone"), calling("anyone", ["first"]))
         old.calls.clear()
         old.answers["x"], heard = wait_and_ask, {}
         await both(pool, heard)
@@ -119,17 +119,17 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
 
 async def test_the_session_that_only_the_gateway_has_used_gives_way_to_one_that_clients_use(old):
     async with pool_of(old) as pool:
-        await pool.with_session(SessionKey(ONE), connection)
-        mine = await pool.with_session(session_key("ann"), connection)
+        await use_session(pool, SessionKey(ONE), connection)
+        mine = await use_session(pool, session_key("ann"), connection)
         await until(lambda: old.open == 1)
-        assert await pool.with_session(SessionKey(ONE), connection) is mine, "the gateway itself uses what there is"
+        assert await use_session(pool, SessionKey(ONE), connection) is mine, "the gateway itself uses what there is"
 
 
 async def test_a_session_that_a_client_without_capabilities_uses_stays(old):
     async with pool_of(old) as pool:
-        plain = await pool.with_session(session_key("eve", ""), connection)
-        await pool.with_session(session_key("ann"), connection)
-        assert await pool.with_session(session_key("eve", ""), connection) is plain
+        plain = await use_session(pool, session_key("eve", ""), connection)
+        await use_session(pool, session_key("ann"), connection)
+        assert await use_session(pool, session_key("eve", ""), connection) is plain
         assert old.open == 2
 
 
@@ -137,7 +137,7 @@ async def test_a_client_that_leaves_takes_the_session_that_only_it_has_used(old)
     old.answers["x"] = ask_roots
     async with pool_of(old) as pool:
         pool.way_to = {"ann": ClientChannel()}.get
-        await pool.with_session(session_key("ann"), calling("ann", []))
+        await use_session(pool, session_key("ann"), calling("ann", []))
         pool.forget_client("ann")
         await until(lambda: old.open == 0)
 

@@ -11,7 +11,6 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection
-from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
@@ -100,10 +99,12 @@ class HealthProber:
                 await self._knock(SessionKey(spec))
 
     async def _knock(self, session_key: SessionKey) -> None:
-        await self.discovery.pool.with_session(session_key, ping, repeatable=True, trial=True)
+        async for attempt in self.discovery.pool.attempts(session_key, repeatable=True, trial=True):
+            async with attempt as (connection, _):
+                await ping(connection)
 
 
-async def ping(connection: Connection, _: InactivityTimeout) -> None:
+async def ping(connection: Connection) -> None:
     """Ask a server whether it is there."""
     with anyio.move_on_after(KNOCK_SECONDS):
         await (connection.send_modern("server/discover", {}) if connection.modern else connection.request("ping", {}))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -41,8 +40,7 @@ async def list_server(
     The server has been given these client capabilities. The listing is returned, not stored.
     """
     try:
-        asking = partial(_list_all, capabilities, spec.max_definitions)
-        initialize_result, pages = await pool.with_session(session_key, asking, repeatable=True, trial=trial)
+        initialize_result, pages = await _list_all(pool, session_key, capabilities, spec.max_definitions, trial=trial)
     except MCPError as error:
         raise NotListed(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
@@ -66,13 +64,16 @@ async def list_server(
 
 
 async def _list_all(
-    capabilities: Mapping[str, Any], max_definitions: int, connection: Connection, inactivity: InactivityTimeout
+    pool: Pool, session_key: SessionKey, capabilities: Mapping[str, Any], max_definitions: int, *, trial: bool
 ) -> tuple[Json, dict[str, Page]]:
     """Return the `initialize` result and at most `max_definitions` definitions per primitive."""
-    return connection.initialize_result, {
-        primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, max_definitions)
-        for primitive in PRIMITIVES
-    }
+    async for attempt in pool.attempts(session_key, repeatable=True, trial=trial):
+        async with attempt as (connection, inactivity):
+            return connection.initialize_result, {
+                primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, max_definitions)
+                for primitive in PRIMITIVES
+            }
+    raise AssertionError  # the last attempt returns or raises
 
 
 async def _list_primitive(

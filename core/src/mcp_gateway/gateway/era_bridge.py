@@ -16,6 +16,7 @@ import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
@@ -64,11 +65,14 @@ class EraBridge:
         known = None if request.repetition is None else request.repetition.take_result()
         if known is not None:
             return known
-        spec, send = session_key.spec, request.sender(caller, channel)
+        spec = session_key.spec
         async with self.pool.load.slot(spec.name, spec.max_calls):
-            return await self.pool.with_session(
-                session_key, send, repeatable=request.repeatable, repetition=request.repetition
-            )
+            async for attempt in self.pool.attempts(
+                session_key, repeatable=request.repeatable, retry=request.repetition
+            ):
+                async with attempt as (connection, inactivity):
+                    return await request.send(connection, InFlightRequest(caller.client, channel, inactivity), caller)
+        raise AssertionError  # the last attempt returns or raises
 
     async def _send_answering_requests(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, ask: AskFn

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.in_flight import InFlightRequest
-from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.plugin import Caller
-from mcp_gateway.protocol.client_channel import ClientChannel, Json
+from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.sessions.retry import RetryPolicy
 
 _ANSWERS = ("inputResponses", "requestState")
@@ -51,18 +50,8 @@ class Request:
         """Return the same request with answers to what the server asked."""
         return replace(self, params={**self.bare.params, **answered}, repetition=None)
 
-    def sender(
-        self, caller: Caller, channel: ClientChannel
-    ) -> Callable[[Connection, InactivityTimeout], Awaitable[Json]]:
-        """Return what sends it by a session."""
-
-        async def send(connection: Connection, inactivity: InactivityTimeout) -> Json:
-            return await connection.request(
-                self.method,
-                self.params,
-                exchange=InFlightRequest(caller.client, channel, inactivity),
-                capabilities=caller.capabilities,
-                mirrored=self.mirrored,
-            )
-
-        return send
+    async def send(self, connection: Connection, exchange: InFlightRequest, caller: Caller) -> Json:
+        """Send it by a connection; return the server's result."""
+        return await connection.request(
+            self.method, self.params, exchange=exchange, capabilities=caller.capabilities, mirrored=self.mirrored
+        )

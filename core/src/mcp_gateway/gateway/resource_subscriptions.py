@@ -17,7 +17,6 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.connection import Connection
-from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.client.subscribe import watch
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json, decode_capabilities
@@ -143,10 +142,7 @@ class Subscriptions:
         A resubscription counts as an update.
         """
         session_key, uri = key
-
-        async def operation(connection: Connection, inactivity: InactivityTimeout) -> None:
-            with inactivity.pause(), _watching(connection):
-                await watch(connection, uri, decode_capabilities(session_key.capabilities), on_started, on_updated)
+        capabilities = decode_capabilities(session_key.capabilities)
 
         def on_updated(params: Json) -> None:
             self._tell(watched, params)
@@ -159,7 +155,10 @@ class Subscriptions:
         with watched.scope:
             while True:
                 try:
-                    await self.pool.with_session(session_key, operation)
+                    async for attempt in self.pool.attempts(session_key):
+                        async with attempt as (connection, inactivity):
+                            with inactivity.pause(), _watching(connection):
+                                await watch(connection, uri, capabilities, on_started, on_updated)
                 except (GatewayError, MCPError) as error:
                     if not watched.settled.is_set():
                         watched.error = error

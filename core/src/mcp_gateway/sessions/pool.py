@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
-from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import NoLongerConfigured
-from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_spec import ServerSpec
-from mcp_gateway.plugin import ClientTransport, RequestNotSent, ServerUnavailable
+from mcp_gateway.plugin import ClientTransport
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, decode_capabilities
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
+from mcp_gateway.sessions.attempts import Attempts
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
-from mcp_gateway.sessions.errors import record_mcp_error, record_timeout
 from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session import CLOSE_SECONDS, Session, finish
 from mcp_gateway.sessions.session_key import SessionIndex, SessionKey
 
-log = structlog.get_logger(__name__)
-
-ResultT = TypeVar("ResultT")
 _UPDATED = "notifications/resources/updated"
-
-Operation = Callable[[Connection, InactivityTimeout], Awaitable[ResultT]]
 
 
 @dataclass(slots=True)
@@ -64,45 +56,50 @@ class Pool:
         """The gateway's events."""
         return self.breakers.events
 
-    async def with_session(
+    def attempts(
         self,
         session_key: SessionKey,
-        operation: Operation[ResultT],
         *,
         repeatable: bool = False,
         trial: bool = False,
-        repetition: RetryPolicy | None = None,
-    ) -> ResultT:
-        """Call `operation` with a session, opening it if necessary.
-
-        A `trial` is let through even if the circuit is open.
+        retry: RetryPolicy | None = None,
+    ) -> Attempts:
+        """Return the attempts to send one request, opening sessions if necessary.
 
         A request that was certainly not executed is retried; a `repeatable` one is also retried when the connection
-        broke. `repetition` counts the attempts if the caller has made some before.
+        broke. `retry` counts the attempts if the caller has made some before. A `trial` is let through even if the
+        circuit is open.
 
         Raises:
             CircuitOpen: the server has failed several times in a row and is not tried now.
-            ServerUnavailable: the session could not be opened, or closed during the request.
-            Overloaded: the server has its maximum of sessions, all in use.
-            ServerTimeout: the server did not answer within its `timeout`.
-            AuthError: the server rejected the credentials.
-            MCPError: the server answered with an error.
 
         """
         breaker = self.breakers.breaker_of(session_key.spec)
-        repetition = repetition or RetryPolicy(session_key.spec, repeatable=repeatable)
         breaker.check(trial=trial)
-        while True:
-            try:
-                return await self._run_once(session_key, operation)
-            except ServerUnavailable as failure:
-                pause = repetition.next_delay(failure)
-                if pause is None:
-                    if isinstance(failure, RequestNotSent):
-                        breaker.record_failure(failure)
-                    raise
-                log.info("sending a request again", server=session_key.spec.name, reason=str(failure), pause=pause)
-            await anyio.sleep(pause)
+        retry = retry or RetryPolicy(session_key.spec, repeatable=repeatable)
+        return Attempts(retry, breaker, partial(self.session, session_key))
+
+    @asynccontextmanager
+    async def session(self, session_key: SessionKey) -> AsyncIterator[Session]:
+        """Lend a session, which may still be opening.
+
+        Raises:
+            NoLongerConfigured: the server was removed or changed meanwhile.
+            Overloaded: the server has its maximum of sessions, all in use.
+
+        """
+        key = self._shared.key(session_key)
+        session = self._shared.sessions.get(key) or self._new(key)
+        if session_key.behalf is not None:
+            session.router.add_client(session_key.behalf)
+        session.users += 1
+        try:
+            yield session
+        finally:
+            # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
+            session.users -= 1
+            session.used = anyio.current_time()
+            self._close_superseded(session_key)
 
     def raw_session(self, session_key: SessionKey) -> Session | None:
         """Return the open session if it supports raw requests, else None."""
@@ -123,8 +120,8 @@ class Pool:
         if (known := self._shared.modern.get(session_key.spec.name)) is not None:
             return known
         self.breakers.breaker_of(session_key.spec).check()
-        async with self._use_session(session_key) as session:
-            return (await _wait_opened(session)).modern
+        async with self.session(session_key) as session:
+            return (await session.wait_opened()).modern
 
     async def get_shared_key(self, session_key: SessionKey) -> SessionKey:
         """Return the canonical key of the shared session.
@@ -175,40 +172,6 @@ class Pool:
         with anyio.move_on_after(CLOSE_SECONDS):
             for session in list(self._kept):
                 await session.gone.wait()
-
-    async def _run_once(self, session_key: SessionKey, operation: Operation[ResultT]) -> ResultT:
-        async with self._use_session(session_key) as session:
-            connection, inactivity = (
-                await _wait_opened(session),
-                InactivityTimeout(session_key.spec.timeout, session_key.spec.max_call_time),
-            )
-            with inactivity.waiting():
-                try:
-                    result = await operation(connection, inactivity)
-                except MCPError as error:
-                    failure = await record_mcp_error(session, error)
-                    if failure is None:
-                        raise
-                    raise failure from error
-                session.breaker.record_answer()
-                return result
-        raise record_timeout(session, session_key.spec, inactivity)
-
-    @asynccontextmanager
-    async def _use_session(self, session_key: SessionKey) -> AsyncIterator[Session]:
-        """Lend a session for the block, counting its users."""
-        key = self._shared.key(session_key)
-        session = self._shared.sessions.get(key) or self._new(key)
-        if session_key.behalf is not None:
-            session.router.add_client(session_key.behalf)
-        session.users += 1
-        try:
-            yield session
-        finally:
-            # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
-            session.users -= 1
-            session.used = anyio.current_time()
-            self._close_superseded(session_key)
 
     def _new(self, key: SessionKey) -> Session:
         if not self.breakers.is_current(key.spec):
@@ -322,10 +285,3 @@ async def open_pool(
             with anyio.CancelScope(shield=True):
                 await pool.close()
             tasks.cancel_scope.cancel()
-
-
-async def _wait_opened(session: Session) -> Connection:
-    await session.settled.wait()
-    if session.connection is None:
-        raise session.error or ServerUnavailable(f"server {session.server!r}: the session has just ended; try again")
-    return session.connection

@@ -103,6 +103,18 @@ class Session:
         self._over.set()
         self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
 
+    async def wait_opened(self) -> Connection:
+        """Return the connection once the session is open.
+
+        Raises:
+            GatewayError: it could not be opened, or has ended.
+
+        """
+        await self.settled.wait()
+        if self.connection is None:
+            raise self.error or ServerUnavailable(f"server {self.server!r}: the session has just ended; try again")
+        return self.connection
+
     @property
     def too_slow(self) -> str:
         """The error message for a server timeout."""
