@@ -1,1 +1,1 @@
-"""What the servers offer: listings, snapshots, and where a name leads."""
+"""Catalog of the servers' listings, and resolution of names in it."""

@@ -1,6 +1,6 @@
-"""What one server offers, at one moment.
+"""The listing of one server: its tools, prompts and resources.
 
-Definitions stay as the server wrote them.
+Definitions stay exactly as the server wrote them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp.shared.uri_template import UriTemplate
 
 Definition = Mapping[str, Any]
-"""What a server said of a tool, prompt, resource or template: a JSON object, with all of its fields."""
+"""The definition of a tool, prompt, resource or template: the server's JSON object with all of its fields."""
 
 
 def is_repeatable(definition: Definition) -> bool:
@@ -38,7 +38,7 @@ def is_repeatable(definition: Definition) -> bool:
 class CacheHint:
     """Cache hint of a list result: TTL in milliseconds and scope.
 
-    The scope is "public" or "private": for whom the list may be cached.
+    The scope is "public" if the list may be cached for all callers, else "private".
     """
 
     ttl_ms: int
@@ -49,7 +49,7 @@ class CacheHint:
 class Refusal:
     """A definition refused because its name is reserved for another owner.
 
-    `primitive` is its kind by name, `name` the server's own, and `owner` says in words whose it is.
+    `primitive` is the name of its primitive, `name` its unqualified name, and `owner` a phrase that names the owner.
     """
 
     primitive: str
@@ -61,7 +61,7 @@ class Refusal:
     def what(self) -> str:
         """The definition and the owner of its name, in words.
 
-        Text of the server is quoted and cut.
+        Text that comes from the server is quoted and shortened.
         """
         quoted = repr(self.name if len(self.name) <= MAX_NAME else f"{self.name[:MAX_NAME]}…")
         return f"{self.primitive.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
@@ -71,15 +71,16 @@ class Refusal:
 class Listing:
     """The listing of one server, with its `initialize` result.
 
-    It is that of one moment.
+    It is immutable; a refresh makes a new one.
 
-    `fetched` is when, in seconds since the epoch. `description` is the server's own:
-    its `instructions`, or its title; `initialize_result` is all that it said of itself in the
-    handshake, and `client_capabilities` what it heard that clients can do. `hints` say for
-    each kind by its name how long the list is good. `namespace` begins the names of its
-    tools and prompts; None if nothing does, and empty if the server's name does. `withheld` says
-    of tools that are not among `tools`, though the server has them, why that is so; `refused`
-    are definitions under names that belong to others, which are nowhere else here.
+    * `fetched`: when the server was listed, in seconds since the epoch.
+    * `description`: the server's description, its `instructions` or its title.
+    * `initialize_result`: the result of `initialize` or `server/discover`, unmodified.
+    * `client_capabilities`: the client capabilities that the server was given.
+    * `hints`: cache hints by the name of the primitive.
+    * `namespace`: the prefix of full names; None for no prefix, empty for the server's name.
+    * `withheld`: tools that the server has but that are not in `tools`, with the reason.
+    * `refused`: definitions under names of other owners; they are in no other field.
     """
 
     server: str
@@ -125,7 +126,7 @@ class Listing:
     def age(self) -> float:
         """Seconds since the listing was fetched.
 
-        The absolute difference is taken, so that a clock set back makes the listing no younger.
+        It is the absolute difference, so that a listing does not count as fresh for long after the clock was set back.
         """
         return abs(time.time() - self.fetched)
 
@@ -145,7 +146,7 @@ class Listing:
 
     @cached_property
     def by_name(self) -> Mapping[str, Definition]:
-        """The tools by the server's own names for them."""
+        """The tools by unqualified name."""
         return {definition["name"]: definition for definition in self.tools}
 
     @cached_property
@@ -155,7 +156,7 @@ class Listing:
 
     @cached_property
     def prompts_by_name(self) -> Mapping[str, Definition]:
-        """The prompts by the names that they have in the gateway."""
+        """The prompts by full name."""
         return {self.full_name(definition["name"]): definition for definition in self.prompts}
 
     def tool_name(self, name: str) -> str | None:
@@ -166,7 +167,7 @@ class Listing:
         return self.tool_names.get(name)
 
     def lists(self, uri: str) -> bool:
-        """Whether the server listed this very resource."""
+        """Whether the server lists a resource with exactly this URI."""
         return uri in self._uris
 
     def has_template(self, uri: str) -> bool:
@@ -185,7 +186,7 @@ class Listing:
 
         They are sent as headers in addition to the body.
         """
-        # Here, since the package takes long to import, and only calls need it.
+        # Imported here because the package is slow to import, and only calls need it.
         from mcp.shared.inbound import X_MCP_HEADER_KEY, x_mcp_header_map
 
         some = {name: tool for name, tool in self.by_name.items() if may_contain(tool, X_MCP_HEADER_KEY)}
@@ -195,7 +196,7 @@ class Listing:
     def documents(self) -> Iterator[Document]:
         """Yield the tools as search documents.
 
-        The documents are made anew for each ranker.
+        They are not cached: each ranker builds an index from them and drops them.
         """
         for name, tool in self.tool_names.items():
             yield document_from_definition(self.server, self.by_name[tool], name)

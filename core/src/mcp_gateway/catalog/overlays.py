@@ -1,9 +1,9 @@
 """Listings for callers with private credentials, kept apart by credentials.
 
-A caller sees only the listings for the same credentials.
+A caller sees only listings fetched with the same credentials.
 
-It is kept in this process only, under a keyed hash of the credentials, until it was not used for a while. It is
-not stored: credentials can be taken back, and asking again costs one request a caller and process.
+They are kept in this process only, under a keyed hash of the credentials, and expire when unused. They are not
+stored, because credentials can be revoked, and listing again costs only one request per caller and process.
 """
 
 from __future__ import annotations
@@ -23,23 +23,21 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.plugin import Credentials
 
 MAX_HELD = 1000
-"""How many pairs of server and credentials are kept; beyond it those go first that failed, then the longest unused."""
+"""How many entries are kept; beyond that, failed ones are evicted first, then the least recently used."""
 
 MAX_VIEWS = 256
-"""How many of the catalogs that single callers see are kept ready."""
+"""How many merged catalogs of single callers are cached."""
 
 Key = tuple[str, bytes]
-"""A server, and the fingerprint of credentials."""
+"""A server and the keyed hash of credentials."""
 
 
 @dataclass(slots=True, eq=False)
 class OverlayEntry:
     """The listing of one server for certain credentials.
 
-    There is none until the server has answered.
-
-    `used` is when it was last wanted, on the event loop's clock. `fetched` is when the server was asked, in
-    seconds since the epoch. `clients` are those who have seen it.
+    `listing` is None until the server has answered. `used` is when it was last used, on the event loop's clock,
+    `fetched` when the server was listed, in seconds since the epoch. `clients` are the clients that have seen it.
     """
 
     used: float
@@ -53,7 +51,7 @@ class OverlayEntry:
 class CallerCatalog:
     """The catalog and the server states that one caller sees.
 
-    `states` has the servers that list something different for this caller.
+    `states` has only the servers that have a listing of their own for this caller.
     """
 
     catalog: Catalog
@@ -61,7 +59,7 @@ class CallerCatalog:
 
 
 class RefreshRecord(Protocol):
-    """What is known of refreshes, by key."""
+    """The part of the refresh scheduler that overlays use."""
 
     def is_running(self, key: Key) -> bool:
         """Whether a refresh of a key is in progress."""
@@ -76,15 +74,15 @@ class RefreshRecord(Protocol):
 class Overlays:
     """Store of overlay entries; unused ones expire after `idle` seconds.
 
-    An entry stays while it is refreshed, and `refreshes` forgets it when it goes. `latest` has the newest
-    listing of each server.
+    An entry does not expire during its refresh. When it is dropped, `refreshes` forgets its key. `latest` has the
+    newest listing of each server.
     """
 
     registry: Registry
     idle: float
     refreshes: RefreshRecord
     latest: dict[str, Listing] = field(default_factory=dict, repr=False)
-    # A key of this process: without it weak credentials could be guessed from their hashes.
+    # Random per process: from an unkeyed hash weak credentials could be guessed.
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     _held: dict[Key, OverlayEntry] = field(default_factory=dict, repr=False)
     _views: dict[tuple[Key, ...], tuple[Catalog, tuple[Listing, ...], Catalog]] = field(
@@ -92,23 +90,23 @@ class Overlays:
     )
 
     def __bool__(self) -> bool:
-        """Whether there is anything that not all callers see."""
+        """Whether there is any entry."""
         return bool(self._held)
 
     def key(self, server: str, credentials: Credentials) -> Key:
         """Return the key of an entry: server and keyed credentials hash.
 
-        The hash does not give the credentials away.
+        The credentials cannot be recovered from the hash.
         """
-        serialized = repr(credentials.pairs)  # in which nothing in a value can look like the end of it
+        serialized = repr(credentials.pairs)  # quoted, so no value can imitate a separator
         return server, blake2b(serialized.encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
 
     def has(self, key: Key) -> bool:
-        """Whether anything is kept under a key."""
+        """Whether there is an entry for a key."""
         return key in self._held
 
     def forget_client(self, client: str) -> None:
-        """Forget that a client has seen anything."""
+        """Remove a client that has left from all entries."""
         for held in self._held.values():
             held.clients.discard(client)
 
@@ -123,7 +121,7 @@ class Overlays:
     def admit_again(self) -> None:
         """Apply name reservations again after a configuration change.
 
-        Other servers are configured, whose names may be reserved now.
+        Other servers are configured now, and their names are reserved.
         """
         for held in self._held.values():
             if held.listing is not None:
@@ -143,13 +141,13 @@ class Overlays:
             self._tidy(now)
             found = OverlayEntry(now)
         found.used = now
-        self._held[key] = found  # the last one used
+        self._held[key] = found  # re-inserted at the end: the dict is in the order of use
         return found
 
     def put(self, key: Key, listing: Listing) -> Listing | None:
-        """Take over what a server offers; return what it offered before.
+        """Store a listing; return the previous one, if any.
 
-        Most servers offer the same to most callers, who then share one copy of it.
+        Most servers list the same for most callers, so equal listings share one copy.
         """
         listing = self.registry.admission.admit(listing)
         held, latest = self.entry(key), self.latest.get(listing.server)
@@ -166,7 +164,7 @@ class Overlays:
         return before
 
     def listing(self, server: str, credentials: Credentials) -> Listing | None:
-        """Return what a server is known to offer for these credentials."""
+        """Return a server's listing for these credentials, if known."""
         held = self._held.get(self.key(server, credentials))
         if held is None or anyio.current_time() - held.used > self.idle:
             return None
@@ -176,12 +174,12 @@ class Overlays:
     def any_listing_with(self, name: str) -> Listing | None:
         """Return any listing that has a tool of this name.
 
-        A tool has the same name for all callers who have it.
+        A tool has the same full name for all callers.
         """
         return next((listing for listing in self._listings() if listing.tool_name(name) is not None), None)
 
     def view(self, keys: Mapping[str, Key]) -> CallerCatalog:
-        """Return what a caller with these keys, by server, sees."""
+        """Return the catalog of a caller with these keys, by server."""
         mine = {server: self._held[key] for server, key in keys.items() if key in self._held}
         listings = {server: held.listing for server, held in mine.items() if held.listing is not None}
         states = {server: held.state for server, held in mine.items()}
@@ -205,7 +203,7 @@ class Overlays:
         waiting = {key: held for key, held in self._held.items() if not self.refreshes.is_running(key)}
         old = [key for key, held in waiting.items() if now - held.used > self.idle]
         if len(self._held) - len(old) >= MAX_HELD:
-            # Those are in the order of their use: the first is the longest unused.
+            # In the order of use, so the first is the least recently used.
             kept = [key for key in waiting if key not in old]
             old += sorted(kept, key=lambda key: waiting[key].listing is not None)[:1]
         for key in old:

@@ -22,7 +22,7 @@ _NOT_ASKED = "its tools have not been asked for"
 class Registry:
     """Registry of servers in configuration order.
 
-    `notices` say why there are fewer servers than a person may expect.
+    `notices` explain why there are fewer servers than the user may expect.
     """
 
     specs: Mapping[str, ServerSpec]
@@ -78,7 +78,7 @@ class Registry:
         self.events.catalog_changed.emit(self.catalog)
 
     def is_current(self, spec: ServerSpec) -> bool:
-        """Whether a server is still configured so."""
+        """Whether a server's specification is still in force."""
         return self.specs.get(spec.name) is spec
 
     def _keep_valid(self, before: ServerSpec | None, spec: ServerSpec) -> Listing | None:
@@ -96,7 +96,7 @@ class Registry:
             self.events.catalog_changed.emit(self.catalog)
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
-        """Note what came of asking a server for what it offers."""
+        """Record the outcome of listing a server."""
         self.states.mark(server, state, reason)
 
     def notes(
@@ -108,7 +108,7 @@ class Registry:
 
         A caller may have states and a catalog of his own.
         """
-        # That a server is cut off concerns everybody, whatever it once listed to one caller.
+        # An open circuit concerns all callers, so it takes precedence over a caller's state.
         theirs = {name: state for name, state in (caller_states or {}).items() if not self.states.is_cut_off(name)}
         known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
@@ -139,7 +139,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.IDLE:
             return f"{server}: {reason}; call discover_tools with server_name {server!r}"
         case State.DISABLED:
-            return "" if reason == SWITCHED_OFF else f"{server}: disabled: {reason}"  # nobody misses what is off
+            return "" if reason == SWITCHED_OFF else f"{server}: disabled: {reason}"  # on purpose
         case State.DOWN if known:
             return f"{since}, its tools fail until it is back: {reason}"
     return f"{since}: {reason}"

@@ -1,8 +1,7 @@
 """Name reservations: which server or the gateway owns a name.
 
-Every listing passes here on its way into the catalog, and again when servers come and go.
-
-Every listing passes here on its way into the catalog, whoever it comes from, and again when servers come and go.
+Every listing is checked here before it enters the catalog, whether it comes from the server, from storage or from
+another replica, and again when the configured servers change.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, fold_name, is_s
 log = structlog.get_logger(__name__)
 
 MAX_WARNINGS = 20
-"""How many refusals of one server are warned of one by one; the log must not be its to fill."""
+"""How many refusals of one server are logged one by one, so that a server cannot flood the log."""
 
 GATEWAY = "the gateway itself"
 
@@ -42,9 +41,8 @@ def transparent_server(specs: Collection[ServerSpec]) -> ServerSpec | None:
 class Reservations:
     """Reserved names and prefixes, by owner.
 
-    They are reserved whether or not the server is available. All are case-folded except `servers`.
-
-    `names` and `prefixes` lead to server names, empty for the gateway; `servers` are by namespace.
+    They are reserved whether or not the server is available. `names` and `prefixes` map case-folded text to the name
+    of the owning server, empty for the gateway. `servers` maps namespaces to servers.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +53,7 @@ class Reservations:
     def of(cls, specs: Collection[ServerSpec], disabled: Iterable[DisabledServer] = ()) -> Reservations:
         """Reserve the built-in names and the prefix of every server.
 
-        Built-in names are reserved unless clients see a server as if there were no gateway.
+        Built-in names are not reserved if there is a transparent server, for then the gateway lists no tools.
         """
         builtin = () if transparent_server(specs) is not None else OWN_TOOLS
         prefixes: dict[str, str] = {}
@@ -64,7 +62,7 @@ class Reservations:
         for server in configured:
             if server.namespace is not None:
                 servers.setdefault(server.namespace, server.name)
-        # A server's name says whose a tool is, whatever its namespace; only the server without one could take it.
+        # A server's name is reserved in addition to its namespace: it must never lead to another server's tool.
         named = [(name, name) for name in _names(specs, disabled)]
         for namespace, name in (*servers.items(), *named):
             prefixes.setdefault(fold_name(name_prefix(namespace)), name)
@@ -75,7 +73,7 @@ class Reservations:
 
         The listing has these as `refused`.
         """
-        # Nearly no listing needs it, and this runs for each of them at every change.
+        # A quick check first: this runs for every listing at every change, and almost none needs the full check.
         if not (listing.refused or self._needs_check(listing)):
             return listing
         kept: dict[str, tuple[Definition, ...]] = {}
@@ -85,7 +83,7 @@ class Reservations:
             listed = {id(definition): definition for definition in (*getattr(listing, primitive.name), *before)}
             found = list(self._refusals(listing, primitive, listed.values()))
             refused += found
-            # By identity: definitions are mappings, which have no hash.
+            # By identity, because definitions are mappings and not hashable.
             gone = {id(refusal.definition) for refusal in found}
             kept[primitive.name] = tuple(definition for at, definition in listed.items() if at not in gone)
         return replace(
@@ -100,7 +98,7 @@ class Reservations:
     def _needs_check(self, listing: Listing) -> bool:
         """Whether a listing needs a full check for reserved names.
 
-        It usually does not, as its names can belong only to it.
+        It usually does not, because its names begin with its own namespace.
         """
         if listing.namespace is None or len(listing.tool_names) < len(listing.by_name):
             return True
@@ -123,7 +121,7 @@ class Reservations:
     def _owner(self, server: str, name: str) -> str | None:
         """Return the owner of a name without a namespace.
 
-        The owner is in words, and None if it is the server that lists the name.
+        The result is a phrase that names the owner, or None if the listing server itself owns the name.
         """
         folded = fold_name(name)
         if folded in self.names:
@@ -142,7 +140,7 @@ class Admission:
     _warned: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
 
     def admit(self, listing: Listing) -> Listing:
-        """Return an offer as it may be seen; see `Reservations.admit`."""
+        """Apply `Reservations.admit` to a listing, and log new refusals."""
         admitted = self.reservations.admit(listing)
         warned = self._warned.setdefault(listing.server, set())
         for refusal in admitted.refused:
@@ -172,7 +170,7 @@ def describe_refusal(server: str, refusal: Refusal) -> str:
 def _names(specs: Collection[ServerSpec], disabled: Iterable[DisabledServer]) -> list[str]:
     """Return the names of namespaced and disabled servers.
 
-    The names of the first count whatever the namespace is.
+    Those of namespaced servers are reserved whatever the namespace is.
     """
     left_out = [server.name for server in disabled if is_server_name(server.name)]
     return [*(spec.name for spec in specs if spec.namespace is not None), *left_out]

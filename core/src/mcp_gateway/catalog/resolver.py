@@ -1,7 +1,4 @@
-"""Resolution of names and URIs to servers.
-
-The lists that clients see are made here, too.
-"""
+"""Resolution of names and URIs to servers, and the lists for clients."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 
 class MalformedName(GatewayError):
-    """It is not of the form server__tool."""
+    """A tool name that is not of the form `server__tool`."""
 
     code = "malformed_name"
 
@@ -68,7 +65,7 @@ class Resolver:
     view: Catalog | None = None
 
     def within(self, view: Catalog) -> Resolver:
-        """Return the same for a caller who sees this."""
+        """Return a resolver for the catalog of one caller."""
         return Resolver(self.registry, view)
 
     @property
@@ -92,11 +89,11 @@ class Resolver:
         """
         listings = self._exposing(primitive)
         hints = [listing.hints.get(primitive.name) for listing in listings]
-        # A list without a hint of each server may be old at once, and somebody's own.
+        # Without a hint from every server the list must count as stale at once, and as private.
         if not hints or not all(hints):
             return {"ttlMs": 0, "cacheScope": "private"}
         age = max(listing.age for listing in listings)
-        # The list is as old as its oldest part, and as private as its most private one.
+        # The merged list is as old as its oldest part and as private as its most private one.
         ttl = min(hint.ttl_ms for hint in hints if hint) - round(age * 1000)
         public = all(hint.scope == "public" for hint in hints if hint) and not self.varies_by_caller(primitive)
         return {"ttlMs": max(0, ttl), "cacheScope": "public" if public else "private"}
@@ -124,7 +121,7 @@ class Resolver:
     def varies_by_caller(self, primitive: Primitive) -> bool:
         """Whether lists of a primitive may differ between callers.
 
-        Servers may list for each caller what the credentials permit.
+        With credentials of the caller, a server may list what those permit.
         """
         return any(spec.auth is not None for spec in self.registry.specs.values() if primitive.name in spec.exposed)
 
@@ -138,9 +135,8 @@ class Resolver:
     def prompt(self, name: str) -> tuple[ServerSpec, Definition]:
         """Return a prompt's server and original definition.
 
-        The definition has the unqualified name.
-
-        A server that clients see as if there were no gateway says itself what it does not have.
+        The definition has the unqualified name. An unknown prompt of the transparent server resolves to that server,
+        which then answers with its own error.
         """
         for server, listing in self.catalog.servers.items():
             if name in listing.prompts_by_name and PROMPTS.name in self._primitives_of(server):
@@ -156,7 +152,7 @@ class Resolver:
     def _explain_missing(self, name: str) -> str:
         """Explain an unknown name by the state of its server.
 
-        Empty if the state is no explanation.
+        The text is empty if the state explains nothing.
         """
         parts = split_name(name)
         owner = self.registry.admission.reservations.servers.get(parts[0]) if parts is not None else None
@@ -168,15 +164,15 @@ class Resolver:
     def resource_server(self, uri: str) -> ServerSpec:
         """Return the server of a resource.
 
-        A server that lists the resource goes before one whose template matches.
+        A server that lists the resource takes precedence over one whose template matches.
         """
-        # It answers for itself, as it would without a gateway between.
+        # The transparent server gives its own error for an unknown URI, as it would without a gateway.
         if (only := self.transparent) is not None:
             return only
         servers = self.catalog.servers.items()
         listings = {name: listing for name, listing in servers if RESOURCES.name in self._primitives_of(name)}
         owners = [name for name, listing in listings.items() if listing.lists(uri)]
-        # Templates are matched only then: `{+path}` of one server matches what another one lists.
+        # Templates come second: one server's `{+path}` may match a URI that another server lists.
         owners = owners or [name for name, listing in listings.items() if listing.has_template(uri)]
         if len(owners) == 1:
             return self.registry.specs[owners[0]]
@@ -201,7 +197,7 @@ class Resolver:
     def tool_server(self, name: str) -> ServerSpec:
         """Return the server that a tool's name resolves to.
 
-        The server need not have the tool.
+        It is not checked whether the server has the tool.
         """
         server = self.catalog.owner(name) or self._server_of_namespace(name)
         if server is None:
@@ -217,7 +213,7 @@ class Resolver:
     def _server_of_namespace(self, name: str) -> str | None:
         """Return the server of a name's namespace.
 
-        It need not be configured. A name without one belongs to the one server that has no namespace.
+        It may not be configured. A name without a namespace belongs to the only server that has none, if any.
         """
         parts = split_name(name)
         specs = self.registry.specs.values()

@@ -1,4 +1,4 @@
-"""Tools as rankers see them: the words of a definition."""
+"""Search documents made from tool definitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_gateway.protocol.tool_names import full_name
 def document_from_definition(server: str, definition: Mapping[str, Any], name: str | None = None) -> Document:
     """Extract a search document from a tool definition.
 
-    Members that are not as the MCP specification has them are left out.
+    Members of a type that the MCP specification does not allow are left out.
     """
     definition = read(definition)
     annotations = definition.get("annotations")

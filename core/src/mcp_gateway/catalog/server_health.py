@@ -15,34 +15,34 @@ from mcp_gateway.runtime.backoff import Backoff
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-"""How long a server that failed to list is left alone, in seconds."""
+"""First and longest delay in seconds before a server that could not be listed is tried again."""
 
 QUIET_SECONDS, LONGEST_QUIET = 0.1, 60.0
-"""How long to wait after an announcement for more of them; twice as long each time that they do not cease."""
+"""How long to wait after a change notification for further ones, in seconds; doubled while they keep coming."""
 
-# Reasons stand in every search result until the server is back.
+# Short, because reasons are part of every search result until the server is back.
 _MAX_REASON = 240
 _MAX_LINK = 2000
-"""A login's link is no use if it is cut."""
+"""Longer, because a login link is useless when it is cut."""
 
 
 class State(StrEnum):
     """The health state of a server."""
 
     IDLE = "idle"
-    """Nobody has asked it for its tools yet (`auto_discover` is off)."""
+    """Not listed yet (`auto_discover` is off)."""
     STARTING = "starting"
     READY = "ready"
     DEGRADED = "degraded"
-    """It works in part: it answers but does not list its tools, or did not answer a moment ago."""
+    """Works in part: it answers but does not list its tools, or a recent request failed."""
     NEEDS_LOGIN = "needs login"
-    """It wants credentials that the gateway does not have, or refuses those that it has."""
+    """It needs credentials that the gateway does not have, or rejects the ones it has."""
     DOWN = "down"
     DISABLED = "disabled"
 
 
 WRONG = frozenset({State.DEGRADED, State.NEEDS_LOGIN, State.DOWN})
-"""The states in which somebody should have a look."""
+"""The states that need attention."""
 
 
 def failure_backoff() -> Backoff:
@@ -65,7 +65,7 @@ class ServerState:
 
     @property
     def clock(self) -> str:
-        """The time since when it is so, for people and models."""
+        """The time since when the state lasts, as text."""
         return format_time(self.since)
 
     def brief(self, server: str) -> str:
@@ -80,7 +80,7 @@ class ServerState:
 class HealthRegistry:
     """Health of every server, from its listings and failures.
 
-    A server in trouble did not answer when it was last used; one that is cut off is not even tried.
+    A failed server did not answer its last request; one that is cut off (open circuit) is not tried at all.
     """
 
     _shown: dict[str, ServerState] = field(default_factory=dict)
@@ -104,11 +104,11 @@ class HealthRegistry:
         return self._asked[server][0]
 
     def is_cut_off(self, server: str) -> bool:
-        """Whether a server is not tried for a while."""
+        """Whether a server's circuit is open."""
         return self._troubles.get(server, (None, ""))[0] is State.DOWN
 
     def mark(self, server: str, state: State, reason: str = "") -> None:
-        """Note what came of asking a server for its tools."""
+        """Record the outcome of listing a server."""
         self._asked[server] = (state, reason)
         self._show(server)
 
@@ -118,12 +118,12 @@ class HealthRegistry:
         self._show(server)
 
     def mark_recovered(self, server: str) -> None:
-        """Note that a server answers again."""
+        """Record that a server answers again."""
         if self._troubles.pop(server, None) is not None:
             self._show(server)
 
     def forget(self, server: str) -> None:
-        """Forget a server that is configured no more."""
+        """Remove a server that is no longer configured."""
         for kept in (self._shown, self._asked, self._troubles):
             kept.pop(server, None)
 
@@ -138,7 +138,7 @@ class HealthRegistry:
         before = self._shown.get(server)
         if before is not None and (before.name, before.reason) == (name, reason):
             return
-        # A new reason for the same state is no news: it is told at debug only.
+        # A new reason for the same state is logged at debug only.
         same = before is not None and before.name is name
         self._shown[server] = ServerState(name, reason, before.since) if same and before else ServerState(name, reason)
         tell = log.debug if same else log.warning if name in WRONG else log.info

@@ -15,9 +15,8 @@ from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
 class Catalog:
     """The listings of all servers, in configuration order.
 
-    Snapshots of equal `revision` offer the same: then only the time has moved on. What
-    one caller sees may be a `base` that all see with some offers in place of its own:
-    `overlaid` says which, by server and digest.
+    Catalogs of equal `revision` have equal content and may differ only in times. A caller's catalog may be a `base`,
+    the common one, with some listings replaced: `overlaid` has those, by server and digest.
     """
 
     servers: Mapping[str, Listing] = field(default_factory=dict)
@@ -28,21 +27,21 @@ class Catalog:
     def with_listing(self, listing: Listing, order: Sequence[str]) -> Catalog:
         """Return a catalog with one server's listing replaced by `listing`."""
         before = self.servers.get(listing.server)
-        # The revision stays where nothing changed: indexes and lists made of it are good still.
+        # The revision stays if nothing changed, so that indexes and lists made from it remain valid.
         changed = before != listing
         if before is not None and not changed:
-            listing = replace(listing, tools=before.tools)  # equal ones, which are where the memory has no holes
+            listing = replace(listing, tools=before.tools)  # keep the equal old ones: new ones would fragment the heap
         found = {**self.servers, listing.server: listing}
         catalog = Catalog({name: found[name] for name in order if name in found}, self.revision + changed)
         if before is not None and not changed and before.namespace == listing.namespace:
             names = {name: value for name, value in vars(self).items() if name in {"_namespaces", "_irregular"}}
-            vars(catalog).update(names)  # worked out from every name of every server
+            vars(catalog).update(names)  # expensive to compute, and unchanged
         return catalog
 
     def with_overlay(self, listings: Mapping[str, Listing], order: Sequence[str]) -> Catalog:
         """Return a catalog with a caller's listings laid over this one.
 
-        For callers to whom servers list something else than to all.
+        It is for callers whose credentials make servers list something else.
         """
         found = {**self.servers, **listings}
         servers = {name: found[name] for name in order if name in found}
@@ -93,5 +92,5 @@ class Catalog:
             yield from tools.tool_names
 
     def documents(self) -> list[Document]:
-        """Return every tool as rankers see it."""
+        """Return every tool as a search document."""
         return [document for tools in self.servers.values() for document in tools.documents()]
