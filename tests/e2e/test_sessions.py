@@ -136,4 +136,4 @@ def test_connecting_is_tried_again_as_often_as_configured(workshop: Workshop) ->
     refused = {"name": "gone", "url": "http://127.0.0.1:9/mcp"}
     gateway = workshop.listening(workshop.config(refused), MCP_GATEWAY_MAX_RETRIES="2")
     gateway.wait_for("discovery failed")
-    assert sum('"cannot connect; trying again"' in line for line in gateway.errors.seen) == 2
+    assert sum('"connection retried"' in line for line in gateway.errors.seen) == 2

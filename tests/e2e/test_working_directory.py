@@ -239,7 +239,7 @@ def test_a_trusted_file_is_served_until_it_changes(desk: Desk, modern: bool) -> 
     assert {tool["tool_name"].partition("__")[0] for tool in answer["tools"]} == {"ours"}
     assert answer["search_type"] == "bm25"
     desk.configure(plain_entry("ours"), desk.evil)
-    said = client.process.wait_for("the file of servers cannot be used; the gateway goes on as before")
+    said = client.process.wait_for("configuration reload failed")
     assert "has changed since it was trusted" in said["reason"]
     assert found_by(client) == {"ours"}
     client, told = desk.visit(modern=modern)
@@ -270,7 +270,7 @@ def test_without_a_file_that_can_be_used_it_answers_and_says_why_until_there_is_
         assert why in said
     assert len(client.ask("tools/list", {})["result"]["tools"]) == 3
     desk.configure(plain_entry("plain"), at=file)
-    assert client.process.wait_for("the file of servers was read again")["added"] == ["plain"]
+    assert client.process.wait_for("configuration reloaded")["added"] == ["plain"]
     answer = search(client)
     assert answer["tools"][0]["tool_name"] == "plain__echo"
     assert answer["servers"] == []

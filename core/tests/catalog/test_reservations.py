@@ -155,7 +155,7 @@ def test_each_refusal_is_warned_of_once_with_both_names_and_there_is_a_most_of_t
         registry.put(stranger("mail__send", "x"))
         registry.put(stranger("mail__send", "x", fetched=2.0))
         said = "server 'evil': its tool 'mail__send' is refused: the name belongs to server 'mail'; "
-        told = [entry["event"] for entry in logs if entry["event"] != "server state"]
+        told = [entry["reason"] for entry in logs if entry["event"] == "definition refused"]
         assert told == [f"{said}give server 'evil' a \"namespace\""]
         registry.put(stranger(*(f"mail__{number}" for number in range(1000))))
     assert sum("refused" in entry["event"] for entry in logs) == MAX_WARNINGS + 1
@@ -166,7 +166,7 @@ def test_an_endless_name_is_cut_in_what_is_said_of_it():
     registry = Registry.of((spec("mail"), spec("evil", namespace=None)), ())
     with capture_logs() as logs:
         registry.put(stranger(f"mail__\x1b[31m{'x' * 100_000}"))
-    said = next(entry["event"] for entry in logs if "refused" in entry["event"])
+    said = next(entry["reason"] for entry in logs if entry["event"] == "definition refused")
     assert len(said) < 300
     assert "\x1b" not in said
 

@@ -171,7 +171,7 @@ async def test_the_file_is_followed_and_one_that_is_broken_is_told_of(tmp_path):
             path.write_text("broken")
             await until(lambda: any("it is broken" in log.get("reason", "") for log in logs))
             path.unlink()
-            await until(lambda: any("cannot be read" in log["event"] for log in logs))
+            await until(lambda: any("cannot be read" in log.get("reason", "") for log in logs))
             assert it.known == {"alpha": 1}
             read(tmp_path, file_of([ALPHA, BETA]), it.providers)
             await until(lambda: it.known == {"alpha": 1, "beta": 1})

@@ -322,11 +322,8 @@ async def test_announcements_that_fail_while_storage_works_are_warned_of_once(ga
         async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
             await until(lambda: shelf.ears)
             await settled(opened)
-    said = [(entry["log_level"], entry["event"]) for entry in logs if "other gateways" in entry["event"]]
-    assert said == [
-        ("warning", "other gateways are not heard; their changes are seen when definitions grow old"),
-        ("info", "other gateways are heard again"),
-    ]
+    said = [(entry["log_level"], entry["event"]) for entry in logs if "replica" in entry["event"]]
+    assert said == [("warning", "replica updates lost"), ("info", "replica updates resumed")]
 
 
 # -- starting warm

@@ -41,7 +41,7 @@ def test_what_looks_like_credentials_is_masked(said):
         "this gateway wants its token: send 'Authorization: Bearer TOKEN'",
         "http://127.0.0.1:8080/mcp",
         "server 'a' refused the credentials: HTTP 401 Unauthorized; check its auth_headers",
-        '{"event": "called", "tool": "git__log", "seconds": 0.01}',
+        '{"event": "call succeeded", "tool": "git__log", "seconds": 0.01}',
         "npm install @scope/name from https://registry.example/@scope/name",
     ],
 )
@@ -58,11 +58,11 @@ def test_the_words_of_others_are_masked_in_the_log(capsys, form):
         structlog.configure(cache_logger_on_first_use=False)
         log = structlog.get_logger("mcp_gateway.x")
         error = RuntimeError(f"POST https://x/?api_key={SECRET} with Bearer {SECRET}")
-        log.error("a plugin failed", exc_info=error)
+        log.error("plugin failed", exc_info=error)
         logging.getLogger("other").warning("password=%s", SECRET)
     finally:
         root.handlers[:] = before
         root.setLevel(level)
     said = capsys.readouterr().err
-    assert "a plugin failed" in said
+    assert "plugin failed" in said
     assert SECRET not in said

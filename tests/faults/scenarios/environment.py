@@ -115,7 +115,7 @@ def garbage(place: Place, row: Row) -> Outcome:
     good = json.loads(file.read_bytes())
     with watched(caller) as bystander:
         file.write_bytes(b'\x00\xff{"servers": [' * 1000)
-        place.gateway.wait_for("the file of servers cannot be used; the gateway goes on as before")
+        place.gateway.wait_for("configuration reload failed")
         found = seen(caller, "clock")
         bystander.calls_again()
         good["servers"].append(child_entry(place.folder, "added"))

@@ -149,11 +149,10 @@ class Admission:
                 continue
             warned.add(key)
             if len(warned) > MAX_WARNINGS:
-                log.warning(
-                    "further names of a server are refused", server=listing.server, refused=len(admitted.refused)
-                )
+                log.warning("more definitions refused", server=listing.server, refused=len(admitted.refused))
             else:
-                log.warning(describe_refusal(listing.server, refusal), server=listing.server, name=refusal.name)
+                reason = describe_refusal(listing.server, refusal)
+                log.warning("definition refused", server=listing.server, name=refusal.name, reason=reason)
         return admitted
 
 

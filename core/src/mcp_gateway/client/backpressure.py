@@ -79,7 +79,7 @@ class Deliveries:
         self.dropped += 1
         # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
-            log.warning("clients do not take what a server tells them; it is dropped", messages=self.dropped)
+            log.warning("server messages dropped", messages=self.dropped, reason="clients read too slowly")
 
 
 class PacedStream:

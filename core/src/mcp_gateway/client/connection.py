@@ -145,7 +145,7 @@ class Connection:
         except MCPError as error:
             if error.code == types.CONNECTION_CLOSED:
                 raise
-            log.info("a server does not take a log level", level=level, reason=error.error.message)
+            log.info("log level rejected", requested=level, reason=error.error.message)
 
     async def notify(self, method: str, params: Json | None = None) -> None:
         """Send a handshake-era server a notification; the modern era has none."""

@@ -74,7 +74,7 @@ class OpenRequests:
         self.refused += 1
         # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.refused & (self.refused - 1) == 0:
-            log.warning("a server asks more than may be open at a time; it is refused", requests=self.refused)
+            log.warning("server requests refused", requests=self.refused, reason="too many are open")
 
 
 class AnsweringStream:

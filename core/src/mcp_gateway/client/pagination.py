@@ -107,5 +107,5 @@ def _with_valid_headers(tools: list[Json]) -> list[Json]:
     valid = [tool for tool in tools if find_invalid_x_mcp_header(tool.get("inputSchema")) is None]
     if len(valid) < len(tools):
         dropped = [tool["name"] for tool in tools if tool not in valid]
-        log.warning("tools with invalid x-mcp-header annotations are left out", tools=dropped)
+        log.warning("tools dropped", tools=dropped, reason="invalid x-mcp-header annotation")
     return valid

@@ -119,7 +119,7 @@ class ServerMessageRouter:
         exchange = self._progress_target(content) if method == "notifications/progress" else self._exchange(context)
         way = None if exchange or method == "notifications/progress" else self._only_client()
         if exchange is None and way is None:
-            log.debug("a notification is for no client in particular", method=method)
+            log.debug("notification dropped", method=method)
             return
         with self.deliveries.one(content) as is_wanted:
             if exchange is not None:

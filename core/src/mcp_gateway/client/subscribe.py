@@ -50,7 +50,7 @@ async def listen(connection: Connection, ready: anyio.Event, on_missed: Callable
         except MCPError as error:
             if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
                 break
-            log.info("the server ended a subscription; asking again", reason=error.error.message)
+            log.info("subscription ended", reason=error.error.message)
         ready.set()
         await anyio.sleep(RELISTEN_SECONDS)
         on_missed()

@@ -191,7 +191,7 @@ class CallerRefresher:
         self.discovery.scheduler.on_success(request.key)
         if before != listing:
             clients = frozenset(self.personal.entry(request.key).clients)
-            log.info("discovered for a caller", server=listing.server, tools=len(listing.tools))
+            log.info("discovered for caller", server=listing.server, tools=len(listing.tools))
             self.events.caller_catalog_changed.emit(listing.server, before, listing, clients)
         return listing
 
@@ -200,4 +200,4 @@ class CallerRefresher:
         pause = self.discovery.scheduler.on_failure(request.key)
         reached = State.DEGRADED if held.listing is not None or isinstance(error, NotListed) else State.DOWN
         held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else reached, str(error))
-        log.info("discovery for a caller failed", server=request.spec.name, reason=str(error), pause=pause)
+        log.info("discovery for caller failed", server=request.spec.name, reason=str(error), pause=pause)

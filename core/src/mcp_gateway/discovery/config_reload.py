@@ -50,12 +50,12 @@ class ConfigReloader:
         """
         async for is_there in watch_file(path, seconds):
             if not is_there:
-                log.error("the file of servers cannot be read; the gateway goes on as before", file=str(path))
+                log.error("configuration reload failed", file=str(path), reason="the file cannot be read")
                 continue
             try:
                 await self.apply(await anyio.to_thread.run_sync(reread))
             except GatewayError as error:
-                log.error("the file of servers cannot be used; the gateway goes on as before", reason=str(error))  # noqa: TRY400  # the words say it all
+                log.error("configuration reload failed", file=str(path), reason=str(error))  # noqa: TRY400  # the words say it all
 
     async def apply(self, file: ServerFile) -> None:
         """Apply a server file that was read again.
@@ -77,9 +77,9 @@ class ConfigReloader:
         for spec in new:
             self.discovery.on_server_configured(spec)
         for warning in file.warnings:
-            log.warning(warning)
+            log.warning("configuration warning", reason=warning)
         log.info(
-            "the file of servers was read again",
+            "configuration reloaded",
             added=[spec.name for spec in new if spec.name not in before],
             changed=[spec.name for spec in new if spec.name in before],
             removed=[spec.name for spec in old if spec.name not in after],

@@ -73,9 +73,9 @@ class HealthProber:
         try:
             await self._probe(breaker, spec)
         except (CircuitOpen, Overloaded):
-            log.debug("a server in trouble is not to be tried at this moment", server=spec.name)
+            log.debug("health probe skipped", server=spec.name)
         except ServerUnavailable as error:
-            log.debug("a server is still in trouble", server=spec.name, reason=str(error))
+            log.debug("health probe failed", server=spec.name, reason=str(error))
             if breaker.failures == before:  # nobody has counted it
                 breaker.record_failure(error)
         except (GatewayError, MCPError):

@@ -46,9 +46,7 @@ async def list_server(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
         ) from error
     if cut := [name for name, page in pages.items() if page.cut]:
-        log.warning(
-            "a server lists too much (GATEWAY_MAX_DEFINITIONS); the rest is not there", server=spec.name, of=cut
-        )
+        log.warning("list truncated", server=spec.name, primitives=cut, hint="raise GATEWAY_MAX_DEFINITIONS")
     return Listing(
         spec.name,
         **{name: tuple(page.items) for name, page in pages.items()},
@@ -100,7 +98,7 @@ async def _list_primitive(
             return Page([])
         if primitive is TOOLS or error_of_answer("", error) is not None:
             raise
-        log.warning("a server does not list what it declares", method=primitive.method, reason=error.error.message)
+        log.warning("list failed", method=primitive.method, reason=error.error.message)
         return Page([])
 
 

@@ -155,5 +155,5 @@ class ReplicatedCatalog:
             return False
         self._stamps[spec.name] = stored.stamp
         self.registry.put(admitted)
-        log.info("definitions found in storage", server=spec.name, tools=len(stored.listing.tools))
+        log.info("definitions loaded from storage", server=spec.name, tools=len(stored.listing.tools))
         return True

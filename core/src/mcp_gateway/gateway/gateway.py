@@ -289,4 +289,4 @@ async def _log_call(name: str, called: Awaitable[Json]) -> Json:
         return result
     finally:
         tell = log.info if failed else log.debug
-        tell("call failed" if failed else "called", tool=name, seconds=round(time.perf_counter() - began, 3))
+        tell("call failed" if failed else "call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))

@@ -163,7 +163,7 @@ class Subscriptions:
                     if not watched.settled.is_set():
                         watched.error = error
                         break
-                    log.info("a subscription was lost; asking again", server=session_key.spec.name, reason=str(error))
+                    log.info("subscription lost", server=session_key.spec.name, reason=str(error))
                     if isinstance(error, ServerUnavailable) and error.permanent:
                         break
                 await anyio.sleep(_AGAIN_SECONDS)

@@ -98,7 +98,7 @@ class Tasks:
             try:
                 tasks = (await send(spec)).get("tasks")
             except (MCPError, GatewayError) as error:
-                log.info("a server does not list its tasks", server=spec.name, reason=str(error))
+                log.info("task list failed", server=spec.name, reason=str(error))
                 continue
             found += [task for task in tasks if self._is_of(task, principal)] if isinstance(tasks, list) else []
         return {"tasks": found}

@@ -128,7 +128,7 @@ class Pinning:
     def _complain(self, error: StorageError) -> None:
         if not self._failing:
             log.warning(
-                "pins cannot be kept; changes of definitions are noticed within this run only", reason=str(error)
+                "pins unavailable", reason=str(error), hint="changes of definitions are noticed within this run only"
             )
         self._failing = True
 
@@ -145,7 +145,7 @@ class Pinning:
     def _tell_of(self, spec: ServerSpec, tool: str, pin: Pin, tell: Callable[..., object]) -> None:
         if pin.pending:
             withheld = {"withheld": True} if self.mode == "block" else {}
-            tell("a tool's definition has changed", server=spec.name, tool=tool, change=pin.change, **withheld)
+            tell("definition changed", server=spec.name, tool=tool, change=pin.change, **withheld)
         if pin.flags:
             tell("suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
 

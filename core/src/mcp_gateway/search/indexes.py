@@ -128,7 +128,7 @@ class Search:
         try:
             await self._index(name, catalog)
         except Exception as error:  # noqa: BLE001  # the search itself will say so
-            log.debug("a ranker could not be prepared", ranker=name, error=repr(error))
+            log.debug("ranker preparation failed", ranker=name, error=repr(error))
 
     async def _index(self, name: str, catalog: Catalog) -> _Built:
         ranker, slot = self._ranker(name), (name, catalog.overlaid)
@@ -199,7 +199,7 @@ class Search:
             try:
                 slow.built = await self._build(slot, ranker, slow.catalog)
             except Exception:
-                log.exception("a ranker failed to build its index; the gateway goes on with less", ranker=slot[0])
+                log.exception("index build failed", ranker=slot[0])
         now = self._built.get(slot)
         if slow.built is not None and now is not None and now.catalog.revision == slow.catalog.revision:
             self._built[slot] = slow.built

@@ -72,9 +72,7 @@ class ListChanges:
     def _warn_of_unlistable(self) -> None:
         names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]
         if names:
-            log.warning(
-                "tools without a proper inputSchema are not listed natively, only found and called", tools=names
-            )
+            log.warning("tools not listed", tools=names, reason="they have no proper inputSchema")
 
     def _start_notify(self, changed: set[Primitive], clients: frozenset[str] | None = None) -> None:
         if changed:

@@ -57,7 +57,7 @@ class ListenStreams:
             try:
                 send.send_nowait((method, content))
             except anyio.WouldBlock:
-                log.warning("a client does not keep up with what is announced; its stream is ended")
+                log.warning("listen stream closed", reason="the client reads too slowly")
                 self._streams.pop(name, None)
                 send.close()
             # The stream has ended meanwhile, and nobody is left to be told.
@@ -100,7 +100,7 @@ class ListenStreams:
             try:
                 await self.content.subscribe(name, uri, caller, on_updated)
             except MCPError as error:
-                log.info("a resource cannot be subscribed to", uri=uri, reason=error.error.message)
+                log.info("resource subscription failed", uri=uri, reason=error.error.message)
             else:
                 granted.append(uri)
         lists = wanted.model_dump(by_alias=True, exclude_none=True, exclude={"resource_subscriptions"})

@@ -139,5 +139,5 @@ async def _wait_for_answer(request: Awaitable[Json]) -> Json:
     except MCPError:
         raise
     except Exception:
-        log.exception("a plugin failed")
+        log.exception("plugin failed")
         raise MCPError(types.INTERNAL_ERROR, "a plugin of the gateway failed; the gateway's log says why") from None

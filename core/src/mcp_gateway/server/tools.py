@@ -158,7 +158,7 @@ class Tools:
         except MCPError:
             raise
         except Exception:
-            log.exception("a plugin failed", tool=name)
+            log.exception("plugin failed", tool=name)
             return error_result(Failed("a plugin of the gateway failed; the gateway's log says why"))
 
     async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:

@@ -117,7 +117,7 @@ class CredentialResolver:
         except ServerUnavailable as error:
             raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
         except Exception as error:
-            log.exception("an auth plugin failed", server=spec.name)
+            log.exception("auth plugin failed", server=spec.name)
             # The type only: the text of a plugin's exception may quote credentials.
             reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
             raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
@@ -159,9 +159,9 @@ class CredentialResolver:
         try:
             return await strategy.refresh(refused)
         except GatewayError as error:
-            log.info("credentials cannot be replaced", server=spec.name, reason=str(error))
+            log.info("credentials not refreshed", server=spec.name, reason=str(error))
         except Exception:
-            log.exception("an auth plugin failed", server=spec.name)
+            log.exception("auth plugin failed", server=spec.name)
         return False
 
     def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:

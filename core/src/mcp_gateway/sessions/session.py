@@ -153,7 +153,7 @@ class Session:
                     or anyio.current_time() + pause >= deadline
                 ):
                     break
-                log.info("cannot connect; trying again", server=self.server, reason=str(self.error), pause=pause)
+                log.info("connection retried", server=self.server, reason=str(self.error), pause=pause)
                 with anyio.move_on_after(pause):
                     await self._over.wait()
             self._record_outcome(self.error)

@@ -194,4 +194,4 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
 
 def _complain(spec: ServerSpec, why: str) -> None:
     key = _key("offer", spec)
-    log.warning("stored definitions cannot be read; asking the server", server=spec.name, key=key, reason=why)
+    log.warning("stored definitions unreadable", server=spec.name, key=key, reason=why)

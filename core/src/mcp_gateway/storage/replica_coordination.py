@@ -138,7 +138,7 @@ class Replicas:
             try:
                 async with storage.subscribe(CHANNEL) as messages:
                     if failures > 1:
-                        log.info("other gateways are heard again")
+                        log.info("replica updates resumed")
                     failures = 0
                     self.resilient.record_success()
                     # What others said before this subscription was heard by nobody here.
@@ -157,9 +157,7 @@ class Replicas:
         if not await self.resilient.call_or_default(partial(_answers, storage), default=False):
             return failures
         if failures == 1:
-            log.warning(
-                "other gateways are not heard; their changes are seen when definitions grow old", why=safe_reason(error)
-            )
+            log.warning("replica updates lost", reason=safe_reason(error))
         return failures + 1
 
     def _hear(self, message: bytes) -> None:

@@ -77,7 +77,7 @@ class ResilientStorage:
     def record_success(self) -> None:
         """Take note that it works."""
         if self._failing:
-            log.info("storage works again")
+            log.info("storage recovered")
         self._failing, self._proven, self._rests_until = False, True, float("-inf")
         self._rest.reset()
 
@@ -91,7 +91,7 @@ class ResilientStorage:
         if slow and now >= self._rests_until:  # of many that waited at the same time, the first counts
             self._rests_until = now + self._rest.next_delay()
         if not self._failing:
-            log.warning("storage does not work; the gateway goes on without sharing definitions", reason=why)
+            log.warning("storage failed", reason=why)
         self._failing = True
 
 

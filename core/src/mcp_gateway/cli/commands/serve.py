@@ -26,11 +26,11 @@ def serve(reading: CommandContext) -> int:
     configure_logging(settings.environment)
     log = structlog.get_logger(__name__)
     for fault in reading.providers.faults:
-        log.warning("plugin does not work", plugin=str(fault.origin), reason=fault.reason)
+        log.warning("plugin failed to load", plugin=str(fault.origin), reason=fault.reason)
     for warning in [*settings.cautions, *warnings]:
-        log.warning(warning)
+        log.warning("configuration warning", reason=warning)
     if ignored := reading.source.ignored_env_file:
-        log.info("the .env of the working directory is not read; GATEWAY_ENV_FILE may name it", file=str(ignored))
+        log.info("env file ignored", file=str(ignored), hint="to read it, name it in GATEWAY_ENV_FILE")
     anyio.run(run, settings, servers, reading.reload_servers, backend_options={"use_uvloop": _is_uvloop_usable()})
     return 0
 

@@ -255,7 +255,7 @@ class FastPath:
         except GatewayError as error:
             if (pause := repetition.next_delay(error)) is None:
                 return self._whole(plain, error_result(error))
-            log.info("sending a request again", server=plain.route.spec.name, reason=str(error), pause=pause)
+            log.info("request retried", server=plain.route.spec.name, reason=str(error), pause=pause)
             await anyio.sleep(pause)
         return await self._run_sdk_path(plain, repetition)
 

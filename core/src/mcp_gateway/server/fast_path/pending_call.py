@@ -129,14 +129,14 @@ class PendingCall:
         try:
             return self.steps.encode_response(self.plain, response)
         except Exception:
-            log.exception("a plain call failed")
+            log.exception("plain call failed")
             return encode_internal_error(self.plain)
 
     async def _later(self, response: Awaitable[bytes]) -> None:
         try:
             answer = await self._unless_withdrawn(self.steps.finish_call(self.plain, response))
         except Exception:
-            log.exception("a plain call failed")
+            log.exception("plain call failed")
             answer = encode_internal_error(self.plain)
         self._done(answer)
 
