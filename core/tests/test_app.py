@@ -159,6 +159,17 @@ def test_a_line_of_the_log_is_json_on_standard_error():
     assert "timestamp" in line
 
 
+def test_fields_of_plugins_are_written_and_those_of_other_libraries_are_not():
+    code = (
+        "plugin = logging.getLogger('mcp_gateway_auth_x.vault')\n"
+        "plugin.warning('login not stored', extra={'file': '/x', 'attempts': 2})\n"
+        "theirs.warning('it failed', extra={'request': 's3cr3t'})\n"
+    )
+    [ours, theirs] = logged(code)
+    assert (ours["event"], ours["file"], ours["attempts"]) == ("login not stored", "/x", 2)
+    assert (theirs["event"], "request" in theirs) == ("it failed", False)
+
+
 def test_the_log_begins_at_the_level_that_is_set():
     code = "ours.debug('a'); ours.info('b'); ours.warning('c'); ours.error('d')"
     assert [line["event"] for line in logged(code, GATEWAY_LOG_LEVEL="WARNING")] == ["c", "d"]

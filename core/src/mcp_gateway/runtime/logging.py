@@ -17,12 +17,13 @@ from mcp_gateway.text.redaction import mask_secrets
 
 _OURS = "mcp_gateway"
 _TEXTS = frozenset({"exception", "stack"})
+_EXTRA = structlog.stdlib.ExtraAdder()
 
 
 def configure_logging(environment: Environment) -> None:
     """Configure structlog and standard logging to write to standard error.
 
-    Events of both have the same form.
+    Events of both have the same form: plugins, which use standard logging, give fields as `extra`.
 
     The gateway and its plugins log from the level that is set; other libraries from
     WARNING, and without tracebacks: they would print requests, and so secrets.
@@ -51,7 +52,7 @@ def configure_logging(environment: Environment) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared, _without_traceback],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _add_fields, *shared, _without_traceback],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _mask_line],
         )
     )
@@ -65,6 +66,16 @@ def configure_logging(environment: Environment) -> None:
 def _plugin_loggers() -> list[str]:
     """Return the top-level logger names of the loaded plugin modules."""
     return sorted({name.partition(".")[0] for name in sys.modules if name.startswith(f"{_OURS}_")})
+
+
+def _add_fields(logger: Any, method: str, event: Any) -> Any:
+    """Add the fields that a plugin gave as `extra`.
+
+    Those of other libraries are left out: they may be whole requests.
+    """
+    package = event["logger"].partition(".")[0]
+    is_ours = package == _OURS or package.startswith(f"{_OURS}_")
+    return _EXTRA(logger, method, event) if is_ours else event
 
 
 def _escape_event(_logger: Any, _method: str, event: Any) -> Any:

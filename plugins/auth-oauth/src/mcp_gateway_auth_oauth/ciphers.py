@@ -70,7 +70,7 @@ def _load_keyring_key() -> bytes | None:
             # Another process may have stored one meanwhile; and some backends store nothing.
             found = keyring.get_password(_SERVICE, _ACCOUNT)
     except Exception as error:  # noqa: BLE001  # a foreign library with foreign backends
-        log.info("the system keyring cannot be used: %s", type(error).__name__)
+        log.info("keyring unavailable", extra={"reason": type(error).__name__})
         return None
     return found.encode() if found else None
 

@@ -163,7 +163,7 @@ class CallbackServer:
                 attempt.failure = ""
             except Exception as error:  # noqa: BLE001  # whatever it is, the person in front of the page wants to know
                 attempt.failure = str(error) or type(error).__name__
-                log.warning("the login to %s has failed: %s", self.server, type(error).__name__)
+                log.warning("login failed", extra={"server": self.server, "reason": type(error).__name__})
         attempt.link_ready.set()
         attempt.done.set()
 

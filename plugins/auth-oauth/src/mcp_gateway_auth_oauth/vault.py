@@ -99,7 +99,10 @@ class TokenStore:
         try:
             login = Login.model_validate_json(self.fernet.decrypt(self.path.read_bytes()))
         except (OSError, InvalidToken, ValidationError) as error:
-            log.warning("%s cannot be read (%s): a new login is needed", self.path, type(error).__name__)
+            log.warning(
+                "login unreadable",
+                extra={"file": str(self.path), "reason": type(error).__name__, "hint": "log in again"},
+            )
             login = Login()
         self._cached = (stamp, login)
         return login
@@ -121,7 +124,7 @@ class TokenStore:
         try:
             write_file(self.path, [self.fernet.encrypt(login.model_dump_json().encode())])
         except StorageError as error:
-            log.warning("%s; the login is kept in memory until this gateway ends", error)
+            log.warning("login not stored", extra={"reason": str(error), "hint": "it is lost when this gateway ends"})
             self._cached = (self._stamp(), login)  # the old refresh token may be worth nothing any more
 
     @asynccontextmanager

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and no handshake needs it
 
 log = logging.getLogger(__name__)
 
+_HINT = "tools are ranked by words only; try: pip install --force-reinstall mcp-gateway-ranker-hybrid"
 MEANWHILE = "ranked by words only: the meaning of the tools is still being computed"
 
 
@@ -127,11 +128,7 @@ class HybridRanker:
                     self._vectors = await anyio.to_thread.run_sync(_open_cache, self.storage)
                 except (ImportError, OSError) as error:
                     self._is_model_missing = True
-                    log.warning(
-                        "the model of the ranker 'hybrid' cannot be loaded (%s), so it ranks by words only; "
-                        "try: pip install --force-reinstall mcp-gateway-ranker-hybrid",
-                        error,
-                    )
+                    log.warning("model unavailable", extra={"reason": str(error), "hint": _HINT})
             return self._vectors
 
 

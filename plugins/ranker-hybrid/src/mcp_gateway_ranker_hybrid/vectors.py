@@ -96,7 +96,9 @@ class EmbeddingCache:
 
     def _on_storage_failure(self, _: BaseException) -> None:
         if not self._is_storage_failing:
-            log.warning("storage does not work; the vectors of tools are computed again at the next start")
+            log.warning(
+                "vectors not stored", extra={"reason": "storage failed", "hint": "they are computed at each start"}
+            )
         self._is_storage_failing = True
 
 

@@ -42,7 +42,7 @@ class HttpServerTransport:
             where = f"http://{_local_address(listening)}{PATH}"
             serving = build_uvicorn_server(server, self.options, lambda: ready(where))
             if self.options.token is None and self.options.issuer is None:
-                log.info("only this machine may connect: GATEWAY_AUTH_TOKEN is not set")
+                log.info("local clients only", extra={"hint": "to let others connect, set GATEWAY_AUTH_TOKEN"})
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, serving)
                 # uvicorn ends by its own flag, `should_exit`, after the calls in progress.

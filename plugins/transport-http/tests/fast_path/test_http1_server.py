@@ -293,7 +293,7 @@ async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog):
         await stream.send(request(b'{"plain":"broken"}'))
         status, headers, _ = await response(stream)
         assert (status, headers["connection"]) == (500, "close")
-    assert "Exception in a plain call" in caplog.text
+    assert "plain call failed" in caplog.text
 
 
 async def test_a_request_that_says_close_is_answered_and_closed():

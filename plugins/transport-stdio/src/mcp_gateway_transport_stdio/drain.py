@@ -64,8 +64,8 @@ class PendingRequests:
                 await anyio.sleep(_LOOK_SECONDS)
         if waiting.cancelled_caught:
             count = len(self._pending_ids) + self.count_others()
-            message = "the client has closed its end, and requests not answered %g s later are given up: %d"
-            log.warning(f"{message}; to wait longer, set GATEWAY_SHUTDOWN_GRACE", self.grace, count)  # noqa: G004
+            hint = "to wait longer after the client has closed its end, set GATEWAY_SHUTDOWN_GRACE"
+            log.warning("requests abandoned", extra={"requests": count, "grace": self.grace, "hint": hint})
 
 
 class DrainingReadStream:

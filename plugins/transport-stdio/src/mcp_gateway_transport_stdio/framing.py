@@ -150,5 +150,5 @@ def encode_oversize_error(line: OversizedLine, longest: int) -> bytes:
     Its id is null if the message has none at its ends.
     """
     message = f"the message has {line.size} bytes, more than the {longest} of GATEWAY_MAX_REQUEST_BYTES"
-    log.warning("the client sent too much: %s", message)
+    log.warning("client message too large", extra={"reason": message})
     return encode_error(line.id if line.is_request and line.id is not None else b"null", INVALID_REQUEST, message)

@@ -31,13 +31,13 @@ def parse_error_response(fault: Exception) -> JSONRPCError | None:
 def _json_error(line: str, why: str) -> JSONRPCError | None:
     if not line.strip():
         return None
-    log.warning("the client sent a line that is no JSON: %s", why)
+    log.warning("invalid JSON from client", extra={"reason": why})
     message = f"a message must be JSON in one line, and its text Unicode: {why}"
     return JSONRPCError(jsonrpc="2.0", id=find_id(line.encode("utf-8", "replace")), error=_error(PARSE_ERROR, message))
 
 
 def _message_error(parsed: object) -> JSONRPCError | None:
-    log.warning("the client sent JSON that is no message of JSON-RPC")
+    log.warning("invalid message from client", extra={"reason": "it is no message of JSON-RPC 2.0"})
     message = parsed if isinstance(parsed, dict) else {}
     if "method" not in message and ("result" in message or "error" in message):
         return None

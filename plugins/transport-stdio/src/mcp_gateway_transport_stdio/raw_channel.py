@@ -141,7 +141,7 @@ class RawChannel:
         message = (
             f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
         )
-        log.error("%s sent %s", self._stray_output.program, message)
+        log.error("server message too large", extra={"program": self._stray_output.program, "reason": message})
         answered, self._answered = self._answered, None
         if line.id is None:
             self._stray_output.on_line(line.head)

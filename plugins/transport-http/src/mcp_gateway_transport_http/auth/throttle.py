@@ -85,6 +85,6 @@ class Throttle:
     def _write(self) -> None:
         self._timer = None
         if self._unlogged:
-            log.warning("refused for a wrong token: %d, the last from %s", self._unlogged, self._last)
+            log.warning("invalid token refused", extra={"requests": self._unlogged, "last_client": self._last})
             self._unlogged = 0
             self._timer = asyncio.get_running_loop().call_later(LOG_INTERVAL, self._write)

@@ -174,4 +174,4 @@ class Skipped:
         self._count += 1
         if self._count == self._next:
             self._next *= 10
-            log.warning("%s sent an event that is no JSON-RPC message; such are skipped: %d", self._host, self._count)
+            log.warning("invalid event skipped", extra={"host": self._host, "events": self._count})

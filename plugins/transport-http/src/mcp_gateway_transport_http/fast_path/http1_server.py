@@ -316,7 +316,7 @@ class FastPathProtocol(BoundedProtocol):
         try:
             return await answering
         except Exception:
-            self.logger.exception("Exception in a plain call")
+            self.logger.exception("plain call failed")
             turn.keep_alive = False
             return None
         finally:

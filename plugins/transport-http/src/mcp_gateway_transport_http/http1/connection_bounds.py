@@ -54,10 +54,12 @@ class ConnectionBounds:
             max_connections = max(1, min(max_connections, max_files - reserve))
         if max_connections < options.max_connections:
             log.info(
-                "at most %d connections at a time, fewer than GATEWAY_MAX_CONNECTIONS: this process may open only "
-                "%s files (ulimit -n)",
-                max_connections,
-                max_files,
+                "connections limited",
+                extra={
+                    "max_connections": max_connections,
+                    "max_files": max_files,
+                    "hint": "for GATEWAY_MAX_CONNECTIONS, let this process open more files (ulimit -n)",
+                },
             )
         return cls(
             max_connections=max_connections,

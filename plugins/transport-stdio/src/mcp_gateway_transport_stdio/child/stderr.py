@@ -81,7 +81,7 @@ def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -
     text = mask_values(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
     if text:
         lines.append(text)
-        log.debug("%s: %s", name, text)
+        log.debug("server stderr", extra={"program": name, "line": text})
 
 
 def mask_values(text: str, secrets: tuple[str, ...]) -> str:

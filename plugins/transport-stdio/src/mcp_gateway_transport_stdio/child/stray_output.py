@@ -11,6 +11,7 @@ from dataclasses import dataclass
 log = logging.getLogger(__name__)
 
 _SHOWN = 200
+_HINT = "only MCP messages belong on standard output; log to standard error"
 
 
 @dataclass(slots=True)
@@ -28,10 +29,11 @@ class StrayOutput:
         """
         self.lines += 1
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s wrote to standard output: %s", self.program, line[:_SHOWN].decode("utf-8", "replace"))
+            text = line[:_SHOWN].decode("utf-8", "replace")
+            log.debug("stray output", extra={"program": self.program, "line": text})
         if self.lines == self._next:
             self._next *= 10
-            log.warning("%s wrote %s; they are skipped, and belong on standard error", self.program, self.summary)
+            log.warning("stray output skipped", extra={"program": self.program, "lines": self.lines, "hint": _HINT})
 
     @property
     def summary(self) -> str:
