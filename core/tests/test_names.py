@@ -60,6 +60,16 @@ BANNED_NAMES = words("hello it most own said told")
 
 BANNED_WORDS = re.compile(r"\b(nobody|somebody|whoever|whomever|everybody|anybody)\b", re.IGNORECASE)
 
+MAX_EVENT_WORDS = 4
+
+EVENT = re.compile(r"[A-Za-z][\w/-]*( [\w/-]+)*")
+"""What the event of a log line looks like: words, and no placeholder, no punctuation."""
+
+LOGGERS = words("log logger")
+
+LEVELS = words("debug info warning error exception critical log")
+"""Methods that write a log line."""
+
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -105,6 +115,32 @@ def names_of(node: ast.AST) -> Iterator[str]:
             yield name
 
 
+def is_logging(node: ast.AST) -> bool:
+    """Whether a node is a method of a logger that writes a line."""
+    if not isinstance(node, ast.Attribute) or node.attr not in LEVELS:
+        return False
+    return (getattr(node.value, "id", None) or getattr(node.value, "attr", "")) in LOGGERS
+
+
+def is_event_call(node: ast.Call) -> bool:
+    """Whether a call of a logger has one positional argument, its level aside: an event that is a constant."""
+    at = 1 if isinstance(node.func, ast.Attribute) and node.func.attr == "log" else 0
+    match node.args[at:]:
+        case [ast.Constant(value=str(event))]:
+            few = len(event.split()) <= MAX_EVENT_WORDS
+            return few and EVENT.fullmatch(event) is not None and not BANNED_WORDS.search(event)
+    return False
+
+
+def misused_loggers(tree: Iterable[ast.AST]) -> list[ast.AST]:
+    """Return the calls of loggers without a constant event, and methods of loggers that are not called at once."""
+    found = list(tree)
+    calls = [node for node in found if isinstance(node, ast.Call) and is_logging(node.func)]
+    called = {id(call.func) for call in calls}
+    passed = [node for node in found if is_logging(node) and id(node) not in called]
+    return [*(call for call in calls if not is_event_call(call)), *passed]
+
+
 def show(rows: Iterable[str]) -> str:
     """Return rows as lines, for the message of a failure."""
     return "\n" + "\n".join(rows)
@@ -139,6 +175,14 @@ def test_first_lines_name_things_and_not_nobody():
 def test_few_names_are_words_that_say_nothing():
     found = {f"{file}: {name}" for file, node in nodes() for name in names_of(node) if name.strip("_") in BANNED_NAMES}
     assert len(found) <= MAX_BANNED_NAMES, show(sorted(found))
+
+
+def test_log_events_are_short_constants_and_what_varies_is_in_fields():
+    by_file: dict[str, list[ast.AST]] = {}
+    for file, node in nodes():
+        by_file.setdefault(file, []).append(node)
+    found = [f"{file}: {ast.unparse(node)}" for file, tree in by_file.items() for node in misused_loggers(tree)]
+    assert found == [], show(found)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +236,41 @@ import x as hello
     assert names == sorted(expected.split())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "log.info(f'{server} failed')",
+        "log.info(text)",
+        "log.warning('server %s failed', server)",
+        "log.error('call failed: it hangs')",
+        "log.info('call failed.')",
+        "log.debug('what nobody has asked for')",
+        "log.exception('a server lists more than it may')",
+        "log.log(level, text)",
+        "self.logger.info(text)",
+        "tell = log.info if failed else log.debug",
+        "log.info()",
+    ],
+)
+def test_an_event_that_is_no_short_constant_is_found(line: str):
+    assert misused_loggers(ast.walk(ast.parse(line)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "log.info('call failed', server=server)",
+        "log.log(level, 'server state', state=state)",
+        "log.warning('login failed', extra={'server': server})",
+        "self.logger.exception('plain call failed')",
+        "math.log(total + 1)",
+    ],
+)
+def test_a_constant_event_with_fields_is_right(line: str):
+    assert not misused_loggers(ast.walk(ast.parse(line)))
+
+
 def test_there_is_something_to_look_at():
+    assert sum(is_logging(node) for _, node in nodes()) > 50
     assert {CORE / "app.py", ROOT / "tests" / "kit" / "src" / "mcp_gateway_testkit" / "wire.py"} <= set(SOURCES)
     assert any("plugins" in path.parts for path in SOURCES)

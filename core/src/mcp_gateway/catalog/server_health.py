@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -141,8 +142,8 @@ class HealthRegistry:
         # A new reason for the same state is logged at debug only.
         same = before is not None and before.name is name
         self._shown[server] = ServerState(name, reason, before.since) if same and before else ServerState(name, reason)
-        tell = log.debug if same else log.warning if name in WRONG else log.info
-        tell("server state", server=server, state=name.value, reason=reason)
+        level = logging.DEBUG if same else logging.WARNING if name in WRONG else logging.INFO
+        log.log(level, "server state", server=server, state=name.value, reason=reason)
 
 
 def format_time(seconds: float) -> str:

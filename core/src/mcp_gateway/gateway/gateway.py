@@ -288,5 +288,8 @@ async def _log_call(name: str, called: Awaitable[Json]) -> Json:
         failed = result.get("isError") is True
         return result
     finally:
-        tell = log.info if failed else log.debug
-        tell("call failed" if failed else "call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
+        seconds = round(time.perf_counter() - began, 3)
+        if failed:
+            log.info("call failed", tool=name, seconds=seconds)
+        else:
+            log.debug("call succeeded", tool=name, seconds=seconds)

@@ -5,6 +5,7 @@ A definition has changed if it differs from the pin made when it was first seen.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -140,14 +141,14 @@ class Pinning:
             if warned and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
                 continue  # it was said before, in this run
             self._warnings[spec.name, tool] = warned + 1
-            self._tell_of(spec, tool, pin, log.warning if warned < MAX_WARNINGS else log.debug)
+            self._log_pin(spec, tool, pin, logging.WARNING if warned < MAX_WARNINGS else logging.DEBUG)
 
-    def _tell_of(self, spec: ServerSpec, tool: str, pin: Pin, tell: Callable[..., object]) -> None:
+    def _log_pin(self, spec: ServerSpec, tool: str, pin: Pin, level: int) -> None:
         if pin.pending:
             withheld = {"withheld": True} if self.mode == "block" else {}
-            tell("definition changed", server=spec.name, tool=tool, change=pin.change, **withheld)
+            log.log(level, "definition changed", server=spec.name, tool=tool, change=pin.change, **withheld)
         if pin.flags:
-            tell("suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
+            log.log(level, "suspicious definition", server=spec.name, tool=tool, rules=list(pin.flags))
 
     def _withhold_changed(self, listing: Listing, pins: Pins) -> Listing:
         changed = {

@@ -61,7 +61,7 @@ async def end_group(leader: int, exited: asyncio.Event) -> None:
                 await exited.wait()
                 break
         else:
-            log.warning("process %d is still alive after it was killed", leader)
+            log.warning("process survived SIGKILL", extra={"pid": leader})
         await _terminate_rest(leader)
 
 
