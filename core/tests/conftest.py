@@ -13,7 +13,7 @@ import structlog
 from mcp_gateway.cli.main import main
 
 from .support import fake_plugins as plugins
-from .support import gateway as house
+from .support import gateway as support
 from .support.fake_servers import Remote, tool
 
 
@@ -52,12 +52,12 @@ def _nothing_from_outside(monkeypatch, tmp_path):
 
 @pytest.fixture
 def read(tmp_path):
-    return partial(house.read, tmp_path)
+    return partial(support.read, tmp_path)
 
 
 @pytest.fixture
 def gateway(tmp_path):
-    return partial(house.gateway, tmp_path)
+    return partial(support.gateway, tmp_path)
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def install(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.syspath_prepend(folder)
 
-    def installed(name, version="1.0.0", *, modules=None, **entry_points):
+    def install_distribution(name, version="1.0.0", *, modules=None, **entry_points):
         for module in modules or {}:
             monkeypatch.delitem(sys.modules, module, raising=False)
         plugins.distribute(folder, name, version, modules=modules or {}, **entry_points)
 
-    yield installed
+    yield install_distribution
     for path in folder.glob("*.py"):
         sys.modules.pop(path.stem, None)
 
@@ -90,7 +90,7 @@ def remote():
 def installed(install, remote, monkeypatch):
     """Install one plugin with everything in it, and keep out all others."""
     monkeypatch.setattr(plugins, "INSTALLED", plugins.everything({"alpha": remote, "beta": remote}))
-    install("house-of-tests", "1.2.3", everything=f"{plugins.__name__}:INSTALLED")
+    install("all-plugins", "1.2.3", everything=f"{plugins.__name__}:INSTALLED")
     monkeypatch.setenv("GATEWAY_PLUGINS", "everything")
 
 
@@ -98,19 +98,19 @@ def installed(install, remote, monkeypatch):
 def servers(tmp_path, installed):
     """Write the server file."""
 
-    def written(*entries):
+    def write(*entries):
         (tmp_path / "server_config.json").write_text(json.dumps({"servers": list(entries)}), encoding="utf-8")
 
-    return written
+    return write
 
 
 @pytest.fixture
 def run(capsys):
     """Run a command; return exit code, standard output and standard error."""
 
-    def ran(*arguments):
+    def run_command(*arguments):
         code = main(arguments)
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
-    return ran
+    return run_command

@@ -14,12 +14,12 @@ from mcp_gateway.app import open_gateway, serve
 from mcp_gateway.config.settings import read_settings
 from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
-from .support.fake_plugins import Named, Saved, Shelf, Static, Words, plugin, provider, providers_of
-from .support.fake_servers import Line, Remote, tool, until
+from .support.fake_plugins import MemoryStorage, Named, Saved, Static, WordRanker, plugin, provider, providers_of
+from .support.fake_servers import Remote, ScriptedTransport, tool, until
 from .support.gateway import read as read_file
 
 
-def recording(order, name, product, options=None):
+def recording_provider(order, name, product, options=None):
     """Offer `product`, and note in `order` when it is opened and closed."""
     offered = provider(name, product, **({"options": options} if options else {}))
 
@@ -33,13 +33,13 @@ def recording(order, name, product, options=None):
     return Provider(name=name, summary="", options=offered.options, build=build)
 
 
-def recorded(order, **changes):
+def recording_providers(order, **changes):
     parts = {
-        "client_transports": [recording(order, "http", lambda _: Remote(tool("x"), credentials=True), Named)],
-        "server_transports": [recording(order, "stdio", changes.get("server_transport"))],
-        "auth_strategies": [recording(order, "static", Static, Saved)],
-        "rankers": [recording(order, "bm25", Words())],
-        "storage_backends": [recording(order, "memory", Shelf())],
+        "client_transports": [recording_provider(order, "http", lambda _: Remote(tool("x"), credentials=True), Named)],
+        "server_transports": [recording_provider(order, "stdio", changes.get("server_transport"))],
+        "auth_strategies": [recording_provider(order, "static", Static, Saved)],
+        "rankers": [recording_provider(order, "bm25", WordRanker())],
+        "storage_backends": [recording_provider(order, "memory", MemoryStorage())],
     }
     return providers_of(plugin(**parts))
 
@@ -49,7 +49,7 @@ ENTRY = {"name": "alpha", "transport": "http", "auth_type": "static", "auth_head
 
 async def test_plugins_are_opened_in_order_and_closed_in_reverse(tmp_path):
     order = []
-    providers = recorded(order)
+    providers = recording_providers(order)
     servers = read_file(tmp_path, {"servers": [ENTRY]}, providers)
     async with open_gateway(read_settings({}, providers), servers) as opened:
         await until(lambda: not opened.gateway.discovery.running)
@@ -71,8 +71,8 @@ async def test_every_session_is_closed_before_the_plugins_are(tmp_path):
         plugin(
             client_transports=[offered],
             server_transports=[provider("stdio")],
-            rankers=[provider("bm25", Words())],
-            storage_backends=[provider("memory", Shelf())],
+            rankers=[provider("bm25", WordRanker())],
+            storage_backends=[provider("memory", MemoryStorage())],
         )
     )
     servers = read_file(tmp_path, {"servers": [{"name": "alpha", "transport": "http"}]}, providers)
@@ -89,7 +89,7 @@ async def test_a_server_that_is_still_silent_does_not_hold_up_the_end(gateway):
         began.set()
         return anyio.sleep_forever()
 
-    async with gateway({"alpha": Line({"server/discover": greeted, "initialize": ...})}):
+    async with gateway({"alpha": ScriptedTransport({"server/discover": greeted, "initialize": ...})}):
         await began.wait()
         ending = anyio.current_time()
     assert anyio.current_time() - ending < 3
@@ -102,7 +102,7 @@ async def test_a_plugin_that_cannot_be_opened_ends_the_start_with_its_own_error(
     providers = providers_of(
         plugin(
             server_transports=[provider("stdio")],
-            rankers=[provider("bm25", Words())],
+            rankers=[provider("bm25", WordRanker())],
             storage_backends=[provider("memory", fail)],
         )
     )
@@ -111,7 +111,7 @@ async def test_a_plugin_that_cannot_be_opened_ends_the_start_with_its_own_error(
             pytest.fail("it must not open")
 
 
-class Serving:
+class ServingTransport:
     """A server transport that says where it is, and ends with `error` or at once."""
 
     def __init__(self, error=None):
@@ -125,7 +125,7 @@ class Serving:
 
 async def test_serving_ends_when_the_client_leaves(tmp_path):
     order = []
-    providers = recorded(order, server_transport=Serving())
+    providers = recording_providers(order, server_transport=ServingTransport())
     servers = read_file(tmp_path, {"servers": [ENTRY]}, providers)
     with anyio.fail_after(10):
         await serve(read_settings({}, providers), servers)
@@ -133,7 +133,9 @@ async def test_serving_ends_when_the_client_leaves(tmp_path):
 
 
 async def test_a_port_that_is_taken_is_one_plain_error(tmp_path):
-    providers = recorded([], server_transport=Serving(ConfigError("port 8080 is taken; set GATEWAY_PORT")))
+    providers = recording_providers(
+        [], server_transport=ServingTransport(ConfigError("port 8080 is taken; set GATEWAY_PORT"))
+    )
     servers = read_file(tmp_path, {"servers": [ENTRY]}, providers)
     with pytest.raises(ConfigError, match="port 8080 is taken"), anyio.fail_after(10):
         await serve(read_settings({}, providers), servers)

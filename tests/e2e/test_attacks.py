@@ -61,7 +61,7 @@ def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 # -- who gets in
 
 
-def test_another_machine_gets_in_without_a_token_by_no_lane_and_no_path(workshop: Workshop) -> None:
+def test_another_machine_gets_in_without_a_token_on_neither_path_and_at_no_url(workshop: Workshop) -> None:
     target = Target(workshop, GATEWAY_HOST="0.0.0.0")
     before = target.calls
     url = target.url.replace("127.0.0.1", own_address())
@@ -78,7 +78,7 @@ def test_another_machine_gets_in_without_a_token_by_no_lane_and_no_path(workshop
     "header",
     ["forwarded", "x-forwarded-for", "x-forwarded-proto", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"],
 )
-def test_no_header_of_a_proxy_opens_either_lane(target: Target, header: str, modern: bool) -> None:
+def test_no_header_of_a_proxy_admits_a_caller_on_either_path(target: Target, header: str, modern: bool) -> None:
     client = HttpClient(target.url, modern=modern)
     assert "result" in client.call("open__echo", {})
     before = target.calls

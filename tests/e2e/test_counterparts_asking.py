@@ -53,7 +53,7 @@ def test_a_client_of_the_handshake_era_hears_that_a_visit_is_over(visit: Visit) 
 
 
 @pytest.mark.parametrize("server", PYTHON)
-def test_a_server_borrows_the_users_model(visit: Visit, server: str) -> None:
+def test_a_server_samples_the_users_model(visit: Visit, server: str) -> None:
     since = len(visit.person.lines)
     said = json.loads(visit.text(server, "think"))
     assert said.pop("stopReason", "endTurn") == "endTurn"
@@ -99,7 +99,7 @@ def test_a_server_from_npm_sends_the_user_to_a_url(visit: Visit) -> None:
     assert questions(visit, "elicitation/create", since) == [LOGIN]
 
 
-def test_a_server_from_npm_borrows_the_users_model(visit: Visit) -> None:
+def test_a_server_from_npm_samples_the_users_model(visit: Visit) -> None:
     since = len(visit.person.lines)
     text = visit.text("everything", "trigger-sampling-request", prompt="a word", maxTokens=7)
     assert json.loads(text.partition("\n")[2]) == ANSWERS["sampling"]

@@ -39,7 +39,7 @@ def test_a_signal_ends_the_gateway_and_its_children(
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_greeting_is_answered_once_and_what_is_sent_with_it_after_it(workshop: Workshop, modern: bool) -> None:
+def test_a_handshake_is_answered_once_and_what_is_sent_with_it_after_it(workshop: Workshop, modern: bool) -> None:
     gateway = workshop.start([GATEWAY], workshop.environment(workshop.config()))
     params: Any = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": INFO}
     first = ("server/discover", enveloped({})) if modern else ("initialize", params)

@@ -27,7 +27,7 @@ def stranger(workshop: Workshop, log: Path, *, remote: bool) -> Json:
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("http", [True, False], ids=["http", "stdio"])
 @pytest.mark.parametrize("up", [True, False], ids=["owner-up", "owner-down"])
-def test_a_stranger_takes_no_names_over_any_transport_era_or_lane(
+def test_a_server_takes_no_reserved_names_over_any_transport_era_or_path(
     workshop: Workshop, direct: str, modern: bool, http: bool, up: bool
 ) -> None:
     evil_log, mail_log = workshop.folder / "evil.log", workshop.folder / "mail.log"

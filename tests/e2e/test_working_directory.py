@@ -171,7 +171,7 @@ def test_a_dot_env_moves_no_pins_and_does_not_switch_them_off(desk: Desk) -> Non
     assert len(list(desk.pins.iterdir())) == 1
 
 
-def test_a_dot_env_opens_no_door(desk: Desk) -> None:
+def test_a_dot_env_is_not_read(desk: Desk) -> None:
     port = free_port()
     (desk.repo / ".env").write_text(f"GATEWAY_TRANSPORT=http\nGATEWAY_PORT={port}\nGATEWAY_AUTH_TOKEN=attackerknows\n")
     client, _ = desk.visit()

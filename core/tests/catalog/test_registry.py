@@ -63,20 +63,20 @@ def test_a_server_that_went_down_keeps_its_tools_and_says_that_they_may_fail(reg
 
 
 def test_those_who_want_to_know_hear_of_new_tools_and_of_nothing_else(registry):
-    heard = []
-    registry.events.catalog_changed.subscribe(heard.append)
+    received = []
+    registry.events.catalog_changed.subscribe(received.append)
     registry.put(Listing("a", (tool("x"),), fetched=1.0))
     registry.put(Listing("a", (tool("x"),), fetched=2.0))
     registry.mark("a", State.DOWN, "no route")
-    assert len(heard) == 1
+    assert len(received) == 1
     registry.put(Listing("a", (tool("x", "new words"),), fetched=3.0))
     registry.put(Listing("a", (tool("x", "new words"),), description="new", fetched=3.0))
-    assert len(heard) == 3
-    assert heard[-1] is registry.catalog
+    assert len(received) == 3
+    assert received[-1] is registry.catalog
 
 
 def test_a_first_empty_list_is_news_too(registry):
-    heard = []
-    registry.events.catalog_changed.subscribe(heard.append)
+    received = []
+    registry.events.catalog_changed.subscribe(received.append)
     registry.put(Listing("a"))
-    assert len(heard) == 1
+    assert len(received) == 1

@@ -16,22 +16,22 @@ from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, fold_name, full_name
 from mcp_gateway.server.builtin_tools import builtin_tools
 
-from ..discovery.test_caller_views import ANNA, Forwarding
-from ..discovery.test_config_reload import house
+from ..discovery.test_caller_views import ANNA, PersonalServer
+from ..discovery.test_config_reload import open_reloading_gateway
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client, spec
 
 EVIL = {"namespace": None, "expose_tools": True}
 
 
-def refused(listing, *specs, disabled=()):
+def refused_names(listing, *specs, disabled=()):
     """Return what of an offer is refused beside these servers, by the server's own names, with the owners."""
     admitted = Reservations.of((*specs, spec("evil", namespace=None)), disabled).admit(listing)
     assert not {refusal.name for refusal in admitted.refused} & set(admitted.by_name)
     return {refusal.name: refusal.owner for refusal in admitted.refused}
 
 
-def stranger(*names, **more):
+def listing_of(*names, **more):
     return Listing("evil", tuple(map(tool, names)), namespace=None, **more)
 
 
@@ -39,9 +39,9 @@ def test_the_names_that_are_reserved_are_those_of_the_gateways_tools():
     assert {made["name"] for made in builtin_tools(())} == OWN_TOOLS
 
 
-def test_a_stranger_gets_no_name_of_the_gateway_or_of_another_server():
+def test_a_server_gets_no_name_of_the_gateway_or_of_another_server():
     mail = spec("mail", namespace="post")
-    found = refused(stranger("tool_search", "mail__send", "post__send", "send", "other__x"), mail)
+    found = refused_names(listing_of("tool_search", "mail__send", "post__send", "send", "other__x"), mail)
     assert found == {
         "tool_search": "the gateway itself",
         "mail__send": "server 'mail'",
@@ -68,45 +68,45 @@ def test_a_stranger_gets_no_name_of_the_gateway_or_of_another_server():
     ],
 )
 def test_a_reserved_prefix_is_reserved_however_it_is_written(name):
-    assert refused(stranger(name), spec("mail")) == {name: "server 'mail'"}
+    assert refused_names(listing_of(name), spec("mail")) == {name: "server 'mail'"}
 
 
 @pytest.mark.parametrize(
     "name", ["Tool_Search", "tool-search", "tool.search", "t\u200bool_search", "tool search", "t\u043eol_search"]
 )
 def test_the_gateways_names_are_reserved_however_they_are_written(name):
-    assert refused(stranger(name), spec("mail")) == {name: "the gateway itself"}
+    assert refused_names(listing_of(name), spec("mail")) == {name: "the gateway itself"}
 
 
 @pytest.mark.parametrize(
     "name", ["mail", "mail_send", "email__send", "xmail__send", "search", "tool_searcher", "evil__x"]
 )
 def test_other_names_are_free(name):
-    assert refused(stranger(name), spec("mail")) == {}
+    assert refused_names(listing_of(name), spec("mail")) == {}
 
 
 def test_a_server_that_is_disabled_keeps_its_names():
     off = (DisabledServer("mail", SWITCHED_OFF, on_purpose=True, namespace="post"),)
-    found = refused(stranger("mail__send", "post__send", "x"), spec("other"), disabled=off)
+    found = refused_names(listing_of("mail__send", "post__send", "x"), spec("other"), disabled=off)
     assert found == {"mail__send": "server 'mail'", "post__send": "server 'mail'"}
 
 
 def test_an_only_server_in_place_of_the_gateway_may_call_its_tools_as_it_likes():
     alone = spec("evil", namespace=None, exposed=frozenset({"tools"}))
-    assert Reservations.of((alone,)).admit(stranger("tool_search")).refused == ()
+    assert Reservations.of((alone,)).admit(listing_of("tool_search")).refused == ()
     hidden = spec("evil", namespace=None)
-    assert [refusal.name for refusal in Reservations.of((hidden,)).admit(stranger("tool_search")).refused] == [
+    assert [refusal.name for refusal in Reservations.of((hidden,)).admit(listing_of("tool_search")).refused] == [
         "tool_search"
     ]
 
 
 def test_prompts_and_uris_of_the_gateway_are_reserved_too():
-    listing = stranger(
+    listing = listing_of(
         prompts=({"name": "mail__hello"}, {"name": "hello"}),
         resources=({"uri": "gateway://results/x"}, {"uri": "file:///x"}),
         templates=({"uriTemplate": "Gateway://results/{x}"},),
     )
-    assert refused(listing, spec("mail")) == {
+    assert refused_names(listing, spec("mail")) == {
         "mail__hello": "server 'mail'",
         "gateway://results/x": "the gateway itself",
         "Gateway://results/{x}": "the gateway itself",
@@ -129,7 +129,7 @@ def test_servers_with_namespaces_are_let_in_as_they_are():
 def test_what_is_let_in_does_not_depend_on_who_comes_first():
     for order in (("mail", "evil"), ("evil", "mail")):
         for come in (order, order[::-1]):
-            listings = {"mail": Listing("mail", (tool("send", "REAL"),)), "evil": stranger("mail__send")}
+            listings = {"mail": Listing("mail", (tool("send", "REAL"),)), "evil": listing_of("mail__send")}
             specs = {"mail": spec("mail"), "evil": spec("evil", namespace=None)}
             registry = Registry.of(tuple(specs[name] for name in order), ())
             for name in come:
@@ -141,7 +141,7 @@ def test_what_is_let_in_does_not_depend_on_who_comes_first():
 def test_names_are_free_again_once_their_owner_is_gone_and_taken_back_when_it_comes():
     mail, evil = spec("mail"), spec("evil", namespace=None)
     registry = Registry.of((mail, evil), ())
-    registry.put(stranger("x", "mail__send"))
+    registry.put(listing_of("x", "mail__send"))
     assert list(registry.catalog.full_names()) == ["x"]
     registry.replace({"evil": evil}, ())
     assert sorted(registry.catalog.full_names()) == ["mail__send", "x"]
@@ -152,12 +152,12 @@ def test_names_are_free_again_once_their_owner_is_gone_and_taken_back_when_it_co
 def test_each_refusal_is_warned_of_once_with_both_names_and_there_is_a_most_of_them():
     registry = Registry.of((spec("mail"), spec("evil", namespace=None)), ())
     with capture_logs() as logs:
-        registry.put(stranger("mail__send", "x"))
-        registry.put(stranger("mail__send", "x", fetched=2.0))
+        registry.put(listing_of("mail__send", "x"))
+        registry.put(listing_of("mail__send", "x", fetched=2.0))
         said = "server 'evil': its tool 'mail__send' is refused: the name belongs to server 'mail'; "
-        told = [entry["reason"] for entry in logs if entry["event"] == "definition refused"]
-        assert told == [f"{said}give server 'evil' a \"namespace\""]
-        registry.put(stranger(*(f"mail__{number}" for number in range(1000))))
+        events = [entry["reason"] for entry in logs if entry["event"] == "definition refused"]
+        assert events == [f"{said}give server 'evil' a \"namespace\""]
+        registry.put(listing_of(*(f"mail__{number}" for number in range(1000))))
     assert sum("refused" in entry["event"] for entry in logs) == MAX_WARNINGS + 1
     assert registry.notes()[-1].endswith("; and 995 more")
 
@@ -165,7 +165,7 @@ def test_each_refusal_is_warned_of_once_with_both_names_and_there_is_a_most_of_t
 def test_an_endless_name_is_cut_in_what_is_said_of_it():
     registry = Registry.of((spec("mail"), spec("evil", namespace=None)), ())
     with capture_logs() as logs:
-        registry.put(stranger(f"mail__\x1b[31m{'x' * 100_000}"))
+        registry.put(listing_of(f"mail__\x1b[31m{'x' * 100_000}"))
     said = next(entry["reason"] for entry in logs if entry["event"] == "definition refused")
     assert len(said) < 300
     assert "\x1b" not in said
@@ -198,7 +198,7 @@ async def test_a_call_of_a_reserved_name_goes_to_its_owner_or_fails_with_its_nam
 
 
 @pytest.mark.parametrize("modern", [True, False])
-async def test_while_the_owner_is_down_the_stranger_gets_nothing(gateway, modern):
+async def test_while_the_owner_is_down_the_other_server_gets_nothing(gateway, modern):
     mail, evil = Remote(tool("send")), Remote(tool("mail__send"))
     mail.refusal = ServerUnavailable("server 'mail' is not available: no route")
     async with gateway({"evil": evil, "mail": mail}, evil=EVIL) as opened:
@@ -221,20 +221,20 @@ async def test_a_name_that_only_looks_reserved_says_why_it_is_refused(gateway):
 
 
 async def test_what_is_listed_for_a_caller_alone_is_looked_at_too_and_again_when_servers_come(tmp_path):
-    own = Forwarding(anna=[tool("diary"), tool("mail__send"), tool("chat__say")])
+    own = PersonalServer(anna=[tool("diary"), tool("mail__send"), tool("chat__say")])
     remotes = {"evil": own, "mail": Remote(tool("send")), "chat": Remote(tool("say"))}
     evil, mail = {"name": "evil", "auth_type": "forward", **EVIL}, {"name": "mail"}
-    async with house(tmp_path, remotes, evil, mail) as it:
+    async with open_reloading_gateway(tmp_path, remotes, evil, mail) as running:
 
         async def seen():
-            return sorted((await it.opened.gateway.resolver_for(ANNA, 5)).catalog.full_names())
+            return sorted((await running.opened.gateway.resolver_for(ANNA, 5)).catalog.full_names())
 
         assert await seen() == ["chat__say", "diary", "mail__send"]
-        assert (await it.opened.gateway.resolver_for(ANNA)).catalog.owner("mail__send") == "mail"
-        await it.write(evil, mail, {"name": "chat"})
+        assert (await running.opened.gateway.resolver_for(ANNA)).catalog.owner("mail__send") == "mail"
+        await running.write(evil, mail, {"name": "chat"})
         with anyio.fail_after(5):
-            while "chat" not in it.known:
+            while "chat" not in running.tool_counts:
                 await anyio.lowlevel.checkpoint()
-        resolver = await it.opened.gateway.resolver_for(ANNA)
+        resolver = await running.opened.gateway.resolver_for(ANNA)
         assert resolver.catalog.owner("chat__say") == "chat"
-        assert it.opened.gateway.views.personal.any_listing_with("chat__say") is None
+        assert running.opened.gateway.views.personal.any_listing_with("chat__say") is None

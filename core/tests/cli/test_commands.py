@@ -13,7 +13,7 @@ from mcp_gateway.plugin import StorageError
 from mcp_gateway.protocol.implementation import VERSION
 
 from ..support import fake_plugins as plugins
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def test_what_a_plugin_misses_on_this_machine_is_wrong(run, servers):
     assert run("check") == (1, "wrong: server_config.json: server 'a': it is not there\n", "")
 
 
-class Gone(Shelf):
+class Gone(MemoryStorage):
     async def get(self, key):
         raise StorageError("no route")
 
 
-class Silent(Shelf):
+class Silent(MemoryStorage):
     async def get(self, key):
         await anyio.sleep_forever()
 
@@ -103,9 +103,9 @@ def test_what_is_installed_is_listed_and_what_is_selected_marked(run, servers):
     servers({"name": "a", "url": "http://x", "auth_type": "static", "auth_headers": {"X": "y"}})
     code, out, _ = run("plugins")
     assert code == 0
-    rows = [line for line in out.splitlines() if "house-of-tests 1.2.3" in line]
+    rows = [line for line in out.splitlines() if "all-plugins 1.2.3" in line]
     assert len(rows) == 11
-    assert [line.split("(house-of-tests")[0].split()[:-1] for line in rows if line.startswith("* ")] == [
+    assert [line.split("(all-plugins")[0].split()[:-1] for line in rows if line.startswith("* ")] == [
         ["*", "server", "transport", "stdio"],
         ["*", "client", "transport", "http"],
         ["*", "auth", "strategy", "static"],
@@ -174,7 +174,7 @@ def test_a_plugin_that_is_left_out_is_listed_as_such(run, installed, monkeypatch
     monkeypatch.setenv("GATEWAY_DISABLED_PLUGINS", "everything")
     code, out, _ = run("plugins")
     assert code == 0
-    assert "- left out: everything (house-of-tests 1.2.3)" in out
+    assert "- left out: everything (all-plugins 1.2.3)" in out
 
 
 def test_an_installation_without_plugins_says_how_to_get_some(run, no_plugins):

@@ -35,7 +35,7 @@ class Client:
 
 @asynccontextmanager
 async def session(client):
-    """Open a session with a server that is this test; yield the peer, what the server says by, and its requests."""
+    """Open a session with a server that is this test; yield the connection, the stream into it, and its requests."""
     say, incoming = anyio.create_memory_object_stream(0)
     outgoing, asked = anyio.create_memory_object_stream(10)
 
@@ -53,8 +53,8 @@ async def session(client):
 
 
 def message(number, text="x"):
-    told = JSONRPCNotification(jsonrpc="2.0", method=LOG, params={"level": "info", "data": f"{number} {text}"})
-    return SessionMessage(told, ServerMessageMetadata(related_request_id=99))
+    notification = JSONRPCNotification(jsonrpc="2.0", method=LOG, params={"level": "info", "data": f"{number} {text}"})
+    return SessionMessage(notification, ServerMessageMetadata(related_request_id=99))
 
 
 async def flood(say, count, text="x"):

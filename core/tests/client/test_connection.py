@@ -13,12 +13,16 @@ from mcp_gateway.client.pagination import list_all
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.protocol.primitives import TOOLS
 
-from ..support.fake_servers import Remote, text, tool, wire
+from ..support.fake_servers import Remote, scripted_streams, text, tool
 
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 
-OLD_HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {"tools": {}}, "serverInfo": {"name": "old", "version": "1"}}
-NEW_HELLO = {"resultType": "complete", "supportedVersions": [MODERN], "capabilities": {"tools": {}}}
+INITIALIZE_RESULT = {
+    "protocolVersion": HANDSHAKE,
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "old", "version": "1"},
+}
+DISCOVER_RESULT = {"resultType": "complete", "supportedVersions": [MODERN], "capabilities": {"tools": {}}}
 
 
 @pytest.fixture(autouse=True)
@@ -26,18 +30,18 @@ def _short_probe(monkeypatch):
     monkeypatch.setattr(module, "PROBE_SECONDS", 0.05)
 
 
-async def greeted(answers):
+async def negotiate_with(answers):
     """Negotiate with a server that gives these answers; return what is known of it."""
     with anyio.fail_after(5):
-        async with open_connection(wire(answers)) as connection:
+        async with open_connection(scripted_streams(answers)) as connection:
             await negotiate(connection)
             return connection
 
 
-async def refused(answers):
+async def negotiation_error(answers):
     """Negotiate in vain; return the error."""
     with anyio.fail_after(5):
-        async with open_connection(wire(answers)) as connection:
+        async with open_connection(scripted_streams(answers)) as connection:
             with pytest.raises(MCPError) as caught:
                 await negotiate(connection)
             return str(caught.value)
@@ -52,13 +56,13 @@ async def test_a_server_of_the_sdk_is_taken_in_the_newest_era_it_has(handshake):
             assert "tools" in connection.initialize_result["capabilities"]
 
 
-async def test_a_server_that_refuses_discover_is_greeted_the_old_way():
-    connection = await greeted({"initialize": OLD_HELLO})
-    assert (connection.version, connection.initialize_result) == (HANDSHAKE, OLD_HELLO)
+async def test_a_server_that_refuses_discover_is_initialized_in_the_handshake_era():
+    connection = await negotiate_with({"initialize": INITIALIZE_RESULT})
+    assert (connection.version, connection.initialize_result) == (HANDSHAKE, INITIALIZE_RESULT)
 
 
-async def test_a_server_that_is_silent_to_discover_is_greeted_the_old_way():
-    connection = await greeted({"server/discover": ..., "initialize": OLD_HELLO})
+async def test_a_server_that_is_silent_to_discover_is_initialized_in_the_handshake_era():
+    connection = await negotiate_with({"server/discover": ..., "initialize": INITIALIZE_RESULT})
     assert connection.version == HANDSHAKE
 
 
@@ -68,7 +72,7 @@ async def test_a_server_that_is_slow_to_discover_is_not_mistaken_for_an_old_one(
 
     async def discover(_):
         await tried.wait()
-        return NEW_HELLO
+        return DISCOVER_RESULT
 
     async def initialize(_):
         tried.set()
@@ -76,29 +80,33 @@ async def test_a_server_that_is_slow_to_discover_is_not_mistaken_for_an_old_one(
             await anyio.sleep_forever()
         raise MCPError(-32601, "no")
 
-    assert (await greeted({"server/discover": discover, "initialize": initialize})).modern
+    assert (await negotiate_with({"server/discover": discover, "initialize": initialize})).modern
 
 
-async def test_a_modern_server_that_does_not_speak_our_version_is_greeted_the_old_way():
-    connection = await greeted({"server/discover": {"supportedVersions": ["2099-01-01"]}, "initialize": OLD_HELLO})
+async def test_a_modern_server_without_our_version_is_initialized_in_the_handshake_era():
+    connection = await negotiate_with(
+        {"server/discover": {"supportedVersions": ["2099-01-01"]}, "initialize": INITIALIZE_RESULT}
+    )
     assert connection.version == HANDSHAKE
 
 
 @pytest.mark.parametrize("versions", [None, [], 3])
-async def test_a_server_that_answers_discover_with_nonsense_is_greeted_the_old_way(versions):
-    connection = await greeted({"server/discover": {"supportedVersions": versions}, "initialize": OLD_HELLO})
+async def test_a_server_that_answers_discover_with_nonsense_is_initialized_in_the_handshake_era(versions):
+    connection = await negotiate_with(
+        {"server/discover": {"supportedVersions": versions}, "initialize": INITIALIZE_RESULT}
+    )
     assert connection.version == HANDSHAKE
 
 
 async def test_a_server_that_refuses_both_is_an_error_with_its_words():
     assert (
-        await refused({"server/discover": MCPError(-32601, "no"), "initialize": MCPError(-32500, "go away")})
+        await negotiation_error({"server/discover": MCPError(-32601, "no"), "initialize": MCPError(-32500, "go away")})
         == "go away"
     )
 
 
 async def test_a_server_of_an_unknown_version_is_an_error_that_names_it():
-    said = await refused({"initialize": {**OLD_HELLO, "protocolVersion": "1999-01-01"}})
+    said = await negotiation_error({"initialize": {**INITIALIZE_RESULT, "protocolVersion": "1999-01-01"}})
     assert said == "the server speaks protocol version '1999-01-01', unknown here"
 
 
@@ -109,8 +117,8 @@ async def test_an_old_server_gets_the_params_as_they_are_and_a_modern_one_an_env
         seen.append(params)
         return text("done")
 
-    for hello in ({"initialize": OLD_HELLO}, {"server/discover": NEW_HELLO}):
-        async with open_connection(wire({**hello, "tools/call": answer})) as connection:
+    for handshake in ({"initialize": INITIALIZE_RESULT}, {"server/discover": DISCOVER_RESULT}):
+        async with open_connection(scripted_streams({**handshake, "tools/call": answer})) as connection:
             await negotiate(connection)
             await connection.request("tools/call", {"name": "x", "arguments": {"n": 2**70}, "_meta": {"mine": 1}})
     old, new = seen
@@ -134,14 +142,18 @@ async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
 
 async def test_a_list_that_comes_back_to_where_it_was_is_cut():
     endless = {"tools": [tool("x")], "nextCursor": "again"}
-    async with open_connection(wire({"initialize": OLD_HELLO, "tools/list": endless})) as connection:
+    async with open_connection(
+        scripted_streams({"initialize": INITIALIZE_RESULT, "tools/list": endless})
+    ) as connection:
         await negotiate(connection)
         assert len((await list_all(connection, TOOLS, lambda: None)).items) == 2
 
 
 @pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
 async def test_what_is_no_definition_is_left_out(tools):
-    async with open_connection(wire({"initialize": OLD_HELLO, "tools/list": {"tools": tools}})) as connection:
+    async with open_connection(
+        scripted_streams({"initialize": INITIALIZE_RESULT, "tools/list": {"tools": tools}})
+    ) as connection:
         await negotiate(connection)
         assert (await list_all(connection, TOOLS, lambda: None)).items == []
 

@@ -9,7 +9,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Too
 from mcp_gateway.client import subscribe as watching
 from mcp_gateway.sessions import session
 
-from ..support.fake_servers import Line, Remote, tool, until
+from ..support.fake_servers import Remote, ScriptedTransport, tool, until
 
 OLD, NEW = ["alpha__old"], ["alpha__new"]
 
@@ -107,5 +107,5 @@ async def test_a_server_that_does_not_announce_though_it_said_so_is_not_waited_f
     hello = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}}
     answers = {"server/discover": hello, "tools/list": {"tools": [tool("old")]}}
     refused = {} if refusal is None else {"subscriptions/listen": refusal}
-    async with gateway({"alpha": Line({**answers, **refused})}) as opened:
+    async with gateway({"alpha": ScriptedTransport({**answers, **refused})}) as opened:
         await until(lambda: names(opened) == OLD)

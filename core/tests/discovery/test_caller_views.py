@@ -19,7 +19,7 @@ from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query,
 from mcp_gateway.search.indexes import Search
 from mcp_gateway.server.fast_path.compiled_catalog import CompiledCatalog
 
-from ..support.fake_plugins import Shelf, WordIndex, Words
+from ..support.fake_plugins import MemoryStorage, WordIndex, WordRanker
 from ..support.fake_servers import Remote, tool, until
 from ..support.gateway import ask, client, server_of, spec
 
@@ -27,7 +27,7 @@ ANNA = Caller(headers={"authorization": "Bearer anna"}, client="anna")
 BOB = Caller(headers={"authorization": "Bearer bob"}, client="bob")
 
 
-class Forwarding(Remote):
+class PersonalServer(Remote):
     """A server that offers each caller the tools of his own; `known` has them by `Authorization`."""
 
     carries_credentials = True
@@ -49,8 +49,8 @@ class Forwarding(Remote):
         return self.__dict__.setdefault("_remotes", {})
 
 
-def forwarding(**known):
-    return {"own": Forwarding(**known), "all": Remote(tool("shared"))}
+def personal_servers(**known):
+    return {"own": PersonalServer(**known), "all": Remote(tool("shared"))}
 
 
 async def tools_of(opened, caller):
@@ -58,7 +58,7 @@ async def tools_of(opened, caller):
 
 
 async def test_each_caller_sees_what_all_see_and_his_own_part(gateway):
-    remotes = forwarding(anna=[tool("diary")], bob=[tool("ledger"), tool("till")])
+    remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger"), tool("till")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         assert await tools_of(opened, ANNA) == ["own__diary", "all__shared"]
         assert await tools_of(opened, BOB) == ["own__ledger", "own__till", "all__shared"]
@@ -67,7 +67,7 @@ async def test_each_caller_sees_what_all_see_and_his_own_part(gateway):
 
 
 async def test_a_search_finds_the_callers_own_part_and_no_one_elses(gateway):
-    remotes = forwarding(anna=[tool("diary")], bob=[tool("ledger")])
+    remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         for caller, found in ((ANNA, ["own__diary"]), (BOB, []), (ANONYMOUS, [])):
             hits = (await opened.gateway.search(Query(text="diary"), caller)).hits
@@ -77,7 +77,7 @@ async def test_a_search_finds_the_callers_own_part_and_no_one_elses(gateway):
 
 
 async def test_nobody_calls_a_tool_that_only_another_one_sees_and_no_error_tells_of_it(gateway):
-    remotes = forwarding(anna=[tool("diary")], bob=[tool("ledger")])
+    remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         await opened.gateway.call("own__diary", {}, ANNA)
         with pytest.raises(Exception, match="has no tool 'diry'") as caught:
@@ -85,10 +85,10 @@ async def test_nobody_calls_a_tool_that_only_another_one_sees_and_no_error_tells
         assert "diary" not in str(caught.value)
 
 
-async def test_on_the_direct_lane_a_tool_of_anothers_is_as_unknown_as_on_the_other_one(gateway):
+async def test_on_the_fast_path_a_tool_of_anothers_is_as_unknown_as_on_the_sdk_path(gateway):
     from ..server.fast_path.test_dispatch import HEADERS, call
 
-    remotes = forwarding(anna=[tool("diary")], bob=[tool("ledger")])
+    remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         await tools_of(opened, ANNA)
         answers = {}
@@ -102,9 +102,9 @@ async def test_on_the_direct_lane_a_tool_of_anothers_is_as_unknown_as_on_the_oth
         assert "has no tool 'diary'" in answers["bob"]["error"]["message"]
 
 
-async def test_on_the_direct_lane_what_another_one_is_told_of_repeating_is_no_permission(gateway):
+async def test_on_the_fast_path_the_annotations_for_another_caller_are_no_permission_to_repeat(gateway):
     harmless = {"annotations": {"readOnlyHint": True}}
-    remotes = forwarding(anna=[{**tool("diary"), **harmless}], bob=[tool("diary")])
+    remotes = personal_servers(anna=[{**tool("diary"), **harmless}], bob=[tool("diary")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         await tools_of(opened, ANNA)
         route = CompiledCatalog.of(opened.gateway, server_of(opened)._tools).route("own__diary")
@@ -113,7 +113,7 @@ async def test_on_the_direct_lane_what_another_one_is_told_of_repeating_is_no_pe
 
 
 async def test_credentials_that_differ_are_never_taken_for_the_same(gateway):
-    async with gateway(forwarding()) as opened:
+    async with gateway(personal_servers()) as opened:
         key = opened.gateway.views.personal.key
         one, other = Credentials.of({"a": "b", "c": "d"}), Credentials.of({"a": "b\0c\0d"})
         assert key("own", one) == key("own", Credentials.of({"c": "d", "a": "b"}))
@@ -122,7 +122,9 @@ async def test_credentials_that_differ_are_never_taken_for_the_same(gateway):
 
 
 async def test_what_one_caller_may_not_have_is_noted_for_him_only(gateway):
-    async with gateway(forwarding(anna=[tool("diary")]), own={"auth_type": "forward", "max_retries": 0}) as opened:
+    async with gateway(
+        personal_servers(anna=[tool("diary")]), own={"auth_type": "forward", "max_retries": 0}
+    ) as opened:
         for caller in (ANNA, BOB, ANONYMOUS):
             await tools_of(opened, caller)
         notes = {caller.client: await opened.gateway.notes(caller) for caller in (ANNA, BOB, ANONYMOUS)}
@@ -132,8 +134,8 @@ async def test_what_one_caller_may_not_have_is_noted_for_him_only(gateway):
 
 
 async def test_nothing_of_it_goes_into_storage(gateway):
-    shelf = Shelf()
-    remotes = forwarding(anna=[tool("diary")])
+    shelf = MemoryStorage()
+    remotes = personal_servers(anna=[tool("diary")])
     async with gateway(remotes, own={"auth_type": "forward"}, storage=shelf) as opened:
         assert "own__diary" in await tools_of(opened, ANNA)
     assert "diary" not in str(shelf.values)
@@ -141,7 +143,7 @@ async def test_nothing_of_it_goes_into_storage(gateway):
 
 
 async def test_an_auth_header_of_one_call_shows_nothing_to_others_nor_to_other_calls(gateway):
-    async with gateway(forwarding(anna=[tool("diary")]), own={"auth_type": "forward"}) as opened:
+    async with gateway(personal_servers(anna=[tool("diary")]), own={"auth_type": "forward"}) as opened:
         once = replace(ANONYMOUS, auth_header="Bearer anna")
         await opened.gateway.call("own__diary", {}, once)
         assert await tools_of(opened, ANONYMOUS) == ["all__shared"]
@@ -157,16 +159,16 @@ async def test_an_auth_header_is_sent_to_the_server_of_its_call_only(gateway):
 
 
 async def test_news_of_a_callers_own_part_reach_that_caller_only(gateway):
-    remotes = forwarding(anna=[tool("diary")], bob=[tool("ledger")])
+    remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger")])
     async with gateway(remotes, own={"auth_type": "forward", "expose_tools": True}) as opened:
-        told = []
+        changes = []
         await tools_of(opened, ANNA)
         await tools_of(opened, BOB)
-        opened.gateway.events.caller_catalog_changed.subscribe(lambda *said: told.append(said))
+        opened.gateway.events.caller_catalog_changed.subscribe(lambda *change: changes.append(change))
         remotes["own"].known["Bearer anna"].append(tool("album"))
         await remotes["own"].remotes["Bearer anna"].announce()
-        await until(lambda: told)
-        assert [(server, clients) for server, _, _, clients in told] == [("own", frozenset({"anna"}))]
+        await until(lambda: changes)
+        assert [(server, clients) for server, _, _, clients in changes] == [("own", frozenset({"anna"}))]
         assert await tools_of(opened, ANNA) == ["own__diary", "own__album", "all__shared"]
         assert await tools_of(opened, BOB) == ["own__ledger", "all__shared"]
 
@@ -187,7 +189,7 @@ async def test_a_server_that_announces_changes_all_the_time_is_asked_rarely(monk
 
 
 async def test_a_caller_does_not_wait_for_the_servers_of_another_one(gateway):
-    remotes = forwarding(anna=[tool("diary")])
+    remotes = personal_servers(anna=[tool("diary")])
     hanging = anyio.Event()
     async with gateway(remotes, own={"auth_type": "forward"}) as opened, anyio.create_task_group() as tasks:
         await until(lambda: not opened.gateway.discovery.running)
@@ -201,7 +203,7 @@ async def test_a_caller_does_not_wait_for_the_servers_of_another_one(gateway):
 
 
 async def test_a_server_that_failed_for_a_caller_is_left_alone_for_a_while(gateway):
-    remotes = forwarding()
+    remotes = personal_servers()
     async with gateway(remotes, own={"auth_type": "forward", "max_retries": 0}) as opened:
         for _ in range(3):
             assert await tools_of(opened, ANNA) == ["all__shared"]
@@ -212,7 +214,7 @@ async def test_a_server_that_failed_for_a_caller_is_left_alone_for_a_while(gatew
 
 
 async def test_lists_that_callers_see_differently_are_private(gateway):
-    remotes = forwarding(anna=[tool("diary")])
+    remotes = personal_servers(anna=[tool("diary")])
     async with gateway(remotes, own={"auth_type": "forward", "expose_tools": True}) as opened:
         await tools_of(opened, ANNA)
         async with client(opened) as connection:
@@ -294,7 +296,7 @@ def seen(*names):
 
 
 async def test_callers_who_see_the_same_share_an_index():
-    words = Words()
+    words = WordRanker()
     search = Search({"bm25": words}, "bm25")
     shared = seen("diary").base
     for view in (shared, seen("diary"), seen("diary"), shared):
@@ -311,7 +313,7 @@ async def test_the_callers_own_part_is_added_to_the_index_that_all_use():
             more = {item.id: item.name for documents in changed.values() for item in documents}
             return Refreshing(self.ranker, {**self.texts, **more})
 
-    class Ranker(Words):
+    class Ranker(WordRanker):
         async def build(self, documents):
             return Refreshing(self, (await super().build(documents)).texts)
 
@@ -323,7 +325,7 @@ async def test_the_callers_own_part_is_added_to_the_index_that_all_use():
 
 async def test_there_is_a_most_of_such_indexes(monkeypatch):
     monkeypatch.setattr("mcp_gateway.search.indexes.MAX_OVERLAID", 2)
-    search = Search({"bm25": Words()}, "bm25")
+    search = Search({"bm25": WordRanker()}, "bm25")
     for name in ("a", "b", "c", "d"):
         await search.find(seen(name), Query(text=name))
     assert len(search._built) == len(search._building) == 3, "the one of all, and the last two"

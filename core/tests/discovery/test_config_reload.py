@@ -14,11 +14,11 @@ from mcp_gateway.config.settings import read_settings
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
 from ..support.fake_plugins import everything, providers_of
-from ..support.fake_servers import PATIENCE, Remote, text, tool, until
+from ..support.fake_servers import WAIT_SECONDS, Remote, text, tool, until
 from ..support.gateway import ask, client, read, server_of
 
 
-class House:
+class ReloadingGateway:
     """A gateway over servers in memory, whose file can be written anew."""
 
     def __init__(self, folder, providers, opened):
@@ -28,21 +28,21 @@ class House:
         await self.opened.reloading.apply(read(self.folder, file_of(entries), self.providers))
 
     @property
-    def known(self):
+    def tool_counts(self):
         return {name: len(listing.tools) for name, listing in self.opened.gateway.registry.catalog.servers.items()}
 
 
 def file_of(entries):
-    return {"servers": [{"transport": "memory", "timeout": PATIENCE, **entry} for entry in entries]}
+    return {"servers": [{"transport": "memory", "timeout": WAIT_SECONDS, **entry} for entry in entries]}
 
 
 @asynccontextmanager
-async def house(folder, remotes, *entries):
+async def open_reloading_gateway(folder, remotes, *entries):
     providers = providers_of(everything(remotes))
     servers = read(folder, file_of(entries), providers)
-    with anyio.fail_after(6 * PATIENCE):
+    with anyio.fail_after(6 * WAIT_SECONDS):
         async with open_gateway(read_settings({}, providers), servers) as opened:
-            yield House(folder, providers, opened)
+            yield ReloadingGateway(folder, providers, opened)
 
 
 ALPHA, BETA = {"name": "alpha"}, {"name": "beta"}
@@ -51,12 +51,12 @@ ALPHA, BETA = {"name": "alpha"}, {"name": "beta"}
 async def test_a_server_that_is_added_is_found_and_called_and_the_others_keep_their_sessions(tmp_path):
     alpha, beta = Remote(tool("one")), Remote(tool("two"))
     beta.answers["two"] = text("two")
-    async with house(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as it:
-        await until(lambda: it.known == {"alpha": 1})
-        await it.write(BETA, ALPHA)
-        await until(lambda: it.known == {"beta": 1, "alpha": 1})
-        assert list(it.known) == ["beta", "alpha"]
-        async with client(it.opened) as connection:
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as running:
+        await until(lambda: running.tool_counts == {"alpha": 1})
+        await running.write(BETA, ALPHA)
+        await until(lambda: running.tool_counts == {"beta": 1, "alpha": 1})
+        assert list(running.tool_counts) == ["beta", "alpha"]
+        async with client(running.opened) as connection:
             assert (await ask(connection, "beta__two"))["content"][0]["text"] == "two"
     assert len(alpha.opened) == 1
 
@@ -70,17 +70,17 @@ async def test_a_server_that_is_removed_is_gone_at_once_and_its_sessions_end_aft
 
     alpha.answers["slow"] = slow
     results = []
-    async with house(tmp_path, {"alpha": alpha, "beta": Remote(tool("two"))}, ALPHA, BETA) as it:
-        await until(lambda: it.known == {"alpha": 1, "beta": 1})
-        async with client(it.opened) as connection, anyio.create_task_group() as tasks:
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha, "beta": Remote(tool("two"))}, ALPHA, BETA) as running:
+        await until(lambda: running.tool_counts == {"alpha": 1, "beta": 1})
+        async with client(running.opened) as connection, anyio.create_task_group() as tasks:
 
             async def call():
                 results.append(await ask(connection, "alpha__slow"))
 
             tasks.start_soon(call)
             await until(lambda: alpha.calls)
-            await it.write(BETA)
-            assert it.known == {"beta": 1}
+            await running.write(BETA)
+            assert running.tool_counts == {"beta": 1}
             assert (await ask(connection, "call_remote_tool", {"tool_name": "alpha__slow"}))["isError"]
             assert alpha.open
             answered.set()
@@ -91,10 +91,10 @@ async def test_a_server_that_is_removed_is_gone_at_once_and_its_sessions_end_aft
 async def test_a_server_that_is_changed_gets_a_new_session_and_its_tools_new_names(tmp_path):
     alpha = Remote(tool("one"))
     alpha.answers["one"] = text("one")
-    async with house(tmp_path, {"alpha": alpha}, ALPHA) as it:
-        await until(lambda: it.known)
-        await it.write({**ALPHA, "namespace": "other"})
-        async with client(it.opened) as connection:
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha}, ALPHA) as running:
+        await until(lambda: running.tool_counts)
+        await running.write({**ALPHA, "namespace": "other"})
+        async with client(running.opened) as connection:
             assert (await ask(connection, "other__one"))["content"][0]["text"] == "one"
         await until(lambda: alpha.open == 1)
     assert len(alpha.opened) == 2
@@ -102,34 +102,34 @@ async def test_a_server_that_is_changed_gets_a_new_session_and_its_tools_new_nam
 
 async def test_a_file_that_says_the_same_changes_nothing(tmp_path):
     alpha = Remote(tool("one"))
-    async with house(tmp_path, {"alpha": alpha}, ALPHA) as it:
-        await until(lambda: it.known)
-        before = it.opened.gateway.registry.specs["alpha"]
-        await it.write(dict(reversed(ALPHA.items())))
-        assert it.opened.gateway.registry.specs["alpha"] is before
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha}, ALPHA) as running:
+        await until(lambda: running.tool_counts)
+        before = running.opened.gateway.registry.specs["alpha"]
+        await running.write(dict(reversed(ALPHA.items())))
+        assert running.opened.gateway.registry.specs["alpha"] is before
     assert len(alpha.opened) == 1
 
 
 @pytest.mark.parametrize("modern", [True, False])
 async def test_clients_hear_that_the_gateways_own_tools_name_other_servers(tmp_path, modern):
-    heard = []
+    notifications = []
     async with (
-        house(tmp_path, {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}, ALPHA) as it,
-        client(it.opened, modern=modern, heard=heard) as connection,
+        open_reloading_gateway(tmp_path, {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}, ALPHA) as running,
+        client(running.opened, modern=modern, notifications=notifications) as connection,
     ):
-        await until(lambda: it.known and (modern or server_of(it.opened)._clients.raw_client(None)))
-        await it.write(ALPHA, BETA)
+        await until(lambda: running.tool_counts and (modern or server_of(running.opened)._clients.raw_client(None)))
+        await running.write(ALPHA, BETA)
         listed = await connection.request("tools/list", {})
         assert "beta" in listed["tools"][0]["description"]
         if not modern:
-            await until(lambda: "notifications/tools/list_changed" in heard)
+            await until(lambda: "notifications/tools/list_changed" in notifications)
 
 
 async def test_a_plugin_that_does_not_open_leaves_all_as_it_was(tmp_path):
     alpha, beta = Remote(tool("one")), Remote(tool("two"))
-    async with house(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as it:
-        await until(lambda: it.known)
-        file = read(tmp_path, file_of([ALPHA, BETA]), it.providers)
+    async with open_reloading_gateway(tmp_path, {"alpha": alpha, "beta": beta}, ALPHA) as running:
+        await until(lambda: running.tool_counts)
+        file = read(tmp_path, file_of([ALPHA, BETA]), running.providers)
 
         @asynccontextmanager
         async def broken():
@@ -138,43 +138,43 @@ async def test_a_plugin_that_does_not_open_leaves_all_as_it_was(tmp_path):
 
         object.__setattr__(file.specs[1].client_transport, "open", broken)
         with pytest.raises(PluginError, match="does not open"):
-            await it.opened.reloading.apply(file)
-        assert list(it.opened.gateway.registry.specs) == ["alpha"]
-        await it.opened.gateway.discover("alpha", ANONYMOUS)
+            await running.opened.reloading.apply(file)
+        assert list(running.opened.gateway.registry.specs) == ["alpha"]
+        await running.opened.gateway.discover("alpha", ANONYMOUS)
     assert len(alpha.opened) == 1
 
 
 async def test_what_was_configured_before_is_not_opened_again(tmp_path):
-    async with house(tmp_path, {"alpha": Remote(tool("one"))}, ALPHA) as it:
-        await until(lambda: it.known)
-        before = it.opened.gateway.registry.specs["alpha"]
-        await it.write()
+    async with open_reloading_gateway(tmp_path, {"alpha": Remote(tool("one"))}, ALPHA) as running:
+        await until(lambda: running.tool_counts)
+        before = running.opened.gateway.registry.specs["alpha"]
+        await running.write()
         with pytest.raises(ServerUnavailable, match="just removed or changed"):
-            await it.opened.gateway.discovery.discover(before, ANONYMOUS)
-        assert it.known == {}
+            await running.opened.gateway.discovery.discover(before, ANONYMOUS)
+        assert running.tool_counts == {}
 
 
 async def test_the_file_is_followed_and_one_that_is_broken_is_told_of(tmp_path):
     remotes = {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}
-    async with house(tmp_path, remotes, ALPHA) as it, anyio.create_task_group() as tasks:
+    async with open_reloading_gateway(tmp_path, remotes, ALPHA) as running, anyio.create_task_group() as tasks:
         path = tmp_path / "server_config.json"
 
         def reread():
             if "broken" in path.read_text(encoding="utf-8"):
                 raise ConfigError(f"{path}: it is broken")
-            return read(tmp_path, path.read_text(encoding="utf-8"), it.providers)
+            return read(tmp_path, path.read_text(encoding="utf-8"), running.providers)
 
         with capture_logs() as logs:
-            tasks.start_soon(it.opened.reloading.follow, path, 0.01, reread)
-            await until(lambda: it.known == {"alpha": 1})
+            tasks.start_soon(running.opened.reloading.follow, path, 0.01, reread)
+            await until(lambda: running.tool_counts == {"alpha": 1})
             await anyio.sleep(0.05)
             path.write_text("broken")
             await until(lambda: any("it is broken" in log.get("reason", "") for log in logs))
             path.unlink()
             await until(lambda: any("cannot be read" in log.get("reason", "") for log in logs))
-            assert it.known == {"alpha": 1}
-            read(tmp_path, file_of([ALPHA, BETA]), it.providers)
-            await until(lambda: it.known == {"alpha": 1, "beta": 1})
+            assert running.tool_counts == {"alpha": 1}
+            read(tmp_path, file_of([ALPHA, BETA]), running.providers)
+            await until(lambda: running.tool_counts == {"alpha": 1, "beta": 1})
         tasks.cancel_scope.cancel()
 
 

@@ -119,11 +119,11 @@ async def test_a_server_that_hangs_is_cut_off_and_its_session_replaced(gateway, 
     monkeypatch.setattr(module, "KNOCK_SECONDS", 0.05)
     async with gateway({"alpha": alpha}, alpha={"timeout": 0.2, "max_retries": 0}) as opened:
         await ready(opened)
-        alpha.deaf = True
+        alpha.silent = True
         with pytest.raises(ServerUnavailable, match="gave no answer within"):
             await call(opened)
         await until(lambda: state(opened).name is State.DOWN)
-        alpha.deaf = False
+        alpha.silent = False
         await ready(opened)
         assert len(alpha.opened) > 1
 

@@ -17,8 +17,8 @@ from mcp_gateway.sessions.session_key import SessionKey
 from mcp_gateway.storage.listings import ListingStore
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Forward, Shelf
-from ..support.fake_servers import Line, Remote, tool, until
+from ..support.fake_plugins import Forward, MemoryStorage
+from ..support.fake_servers import Remote, ScriptedTransport, tool, until
 from ..support.gateway import spec
 
 
@@ -67,7 +67,7 @@ async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway
 
 async def test_a_server_without_tools_has_none(gateway):
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "a", "version": "1"}}
-    async with gateway({"alpha": Line({"initialize": hello})}) as opened:
+    async with gateway({"alpha": ScriptedTransport({"initialize": hello})}) as opened:
         await settled(opened)
         assert (state(opened), names(opened)) == (State.READY, [])
 
@@ -78,7 +78,7 @@ async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gat
         "capabilities": {"tools": {}},
         "serverInfo": {"name": "a", "version": "1"},
     }
-    async with gateway({"alpha": Line({"initialize": hello})}) as opened:
+    async with gateway({"alpha": ScriptedTransport({"initialize": hello})}) as opened:
         await settled(opened)
         assert state(opened) is State.DEGRADED
         assert "did not list its tools: Method not found" in opened.gateway.registry.states["alpha"].reason
@@ -193,7 +193,7 @@ async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):
 
 
 async def test_fresh_definitions_come_from_storage_and_the_server_is_not_even_opened(gateway, read):
-    shelf, alpha = Shelf(), Remote(tool("x"))
+    shelf, alpha = MemoryStorage(), Remote(tool("x"))
     async with gateway({"alpha": Remote(tool("stored"))}, storage=shelf) as opened:
         await settled(opened)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
@@ -203,7 +203,7 @@ async def test_fresh_definitions_come_from_storage_and_the_server_is_not_even_op
 
 @pytest.mark.parametrize("seconds", [-301, 301], ids=["too old", "of a clock that was set back"])
 async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
-    shelf, alpha = Shelf(), Remote(tool("x"))
+    shelf, alpha = MemoryStorage(), Remote(tool("x"))
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         spec = opened.gateway.registry.specs["alpha"]
         await settled(opened)
@@ -214,7 +214,7 @@ async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
         assert names(opened) == ["alpha__x"]
 
 
-class Failing(Shelf):
+class Failing(MemoryStorage):
     def __init__(self, error):
         super().__init__()
         self._error = error

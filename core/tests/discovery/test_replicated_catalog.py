@@ -16,14 +16,14 @@ from mcp_gateway.storage import replica_coordination as module
 from mcp_gateway.storage.listings import PREFIX, ListingStore, identity
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 from ..support.fake_servers import Remote, tool, until
 
-ABLE = Caller(client="able", capabilities={"roots": {}})
+ABLE_CALLER = Caller(client="able", capabilities={"roots": {}})
 
 
-class Lending(Shelf):
-    """A storage that lends keys. `asked` are the keys that were wanted, `holders` those who wanted one."""
+class LeasingStorage(MemoryStorage):
+    """A storage with leases. `asked` are the keys that were wanted, `holders` those who wanted one."""
 
     def __init__(self):
         super().__init__()
@@ -42,28 +42,28 @@ class Lending(Shelf):
         return True
 
 
-class Common(Lending):
+class SharedStorage(LeasingStorage):
     """A storage of several gateways in this process, that carries announcements, too."""
 
     def __init__(self):
         super().__init__()
-        self.ears = []
-        self.heard = []
+        self.subscribers = []
+        self.published = []
 
     async def publish(self, channel, message):
-        self.heard.append(json.loads(message))
-        for ear in self.ears:
-            ear.send_nowait(message)
+        self.published.append(json.loads(message))
+        for subscriber in self.subscribers:
+            subscriber.send_nowait(message)
 
     @asynccontextmanager
     async def subscribe(self, channel):
         send, receive = anyio.create_memory_object_stream(1000)
-        self.ears.append(send)
+        self.subscribers.append(send)
         try:
             with send, receive:
                 yield self._messages(receive)
         finally:
-            self.ears.remove(send)
+            self.subscribers.remove(send)
 
     async def _messages(self, receive):
         async for message in receive:
@@ -73,14 +73,14 @@ class Common(Lending):
 
 
 def test_the_storage_of_these_tests_is_what_it_should_be():
-    assert isinstance(Common(), PubSubStorage)
-    assert isinstance(Lending(), LeaseStorage)
-    assert not isinstance(Lending(), PubSubStorage)
-    assert not isinstance(Shelf(), LeaseStorage)
+    assert isinstance(SharedStorage(), PubSubStorage)
+    assert isinstance(LeasingStorage(), LeaseStorage)
+    assert not isinstance(LeasingStorage(), PubSubStorage)
+    assert not isinstance(MemoryStorage(), LeaseStorage)
 
 
 @pytest.fixture
-def several(gateway):
+def open_replicas(gateway):
     """Open so many gateways with one storage, in front of the same server."""
 
     @asynccontextmanager
@@ -112,12 +112,12 @@ def lease_of(opened):
 # -- asking
 
 
-@pytest.mark.parametrize("kind", [Lending, Common])
-async def test_ten_that_start_together_ask_a_server_once(several, monkeypatch, kind):
+@pytest.mark.parametrize("kind", [LeasingStorage, SharedStorage])
+async def test_ten_that_start_together_ask_a_server_once(open_replicas, monkeypatch, kind):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     alpha, shelf = Remote(tool("x")), kind()
     alpha.may_list = anyio.Event()
-    async with several(10, alpha, shelf) as opened:
+    async with open_replicas(10, alpha, shelf) as opened:
         await until(lambda: len(shelf.holders) == 10)
         alpha.may_list.set()
         await settled(*opened)
@@ -126,10 +126,10 @@ async def test_ten_that_start_together_ask_a_server_once(several, monkeypatch, k
         assert not [key for key in shelf.values if "lease" in key], "the turn was given back"
 
 
-async def test_without_a_storage_that_lends_each_asks(several):
+async def test_without_a_storage_with_leases_each_asks(open_replicas):
     alpha = Remote(tool("x"))
     alpha.may_list = anyio.Event()
-    async with several(3, alpha, Shelf()) as opened:
+    async with open_replicas(3, alpha, MemoryStorage()) as opened:
         await until(lambda: alpha.listed == 3)
         alpha.may_list.set()
         await settled(*opened)
@@ -139,7 +139,7 @@ async def test_without_a_storage_that_lends_each_asks(several):
 async def test_who_does_not_give_its_turn_back_is_waited_for_a_while_only(gateway, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.1)
-    shelf = Common()
+    shelf = SharedStorage()
     async with gateway({"alpha": Remote()}, storage=shelf, alpha={"auto_discover": False}) as opened:
         shelf.values[lease_of(opened)] = b"somebody who is gone"
     async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
@@ -149,7 +149,7 @@ async def test_who_does_not_give_its_turn_back_is_waited_for_a_while_only(gatewa
 
 async def test_a_turn_is_prolonged_as_long_as_the_server_takes(gateway, monkeypatch):
     monkeypatch.setattr(module, "PROLONG_SECONDS", 0.01)
-    alpha, shelf = Remote(tool("x")), Common()
+    alpha, shelf = Remote(tool("x")), SharedStorage()
     alpha.may_list = anyio.Event()
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await until(lambda: shelf.asked.count(lease_of(opened)) > 5)
@@ -160,19 +160,19 @@ async def test_a_turn_is_prolonged_as_long_as_the_server_takes(gateway, monkeypa
         assert len(shelf.asked) == before
 
 
-async def test_the_next_one_asks_if_the_first_did_not_get_an_answer(several, monkeypatch):
+async def test_the_next_one_asks_if_the_first_did_not_get_an_answer(open_replicas, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     alpha = Remote(tool("x"))
     alpha.refusal = OSError("no route")
-    async with several(3, alpha, Common(), alpha={"max_retries": 0}) as opened:
+    async with open_replicas(3, alpha, SharedStorage(), alpha={"max_retries": 0}) as opened:
         await settled(*opened)
         assert len(alpha.opened) == 3
         assert {one.gateway.registry.states["alpha"].name for one in opened} == {State.DOWN}
 
 
 @pytest.mark.parametrize("error", [StorageError("refused"), RuntimeError("a bug")], ids=lambda e: type(e).__name__)
-async def test_a_storage_that_fails_to_lend_or_announce_stops_nothing(gateway, error):
-    class Failing(Common):
+async def test_a_storage_that_fails_to_lease_or_publish_stops_nothing(gateway, error):
+    class Failing(SharedStorage):
         async def lease(self, *_, **__):
             raise error
 
@@ -186,11 +186,11 @@ async def test_a_storage_that_fails_to_lend_or_announce_stops_nothing(gateway, e
 # -- hearing
 
 
-async def test_a_change_that_one_sees_reaches_all(several):
-    alpha, shelf = Remote(tool("x"), handshake=True), Common()
-    async with several(1, alpha, shelf) as first:
+async def test_a_change_that_one_sees_reaches_all(open_replicas):
+    alpha, shelf = Remote(tool("x"), handshake=True), SharedStorage()
+    async with open_replicas(1, alpha, shelf) as first:
         await settled(*first)
-        async with several(3, alpha, shelf) as others:
+        async with open_replicas(3, alpha, shelf) as others:
             await settled(*first, *others)
             assert (alpha.open, alpha.listed) == (1, 1), "the others found it in storage"
             alpha.tools = [tool("new")]
@@ -200,10 +200,10 @@ async def test_a_change_that_one_sees_reaches_all(several):
             assert (alpha.open, alpha.listed) == (1, 2)
 
 
-async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(several, monkeypatch):
+async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(open_replicas, monkeypatch):
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
-    alpha, shelf = Remote(tool("x"), handshake=True), Common()
-    async with several(5, alpha, shelf) as opened:
+    alpha, shelf = Remote(tool("x"), handshake=True), SharedStorage()
+    async with open_replicas(5, alpha, shelf) as opened:
         await settled(*opened)
         for one in opened:
             await one.gateway.call("alpha__x", {}, ANONYMOUS)
@@ -220,9 +220,9 @@ async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(several, mon
         assert alpha.listed - before == 2, "the first may have asked before the others heard of the change"
 
 
-async def test_what_a_client_has_discovered_at_one_is_found_at_all(several):
+async def test_what_a_client_has_discovered_at_one_is_found_at_all(open_replicas):
     alpha = Remote(tool("x"))
-    async with several(2, alpha, Common(), alpha={"auto_discover": False}) as (one, other):
+    async with open_replicas(2, alpha, SharedStorage(), alpha={"auto_discover": False}) as (one, other):
         await settled(one, other)
         await one.gateway.discover("alpha", ANONYMOUS)
         await until(lambda: names(other) == [["alpha__x"]])
@@ -230,9 +230,9 @@ async def test_what_a_client_has_discovered_at_one_is_found_at_all(several):
         assert alpha.listed == 1
 
 
-async def test_definitions_that_are_still_the_same_only_grow_younger(several):
-    shelf = Common()
-    async with several(2, Remote(tool("x")), shelf) as (one, other):
+async def test_definitions_that_are_still_the_same_only_grow_younger(open_replicas):
+    shelf = SharedStorage()
+    async with open_replicas(2, Remote(tool("x")), shelf) as (one, other):
         await settled(one, other)
         before = other.gateway.registry.catalog
         await one.gateway.discover("alpha", ANONYMOUS)
@@ -242,33 +242,33 @@ async def test_definitions_that_are_still_the_same_only_grow_younger(several):
         assert after.servers["alpha"].fetched > before.servers["alpha"].fetched
 
 
-async def test_a_message_that_is_lost_is_made_up_for_when_that_is_noticed(several, monkeypatch):
+async def test_a_message_that_is_lost_is_made_up_for_when_that_is_noticed(open_replicas, monkeypatch):
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
-    alpha, shelf = Remote(tool("x")), Common()
-    async with several(2, alpha, shelf) as (one, other):
+    alpha, shelf = Remote(tool("x")), SharedStorage()
+    async with open_replicas(2, alpha, shelf) as (one, other):
         await settled(one, other)
-        await until(lambda: len(shelf.ears) == 2)
-        ears = shelf.ears[:]
-        shelf.ears.clear()
+        await until(lambda: len(shelf.subscribers) == 2)
+        subscribers = shelf.subscribers[:]
+        shelf.subscribers.clear()
         alpha.tools = [tool("new")]
         await one.gateway.discover("alpha", ANONYMOUS)
         assert names(other) == [["alpha__x"]]
-        shelf.ears += ears
-        for ear in ears:
-            ear.send_nowait(None)
+        shelf.subscribers += subscribers
+        for subscriber in subscribers:
+            subscriber.send_nowait(None)
         await until(lambda: names(other) == [["alpha__new"]])
 
 
-async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_grow_old(several):
-    alpha, shelf = Remote(tool("x")), Common()
-    async with several(2, alpha, shelf) as (one, other):
+async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_grow_old(open_replicas):
+    alpha, shelf = Remote(tool("x")), SharedStorage()
+    async with open_replicas(2, alpha, shelf) as (one, other):
         await settled(one, other)
-        await until(lambda: len(shelf.ears) == 2)
-        ears = shelf.ears[:]
-        shelf.ears.clear()
+        await until(lambda: len(shelf.subscribers) == 2)
+        subscribers = shelf.subscribers[:]
+        shelf.subscribers.clear()
         alpha.tools = [tool("new")]
         listing = await one.gateway.discover("alpha", ANONYMOUS)
-        shelf.ears += ears
+        shelf.subscribers += subscribers
         ttl = other.gateway.registry.catalog.servers["alpha"].age
         other.gateway.discovery.shared.definitions.ttl = (ttl + listing.age) / 2
         await other.gateway.search(Query(text="new"), ANONYMOUS)
@@ -281,28 +281,28 @@ async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_
     + [json.dumps({"digest": "d", "fetched": 1, "turn": "", "server": name}).encode() for name in ("alpha", "gone:f")],
 )
 async def test_messages_that_make_no_sense_are_ignored(gateway, message):
-    shelf = Common()
+    shelf = SharedStorage()
     async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
         await settled(opened)
-        await until(lambda: shelf.ears)
-        await shelf.ears[0].send(message)
+        await until(lambda: shelf.subscribers)
+        await shelf.subscribers[0].send(message)
         await opened.gateway.discover("alpha", ANONYMOUS)
         assert names(opened) == [["alpha__x"]]
-        assert shelf.ears
+        assert shelf.subscribers
 
 
-async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_take_that(several):
+async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_take_that(open_replicas):
     alpha = Remote(tool("x"))
-    async with several(2, alpha, Common()) as (one, other):
+    async with open_replicas(2, alpha, SharedStorage()) as (one, other):
         await settled(one, other)
-        other.gateway.discovery.on_client_initialized(ABLE)
+        other.gateway.discovery.on_client_initialized(ABLE_CALLER)
         alpha.tools = [tool("new")]
         await one.gateway.discover("alpha", ANONYMOUS)
 
-        def told():
+        def declared():
             return [opened.gateway.registry.catalog.servers["alpha"].client_capabilities for opened in (one, other)]
 
-        await until(lambda: told() == [{"roots": {}}] * 2)
+        await until(lambda: declared() == [{"roots": {}}] * 2)
         assert names(one, other) == [["alpha__new"]] * 2
 
 
@@ -310,17 +310,17 @@ async def test_announcements_that_fail_while_storage_works_are_warned_of_once(ga
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.001)
     tried = []
 
-    class Deaf(Common):
+    class UnsubscribableStorage(SharedStorage):
         def subscribe(self, channel):
             tried.append(channel)
             if len(tried) > 5:
                 return super().subscribe(channel)
             raise StorageError("no permission")
 
-    shelf = Deaf()
+    shelf = UnsubscribableStorage()
     with structlog.testing.capture_logs() as logs:
         async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
-            await until(lambda: shelf.ears)
+            await until(lambda: shelf.subscribers)
             await settled(opened)
     said = [(entry["log_level"], entry["event"]) for entry in logs if "replica" in entry["event"]]
     assert said == [("warning", "replica updates lost"), ("info", "replica updates resumed")]
@@ -330,7 +330,7 @@ async def test_announcements_that_fail_while_storage_works_are_warned_of_once(ga
 
 
 async def test_a_search_finds_what_is_in_storage_before_any_server_is_up(gateway):
-    shelf, alpha = Common(), Remote(tool("x"))
+    shelf, alpha = SharedStorage(), Remote(tool("x"))
     alpha.may_list = anyio.Event()
     async with gateway({"alpha": alpha}, storage=shelf, alpha={"auto_discover": False}) as opened:
         old = Listing("alpha", (tool("old"),), fetched=1000.0)

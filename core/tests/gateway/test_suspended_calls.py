@@ -27,13 +27,13 @@ async def suspended() -> AsyncIterator[SuspendedCalls]:
         tasks.cancel_scope.cancel()
 
 
-class Server:
+class AskingServer:
     """Asks its questions one after the other, or all at once, and answers with what it was told."""
 
     def __init__(self, *questions, together=False):
         self.questions = questions or (NAME,)
         self.together = together
-        self.told = []
+        self.received = []
         self.cancelled = False
 
     async def __call__(self, channel):
@@ -48,10 +48,10 @@ class Server:
         except anyio.get_cancelled_exc_class():
             self.cancelled = True
             raise
-        return {"told": self.told}
+        return {"told": self.received}
 
     async def ask(self, channel, question):
-        self.told.append(await channel.ask("elicitation/create", question))
+        self.received.append(await channel.ask("elicitation/create", question))
 
 
 def answers(result, *given):
@@ -62,7 +62,7 @@ def state(result):
     return result["requestState"]
 
 
-async def refused(suspended, owner, named, given=None):
+async def refusal_of(suspended, owner, named, given=None):
     with pytest.raises(MCPError) as refusal:
         await suspended.resume(owner, named, given or {}, ALONE)
     assert refusal.value.code == types.INVALID_PARAMS
@@ -70,7 +70,7 @@ async def refused(suspended, owner, named, given=None):
 
 
 async def test_a_question_is_the_result_and_its_answer_brings_the_call_s_own(suspended):
-    asked = await suspended.begin(ANN, Server(), ALONE)
+    asked = await suspended.begin(ANN, AskingServer(), ALONE)
     assert asked["resultType"] == "input_required"
     assert list(asked["inputRequests"].values()) == [{"method": "elicitation/create", "params": NAME}]
     assert len(suspended) == 1
@@ -79,7 +79,7 @@ async def test_a_question_is_the_result_and_its_answer_brings_the_call_s_own(sus
     assert len(suspended) == 0
 
 
-async def test_a_call_without_questions_is_not_parked(suspended):
+async def test_a_call_without_questions_is_not_suspended(suspended):
     async def send(_):
         return {"content": []}
 
@@ -88,17 +88,17 @@ async def test_a_call_without_questions_is_not_parked(suspended):
 
 
 async def test_what_only_the_handshake_era_has_is_taken_off(suspended):
-    asked = await suspended.begin(ANN, Server({"mode": "url", "elicitationId": "e"}), ALONE)
+    asked = await suspended.begin(ANN, AskingServer({"mode": "url", "elicitationId": "e"}), ALONE)
     assert [request["params"] for request in asked["inputRequests"].values()] == [{"mode": "url"}]
 
 
 async def test_questions_that_come_together_are_asked_together(suspended):
-    asked = await suspended.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
+    asked = await suspended.begin(ANN, AskingServer({"n": 1}, {"n": 2}, together=True), ALONE)
     assert [request["params"]["n"] for request in asked["inputRequests"].values()] == [1, 2]
 
 
 async def test_what_was_not_answered_is_asked_again(suspended):
-    asked = await suspended.begin(ANN, Server({"n": 1}, {"n": 2}, together=True), ALONE)
+    asked = await suspended.begin(ANN, AskingServer({"n": 1}, {"n": 2}, together=True), ALONE)
     first, second = asked["inputRequests"]
     again = await suspended.resume(ANN, state(asked), {first: ADA}, ALONE)
     assert list(again["inputRequests"]) == [second]
@@ -109,39 +109,39 @@ async def test_what_was_not_answered_is_asked_again(suspended):
 
 
 async def test_a_repetition_without_answers_asks_the_same(suspended):
-    asked = await suspended.begin(ANN, Server(), ALONE)
+    asked = await suspended.begin(ANN, AskingServer(), ALONE)
     for nothing in (None, {}, [], {"other": ADA}, {next(iter(asked["inputRequests"])): "text"}):
         assert await suspended.resume(ANN, state(asked), nothing, ALONE) == asked
     assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
 
 
 async def test_a_state_works_once_for_its_owner_and_for_nobody_else(suspended):
-    asked = await suspended.begin(ANN, Server(), ALONE)
-    assert "Invalid or expired" in await refused(suspended, BOB, state(asked), answers(asked))
+    asked = await suspended.begin(ANN, AskingServer(), ALONE)
+    assert "Invalid or expired" in await refusal_of(suspended, BOB, state(asked), answers(asked))
     for wrong in (None, 7, "", state(asked)[:-1], [state(asked)]):
-        await refused(suspended, ANN, wrong, answers(asked))
+        await refusal_of(suspended, ANN, wrong, answers(asked))
     assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
-    await refused(suspended, ANN, state(asked), answers(asked))
+    await refusal_of(suspended, ANN, state(asked), answers(asked))
 
 
 async def test_equal_calls_have_states_of_their_own(suspended):
-    one, two = [await suspended.begin(ANN, Server({"n": number}), ALONE) for number in (1, 2)]
+    one, two = [await suspended.begin(ANN, AskingServer({"n": number}), ALONE) for number in (1, 2)]
     assert state(one) != state(two)
     for asked in (two, one):
         assert await suspended.resume(ANN, state(asked), answers(asked), ALONE) == {"told": [ADA]}
 
 
 async def test_a_state_of_another_replica_is_refused_with_the_reason(suspended):
-    asked = await SuspendedCalls(suspended.tasks).begin(ANN, Server(), ALONE)
-    assert "waits in another replica of the gateway" in await refused(suspended, ANN, state(asked), answers(asked))
+    asked = await SuspendedCalls(suspended.tasks).begin(ANN, AskingServer(), ALONE)
+    assert "waits in another replica of the gateway" in await refusal_of(suspended, ANN, state(asked), answers(asked))
 
 
 async def test_a_call_that_nobody_takes_up_ends_and_is_forgotten(suspended, monkeypatch):
     monkeypatch.setattr(module, "PARKED_SECONDS", 0.05)
-    server = Server()
+    server = AskingServer()
     asked = await suspended.begin(ANN, server, ALONE)
     await until(lambda: server.cancelled)
-    assert "expired" in await refused(suspended, ANN, state(asked), answers(asked))
+    assert "expired" in await refusal_of(suspended, ANN, state(asked), answers(asked))
     assert len(suspended) == 0
 
 
@@ -150,10 +150,10 @@ async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(suspended, mon
     asked_once, go_on = anyio.Event(), anyio.Event()
 
     async def send(channel):
-        told = await channel.ask("roots/list", {})
+        received = await channel.ask("roots/list", {})
         asked_once.set()
         await go_on.wait()
-        return told
+        return received
 
     asked = await suspended.begin(ANN, send, ALONE)
     async with anyio.create_task_group() as tasks:
@@ -169,15 +169,15 @@ async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(suspended, mon
 
 async def test_only_so_many_calls_may_wait(suspended, monkeypatch):
     monkeypatch.setattr(module, "MAX_PARKED", 2)
-    waiting = [await suspended.begin(ANN, Server(), ALONE) for _ in range(2)]
+    waiting = [await suspended.begin(ANN, AskingServer(), ALONE) for _ in range(2)]
     with pytest.raises(MCPError, match="2 calls are waiting for their clients"):
-        await suspended.begin(ANN, Server(), ALONE)
+        await suspended.begin(ANN, AskingServer(), ALONE)
     assert await suspended.resume(ANN, state(waiting[0]), answers(waiting[0]), ALONE) == {"told": [ADA]}
-    assert state(await suspended.begin(ANN, Server(), ALONE))
+    assert state(await suspended.begin(ANN, AskingServer(), ALONE))
 
 
 async def test_a_client_that_leaves_takes_its_call_along(suspended):
-    began, server = anyio.Event(), Server()
+    began, server = anyio.Event(), AskingServer()
 
     async def send(channel):
         await server.ask(channel, NAME)

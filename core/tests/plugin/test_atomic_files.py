@@ -14,7 +14,7 @@ from mcp_gateway.pinning.store import FiledPins, open_pin_store
 from mcp_gateway.plugin import StorageError, write_file
 from mcp_gateway.plugin.utilities.atomic_files import remove_unfinished
 
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="by the means of POSIX")
 
@@ -146,7 +146,7 @@ def test_what_is_left_goes_when_the_gateway_starts_whatever_it_is_called(tmp_pat
         pass
     (pins / "alpha-f00x1y2.new").write_bytes(b"of an older version")
     assert len(list(pins.iterdir())) == 2
-    open_pin_store(Shelf(), tmp_path)
+    open_pin_store(MemoryStorage(), tmp_path)
     assert list(pins.iterdir()) == []
 
 

@@ -10,27 +10,27 @@ from mcp_gateway.plugin import Document, Options, PluginError, Provider, Query, 
 from mcp_gateway.storage.key_prefix import PrefixedStorage
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Shelf, Words, provider
+from ..support.fake_plugins import MemoryStorage, WordRanker, provider
 from ..support.fake_servers import Remote, tool
 from ..support.gateway import ask, client
 
 
-class Stacked:
+class StackedRanker:
     """A ranker that counts its documents in storage and lets another one search."""
 
-    def __init__(self, around, lower):
-        self.around, self.lower = around, lower
+    def __init__(self, context, lower):
+        self.context, self.lower = context, lower
 
     async def build(self, documents):
-        await self.around.storage.set("count", str(len(documents)).encode())
+        await self.context.storage.set("count", str(len(documents)).encode())
         return await self.lower.build(documents)
 
 
 @asynccontextmanager
-async def stacked(_, around=None):
-    around = around or RankerContext.from_installed(exclude="stacked")
-    async with around.ranker("words") as lower:
-        yield Stacked(around, lower)
+async def stacked(_, context=None):
+    context = context or RankerContext.from_installed(exclude="stacked")
+    async with context.ranker("words") as lower:
+        yield StackedRanker(context, lower)
 
 
 STACKED = Provider(name="stacked", summary="on words", options=Options, build=stacked, build_in=stacked)
@@ -38,36 +38,38 @@ DOCUMENTS = [Document(id="a__read", server="a", name="read")]
 
 
 async def test_a_ranker_may_stack_another_one():
-    around = RankerContext(Shelf(), {"words": provider("words", Words()).bind({}), "stacked": STACKED.bind({})})
-    async with STACKED.bind({}).open_in(around) as ranker:
+    context = RankerContext(
+        MemoryStorage(), {"words": provider("words", WordRanker()).bind({}), "stacked": STACKED.bind({})}
+    )
+    async with STACKED.bind({}).open_in(context) as ranker:
         answer = await (await ranker.build(DOCUMENTS)).search(Query(text="read"))
     assert answer.total == 1
-    assert around.storage.values == {"count": b"1"}
+    assert context.storage.values == {"count": b"1"}
 
 
 async def test_a_ranker_that_is_not_there_is_told_with_what_there_is():
-    around = RankerContext(Shelf(), {"words": provider("words", Words()).bind({})})
+    context = RankerContext(MemoryStorage(), {"words": provider("words", WordRanker()).bind({})})
     with pytest.raises(PluginError, match="there is no ranker 'wrods' to stack on; there is: words"):
-        async with around.ranker("wrods"):
+        async with context.ranker("wrods"):
             pass
 
 
 async def test_two_rankers_cannot_stack_each_other():
     @asynccontextmanager
-    async def other(_, around):
-        async with around.ranker("stacked") as lower:
+    async def other(_, context):
+        async with context.ranker("stacked") as lower:
             yield lower
 
     circle = Provider(name="words", summary="on stacked", options=Options, build=stacked, build_in=other)
     rankers = {"words": circle.bind({}), "stacked": STACKED.bind({})}
     with pytest.raises(PluginError, match="there is no ranker 'stacked' to stack on; there is: none"):
-        async with rankers["stacked"].open_in(RankerContext(Shelf(), {"words": rankers["words"]})):
+        async with rankers["stacked"].open_in(RankerContext(MemoryStorage(), {"words": rankers["words"]})):
             pass
 
 
 async def test_a_provider_that_wants_nothing_is_opened_as_ever():
-    words = Words()
-    async with provider("words", words).bind({}).open_in(RankerContext(Shelf(), {})) as ranker:
+    words = WordRanker()
+    async with provider("words", words).bind({}).open_in(RankerContext(MemoryStorage(), {})) as ranker:
         assert ranker is words
 
 
@@ -85,20 +87,20 @@ def mcp_gateway_rankers():
     yield Provider(name="mine", summary="mine", options=Options, build=build)
 """
     install("a-ranker", modules={"a_ranker_module": source}, ranker_found="a_ranker_module")
-    around = RankerContext.from_installed(exclude="mine")
-    assert "found" in around.rankers
-    assert "mine" not in around.rankers
-    async with around.ranker("found") as ranker:
+    context = RankerContext.from_installed(exclude="mine")
+    assert "found" in context.rankers
+    assert "mine" not in context.rankers
+    async with context.ranker("found") as ranker:
         assert ranker == "the product"
-    await around.storage.set("a", b"1")
-    await around.storage.set("b", b"2", ttl=-1)
-    assert (await around.storage.get("a"), await around.storage.get("b")) == (b"1", None)
-    assert [key async for key in around.storage.keys("")] == ["a"]
-    assert (await around.storage.delete("a"), await around.storage.delete("a")) == (True, False)
+    await context.storage.set("a", b"1")
+    await context.storage.set("b", b"2", ttl=-1)
+    assert (await context.storage.get("a"), await context.storage.get("b")) == (b"1", None)
+    assert [key async for key in context.storage.keys("")] == ["a"]
+    assert (await context.storage.delete("a"), await context.storage.delete("a")) == (True, False)
 
 
 async def test_a_compartment_sees_its_own_keys_only():
-    whole = Shelf()
+    whole = MemoryStorage()
     one, two = (PrefixedStorage(whole, f"ranker:{name}:", ResilientStorage(whole)) for name in ("one", "two"))
     await one.set("key", b"1", ttl=5.0)
     await two.set("key", b"2")
@@ -111,13 +113,13 @@ async def test_a_compartment_sees_its_own_keys_only():
 
 async def test_the_gateway_gives_its_rankers_what_is_around_them(gateway):
     @asynccontextmanager
-    async def on_bm25(_, around):
-        async with around.ranker("bm25") as lower:
-            yield Stacked(around, lower)
+    async def on_bm25(_, context):
+        async with context.ranker("bm25") as lower:
+            yield StackedRanker(context, lower)
 
     upper = Provider(name="upper", summary="on bm25", options=Options, build=on_bm25, build_in=on_bm25)
-    storage, remotes = Shelf(), {"a": Remote(tool("read"))}
-    async with gateway(remotes, storage=storage, rankers=[upper]) as opened, client(opened) as visitor:
-        answer = await ask(visitor, "tool_search", {"query": "read", "ranker": "upper"})
+    storage, remotes = MemoryStorage(), {"a": Remote(tool("read"))}
+    async with gateway(remotes, storage=storage, rankers=[upper]) as opened, client(opened) as connection:
+        answer = await ask(connection, "tool_search", {"query": "read", "ranker": "upper"})
     assert answer["structuredContent"]["total_matches"] == 1
     assert storage.values["mcp-gateway:2:ranker:upper:count"] == b"1"

@@ -30,7 +30,7 @@ def of_hooks(**hooks):
     return Providers.of(load_plugins(NOTHING_INSTALLED, extra=[("mine", made)]))
 
 
-def test_each_kind_has_a_shelf_of_its_own():
+def test_each_kind_has_providers_of_its_own():
     providers = providers_of(everything())
     assert {shelf.kind: sorted(shelf.providers) for shelf in providers.shelves} == {
         "server transport": ["http", "stdio"],

@@ -76,12 +76,12 @@ def test_an_id_is_a_whole_number_or_a_text(id_):
         {"extra": 1},
     ],
 )
-def test_what_is_not_a_plain_call_is_left_to_the_other_lane(changes):
+def test_what_is_not_a_plain_call_is_left_to_the_sdk_path(changes):
     assert parse_call(call(**changes)) is None
 
 
 @pytest.mark.parametrize("message", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, call()[:-1]])
-def test_what_is_no_message_at_all_is_left_to_the_other_lane(message):
+def test_what_is_no_message_at_all_is_left_to_the_sdk_path(message):
     assert parse_call(message) is None
 
 

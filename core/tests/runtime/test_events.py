@@ -8,12 +8,12 @@ from mcp_gateway.runtime.events import Event, GatewayEvents
 
 
 def test_all_handlers_get_what_is_emitted_in_order_of_subscription():
-    event, heard = Event[[str, int]](), []
+    event, received = Event[[str, int]](), []
     event.emit("nobody", 0)
-    event.subscribe(lambda name, number: heard.append(("first", name, number)))
-    event.subscribe(lambda name, number: heard.append(("second", name, number)))
+    event.subscribe(lambda name, number: received.append(("first", name, number)))
+    event.subscribe(lambda name, number: received.append(("second", name, number)))
     event.emit("a", 1)
-    assert heard == [("first", "a", 1), ("second", "a", 1)]
+    assert received == [("first", "a", 1), ("second", "a", 1)]
 
 
 def test_an_exception_of_a_handler_goes_to_the_emitter():
@@ -24,10 +24,10 @@ def test_an_exception_of_a_handler_goes_to_the_emitter():
 
 
 def test_each_gateway_has_events_of_its_own():
-    one, other, heard = GatewayEvents(), GatewayEvents(), []
-    one.server_asked.subscribe(lambda: heard.append(1))
+    one, other, received = GatewayEvents(), GatewayEvents(), []
+    one.server_asked.subscribe(lambda: received.append(1))
     other.server_asked.emit()
     one.replica_gap.emit()
-    assert heard == []
+    assert received == []
     one.server_asked.emit()
-    assert heard == [1]
+    assert received == [1]

@@ -20,7 +20,7 @@ def test_the_gateway_starts_without_what_it_does_not_use_of_the_sdk():
     ]
 
 
-def test_the_gateway_is_put_together_without_the_sdks_server_which_is_loaded_after_the_greeting():
+def test_the_gateway_is_put_together_without_the_sdks_server_which_is_loaded_after_the_handshake():
     late = ("mcp.server.lowlevel.server", "mcp_types.methods", "starlette", "uvicorn", "mcp_gateway.server.server")
     assert printed(START + f"print(*[name in sys.modules for name in {late}])") == ["False"] * len(late)
 

@@ -9,7 +9,7 @@ import anyio
 
 from mcp_gateway.runtime.shutdown import GracefulShutdown, open_python_signal_receiver
 
-from ..support.fake_servers import PATIENCE, until
+from ..support.fake_servers import WAIT_SECONDS, until
 
 
 async def served(ending, ended):
@@ -27,7 +27,7 @@ async def served(ending, ended):
 async def test_the_first_signal_waits_for_calls_and_the_second_for_nothing():
     calls, ended = [1], []
     ending = GracefulShutdown(60.0, lambda: len(calls))
-    with anyio.fail_after(6 * PATIENCE):
+    with anyio.fail_after(6 * WAIT_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(served, ending, ended)
             await until(lambda: ended and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
@@ -42,7 +42,7 @@ async def test_the_first_signal_waits_for_calls_and_the_second_for_nothing():
 
 async def test_calls_have_so_many_seconds():
     ended = []
-    with anyio.fail_after(6 * PATIENCE):
+    with anyio.fail_after(6 * WAIT_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(served, GracefulShutdown(0.05, lambda: 1), ended)
             await until(lambda: ended and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
@@ -53,7 +53,7 @@ async def test_calls_have_so_many_seconds():
 
 async def test_signals_are_heard_without_the_event_loops_help():
     before = signal.getsignal(signal.SIGTERM)
-    with anyio.fail_after(PATIENCE), open_python_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with anyio.fail_after(WAIT_SECONDS), open_python_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
             assert await anext(signals) == number

@@ -13,7 +13,7 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.plugin import Query, QueryError
 from mcp_gateway.search.indexes import Search, UnknownRanker
 
-from ..support.fake_plugins import WordIndex, Words
+from ..support.fake_plugins import WordIndex, WordRanker
 from ..support.fake_servers import tool, until
 
 
@@ -23,12 +23,12 @@ def catalog(*names):
 
 @pytest.fixture
 def words():
-    return Words()
+    return WordRanker()
 
 
 @pytest.fixture
 def search(words):
-    return Search({"bm25": words, "regex": Words()}, "bm25")
+    return Search({"bm25": words, "regex": WordRanker()}, "bm25")
 
 
 async def test_the_default_ranker_answers_unless_another_is_named(search):
@@ -53,12 +53,12 @@ async def test_the_index_is_built_anew_for_a_new_catalogue_only(search, words):
 
 
 async def test_who_gives_memory_back_hears_of_each_index_before_it_is_searched(search):
-    heard: list[int] = []
-    search.on_built = lambda: heard.append(1)
+    calls: list[int] = []
+    search.on_built = lambda: calls.append(1)
     for names in (("read",), ("read",), ("read", "write")):
         tools = replace(catalog(*names), revision=len(names))
         await search.find(tools, Query(text="read"))
-    assert heard == [1, 1]
+    assert calls == [1, 1]
 
 
 async def test_a_ranker_that_is_not_asked_builds_nothing(search):
@@ -143,7 +143,7 @@ async def test_where_there_are_no_tools_other_words_are_no_help(search):
     assert (await search.find(several(calendar=[]), Query(text="x"))).hits.hints == ("there are no tools to search",)
 
 
-class Refreshable(Words):
+class Refreshable(WordRanker):
     """A ranker whose indexes can be refreshed; `refreshed` collects what changed."""
 
     def __init__(self):
@@ -175,7 +175,7 @@ async def test_an_index_that_can_be_refreshed_hears_of_the_servers_that_changed_
     assert ranker.built == 1
 
 
-class Slow(Words):
+class Slow(WordRanker):
     """A ranker that takes its time, and says `meanwhile` until then."""
 
     async def build_interim(self, documents):
@@ -242,7 +242,7 @@ async def test_a_slow_ranker_that_fails_is_logged_and_answers_on_with_less(slowl
 
 async def test_a_ranker_can_be_prepared_once_for_a_search_that_waits(words):
     async with anyio.create_task_group() as tasks:
-        search = Search({"bm25": words, "regex": Words()}, "bm25", tasks=tasks)
+        search = Search({"bm25": words, "regex": WordRanker()}, "bm25", tasks=tasks)
         for _ in range(2):
             search.prepare(catalog("read"))
             await until(lambda: words.built == 1)
@@ -255,7 +255,7 @@ async def test_a_ranker_can_be_prepared_once_for_a_search_that_waits(words):
 
 
 async def test_a_ranker_that_cannot_be_prepared_says_so_when_it_is_asked():
-    class Broken(Words):
+    class Broken(WordRanker):
         async def build(self, documents):
             raise ValueError("no index today")
 

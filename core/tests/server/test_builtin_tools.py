@@ -117,7 +117,7 @@ def test_a_long_description_is_cut_to_a_line_and_a_long_list_is_counted():
 
 
 def test_instructions_say_why_there_are_fewer_servers_than_expected_and_no_more_than_that():
-    told = instructions([spec("time")], {}, ("x.json is not read", "y" * 5000)).splitlines()
-    assert told[2:4] == ["- time", "Note for the user: x.json is not read."]
-    assert len(told[4]) < 650
+    lines = instructions([spec("time")], {}, ("x.json is not read", "y" * 5000)).splitlines()
+    assert lines[2:4] == ["- time", "Note for the user: x.json is not read."]
+    assert len(lines[4]) < 650
     assert len(instructions([], {}, ["z" * 500] * 100)) < 4000

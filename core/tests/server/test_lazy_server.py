@@ -1,4 +1,4 @@
-"""The first greeting is answered before the gateway's server is there, and as that would answer it."""
+"""The first handshake is answered before the gateway's server is there, and as that would answer it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mcp_gateway.plugin import ANONYMOUS, LazyServer
 from mcp_gateway.protocol.client_channel import ALONE
 
 from ..support.fake_plugins import everything, providers_of
-from ..support.fake_servers import PATIENCE, Remote, tool, until
+from ..support.fake_servers import WAIT_SECONDS, Remote, tool, until
 from ..support.gateway import read
 
 INFO = {"name": "a", "version": "1"}
@@ -42,21 +42,21 @@ def line(method, params, **changes):
 
 
 @asynccontextmanager
-async def unopened(folder, **keys):
+async def open_lazy_gateway(folder, **keys):
     """Open a gateway whose server is not there yet."""
     providers = providers_of(everything({"alpha": Remote(tool("x"))}))
-    entry = {"name": "alpha", "transport": "memory", "timeout": PATIENCE, **keys}
+    entry = {"name": "alpha", "transport": "memory", "timeout": WAIT_SECONDS, **keys}
     servers = read(folder, {"servers": [entry]}, providers)
-    with anyio.fail_after(6 * PATIENCE):
+    with anyio.fail_after(6 * WAIT_SECONDS):
         async with open_gateway(read_settings({}, providers), servers, later=True) as opened:
             assert isinstance(opened.lazy_server, LazyServer)
             yield opened
 
 
-GREETINGS = [
+HANDSHAKES = [
     initialize(version) for version in ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28", "x")
 ]
-GREETINGS += [
+HANDSHAKES += [
     initialize(
         capabilities={"roots": {"listChanged": True}, "elicitation": {"form": {}}, "experimental": {"x": {"y": [1]}}}
     ),
@@ -67,10 +67,10 @@ GREETINGS += [
 
 
 @pytest.mark.parametrize("discovered", [False, True])
-@pytest.mark.parametrize("greeting", GREETINGS)
-async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, discovered):
-    method, params = greeting
-    async with unopened(tmp_path) as opened:
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, handshake, discovered):
+    method, params = handshake
+    async with open_lazy_gateway(tmp_path) as opened:
         if discovered:
             await opened.gateway.discover("alpha", ANONYMOUS)
         early = json.loads(opened.lazy_server.early_initialize(line(method, params)))
@@ -100,28 +100,28 @@ async def test_the_answer_is_the_one_that_the_server_gives(tmp_path, greeting, d
         line("server/discover", {}),
     ],
 )
-async def test_what_is_not_a_proper_greeting_is_left_to_the_server(tmp_path, message):
-    async with unopened(tmp_path) as opened:
+async def test_what_is_not_a_proper_handshake_is_left_to_the_server(tmp_path, message):
+    async with open_lazy_gateway(tmp_path) as opened:
         assert opened.lazy_server.early_initialize(message) is None
         assert opened.lazy_server.early_initialize(line(*initialize())) is not None
 
 
-async def test_a_second_greeting_and_one_that_comes_late_are_left_to_the_server(tmp_path):
-    async with unopened(tmp_path) as opened:
+async def test_a_second_handshake_and_one_that_comes_late_are_left_to_the_server(tmp_path):
+    async with open_lazy_gateway(tmp_path) as opened:
         assert opened.lazy_server.early_initialize(line(*initialize())) is not None
         assert opened.lazy_server.early_initialize(line(*initialize())) is None
-    async with unopened(tmp_path) as opened:
+    async with open_lazy_gateway(tmp_path) as opened:
         assert await opened.lazy_server.load() is await opened.lazy_server.load()
         assert opened.lazy_server.early_initialize(line(*initialize())) is None
 
 
-async def test_where_the_only_server_answers_for_itself_the_greeting_waits_for_it(tmp_path):
-    async with unopened(tmp_path, namespace=None, expose_tools=True) as opened:
+async def test_where_the_only_server_answers_for_itself_the_handshake_waits_for_it(tmp_path):
+    async with open_lazy_gateway(tmp_path, namespace=None, expose_tools=True) as opened:
         assert opened.lazy_server.early_initialize(line(*initialize())) is None
 
 
 async def test_servers_are_asked_as_soon_as_the_client_has_said_what_it_can_do(tmp_path):
-    async with unopened(tmp_path) as opened:
+    async with open_lazy_gateway(tmp_path) as opened:
         assert opened.gateway.discovery.waiting
         opened.lazy_server.early_initialize(line(*initialize(capabilities={"roots": {}})))
         assert opened.gateway.discovery.host.capabilities == {"roots": {}}
@@ -129,8 +129,10 @@ async def test_servers_are_asked_as_soon_as_the_client_has_said_what_it_can_do(t
         assert opened.lazy_server.opened is None
 
 
-async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_can_pass_it_on(tmp_path):
-    async with unopened(tmp_path) as opened, anyio.create_task_group() as tasks:
+async def test_a_question_to_a_client_whose_handshake_was_answered_early_waits_until_the_server_can_pass_it_on(
+    tmp_path,
+):
+    async with open_lazy_gateway(tmp_path) as opened, anyio.create_task_group() as tasks:
         opened.lazy_server.early_initialize(line(*initialize()))
         client, asked = opened.gateway.discovery.host.client, anyio.Event()
         assert client is None  # it can do nothing that a server would be told
@@ -150,8 +152,8 @@ async def test_a_question_to_a_client_that_was_greeted_waits_until_the_server_ca
         await until(lambda: opened.gateway.pool.way_to(guest.name) is None)
 
 
-async def test_a_modern_client_that_was_greeted_cannot_be_asked(tmp_path):
-    async with unopened(tmp_path) as opened:
+async def test_a_modern_client_whose_handshake_was_answered_early_cannot_be_asked(tmp_path):
+    async with open_lazy_gateway(tmp_path) as opened:
         opened.lazy_server.early_initialize(line(*discover()))
         assert opened.gateway.pool.way_to("pipe") is ALONE
         assert opened.gateway.pool.way_to("another") is None

@@ -15,38 +15,47 @@ from ..support.gateway import ask, client, server_of
 EXPOSED = {"alpha": {"expose_tools": True}}
 
 
-async def list_tools(visitor):
-    return (await visitor.request("tools/list", {}))["tools"]
+async def list_tools(connection):
+    return (await connection.request("tools/list", {}))["tools"]
 
 
 async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gateway):
-    alpha, heard = Remote(tool("x")), []
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, client(opened, modern=False, heard=heard) as visitor:
-        await list_tools(visitor)
-        heard.clear()
+    alpha, notifications = Remote(tool("x")), []
+    async with (
+        gateway({"alpha": alpha}, **EXPOSED) as opened,
+        client(opened, modern=False, notifications=notifications) as connection,
+    ):
+        await list_tools(connection)
+        notifications.clear()
         alpha.tools = [tool("y")]
         await opened.gateway.discover("alpha", ANONYMOUS)
-        await until(lambda: heard == ["notifications/tools/list_changed"])
-        assert (await list_tools(visitor))[-1]["name"] == "alpha__y"
+        await until(lambda: notifications == ["notifications/tools/list_changed"])
+        assert (await list_tools(connection))[-1]["name"] == "alpha__y"
 
 
 async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
     alpha = Remote(tool("x"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, Client(InMemoryTransport(server_of(opened))) as visitor:
-        await visitor.list_tools()
-        async with visitor.listen(tools_list_changed=True) as news:
+    async with (
+        gateway({"alpha": alpha}, **EXPOSED) as opened,
+        Client(InMemoryTransport(server_of(opened))) as connection,
+    ):
+        await connection.list_tools()
+        async with connection.listen(tools_list_changed=True) as news:
             alpha.tools = [tool("y")]
             await opened.gateway.discover("alpha", ANONYMOUS)
             with anyio.fail_after(5):
                 assert isinstance(await anext(aiter(news)), ToolsListChanged)
-        assert (await visitor.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
+        assert (await connection.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
 
 
 async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
-    alpha, heard = Remote(tool("x")), []
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=False, heard=heard) as visitor:
-        await ask(visitor, "discover_tools", {"server_name": "alpha"})
+    alpha, notifications = Remote(tool("x")), []
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        client(opened, modern=False, notifications=notifications) as connection,
+    ):
+        await ask(connection, "discover_tools", {"server_name": "alpha"})
         alpha.tools = [tool("y")]
-        await ask(visitor, "discover_tools", {"server_name": "alpha"})
-        await list_tools(visitor)
-    assert heard == []
+        await ask(connection, "discover_tools", {"server_name": "alpha"})
+        await list_tools(connection)
+    assert notifications == []

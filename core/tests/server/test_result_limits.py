@@ -14,7 +14,7 @@ from mcp_gateway.protocol.json_size import json_size
 from mcp_gateway.server import result_limits as module
 from mcp_gateway.server.result_limits import PREFIX, ResultLimits, ResultTooLarge
 
-from ..server.fast_path.test_dispatch import answered, call
+from ..server.fast_path.test_dispatch import call, dispatch
 from ..support.fake_servers import Remote, text, tool
 from ..support.gateway import ask, client
 
@@ -24,34 +24,34 @@ CUT = {**ENVIRON, "GATEWAY_RESULT_OVERFLOW": "cut"}
 ME, OTHER = Caller(client="me"), Caller(client="other")
 
 
-async def called(opened, connection, lane):
-    """Call on one of the lanes; return the result."""
-    if lane == "direct":
+async def call_on_path(opened, connection, path):
+    """Call on one of the two paths; return the result."""
+    if path == "fast":
         await opened.gateway.discover("alpha", ANONYMOUS)
-        return (await answered(opened, call()))["result"]
+        return (await dispatch(opened, call()))["result"]
     return await ask(connection, "alpha__x", _meta={"progressToken": 1})
 
 
-@pytest.mark.parametrize("lane", ["direct", "whole"])
-async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_limit(gateway, lane):
+@pytest.mark.parametrize("path", ["fast", "sdk"])
+async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_limit(gateway, path):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = text(LONG)
     async with gateway({"alpha": alpha}, ENVIRON) as opened, client(opened) as connection:
-        result = await called(opened, connection, lane)
+        result = await call_on_path(opened, connection, path)
         said = result["structuredContent"]
         alpha.answers["x"] = text("short")
-        assert (await called(opened, connection, lane))["content"] == text("short")["content"]
+        assert (await call_on_path(opened, connection, path))["content"] == text("short")["content"]
     assert (result["isError"], said["error_code"]) == (True, "result_too_large")
     for word in ("x'", "'alpha'", "bytes, more than the 10000 of GATEWAY_MAX_RESULT_BYTES"):
         assert word in said["error"]
 
 
-@pytest.mark.parametrize("lane", ["direct", "whole"])
-async def test_what_is_cut_says_where_the_whole_is(gateway, lane):
+@pytest.mark.parametrize("path", ["fast", "sdk"])
+async def test_what_is_cut_says_where_the_whole_is(gateway, path):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = {**text(LONG), "_meta": {"vendor/x": 1}, "structuredContent": {"result": LONG}}
     async with gateway({"alpha": alpha}, CUT) as opened, client(opened) as connection:
-        result = await called(opened, connection, lane)
+        result = await call_on_path(opened, connection, path)
         shown, note, link = result["content"]
         assert len(json.dumps(result)) < 10_000
         assert LONG.startswith(shown["text"])

@@ -20,7 +20,7 @@ from ..support.gateway import ask, client, server_of
 eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 downstream = pytest.mark.parametrize("handshake", [True, False], ids=["to handshake", "to modern"])
 
-OWN = ["tool_search", "discover_tools", "call_remote_tool"]
+BUILTIN = ["tool_search", "discover_tools", "call_remote_tool"]
 EXPOSED = {"alpha": {"expose_tools": True}}
 
 ODD = {
@@ -32,8 +32,8 @@ ODD = {
 }
 
 
-async def listed(visitor):
-    return (await visitor.request("tools/list", {}))["tools"]
+async def listed(connection):
+    return (await connection.request("tools/list", {}))["tools"]
 
 
 def sdk_client(opened, mode="auto"):
@@ -43,8 +43,8 @@ def sdk_client(opened, mode="auto"):
 @eras
 async def test_half_a_character_of_a_clients_is_passed_on_as_what_no_character_is(gateway, modern):
     alpha = Remote(tool("x"), handshake=not modern)
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
-        await ask(visitor, "alpha__x", {"text": "cut \ud83d", "whole": "\U0001f600", "n": 1.0})
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
+        await ask(connection, "alpha__x", {"text": "cut \ud83d", "whole": "\U0001f600", "n": 1.0})
     assert alpha.calls[-1]["arguments"] == {"text": "cut \ufffd", "whole": "\U0001f600", "n": 1.0}
 
 
@@ -53,26 +53,26 @@ async def test_half_a_character_of_a_clients_is_passed_on_as_what_no_character_i
 
 @eras
 async def test_only_the_gateways_own_tools_are_listed(gateway, modern):
-    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
-        assert [item["name"] for item in await listed(visitor)] == OWN
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as connection:
+        assert [item["name"] for item in await listed(connection)] == BUILTIN
 
 
 @eras
 async def test_the_list_does_not_change_because_of_a_search_or_a_call(gateway, modern):
-    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
-        before = await listed(visitor)
-        await ask(visitor, "tool_search", {"query": "x"})
-        await ask(visitor, "alpha__x")
-        assert await listed(visitor) == before
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as connection:
+        before = await listed(connection)
+        await ask(connection, "tool_search", {"query": "x"})
+        await ask(connection, "alpha__x")
+        assert await listed(connection) == before
 
 
 @eras
 async def test_exposed_tools_are_listed_too_with_their_whole_definitions(gateway, modern):
     odd = tool("x", "An odd one", vendor={"n": None, "big": 2**70}, outputSchema={"type": "object", "x": None})
     remotes = {"alpha": Remote(odd), "beta": Remote(tool("hidden"))}
-    async with gateway(remotes, **EXPOSED) as opened, client(opened, modern=modern) as visitor:
-        tools = await listed(visitor)
-    assert [item["name"] for item in tools] == [*OWN, "alpha__x"]
+    async with gateway(remotes, **EXPOSED) as opened, client(opened, modern=modern) as connection:
+        tools = await listed(connection)
+    assert [item["name"] for item in tools] == [*BUILTIN, "alpha__x"]
     assert tools[-1] == {**odd, "name": "alpha__x"}
     assert list(tools[-1]) == list(odd)
 
@@ -95,24 +95,24 @@ async def test_exposed_tools_are_listed_too_with_their_whole_definitions(gateway
 )
 async def test_one_odd_definition_does_not_cost_a_client_the_whole_list(gateway, mode, odd):
     alpha = Remote({**tool("odd"), **odd}, tool("fine"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened, sdk_client(opened, mode) as visitor:
-        names = [item.name for item in (await visitor.list_tools()).tools]
-        assert (await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__odd"})).content[0].text == "done"
-    assert [name for name in names if name != "alpha__odd"] == [*OWN, "alpha__fine"]
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened, sdk_client(opened, mode) as connection:
+        names = [item.name for item in (await connection.list_tools()).tools]
+        assert (await connection.call_tool("call_remote_tool", {"tool_name": "alpha__odd"})).content[0].text == "done"
+    assert [name for name in names if name != "alpha__odd"] == [*BUILTIN, "alpha__fine"]
     assert ("alpha__odd" in names) is ("inputSchema" not in odd)
 
 
 async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
-    async with gateway({}) as opened, client(opened) as visitor:
-        answer = await visitor.request("tools/list", {})
+    async with gateway({}) as opened, client(opened) as connection:
+        answer = await connection.request("tools/list", {})
     assert (answer["ttlMs"], answer["cacheScope"], answer["resultType"]) == (0, "private", "complete")
 
 
 @eras
 async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
     about = {"description": "tells the time"}
-    async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as visitor:
-        assert "- alpha: tells the time" in visitor.initialize_result["instructions"]
+    async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as connection:
+        assert "- alpha: tells the time" in connection.initialize_result["instructions"]
 
 
 # -- calling
@@ -123,9 +123,9 @@ async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
 async def test_a_result_arrives_as_the_server_sent_it_whichever_way_it_is_called(gateway, modern, handshake):
     alpha = Remote(tool("odd"), handshake=handshake)
     alpha.answers["odd"] = ODD
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
         for name, arguments in (("call_remote_tool", {"tool_name": "alpha__odd"}), ("alpha__odd", {})):
-            result = await ask(visitor, name, arguments)
+            result = await ask(connection, name, arguments)
             kept = {key: value for key, value in result.items() if key in ODD}
             assert json.dumps(kept) == json.dumps(ODD)
 
@@ -133,9 +133,9 @@ async def test_a_result_arrives_as_the_server_sent_it_whichever_way_it_is_called
 @eras
 async def test_arguments_arrive_as_the_client_sent_them(gateway, modern):
     alpha, sent = Remote(tool("x")), {"n": 2**70, "none": None, "z": {"a": [1.5]}, "a": "ü"}
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
-        await ask(visitor, "alpha__x", sent, _meta={"traceparent": "00-1"})
-        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x", "arguments": sent})
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
+        await ask(connection, "alpha__x", sent, _meta={"traceparent": "00-1"})
+        await ask(connection, "call_remote_tool", {"tool_name": "alpha__x", "arguments": sent})
     assert [json.dumps(call["arguments"]) for call in alpha.calls] == [json.dumps(sent)] * 2
     assert alpha.calls[0]["_meta"]["traceparent"] == "00-1"
 
@@ -144,10 +144,10 @@ async def test_arguments_arrive_as_the_client_sent_them(gateway, modern):
 async def test_a_servers_own_error_arrives_with_its_code_and_data(gateway, modern):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = MCPError(-31999, "it fails on purpose", {"why": None, "big": 2**70})
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
         for name, arguments in (("call_remote_tool", {"tool_name": "alpha__x"}), ("alpha__x", {})):
             with pytest.raises(MCPError) as caught:
-                await ask(visitor, name, arguments)
+                await ask(connection, name, arguments)
             error = caught.value.error
             assert (error.code, error.message, error.data) == (
                 -31999,
@@ -159,9 +159,9 @@ async def test_a_servers_own_error_arrives_with_its_code_and_data(gateway, moder
 @eras
 @pytest.mark.parametrize("name", ["nonsense", "gamma__x", "alpha__z"])
 async def test_calling_an_unknown_tool_directly_is_a_protocol_error(gateway, modern, name):
-    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as visitor:
+    async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as connection:
         with pytest.raises(MCPError, match="Unknown tool: ") as caught:
-            await ask(visitor, name)
+            await ask(connection, name)
     assert caught.value.error.code == -32602
 
 
@@ -181,8 +181,8 @@ async def test_calling_an_unknown_tool_directly_is_a_protocol_error(gateway, mod
 )
 async def test_a_call_that_cannot_be_made_says_why_with_a_code(gateway, arguments, code, said):
     alpha = Remote(tool("x"), tool("create_issue"))
-    async with gateway({"alpha": alpha}) as opened, client(opened) as visitor:
-        result = await ask(visitor, "call_remote_tool", arguments)
+    async with gateway({"alpha": alpha}) as opened, client(opened) as connection:
+        result = await ask(connection, "call_remote_tool", arguments)
     assert (result["isError"], result["structuredContent"]["error_code"]) == (True, code)
     assert said in result["structuredContent"]["error"]
     assert alpha.calls == []
@@ -190,9 +190,9 @@ async def test_a_call_that_cannot_be_made_says_why_with_a_code(gateway, argument
 
 async def test_a_call_may_bring_a_header_of_its_own_for_this_one_call(gateway):
     alpha = Remote(tool("x"), credentials=True)
-    async with gateway({"alpha": alpha}) as opened, client(opened) as visitor:
-        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x", "auth_header": "Bearer once"})
-        await ask(visitor, "call_remote_tool", {"tool_name": "alpha__x"})
+    async with gateway({"alpha": alpha}) as opened, client(opened) as connection:
+        await ask(connection, "call_remote_tool", {"tool_name": "alpha__x", "auth_header": "Bearer once"})
+        await ask(connection, "call_remote_tool", {"tool_name": "alpha__x"})
     assert sorted(map(json.dumps, alpha.opened)) == ['{"Authorization": "Bearer once"}', "{}"]
     assert "Bearer" not in json.dumps(alpha.calls)
 
@@ -205,16 +205,16 @@ async def test_progress_of_the_server_reaches_the_client_who_asked_for_it(gatewa
             await ctx.session.report_progress(step, 2, f"step {step}")
         return text("done")
 
-    alpha, heard = Remote(tool("x"), handshake=handshake), []
+    alpha, steps = Remote(tool("x"), handshake=handshake), []
     alpha.answers["x"] = work
 
     async def notified(_, step):
-        heard.append((step["progress"], step["total"], step["message"]))
+        steps.append((step["progress"], step["total"], step["message"]))
 
     watching = InFlightRequest(channel=ClientChannel(notified, wants_progress=True))
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
-        await visitor.request("tools/call", {"name": "alpha__x"}, exchange=watching)
-    assert heard == [(1, 2, "step 1"), (2, 2, "step 2")]
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
+        await connection.request("tools/call", {"name": "alpha__x"}, exchange=watching)
+    assert steps == [(1, 2, "step 1"), (2, 2, "step 2")]
 
 
 @eras
@@ -230,9 +230,9 @@ async def test_a_call_that_the_client_gives_up_is_cancelled_at_the_server(gatewa
 
     alpha = Remote(tool("x"))
     alpha.answers["x"] = work
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as visitor:
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask, visitor, "alpha__x")
+            tasks.start_soon(ask, connection, "alpha__x")
             await began.wait()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(5):
@@ -244,7 +244,7 @@ async def test_a_client_of_a_stateful_server_takes_its_session_with_it(gateway):
     async with gateway({"alpha": alpha}, alpha={"connection_mode": "stateful"}) as opened:
         await opened.gateway.discover("alpha", ANONYMOUS)
         async with client(opened, modern=False) as one, client(opened, modern=False) as other:
-            for visitor in (one, other, one):
-                await ask(visitor, "alpha__x")
+            for connection in (one, other, one):
+                await ask(connection, "alpha__x")
             assert alpha.open == 3
         await until(lambda: alpha.open == 1)

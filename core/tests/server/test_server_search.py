@@ -13,7 +13,7 @@ from mcp.client._memory import InMemoryTransport
 from mcp_gateway.plugin import Hit, Hits, Match
 from mcp_gateway.server.builtin_tools import builtin_tools
 
-from ..support.fake_plugins import Words
+from ..support.fake_plugins import WordRanker
 from ..support.fake_servers import Remote, text, tool
 from ..support.gateway import ask, client, server_of
 
@@ -36,8 +36,8 @@ def output_schema(name):
 
 @eras
 async def test_a_search_answers_with_references_and_definitions(gateway, modern):
-    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as visitor:
-        result = await ask(visitor, "tool_search", {"query": "create issue"})
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as connection:
+        result = await ask(connection, "tool_search", {"query": "create issue"})
     answer = result["structuredContent"]
     assert answer == {
         "success": True,
@@ -74,41 +74,44 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
 async def test_the_sdks_own_client_can_search_and_call(gateway, mode):
     alpha = Remote(tool("echo", "Say it back"))
     alpha.answers["echo"] = text("hello")
-    async with gateway({"alpha": alpha}) as opened, Client(InMemoryTransport(server_of(opened)), mode=mode) as visitor:
-        listed = await visitor.list_tools()
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        Client(InMemoryTransport(server_of(opened)), mode=mode) as connection,
+    ):
+        listed = await connection.list_tools()
         assert [item.name for item in listed.tools] == ["tool_search", "discover_tools", "call_remote_tool"]
-        found = await visitor.call_tool("tool_search", {"query": "echo"})
+        found = await connection.call_tool("tool_search", {"query": "echo"})
         assert found.structured_content["tools"][0]["tool_name"] == "alpha__echo"
-        called = await visitor.call_tool("call_remote_tool", {"tool_name": "alpha__echo", "arguments": {}})
+        called = await connection.call_tool("call_remote_tool", {"tool_name": "alpha__echo", "arguments": {}})
         assert called.content[0].text == "hello"
-        assert (await visitor.call_tool("alpha__echo", {})).content[0].text == "hello"
+        assert (await connection.call_tool("alpha__echo", {})).content[0].text == "hello"
 
 
 @pytest.mark.parametrize("wanted, limit", [(None, 3), (1, 1), (10, 10), (99, 10), (0, 1), (-5, 1)])
 async def test_how_many_are_returned_is_kept_within_bounds(gateway, wanted, limit):
-    words, many = Words(), Remote(*(tool(f"x{number}") for number in range(20)))
+    words, many = WordRanker(), Remote(*(tool(f"x{number}") for number in range(20)))
     more = {} if wanted is None else {"max_results": wanted}
-    async with gateway({"a": many}, ranker=words) as opened, client(opened) as visitor:
-        answer = (await ask(visitor, "tool_search", {"query": "x", **more}))["structuredContent"]
+    async with gateway({"a": many}, ranker=words) as opened, client(opened) as connection:
+        answer = (await ask(connection, "tool_search", {"query": "x", **more}))["structuredContent"]
     assert (len(answer["tools"]), answer["total_matches"], words.seen[0].limit) == (limit, 20, limit)
 
 
 async def test_a_search_may_ask_for_another_ranker_or_for_a_regular_expression(gateway):
-    async with gateway({"git": git()}) as opened, client(opened) as visitor:
+    async with gateway({"git": git()}) as opened, client(opened) as connection:
         for more in ({"ranker": "regex"}, {"use_regex": True}):
-            answer = (await ask(visitor, "tool_search", {"query": "close", **more}))["structuredContent"]
+            answer = (await ask(connection, "tool_search", {"query": "close", **more}))["structuredContent"]
             assert (answer["search_type"], answer["total_matches"]) == ("regex", 1)
-        answer = await ask(visitor, "tool_search", {"query": "x", "ranker": "bm25", "use_regex": True})
+        answer = await ask(connection, "tool_search", {"query": "x", "ranker": "bm25", "use_regex": True})
         assert answer["structuredContent"]["search_type"] == "bm25"
 
 
 @pytest.mark.parametrize("wanted, limit", [(11, 11), (50, 20), (99, 50)])
 async def test_a_configuration_may_allow_more_than_ten(gateway, wanted, limit):
-    words, many = Words(), Remote(*(tool(f"x{number}") for number in range(20)))
+    words, many = WordRanker(), Remote(*(tool(f"x{number}") for number in range(20)))
     environ = {"GATEWAY_MAX_RESULTS": "50"}
-    async with gateway({"a": many}, environ, ranker=words) as opened, client(opened) as visitor:
-        answer = (await ask(visitor, "tool_search", {"query": "x", "max_results": wanted}))["structuredContent"]
-        listed = await visitor.request("tools/list", {})
+    async with gateway({"a": many}, environ, ranker=words) as opened, client(opened) as connection:
+        answer = (await ask(connection, "tool_search", {"query": "x", "max_results": wanted}))["structuredContent"]
+        listed = await connection.request("tools/list", {})
     assert (len(answer["tools"]), words.seen[0].limit) == (min(limit, 20), min(wanted, 50))
     assert "1 to 50" in listed["tools"][0]["inputSchema"]["properties"]["max_results"]["description"]
 
@@ -116,23 +119,23 @@ async def test_a_configuration_may_allow_more_than_ten(gateway, wanted, limit):
 @pytest.mark.parametrize("server, expected", [("git", {"git__x"}), (["hub", "lab"], {"hub__x", "lab__x"}), ([], 3)])
 async def test_a_search_may_be_of_some_servers_only(gateway, server, expected):
     remotes = {name: Remote(tool("x")) for name in ("git", "hub", "lab")}
-    async with gateway(remotes) as opened, client(opened) as visitor:
-        answer = (await ask(visitor, "tool_search", {"query": "x", "server": server}))["structuredContent"]
+    async with gateway(remotes) as opened, client(opened) as connection:
+        answer = (await ask(connection, "tool_search", {"query": "x", "server": server}))["structuredContent"]
     found = {item["tool_name"] for item in answer["tools"]}
     assert (found if isinstance(expected, set) else len(found)) == expected
     assert answer["total_matches"] == len(found)
 
 
 async def test_a_search_that_finds_nothing_says_what_is_near(gateway):
-    async with gateway({"git": git()}) as opened, client(opened) as visitor:
-        answer = (await ask(visitor, "tool_search", {"query": "isues"}))["structuredContent"]
+    async with gateway({"git": git()}) as opened, client(opened) as connection:
+        answer = (await ask(connection, "tool_search", {"query": "isues"}))["structuredContent"]
     assert (answer["success"], answer["tools"], answer["total_matches"], answer["label"]) == (True, [], 0, "none")
     assert "tools with such a name: git__close_issue, git__create_issue" in answer["hints"][0]
     Draft202012Validator(output_schema("tool_search")).validate(answer)
 
 
 async def test_a_search_may_ask_for_the_reasons(gateway):
-    class Explaining(Words):
+    class Explaining(WordRanker):
         async def build(self, documents):
             return self
 
@@ -140,9 +143,9 @@ async def test_a_search_may_ask_for_the_reasons(gateway):
             reasons = (Match(term="issue", fields=("name",), score=1.25),) if query.explain else ()
             return Hits(hits=(Hit(id="git__close_issue", score=1.25, matches=reasons),), total=1, label="strong")
 
-    async with gateway({"git": git()}, ranker=Explaining()) as opened, client(opened) as visitor:
-        plain = (await ask(visitor, "tool_search", {"query": "issue"}))["structuredContent"]
-        answer = (await ask(visitor, "tool_search", {"query": "issue", "explain": True}))["structuredContent"]
+    async with gateway({"git": git()}, ranker=Explaining()) as opened, client(opened) as connection:
+        plain = (await ask(connection, "tool_search", {"query": "issue"}))["structuredContent"]
+        answer = (await ask(connection, "tool_search", {"query": "issue", "explain": True}))["structuredContent"]
     assert (answer["tools"][0]["score"], answer["label"]) == (1.25, "strong")
     assert answer["tools"][0]["matches"] == [{"term": "issue", "fields": ["name"], "score": 1.25}]
     assert not {"score", "matches"} & plain["tools"][0].keys()
@@ -164,8 +167,8 @@ async def test_a_search_may_ask_for_the_reasons(gateway):
     ],
 )
 async def test_a_search_that_cannot_be_made_says_why_with_a_code(gateway, modern, arguments, code, said):
-    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as visitor:
-        result = await ask(visitor, "tool_search", arguments)
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as connection:
+        result = await ask(connection, "tool_search", arguments)
     answer = result["structuredContent"]
     assert (result["isError"], answer["success"], answer["error_code"]) == (True, False, code)
     assert said in answer["error"]
@@ -174,16 +177,19 @@ async def test_a_search_that_cannot_be_made_says_why_with_a_code(gateway, modern
 
 
 async def test_a_query_of_the_greatest_length_is_searched(gateway):
-    async with gateway({"git": git()}) as opened, client(opened) as visitor:
-        assert (await ask(visitor, "tool_search", {"query": "x" * 200}))["structuredContent"]["success"]
+    async with gateway({"git": git()}) as opened, client(opened) as connection:
+        assert (await ask(connection, "tool_search", {"query": "x" * 200}))["structuredContent"]["success"]
 
 
 async def test_a_search_says_which_servers_tools_may_be_missing(gateway):
     broken = Remote()
     broken.refusal = OSError("no route")
     keys = {"broken": {"max_retries": 0}, "off": {"description": "${NOT_THERE}"}}
-    async with gateway({"git": git(), "broken": broken, "off": Remote()}, **keys) as opened, client(opened) as visitor:
-        answer = (await ask(visitor, "tool_search", {"query": "issue"}))["structuredContent"]
+    async with (
+        gateway({"git": git(), "broken": broken, "off": Remote()}, **keys) as opened,
+        client(opened) as connection,
+    ):
+        answer = (await ask(connection, "tool_search", {"query": "issue"}))["structuredContent"]
     assert answer["total_matches"] == 2
     assert sorted(answer["servers"]) == [
         f"broken: down since {opened.gateway.registry.states['broken'].clock}: OSError: no route",
@@ -194,10 +200,10 @@ async def test_a_search_says_which_servers_tools_may_be_missing(gateway):
 @eras
 async def test_discovering_asks_the_server_again_and_lists_all_of_it(gateway, modern):
     alpha = git()
-    async with gateway({"git": alpha}) as opened, client(opened, modern=modern) as visitor:
-        await ask(visitor, "discover_tools", {"server_name": "git"})
+    async with gateway({"git": alpha}) as opened, client(opened, modern=modern) as connection:
+        await ask(connection, "discover_tools", {"server_name": "git"})
         alpha.tools = [_issue()]
-        answer = (await ask(visitor, "discover_tools", {"server_name": "git"}))["structuredContent"]
+        answer = (await ask(connection, "discover_tools", {"server_name": "git"}))["structuredContent"]
     assert (answer["success"], answer["server_name"], answer["tool_count"]) == (True, "git", 1)
     assert answer["tools"][0]["tool_name"] == "git__create_issue"
     assert answer["tools"][0]["input_schema"] == SCHEMA
@@ -209,26 +215,26 @@ async def test_discovering_asks_the_server_again_and_lists_all_of_it(gateway, mo
     [({"server_name": "gti"}, "unknown_server"), ({}, "invalid_arguments"), ({"server_name": 3}, "invalid_arguments")],
 )
 async def test_discovering_what_is_not_there_is_an_error_with_a_code(gateway, arguments, code):
-    async with gateway({"git": git()}) as opened, client(opened) as visitor:
-        result = await ask(visitor, "discover_tools", arguments)
+    async with gateway({"git": git()}) as opened, client(opened) as connection:
+        result = await ask(connection, "discover_tools", arguments)
     assert (result["isError"], result["structuredContent"]["error_code"]) == (True, code)
 
 
 async def test_discovering_a_server_that_is_down_is_an_error_with_a_code(gateway):
     alpha = Remote()
     alpha.refusal = OSError("no route")
-    async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened, client(opened) as visitor:
-        result = await ask(visitor, "discover_tools", {"server_name": "alpha"})
+    async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened, client(opened) as connection:
+        result = await ask(connection, "discover_tools", {"server_name": "alpha"})
     assert result["structuredContent"]["error_code"] == "server_unavailable"
 
 
 async def test_a_ranker_that_breaks_is_told_without_its_words_which_may_hold_a_secret(gateway):
-    class Broken(Words):
+    class Broken(WordRanker):
         async def build(self, documents):
             raise RuntimeError("s3cr3t-Marker")
 
-    async with gateway({"git": git()}, ranker=Broken()) as opened, client(opened) as visitor:
+    async with gateway({"git": git()}, ranker=Broken()) as opened, client(opened) as connection:
         with anyio.fail_after(20):
-            result = await ask(visitor, "tool_search", {"query": "x"})
+            result = await ask(connection, "tool_search", {"query": "x"})
     assert (result["isError"], result["structuredContent"]["error_code"]) == (True, "unavailable")
     assert "s3cr3t" not in json.dumps(result)

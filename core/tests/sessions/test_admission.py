@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.sessions.admission import AdmissionControl, Limits, Overloaded
 
-from ..server.fast_path.test_dispatch import answered, call
+from ..server.fast_path.test_dispatch import call, dispatch
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client
 
@@ -128,21 +128,21 @@ def holding(alpha):
 NO_QUEUE = {"GATEWAY_MAX_QUEUE": "0"}
 
 
-@pytest.mark.parametrize("lane", ["direct", "whole"])
-async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_be_retried(gateway, lane):
+@pytest.mark.parametrize("path", ["fast", "sdk"])
+async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_be_retried(gateway, path):
     alpha = Remote(tool("x"))
     may_go, held = holding(alpha), []
 
     async def hold(opened):
-        held.append(await answered(opened, call()))
+        held.append(await dispatch(opened, call()))
 
     async with gateway({"alpha": alpha}, NO_QUEUE, alpha={"max_calls": 1}) as opened, client(opened) as connection:
         await opened.gateway.discover("alpha", ANONYMOUS)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hold, opened)
             await until(lambda: alpha.calls)
-            if lane == "direct":
-                error = (await answered(opened, call()))["error"]
+            if path == "fast":
+                error = (await dispatch(opened, call()))["error"]
             else:
                 with pytest.raises(MCPError) as refusal:
                     await ask(connection, "alpha__x", _meta={"progressToken": 1})
@@ -151,16 +151,16 @@ async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_
             assert "server 'alpha' is busy: 1 of 1 calls are under way" in error["message"]
             assert error["data"] == {"error_code": "overloaded", "retryable": True, "retryAfter": 1.0}
             may_go.set()
-        assert (await answered(opened, call()))["result"]["content"][0]["text"] == "held"
+        assert (await dispatch(opened, call()))["result"]["content"][0]["text"] == "held"
     assert json.dumps(held).count("held") == 1
 
 
-async def test_a_call_waits_for_its_turn_on_the_direct_lane(gateway):
+async def test_a_call_waits_for_its_turn_on_the_fast_path(gateway):
     alpha = Remote(tool("x"))
     may_go, done = holding(alpha), []
 
     async def one(opened):
-        done.append(await answered(opened, call()))
+        done.append(await dispatch(opened, call()))
 
     async with gateway({"alpha": alpha}, {}, alpha={"max_calls": 1}) as opened:
         await opened.gateway.discover("alpha", ANONYMOUS)

@@ -81,21 +81,21 @@ async def test_a_slow_tool_that_is_called_often_does_not_cut_its_server_off(brea
 
 
 async def test_the_first_failure_is_told_and_the_opening_too():
-    told, events = [], GatewayEvents()
-    events.server_failed.subscribe(lambda it: told.append(("failed", it)))
-    events.server_down.subscribe(lambda it: told.append(("down", it)))
+    received, events = [], GatewayEvents()
+    events.server_failed.subscribe(lambda failed: received.append(("failed", failed)))
+    events.server_down.subscribe(lambda failed: received.append(("down", failed)))
     breakers = Breakers(events=events)
     one = spec()
     breaker = breakers.breaker_of(one)
     for _ in range(5):
         breaker.record_failure(REFUSED)
-    assert told == [("failed", breaker), ("down", breaker)]
+    assert received == [("failed", breaker), ("down", breaker)]
 
 
 async def test_a_server_that_is_configured_anew_begins_with_a_clean_sheet(states):
     before, after = spec(), spec()
     current = [before]
-    breakers = Breakers(states, is_current=lambda it: it in current)
+    breakers = Breakers(states, is_current=lambda failed: failed in current)
     old = breakers.breaker_of(before)
     old.record_failure(ServerUnavailable("no such command", permanent=True))
     current[:] = [after]

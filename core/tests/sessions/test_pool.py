@@ -28,11 +28,11 @@ ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Author
 
 
 @asynccontextmanager
-async def pool_of(remote, idle=60.0, most=100):
+async def pool_of(remote, idle=60.0, max_sessions=100):
     """Open a pool over one server called alpha."""
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            pool = Pool(tasks, {"alpha": remote}, idle, max_sessions=most)
+            pool = Pool(tasks, {"alpha": remote}, idle, max_sessions=max_sessions)
             try:
                 yield pool
             finally:
@@ -97,12 +97,12 @@ async def test_many_at_once_open_one_session(alpha):
     one, connections = spec(), []
     async with pool_of(alpha) as pool:
 
-        async def borrow():
+        async def open_one():
             connections.append(await use_session(pool, SessionKey(one), connection))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
-                tasks.start_soon(borrow)
+                tasks.start_soon(open_one)
     assert len(alpha.opened) == 1
     assert len(set(map(id, connections))) == 1
 
@@ -112,19 +112,19 @@ async def test_many_at_once_all_learn_why_there_is_no_session(alpha):
     one, errors = spec(), []
     async with pool_of(alpha) as pool:
 
-        async def borrow():
+        async def open_one():
             with pytest.raises(ServerUnavailable, match="OSError: no route"):
                 await use_session(pool, SessionKey(one), connection)
             errors.append(1)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
-                tasks.start_soon(borrow)
+                tasks.start_soon(open_one)
     assert len(errors) == 5
     assert len(alpha.opened) == 1
 
 
-async def test_a_borrower_that_gives_up_does_not_end_the_opening_for_the_others(alpha):
+async def test_a_caller_that_gives_up_does_not_end_the_opening_for_the_others(alpha):
     one = spec()
     async with pool_of(alpha) as pool:
         async with anyio.create_task_group() as tasks:
@@ -148,7 +148,7 @@ async def test_a_session_that_died_is_opened_anew_at_the_next_use(alpha):
     assert len(alpha.opened) == 2
 
 
-async def test_a_session_that_dies_under_its_borrower_is_an_error_that_names_the_server(alpha):
+async def test_a_session_that_ends_during_a_call_is_an_error_that_names_the_server(alpha):
     async def die(_):
         await alpha.die()
         await anyio.sleep_forever()
@@ -331,7 +331,7 @@ async def test_a_session_that_is_in_use_is_not_idle(alpha):
 
 async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha):
     one = spec(stateful=True)
-    async with pool_of(alpha, most=2) as pool:
+    async with pool_of(alpha, max_sessions=2) as pool:
         for client in ("a", "b", "a", "c"):
             await use_session(pool, SessionKey(one, client=client), connection)
         assert {session_key.client for session_key in pool._shared.sessions} == {"a", "c"}
@@ -344,7 +344,7 @@ async def test_there_is_no_room_while_all_sessions_are_in_use(alpha):
     async def hold(*_):
         await may_go.wait()
 
-    async with pool_of(alpha, most=1) as pool, anyio.create_task_group() as tasks:
+    async with pool_of(alpha, max_sessions=1) as pool, anyio.create_task_group() as tasks:
         tasks.start_soon(use_session, pool, SessionKey(one, client="a"), hold)
         await until(lambda: alpha.open)
         with pytest.raises(
@@ -365,10 +365,10 @@ async def test_closing_ends_every_session(alpha):
 
 
 async def test_what_a_server_announces_is_told_with_its_name():
-    alpha, heard = Remote(tool("x"), handshake=True), []
+    alpha, changes = Remote(tool("x"), handshake=True), []
     async with pool_of(alpha) as pool:
-        pool.events.server_list_changed.subscribe(lambda key, method, _: heard.append((key.spec.name, method)))
+        pool.events.server_list_changed.subscribe(lambda key, method, _: changes.append((key.spec.name, method)))
         await use_session(pool, SessionKey(spec()), connection)
         await alpha.announce()
-        await until(lambda: heard)
-    assert heard == [("alpha", "notifications/tools/list_changed")]
+        await until(lambda: changes)
+    assert changes == [("alpha", "notifications/tools/list_changed")]

@@ -9,15 +9,15 @@ import pytest
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 
-from ..server.fast_path.test_dispatch import MODERN, call, known
+from ..server.fast_path.test_dispatch import MODERN, call, discover_alpha
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import server_of
 
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{"content":[]}}'
 
 
-class Wire:
-    """A write stream that is also a wire; what is sent past the SDK waits until the test says what comes of it."""
+class RawWriteStream:
+    """A write stream with raw requests; what is sent past the SDK waits until the test says what comes of it."""
 
     def __init__(self, stream, sent):
         self._stream, self._sent = stream, sent
@@ -42,8 +42,8 @@ class Wire:
         await self.aclose()
 
 
-class Wired(Remote):
-    """A server with such a wire. `sent` hears what comes of the calls that were sent on it."""
+class RawServer(Remote):
+    """A server with such a write stream. `sent` has the callbacks of the calls that were sent on it."""
 
     def __init__(self, *tools, **options):
         super().__init__(*tools, **options)
@@ -52,7 +52,7 @@ class Wired(Remote):
     @asynccontextmanager
     async def connect(self, credentials):
         async with super().connect(credentials) as (read, write):
-            yield read, Wire(write, self.sent)
+            yield read, RawWriteStream(write, self.sent)
 
     async def _raw(self, ctx, call_next):
         if ctx.method == "notifications/cancelled":
@@ -61,10 +61,10 @@ class Wired(Remote):
 
 
 @asynccontextmanager
-async def begun(gateway, alpha, **keys):
+async def open_call(gateway, alpha, **keys):
     """Begin a call on a session that is open; yield it, the answers that come, and the gateway."""
     async with gateway({"alpha": alpha}, alpha=keys) as opened:
-        await server_of(await known(opened)).dispatch_raw(call())
+        await server_of(await discover_alpha(opened)).dispatch_raw(call())
         alpha.calls.clear()
         calling, answers = server_of(opened).dispatch_raw(call()), []
         assert calling.start(answers.append)
@@ -75,8 +75,8 @@ async def begun(gateway, alpha, **keys):
 
 
 async def test_the_response_is_the_answer(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha) as (_, answers, opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha) as (_, answers, opened):
         assert opened.gateway.pool.load.count_pending() == 1
         alpha.sent.pop()(RESULT)
         assert json.loads(answers[0].message)["result"]["content"] == []
@@ -93,16 +93,16 @@ async def test_the_response_is_the_answer(gateway):
     ],
 )
 async def test_a_failure_is_the_answer_too(gateway, outcome, said):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha) as (_, answers, _opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha) as (_, answers, _opened):
         alpha.sent.pop()(outcome)
         await until(lambda: answers)
         assert said in answers[0].message.decode()
 
 
 async def test_what_was_not_sent_goes_the_usual_way(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha) as (_, answers, _opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha) as (_, answers, _opened):
         alpha.sent.pop()(RequestNotSent("it has just ended"))
         await until(lambda: answers)
         assert json.loads(answers[0].message)["result"]["content"] == text("done")["content"]
@@ -110,8 +110,8 @@ async def test_what_was_not_sent_goes_the_usual_way(gateway):
 
 
 async def test_silence_has_an_end_and_the_server_hears_of_it(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha, timeout=0.5) as (_, answers, _opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha, timeout=0.5) as (_, answers, _opened):
         await until(lambda: answers)
         assert "gave no answer within 0.5 s" in answers[0].message.decode()
         assert alpha.sent == []
@@ -119,8 +119,8 @@ async def test_silence_has_an_end_and_the_server_hears_of_it(gateway):
 
 
 async def test_a_call_that_its_client_cancels_is_answered_with_nothing(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha) as (_, answers, opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha) as (_, answers, opened):
         server_of(opened)._direct.cancel("pipe", 7)
         assert [answer.message for answer in answers] == [b""]
         assert alpha.sent == []
@@ -128,8 +128,8 @@ async def test_a_call_that_its_client_cancels_is_answered_with_nothing(gateway):
 
 
 async def test_who_gives_a_call_up_hears_nothing_of_it(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha) as (calling, answers, _opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha) as (calling, answers, _opened):
         calling.cancel()
         assert alpha.sent == []
         await until(lambda: alpha.cancelled)
@@ -137,7 +137,7 @@ async def test_who_gives_a_call_up_hears_nothing_of_it(gateway):
 
 
 async def test_a_call_that_must_wait_for_its_turn_is_not_begun(gateway):
-    alpha = Wired(tool("x"))
-    async with begun(gateway, alpha, max_calls=1) as (_, _answers, opened):
+    alpha = RawServer(tool("x"))
+    async with open_call(gateway, alpha, max_calls=1) as (_, _answers, opened):
         assert not server_of(opened).dispatch_raw(call(meta=MODERN, id=8)).start(print)
         alpha.sent.pop()(RESULT)

@@ -16,7 +16,7 @@ from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.session import Session
 
-from ..support.fake_servers import Line, Remote, tool
+from ..support.fake_servers import Remote, ScriptedTransport, tool
 from ..support.gateway import spec
 
 
@@ -25,7 +25,7 @@ def _short_pause(monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.001)
 
 
-def keeper_of(transport, **changes):
+def make_session(transport, **changes):
     settled = {
         "timeout": 5.0,
         "max_retries": 0,
@@ -43,7 +43,7 @@ def keeper_of(transport, **changes):
 
 
 @asynccontextmanager
-async def kept(session):
+async def open_session(session):
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(session.keep)
@@ -53,7 +53,7 @@ async def kept(session):
             await session.gone.wait()
 
 
-class Refusing(Remote):
+class RefusingServer(Remote):
     """Refuses the first `times` connections."""
 
     def __init__(self, error, times):
@@ -66,8 +66,8 @@ class Refusing(Remote):
 
 
 async def test_a_connection_is_tried_again_as_often_as_the_configuration_says():
-    alpha = Refusing(OSError("refused"), times=3)
-    async with kept(keeper_of(alpha, max_retries=3)) as session:
+    alpha = RefusingServer(OSError("refused"), times=3)
+    async with open_session(make_session(alpha, max_retries=3)) as session:
         assert session.connection is not None
         assert session.error is None
     assert len(alpha.opened) == 4
@@ -75,8 +75,8 @@ async def test_a_connection_is_tried_again_as_often_as_the_configuration_says():
 
 @pytest.mark.parametrize("retries", [0, 2])
 async def test_and_not_more_often(retries):
-    alpha = Refusing(OSError("refused"), times=9)
-    async with kept(keeper_of(alpha, max_retries=retries)) as session:
+    alpha = RefusingServer(OSError("refused"), times=9)
+    async with open_session(make_session(alpha, max_retries=retries)) as session:
         assert session.connection is None
         assert str(session.error) == "server 'alpha' is not available: OSError: refused"
     assert len(alpha.opened) == retries + 1
@@ -88,8 +88,8 @@ async def test_and_not_more_often(retries):
     ids=["lasting", "auth"],
 )
 async def test_what_cannot_get_better_is_not_tried_again(error):
-    alpha = Refusing(error, times=9)
-    async with kept(keeper_of(alpha, max_retries=3)) as session:
+    alpha = RefusingServer(error, times=9)
+    async with open_session(make_session(alpha, max_retries=3)) as session:
         assert type(session.error) is type(error)
         assert str(error) in str(session.error)
     assert len(alpha.opened) == 1
@@ -97,26 +97,28 @@ async def test_what_cannot_get_better_is_not_tried_again(error):
 
 async def test_the_pauses_grow_but_never_beyond_the_time_there_is(monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 60.0)
-    alpha = Refusing(OSError("refused"), times=9)
-    async with kept(keeper_of(alpha, max_retries=9, timeout=5.0)) as session:
+    alpha = RefusingServer(OSError("refused"), times=9)
+    async with open_session(make_session(alpha, max_retries=9, timeout=5.0)) as session:
         assert isinstance(session.error, ServerUnavailable)
     assert len(alpha.opened) == 1
 
 
 async def test_a_server_that_never_answers_is_given_up_after_its_time():
-    silent = Line({"server/discover": ..., "initialize": ...})
-    async with kept(keeper_of(silent, timeout=0.05, max_retries=3)) as session:
+    silent = ScriptedTransport({"server/discover": ..., "initialize": ...})
+    async with open_session(make_session(silent, timeout=0.05, max_retries=3)) as session:
         assert isinstance(session.error, ServerTimeout)
         assert str(session.error) == "server 'alpha' did not start within 0.05 s"
 
 
 async def test_a_server_that_refuses_to_open_a_session_is_quoted():
-    async with kept(keeper_of(Line({"initialize": MCPError(-32500, "licence expired")}))) as session:
+    async with open_session(
+        make_session(ScriptedTransport({"initialize": MCPError(-32500, "licence expired")}))
+    ) as session:
         assert str(session.error) == "server 'alpha' refused to open a session: licence expired (-32500)"
 
 
 async def test_it_stops_at_once_while_it_is_not_open_yet():
-    session = keeper_of(Line({"server/discover": ..., "initialize": ...}), timeout=60, max_retries=3)
+    session = make_session(ScriptedTransport({"server/discover": ..., "initialize": ...}), timeout=60, max_retries=3)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(session.keep)
         await anyio.wait_all_tasks_blocked()
@@ -128,8 +130,8 @@ async def test_it_stops_at_once_while_it_is_not_open_yet():
 
 async def test_it_stops_at_once_between_two_attempts(monkeypatch):
     monkeypatch.setattr(module, "_FIRST_PAUSE", 30.0)
-    alpha = Refusing(OSError("refused"), times=9)
-    session = keeper_of(alpha, timeout=600, max_retries=3)
+    alpha = RefusingServer(OSError("refused"), times=9)
+    session = make_session(alpha, timeout=600, max_retries=3)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(session.keep)
         await anyio.wait_all_tasks_blocked()
@@ -141,7 +143,7 @@ async def test_it_stops_at_once_between_two_attempts(monkeypatch):
 
 async def test_it_stops_at_once_before_it_has_begun():
     alpha = Remote(tool("x"))
-    session = keeper_of(alpha)
+    session = make_session(alpha)
     session.stop()
     with anyio.fail_after(1):
         await session.keep()
@@ -151,21 +153,21 @@ async def test_it_stops_at_once_before_it_has_begun():
 async def test_a_transport_that_hangs_when_it_is_closed_is_left(monkeypatch):
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.05)
 
-    class Hanging(Remote):
+    class HangingServer(Remote):
         @asynccontextmanager
         async def connect(self, credentials):
             async with super().connect(credentials) as streams:
                 yield streams
                 await anyio.sleep_forever()
 
-    async with kept(keeper_of(Hanging(tool("x")))) as session:
+    async with open_session(make_session(HangingServer(tool("x")))) as session:
         assert session.connection is not None
     assert session.gone.is_set()
 
 
-async def test_those_who_lend_it_hear_once_that_it_is_over():
+async def test_the_owner_is_notified_once_that_it_is_over():
     over, alpha = [], Remote(tool("x"))
-    async with kept(keeper_of(alpha, on_over=over.append)) as session:
+    async with open_session(make_session(alpha, on_over=over.append)) as session:
         await alpha.die()
         await session.gone.wait()
         assert over == [session]

@@ -22,7 +22,7 @@ def session_key(client, capabilities=ROOTS, one=ONE):
     return SessionKey(one, Credentials(), capabilities=capabilities, behalf=client)
 
 
-def told(session):
+def declared(session):
     return session.router.capabilities
 
 
@@ -31,7 +31,7 @@ async def ask_roots(ctx):
     return text(str(answer["roots"]))
 
 
-def calling(client, roots):
+def make_call(client, roots):
     """Return what calls a tool for a client that answers with these roots."""
 
     async def answer(*_):
@@ -45,19 +45,19 @@ def calling(client, roots):
 
 
 @pytest.fixture
-def old():
+def handshake_server():
     return Remote(tool("x"), handshake=True)
 
 
-async def test_a_handshake_era_server_is_told_what_its_clients_can_do_and_nothing_else(old):
-    async with pool_of(old) as pool:
-        assert told(await use_session(pool, session_key("ann"), connection)) == {"roots": {}}
-        assert told(await use_session(pool, session_key("bob", FORMS), connection)) == {"elicitation": {"form": {}}}
-        assert told(await use_session(pool, session_key("eve", ""), connection)) == {}
+async def test_a_handshake_era_server_is_told_what_its_clients_can_do_and_nothing_else(handshake_server):
+    async with pool_of(handshake_server) as pool:
+        assert declared(await use_session(pool, session_key("ann"), connection)) == {"roots": {}}
+        assert declared(await use_session(pool, session_key("bob", FORMS), connection)) == {"elicitation": {"form": {}}}
+        assert declared(await use_session(pool, session_key("eve", ""), connection)) == {}
 
 
-async def test_clients_that_can_do_the_same_share_a_session(old):
-    async with pool_of(old) as pool:
+async def test_clients_that_can_do_the_same_share_a_session(handshake_server):
+    async with pool_of(handshake_server) as pool:
         first = await use_session(pool, session_key("ann"), connection)
         assert await use_session(pool, session_key("bob"), connection) is first
         assert await use_session(pool, session_key("bob", FORMS), connection) is not first
@@ -72,23 +72,23 @@ async def test_a_modern_servers_session_is_for_all_of_them():
     assert len(new.opened) == 1
 
 
-async def test_a_server_that_has_asked_gives_every_client_a_session_of_its_own(old):
-    old.answers["x"] = ask_roots
-    async with pool_of(old) as pool:
-        assert await use_session(pool, session_key("ann"), calling("ann", ["a"])) == text("['a']")
-        assert await use_session(pool, session_key("bob"), calling("bob", ["b"])) == text("['b']")
-        assert await use_session(pool, session_key("ann"), calling("ann", ["a"])) == text("['a']")
-    assert len(old.opened) == 2
+async def test_a_server_that_has_asked_gives_every_client_a_session_of_its_own(handshake_server):
+    handshake_server.answers["x"] = ask_roots
+    async with pool_of(handshake_server) as pool:
+        assert await use_session(pool, session_key("ann"), make_call("ann", ["a"])) == text("['a']")
+        assert await use_session(pool, session_key("bob"), make_call("bob", ["b"])) == text("['b']")
+        assert await use_session(pool, session_key("ann"), make_call("ann", ["a"])) == text("['a']")
+    assert len(handshake_server.opened) == 2
 
 
-async def test_a_client_that_may_be_several_people_gets_a_session_for_each_request_at_a_time(old):
+async def test_a_client_that_may_be_several_people_gets_a_session_for_each_request_at_a_time(handshake_server):
     gates = {name: anyio.Event() for name in "ab"}
 
     async def wait_and_ask(ctx):
         await gates[ctx.params["arguments"]["who"]].wait()
         return await ask_roots(ctx)
 
-    async def both(pool, heard):
+    async def both(pool, results):
         async def one(who):
             async def answer(*_):
                 return {"roots": [who]}
@@ -99,51 +99,51 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
                     "tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange
                 )
 
-            heard[who] = await use_session(pool, session_key("anyone"), call)
+            results[who] = await use_session(pool, session_key("anyone"), call)
 
         async with anyio.create_task_group() as tasks:
             for who in "ab":
                 tasks.start_soon(one, who)
-            await until(lambda: len(old.calls) % 2 == 0 and old.calls)
+            await until(lambda: len(handshake_server.calls) % 2 == 0 and handshake_server.calls)
             for gate in gates.values():
                 gate.set()
 
-    old.answers["x"] = ask_roots
-    async with pool_of(old) as pool:
-        await use_session(pool, session_key("anyone"), calling("anyone", ["first"]))
-        old.calls.clear()
-        old.answers["x"], heard = wait_and_ask, {}
-        await both(pool, heard)
-    assert heard == {"a": text("['a']"), "b": text("['b']")}
+    handshake_server.answers["x"] = ask_roots
+    async with pool_of(handshake_server) as pool:
+        await use_session(pool, session_key("anyone"), make_call("anyone", ["first"]))
+        handshake_server.calls.clear()
+        handshake_server.answers["x"], results = wait_and_ask, {}
+        await both(pool, results)
+    assert results == {"a": text("['a']"), "b": text("['b']")}
 
 
-async def test_the_session_that_only_the_gateway_has_used_gives_way_to_one_that_clients_use(old):
-    async with pool_of(old) as pool:
+async def test_the_session_that_only_the_gateway_has_used_gives_way_to_one_that_clients_use(handshake_server):
+    async with pool_of(handshake_server) as pool:
         await use_session(pool, SessionKey(ONE), connection)
         mine = await use_session(pool, session_key("ann"), connection)
-        await until(lambda: old.open == 1)
+        await until(lambda: handshake_server.open == 1)
         assert await use_session(pool, SessionKey(ONE), connection) is mine, "the gateway itself uses what there is"
 
 
-async def test_a_session_that_a_client_without_capabilities_uses_stays(old):
-    async with pool_of(old) as pool:
+async def test_a_session_that_a_client_without_capabilities_uses_stays(handshake_server):
+    async with pool_of(handshake_server) as pool:
         plain = await use_session(pool, session_key("eve", ""), connection)
         await use_session(pool, session_key("ann"), connection)
         assert await use_session(pool, session_key("eve", ""), connection) is plain
-        assert old.open == 2
+        assert handshake_server.open == 2
 
 
-async def test_a_client_that_leaves_takes_the_session_that_only_it_has_used(old):
-    old.answers["x"] = ask_roots
-    async with pool_of(old) as pool:
+async def test_a_client_that_leaves_takes_the_session_that_only_it_has_used(handshake_server):
+    handshake_server.answers["x"] = ask_roots
+    async with pool_of(handshake_server) as pool:
         pool.way_to = {"ann": ClientChannel()}.get
-        await use_session(pool, session_key("ann"), calling("ann", []))
+        await use_session(pool, session_key("ann"), make_call("ann", []))
         pool.forget_client("ann")
-        await until(lambda: old.open == 0)
+        await until(lambda: handshake_server.open == 0)
 
 
-async def test_the_era_of_a_server_is_found_out_by_opening_a_session(old):
-    async with pool_of(old) as pool:
+async def test_the_era_of_a_server_is_found_out_by_opening_a_session(handshake_server):
+    async with pool_of(handshake_server) as pool:
         assert await pool.is_modern(session_key("ann")) is False
         assert await pool.is_modern(session_key("ann")) is False
-    assert len(old.opened) == 1
+    assert len(handshake_server.opened) == 1

@@ -18,7 +18,7 @@ from mcp_gateway.storage.compression import TooLarge, pack, unpack
 from mcp_gateway.storage.listings import MAX_OFFER_BYTES, PREFIX, ListingStore
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 from ..support.fake_servers import tool
 from ..support.gateway import spec
 
@@ -63,7 +63,7 @@ def test_a_bomb_takes_no_more_memory_than_its_bound(bomb):
 
 
 async def test_a_bomb_in_the_place_of_pins_is_refused_with_its_key(bomb):
-    storage = Shelf()
+    storage = MemoryStorage()
     storage.values[f"{PINS}alpha:f00"] = b"1\n" + bomb
     with pytest.raises(StorageError, match=f"the value of {PINS}alpha:f00 cannot be read: it is larger than 128 MiB"):
         await StoredPins.of(storage).load("alpha:f00")
@@ -71,7 +71,7 @@ async def test_a_bomb_in_the_place_of_pins_is_refused_with_its_key(bomb):
 
 
 async def test_a_bomb_in_the_place_of_definitions_is_as_good_as_none_and_said_with_its_key(bomb):
-    storage, key = Shelf(), f"{PREFIX}offer:alpha:f00"
+    storage, key = MemoryStorage(), f"{PREFIX}offer:alpha:f00"
     stamp = json.dumps({"digest": "d", "fetched": 1.0, "turn": ""}).encode()
     storage.values[key] = stamp + b"\n" + bomb
     with structlog.testing.capture_logs() as logs:
@@ -82,7 +82,7 @@ async def test_a_bomb_in_the_place_of_definitions_is_as_good_as_none_and_said_wi
 
 async def test_definitions_that_nobody_could_read_are_not_stored(monkeypatch):
     monkeypatch.setattr("mcp_gateway.storage.listings.MAX_OFFER_BYTES", 1000)
-    storage = Shelf()
+    storage = MemoryStorage()
     kept = ListingStore(ResilientStorage(storage), ttl=300)
     await kept.save(spec(), Listing("alpha", (tool("x", "y" * 1000),)))
     assert storage.values == {}

@@ -16,14 +16,14 @@ from mcp_gateway.storage import resilient
 from mcp_gateway.storage.listings import KEPT_SECONDS, PREFIX, ListingStore
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 from ..support.fake_servers import tool
 from ..support.gateway import spec
 
 TOOLS = Listing("alpha", (tool("x", n=2**70, odd=None),), description="what it is", fetched=1000.0)
 
 
-class Broken(Shelf):
+class Broken(MemoryStorage):
     """A storage backend that fails as long as `failing`."""
 
     failing = True
@@ -39,7 +39,7 @@ class Broken(Shelf):
         await super().set(key, value, ttl=ttl)
 
 
-class Silent(Shelf):
+class Silent(MemoryStorage):
     async def get(self, key):
         await anyio.sleep_forever()
 
@@ -52,7 +52,7 @@ def test_the_waits_are_bounded():
 
 
 async def test_what_is_saved_is_loaded_with_every_field():
-    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(MemoryStorage()), ttl=300)
     stamp = await kept.save(spec(), TOOLS, "a turn")
     stored = await kept.load(spec())
     assert stored is not None
@@ -63,7 +63,7 @@ async def test_what_is_saved_is_loaded_with_every_field():
 
 
 async def test_definitions_have_the_same_digest_if_the_server_said_the_same():
-    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(MemoryStorage()), ttl=300)
     first = await kept.save(spec(), TOOLS)
     assert first.digest == (await kept.save(spec(), replace(TOOLS, fetched=2000.0))).digest
     assert first.digest != (await kept.save(spec(), replace(TOOLS, tools=(tool("y"),)))).digest
@@ -72,13 +72,13 @@ async def test_definitions_have_the_same_digest_if_the_server_said_the_same():
 
 @pytest.mark.parametrize("ttl, lives", [(12.5, KEPT_SECONDS), (2 * KEPT_SECONDS, 2 * KEPT_SECONDS)])
 async def test_a_server_has_two_keys_that_live_for_a_day_or_longer_if_they_are_good_for_longer(ttl, lives):
-    shelf = Shelf()
+    shelf = MemoryStorage()
     await ListingStore(ResilientStorage(shelf), ttl=ttl).save(spec(), TOOLS)
     assert shelf.ttls == {f"{PREFIX}offer:alpha:f00": lives, f"{PREFIX}stamp:alpha:f00": lives}
 
 
 async def test_a_server_that_leads_elsewhere_now_does_not_get_the_tools_of_before():
-    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(MemoryStorage()), ttl=300)
     await kept.save(spec(), TOOLS)
     assert await kept.load(spec(fingerprint="other")) is None
     assert await kept.load(spec("beta")) is None
@@ -89,7 +89,7 @@ async def test_what_is_offered_for_one_saved_credential_is_not_taken_for_what_is
         entry = {"name": "alpha", "url": "http://x", "auth_type": "static", "auth_headers": {"X": secret}}
         return read({"servers": [entry]}).specs[0]
 
-    kept = ListingStore(ResilientStorage(Shelf()), ttl=300)
+    kept = ListingStore(ResilientStorage(MemoryStorage()), ttl=300)
     await kept.save(configured("of-an-admin"), TOOLS)
     assert await kept.load(configured("of-a-guest")) is None
     assert await kept.load(configured("of-an-admin")) is not None
@@ -98,7 +98,7 @@ async def test_what_is_offered_for_one_saved_credential_is_not_taken_for_what_is
 async def test_no_secret_of_the_configuration_is_stored(read):
     secret = "s3cr3t-Marker"
     entry = {"name": "alpha", "url": f"http://x/?key={secret}", "auth_type": "static", "auth_headers": {"X": secret}}
-    shelf = Shelf()
+    shelf = MemoryStorage()
     await ListingStore(ResilientStorage(shelf), ttl=300).save(read({"servers": [entry]}).specs[0], TOOLS)
     bodies = [zlib.decompress(value.partition(b"\n")[2]) for key, value in shelf.values.items() if ":offer:" in key]
     assert b"what it is" in bodies[0]
@@ -116,7 +116,7 @@ async def test_no_secret_of_the_configuration_is_stored(read):
 )
 @pytest.mark.parametrize("packed", [True, False])
 async def test_a_value_that_is_not_of_our_form_is_as_good_as_none(value, packed):
-    shelf = Shelf()
+    shelf = MemoryStorage()
     shelf.values[f"{PREFIX}offer:alpha:f00"] = b'{"digest": "d", "fetched": 1, "turn": ""}\n' + (
         zlib.compress(value) if packed else value
     )
@@ -149,7 +149,7 @@ async def test_storage_that_is_silent_is_given_up_after_a_while(monkeypatch):
 
 @pytest.mark.parametrize("head", [b"", b"{", b"3", b'{"digest": 1}', b'{"digest": "d", "fetched": "soon", "turn": ""}'])
 async def test_definitions_without_a_stamp_that_can_be_read_are_as_good_as_none(head):
-    shelf = Shelf()
+    shelf = MemoryStorage()
     kept = ListingStore(ResilientStorage(shelf), ttl=300)
     await kept.save(spec(), TOOLS)
     key = f"{PREFIX}offer:alpha:f00"

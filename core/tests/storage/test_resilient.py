@@ -10,10 +10,10 @@ from mcp_gateway.plugin import StorageError
 from mcp_gateway.storage import resilient as module
 from mcp_gateway.storage.resilient import ResilientStorage
 
-from ..support.fake_plugins import Shelf
+from ..support.fake_plugins import MemoryStorage
 
 
-class Frozen(Shelf):
+class Frozen(MemoryStorage):
     """A storage that takes every request and answers none, until it is thawed."""
 
     def __init__(self):
@@ -45,8 +45,8 @@ async def test_a_storage_that_has_not_answered_yet_is_given_less_time_than_one_t
         await ask(resilient, storage)
         resilient.record_success()
         await ask(resilient, storage)
-    told = [entry["reason"] for entry in logs if entry["log_level"] == "warning"]
-    assert told == ["no answer within 0.05 s", "no answer within 0.3 s"]
+    reasons = [entry["reason"] for entry in logs if entry["log_level"] == "warning"]
+    assert reasons == ["no answer within 0.05 s", "no answer within 0.3 s"]
 
 
 async def test_all_who_wait_for_it_wait_once_and_nobody_after_them(impatient):

@@ -98,7 +98,7 @@ class Forward:
 
 
 @dataclass
-class Words:
+class WordRanker:
     """A ranker: a document matches if it holds a word of the query. `built` counts the indexes."""
 
     built: int = 0
@@ -116,7 +116,7 @@ class Words:
 
 @dataclass
 class WordIndex:
-    ranker: Words
+    ranker: WordRanker
     texts: Mapping[str, str]
 
     async def search(self, query: Query) -> Hits:
@@ -132,7 +132,7 @@ class WordIndex:
         return Hits(hits=hits, total=len(best))
 
 
-class Shelf:
+class MemoryStorage:
     """A storage backend: a dictionary, with the seconds that each value may live."""
 
     def __init__(self) -> None:
@@ -166,11 +166,11 @@ def everything(remotes: Mapping[str, Any] | None = None, **others: Any) -> Modul
         server_transports=[provider("stdio", others.get("server_transport")), provider("http", options=Port)],
         auth_strategies=[provider("static", Static, Saved), provider("forward", lambda _: Forward())],
         rankers=[
-            provider("bm25", others.get("ranker", Words())),
-            provider("regex", others.get("regex", Words())),
+            provider("bm25", others.get("ranker", WordRanker())),
+            provider("regex", others.get("regex", WordRanker())),
             *others.get("rankers", ()),
         ],
-        storage_backends=[provider("memory", others.get("storage", Shelf())), provider("redis", options=Redis)],
+        storage_backends=[provider("memory", others.get("storage", MemoryStorage())), provider("redis", options=Redis)],
     )
 
 

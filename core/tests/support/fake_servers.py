@@ -20,13 +20,13 @@ from mcp_gateway.plugin import Credentials
 
 Json = dict[str, Any]
 
-PATIENCE = 5.0
+WAIT_SECONDS = 5.0
 """How many seconds a test waits for what should happen at once."""
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the other tasks run until `condition` holds."""
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(WAIT_SECONDS):
         while not condition():
             await anyio.lowlevel.checkpoint()
 
@@ -35,8 +35,8 @@ def tool(name: str, description: str = "", **more: Any) -> Json:
     return {"name": name, "description": description, "inputSchema": {"type": "object"}, **more}
 
 
-def text(said: str) -> Json:
-    return {"content": [{"type": "text", "text": said}]}
+def text(response: str) -> Json:
+    return {"content": [{"type": "text", "text": response}]}
 
 
 class Remote:
@@ -54,7 +54,7 @@ class Remote:
         self.listing = anyio.Event()
         self.may_list: anyio.Event | None = None
         self.page_size = 1000
-        self.deaf = False
+        self.silent = False
         self.opened: list[dict[str, str]] = []
         self.open = 0
         self.listed = 0
@@ -62,7 +62,7 @@ class Remote:
         self._lines: list[Any] = []
         self._sessions: list[Any] = []
         self._server: Server[Any] = Server(
-            "remote", version="1", on_list_tools=_unused_list, on_call_tool=_unused_call, **options
+            "remote", version="1", on_list_tools=_list_nothing, on_call_tool=_call_nothing, **options
         )
         self._server.get_tool_input_schema = lambda _: None
         self._server.middleware[:] = [self._raw]
@@ -102,7 +102,7 @@ class Remote:
             await self._server.run(*streams, options)
 
     async def _raw(self, ctx: Any, call_next: Any) -> Any:
-        if self.deaf:
+        if self.silent:
             await anyio.sleep_forever()
         if ctx.method == "notifications/initialized":
             self._sessions.append(ctx.session)
@@ -130,37 +130,37 @@ class Remote:
         return await answer(ctx) if callable(answer) else answer
 
 
-async def _unused_list(_: Any, __: Any) -> ListToolsResult:
+async def _list_nothing(_: Any, __: Any) -> ListToolsResult:
     return ListToolsResult(tools=[])
 
 
-async def _unused_call(_: Any, __: Any) -> CallToolResult:
+async def _call_nothing(_: Any, __: Any) -> CallToolResult:
     return CallToolResult(content=[])
 
 
 @asynccontextmanager
-async def wire(answers: Mapping[str, Any]) -> AsyncIterator[Any]:
+async def scripted_streams(answers: Mapping[str, Any]) -> AsyncIterator[Any]:
     """Open a transport to a server that answers only the methods in `answers`, and is silent to those with `...`."""
 
-    async def answered(_: Any, method: str, params: Any) -> Json:
+    async def answer_request(_: Any, method: str, params: Any) -> Json:
         answer = answers.get(method, MCPError(-32601, f"Method not found: {method}"))
         if answer is ...:
             await anyio.sleep_forever()
         if isinstance(answer, Exception):
             raise answer
-        said = answer(params) if callable(answer) else answer
-        return await said if isawaitable(said) else said
+        response = answer(params) if callable(answer) else answer
+        return await response if isawaitable(response) else response
 
-    async def noted(_: Any, __: str, ___: Any) -> None:
+    async def ignore_notification(_: Any, __: str, ___: Any) -> None:
         """Take a notification."""
 
     async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as tasks:
-        await tasks.start(JSONRPCDispatcher(*theirs).run, answered, noted)
+        await tasks.start(JSONRPCDispatcher(*theirs).run, answer_request, ignore_notification)
         yield ours
         tasks.cancel_scope.cancel()
 
 
-class Line:
+class ScriptedTransport:
     """A client transport to a server that gives these answers, and to no other method."""
 
     carries_credentials = False
@@ -169,4 +169,4 @@ class Line:
         self._answers = answers
 
     def connect(self, _: Credentials) -> Any:
-        return wire(self._answers)
+        return scripted_streams(self._answers)

@@ -22,7 +22,7 @@ from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.server.server import GatewayServer
 
 from .fake_plugins import everything, providers_of
-from .fake_servers import PATIENCE, Json
+from .fake_servers import WAIT_SECONDS, Json
 
 
 def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
@@ -38,7 +38,7 @@ def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
         "stateful": False,
         "auto_discover": True,
         "exposed": frozenset({"prompts", "resources", "templates"}),
-        "timeout": PATIENCE,
+        "timeout": WAIT_SECONDS,
         "max_call_time": 60.0,
         "max_retries": 0,
         "fingerprint": "f00",
@@ -59,10 +59,12 @@ async def gateway(
     folder: Path, remotes: Mapping[str, Any], environ: Mapping[str, str] | None = None, **parts: Any
 ) -> AsyncIterator[RunningGateway]:
     """Open a gateway over servers in memory. `parts` are products by kind, or more keys of the server of that name."""
-    entries = [{"transport": "memory", "timeout": PATIENCE, **parts.get(name, {}), "name": name} for name in remotes]
+    entries = [
+        {"transport": "memory", "timeout": WAIT_SECONDS, **parts.get(name, {}), "name": name} for name in remotes
+    ]
     providers = providers_of(everything(remotes, **parts))
     servers = read(folder, {"servers": entries}, providers, **(environ or {}))
-    with anyio.fail_after(6 * PATIENCE):
+    with anyio.fail_after(6 * WAIT_SECONDS):
         async with open_gateway(read_settings(environ or {}, providers), servers) as opened:
             await opened.lazy_server.load()
             yield opened
@@ -76,15 +78,17 @@ def server_of(opened: RunningGateway) -> GatewayServer:
 
 @asynccontextmanager
 async def client(
-    opened: RunningGateway, *, modern: bool = True, heard: list[str] | None = None
+    opened: RunningGateway, *, modern: bool = True, notifications: list[str] | None = None
 ) -> AsyncIterator[Connection]:
-    """Visit a gateway as a client that sees raw JSON, in either era. `heard` collects the notifications."""
+    """Connect to a gateway in either era, seeing raw JSON. `notifications` collects their methods."""
 
-    def notified(method: str, _: Mapping[str, Any] | None) -> None:
-        if heard is not None:
-            heard.append(method)
+    def on_notification(method: str, _: Mapping[str, Any] | None) -> None:
+        if notifications is not None:
+            notifications.append(method)
 
-    async with open_connection(InMemoryTransport(await opened.lazy_server.load()), on_announced=notified) as connection:
+    async with open_connection(
+        InMemoryTransport(await opened.lazy_server.load()), on_announced=on_notification
+    ) as connection:
         await (negotiate(connection) if modern else _initialize(connection))
         yield connection
 

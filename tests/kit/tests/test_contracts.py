@@ -172,7 +172,7 @@ class Confused(Forgetful):
             yield message
 
 
-async def test_a_storage_that_lends_carelessly_is_noticed():
+async def test_a_storage_that_leases_carelessly_is_noticed():
     contract = StorageContract()
     for promise in (
         contract.test_a_lease_is_for_one_holder,
