@@ -15,6 +15,7 @@ from mcp_gateway_transport_http._uvicorn import (
     ServerState,
 )
 from mcp_gateway_transport_http.fast_path.http1_server import FastPathProtocol, _RawCycle
+from mcp_gateway_transport_http.http1.backpressure import ReadFlow
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.request_head import RequestHead
 from uvicorn.config import Config
@@ -100,10 +101,12 @@ def test_a_raw_call_has_what_uvicorn_asks_of_a_cycle():
 
 def test_flow_control_has_what_is_asked_of_it():
     # Else a client that does not read fills the memory.
-    asked = asked_of("self.flow", *OURS)
-    assert {"write_paused", "pause_reading"} <= asked
-    flow = FlowControl(asyncio.Transport())
+    asked = asked_of("self.flow", *OURS) | asked_of("self", ReadFlow)
+    assert {"write_paused", "read_paused", "pause_reading"} <= asked
+    flow = ReadFlow(asyncio.Transport(), lambda: None)
     assert sorted(name for name in asked if not hasattr(flow, name)) == []
+    # Overridden: what uvicorn calls it is what it has to be called here.
+    assert "resume_reading" in vars(FlowControl)
     assert isinstance(HIGH_WATER_LIMIT, int)
 
 

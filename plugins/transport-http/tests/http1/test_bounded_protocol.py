@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from mcp_gateway_transport_http.http1 import bounded_protocol
+from mcp_gateway_transport_http.http1 import backpressure
 
 from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
@@ -392,7 +392,7 @@ async def test_requests_that_came_at_once_are_all_answered_in_their_order(is_dir
 
 
 async def test_answers_are_not_kept_for_who_does_not_read_them(monkeypatch):
-    monkeypatch.setattr(bounded_protocol, "OUTPUT_TIMEOUT", 0.5)
+    monkeypatch.setattr(backpressure, "OUTPUT_TIMEOUT", 0.5)
     async with serving() as served:
         served.answering.answer_bytes = 32 << 20
         with socket.socket() as client:
@@ -416,7 +416,7 @@ def received(client: socket.socket) -> int:
 
 
 async def test_who_reads_slowly_gets_all(monkeypatch):
-    monkeypatch.setattr(bounded_protocol, "OUTPUT_TIMEOUT", 3)
+    monkeypatch.setattr(backpressure, "OUTPUT_TIMEOUT", 3)
     async with serving(GATEWAY_KEEP_ALIVE_TIMEOUT="0.2") as served, served.connected() as stream:
         served.answering.answer_bytes = 24 << 20
         await stream.send(request(PLAIN, AUTHORIZATION, "connection: close"))

@@ -12,36 +12,16 @@ from typing import Any, cast
 
 from uvicorn.config import Config
 
-from mcp_gateway_transport_http._uvicorn import HIGH_WATER_LIMIT, FlowControl, HttpToolsProtocol, ServerState
+from mcp_gateway_transport_http._uvicorn import HIGH_WATER_LIMIT, HttpToolsProtocol, ServerState
 from mcp_gateway_transport_http.auth.bearer import ON_ADMITTED
-from mcp_gateway_transport_http.http1.connection_bounds import (
-    LINGER_SECONDS,
-    MAX_AHEAD_BYTES,
-    MAX_LINGER_BYTES,
-    OUTPUT_TIMEOUT,
-)
+from mcp_gateway_transport_http.http1.backpressure import OutputProgress, ReadFlow
+from mcp_gateway_transport_http.http1.connection_bounds import LINGER_SECONDS, MAX_AHEAD_BYTES, MAX_LINGER_BYTES
 from mcp_gateway_transport_http.http1.connection_deadline import ConnectionDeadline
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.http1.request_body import RequestBody, body_of
 from mcp_gateway_transport_http.http1.request_error import RequestError, encode_refusal
 from mcp_gateway_transport_http.http1.request_head import RequestHead
 from mcp_gateway_transport_http.http1.request_reader import RequestReader
-
-
-class _Flow(FlowControl):
-    """uvicorn's flow control; bytes that are here already come first."""
-
-    def __init__(self, protocol: BoundedProtocol, transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._protocol = protocol
-
-    def resume_reading(self) -> None:
-        """Parse what has come; read more once there is room."""
-        self._protocol.advance()
-
-    def resume_transport(self) -> None:
-        """Read more."""
-        super().resume_reading()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -65,7 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = ConnectionDeadline(registry.bounds)
         self._is_refused = self._is_advancing = False
         self._dropped_bytes = 0
-        self._unread_bytes, self._unread_since = 0, 0.0
+        self._output = OutputProgress()
 
     # -- what the registry asks
 
@@ -115,11 +95,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_output(now)
 
     def _check_output(self, now: float) -> None:
-        """Abort if a client has read nothing for a while."""
-        size = self.transport.get_write_buffer_size()
-        if size != self._unread_bytes or not size:
-            self._unread_bytes, self._unread_since = size, now
-        elif now - self._unread_since > OUTPUT_TIMEOUT:
+        if self._output.has_stalled(now, self.transport.get_write_buffer_size()):
             self.transport.abort()
 
     # -- what the transport tells
@@ -127,7 +103,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, if there is room."""
         super().connection_made(transport)
-        self.flow = _Flow(self, transport)
+        self.flow = ReadFlow(transport, self.advance)
         self._deadline.await_request(self.loop.time())
         if not self._registry.add(self, self.loop):
             message = f"{len(self._registry)} connections are open, as many as may be (GATEWAY_MAX_CONNECTIONS)"
@@ -280,13 +256,10 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._deadline.await_request(self.loop.time(), has_begun=self.buffer_size > 0)
             may_read = True
-        self._read_more(may=may_read)
+        self._set_reading(please=may_read)
 
-    def _read_more(self, *, may: bool) -> None:
-        if not may:
-            self.flow.pause_reading()
-        elif self.flow.read_paused:
-            cast("_Flow", self.flow).resume_transport()
+    def _set_reading(self, *, please: bool) -> None:
+        cast("ReadFlow", self.flow).set_reading(please=please)
 
     def _refuse(self, error: RequestError) -> None:
         """Answer an unreadable request, and close.
@@ -305,4 +278,4 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(encode_refusal(error, self.server_state.default_headers))
         # A close with bytes unread is a reset, which may take the answer away (RFC 9112, section 9.6).
         self.transport.write_eof()
-        self._read_more(may=True)
+        self._set_reading(please=True)
