@@ -32,9 +32,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListingRequest:
-    """What to list for a caller.
+    """A listing to fetch for a caller.
 
-    It has the session to use, and the overlay key for the result.
+    `key` is the overlay key for the result, `session_key` the session to use.
     """
 
     spec: ServerSpec
@@ -47,7 +47,7 @@ class ListingRequest:
 class CallerRefresher:
     """Scheduler that refreshes the overlays of callers.
 
-    Callers never wait for the servers of other callers.
+    Callers never wait for refreshes of other callers.
     """
 
     registry: Registry
@@ -59,9 +59,8 @@ class CallerRefresher:
     async def view_of(self, caller: Caller, inactivity: float | None = None) -> CallerCatalog:
         """Return a caller's catalog; with `inactivity`, refresh due listings first.
 
-        `inactivity` is how many seconds to wait for the refreshes.
-
-        An `auth_header` is for one call of one server: it makes no view.
+        `inactivity` is the number of seconds to wait for the refreshes. An `auth_header` belongs to a single call of
+        one server, so it does not influence the catalog.
         """
         asker, keys, runs = replace(caller, auth_header=None), dict[str, Key](), list[anyio.Event]()
         for spec in self.registry.specs.values():
@@ -82,16 +81,13 @@ class CallerRefresher:
         return self.discovery.scheduler.has_runs(private=True)
 
     def notes(self, view: CallerCatalog) -> list[str]:
-        """Return a line per unavailable server for a caller.
-
-        It says why the server's tools may be missing.
-        """
+        """Return a line per unavailable server, as a caller sees them."""
         return self.registry.notes(view.states, view.catalog)
 
     async def listing_of(self, spec: ServerSpec, caller: Caller) -> Listing | None:
         """Return a server's listing for a caller, if known.
 
-        The `auth_header` of the caller's call counts, too.
+        Here the `auth_header` of the call does count.
         """
         credentials = await self.access.private_credentials(spec, caller)
         personal = None if credentials is None else self.personal.listing(spec.name, credentials)
@@ -103,12 +99,12 @@ class CallerRefresher:
         A `trial` is let through even if the circuit is open.
 
         Raises:
-            AuthError: there are no credentials for it, or it refused them.
-            ServerUnavailable: it cannot be reached, or did not answer as a server should.
+            AuthError: credentials are missing, or the server rejected them.
+            ServerUnavailable: the server is unreachable, or its response is invalid.
 
         """
         asker = self.discovery.listing_caller(spec, caller)
-        await self.access.session_key(spec, asker)  # what is wrong with the caller's own is told
+        await self.access.session_key(spec, asker)  # raises if the caller's credentials are unusable
         if await self.access.private_credentials(spec, caller) is None:
             return await self.discovery.discover(spec, caller, trial=trial)
 
@@ -121,11 +117,11 @@ class CallerRefresher:
     def on_list_changed(self, key: SessionKey, method: str, params: Json) -> None:
         """Handle a `list_changed` notification for the session's credentials.
 
-        Callers with other credentials are not concerned.
+        Listings for other credentials are not refreshed.
         """
         overlay_key = self.personal.key(key.spec.name, key.credentials)
         if self.personal.has(overlay_key) and method in LIST_CHANGED:
-            self.personal.entry(overlay_key)  # it is in use
+            self.personal.entry(overlay_key)  # marks it as used
             self._schedule(
                 ListingRequest(key.spec, overlay_key, key, decode_capabilities(key.capabilities)), Reason.CHANGED
             )
@@ -133,13 +129,13 @@ class CallerRefresher:
             self.discovery.on_list_changed(key, method, params)
 
     def forget_client(self, client: str) -> None:
-        """Forget that a client that has left has seen anything."""
+        """Remove a client that has left."""
         self.personal.forget_client(client)
 
     async def _refresh_if_due(self, spec: ServerSpec, key: Key, caller: Caller) -> anyio.Event | None:
         """Start a due refresh; return its completion event, if any.
 
-        The event is that of the refresh in progress.
+        The event of a refresh that is already running is returned, too.
         """
         if not spec.auto_discover and not self.personal.has(key):
             return None
@@ -167,8 +163,8 @@ class CallerRefresher:
         self.discovery.scheduler.schedule(request.key, job, reason)
 
     async def _refresh(self, request: ListingRequest, _reason: Reason, _run: Refresh) -> None:
-        """List the server, for whatever reason: storage has nothing of it."""
-        with suppress(AuthError, ServerUnavailable):  # noted, and logged
+        """List the server; callers' listings are never in storage."""
+        with suppress(AuthError, ServerUnavailable):  # recorded and logged already
             await self._ask(request)
 
     async def _ask(self, request: ListingRequest, *, trial: bool = False) -> Listing:

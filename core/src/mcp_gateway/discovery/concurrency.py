@@ -1,6 +1,6 @@
 """Concurrency limit for listing servers.
 
-A server that takes long leaves the limit, so that it does not delay the others.
+A slow server stops counting against the limit, so that it does not delay the others.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import anyio
 from anyio.abc import TaskGroup
 
 AT_A_TIME = 32
-"""How many servers are asked at once."""
+"""How many servers are listed at once."""
 
 LONG_SECONDS = 2.0
-"""Who takes longer is not counted any more: it waits, and that costs nothing."""
+"""After how long a server stops counting: by then it is only being waited for, which costs nothing."""
 
 
 @dataclass(slots=True)
 class ConcurrencyLimit:
-    """Lets so many go at a time."""
+    """Semaphore whose slots are released early by slow users."""
 
     tasks: TaskGroup
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait until it is one's turn."""
+        """Wait for a slot and hold it, at most `LONG_SECONDS`."""
         await self._free.acquire()
         counted = anyio.CancelScope()
         self.tasks.start_soon(self._count, counted)

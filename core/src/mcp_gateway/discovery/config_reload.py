@@ -46,7 +46,7 @@ class ConfigReloader:
     async def follow(self, path: Path, seconds: float, reread: Callable[[], ServerFile]) -> None:
         """Poll the server file and apply valid changes.
 
-        A file that cannot be used is logged and changes nothing. `seconds` is the interval.
+        An invalid file is logged and changes nothing. `seconds` is the polling interval.
         """
         async for is_there in watch_file(path, seconds):
             if not is_there:
@@ -61,7 +61,7 @@ class ConfigReloader:
         """Apply a server file that was read again.
 
         Raises:
-            GatewayError: a plugin of a new server does not open; nothing has changed.
+            GatewayError: a plugin of a new server could not be opened; nothing has changed.
 
         """
         before = self.registry.specs
@@ -86,7 +86,7 @@ class ConfigReloader:
         )
 
     async def _end(self, spec: ServerSpec) -> None:
-        """Close what a server had, once its calls are over."""
+        """Close a server's sessions and plugins, once its calls are done."""
         await self.pool.close_server(spec)
         self.server_plugins.close(spec)
 
@@ -94,6 +94,6 @@ class ConfigReloader:
 def _keep_unchanged(old: ServerSpec | None, new: ServerSpec) -> ServerSpec:
     """Return the old specification if nothing has changed.
 
-    Its identity keeps sessions and all that depends on them alive.
+    Sessions belong to the identity of a specification, so returning the old object keeps them open.
     """
     return old if old is not None and old.digest == new.digest else new

@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
 
 CALM_SECONDS = 60.0
-"""How long a server must have been well for the pauses to begin small again: one that crashes ever again is not."""
+"""How long a server must stay healthy before its back-off is reset; a server in a crash loop never does."""
 
 KNOCK_SECONDS = 5.0
-"""How long a server may take to say that it is there."""
+"""How long a server may take to answer a ping."""
 
 
 @dataclass(slots=True)
 class HealthProber:
-    """Tries each server in trouble in a task of its own."""
+    """Prober of failed servers, each in a task of its own."""
 
     discovery: Refresher = field(repr=False)
     tasks: TaskGroup = field(repr=False)
@@ -68,7 +68,7 @@ class HealthProber:
         return backoff.next_delay()
 
     async def _try(self, breaker: CircuitBreaker, spec: ServerSpec) -> None:
-        """Try a server once; any answer will do."""
+        """Probe a server once; any answer counts as success."""
         before = breaker.failures
         try:
             await self._probe(breaker, spec)
@@ -76,7 +76,7 @@ class HealthProber:
             log.debug("health probe skipped", server=spec.name)
         except ServerUnavailable as error:
             log.debug("health probe failed", server=spec.name, reason=str(error))
-            if breaker.failures == before:  # nobody has counted it
+            if breaker.failures == before:  # the failure has not been recorded elsewhere
                 breaker.record_failure(error)
         except (GatewayError, MCPError):
             breaker.record_answer()
@@ -86,7 +86,7 @@ class HealthProber:
     async def _probe(self, breaker: CircuitBreaker, spec: ServerSpec) -> None:
         """Probe a server: list it, or ping it if already listed.
 
-        If credentials are missing, it is pinged without any.
+        If credentials are missing, it is pinged without any: even a rejection shows that it is up.
         """
         discovery = self.discovery
         try:
@@ -95,7 +95,7 @@ class HealthProber:
             else:
                 await discovery.discover(spec, discovery.host, trial=True)
         except AuthError:
-            if breaker.failures:  # its auth plugin said so, not the server
+            if breaker.failures:  # the error came from the auth plugin, not from the server
                 await self._knock(SessionKey(spec))
 
     async def _knock(self, session_key: SessionKey) -> None:
@@ -105,7 +105,7 @@ class HealthProber:
 
 
 async def ping(connection: Connection) -> None:
-    """Ask a server whether it is there."""
+    """Send a ping."""
     with anyio.move_on_after(KNOCK_SECONDS):
         await (connection.send_modern("server/discover", {}) if connection.modern else connection.request("ping", {}))
         return

@@ -37,7 +37,7 @@ async def list_server(
 ) -> Listing:
     """List all primitives of a server for a session key.
 
-    The server has been given these client capabilities. The listing is returned, not stored.
+    `capabilities` are the client capabilities that the server is given. The listing is returned, not stored.
     """
     try:
         initialize_result, pages = await _list_all(pool, session_key, capabilities, spec.max_definitions, trial=trial)
@@ -83,10 +83,8 @@ async def _list_primitive(
 ) -> Page:
     """List one primitive, if declared or tools.
 
-    Tools are listed whatever the server declares. A failure to list another primitive is logged and does not fail
-    the listing.
-
-    That it cannot list the others is no reason to do without its tools.
+    Tools are requested even if the server does not declare them. A failure to list another primitive is logged and
+    does not fail the listing, because the tools are usable without the rest.
     """
     declared = connection.declares(primitive.capability)
     if not declared and primitive is not TOOLS:
@@ -105,7 +103,7 @@ async def _list_primitive(
 def _description(initialize_result: Mapping[str, Any]) -> str:
     """Return the server's description: `description`, `instructions` or title.
 
-    The first that is not blank is taken, with its white space collapsed.
+    It is the first of these that is not blank, with white space collapsed.
     """
     meta, info = initialize_result.get("_meta"), initialize_result.get("serverInfo")
     if info is None and isinstance(meta, dict):

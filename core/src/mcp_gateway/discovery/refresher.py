@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 LIST_CHANGED = tuple(f"notifications/{name}/list_changed" for name in ("tools", "prompts", "resources"))
 GREETING_SECONDS = 1.0
-"""How long a client may take to initialize, or a transport to be ready, before servers are asked all the same."""
+"""How long start-up waits for the first client, or for the transport, before it lists servers anyway."""
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ class Refresher:
 
     Servers are refreshed independently of each other.
 
-    Some servers offer more to clients that can do more. They are asked as `host`, the most
-    capable client so far.
+    Some servers list more for more capable clients, so they are listed with the capabilities of `host`, the most
+    capable client so far. `waiting` is True until the first refresh has begun.
     """
 
     registry: Registry
@@ -64,7 +64,7 @@ class Refresher:
     _pace: ConcurrencyLimit = field(init=False)
 
     def __post_init__(self) -> None:
-        """Ask a few at a time."""
+        """Create the scheduler and the limit of concurrent refreshes."""
         self._pace = ConcurrencyLimit(self.tasks)
         self.scheduler = RefreshScheduler(self.tasks)
 
@@ -84,7 +84,7 @@ class Refresher:
             self.refresh_all()
 
     def on_client_initialized(self, caller: Caller) -> None:
-        """Take note of what a client can do."""
+        """Handle a new client: remember its capabilities; begin to refresh."""
         if widens(caller.capabilities, self.host.capabilities):
             self.host = Caller(client=caller.client, capabilities=caller.capabilities)
         self.refresh_all()
@@ -94,12 +94,12 @@ class Refresher:
         self.refresh_all()
 
     def refresh_all(self) -> None:
-        """Begin now what was to begin later."""
+        """Begin the initial refresh, if it has not begun."""
         if not self.waiting:
             return
         self.waiting = False
         wanted = [spec for spec in self.registry.specs.values() if spec.auto_discover]
-        for spec in random.sample(wanted, len(wanted)):  # replicas that start together begin with different ones
+        for spec in random.sample(wanted, len(wanted)):  # spreads replicas that start together
             self._schedule(spec, self.host, Reason.DUE)
 
     def on_list_changed(self, key: SessionKey, method: str, _params: Json) -> None:
@@ -123,8 +123,8 @@ class Refresher:
     def refresh_stale(self, caller: Caller) -> None:
         """Schedule a refresh of stale, failed and extensible listings.
 
-        A failed listing is due once its back-off is over, and any listing is due if `caller` has more
-        capabilities than it was made for.
+        A failed listing is due when its back-off is over; any listing is due if `caller` has more capabilities than
+        the server was given for it.
         """
         self.on_client_initialized(caller)
         for spec in self.registry.specs.values():
@@ -134,7 +134,7 @@ class Refresher:
     async def wait_for_servers(self, seconds: float, *, fresh: bool = True) -> None:
         """Wait for current refreshes, each up to `seconds` from its start.
 
-        Unless it must be `fresh`, what a start finds in storage will do, however old.
+        Unless `fresh`, a stale listing from storage is enough to stop waiting.
         """
         for run in list(self.scheduler.shared_runs()):
             with anyio.move_on_after(run.began + seconds - anyio.current_time()):
@@ -148,13 +148,12 @@ class Refresher:
     async def discover(self, spec: ServerSpec, caller: Caller, turn: str = "", *, trial: bool = False) -> Listing:
         """List a server without caller credentials; publish the listing.
 
-        It goes into registry and storage, and so to other replicas.
-
-        A `trial` asks even a server that is cut off.
+        It is put into registry and storage, and announced to other replicas. A `trial` is let through even if the
+        circuit is open. `turn` is the name of the lease under which it is listed.
 
         Raises:
-            AuthError: there are no credentials for it, or it refused them.
-            ServerUnavailable: it cannot be reached, or did not answer as a server should.
+            AuthError: credentials are missing, or the server rejected them.
+            ServerUnavailable: the server is unreachable, or its response is invalid.
 
         """
         asker = self.listing_caller(spec, without_credentials(caller))
@@ -179,9 +178,9 @@ class Refresher:
         return admitted
 
     def listing_caller(self, spec: ServerSpec, caller: Caller) -> Caller:
-        """Return the caller as whom to list a server.
+        """Return the caller in whose name a server is listed.
 
-        It has the caller's credentials and the widest capabilities of any client so far.
+        It has the caller's credentials, and the widest capabilities of any client so far.
         """
         if spec.stateful or not widens(self.host.capabilities, caller.capabilities):
             return caller
@@ -192,7 +191,7 @@ class Refresher:
     ) -> Listing:
         """List a server for a session key, without publishing.
 
-        The server has been given these client capabilities.
+        `capabilities` are the client capabilities that the server is given.
         """
         try:
             return await list_server(self.pool, spec, session_key, capabilities, trial=trial)
@@ -222,7 +221,7 @@ class Refresher:
             self.registry.mark(spec.name, State.STARTING)
 
     async def _refresh(self, spec: ServerSpec, caller: Caller, reason: Reason, refresh: Refresh) -> None:
-        """Refresh by the cheapest means that the reason allows."""
+        """Refresh as the reason requires; avoid listing where storage suffices."""
         if reason is Reason.DUE:
             await self._refresh_due(spec, caller, refresh)
         elif reason is Reason.CHANGED or await self.shared.load_update(spec, self._capabilities_for(spec, caller)):
@@ -231,7 +230,7 @@ class Refresher:
     async def _refresh_due(self, spec: ServerSpec, caller: Caller, refresh: Refresh) -> None:
         """Load a fresh listing from storage, or list the server.
 
-        Of all replicas one lists the server at a time.
+        Only one replica at a time lists a server.
         """
         capabilities = self._capabilities_for(spec, caller)
         if await self.shared.load_fresh(spec, capabilities):
@@ -242,7 +241,7 @@ class Refresher:
             await self._discover(spec, caller, turn)
 
     async def _refresh_changed(self, spec: ServerSpec, caller: Caller) -> None:
-        """List a changed server, unless another replica starts to."""
+        """List a changed server, unless another replica does so."""
         async with (
             self._pace.slot(),
             self.shared.lease_after_change(spec, self._capabilities_for(spec, caller)) as turn,
@@ -251,7 +250,7 @@ class Refresher:
 
     async def _discover(self, spec: ServerSpec, caller: Caller, turn: str | None) -> None:
         if turn is not None:
-            with suppress(AuthError, ServerUnavailable):  # noted in the registry, and logged
+            with suppress(AuthError, ServerUnavailable):  # recorded in the registry and logged already
                 listing = await self.discover(spec, caller, turn)
                 log.info("discovered", server=spec.name, tools=len(listing.tools))
 
@@ -274,13 +273,13 @@ class Refresher:
         """Handle a gap in replica updates by checking every server."""
         for spec in self.registry.specs.values():
             listing = self.registry.catalog.servers.get(spec.name)
-            may_be_approved = listing is not None and listing.withheld  # its pins may be read now
+            may_be_approved = listing is not None and listing.withheld  # pins that were unreadable may be readable now
             self._schedule(spec, self.host, Reason.NEWS, *((Reason.DUE,) if may_be_approved else ()))
 
     def _on_failure(self, spec: ServerSpec, state: State, error: GatewayError) -> None:
         if not self.registry.is_current(spec):
             return
-        grows = state is not State.NEEDS_LOGIN  # a person may log in at any moment
+        grows = state is not State.NEEDS_LOGIN  # a person may log in at any moment, so the delay stays short
         seconds = self.scheduler.on_failure((spec.name, None), grows=grows)
         self.registry.mark(spec.name, state, str(error))
         log.info("discovery failed", server=spec.name, reason=str(error), pause=seconds)

@@ -1,6 +1,6 @@
 """Exchange of listings between the registry, storage and replicas.
 
-A replica takes over a listing that another has saved, and need not list the server.
+A replica adopts a listing that another one has saved, instead of listing the server itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mcp_gateway.storage.replica_coordination import Replicas
 log = structlog.get_logger(__name__)
 
 Capabilities = Mapping[str, Any]
-"""What a server could be told here that clients can do: who was told less may have heard less."""
+"""The client capabilities that a server would be given here: with fewer ones it may have listed less."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class ReplicatedCatalog:
     _stamps: dict[str, ListingVersion] = field(default_factory=dict)
 
     def is_fresh(self, known: Listing | ListingVersion) -> bool:
-        """Whether it need not be asked for again."""
+        """Whether a listing is recent enough to be used as it is."""
         return known.age < self.definitions.ttl
 
     def forget(self, server: str) -> None:
@@ -52,7 +52,7 @@ class ReplicatedCatalog:
     async def publish(self, spec: ServerSpec, listing: Listing, admitted: Listing, turn: str = "") -> None:
         """Publish a listing to registry, storage and replicas.
 
-        The registry gets the admitted part of it, storage all of it.
+        The registry gets the `admitted` part, storage the whole.
         """
         self.registry.put(admitted)
         self._stamps[spec.name] = stamp = await self.definitions.save(spec, listing, turn)
@@ -77,7 +77,7 @@ class ReplicatedCatalog:
     async def load_update(self, spec: ServerSpec, capabilities: Capabilities) -> bool:
         """Load another replica's listing; return whether listing is still necessary.
 
-        It is if what the replica saved is of no use here. A listing that is known already is not loaded.
+        It is if the saved listing cannot be adopted here. A listing that is already known is not loaded again.
         """
         stamp = await self.definitions.load_version(spec)
         if stamp is None or not self.is_fresh(stamp) or not self.registry.is_current(spec):
@@ -91,7 +91,7 @@ class ReplicatedCatalog:
             return False
         if listing.withheld or widens(
             capabilities, listing.client_capabilities
-        ):  # it may be approved by now; it may have said more
+        ):  # withheld tools may be approved by now; with more capabilities it may list more
             return False
         self._stamps[spec.name] = stamp
         self.registry.put(replace(listing, fetched=max(listing.fetched, min(stamp.fetched, time.time()))))
@@ -123,7 +123,7 @@ class ReplicatedCatalog:
             if stamp is None or stamp.turn in {"", before and before.turn}:
                 return False
             taken = await self._adopt_version(spec, capabilities, stamp)
-            return taken and stamp.turn != first  # that turn had begun before: it may have been too early
+            return taken and stamp.turn != first  # that lease was taken before the change: its listing may be too old
 
         async with self.replicas.listing_lease(identity(spec), is_done) as turn:
             yield turn
@@ -142,7 +142,7 @@ class ReplicatedCatalog:
     async def _adopt(self, spec: ServerSpec, capabilities: Capabilities, stored: Stored | None) -> bool:
         """Put a fresh stored listing into the registry; return success.
 
-        Not if the server was given fewer capabilities than here.
+        It is not adopted if the server was given fewer capabilities than it would get here.
         """
         if (
             stored is None

@@ -1,6 +1,6 @@
-"""Scheduler of refreshes, for listings of all kinds.
+"""Scheduler of refreshes, for common listings and those of callers.
 
-A key is a server and a fingerprint of credentials; the fingerprint of what everyone sees is None.
+A key is a server and a fingerprint of credentials, which is None for the common listing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from mcp_gateway.catalog.server_health import failure_backoff, quiet_backoff
 from mcp_gateway.runtime.backoff import Backoff
 
 RefreshKey = tuple[str, bytes | None]
-"""A server, and the fingerprint of credentials."""
+"""A server and the fingerprint of credentials; None for the common listing."""
 
 
 class Reason(IntEnum):
-    """Why to refresh a listing.
+    """Reason to refresh a listing.
 
-    A refresh for one reason serves all lower ones, too.
+    A refresh for one reason also satisfies all lower ones.
     """
 
     NEWS = 1
     """Another replica has saved a new listing."""
 
     DUE = 2
-    """It is missing or stale, or its server has failed a while ago."""
+    """The listing is missing or stale, or the back-off of a failed server is over."""
 
     CHANGED = 3
     """The server has announced a change."""
@@ -39,7 +39,7 @@ class Reason(IntEnum):
 class Refresh:
     """A refresh in progress, with the reasons to begin it again.
 
-    `began` is on the event loop's clock; `found` is set when there is something to go on with.
+    `began` is on the event loop's clock; `found` is set as soon as there is a listing, even a stale one.
     """
 
     began: float
@@ -49,15 +49,15 @@ class Refresh:
 
 
 def _ignore(_: Reason) -> None:
-    """Hear of a start that changes nothing."""
+    """Ignore the start of a refresh."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to do for a key.
+    """A key's refresh function, with its conditions.
 
-    It ends when it is no longer current: its server was removed or changed. `on_start` hears why a refresh
-    begins, before the scheduler waits for the server to be quiet.
+    It stops when `is_current` turns False, because the server was removed or changed. `on_start` is called with the
+    reason when a refresh begins, before the scheduler waits for change notifications to stop.
     """
 
     is_current: Callable[[], bool]
@@ -69,7 +69,7 @@ class Job:
 class _Delay:
     """A delay of a key that grows with each repetition.
 
-    `until` is when it is over, or when the next event no longer counts as a repetition.
+    `until` is the time at which it is over, or after which an event no longer counts as a repetition.
     """
 
     backoff: Backoff
@@ -81,8 +81,8 @@ class _Delay:
 class RefreshScheduler:
     """Scheduler that runs one refresh of a key at a time.
 
-    It repeats a refresh if a reason comes up meanwhile, waits until a server has ceased to announce changes, and
-    leaves a server that has failed alone for a while.
+    It repeats a refresh if a reason was added meanwhile, waits until a server stops announcing changes, and backs off
+    after failures.
     """
 
     tasks: TaskGroup
@@ -104,11 +104,11 @@ class RefreshScheduler:
         return self._runs.get(key)
 
     def shared_runs(self) -> Iterator[Refresh]:
-        """Iterate over the refreshes in progress of what everyone sees."""
+        """Iterate over the refreshes in progress of common listings."""
         return (run for (_, fingerprint), run in self._runs.items() if fingerprint is None)
 
     def has_runs(self, *, private: bool) -> bool:
-        """Whether refreshes are in progress, for certain credentials or for everyone."""
+        """Whether refreshes of private, or else of common, listings are running."""
         return any((fingerprint is not None) is private for _, fingerprint in self._runs)
 
     def is_running(self, key: RefreshKey) -> bool:
@@ -116,7 +116,7 @@ class RefreshScheduler:
         return key in self._runs
 
     def is_paused(self, key: RefreshKey) -> bool:
-        """Whether to leave a server alone that has failed."""
+        """Whether the back-off after a failure is not over yet."""
         pause = self._pauses.get(key)
         return pause is not None and anyio.current_time() < pause.until
 
@@ -125,9 +125,9 @@ class RefreshScheduler:
         self._pauses.pop(key, None)
 
     def on_failure(self, key: RefreshKey, *, grows: bool = True) -> float:
-        """Pause a key; return for how many seconds.
+        """Start a key's back-off; return its length in seconds.
 
-        The pause is longer each time if it `grows`.
+        It grows with each failure if `grows`.
         """
         pause = self._pauses.setdefault(key, _Delay(failure_backoff()))
         if not grows:
@@ -137,14 +137,14 @@ class RefreshScheduler:
         return pause.seconds
 
     def forget(self, key: RefreshKey) -> None:
-        """Forget a key: a refresh in progress no longer counts."""
+        """Forget a key; the result of a refresh in progress is ignored."""
         for of_before in (self._runs, self._pauses, self._quiet):
             of_before.pop(key, None)
 
     async def wait_quiet(self, key: RefreshKey) -> None:
         """Wait until a server has stopped sending `list_changed`.
 
-        The interval doubles for a server that announces a change whenever it is listed.
+        The interval doubles for a server that announces a change whenever it is listed, which would loop otherwise.
         """
         now = anyio.current_time()
         quiet = self._quiet.setdefault(key, _Delay(quiet_backoff()))
@@ -155,7 +155,7 @@ class RefreshScheduler:
         await anyio.sleep(quiet.seconds)
 
     async def _run(self, key: RefreshKey, run: Refresh, job: Job) -> None:
-        """Refresh in the background, until there is no reason any more."""
+        """Refresh in the background until no reason is left."""
         try:
             while run.reasons and job.is_current():
                 reason = max(run.reasons)
