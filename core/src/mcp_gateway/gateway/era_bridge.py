@@ -1,9 +1,7 @@
 """Translation of server requests between the two eras.
 
-Modern servers answer with `input_required`; handshake-era servers send requests.
-
-A modern server answers a request with questions, and a client of its era sends the request again
-with the answers. A server of the handshake era sends requests of its own while it works.
+A modern server answers a request with an `input_required` result, and a modern client repeats the request with the
+responses. A handshake-era server sends requests of its own while the client's request is in flight.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
 MAX_ROUNDS = 20
-"""How often a modern server may ask back before its request is given up."""
+"""How often a modern server may answer `input_required` before the request fails."""
 
-# As long as for questions of servers of the handshake era: people have to think.
+# The same as for requests of handshake-era servers: a person may have to decide.
 _ASK_SECONDS = 600.0
 _PAUSE_SECONDS = 0.1
 
@@ -40,7 +38,7 @@ class NotAnswered(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class EraBridge:
-    """Carries requests to servers, and what is asked meanwhile to clients."""
+    """Bridge that sends requests to servers, and server requests to clients."""
 
     pool: Pool
     suspended: SuspendedCalls
@@ -51,7 +49,7 @@ class EraBridge:
         Returns the server's result.
 
         Raises:
-            GatewayError: the server cannot be reached, or the client could not answer it.
+            GatewayError: the server is unreachable, or the client did not answer its request.
             MCPError: the server answered with an error.
 
         """
@@ -117,11 +115,11 @@ class EraBridge:
 async def _answer_requests(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
     """Put input requests to a handshake-era client; return the retry parameters.
 
-    These are `inputResponses` and `requestState`, as the modern server wants them in the repeated request.
+    These are `inputResponses` and `requestState`, as the modern server expects them in the repeated request.
 
     Raises:
-        NotAnswered: the client did not declare that it can answer such a question, took too
-            long, or answered with an error.
+        NotAnswered: the client did not declare the capability, timed out, or answered with
+            an error.
 
     """
     requests = result.get("inputRequests")
@@ -131,7 +129,7 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
         if not can_answer(capabilities, method, params):
             raise NotAnswered(f"server {server!r} asks for {method}, which the client did not declare that it can do")
         if params.get("mode") == "url":
-            params.setdefault("elicitationId", f"{server}-{key}")  # the handshake era wants one, the modern has none
+            params.setdefault("elicitationId", f"{server}-{key}")  # required only by the handshake era
         try:
             with anyio.move_on_after(_ASK_SECONDS):
                 given[key] = {"resultType": "complete", **await ask(method, params)}
@@ -141,7 +139,7 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
         if key not in given:
             raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
     if not given:
-        await anyio.sleep(_PAUSE_SECONDS)  # the server wants nothing but to be asked again
+        await anyio.sleep(_PAUSE_SECONDS)  # there is no input request: the server only wants the request to be repeated
     again: Json = {"inputResponses": given} if given else {}
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
 
@@ -149,7 +147,7 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
 def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
     """Convert a URL-elicitation-required error into an `input_required` result.
 
-    Handshake-era servers ask for visits to URLs with this error, modern ones with the result.
+    Handshake-era servers use this error to have the user visit a URL; modern ones use the result.
     """
     data = error.error.data
     wanted = data.get("elicitations") if isinstance(data, dict) else None
@@ -173,7 +171,7 @@ def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) 
 def _raise_if_declined(server: str, given: object) -> None:
     """Raise `NotAnswered` if the user declined or cancelled an elicitation.
 
-    Without this the call would be sent again after the user has refused to visit a URL.
+    Without this the call would be repeated although the user refused to visit the URL.
     """
     answers = given.values() if isinstance(given, dict) else ()
     if any(isinstance(answer, dict) and answer.get("action") in ("decline", "cancel") for answer in answers):

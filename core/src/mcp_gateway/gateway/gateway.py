@@ -37,17 +37,17 @@ FoundT = TypeVar("FoundT")
 log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS = 3.0
-"""How long a search waits for servers that have just begun to start."""
+"""How long a search waits for servers that are still starting."""
 
 SETTLE_EMPTY_SECONDS = 10.0
-"""How long it waits if it would find nothing without them."""
+"""How long it waits if there is nothing to search without them."""
 
-# A model that guesses names must not have the server list its tools at each guess.
+# A model that guesses tool names must not cause a listing with each guess.
 _RECHECK_SECONDS = 2.0
 
 
 class UnknownMethod(GatewayError):
-    """A request is of a kind that no server here takes."""
+    """A request with a method that no server here supports."""
 
     code = "unknown_method"
 
@@ -78,13 +78,13 @@ class Gateway:
     events: GatewayEvents
 
     async def discover(self, server: str, caller: Caller) -> Listing:
-        """Ask a server for its tools now, and remember them."""
+        """List a server now, for a caller; return its listing."""
         return await self.views.discover(self.resolver.server(server), caller, trial=True)
 
     async def resolver_for(self, caller: Caller, seconds: float | None = None, *, fresh: bool = True) -> Resolver:
         """Return the resolver for a caller.
 
-        With `seconds`, servers that are still starting are waited for at most that long.
+        With `seconds`, it waits at most that long for servers that are still starting.
         """
         if seconds is not None:
             self.discovery.refresh_stale(caller)
@@ -100,7 +100,7 @@ class Gateway:
 
     async def search(self, query: Query, caller: Caller, ranker: str | None = None) -> SearchResult:
         """Search the tools that a caller sees."""
-        # An index takes time: it is made of what is there while the rest is waited for.
+        # Building an index takes time, so it begins with the available listings while waiting for the others.
         if self.discovery.running:
             self.finder.prepare(self.registry.catalog, ranker)
         seen = await self.resolver_for(caller, SETTLE_SECONDS, fresh=False)
@@ -120,7 +120,7 @@ class Gateway:
     ) -> Json:
         """Call a tool by its full name; return the unmodified result.
 
-        `params` are those of `tools/call`, but for the name. `repetition` knows what was sent of the call before.
+        `params` are those of `tools/call` without the name. `repetition` has the attempts that were made before.
         """
         resolver = await self.resolver_for(caller)
         spec = resolver.tool_server(name)
@@ -147,7 +147,7 @@ class Gateway:
     async def read(self, uri: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
         """Read a resource from the server that lists or templates it.
 
-        A server that lists the resource goes before one whose template matches.
+        A server that lists the resource takes precedence over one whose template matches.
         """
         request = Request("resources/read", {**params, "uri": uri}, repeatable=True)
         spec = await self._resolve(lambda resolver: resolver.resource_server(uri), caller)
@@ -165,7 +165,7 @@ class Gateway:
         except MCPError as error:
             if error.code != METHOD_NOT_FOUND:
                 raise
-            # "Method not found" would say that the gateway does not know the method.
+            # "Method not found" would mean that the gateway does not support the method at all.
             raise MCPError(
                 INVALID_PARAMS, f"server {spec.name!r} does not announce changes of the resource {uri!r}"
             ) from None
@@ -188,15 +188,15 @@ class Gateway:
             listing = await self.views.listing_of(spec, caller)
             if error.code != METHOD_NOT_FOUND or listing is None or "completions" in listing.capabilities:
                 raise
-            return {"completion": {"values": [], "total": 0, "hasMore": False}}  # the gateway does complete
+            return {"completion": {"values": [], "total": 0, "hasMore": False}}  # declared by the gateway
 
     async def forward(self, method: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
         """Forward a request the gateway does not interpret.
 
-        It is about a task, or for the only server, which clients see as if there were no gateway.
+        It concerns a task, or goes to the transparent server.
 
         Raises:
-            UnknownMethod: there is no server that it could be for.
+            UnknownMethod: there is neither a task nor a transparent server to send it to.
 
         """
         request = Request(method, params)
@@ -214,7 +214,7 @@ class Gateway:
     def _nobody_takes(self, method: str) -> str:
         """Return the error text for a request that no server takes.
 
-        A client may have been told that one would, before other servers came.
+        It can happen because the transparent server was declared to the client before other servers were configured.
         """
         names = [repr(name) for name in self.registry.specs]
         here = f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names) or "none"  # noqa: PLR2004
@@ -271,7 +271,7 @@ class Gateway:
         if tool is None and (why := tools.why_refused(TOOLS.name, name)) is not None:
             raise ToolWithheld(f"server {spec.name!r}: {why}")
         if tool is None and self.resolver.transparent is not None and not tools.modern:
-            return tools, name  # a modern server's tool may be missing because it must not be called
+            return tools, name  # of a modern server it may have been dropped as invalid, and must not be called
         if tool is None:
             raise resolver.unknown_tool_error(name, tools)
         return tools, tool

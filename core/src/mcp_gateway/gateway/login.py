@@ -18,12 +18,12 @@ from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_
 from mcp_gateway.sessions.credentials import CredentialResolver
 
 QUESTION = "gateway-login"
-"""Under which name a modern client is asked: no server's question is called so."""
+"""The key of the login's input request; no server's input request has it."""
 
 WAIT_SECONDS = 300.0
 """How long a request waits until a person has logged in."""
 
-# Another process may take the login (`mcp-orchestration-gateway login`), and tells nobody here.
+# Polled, because another process may complete the login (`mcp-orchestration-gateway login`) without notice.
 _LOOK_SECONDS = 1.0
 _ELICIT = "elicitation/create"
 
@@ -44,7 +44,7 @@ async def with_login(
     The client is asked only if it declared URL-mode elicitation.
 
     Raises:
-        LoginRequired: the client cannot be asked, or nobody logged in.
+        LoginRequired: the client cannot be asked, or no login happened in time.
 
     """
     answer, request = _extract_reply(request)
@@ -53,7 +53,7 @@ async def with_login(
     try:
         return await send(request)
     except LoginRequired as needed:
-        # Who has answered once is not asked again: it would go on for ever.
+        # A client that has answered once is not asked again, or it could go on for ever.
         if answer is not None or not can_answer(caller.capabilities, _ELICIT, {"mode": "url"}):
             raise
         params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}
@@ -67,7 +67,7 @@ async def with_login(
 
 
 async def _wait_for_login(access: CredentialResolver, spec: ServerSpec, caller: Caller) -> None:
-    """Wait until there are credentials, or for too long."""
+    """Wait until there are credentials, at most `WAIT_SECONDS`."""
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
             try:
@@ -81,7 +81,7 @@ async def _wait_for_login(access: CredentialResolver, spec: ServerSpec, caller: 
 def _extract_reply(request: Request) -> tuple[Json | None, Request]:
     """Extract the client's response to the login elicitation.
 
-    The request is returned without it. For modern clients, whose responses come with the repeated request.
+    It is returned with the request without it. Modern clients send responses with the repeated request.
     """
     given = request.params.get("inputResponses")
     if not isinstance(given, dict) or QUESTION not in given:
@@ -97,7 +97,7 @@ def _extract_reply(request: Request) -> tuple[Json | None, Request]:
 async def _ask_consent(ask: AskFn, params: Json) -> bool:
     """Elicit consent to a link; return whether the user accepted.
 
-    The client is one of the handshake era.
+    This is for clients of the handshake era.
     """
     try:
         with anyio.move_on_after(WAIT_SECONDS):

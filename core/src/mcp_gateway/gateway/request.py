@@ -1,4 +1,4 @@
-"""A request of a client's on its way to a server."""
+"""A client's request to a server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ _ANSWERS = ("inputResponses", "requestState")
 class Request:
     """A request to a server.
 
-    `mirrored` says which arguments are sent as headers, too.
-
-    A `repeatable` one may be sent again if nobody knows whether it was carried out. `repetition` knows what was
-    sent of it before.
+    `mirrored` maps paths of arguments to the headers that repeat them. A `repeatable` request may be sent again if it
+    is unknown whether it was executed. `repetition` has the attempts that were made before.
     """
 
     method: str
@@ -34,24 +32,24 @@ class Request:
 
     @property
     def bare(self) -> Request:
-        """The same request without answers to what a server asked."""
+        """The same request without responses to input requests."""
         return replace(self, params={key: value for key, value in self.params.items() if key not in _ANSWERS})
 
     @property
     def digest(self) -> str:
         """A hash of method and parameters, without responses to input requests.
 
-        A request and its repetition with responses have the same.
+        A request and its repetition with responses have the same digest.
         """
         asked = {key: value for key, value in self.bare.params.items() if key != "_meta"}
         return sha256(json.dumps([self.method, asked], sort_keys=True).encode()).hexdigest()
 
     def again(self, answered: Json) -> Request:
-        """Return the same request with answers to what the server asked."""
+        """Return the same request with responses to input requests."""
         return replace(self, params={**self.bare.params, **answered}, repetition=None)
 
     async def send(self, connection: Connection, exchange: InFlightRequest, caller: Caller) -> Json:
-        """Send it by a connection; return the server's result."""
+        """Send the request over a connection; return the server's result."""
         return await connection.request(
             self.method, self.params, exchange=exchange, capabilities=caller.capabilities, mirrored=self.mirrored
         )

@@ -26,7 +26,7 @@ from mcp_gateway.sessions.session_key import SessionKey
 log = structlog.get_logger(__name__)
 
 UpdatedFn = Callable[[Json], Coroutine[Any, Any, None]]
-"""Tells a subscriber that a resource was updated: the notification's params."""
+"""Callback of a subscriber for resource updates, with the notification's params."""
 
 MAX_SUBSCRIPTIONS = 1000
 """How many resources one client may subscribe to."""
@@ -40,7 +40,7 @@ Key = tuple[SessionKey, str]
 class _Watch:
     """A subscription at a server, with its subscribers; `scope` ends it.
 
-    `news` is what a subscriber is being told of a resource, and what it will be told next.
+    `news` has, per subscriber and resource, the update being delivered and the next one.
     """
 
     subscribers: dict[str, UpdatedFn] = field(default_factory=dict)
@@ -65,8 +65,8 @@ class Subscriptions:
         """Have `updated` called when the resource changes, until `remove` or `forget`.
 
         Raises:
-            GatewayError: the server cannot be reached.
-            MCPError: the server does not announce changes of this resource.
+            GatewayError: the server is unreachable.
+            MCPError: the server does not support subscriptions to this resource.
 
         """
         if sum(subscriber in watch.subscribers for watch in self._watches.values()) >= MAX_SUBSCRIPTIONS:
@@ -79,7 +79,7 @@ class Subscriptions:
         watched.subscribers[subscriber] = updated
         try:
             await watched.settled.wait()
-        # Who has gone while the subscription was made would be told of updates for ever.
+        # Without this a subscriber that leaves during the subscription would never be removed.
         except BaseException:
             self._leave(key, subscriber)
             raise
@@ -87,19 +87,19 @@ class Subscriptions:
             raise watched.error
 
     def remove(self, subscriber: str, uri: str) -> None:
-        """Take one subscription back."""
+        """Remove one subscription."""
         for key in [key for key in self._watches if key[1] == uri]:
             self._leave(key, subscriber)
 
     def forget(self, subscriber: str) -> None:
-        """Take all subscriptions of one who has gone back."""
+        """Remove all subscriptions of a subscriber."""
         for key in list(self._watches):
             self._leave(key, subscriber)
 
     def on_resource_updated(self, key: SessionKey, params: Json) -> None:
         """Handle a resource update: notify its subscribers.
 
-        Subscribers of a resource get the updates of its parts, too.
+        Subscribers of a resource also get the updates of its sub-resources, as the specification allows.
         """
         uri = str(params.get("uri"))
         theirs = [(watched, found) for (who, watched), found in self._watches.items() if _shares(who, key)]
@@ -110,7 +110,7 @@ class Subscriptions:
     def _tell(self, watched: _Watch, params: Json) -> None:
         """Notify all subscribers.
 
-        Of what comes while one of them is notified, only the latest is news.
+        Of the updates that arrive while a subscriber is being notified, it gets only the latest.
         """
         for subscriber, updated in watched.subscribers.items():
             about = (subscriber, str(params.get("uri")))
@@ -139,7 +139,7 @@ class Subscriptions:
     async def _keep(self, key: Key, watched: _Watch) -> None:
         """Hold a subscription, resubscribing when lost.
 
-        A resubscription counts as an update.
+        A resubscription counts as an update, because one may have been missed.
         """
         session_key, uri = key
         capabilities = decode_capabilities(session_key.capabilities)
@@ -167,7 +167,7 @@ class Subscriptions:
                     if isinstance(error, ServerUnavailable) and error.permanent:
                         break
                 await anyio.sleep(_AGAIN_SECONDS)
-        # The last subscriber may have left, and another one begun anew under the same key.
+        # The last subscriber may have left, and a new one may have begun another watch under the same key.
         if self._watches.get(key) is watched:
             del self._watches[key]
         watched.settled.set()
@@ -175,7 +175,7 @@ class Subscriptions:
 
 @contextmanager
 def _watching(connection: Connection) -> Iterator[None]:
-    """Use a session without keeping others from it."""
+    """Count as a watcher, which does not delay the session's end."""
     connection.router.watchers += 1
     try:
         yield
@@ -186,7 +186,7 @@ def _watching(connection: Connection) -> Iterator[None]:
 def _shares(session_key: SessionKey, key: SessionKey) -> bool:
     """Whether a session's notifications may concern another session key.
 
-    `key` is that of the session, `session key` that of the subscription.
+    `key` is that of the session, `session_key` that of the subscription.
     """
     mine = (session_key.spec, session_key.credentials, session_key.capabilities)
     return mine == (key.spec, key.credentials, key.capabilities) and key.client in (

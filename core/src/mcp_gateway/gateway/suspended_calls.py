@@ -1,11 +1,9 @@
 """Calls suspended until a modern client answers server requests.
 
-Such a client gets server requests only as the `input_required` result of its request.
-
-A server of the handshake era asks while it works. Its call goes on waiting in a task of its
-own, and the client, which has got the questions, takes it up again when it sends its request
-once more. What it sends back to name the call cannot be guessed, works once, for the same
-client and the same request only, and is worth nothing after `PARKED_SECONDS`.
+A modern client gets server requests only as the `input_required` result of its own request, while a handshake-era
+server sends them during the call. So the call keeps waiting in a task of its own, and the client resumes it by
+repeating its request with the responses. The `requestState` that identifies the call cannot be guessed, can be used
+once, by the same client for the same request only, and expires after `PARKED_SECONDS`.
 """
 
 from __future__ import annotations
@@ -27,14 +25,14 @@ PARKED_SECONDS = 600.0
 """How long a call waits for its client."""
 
 MAX_PARKED = 1000
-"""How many calls may wait at a time."""
+"""How many calls may be suspended at a time."""
 
 GATHER_SECONDS = 0.03
-"""How long to wait after a question for another one."""
+"""How long to wait after a server request for further ones, to send them to the client together."""
 
 SendFn = Callable[[ClientChannel], Awaitable[Json]]
 Owner = tuple[Any, ...]
-"""Whose call it is, and which: what must be equal when it is taken up again."""
+"""The client and the digest of its request, which must be equal when the call is resumed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +47,7 @@ class _Question:
 class _Call:
     """A call in a task; `client` is its current channel.
 
-    The call has a channel as long as a request of its client is open.
+    It is replaced when the client resumes the call, and usable only while a request of the client is open.
     """
 
     owner: Owner
@@ -81,7 +79,7 @@ class SuspendedCalls:
         return len(self._parked)
 
     async def begin(self, owner: Owner, send: SendFn, channel: ClientChannel) -> Json:
-        """Send a request; return its result, or the server's questions."""
+        """Send a request; return its result or `input_required`."""
         call = _Call(owner, channel)
         self.tasks.start_soon(self._run, call, send)
         return await self._wait_outcome(call)
@@ -92,10 +90,10 @@ class SuspendedCalls:
         The result is that of the call, or `input_required` again.
 
         Raises:
-            MCPError: there is no such call of this client's here, or not any more.
+            MCPError: this client has no such suspended call here, or it has expired.
 
         """
-        # The scope's deadline has ended it; here only its entry is left.
+        # An expired call was cancelled by its scope's deadline; only its entry remains to be removed.
         self._forget_old()
         call = self._parked.get(state) if isinstance(state, str) else None
         if call is None or call.owner != owner:
@@ -131,7 +129,7 @@ class SuspendedCalls:
             while not call.over and not call.questions:
                 await call.changed.wait()
             await self._gather_requests(call)
-        # The client has gone, and with it whoever could take the call up again.
+        # The client is gone, so the call can never be resumed.
         except BaseException:
             call.scope.cancel()
             raise
@@ -139,7 +137,7 @@ class SuspendedCalls:
             if call.error is not None:
                 raise call.error
             return call.result or {}
-        # The replica stands in it so that another one can say where the call waits.
+        # It contains the replica, so that another replica can say where the call is suspended.
         state = f"{self.replica}.{secrets.token_urlsafe(32)}"
         self._parked[state] = call
         call.client = ALONE
@@ -167,7 +165,7 @@ class SuspendedCalls:
         try:
             with call.scope:
                 call.result = await send(replace(call.client, ask=ask, notify=notify))
-        except Exception as error:  # noqa: BLE001  # raised again where the client waits
+        except Exception as error:  # noqa: BLE001  # raised again in the client's task
             call.error = error
         finally:
             call.over = True

@@ -1,6 +1,6 @@
 """Routing of MCP tasks.
 
-A task is a call that a server goes on with after its response; clients ask for it by id.
+A task is a call that a server continues after its response; clients poll it by id.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from mcp_gateway.protocol.client_channel import Json
 log = structlog.get_logger(__name__)
 
 EXTENSION = "io.modelcontextprotocol/tasks"
-"""The modern era's extension; the handshake era has a capability."""
+"""Tasks are an extension in the modern era, and a capability in the handshake era."""
 
 MAX_KNOWN = 10_000
-"""Of how many tasks the gateway knows the server; for others it asks every server that has tasks."""
+"""For how many tasks the gateway remembers the server; for others it asks all servers that support tasks."""
 
 _UNKNOWN = (types.INVALID_PARAMS, types.METHOD_NOT_FOUND, types.INVALID_REQUEST)
 
@@ -38,7 +38,7 @@ SendFn = Callable[[ServerSpec], Awaitable[Json]]
 class Tasks:
     """Task registry: servers and owners by task id.
 
-    Ids stay as the servers made them.
+    Ids are those of the servers, unmodified.
     """
 
     registry: Registry
@@ -50,14 +50,14 @@ class Tasks:
 
         The first server to name an id owns it.
 
-        A task of an `owner` is nobody else's business.
+        A task with an `owner` is not visible to other principals.
         """
         described = result if result.get("resultType") == "task" else result.get("task")
         task = described.get("taskId") if isinstance(described, dict) else None
         if isinstance(task, str):
             if owner is not None and task not in self._servers:
                 self._owners[task] = owner
-            # The first keeps it: another server must not take a task over by naming its id.
+            # The first one keeps it: another server must not take over a task by using its id.
             self._servers.setdefault(task, server)
             if len(self._servers) > MAX_KNOWN:
                 self._owners.pop(self._servers.popitem(last=False)[0], None)
@@ -65,10 +65,10 @@ class Tasks:
     async def forward(self, request: Request, seen: Catalog, send: SendFn, principal: Principal | None = None) -> Json:
         """Forward a task request to the servers that it concerns.
 
-        They are among the servers in `seen`; a list of tasks concerns all of them.
+        These are servers in `seen`; a list of tasks concerns all of them.
 
         Raises:
-            MCPError: no server knows such a task.
+            MCPError: no server knows the task.
 
         """
         if request.method == "tasks/list":
@@ -82,7 +82,7 @@ class Tasks:
             try:
                 result = await send(spec)
             except MCPError as error:
-                # Only these codes may mean that another server has it.
+                # Only these codes may mean that the task belongs to another server.
                 if known or error.code not in _UNKNOWN:
                     raise
                 continue
@@ -94,7 +94,7 @@ class Tasks:
         found: list[object] = []
         for spec in self._having(seen):
             if seen.servers[spec.name].modern:
-                continue  # its era has no such list
+                continue  # the modern era has no `tasks/list`
             try:
                 tasks = (await send(spec)).get("tasks")
             except (MCPError, GatewayError) as error:

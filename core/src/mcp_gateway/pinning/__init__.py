@@ -1,1 +1,1 @@
-"""Detecting changed tool definitions."""
+"""Detection of changed tool definitions by pins of the first ones."""

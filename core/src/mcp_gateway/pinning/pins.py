@@ -15,20 +15,20 @@ from mcp_gateway.protocol.encoded_json import EncodedObject, read
 from mcp_gateway.storage.compression import pack, unpack
 
 PINNED = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
-"""The fields that count: those that a model reads, or a client decides by."""
+"""The fields that are compared: those that a model reads or on which a client bases decisions."""
 
 MAX_PINS = 20_000
-"""How many tools of one server are remembered."""
+"""How many tools of one server are pinned."""
 
 MAX_PINS_BYTES = 128 << 20
-"""How large the pins of one server may be once they are unpacked: twice the largest list, as it was and as it is."""
+"""How many bytes the uncompressed pins of one server may have: twice the largest list, for approved and pending."""
 
 _MAX_FIELDS, _MAX_FIELD, _MAX_SHOWN, _MAX_SAID, _AROUND = 200, 2000, 4, 60, 20
-# A server that goes back to a definition that was approved needs no approval again.
+# Earlier hashes are kept because returning to an approved definition needs no new approval.
 _MAX_KNOWN = 20
 
 Fields = Mapping[str, str]
-"""The parts of a definition as text, by their paths: `inputSchema.properties.path.description`."""
+"""The values of a definition as text, by path, such as `inputSchema.properties.path.description`."""
 
 _NONE: Fields = MappingProxyType({})
 _HEAD, _TAIL = b'{"pins": 1, "tools": {\n', b"\n}}"
@@ -38,11 +38,9 @@ _HEAD, _TAIL = b'{"pins": 1, "tools": {\n', b"\n}}"
 class Pin:
     """The pin of a tool: known hashes and approved fields.
 
-    `known` are the hashes of the definition that was first seen and of those that were approved; the fields are
-    those of the latest.
-
-    `pending` is the hash of what it is now, if that is something else, and `pending_fields`
-    are the fields of that. `flags` name the scanner's rules that the tool as it is now breaks.
+    `known` has the hashes of the first definition and of all approved ones; the fields are those of the latest of
+    them. `pending` is the hash of the current definition if it is not a known one, and `pending_fields` its fields.
+    `flags` are the ids of the scanner rules that the current definition violates.
     """
 
     known: tuple[str, ...]
@@ -53,7 +51,7 @@ class Pin:
 
     @property
     def change(self) -> str:
-        """The pending change in one line, or the empty text."""
+        """The pending change in one line, or the empty string."""
         return difference(self.fields, self.pending_fields) if self.pending else ""
 
     def approve(self) -> Pin:
@@ -68,17 +66,17 @@ class Pin:
 
 
 Pins = dict[str, Pin]
-"""The pins of one server, by the server's own names of its tools."""
+"""The pins of one server, by unqualified tool name."""
 
 
 def hash_of(definition: Definition) -> str:
-    """Hash what counts of a definition."""
+    """Return the hash of a definition's pinned fields."""
     counted = {name: definition[name] for name in PINNED if name in definition}
     return sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def pin_fields(definition: Definition, *, hidden: bool = False) -> Fields:
-    """Take a definition apart, for keeping it."""
+    """Return a definition's pinned fields as they are stored."""
     return EncodedObject(fields_of(definition, hidden=hidden))
 
 
@@ -103,14 +101,14 @@ def difference(before: Fields, after: Fields) -> str:
 
 
 def encode_pins(pins: Pins) -> bytes:
-    """Write pins for storage."""
+    """Encode pins as JSON lines."""
     return b"".join(iter_pin_lines(pins))
 
 
 def iter_pin_lines(pins: Pins) -> Iterator[bytes]:
     """Yield pins as JSON, one per line.
 
-    Encoding them all at once would take many times as much memory for a moment.
+    Encoding them at once would briefly need many times as much memory.
     """
     yield _HEAD
     for at, (name, pin) in enumerate(pins.items()):
@@ -122,25 +120,25 @@ def iter_pin_lines(pins: Pins) -> Iterator[bytes]:
 
 
 def compress_pins(pins: Pins) -> bytes:
-    """Write pins in few bytes."""
+    """Encode and compress pins."""
     return pack(iter_pin_lines(pins))
 
 
 def decompress_pins(value: bytes) -> Pins:
-    """Read what `packed` wrote.
+    """Decode what `compress_pins` returned.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value has another form.
 
     """
     return decode_pins(unpack(value, MAX_PINS_BYTES))
 
 
 def decode_pins(value: bytes) -> Pins:
-    """Read what `dumped` wrote.
+    """Decode what `encode_pins` returned.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value has another form.
 
     """
     try:
@@ -152,7 +150,7 @@ def decode_pins(value: bytes) -> Pins:
 def _decode_lines(value: bytes) -> Pins | None:
     """Decode pins line by line, or return None.
 
-    This takes little memory; None if the lines have another form.
+    It needs little memory. The result is None if the lines have another form.
     """
     found: Pins = {}
     try:
@@ -180,7 +178,7 @@ def _fields(kept: Mapping[str, Any]) -> Fields:
 
 
 def _parts(definition: Definition) -> Iterator[tuple[str, object]]:
-    """Iterate over what is not taken apart further: texts, numbers, lists."""
+    """Iterate over the leaves with their paths: texts, numbers, lists."""
     rest: list[tuple[str, object]] = [(name, definition[name]) for name in reversed(PINNED) if name in definition]
     while rest:
         path, value = rest.pop()
@@ -197,7 +195,7 @@ def _change(path: str, before: str | None, after: str | None) -> str:
         return f"{path} is new: {_quote(after or '')}"
     if after is None:
         return f"{path} is gone"
-    # Hashes of hidden texts: to show them would tell nobody anything.
+    # Both are hashes of hidden texts: showing them would be useless.
     if before.startswith("#") and after.startswith("#"):
         return f"{path} has changed"
     start = next((at for at, (old, new) in enumerate(zip(before, after, strict=False)) if old != new), None)

@@ -25,10 +25,10 @@ from mcp_gateway.protocol.encoded_json import as_bytes, read
 log = structlog.get_logger(__name__)
 
 MAX_WARNINGS = 3
-"""How many changes of one tool are warned of; a tool that changes all the time is then told of at `debug` only."""
+"""How many changes of one tool are logged as warnings; further ones are logged at `debug`."""
 
 _IN_A_THREAD = 20_000
-"""How many bytes of definitions are looked at in a thread: about 10 ms of work."""
+"""From how many bytes of definitions the comparison runs in a thread: they take about 10 ms."""
 
 
 @dataclass(slots=True)
@@ -37,10 +37,10 @@ class Pinning:
 
     `seen` returns the catalog that is common to all callers.
 
-    What a caller's own credentials show has pins of its own, with hashes in the place of what
-    it says; they are the same for all callers, so a definition that another caller was shown is known.
-    `_kept` are the pins as they were last, packed: they are needed once the shelf fails. What is `_unread` on the shelf
-    is never replaced: it may say that a definition has changed.
+    Listings for a caller's own credentials have separate pins, which hold hashes instead of texts. They are shared by
+    all callers, so a definition that was listed to one caller is known for the others.
+    `_kept` has the latest pins, compressed, for when the store fails. Stored pins that could not be read (`_unread`)
+    are never overwritten: they may record that a definition has changed.
     """
 
     mode: PinningMode
@@ -80,7 +80,7 @@ class Pinning:
         return self._withhold_changed(listing, after) if self.mode == "block" else listing
 
     async def _scan_rest(self, spec: ServerSpec, listing: Listing) -> None:
-        """Warn of what else than tools is suspicious, once a run."""
+        """Warn of suspicious prompts, resources and instructions, once a run."""
         if _is_short((*listing.prompts, *listing.resources, *listing.templates, listing.initialize_result)):
             found = scan_rest(listing)
         else:
@@ -93,7 +93,7 @@ class Pinning:
     async def _load_pins(self, name: str) -> Pins | None:
         """Return the pins of a server.
 
-        None if the mode needs them and they cannot be read.
+        None if they cannot be read and the mode is `block`, which needs them.
         """
         if name not in self._unsaved:
             try:
@@ -107,7 +107,7 @@ class Pinning:
                 return found
         if name in self._kept:
             return await anyio.to_thread.run_sync(decompress_pins, self._kept[name])
-        # Unreadable pins may say that a definition has changed: `block` shows nothing then.
+        # Unreadable pins may record a changed definition, so `block` lists nothing then.
         return None if self.mode == "block" else {}
 
     def _others(self, server: str) -> frozenset[str]:
@@ -139,7 +139,7 @@ class Pinning:
             if not (pin.pending or pin.flags):
                 continue
             if warned and was is not None and (was.pending, was.flags) == (pin.pending, pin.flags):
-                continue  # it was said before, in this run
+                continue  # already logged in this run
             self._warnings[spec.name, tool] = warned + 1
             self._log_pin(spec, tool, pin, logging.WARNING if warned < MAX_WARNINGS else logging.DEBUG)
 
@@ -169,7 +169,7 @@ class Pinning:
 
 
 def _is_short(definitions: Sequence[Definition]) -> bool:
-    """Whether it takes no time worth mentioning to look at definitions."""
+    """Whether definitions are small enough to be compared in the event loop."""
     rest = _IN_A_THREAD
     for definition in definitions:
         rest -= len(as_bytes(definition))
@@ -186,7 +186,7 @@ def _compare_pins(
 ) -> tuple[Pins, bytes]:
     """Return the updated pins, plain and compressed.
 
-    Pins of tools that are gone are kept.
+    Pins of tools that are no longer listed are kept, for the case that they return changed.
     """
     after = dict(before)
     for tool in map(read, tools):

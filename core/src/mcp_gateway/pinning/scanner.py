@@ -1,8 +1,8 @@
-"""The scanner for attacks on the model in definitions. Rules are data.
+"""Scanner for attacks on the model in definitions (tool poisoning).
 
-It reads all of a definition: every text and every name of a field, however deep. Patterns of words see them
-normalized, in lower case, with names such as `ignore_this` taken apart, each text in a line; those of what is hidden
-see them as they are.
+It checks every text and every field name of a definition, at any depth. Patterns of words are matched against
+normalized lower-case texts in which names such as `ignore_this` are split into words, one text per line; patterns of
+hidden characters are matched against the original texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 _COMES_FIRST = "wants-to-be-first"
 _LONGEST_MATCH = 1024
-"""How far pieces of a long text overlap: every pattern is bounded by much less."""
+"""How many characters the pieces of a long text overlap; no pattern matches nearly as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Rule:
 
     The pattern may match anywhere in a text.
 
-    Patterns take linear time: each repetition is bounded. `as_written` ones see texts that are not normalized.
+    Patterns take linear time, because each repetition is bounded. With `as_written` a pattern is matched against
+    texts that are not normalized.
     """
 
     id: str
@@ -52,7 +53,7 @@ RULES = (
         "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
         "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
         "\U000e0000-\U000e0fff]"
-        # Emoji and many scripts need a joiner or a variation selector, or two; not three, nor between Latin letters.
+        # Emoji and many scripts use one or two joiners or variation selectors: never three, nor between Latin letters.
         f"|[{JOINERS}\ufe00-\ufe0f]{{3}}|(?<=[A-Za-z])[{JOINERS}\ufe00-\ufe0f]{{1,2}}[A-Za-z]",
         as_written=True,
     ),
@@ -112,7 +113,7 @@ RULES = (
 )
 
 OTHERS_TOOLS = Rule("names-others-tools", "it names a tool of another server", _COMPOUND)
-"""The rule that takes knowing the other tools."""
+"""The rule that needs the names of other servers' tools."""
 
 
 def scan(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[str, ...]:
@@ -131,7 +132,7 @@ def scan(definition: Definition, others: frozenset[str] = frozenset()) -> tuple[
 def scan_rest(listing: Listing) -> dict[str, tuple[str, ...]]:
     """Return the broken rules of prompts, resources, templates and instructions.
 
-    A server's own instructions may well say which of its tools comes first.
+    The rule against "call this tool first" does not apply to instructions, which may order a server's own tools.
     """
     parts: list[tuple[str, Definition]] = [
         *((f"prompt {prompt['name']!r}", prompt) for prompt in listing.prompts),
@@ -160,7 +161,7 @@ def texts_of(value: Any) -> Iterator[str]:
 def distinctive(names: Iterable[str]) -> frozenset[str]:
     """Return the names that are not ordinary words.
 
-    A text that contains one means the tool.
+    A text that contains such a name refers to the tool.
     """
     return frozenset(name for name in names if _COMPOUND.fullmatch(name))
 
@@ -177,7 +178,7 @@ def _split_words(text: str) -> str:
 def _is_in(text: str, pattern: re.Pattern[str]) -> bool:
     """Whether a pattern is in a text.
 
-    Long texts are searched in pieces, so that other threads have their turn.
+    Long texts are searched in pieces, because a single search would hold the GIL.
     """
     pieces = range(0, len(text), PIECE)
     return any(pattern.search(text, start, start + PIECE + _LONGEST_MATCH) for start in pieces)

@@ -1,10 +1,10 @@
 """Persistence of pins.
 
-They must outlive the gateway and every cache, or a restart would make all definitions new.
+Pins must outlive the gateway and every cache, or after a restart all definitions would count as new.
 
-A storage backend that several gateways share keeps them, so that the replicas know the same, until nobody has used
-them for `KEPT_SECONDS`. Any other one may be gone with the process: then they are files in the user's state folder, not
-beside the configuration, which may be read-only, and which is other people's to write.
+A storage backend that replicas share keeps them until they have not been used for `KEPT_SECONDS`. Any other backend
+may end with the process, so pins are then stored as files in the user's state folder. They are not stored beside the
+configuration, which may be read-only and may be writable for others.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from mcp_gateway.plugin.utilities.atomic_files import remove_unfinished
 from mcp_gateway.storage.resilient import STORAGE_SECONDS, ResilientStorage
 
 PREFIX = "mcp-gateway:1:pins:"
-"""Begins every key; the number is the version of the values' form."""
+"""The prefix of every key; the number is the version of the format."""
 
 KEPT_SECONDS = 400 * 86400.0
-"""How long storage keeps what nobody uses: servers are taken away without a word, yet some are used once a year."""
+"""How long storage keeps unused pins: removals are not announced, and some servers are used only once a year."""
 
 RENEWED_SECONDS = 86400.0
-"""How old pins may be before whoever uses them next has them kept for `KEPT_SECONDS` from then."""
+"""After how long a use of the pins renews their expiry; renewing at each use would cost a write each."""
 
 
 class PinStore(Protocol):
@@ -40,11 +40,11 @@ class PinStore(Protocol):
     """
 
     async def load(self, name: str) -> Pins:
-        """Return what is kept, nothing if nothing is."""
+        """Return the stored pins, empty if there are none."""
         ...
 
     async def save(self, name: str, pins: Pins) -> None:
-        """Keep pins in the place of those that were kept."""
+        """Store pins, replacing the previous ones."""
         ...
 
 
@@ -52,7 +52,7 @@ class PinStore(Protocol):
 class StoredPins:
     """Pins in a storage backend, compressed, with the time of writing.
 
-    Of many replicas one a day renews the expiry.
+    The expiry is renewed once a day, by one of the replicas.
     """
 
     storage: StorageBackend
@@ -60,11 +60,11 @@ class StoredPins:
 
     @classmethod
     def of(cls, storage: StorageBackend, resilient: ResilientStorage | None = None) -> StoredPins:
-        """Keep pins in a storage, which `resilient` knows to work or not."""
+        """Create a store; `resilient` is the storage's shared wrapper, if any."""
         return cls(storage, resilient or ResilientStorage(storage, probe=STORAGE_SECONDS))
 
     async def load(self, name: str) -> Pins:
-        """Return what is kept, and see that it stays."""
+        """Return the stored pins, renewing their expiry if due."""
         import anyio.to_thread
 
         try:
@@ -75,7 +75,7 @@ class StoredPins:
                 f"the value of {PREFIX}{name} cannot be read: {error}; delete it to begin anew"
             ) from None
         if abs(time.time() - written) > RENEWED_SECONDS:
-            with suppress(StorageError):  # they were read; the next use tries again
+            with suppress(StorageError):  # reading worked; the next use tries again to renew them
                 await self.save(name, pins)
         return pins
 
@@ -89,29 +89,29 @@ class StoredPins:
 
 @dataclass(frozen=True, slots=True)
 class FiledPins:
-    """Pins in files, one a server, each replaced whole."""
+    """Pins in files, one per server, each replaced atomically."""
 
     folder: Path
 
     @property
     def pins(self) -> Path:
-        """The folder of their files."""
+        """The folder of the files."""
         return self.folder / "pins"
 
     async def load(self, name: str) -> Pins:
-        """Return what is kept."""
+        """Return the stored pins, in a thread."""
         import anyio.to_thread
 
         return await anyio.to_thread.run_sync(self.read, name)
 
     async def save(self, name: str, pins: Pins) -> None:
-        """Keep pins."""
+        """Store pins, in a thread."""
         import anyio.to_thread
 
         await anyio.to_thread.run_sync(self._save, name, pins)
 
     def read(self, name: str) -> Pins:
-        """Return what is kept, at once."""
+        """Return the stored pins, blocking."""
         path = self._path(name)
         try:
             return decode_pins(path.read_bytes())
@@ -129,14 +129,14 @@ class FiledPins:
             raise StorageError(f"{error}; make room, or set GATEWAY_STATE_DIR") from None
 
     def _path(self, name: str) -> Path:
-        # Windows takes no colon in the name of a file.
+        # Windows allows no colon in file names.
         return self.pins / f"{name.replace(':', '-')}.json"
 
 
 def pin_name(spec: ServerSpec, *, personal: bool) -> str:
     """Return the name under which a server's pins are stored.
 
-    It contains the endpoint's fingerprint, so that an entry with another endpoint has other pins.
+    It contains the endpoint's fingerprint, so that another endpoint under the same name has separate pins.
     """
     return f"{spec.name}:{spec.fingerprint}{':own' if personal else ''}"
 
@@ -144,9 +144,9 @@ def pin_name(spec: ServerSpec, *, personal: bool) -> str:
 def open_pin_store(storage: StorageBackend, folder: Path | None, resilient: ResilientStorage | None = None) -> PinStore:
     """Return the pin store for a storage backend.
 
-    Pins go into a backend that gateways share, else into files in `folder` (`GATEWAY_STATE_DIR`).
+    Pins go into a backend that replicas share, else into files in `folder` (`GATEWAY_STATE_DIR`).
     """
-    # What can lend or announce is shared by replicas; a backend without both may end with the process.
+    # Leases or publish/subscribe mean that replicas share the backend; without both it may end with the process.
     if isinstance(storage, LeaseStorage | PubSubStorage):
         return StoredPins.of(storage, resilient)
     shelf = FiledPins(folder or state_folder())
@@ -170,7 +170,7 @@ def _encode_file(pins: Pins) -> bytes:
 def _decode_file(value: bytes) -> tuple[float, Pins]:
     """Decode a stored value into time of writing and pins.
 
-    Raises `ValueError` if it has another form.
+    Raises `ValueError` if the value has another form.
     """
     written, _, body = value.partition(b"\n")
     return float(written), decompress_pins(body)

@@ -27,17 +27,17 @@ from mcp_gateway.text.suggestions import find_similar_names, format_no_match, fo
 log = structlog.get_logger(__name__)
 
 MAX_RESULTS = 10
-"""How many tools a search returns at the most, unless the configuration says otherwise."""
+"""How many tools a search returns at most, unless configured otherwise."""
 
 MAX_OVERLAID = 64
-"""How many indexes of what single callers see are kept; those who see the same share one."""
+"""How many indexes of callers' catalogs are kept; callers with equal catalogs share one."""
 
 SLOW_SECONDS = 1.0
-"""How long a search waits for a slow ranker before it takes what there is meanwhile."""
+"""How long a search waits for an index to be built before it uses an interim one."""
 
 
 IndexKey = tuple[str, frozenset[tuple[str, str]]]
-"""Where an index is kept: by its ranker, and by what is in it that not all callers see."""
+"""The ranker's name, and the overlaid listings of a caller's catalog, by server and digest."""
 
 
 class UnknownRanker(GatewayError):
@@ -59,7 +59,7 @@ class SearchResult:
 class _Built:
     """An index and its catalog; `meanwhile` marks an interim one.
 
-    A better one is being built then.
+    While an interim index is used, the real one is being built.
     """
 
     catalog: Catalog
@@ -83,8 +83,8 @@ class Search:
 
     An index is built at the first search after a change; a search never sees an incomplete one.
 
-    `tasks` is where slow rankers build in the background; without it, searches wait for them.
-    `on_built` hears in a thread that an index was built, before it is searched.
+    In `tasks` slow rankers build in the background; without it, searches wait for them. `on_built` is called in a
+    worker thread when an index has been built, before it is searched.
     """
 
     rankers: Mapping[str, Ranker]
@@ -101,7 +101,7 @@ class Search:
 
         Raises:
             UnknownRanker: there is no such ranker.
-            QueryError: the ranker cannot make sense of the query.
+            QueryError: the query is invalid for the ranker.
 
         """
         name = ranker or self.default
@@ -117,7 +117,7 @@ class Search:
     def prepare(self, catalog: Catalog, ranker: str | None = None) -> None:
         """Build the first index of a ranker ahead of a search.
 
-        For a search that still waits for servers. Later calls do nothing.
+        It saves time while a search waits for servers. Once there is an index, calls do nothing.
         """
         name = ranker or self.default
         found, is_first = self.rankers.get(name), (name, catalog.overlaid) not in self._building
@@ -127,7 +127,7 @@ class Search:
     async def _prepare(self, name: str, catalog: Catalog) -> None:
         try:
             await self._index(name, catalog)
-        except Exception as error:  # noqa: BLE001  # the search itself will say so
+        except Exception as error:  # noqa: BLE001  # the search itself will raise it
             log.debug("ranker preparation failed", ranker=name, error=repr(error))
 
     async def _index(self, name: str, catalog: Catalog) -> _Built:
@@ -135,7 +135,7 @@ class Search:
         async with self._building.setdefault(slot, anyio.Lock()):
             built = self._built.pop(slot, None)
             if built is not None:
-                self._built[slot] = built  # the last one used
+                self._built[slot] = built  # re-inserted at the end: the dict is in the order of use
             if built is None or built.catalog.revision != catalog.revision:
                 slowly = self.tasks is not None and isinstance(ranker, BackgroundRanker)
                 build = self._build_slowly if slowly else self._build
@@ -218,7 +218,7 @@ class Search:
 async def _search_filtered(built: _Built, query: Query) -> Hits:
     """Search all documents and filter the hits by server.
 
-    For a ranker that does not filter.
+    This is for rankers that do not support filtering.
     """
     everything = max(1, sum(len(listing.by_name) for listing in built.catalog.servers.values()))
     hits = await built.index.search(replace(query, servers=frozenset(), limit=everything))

@@ -1,1 +1,1 @@
-"""The storage backend as the gateway uses it."""
+"""Use of the storage backend: listings, replicas, fault tolerance."""

@@ -1,4 +1,4 @@
-"""Compression of stored values, with a bound on what is unpacked."""
+"""Compression of stored values, with a bound on the uncompressed size."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterable
 
 
 class TooLarge(ValueError):
-    """What was packed has more bytes than it may have."""
+    """An uncompressed value with more bytes than allowed."""
 
 
 def pack(parts: Iterable[bytes]) -> bytes:
     """Compress parts one by one.
 
-    All of it at once would take many times as much memory for a moment.
+    Compressing them at once would briefly need many times as much memory.
     """
     packing = zlib.compressobj(1)
     return b"".join([*map(packing.compress, parts), packing.flush()])
 
 
 def unpack(value: bytes, max_bytes: int) -> bytes:
-    """Read what `pack` wrote, of at most `max_bytes`.
+    """Decompress what `pack` returned, to at most `max_bytes`.
 
-    A few compressed bytes may stand for gigabytes.
+    The limit is necessary because a few compressed bytes may expand to gigabytes.
 
     Raises:
-        TooLarge: it has more.
-        ValueError: it is something else.
+        TooLarge: the uncompressed value is larger.
+        ValueError: the value has another form.
 
     """
     unpacking = zlib.decompressobj()
@@ -36,7 +36,7 @@ def unpack(value: bytes, max_bytes: int) -> bytes:
         raise ValueError("it cannot be unpacked") from error
     if len(found) > max_bytes:
         raise TooLarge(f"it is larger than {max_bytes >> 20} MiB")
-    # Half of a value, or something behind it: it was not written by `pack`.
+    # A truncated value, or one with trailing bytes: `pack` did not write it.
     if not unpacking.eof or unpacking.unused_data:
         raise ValueError("it cannot be unpacked")
     return found

@@ -26,24 +26,24 @@ from mcp_gateway.storage.resilient import ResilientStorage
 log = structlog.get_logger(__name__)
 
 PREFIX = "mcp-gateway:5:"
-"""Begins every key; the number is the version of the values' form."""
+"""The prefix of every key; the number is the version of the format."""
 
 KEPT_SECONDS = 86400.0
-"""How long definitions stay in storage at least: a start finds the old ones while the servers are asked."""
+"""How long listings are stored at least, so that a start has stale ones to search while it lists the servers."""
 
 
 _FORM = "it is not of the form that a gateway writes"
 
 MAX_OFFER_BYTES = 128 << 20
-"""How large what one server offers may be in storage, once it is unpacked; larger ones are asked for."""
+"""How many bytes an uncompressed stored listing may have; the server of a larger one is listed instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListingVersion:
     """The version of a stored listing, comparable without reading the listing.
 
-    `digest` is that of all that the server said, `fetched` when, in seconds since the
-    epoch, and `turn` names the turn of asking in which it did; empty if it was none.
+    `digest` is the hash of the whole listing, `fetched` the time of listing in seconds since the epoch, and `turn`
+    the name of the lease under which the server was listed, empty if there was none.
     """
 
     digest: str
@@ -54,14 +54,14 @@ class ListingVersion:
     def age(self) -> float:
         """Seconds since the listing was fetched.
 
-        The absolute difference is taken, so that a clock set back makes the listing no younger.
+        It is the absolute difference, so that a listing does not count as fresh for long after the clock was set back.
         """
         return abs(time.time() - self.fetched)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An offer from storage, and its stamp."""
+    """A stored listing and its version."""
 
     listing: Listing
     stamp: ListingVersion
@@ -75,7 +75,7 @@ class ListingStore:
     ttl: float
 
     async def load(self, spec: ServerSpec) -> Stored | None:
-        """Return what is remembered of a server, however old."""
+        """Return the stored listing of a server, however old."""
         value = await self.resilient.call_or_default(partial(self.resilient.storage.get, _key("offer", spec)), None)
         return None if value is None else await anyio.to_thread.run_sync(_parse_record, spec, value)
 
@@ -87,11 +87,11 @@ class ListingStore:
     async def save(self, spec: ServerSpec, listing: Listing, turn: str = "") -> ListingVersion:
         """Store a listing and then its version; return the version.
 
-        The listing is written under one key, so that a reader never sees half of it.
+        The listing is written under one key, so that a reader never sees a part of it.
         """
         digest, body = await anyio.to_thread.run_sync(_encode_listing, listing)
         stamp = ListingVersion(digest, listing.fetched, turn)
-        # It also leads the listing: who reads that needs no second request.
+        # The version is also part of the listing's value, so that loading it needs no second request.
         written = json.dumps(asdict(stamp)).encode()
         if body is not None:
             await self.resilient.call_or_default(partial(self._write, spec, written, body), None)
@@ -100,21 +100,21 @@ class ListingStore:
     async def _write(self, spec: ServerSpec, stamp: bytes, body: bytes) -> None:
         ttl = max(self.ttl, KEPT_SECONDS)
         await self.resilient.storage.set(_key("offer", spec), stamp + b"\n" + body, ttl=ttl)
-        # Second: who finds the new stamp must find its listing.
+        # After the listing, because a reader that sees the new version must find its listing.
         await self.resilient.storage.set(_key("stamp", spec), stamp, ttl=ttl)
 
 
 def identity(spec: ServerSpec) -> str:
     """Return the identity of a server among replicas.
 
-    Gateways that share storage have it in common. Two servers of one name with different endpoints or credentials
-    have different identities.
+    It is the same in all gateways that share storage. Servers of the same name with different endpoints or
+    credentials have different identities.
     """
     return f"{spec.name}:{spec.fingerprint}{spec.saved}"
 
 
 def read_stamp(value: bytes | str) -> ListingVersion | None:
-    """Read a stamp; what is of another form is none."""
+    """Decode a version; None if the value has another form."""
     try:
         kept: Any = json.loads(value)
         return ListingVersion(str(kept["digest"]), float(kept["fetched"]), str(kept["turn"]))
@@ -129,7 +129,7 @@ def _key(what: str, spec: ServerSpec) -> str:
 def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
     """Return a listing's digest and its compressed bytes.
 
-    There are no bytes where no other process could read them.
+    The bytes are None if the listing is too large to be stored.
     """
     digest, size = blake2b(digest_size=16), 0
 
@@ -140,13 +140,13 @@ def _encode_listing(listing: Listing) -> tuple[str, bytes | None]:
             size += len(part)
             yield part
 
-    # In one pass: unpacked, the whole would be in memory for the digest alone.
+    # Digest and compression in one pass, so that the uncompressed whole is never in memory.
     packed = pack(parts())
     return digest.hexdigest(), packed if size <= MAX_OFFER_BYTES else None
 
 
 def _body(listing: Listing) -> Iterator[bytes]:
-    """Write all that a server said, in pieces."""
+    """Encode a listing, in pieces."""
     hints = {name: [hint.ttl_ms, hint.scope] for name, hint in listing.hints.items()}
     head = {
         "about": listing.description,
@@ -182,7 +182,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
             client_capabilities=dict(kept["told"]),
             hints={name: CacheHint(int(ttl), str(scope)) for name, (ttl, scope) in kept["hints"].items()},
             fetched=stamp.fetched,
-            # Of the entry, not of storage: gateways that share it may name the server otherwise.
+            # From the configuration, not from storage: gateways that share it may use another namespace.
             namespace=spec.namespace,
             withheld={},
         )

@@ -25,27 +25,27 @@ from mcp_gateway.storage.resilient import ResilientStorage, safe_reason
 log = structlog.get_logger(__name__)
 
 CHANNEL = f"{PREFIX}news"
-"""Where replicas tell each other what they learned."""
+"""The channel on which replicas announce stored listings."""
 
 LEASE_SECONDS, PROLONG_SECONDS = 10.0, 2.5
-"""How long a turn lasts if its holder is gone; how often a holder that is not says so."""
+"""How long a lease lasts without renewal; how often its holder renews it."""
 
 WAIT_SECONDS = 45.0
-"""How long others wait for a holder that is there before they ask by themselves: longer than most servers take."""
+"""How long others wait for the holder before they list the server themselves; most servers need less."""
 
 LOOK_SECONDS = 1.0
-"""How long they wait for news before they look whether the turn is over."""
+"""How long they wait for an announcement before they check the lease again."""
 
 RETRY_SECONDS = 1.0
-"""How long to wait before listening again when that failed; half as long again at most, for not all at once."""
+"""How long to wait before resubscribing after a failure; jitter adds up to half of it."""
 
 
 @dataclass(slots=True)
 class Replicas:
     """Coordination with the other replicas.
 
-    Where the storage cannot lend or announce, everybody asks, and sees what others saved
-    when what it knows has grown old.
+    If the storage supports neither leases nor publish/subscribe, every replica lists the servers itself, and sees
+    listings of other replicas only when its own are stale.
     """
 
     resilient: ResilientStorage
@@ -55,14 +55,14 @@ class Replicas:
     _waiting: dict[str, anyio.Event] = field(default_factory=dict)
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Subscribe to announcements of other replicas, if supported."""
         if isinstance(self.resilient.storage, PubSubStorage):
             self.tasks.start_soon(self._listen, self.resilient.storage)
 
     async def publish(self, server: str, stamp: ListingVersion) -> None:
-        """Publish the version of a listing that was stored.
+        """Announce the version of a stored listing.
 
-        `server` is the identity among gateways that share storage.
+        `server` is the server's identity among gateways that share storage.
         """
         storage = self.resilient.storage
         if isinstance(storage, PubSubStorage):
@@ -71,13 +71,12 @@ class Replicas:
 
     @asynccontextmanager
     async def listing_lease(self, server: str, done: Callable[[str], Awaitable[bool]]) -> AsyncIterator[str | None]:
-        """Take the lease for listing a server; yield its name.
+        """Acquire the lease for listing a server; yield its name.
 
-        Yields None if another replica has done the work meanwhile.
+        It yields None if another replica has listed the server meanwhile.
 
-        `done` is called when others may have done it, with the name of the first turn that
-        was waited for, which had begun before. Nobody waits for long: whoever holds the turn
-        may be gone, and so may the storage.
+        `done` is called to check that, with the name of the first lease that was waited for, which was acquired before
+        this call. The wait is at most `WAIT_SECONDS`, because the holder may have died, and so may the storage.
         """
         storage, turn, key = self.resilient.storage, uuid.uuid4().hex, f"{PREFIX}lease:{server}"
         if not isinstance(storage, LeaseStorage):
@@ -106,7 +105,7 @@ class Replicas:
                     await news.wait()
                 if await done(first):
                     return False
-            # Whoever had the turn before may have finished between our last look and the lease.
+            # The previous holder may have finished between the last check and the acquisition.
             if await done(first):
                 await self._release(storage, key, turn)
                 return False
@@ -115,7 +114,7 @@ class Replicas:
     async def _lease(self, storage: LeaseStorage, key: str, turn: str) -> str:
         """Acquire or extend the lease; return its holder.
 
-        If the storage fails, the holder is this replica, which may go ahead.
+        If the storage fails, this replica counts as the holder and proceeds.
         """
         lease = partial(storage.lease, key, turn.encode(), ttl=LEASE_SECONDS)
         return (await self.resilient.call_or_default(lease, turn.encode())).decode(errors="replace")
@@ -127,7 +126,7 @@ class Replicas:
                 await self._lease(storage, key, turn)
 
     async def _release(self, storage: LeaseStorage, key: str, turn: str) -> None:
-        # It also runs when the turn is cancelled; a lease that is not given back ends by itself.
+        # Shielded, as it also runs on cancellation, but not for long: an unreleased lease expires by itself.
         with anyio.move_on_after(1, shield=True):
             await self.resilient.call_or_default(partial(storage.release, key, turn.encode()), default=False)
 
@@ -141,7 +140,7 @@ class Replicas:
                         log.info("replica updates resumed")
                     failures = 0
                     self.resilient.record_success()
-                    # What others said before this subscription was heard by nobody here.
+                    # Announcements before this subscription were missed.
                     self.events.replica_gap.emit()
                     async for message in messages:
                         self._hear(message)
@@ -152,7 +151,7 @@ class Replicas:
     async def _on_listen_failure(self, storage: PubSubStorage, error: Exception, failures: int) -> int:
         """Handle a lost subscription; return the number of failures.
 
-        If the storage as a whole fails, that is warned of elsewhere; else the second failure is warned of.
+        A failure of the whole storage is logged by `ResilientStorage`; otherwise the second failure is logged here.
         """
         if not await self.resilient.call_or_default(partial(_answers, storage), default=False):
             return failures

@@ -15,16 +15,16 @@ from mcp_gateway.runtime.backoff import Backoff
 log = structlog.get_logger(__name__)
 
 STORAGE_SECONDS = 5.0
-"""How long the gateway waits for the storage backend before it goes on without."""
+"""How long the gateway waits for the storage backend before it continues without it."""
 
 PROBE_SECONDS = 1.0
-"""How long it waits for one that has not answered yet, or failed the last time: a search may be waiting, too."""
+"""How long it waits if the backend has not answered yet or failed last time; shorter, as a search may be waiting."""
 
 SLOW_SECONDS, REST_SECONDS, LONGEST_REST = 0.5, 5.0, 60.0
-"""A failure that took so long is not waited for again for a while, and for twice as long each time."""
+"""After a failure that took `SLOW_SECONDS` the backend is not used for `REST_SECONDS`, doubled each time."""
 
 AT_A_TIME = 16
-"""How many requests are under way at once. The others wait, which is not the storage's fault: it is not timed."""
+"""How many requests run concurrently. The timeout does not include the time others wait for that."""
 
 ResultT = TypeVar("ResultT")
 
@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 class ResilientStorage:
     """Storage wrapper that logs the first failure and the recovery.
 
-    `probe` is how many seconds one may take that is not known to work.
+    `probe` replaces `PROBE_SECONDS`, the timeout of a backend that is not known to work.
     """
 
     storage: StorageBackend
@@ -45,17 +45,17 @@ class ResilientStorage:
     _free: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(AT_A_TIME))
 
     async def call_or_default(self, operation: Callable[[], Awaitable[ResultT]], default: ResultT) -> ResultT:
-        """Return what `deed` gives, or `otherwise` if it fails."""
+        """Return the operation's result, or `default` if it fails."""
         try:
             return await self.call(operation)
         except StorageError:
             return default
 
     async def call(self, deed: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Return what `deed` gives.
+        """Run an operation with a timeout; return its result.
 
         Raises:
-            StorageError: it failed; or it did a moment ago, after a long wait, and is not tried.
+            StorageError: it failed, or was not tried because of a recent slow failure.
 
         """
         async with self._free:
@@ -69,13 +69,13 @@ class ResilientStorage:
             except Exception as error:  # noqa: BLE001  # a border with foreign code: it must not end the gateway
                 why = safe_reason(error, seconds)
                 self._on_failure(why, slow=anyio.current_time() - began >= min(SLOW_SECONDS, seconds))
-                # Without its cause, whose text may hold the password of the URL.
+                # Without its cause, whose text may contain the password of the URL.
                 raise StorageError(why) from None
         self.record_success()
         return result
 
     def record_success(self) -> None:
-        """Take note that it works."""
+        """Record that the storage works."""
         if self._failing:
             log.info("storage recovered")
         self._failing, self._proven, self._rests_until = False, True, float("-inf")
@@ -88,7 +88,7 @@ class ResilientStorage:
     def _on_failure(self, why: str, *, slow: bool) -> None:
         self._proven = False
         now = anyio.current_time()
-        if slow and now >= self._rests_until:  # of many that waited at the same time, the first counts
+        if slow and now >= self._rests_until:  # only the first of several concurrent failures counts
             self._rests_until = now + self._rest.next_delay()
         if not self._failing:
             log.warning("storage failed", reason=why)
@@ -98,7 +98,7 @@ class ResilientStorage:
 def safe_reason(error: Exception, seconds: float = STORAGE_SECONDS) -> str:
     """Describe an error without leaking secrets.
 
-    The text of an error that is not the gateway's may hold one.
+    The text of an exception that is not the gateway's own may contain one, so only its type is shown.
     """
     if isinstance(error, StorageError):
         return str(error)
