@@ -156,12 +156,14 @@ class Hits:
 class RawResponse:
     """A JSON-RPC response as bytes, with its error code, if any.
 
-    `streamed` says that a client over HTTP expects it as an event of a stream.
+    `streamed` says that a client over HTTP expects it as an event of a stream. An empty message is none: the client
+    has cancelled its request, or, if it is `accepted`, has sent a notification or a response (HTTP 202).
     """
 
     message: bytes
     error: int | None = None
     streamed: bool = False
+    accepted: bool = False
 
 
 class TransportFault(IntEnum):

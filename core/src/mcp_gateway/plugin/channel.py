@@ -1,0 +1,126 @@
+"""Channels: JSON-RPC messages as bytes, towards servers and towards clients.
+
+A message is one JSON-RPC object in UTF-8, without a line end. Channels call back synchronously and in the order of
+the wire: so a response never overtakes a notification that came before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from mcp_gateway.plugin.values import Principal, RawResponse
+
+
+class ResponseHandler(Protocol):
+    """Receives what a server sends for one request.
+
+    Its methods do not raise, and do not wait.
+    """
+
+    def on_message(self, message: bytes) -> None:
+        """Handle a notification or request that came on this request's own stream, before the response.
+
+        Only channels that know to which request a message belongs call it: HTTP does, the pipes of a process do not.
+        """
+        ...
+
+    def on_response(self, response: bytes) -> None:
+        """Handle the response, once. Its id is that of the request, as the server has written it."""
+        ...
+
+    def on_failure(self, error: Exception) -> None:
+        """Handle that there will be no response, once.
+
+        The error is one of these:
+
+        RequestNotSent: not a byte of it can have reached the server; it may be sent again.
+        ConnectionDropped: the connection closed after something was written and before the response.
+        MCPError: the channel answers in the server's place, by a `TransportFault`.
+        ServerUnavailable: the server failed in any other way.
+        """
+        ...
+
+
+@runtime_checkable
+class ServerChannel(Protocol):
+    """An open connection to one server, as `ClientTransport.connect` yields it."""
+
+    def start(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        """Begin to receive; called once, before anything is sent.
+
+        `on_message` hears every message that no `ResponseHandler` gets: notifications, requests of the server, and
+        responses to requests that nobody waits for any more. `on_close` is called once, when the connection is over.
+        """
+        ...
+
+    def request(
+        self, message: bytes, request_id: int, headers: Mapping[str, str], handler: ResponseHandler
+    ) -> Callable[[], None]:
+        """Send a request without waiting; return what abandons it.
+
+        `request_id` is the id in `message`; `headers` are those that the protocol wants with it over HTTP. Neither the
+        response nor a failure is told before this method has returned. What must be waited for (a connection, room in
+        a pipe) is waited for inside the channel. An abandoned request is not sent if that has not happened yet; its
+        handler hears nothing more. The channel does not tell the server so, except by closing a stream of its own.
+        The caller keeps the time.
+        """
+        ...
+
+    async def send(self, message: bytes, headers: Mapping[str, str]) -> None:
+        """Send a notification, or the response to a request of the server's.
+
+        Raises:
+            MCPError: it cannot be delivered.
+            ServerUnavailable: the connection is closed.
+
+        """
+        ...
+
+    def set_reading_paused(self, *, paused: bool) -> None:
+        """Stop reading from the server, or go on: its clients do not keep up."""
+        ...
+
+
+class ResponseWriter(Protocol):
+    """Writes to a client what one request of its brings. Server transports make one for each request."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client does not read what has been written."""
+        ...
+
+    def write(self, message: bytes) -> None:
+        """Write a notification, or a request to the client, before the response; no-op if the client has gone."""
+        ...
+
+    def finish(self, response: RawResponse) -> None:
+        """Write the response, once; no-op if the client has gone."""
+        ...
+
+
+@runtime_checkable
+class SupportsRawDispatch(Protocol):
+    """Optional, of the gateway's server: dispatch of messages as bytes.
+
+    Server transports offer it every message first.
+    """
+
+    def dispatch_raw(
+        self,
+        message: bytes,
+        headers: Mapping[str, str] | None,
+        principal: Principal | None,
+        writer: ResponseWriter,
+    ) -> Callable[[], None] | None:
+        """Begin to answer a message; return what abandons it.
+
+        None means that the message is not for this way: it must go to the SDK's server.
+
+        `headers` are those of its HTTP request, in lower case, none of them twice; None means that it came from the
+        only client there is. `principal` is who has sent it, if an authorization server has said so. `writer.finish`
+        is called exactly once, after this method has returned, unless the message was abandoned: with a response, with
+        an empty one if the client does not want it any more, or with `accepted` for a message that has none.
+        """
+        ...
