@@ -1,6 +1,7 @@
 """The plugin API: all that a plugin may import."""
 
 from mcp_gateway.plugin.auth import AuthStrategy, InteractiveAuth, RefreshableAuth, SharedCredentials
+from mcp_gateway.plugin.channel import ResponseHandler, ResponseWriter, ServerChannel, open_stream_channel
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -90,7 +91,10 @@ __all__ = [
     "RefreshableAuth",
     "RefreshableIndex",
     "RequestNotSent",
+    "ResponseHandler",
+    "ResponseWriter",
     "ServeOptions",
+    "ServerChannel",
     "ServerTimeout",
     "ServerTransport",
     "ServerUnavailable",
@@ -109,6 +113,7 @@ __all__ = [
     "hookimpl",
     "is_link_local",
     "is_public",
+    "open_stream_channel",
     "replace_lone_surrogates",
     "to_line",
     "write_file",

@@ -7,7 +7,8 @@ the wire: so a response never overtakes a notification that came before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from mcp_gateway.plugin.values import Principal, RawResponse
@@ -81,6 +82,18 @@ class ServerChannel(Protocol):
     def set_reading_paused(self, *, paused: bool) -> None:
         """Stop reading from the server, or go on: its clients do not keep up."""
         ...
+
+
+def open_stream_channel(read: Any, write: Any) -> AbstractAsyncContextManager[ServerChannel]:
+    """Return the unopened channel over an SDK transport's opened pair of streams.
+
+    It costs a model and a task for each message: a transport that carries many calls is better a channel itself.
+    A message whose `ServerMessageMetadata.related_request_id` is set goes to the handler of that request.
+    """
+    # The event loop is not loaded by what only declares plugins.
+    from mcp_gateway.plugin.utilities.stream_channel import StreamChannel
+
+    return StreamChannel(read, write)
 
 
 class ResponseWriter(Protocol):

@@ -1,0 +1,152 @@
+"""The SDK's pair of message streams as a channel of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+
+from mcp_gateway.plugin.errors import ConnectionDropped, RequestNotSent, ServerUnavailable
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+    from mcp.shared.message import SessionMessage
+
+    from mcp_gateway.plugin.channel import ResponseHandler
+
+log = logging.getLogger(__name__)
+
+_CLOSED = "it closed the connection"
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    """A request and the scope in which it is written."""
+
+    handler: ResponseHandler
+    writing: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+
+class StreamChannel:
+    """A `ServerChannel` over the streams of an SDK transport; enter it before use.
+
+    It costs a model and a task for each message: a transport that carries many calls is better a channel itself.
+    A message whose `ServerMessageMetadata.related_request_id` is set goes to the handler of that request.
+    """
+
+    def __init__(self, read: Any, write: Any) -> None:
+        """Read from and write to an opened pair of streams (`mcp.client.Transport` yields one)."""
+        self._read, self._write = read, write
+        self._tasks: TaskGroup = anyio.create_task_group()
+        self._requests: dict[str, _Request] = {}
+        self._resumed = anyio.Event()
+        self._resumed.set()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Enter the task group that reads and writes."""
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Stop reading and writing; the streams are their opener's to close."""
+        self._tasks.cancel_scope.cancel()
+        return await self._tasks.__aexit__(kind, error, trace)
+
+    def start(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        """Begin to receive; see `ServerChannel`."""
+        self._tasks.start_soon(self._receive, on_message, on_close)
+
+    def request(
+        self, message: bytes, request_id: int, headers: Mapping[str, str], handler: ResponseHandler
+    ) -> Callable[[], None]:
+        """Send a request; see `ServerChannel`."""
+        request = _Request(handler)
+        if self._closed:
+            asyncio.get_running_loop().call_soon(handler.on_failure, RequestNotSent("the session has just ended"))
+            return request.writing.cancel
+        self._requests[str(request_id)] = request
+        self._tasks.start_soon(self._send_request, message, str(request_id), headers)
+
+        def abandon() -> None:
+            request.writing.cancel()
+            if self._requests.get(str(request_id)) is request:
+                del self._requests[str(request_id)]
+
+        return abandon
+
+    async def send(self, message: bytes, headers: Mapping[str, str]) -> None:
+        """Send a notification or a response; see `ServerChannel`."""
+        try:
+            await self._write.send(_encode(message, headers))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            raise ServerUnavailable(_CLOSED) from None
+
+    def set_reading_paused(self, *, paused: bool) -> None:
+        """Stop reading or go on; see `ServerChannel`."""
+        if not paused:
+            self._resumed.set()
+        elif self._resumed.is_set():
+            self._resumed = anyio.Event()
+
+    async def _send_request(self, message: bytes, key: str, headers: Mapping[str, str]) -> None:
+        from mcp.shared.exceptions import MCPError
+
+        if (request := self._requests.get(key)) is None:
+            return
+        try:
+            with request.writing:
+                await self._write.send(_encode(message, headers))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._fail(key, RequestNotSent("the session has just ended"))
+        except (MCPError, ServerUnavailable) as error:
+            self._fail(key, error)
+
+    def _fail(self, key: str, error: Exception) -> None:
+        if (request := self._requests.pop(key, None)) is not None:
+            request.handler.on_failure(error)
+
+    async def _receive(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        try:
+            async for item in self._read:
+                if isinstance(item, Exception):
+                    log.debug("message unreadable: %s", item)
+                else:
+                    self._hand_over(item, on_message)
+                await self._resumed.wait()
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            log.debug("stream closed")
+        finally:
+            self._closed = True
+            for key in list(self._requests):
+                self._fail(key, ConnectionDropped(_CLOSED))
+            on_close()
+
+    def _hand_over(self, item: SessionMessage, on_message: Callable[[bytes], None]) -> None:
+        content = item.message.model_dump(by_alias=True, exclude_unset=True)
+        message = json.dumps(content, separators=(",", ":")).encode()
+        related = str(getattr(item.metadata, "related_request_id", None))
+        if "method" in content:
+            request = self._requests.get(related)
+            (on_message if request is None else request.handler.on_message)(message)
+            return
+        # An error without an id answers the request on whose stream it came.
+        answered = content.get("id")
+        request = self._requests.pop(related if answered is None else str(answered), None)
+        (on_message if request is None else request.handler.on_response)(message)
+
+
+def _encode(message: bytes, headers: Mapping[str, str]) -> SessionMessage:
+    from mcp.shared.message import ClientMessageMetadata, SessionMessage
+    from mcp_types import jsonrpc_message_adapter
+
+    parsed = jsonrpc_message_adapter.validate_json(message, by_name=False)
+    return SessionMessage(parsed, ClientMessageMetadata(headers=dict(headers)) if headers else None)
