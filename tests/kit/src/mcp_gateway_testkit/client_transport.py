@@ -6,10 +6,9 @@ import gc
 
 import anyio
 import pytest
-from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import ClientTransport, Credentials
+from mcp_gateway.plugin import ClientTransport, ConnectionDropped, Credentials, RequestNotSent
 from mcp_gateway_testkit.contract import Contract
 from mcp_gateway_testkit.reference import FAILURE_CODE, FAILURE_DATA, ODD, TOOLS
 from mcp_gateway_testkit.wire import session
@@ -18,6 +17,9 @@ SECONDS = 30
 """How long a test may take on a slow machine before it counts as hanging."""
 
 NOBODY = Credentials()
+
+REPORTS = 50
+"""How often a call reports progress, where that is looked at."""
 
 
 class ClientTransportContract(Contract[ClientTransport]):
@@ -143,8 +145,68 @@ class ClientTransportContract(Contract[ClientTransport]):
             async with session(subject.connect(NOBODY)) as after:
                 assert await after.text("echo", say="again") == "again"
 
-    async def test_the_sdks_own_client_gets_on_with_it(self, subject: ClientTransport) -> None:
-        """It opens with the modern era."""
+    async def test_nothing_is_told_before_the_request_has_returned(self, subject: ClientTransport) -> None:
+        """Who sends is not called back meanwhile, and then once."""
         with anyio.fail_after(SECONDS):
-            async with Client(subject.connect(NOBODY)) as client:
-                assert [tool.name for tool in (await client.list_tools()).tools] == [tool["name"] for tool in TOOLS]
+            async with session(subject.connect(NOBODY)) as opened:
+                outcome = opened.begin_call("echo", say="later")
+                assert (outcome.responses, outcome.failures) == ([], [])
+                await outcome.result()
+                await opened.text("echo", say="after it")
+        assert (len(outcome.responses), outcome.failures) == (1, [])
+
+    async def test_no_response_overtakes_what_came_before_it(self, subject: ClientTransport) -> None:
+        """Progress comes in the server's order, before the response."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(NOBODY)) as opened:
+                for _ in range(20):
+                    opened.messages.clear()
+                    outcome = opened.begin_call("report", times=REPORTS)
+                    await outcome.result()
+                    steps = [params["progress"] for params in opened.params_of("notifications/progress")]
+                    assert steps == list(range(1, REPORTS + 1))
+                    assert outcome.messages_before == len(opened.messages)
+
+    async def test_nothing_is_told_of_an_abandoned_request(self, subject: ClientTransport) -> None:
+        """Its response may come or not: its handler hears nothing more."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(NOBODY)) as opened:
+                outcome = opened.begin_call("wait", name="abandoned")
+                assert await opened.text("echo", say="it is under way") == "it is under way"
+                outcome.abandon()
+                await opened.text("release", name="abandoned")
+                for number in range(3):
+                    assert await opened.text("echo", say=str(number)) == str(number)
+                outcome.abandon()  # once more, which does nothing
+        assert (outcome.responses, outcome.failures) == ([], [])
+
+    async def test_a_request_under_way_fails_when_the_connection_is_over(self, subject: ClientTransport) -> None:
+        """Once, and so does a later one, which has not been sent."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(NOBODY)) as opened:
+                held = opened.begin_call("wait", name="for good")
+                assert await opened.text("echo", say="it is under way") == "it is under way"
+            await held.ended.wait()
+            late = opened.begin_call("echo", say="anyone?")
+            assert late.failures == []
+            await late.ended.wait()
+        assert (held.responses, [type(error) for error in held.failures]) == ([], [ConnectionDropped])
+        assert (late.responses, [type(error) for error in late.failures]) == ([], [RequestNotSent])
+
+    async def test_the_end_of_the_connection_is_told_once(self, subject: ClientTransport) -> None:
+        """Also where the gateway itself closes it."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(NOBODY)) as opened:
+                assert await opened.text("echo", say="open") == "open"
+                assert opened.closings == 0
+        assert opened.closings == 1
+
+    async def test_a_channel_that_was_paused_goes_on(self, subject: ClientTransport) -> None:
+        """Nothing is lost meanwhile."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(NOBODY)) as opened:
+                opened.channel.set_reading_paused(paused=True)
+                outcome = opened.begin_call("report", times=REPORTS)
+                opened.channel.set_reading_paused(paused=False)
+                await outcome.result()
+        assert opened.notified.count("notifications/progress") == REPORTS

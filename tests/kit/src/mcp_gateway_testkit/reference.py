@@ -38,6 +38,7 @@ TOOLS: list[Json] = [
         "wait": "Answer when `release` was called with the same `name`",
         "release": "Let `wait` go on",
         "announce": "Send a notification",
+        "report": "Report progress so many `times`, then answer",
         "process": "Tell the id of the server's process",
     }.items()
 ]
@@ -78,14 +79,16 @@ class _Reference:
                 return _text("released")
             case "release":
                 self._released[str(arguments.get("name"))].set()
-                return _text("done")
             case "announce":
                 await context.session.send_tool_list_changed()
-                return _text("announced")
+            case "report":
+                for number in range(int(arguments["times"])):
+                    await context.session.report_progress(number + 1)
             case "process":
                 return _text(str(os.getpid()))
             case _:
                 raise MCPError(-32602, f"Unknown tool: {name}")
+        return _text("done")
 
 
 def reference_server() -> Server[Any]:
