@@ -6,10 +6,10 @@ They are structural: a product need not inherit from them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from mcp.client import Transport
     from mcp.server import Server
 
     from mcp_gateway.plugin.values import Credentials, Principal, RawResponse
@@ -27,13 +27,15 @@ class ClientTransport(Protocol):
         """
         ...
 
-    def connect(self, credentials: Credentials) -> Transport:
-        """Return an unopened SDK transport, a new one per session.
+    def connect(self, credentials: Credentials) -> AbstractAsyncContextManager[Any]:
+        """Return an unopened connection, a new one per session.
 
-        Entering it may raise `ServerUnavailable` or any other exception: the gateway
-        says which server it was. A request that cannot be delivered is best answered
-        with a JSON-RPC error whose code is a `TransportFault`. A transport that knows to
-        which request a message of the server's belongs says so in the message's metadata
+        Entered, it yields a `ServerChannel`, or the pair of streams that a transport of the SDK
+        (`mcp.client.Transport`) yields. Entering it may raise `ServerUnavailable` or any other
+        exception: the gateway says which server it was. Over the SDK's streams a request that
+        cannot be delivered is best answered with a JSON-RPC error whose code is a
+        `TransportFault`, and a transport that knows to which request a message of the server's
+        belongs says so in the message's metadata
         (`ServerMessageMetadata(related_request_id=...)` of the SDK).
         """
         ...
