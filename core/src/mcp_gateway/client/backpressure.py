@@ -1,136 +1,72 @@
-"""Back-pressure on servers that send more than their clients accept.
+"""Back-pressure on servers that send more than their clients read.
 
-Reading from such a server pauses for up to `WAIT_SECONDS`; after that its notifications are dropped, because the
-responses behind them must get through.
+Such a server is not read for a moment, and what it sends after that is not passed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
 
-import anyio
 import structlog
-from mcp.shared.message import SessionMessage
 
-from mcp_gateway.client.open_requests import AnsweringStream
-from mcp_gateway.protocol._sdk import ReadStream
-from mcp_gateway.protocol.json_size import json_size
+from mcp_gateway.protocol.client_channel import ClientChannel
 
 log = structlog.get_logger(__name__)
 
-MAX_DELIVERIES = 200
-"""How many messages of one session may be pending for clients before reading from the server pauses."""
-
-MAX_DELIVERY_BYTES = 8 << 20
-"""How many bytes the pending messages may have."""
-
 WAIT_SECONDS = 2.0
-"""How long reading pauses; then messages that clients do not accept are dropped, so that responses get through."""
+"""How long a server is not read; then what its clients do not take is dropped, for its answers must come through."""
+
+# Channels tell whether their buffer is full, but not when that changes.
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
-class Deliveries:
-    """The messages of one session that are pending for clients."""
+class Backpressure:
+    """Decides whether a message for a client is delivered, and pauses the server that sent it.
 
-    count: int = 0
-    size: int = 0
+    `set_paused` stops reading from the server, or goes on.
+    """
+
+    set_paused: Callable[[bool], None] = lambda _: None
     dropped: int = 0
-    _is_waited_for: bool = True
-    _room: anyio.Event = field(default_factory=anyio.Event)
+    _is_paused: bool = False
+    _gave_up: bool = False
+    _congested: list[ClientChannel] = field(default_factory=list)
+    _until: float = 0.0
 
-    @property
-    def is_full(self) -> bool:
-        """Whether a limit of pending messages or bytes is reached."""
-        return self.count >= MAX_DELIVERIES or self.size >= MAX_DELIVERY_BYTES
-
-    @contextmanager
-    def one(self, params: object) -> Iterator[bool]:
-        """Count a message as pending; yield whether to deliver it."""
-        if self.is_full and not self._is_waited_for:
+    def admits(self, channel: ClientChannel) -> bool:
+        """Whether a message may be written to `channel`; if it is congested, the server is paused first."""
+        if not channel.is_congested():
+            return True
+        if self._gave_up:
             self._drop()
-            yield False
-            return
-        size = json_size(params, MAX_DELIVERY_BYTES)
-        self.count, self.size = self.count + 1, self.size + size
-        try:
-            yield True
-        finally:
-            self.count, self.size = self.count - 1, self.size - size
-            if not self.is_full:
-                self._is_waited_for = True
-                self._room.set()
+            return False
+        if not self._is_paused:
+            self._is_paused = True
+            loop = asyncio.get_running_loop()
+            self._until = loop.time() + WAIT_SECONDS
+            self.set_paused(True)
+            loop.call_later(_LOOK_SECONDS, self._look)
+        if channel not in self._congested:
+            self._congested.append(channel)
+        return True
 
-    async def room(self) -> None:
-        """Wait for room, at most `WAIT_SECONDS`; then begin to drop."""
-        if not self.is_full or not self._is_waited_for:
-            return
-        # An anyio.Event cannot be cleared, so each wait has its own.
-        self._room = anyio.Event()
-        with anyio.move_on_after(WAIT_SECONDS) as waiting:
-            await self._room.wait()
-        if waiting.cancelled_caught and self.is_full:
-            self._is_waited_for = False
+    def _look(self) -> None:
+        """Read on once all keep up, or once they have had their time."""
+        loop = asyncio.get_running_loop()
+        self._congested = [channel for channel in self._congested if channel.is_congested()]
+        if self._gave_up:
+            self._gave_up = bool(self._congested)
+        elif not self._congested or loop.time() >= self._until:
+            self._gave_up, self._is_paused = bool(self._congested), False
+            self.set_paused(False)
+        if self._is_paused or self._gave_up:
+            loop.call_later(_LOOK_SECONDS, self._look)
 
     def _drop(self) -> None:
         self.dropped += 1
-        # Logged at powers of two only: a server that floods the session must not flood the log.
+        # At powers of two only: what floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
-            log.warning("server messages dropped", messages=self.dropped, reason="clients read too slowly")
-
-
-class PacedStream:
-    """A session's read stream that pauses while its clients are behind.
-
-    It yields no message while `deliveries` is full. Each message passes `answers`, which limits the number of open
-    server requests.
-    """
-
-    def __init__(
-        self, stream: ReadStream[SessionMessage | Exception], deliveries: Deliveries, answers: AnsweringStream
-    ) -> None:
-        """Read from `stream`."""
-        self._stream, self._deliveries, self._answers = stream, deliveries, answers
-
-    @property
-    def last_context(self) -> Any:
-        """The context of the last received message, if the stream knows it."""
-        return getattr(self._stream, "last_context", None)
-
-    async def receive(self) -> SessionMessage | Exception:
-        """Return the next message."""
-        while True:
-            await self._deliveries.room()
-            item = await self._stream.receive()
-            if await self._answers.admit(item):
-                return item
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._stream.aclose()
-
-    def __aiter__(self) -> Self:
-        """Iterate over the messages."""
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        """Return the next message."""
-        while True:
-            await self._deliveries.room()
-            item = await anext(self._stream)
-            if await self._answers.admit(item):
-                return item
-
-    async def __aenter__(self) -> Self:
-        """Enter the stream."""
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> bool | None:
-        """Leave the stream."""
-        return await self._stream.__aexit__(exc_type, exc_val, exc_tb)
+            log.warning("notifications dropped", reason="their clients do not read", messages=self.dropped)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import (
@@ -19,6 +18,7 @@ from mcp_gateway.plugin import (
     ServerUnavailable,
     TransportFault,
 )
+from mcp_gateway.protocol.envelope import ServerError
 
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
@@ -102,9 +102,10 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
 
     None if the error came from the server itself.
     """
+    # A server's own error may have any code, also one of a transport's.
+    if isinstance(error, ServerError):
+        return None
     match error.code:
-        case types.CONNECTION_CLOSED:
-            return ConnectionDropped(f"server {server!r} closed the connection{notes}{NOBODY_KNOWS}")
         case TransportFault.UNREACHABLE:
             return _error_of_fault(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import anyio
 import mcp_types as types
-from mcp.shared.dispatcher import CallOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.envelope import encode_notification
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 
 # The SDK's own client waits 10 s (DISCOVER_TIMEOUT_SECONDS), which a stdio server that ignores
@@ -60,8 +60,9 @@ async def _discover(connection: Connection, done: anyio.CancelScope, refused: an
 
 
 async def _send_discover(connection: Connection) -> Json:
-    options: CallOptions = {"cancel_on_abandon": False, "request_id": next(connection.ids)}
-    return await connection.send_modern("server/discover", {}, options, connection.router.capabilities)
+    return await connection.send_modern(
+        "server/discover", {}, next(connection.ids), capabilities=connection.router.capabilities
+    )
 
 
 def _wants_modern(error: MCPError) -> bool:
@@ -89,15 +90,15 @@ async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MC
 
 async def _initialize(connection: Connection) -> None:
     capabilities = dict(connection.router.capabilities)
-    result = await connection.dispatcher.send_raw_request(
+    result = await connection.send(
         "initialize",
         {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
-        # Clients must not cancel initialize (specification 2025-11-25, cancellation).
-        {"cancel_on_abandon": False, "request_id": next(connection.ids)},
+        {},
+        next(connection.ids),
     )
     version = result.get("protocolVersion")
     if version not in HANDSHAKE_PROTOCOL_VERSIONS:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
     headers = {MCP_PROTOCOL_VERSION_HEADER: version}
-    await connection.dispatcher.notify("notifications/initialized", None, {"headers": headers})
+    await connection.channel.send(encode_notification("notifications/initialized", None), headers)
     connection.version, connection.initialize_result = version, result

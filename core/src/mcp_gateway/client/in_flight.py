@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
+from mcp_gateway.protocol.raw_json import Fields
 
 ASK_SECONDS = 600.0
-"""How long a client may take to answer a server request: a person may have to decide."""
+"""How long a client may take to answer a question: people have to think."""
 
-# A client that does not read its notifications must not delay its own response for ever.
-_DELIVERY_SECONDS = 5.0
+
+class RequestTimer(Protocol):
+    """The time limit of a request."""
+
+    def reset(self) -> None:
+        """Begin the time anew: the server has shown that it works."""
+        ...
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Stop the clock inside: the server waits for the client."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -29,70 +38,36 @@ class InFlightRequest:
 
     client: str | None = None
     channel: ClientChannel = ALONE
-    inactivity: InactivityTimeout | None = None
-    _questions: set[anyio.CancelScope] = field(default_factory=set)
-    _deliveries: int = 0
-    _delivered: anyio.Event | None = None
+    timer: RequestTimer | None = None
+    _questions: set[anyio.CancelScope] | None = field(default=None, init=False)
 
-    async def on_notification(self, method: str, params: Json, *, dropped: bool = False) -> None:
-        """Forward a notification of the server to the client.
-
-        With `dropped` it is not delivered. Progress gets this request's progress token.
-        """
-        # Progress shows that the server works, even if the client does not receive it.
-        if self.inactivity is not None and method == "notifications/progress":
-            self.inactivity.reset()
-        if dropped:
-            return
-        self._deliveries += 1
-        try:
-            await self.channel.notify(method, params)
-        finally:
-            self._deliveries -= 1
-            if not self._deliveries and self._delivered is not None:
-                self._delivered.set()
+    def on_notification(self, method: str, params: Fields, *, dropped: bool = False) -> None:
+        """Pass a notification of the server on to the client, unless it is to be `dropped`."""
+        # Progress is a sign of life of the server, also where the client does not take it.
+        if self.timer is not None and method == "notifications/progress":
+            self.timer.reset()
+        if not dropped:
+            self.channel.notify(method, params)
 
     async def on_request(self, method: str, params: Json) -> Json:
-        """Forward a server request to the client; return its response.
+        """Put a question of the server's to the client.
 
         Raises:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
 
         """
+        if self._questions is None:
+            self._questions = set()
         with self.pause_timeout():
             return await send_to_client(self.channel, method, params, ASK_SECONDS, self._questions)
 
     def pause_timeout(self) -> AbstractContextManager[None]:
-        """Pause the request's timeout while the server waits for its client."""
-        return self.inactivity.pause() if self.inactivity is not None else nullcontext()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Keep the request in flight during the block.
-
-        A response never overtakes a notification, and no server request outlives the request.
-        """
-        try:
-            yield
-            await self.wait_delivered()
-        finally:
-            self.cancel_server_requests()
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether all notifications have been delivered to the client."""
-        return not self._deliveries
-
-    async def wait_delivered(self) -> None:
-        """Wait until all notifications are delivered, for a bounded time."""
-        if self._deliveries:
-            self._delivered = anyio.Event()
-            with anyio.move_on_after(_DELIVERY_SECONDS):
-                await self._delivered.wait()
+        """Hold the request's clock while the server waits for its client."""
+        return self.timer.pause() if self.timer is not None else nullcontext()
 
     def cancel_server_requests(self) -> None:
-        """Cancel the open server requests."""
-        for question in self._questions:
+        """Take back the questions that are open."""
+        for question in self._questions or ():
             question.cancel()
 
 

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 import mcp_types as types
 import structlog
-from mcp.shared.dispatcher import DispatchContext
 from mcp.shared.exceptions import MCPError
-from mcp.shared.message import ServerMessageMetadata
 
-from mcp_gateway.client.backpressure import Deliveries
+from mcp_gateway.client.backpressure import Backpressure
 from mcp_gateway.client.in_flight import ASK_SECONDS, InFlightRequest, send_to_client
 from mcp_gateway.client.open_requests import OpenRequests
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
+from mcp_gateway.protocol.envelope import read_id
+from mcp_gateway.protocol.raw_json import Fields
 
 log = structlog.get_logger(__name__)
 
-Context = DispatchContext[Any]
-
 _ASK_BESIDE_SECONDS = 30.0
-"""How long a client may take to answer a server request that relates to none of its own."""
+"""How long a client may take to answer what has to do with no request of its."""
 
 _SEVERAL = 2
+_PROGRESS = "notifications/progress"
 
 
 def _nowhere(_client: str) -> ClientChannel | None:
     return None
 
 
-def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the callback's only argument
+def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
     pass
 
 
@@ -41,17 +40,18 @@ def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the callback'
 class ServerMessageRouter:
     """Router of server messages to the clients of a session.
 
-    A transport may say to which request a server's message relates; over stdio none does. Without that, a message
-    goes to the only client with a request in flight, or else to the only client that has used the session. If there
-    are several, it goes to none, so that no client sees another's messages. A client without a channel of its own,
-    such as a modern one over HTTP, may be several people: then its request must be the only one in flight.
-
-    `clients` are those that have used the session and have not left. Clients without a channel never announce that
-    they leave; only two of them are recorded, since two are already "several".
-    `deliveries` are the messages pending for clients, `open_requests` the server's unanswered requests, and
-    `watchers` is the number of users that only wait for notifications. `capabilities` are the client capabilities
-    sent to the server. `way_to` returns the channel to a client that is independent of its requests. `on_asked` is
-    called when the server sends a request, with whether it named a related request.
+    A transport may say to which request a message of the server's belongs; streams of a
+    process say nothing. Then it is for the one client that has a request under way, or
+    for the one that has used the session at all; if there are several, it is for nobody.
+    A client that cannot be reached beside its requests, as those of the modern era over
+    HTTP, may be several people: then it must be the only request under way.
+    `clients` are those that have used it and have not left. Of those that cannot be reached, and so
+    never say that they leave, only two are noted: more are no more than several.
+    `backpressure` holds up a server whose clients do not read, `open_requests` counts what the server waits to hear.
+    `watchers` is how many only wait for what is announced.
+    `capabilities` is what the server was told that the clients can do. `way_to` finds the
+    way to a client beside its requests. `on_asked` hears that the server asks back, and
+    whether it was told on which request's behalf.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class ServerMessageRouter:
     on_asked: Callable[[bool], None] = _ignore_request
     clients: set[str] = field(default_factory=set)
     watchers: int = 0
-    deliveries: Deliveries = field(default_factory=Deliveries)
+    backpressure: Backpressure = field(default_factory=Backpressure)
     open_requests: OpenRequests = field(default_factory=OpenRequests)
-    _exchanges: dict[str | int, InFlightRequest] = field(default_factory=dict)
+    _exchanges: dict[int, InFlightRequest] = field(default_factory=dict)
     _questions: set[anyio.CancelScope] = field(default_factory=set)
     _unreachable: int = 0
 
@@ -71,7 +71,7 @@ class ServerMessageRouter:
         return any(self.way_to(client) is not None for client in self.clients)
 
     def add_client(self, client: str) -> None:
-        """Record a client that uses the session."""
+        """Take note of a client that uses the session."""
         if client in self.clients:
             return
         if self.way_to(client) is None:
@@ -83,70 +83,76 @@ class ServerMessageRouter:
     def remove_client(self, client: str) -> None:
         """Remove a client that has left.
 
-        Open server requests that were sent to it unrelated to its own requests are cancelled.
+        Server requests that it got beside its requests are cancelled.
         """
         if client in self.clients:
             self.clients.discard(client)
             self.close()
 
     def close(self) -> None:
-        """Cancel the server requests that relate to no request."""
+        """Cancel the server requests that are related to no request."""
         for question in self._questions:
             question.cancel()
 
-    @asynccontextmanager
-    async def during(self, request_id: str | int, exchange: InFlightRequest) -> AsyncIterator[None]:
-        """Register an in-flight request for the block."""
+    @contextmanager
+    def during(self, request_id: int, exchange: InFlightRequest) -> Iterator[None]:
+        """Have an exchange under way inside; no server request outlives it."""
         self.enter(request_id, exchange)
         try:
-            async with exchange.running():
-                yield
+            yield
         finally:
             self.leave(request_id)
 
-    def enter(self, request_id: str | int, exchange: InFlightRequest) -> None:
-        """Register an in-flight request."""
+    def enter(self, request_id: int, exchange: InFlightRequest) -> None:
+        """Take note of an exchange that begins."""
         self._exchanges[request_id] = exchange
 
-    def leave(self, request_id: str | int) -> None:
+    def leave(self, request_id: int) -> None:
         """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
             exchange.cancel_server_requests()
 
-    async def on_notification(self, context: Context, method: str, params: Mapping[str, Any] | None) -> None:
-        """Handle a notification: forward it to the right client."""
-        content = dict(params or {})
-        exchange = self._progress_target(content) if method == "notifications/progress" else self._exchange(context)
-        way = None if exchange or method == "notifications/progress" else self._only_client()
-        if exchange is None and way is None:
-            log.debug("notification dropped", method=method)
-            return
-        with self.deliveries.one(content) as is_wanted:
-            if exchange is not None:
-                await exchange.on_notification(method, content, dropped=not is_wanted)
-            elif way is not None and is_wanted:
-                await way.notify(method, content)
+    def on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None = None) -> None:
+        """Forward a notification to the right client.
 
-    async def on_request(self, context: Context, method: str, params: Mapping[str, Any] | None) -> Json:
-        """Handle a server request: forward it to the right client.
+        `exchange` is the request on whose stream it came, if the transport knows.
+        """
+        if method == _PROGRESS:
+            exchange = self._progress_target(params)
+        elif exchange is None:
+            exchange = self._probable_exchange()
+        if exchange is not None:
+            exchange.on_notification(method, params, dropped=not self.backpressure.admits(exchange.channel))
+            return
+        channel = None if method == _PROGRESS else self._only_client()
+        if channel is None:
+            log.debug("notification without a receiver", method=method)
+        elif self.backpressure.admits(channel):
+            channel.notify(method, params)
+
+    async def on_request(self, method: str, params: Json, exchange: InFlightRequest | None = None) -> Json:
+        """Forward a server request to the right client; return the client's result.
+
+        `exchange` is the request on whose stream it came, if the transport knows.
 
         Raises:
-            MCPError: there is no client that can be asked, or it answered with an error.
+            MCPError: none of the clients can be asked, or the answer was an error.
 
         """
         if method == "ping":
             return {}
-        question = dict(params or {})
-        if not can_answer(self.capabilities, method, question):
+        if not can_answer(self.capabilities, method, params):
             raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
-        self.on_asked(_request_of(context) is not None)
-        if (exchange := self._exchange(context)) is not None:
-            if _request_of(context) is None and self._can_outlive_request(exchange):
+        is_attributed = exchange is not None
+        self.on_asked(is_attributed)
+        exchange = exchange or self._probable_exchange()
+        if exchange is not None:
+            if not is_attributed and self._can_outlive_request(exchange):
                 with exchange.pause_timeout():
-                    return await send_to_client(exchange.channel, method, question, ASK_SECONDS, self._questions)
-            return await exchange.on_request(method, question)
-        if (way := self._only_client()) is not None:
-            return await send_to_client(way, method, question, _ASK_BESIDE_SECONDS, self._questions)
+                    return await send_to_client(exchange.channel, method, params, ASK_SECONDS, self._questions)
+            return await exchange.on_request(method, params)
+        if (channel := self._only_client()) is not None:
+            return await send_to_client(channel, method, params, _ASK_BESIDE_SECONDS, self._questions)
         raise MCPError(
             types.INVALID_REQUEST, f"{method} belongs to no request under way, or it cannot be told to which client's"
         )
@@ -154,27 +160,26 @@ class ServerMessageRouter:
     def _can_outlive_request(self, exchange: InFlightRequest) -> bool:
         """Whether a server request may outlive its related request.
 
-        It may if the client has a channel of its own; the relation to the request is then only a guess.
+        It may if the client can be reached beside its requests; the relation is then only a guess.
         """
         way = self.way_to(str(exchange.client))
         return way is not None and way.ask is not None
 
-    def _progress_target(self, params: Json) -> InFlightRequest | None:
+    def _progress_target(self, params: Fields) -> InFlightRequest | None:
         """Return the in-flight request of a progress notification.
 
         The request's id is the progress token.
         """
-        token = params.get("progressToken")
-        # We send integers, but the specification allows strings as well, and some servers convert them.
+        token = read_id(bytes(params.get("progressToken", b"")))
+        # Ours are integers, but the type of a token is string or integer: some come back as text.
         if isinstance(token, str) and token.isdecimal():
             token = int(token)
         return self._exchanges.get(token) if isinstance(token, int) else None
 
-    def _exchange(self, context: Context) -> InFlightRequest | None:
-        if (request_id := _request_of(context)) is not None:
-            return self._exchanges.get(request_id)
+    def _probable_exchange(self) -> InFlightRequest | None:
+        """Return the request in flight that a message must belong to, if it can be told."""
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
-        if len(under_way) < _SEVERAL:  # unambiguous
+        if len(under_way) < _SEVERAL:  # only one can be meant
             return next(iter(under_way), None)
         clients = {exchange.client for exchange in under_way}
         one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None
@@ -188,9 +193,3 @@ class ServerMessageRouter:
         if len(self.clients) != 1:
             return None
         return self.way_to(next(iter(self.clients)))
-
-
-def _request_of(context: Context) -> str | int | None:
-    """Return the related request id, if the transport knows it."""
-    metadata = context.message_metadata
-    return metadata.related_request_id if isinstance(metadata, ServerMessageMetadata) else None

@@ -10,10 +10,15 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_gateway.protocol.raw_json import Fields
+
 Json = dict[str, Any]
 
-NotifyFn = Callable[[str, Json], Awaitable[None]]
-"""Sends a client a notification, method and params, if the client wants it."""
+NotifyFn = Callable[[str, Fields], None]
+"""Sends a client a notification, method and the members of its params as they came, if the client wants it.
+
+It does not wait, and what it sends arrives before the response that is sent after it.
+"""
 
 AskFn = Callable[[str, Json], Awaitable[Json]]
 """Sends a client a request, method and params; returns its result as it is."""
@@ -34,8 +39,12 @@ LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "e
 """How severe a message can be, least severe first (RFC 5424)."""
 
 
-async def _nobody(_method: str, _params: Json) -> None:
+def _ignore(_method: str, _params: Fields) -> None:
     """Discard a notification."""
+
+
+def _is_never_congested() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +53,15 @@ class ClientChannel:
 
     `ask` is None if the client cannot be asked there, as in the modern era.
     `wants_progress` says whether it asked to hear of the request's progress, and
-    `log_level` the least severe messages that it asked for, if it did.
+    `log_level` the least severe messages that it asked for, if it did. `is_congested` says whether the client
+    does not read what was sent to it.
     """
 
-    notify: NotifyFn = _nobody
+    notify: NotifyFn = _ignore
     ask: AskFn | None = None
     wants_progress: bool = False
     log_level: str | None = None
+    is_congested: Callable[[], bool] = _is_never_congested
 
 
 ALONE = ClientChannel()
@@ -66,10 +77,10 @@ def can_answer(capabilities: Mapping[str, Any], method: str, params: Mapping[str
     return declared is not None
 
 
-def is_severe(params: Mapping[str, Any], least: str) -> bool:
+def is_severe(params: Fields, least: str) -> bool:
     """Whether a log message reaches a level; unknown levels do."""
-    level = params.get("level")
-    return level not in LEVELS or LEVELS.index(str(level)) >= LEVELS.index(least)
+    level = bytes(params.get("level", b"")).decode("utf-8", "replace").strip('"')
+    return level not in LEVELS or LEVELS.index(level) >= LEVELS.index(least)
 
 
 def encode_capabilities(capabilities: Mapping[str, Any]) -> str:

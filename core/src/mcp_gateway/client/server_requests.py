@@ -1,0 +1,83 @@
+"""Requests of a server to its clients: forwarded, answered, and bounded in number."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+import mcp_types as types
+import structlog
+from anyio.abc import TaskGroup
+from mcp.shared.exceptions import MCPError
+from pydantic_core import from_json
+
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.client.open_requests import MAX_REFUSALS, REFUSAL_SECONDS
+from mcp_gateway.client.server_messages import ServerMessageRouter
+from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.envelope import Message, encode, encode_error, encode_result
+
+log = structlog.get_logger(__name__)
+
+_TOO_MANY = "too many requests to the client are open; wait for answers"
+
+
+@dataclass(slots=True, eq=False)
+class ServerRequests:
+    """Answers what a server asks, each request in a task; `send` delivers an answer."""
+
+    send: Callable[[bytes], Awaitable[None]]
+    tasks: TaskGroup
+    router: ServerMessageRouter
+    _open: dict[bytes, anyio.CancelScope] = field(default_factory=dict)
+
+    def on_request(self, request: Message, size: int, exchange: InFlightRequest | None) -> None:
+        """Handle a request of `size` bytes; one too many gets an error."""
+        bounds, request_id = self.router.open_requests, bytes(request.id or b"null")
+        if bounds.begin(size):
+            self.tasks.start_soon(self._answer, request, request_id, size, exchange)
+        elif bounds.refusals < MAX_REFUSALS:
+            bounds.refusals += 1
+            self.tasks.start_soon(self._refuse, request_id)
+
+    def on_cancelled(self, request_id: bytes) -> None:
+        """Handle that the server takes a request back."""
+        if (scope := self._open.get(request_id)) is not None:
+            scope.cancel()
+
+    async def _answer(self, request: Message, request_id: bytes, size: int, exchange: InFlightRequest | None) -> None:
+        try:
+            with anyio.CancelScope() as scope:
+                self._open[request_id] = scope
+                await self._send(await self._response(request, request_id, exchange))
+        finally:
+            if self._open.get(request_id) is scope:
+                del self._open[request_id]
+            self.router.open_requests.end(size)
+
+    async def _response(self, request: Message, request_id: bytes, exchange: InFlightRequest | None) -> bytes:
+        try:
+            params: Json = {name: from_json(bytes(value)) for name, value in request.fields.items()}
+            return encode_result(request_id, encode(await self.router.on_request(str(request.method), params, exchange)))
+        except MCPError as error:
+            return encode_error(request_id, error)
+        except (ValueError, RecursionError) as error:
+            return encode_error(request_id, MCPError(types.INVALID_PARAMS, f"the params cannot be read: {error}"))
+        except Exception:
+            log.exception("server request failed", method=str(request.method))
+            return encode_error(request_id, MCPError(types.INTERNAL_ERROR, "the gateway failed inside"))
+
+    async def _refuse(self, request_id: bytes) -> None:
+        try:
+            with anyio.move_on_after(REFUSAL_SECONDS):
+                await self._send(encode_error(request_id, MCPError(types.INVALID_REQUEST, _TOO_MANY)))
+        finally:
+            self.router.open_requests.refusals -= 1
+
+    async def _send(self, response: bytes) -> None:
+        try:
+            await self.send(response)
+        except (MCPError, ServerUnavailable) as error:
+            log.debug("answer not delivered", reason=str(error))
