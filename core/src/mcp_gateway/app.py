@@ -25,6 +25,7 @@ from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions
+from mcp_gateway.gateway.routes import Routes
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.pinning.policy import Pinning
@@ -113,7 +114,7 @@ async def open_gateway(
         events.server_failed.subscribe(HealthProber(discovery, tasks).on_server_failed)
         events.server_list_changed.subscribe(views.on_list_changed)
         events.resource_updated.subscribe(subscriptions.on_resource_updated)
-        bridge = EraBridge(pool, SuspendedCalls(tasks))
+        bridge = EraBridge(pool, SuspendedCalls())
         tidying = MemoryTrimmer(tasks)
         tasks.start_soon(give_back_bursts)
         search = Search(rankers, environment.ranker, environment.max_results, tasks, trim_heap)
@@ -131,8 +132,9 @@ async def open_gateway(
             Tasks(registry),
             pool,
             events,
+            Routes(registry),
         )
-        lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), environment.direct, loading)
+        lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), loading)
         discovery.start(later=later)
         yield RunningGateway(gateway, lazy_server, ConfigReloader(registry, fitting, pool, discovery, personal, tasks))
 

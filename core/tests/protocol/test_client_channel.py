@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.protocol.client_channel import can_answer, decode_capabilities, encode_capabilities, is_severe, widens
+from mcp_gateway.protocol.capabilities import decode_capabilities, encode_capabilities, widens
+from mcp_gateway.protocol.client_channel import can_answer, is_severe
 
 FORM = {"elicitation": {"form": {}}}
 BOTH = {"elicitation": {"form": {}, "url": {}}}

@@ -7,7 +7,8 @@ import pytest
 
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import Credentials
-from mcp_gateway.protocol.client_channel import ClientChannel, encode_capabilities
+from mcp_gateway.protocol.capabilities import encode_capabilities
+from mcp_gateway.protocol.client_channel import ClientChannel
 from mcp_gateway.sessions.session_key import SessionKey
 
 from ..sessions.test_pool import connection, pool_of, use_session

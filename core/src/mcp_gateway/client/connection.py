@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -29,7 +30,6 @@ from mcp.shared.inbound import (
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET
-from pydantic_core import from_json
 
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
@@ -37,9 +37,9 @@ from mcp_gateway.client.server_requests import ServerRequests
 from mcp_gateway.plugin import RequestNotSent, ServerChannel, ServerUnavailable, open_stream_channel
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
-from mcp_gateway.protocol.envelope import encode, encode_notification, encode_request, parse_message, parse_result
+from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_message, parse_result
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.protocol.raw_json import Fields, decode_members, encode
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +72,10 @@ class _Response:
     """A `ResponseHandler` for a request that a task waits for."""
 
     connection: Connection
-    exchange: InFlightRequest | None
     future: asyncio.Future[bytes]
 
     def on_message(self, message: bytes) -> None:
-        self.connection.on_message(message, self.exchange)
+        self.connection.on_message(message)
 
     def on_response(self, response: bytes) -> None:
         if not self.future.done():
@@ -114,6 +113,11 @@ class Connection:
         self.router.backpressure.set_paused = lambda paused: self.channel.set_reading_paused(paused=paused)
 
     @property
+    def handshake_headers(self) -> Mapping[str, str]:
+        """The headers of a handshake-era request."""
+        return _version_headers(self.version)
+
+    @property
     def modern(self) -> bool:
         """Whether the server speaks 2026-07-28.
 
@@ -126,15 +130,14 @@ class Connection:
         method: str,
         params: Json,
         *,
-        exchange: InFlightRequest | None = None,
         capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
-        """Send a request; return the unmodified result.
+        """Send a request of the gateway's own; return the unmodified result.
 
-        `capabilities` are those of the client for whom it is; a server of the handshake era
-        heard them at the handshake. `mirrored` says which arguments a modern server wants as
-        `Mcp-Param-*` headers, too.
+        `capabilities` are those of the client for whom it is, for a modern server; a handshake-era server got them at
+        the handshake. `mirrored` maps paths of arguments to the names of the `Mcp-Param-*` headers in which a modern
+        server wants a copy of them.
 
         Raises:
             ServerError: the server answered with an error.
@@ -143,18 +146,9 @@ class Connection:
 
         """
         request_id = next(self.ids)
-        if exchange is None:
-            return await self._send(method, params, request_id, None, capabilities, mirrored)
-        reserved: Json = {}
-        if exchange.channel.wants_progress:
-            reserved["progressToken"] = request_id
-        if self.modern and exchange.channel.log_level is not None:
-            reserved[types.LOG_LEVEL_META_KEY] = exchange.channel.log_level
-        if reserved:
-            params = {**params, "_meta": {**(params.get("_meta") or {}), **reserved}}
-        with self.router.during(request_id, exchange):
-            await self.set_log_level(exchange.channel.log_level)
-            return await self._send(method, params, request_id, exchange, capabilities, mirrored)
+        if self.modern:
+            return await self.send_modern(method, params, request_id, capabilities=capabilities, mirrored=mirrored)
+        return await self.send(method, params, self.handshake_headers, request_id)
 
     async def set_log_level(self, level: str | None, *, fewer: bool = False) -> None:
         """Set the log level of a handshake-era server.
@@ -234,7 +228,11 @@ class Connection:
         """Handle a message without an addressee; return whether it is one."""
         if method not in _ANNOUNCEMENTS and method != _ACKNOWLEDGED:
             return False
-        params: Json = {name: from_json(bytes(value)) for name, value in fields.items()}
+        try:
+            params: Json = decode_members(fields)
+        except (ValueError, RecursionError):
+            self._drop_unexpected("unreadable")
+            return True
         subscription = self._subscription(params)
         if method == _ACKNOWLEDGED:
             honoured = params.get("notifications")
@@ -262,27 +260,14 @@ class Connection:
     # -- what is sent
 
     async def _send_message(self, message: bytes) -> None:
-        await self.channel.send(message, {MCP_PROTOCOL_VERSION_HEADER: self.version} if self.version else {})
-
-    async def _send(
-        self,
-        method: str,
-        params: Json,
-        request_id: int,
-        exchange: InFlightRequest | None,
-        capabilities: Mapping[str, Any] | None,
-        mirrored: Mirrored | None,
-    ) -> Json:
-        if self.modern:
-            return await self.send_modern(method, params, request_id, exchange, capabilities, mirrored)
-        return await self.send(method, params, {MCP_PROTOCOL_VERSION_HEADER: self.version}, request_id, exchange)
+        await self.channel.send(message, self.handshake_headers)
 
     async def send_modern(
         self,
         method: str,
         params: Json,
         request_id: int,
-        exchange: InFlightRequest | None = None,
+        *,
         capabilities: Mapping[str, Any] | None = None,
         mirrored: Mirrored | None = None,
     ) -> Json:
@@ -297,16 +282,9 @@ class Connection:
             types.CLIENT_CAPABILITIES_META_KEY: dict(capabilities or {}),
         }
         headers = routing_headers(method, params, mirrored)
-        return await self.send(method, {**params, "_meta": meta}, headers, request_id, exchange)
+        return await self.send(method, {**params, "_meta": meta}, headers, request_id)
 
-    async def send(
-        self,
-        method: str,
-        params: Json,
-        headers: Mapping[str, str],
-        request_id: int,
-        exchange: InFlightRequest | None = None,
-    ) -> Json:
+    async def send(self, method: str, params: Json, headers: Mapping[str, str], request_id: int) -> Json:
         """Send a request as it is; return its result. A cancelled one is given up at the server, too.
 
         Raises:
@@ -319,10 +297,10 @@ class Connection:
             # Not a byte has left: the retry policy may send it again.
             raise RequestNotSent("the session has just ended")
         try:
-            message = encode_request(request_id, method, encode(params))
+            message = encode_request(b"%d" % request_id, method, encode(params))
         except RecursionError:
             raise MCPError(types.INVALID_PARAMS, "the arguments cannot be sent: nested too deeply") from None
-        response = _Response(self, exchange, asyncio.get_running_loop().create_future())
+        response = _Response(self, asyncio.get_running_loop().create_future())
         abandon = self.channel.request(message, request_id, headers, response)
         try:
             return parse_result(await response.future)
@@ -332,6 +310,11 @@ class Connection:
             if self.version:
                 self.cancel_request(request_id)
             raise
+
+
+@lru_cache(maxsize=16)
+def _version_headers(version: str) -> Mapping[str, str]:
+    return {MCP_PROTOCOL_VERSION_HEADER: version} if version else {}
 
 
 def routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
@@ -356,13 +339,14 @@ async def open_connection(
 
     Its `closed` is set when it ends.
     """
-    async with transport as opened:
+    async with transport as yielded:
+        opened: object = yielded
         if isinstance(opened, ServerChannel):
             async with _connect(opened, router, on_announced) as connection:
                 yield connection
         else:
             # Third parties' transports may yield the SDK's streams.
-            async with open_stream_channel(*opened) as channel, _connect(channel, router, on_announced) as connection:
+            async with open_stream_channel(*yielded) as channel, _connect(channel, router, on_announced) as connection:
                 yield connection
 
 

@@ -9,6 +9,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_gateway.client.connection import Connection
+from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_notification
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
@@ -17,6 +18,10 @@ from mcp_gateway.protocol.implementation import IMPLEMENTATION
 # server/discover would cost at each start.
 PROBE_SECONDS = 2.0
 """How long a server may leave `server/discover` unanswered before `initialize` is tried in parallel."""
+
+
+_FAILURES = (MCPError, ServerUnavailable)
+"""How an attempt to shake hands may end."""
 
 
 async def negotiate(connection: Connection) -> None:
@@ -30,7 +35,7 @@ async def negotiate(connection: Connection) -> None:
         MCPError: the server accepted neither handshake.
 
     """
-    failure: MCPError | None = None
+    failure: MCPError | ServerUnavailable | None = None
     async with anyio.create_task_group() as tasks:
         refused = anyio.Event()
         tasks.start_soon(_discover, connection, tasks.cancel_scope, refused)
@@ -45,12 +50,12 @@ async def negotiate(connection: Connection) -> None:
 async def _discover(connection: Connection, done: anyio.CancelScope, refused: anyio.Event) -> None:
     try:
         result = await _send_discover(connection)
-    except MCPError as error:
+    except _FAILURES as error:
         if not _wants_modern(error):
             return refused.set()
         try:
             result = await _send_discover(connection)
-        except MCPError:
+        except _FAILURES:
             return refused.set()
     versions = result.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
@@ -65,24 +70,26 @@ async def _send_discover(connection: Connection) -> Json:
     )
 
 
-def _wants_modern(error: MCPError) -> bool:
+def _wants_modern(error: MCPError | ServerUnavailable) -> bool:
     """Whether an error names our modern version as supported.
 
     `server/discover` is then sent once more.
     """
+    if isinstance(error, ServerUnavailable):
+        return False
     supported = error.error.data.get("supported") if isinstance(error.error.data, dict) else None
     named = isinstance(supported, list) and LATEST_MODERN_VERSION in supported
     return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
 
 
-async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MCPError | None:
+async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MCPError | ServerUnavailable | None:
     """Send `initialize`; on failure wait for `server/discover`.
 
     A successful `server/discover` cancels this call.
     """
     try:
         await _initialize(connection)
-    except MCPError as error:
+    except _FAILURES as error:
         await refused.wait()
         return error
     return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,15 +92,6 @@ class ServerMessageRouter:
         """Cancel the server requests that are related to no request."""
         for question in self._questions:
             question.cancel()
-
-    @contextmanager
-    def during(self, request_id: int, exchange: InFlightRequest) -> Iterator[None]:
-        """Have an exchange under way inside; no server request outlives it."""
-        self.enter(request_id, exchange)
-        try:
-            yield
-        finally:
-            self.leave(request_id)
 
     def enter(self, request_id: int, exchange: InFlightRequest) -> None:
         """Take note of an exchange that begins."""

@@ -10,14 +10,14 @@ import mcp_types as types
 import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
-from pydantic_core import from_json
 
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.open_requests import MAX_REFUSALS, REFUSAL_SECONDS
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.envelope import Message, encode, encode_error, encode_result
+from mcp_gateway.protocol.envelope import Message, encode_error, encode_result
+from mcp_gateway.protocol.raw_json import decode_members, encode
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +59,9 @@ class ServerRequests:
 
     async def _response(self, request: Message, request_id: bytes, exchange: InFlightRequest | None) -> bytes:
         try:
-            params: Json = {name: from_json(bytes(value)) for name, value in request.fields.items()}
-            return encode_result(request_id, encode(await self.router.on_request(str(request.method), params, exchange)))
+            params: Json = decode_members(request.fields)
+            answer = await self.router.on_request(str(request.method), params, exchange)
+            return encode_result(request_id, encode(answer))
         except MCPError as error:
             return encode_error(request_id, error)
         except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.connection import LISTS, Connection, Subscription
+from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 
 log = structlog.get_logger(__name__)
@@ -47,8 +48,10 @@ async def listen(connection: Connection, ready: anyio.Event, on_missed: Callable
     while connection.modern and wanted:
         try:
             await _hold_subscription(connection, wanted, Subscription(on_acknowledged, _unheard))
+        except ServerUnavailable:
+            break  # the connection is over
         except MCPError as error:
-            if error.code in (types.METHOD_NOT_FOUND, types.CONNECTION_CLOSED):
+            if error.code == types.METHOD_NOT_FOUND:
                 break
             log.info("subscription ended", reason=error.error.message)
         ready.set()
@@ -83,7 +86,7 @@ async def watch(
         await connection.request("resources/subscribe", {"uri": uri})
         started()
         await _wait_closed(connection, uri)
-    raise MCPError(types.CONNECTION_CLOSED, "the server ended the subscription")
+    raise ServerUnavailable("it ended the subscription")
 
 
 async def _watch_by_listening(
@@ -119,7 +122,7 @@ async def _hold_subscription(
     # Registered before the request, because the acknowledgement may arrive before `send_modern` returns.
     connection.subscriptions[request_id] = subscription
     try:
-        await connection.send_modern("subscriptions/listen", params, {"request_id": request_id}, capabilities)
+        await connection.send_modern("subscriptions/listen", params, request_id, capabilities=capabilities)
     finally:
         del connection.subscriptions[request_id]
 
@@ -130,7 +133,7 @@ async def _wait_closed(connection: Connection, uri: str) -> None:
         await connection.closed.wait()
     finally:
         if not connection.closed.is_set():
-            with anyio.move_on_after(_UNSUBSCRIBE_SECONDS, shield=True), suppress(MCPError):
+            with anyio.move_on_after(_UNSUBSCRIBE_SECONDS, shield=True), suppress(MCPError, ServerUnavailable):
                 await connection.request("resources/unsubscribe", {"uri": uri})
 
 

@@ -21,7 +21,8 @@ from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
-from mcp_gateway.protocol.client_channel import Json, decode_capabilities
+from mcp_gateway.protocol.capabilities import decode_capabilities
+from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.credentials import CredentialResolver

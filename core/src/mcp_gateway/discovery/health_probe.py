@@ -16,6 +16,7 @@ from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
 from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import Overloaded
+from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker, CircuitOpen
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -100,13 +101,14 @@ class HealthProber:
 
     async def _knock(self, session_key: SessionKey) -> None:
         async for attempt in self.discovery.pool.attempts(session_key, repeatable=True, trial=True):
-            async with attempt as (connection, _):
-                await ping(connection)
+            async with attempt as session:
+                with limit_inactivity(session) as (connection, _):
+                    await ping(connection)
 
 
 async def ping(connection: Connection) -> None:
     """Send a ping."""
     with anyio.move_on_after(KNOCK_SECONDS):
-        await (connection.send_modern("server/discover", {}) if connection.modern else connection.request("ping", {}))
+        await connection.request("server/discover" if connection.modern else "ping", {})
         return
     raise ServerTimeout(f"it does not even say within {KNOCK_SECONDS:g} s that it is there")

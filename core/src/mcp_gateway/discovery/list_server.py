@@ -22,6 +22,7 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import PRIMITIVES, TEMPLATES, TOOLS, Primitive
+from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -66,11 +67,14 @@ async def _list_all(
 ) -> tuple[Json, dict[str, Page]]:
     """Return the `initialize` result and at most `max_definitions` definitions per primitive."""
     async for attempt in pool.attempts(session_key, repeatable=True, trial=trial):
-        async with attempt as (connection, inactivity):
-            return connection.initialize_result, {
-                primitive.name: await _list_primitive(connection, primitive, inactivity, capabilities, max_definitions)
-                for primitive in PRIMITIVES
-            }
+        async with attempt as session:
+            with limit_inactivity(session) as (connection, inactivity):
+                return connection.initialize_result, {
+                    primitive.name: await _list_primitive(
+                        connection, primitive, inactivity, capabilities, max_definitions
+                    )
+                    for primitive in PRIMITIVES
+                }
     raise AssertionError  # the last attempt returns or raises
 
 

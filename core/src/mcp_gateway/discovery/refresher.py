@@ -26,7 +26,8 @@ from mcp_gateway.discovery.list_server import NotListed, list_server
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh, RefreshScheduler
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
-from mcp_gateway.protocol.client_channel import Json, widens
+from mcp_gateway.protocol.capabilities import widens
+from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.admission import Overloaded
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen

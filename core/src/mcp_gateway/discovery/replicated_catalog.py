@@ -18,7 +18,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.pinning.policy import Pinning
-from mcp_gateway.protocol.client_channel import widens
+from mcp_gateway.protocol.capabilities import widens
 from mcp_gateway.storage.listings import ListingStore, ListingVersion, Stored, identity
 from mcp_gateway.storage.replica_coordination import Replicas
 

@@ -14,11 +14,12 @@ import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode, encode_members
+from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -43,7 +44,7 @@ class EraBridge:
     pool: Pool
     suspended: SuspendedCalls
 
-    async def send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Json:
+    async def send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
         """Send a request between client and server of any era.
 
         Returns the server's result.
@@ -59,22 +60,22 @@ class EraBridge:
             return await self._send(session_key, request, caller, channel)
         return await self._send_suspending(session_key, request, caller, channel)
 
-    async def _send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Json:
-        known = None if request.repetition is None else request.repetition.take_result()
-        if known is not None:
-            return known
-        spec = session_key.spec
-        async with self.pool.load.slot(spec.name, spec.max_calls):
-            async for attempt in self.pool.attempts(
-                session_key, repeatable=request.repeatable, retry=request.repetition
-            ):
-                async with attempt as (connection, inactivity):
-                    return await request.send(connection, InFlightRequest(caller.client, channel, inactivity), caller)
+    async def _send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
+        spec, load = session_key.spec, self.pool.load
+        if not load.enter(spec.name, spec.max_calls):
+            await load.wait_turn(spec.name, spec.max_calls)
+        try:
+            async for attempt in self.pool.attempts(session_key, repeatable=request.repeatable, retry=request.retry):
+                async with attempt as session:
+                    exchange = Exchange(caller.client, channel, session=session, capabilities=caller.capabilities)
+                    return await exchange.run(request)
+        finally:
+            load.leave(spec.name)
         raise AssertionError  # the last attempt returns or raises
 
     async def _send_answering_requests(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, ask: AskFn
-    ) -> Json:
+    ) -> Fields:
         """Send a handshake-era client's request, answering `input_required`.
 
         The input requests of a modern server become server requests to the client; its responses go into the
@@ -83,20 +84,23 @@ class EraBridge:
         server = session_key.spec.name
         for _ in range(MAX_ROUNDS):
             result = await self._send(session_key, request, caller, channel)
-            if result.get("resultType") != "input_required":
+            if not is_input_required(result):
                 return result
             request = request.again(await _answer_requests(server, result, caller.capabilities, ask))
         raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
 
     async def _send_suspending(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel
-    ) -> Json:
+    ) -> Fields:
         """Send a modern client's request, suspending handshake-era calls for input.
 
         The requests of the handshake-era server become an `input_required` result.
         """
-        owner = (session_key, caller.client, request.digest)
-        state, given = request.params.get("requestState"), request.params.get("inputResponses")
+        state, given = request.member("requestState"), request.member("inputResponses")
+
+        def owner() -> tuple[Any, ...]:
+            return (session_key, caller.client, request.digest)
+
         try:
             if state is not None:
                 return await self.suspended.resume(owner, state, given, channel)
@@ -112,7 +116,13 @@ class EraBridge:
             return input_required_from_error(error, caller.capabilities)
 
 
-async def _answer_requests(server: str, result: Mapping[str, Any], capabilities: Mapping[str, Any], ask: AskFn) -> Json:
+def is_input_required(result: Fields) -> bool:
+    """Whether a modern server's result asks for input."""
+    kind = result.get("resultType")
+    return kind is not None and bytes(kind) == b'"input_required"'
+
+
+async def _answer_requests(server: str, result: Fields, capabilities: Mapping[str, Any], ask: AskFn) -> Fields:
     """Put input requests to a handshake-era client; return the retry parameters.
 
     These are `inputResponses` and `requestState`, as the modern server expects them in the repeated request.
@@ -122,7 +132,7 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
             an error.
 
     """
-    requests = result.get("inputRequests")
+    requests = decode_member(result, "inputRequests")
     given: Json = {}
     for key, request in requests.items() if isinstance(requests, dict) else ():
         method, params = str(request.get("method")), dict(request.get("params") or {})
@@ -140,11 +150,11 @@ async def _answer_requests(server: str, result: Mapping[str, Any], capabilities:
             raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
     if not given:
         await anyio.sleep(_PAUSE_SECONDS)  # there is no input request: the server only wants the request to be repeated
-    again: Json = {"inputResponses": given} if given else {}
+    again: Fields = {"inputResponses": encode(given)} if given else {}
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
 
 
-def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) -> Json:
+def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) -> Fields:
     """Convert a URL-elicitation-required error into an `input_required` result.
 
     Handshake-era servers use this error to have the user visit a URL; modern ones use the result.
@@ -159,13 +169,11 @@ def input_required_from_error(error: MCPError, capabilities: Mapping[str, Any]) 
     asked = [
         {"mode": "url", **{key: value for key, value in item.items() if key != "elicitationId"}} for item in wanted
     ]
-    return {
-        "resultType": "input_required",
-        "inputRequests": {
-            f"elicitation-{number}": {"method": "elicitation/create", "params": params}
-            for number, params in enumerate(asked, 1)
-        },
+    requests = {
+        f"elicitation-{number}": {"method": "elicitation/create", "params": params}
+        for number, params in enumerate(asked, 1)
     }
+    return encode_members({"resultType": "input_required", "inputRequests": requests})
 
 
 def _raise_if_declined(server: str, given: object) -> None:

@@ -11,7 +11,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 
-from mcp_gateway.catalog.listing import Listing, is_repeatable
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.resolver import Resolver, UnknownPrompt, UnknownResource
 from mcp_gateway.config.server_spec import ServerSpec
@@ -21,10 +21,12 @@ from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
+from mcp_gateway.gateway.routes import Routes, route_of
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
-from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode, encode_string
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
@@ -76,6 +78,7 @@ class Gateway:
     tasks: Tasks
     pool: Pool
     events: GatewayEvents
+    routes: Routes
 
     async def discover(self, server: str, caller: Caller) -> Listing:
         """List a server now, for a caller; return its listing."""
@@ -111,45 +114,43 @@ class Gateway:
         return found
 
     async def call(
-        self,
-        name: str,
-        params: Json,
-        caller: Caller,
-        channel: ClientChannel = ALONE,
-        repetition: RetryPolicy | None = None,
-    ) -> Json:
-        """Call a tool by its full name; return the unmodified result.
+        self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+    ) -> Fields:
+        """Call a tool by its full name; return the members of its result, as they came.
 
-        `params` are those of `tools/call` without the name. `repetition` has the attempts that were made before.
+        `params` are those of `tools/call` without `_meta`, `meta` is what of it is passed on.
         """
+        route = self.routes.find(name)
+        if route is not None and not self.access.may_have_private(route.spec, caller):
+            request = route.request(params, meta)
+            return await _log_call(name, self._send(route.spec, request, caller, channel))
         resolver = await self.resolver_for(caller)
         spec = resolver.tool_server(name)
 
-        async def send(request: Request) -> Json:
+        async def send(request: Request) -> Fields:
             listing, tool = await self._find_tool(spec, name, caller, resolver)
-            repeatable = is_repeatable(listing.by_name.get(tool, {}))
-            params = {**request.params, "name": tool}
-            call = Request(request.method, params, listing.header_arguments.get(tool), repeatable, repetition)
+            call = route_of(spec, listing, tool).request(request.params, request.meta)
             return await _log_call(name, self._send_with_credentials(spec, call, caller, channel))
 
-        request = Request("tools/call", params)
+        request = Request("tools/call", params, meta)
         return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
-    async def get_prompt(self, name: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
-        """Get a prompt by its full name.
-
-        `params` are those of `prompts/get`, except the name.
-        """
+    async def get_prompt(
+        self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+    ) -> Fields:
+        """Get a prompt by its full name."""
         spec, definition = await self._resolve(lambda resolver: resolver.prompt(name), caller)
-        request = Request("prompts/get", {**params, "name": definition["name"]}, repeatable=True)
+        request = Request("prompts/get", {**params, "name": encode_string(definition["name"])}, meta, repeatable=True)
         return await self._send(spec, request, caller, channel)
 
-    async def read(self, uri: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
+    async def read(
+        self, uri: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+    ) -> Fields:
         """Read a resource from the server that lists or templates it.
 
-        A server that lists the resource takes precedence over one whose template matches.
+        A server that lists the resource goes before one whose template matches.
         """
-        request = Request("resources/read", {**params, "uri": uri}, repeatable=True)
+        request = Request("resources/read", params, meta, repeatable=True)
         spec = await self._resolve(lambda resolver: resolver.resource_server(uri), caller)
         return await self._send(spec, request, caller, channel)
 
@@ -170,9 +171,9 @@ class Gateway:
                 INVALID_PARAMS, f"server {spec.name!r} does not announce changes of the resource {uri!r}"
             ) from None
 
-    async def complete(self, params: Json, caller: Caller) -> Json:
+    async def complete(self, params: Fields, meta: Fields, caller: Caller) -> Fields:
         """Complete an argument of a prompt or of a resource template."""
-        reference = params.get("ref")
+        reference = decode_member(params, "ref")
         described = dict(reference) if isinstance(reference, dict) else {}
         if described.get("type") == "ref/prompt":
             prompt = str(described.get("name"))
@@ -181,16 +182,18 @@ class Gateway:
         else:
             uri = str(described.get("uri"))
             spec = await self._resolve(lambda resolver: resolver.resource_server(uri), caller)
-        request = Request("completion/complete", {**params, "ref": described}, repeatable=True)
+        request = Request("completion/complete", {**params, "ref": encode(described)}, meta, repeatable=True)
         try:
             return await self._send(spec, request, caller)
         except MCPError as error:
             listing = await self.views.listing_of(spec, caller)
             if error.code != METHOD_NOT_FOUND or listing is None or "completions" in listing.capabilities:
                 raise
-            return {"completion": {"values": [], "total": 0, "hasMore": False}}  # declared by the gateway
+            return {"completion": b'{"values":[],"total":0,"hasMore":false}'}  # declared by the gateway
 
-    async def forward(self, method: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
+    async def forward(
+        self, method: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+    ) -> Fields:
         """Forward a request the gateway does not interpret.
 
         It concerns a task, or goes to the transparent server.
@@ -199,13 +202,13 @@ class Gateway:
             UnknownMethod: there is neither a task nor a transparent server to send it to.
 
         """
-        request = Request(method, params)
+        request = Request(method, params, meta)
         if (spec := self.resolver.transparent) is not None:
             return await self._send(spec, request, caller, channel)
         if method.startswith("tasks/"):
             seen = (await self.resolver_for(caller)).catalog
 
-            async def send(server: ServerSpec) -> Json:
+            async def send(server: ServerSpec) -> Fields:
                 return await self._send(server, request, caller, channel)
 
             return await self.tasks.forward(request, seen, send, caller.principal)
@@ -223,29 +226,29 @@ class Gateway:
             f'server stands alone behind it, with "namespace": null and "expose_tools": true; servers now: {here}'
         )
 
-    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel = ALONE) -> Json:
+    async def _send(self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel = ALONE) -> Fields:
         """Send a request with the caller's credentials, with login if required.
 
         Returns the server's result.
         """
 
-        async def send(request: Request) -> Json:
+        async def send(request: Request) -> Fields:
             return await self._send_with_credentials(spec, request, caller, channel)
 
         return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
     async def _send_with_credentials(
         self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel
-    ) -> Json:
+    ) -> Fields:
         """Send a request with credentials, refreshing them once if rejected."""
-        repetition = request.repetition or RetryPolicy(spec, request.repeatable)
-        request = replace(request, repetition=repetition)
+        retry = request.retry or RetryPolicy(spec, request.repeatable)
+        request = replace(request, retry=retry)
 
-        async def carry(session_key: SessionKey) -> Json:
+        async def carry(session_key: SessionKey) -> Fields:
             return await self.bridge.send(session_key, request, caller, channel)
 
-        result = await self.access.with_credentials(spec, caller, carry, repetition)
-        if request.method == "tools/call":
+        result = await self.access.with_credentials(spec, caller, carry, retry)
+        if "task" in result or bytes(result.get("resultType", b"")) == b'"task"':
             self.tasks.register(spec.name, result, caller.principal)
         return result
 
@@ -277,7 +280,7 @@ class Gateway:
         return tools, tool
 
 
-async def _log_call(name: str, called: Awaitable[Json]) -> Json:
+async def _log_call(name: str, called: Awaitable[Fields]) -> Fields:
     """Log the outcome of a call.
 
     Failures are logged as info, other outcomes as debug.
@@ -285,7 +288,7 @@ async def _log_call(name: str, called: Awaitable[Json]) -> Json:
     began, failed = time.perf_counter(), True
     try:
         result = await called
-        failed = result.get("isError") is True
+        failed = bytes(result.get("isError", b"")) == b"true"
         return result
     finally:
         seconds = round(time.perf_counter() - began, 3)

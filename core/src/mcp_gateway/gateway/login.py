@@ -15,6 +15,7 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import Caller, LoginRequired
 from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
+from mcp_gateway.protocol.raw_json import Fields, encode, encode_members
 from mcp_gateway.sessions.credentials import CredentialResolver
 
 QUESTION = "gateway-login"
@@ -27,7 +28,7 @@ WAIT_SECONDS = 300.0
 _LOOK_SECONDS = 1.0
 _ELICIT = "elicitation/create"
 
-SendFn = Callable[[Request], Awaitable[Json]]
+SendFn = Callable[[Request], Awaitable[Fields]]
 
 
 async def with_login(
@@ -38,7 +39,7 @@ async def with_login(
     *,
     caller: Caller,
     channel: ClientChannel,
-) -> Json:
+) -> Fields:
     """Send a request, asking the client for a login if required.
 
     The client is asked only if it declared URL-mode elicitation.
@@ -59,7 +60,7 @@ async def with_login(
         params = {"mode": "url", "url": needed.url, "message": f"Log in to {spec.name}, and then come back."}
         if channel.ask is None:
             questions = {QUESTION: {"method": _ELICIT, "params": params}}
-            return {"resultType": "input_required", "inputRequests": questions}
+            return encode_members({"resultType": "input_required", "inputRequests": questions})
         if not await _ask_consent(channel.ask, {**params, "elicitationId": f"{QUESTION}-{spec.name}"}):
             raise
     await _wait_for_login(access, spec, caller)
@@ -83,14 +84,14 @@ def _extract_reply(request: Request) -> tuple[Json | None, Request]:
 
     It is returned with the request without it. Modern clients send responses with the repeated request.
     """
-    given = request.params.get("inputResponses")
+    given = request.member("inputResponses")
     if not isinstance(given, dict) or QUESTION not in given:
         return None, request
     answer = given[QUESTION]
     others = {key: value for key, value in given.items() if key != QUESTION}
     params = {key: value for key, value in request.params.items() if key != "inputResponses"}
     if others:
-        params["inputResponses"] = others
+        params["inputResponses"] = encode(others)
     return (answer if isinstance(answer, dict) else {}), replace(request, params=params)
 
 

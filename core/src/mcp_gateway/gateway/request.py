@@ -4,35 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Any
 
-from mcp_gateway.client.connection import Connection
-from mcp_gateway.client.in_flight import InFlightRequest
-from mcp_gateway.plugin import Caller
-from mcp_gateway.protocol.client_channel import Json
+import mcp_types as types
+from msgspec import Raw
+
+from mcp_gateway.client.connection import routing_headers
+from mcp_gateway.protocol.capabilities import capabilities_json
+from mcp_gateway.protocol.eras import MODERN_VERSION
+from mcp_gateway.protocol.implementation import IMPLEMENTATION
+from mcp_gateway.protocol.raw_json import Fields, decode, decode_member, decode_members, encode, encode_object
+from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.retry import RetryPolicy
 
 _ANSWERS = ("inputResponses", "requestState")
 
+_OUR_ENVELOPE: Mapping[str, bytes] = {
+    types.PROTOCOL_VERSION_META_KEY: MODERN_VERSION,
+    types.CLIENT_INFO_META_KEY: encode(IMPLEMENTATION),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to a server.
+    """A request to a server; implements `Sendable`.
 
-    `mirrored` maps paths of arguments to the headers that repeat them. A `repeatable` request may be sent again if it
-    is unknown whether it was executed. `repetition` has the attempts that were made before.
+    `params` are as the client sent them, without `_meta`; `meta` is that of `_meta` which is passed on. `mirrored` maps
+    paths of arguments to the headers that repeat them. A `repeatable` request may be sent again if it is unknown
+    whether it was executed. `headers` are those for a modern server, if they are known already.
     """
 
     method: str
-    params: Json
+    params: Fields
+    meta: Fields = field(default_factory=dict)
     mirrored: Mapping[tuple[str, ...], str] | None = None
     repeatable: bool = False
-    repetition: RetryPolicy | None = None
+    headers: Mapping[str, str] | None = None
+    retry: RetryPolicy | None = None
 
     @property
     def bare(self) -> Request:
         """The same request without responses to input requests."""
+        if self.params.keys().isdisjoint(_ANSWERS):
+            return self
         return replace(self, params={key: value for key, value in self.params.items() if key not in _ANSWERS})
 
     @property
@@ -41,15 +57,36 @@ class Request:
 
         A request and its repetition with responses have the same digest.
         """
-        asked = {key: value for key, value in self.bare.params.items() if key != "_meta"}
+        asked = {key: decode(value) for key, value in self.bare.params.items()}
         return sha256(json.dumps([self.method, asked], sort_keys=True).encode()).hexdigest()
 
-    def again(self, answered: Json) -> Request:
-        """Return the same request with responses to input requests."""
-        return replace(self, params={**self.bare.params, **answered}, repetition=None)
+    def member(self, name: str) -> Any:
+        """Return a member of the params, read; None if it is not there.
 
-    async def send(self, connection: Connection, exchange: InFlightRequest, caller: Caller) -> Json:
-        """Send the request over a connection; return the server's result."""
-        return await connection.request(
-            self.method, self.params, exchange=exchange, capabilities=caller.capabilities, mirrored=self.mirrored
-        )
+        Raises:
+            ValueError: it cannot be read.
+
+        """
+        return decode_member(self.params, name)
+
+    def again(self, answered: Fields) -> Request:
+        """Return the same request with responses to input requests."""
+        return replace(self, params={**self.bare.params, **answered}, retry=None)
+
+    def encode_params(self, exchange: Exchange, *, modern: bool) -> bytes:
+        """Return the params as JSON, with what the exchange and the server's era add to `_meta`."""
+        meta: dict[str, Raw | bytes] = dict(self.meta)
+        if exchange.channel.wants_progress:
+            meta["progressToken"] = b"%d" % exchange.request_id
+        if modern:
+            meta |= _OUR_ENVELOPE
+            meta[types.CLIENT_CAPABILITIES_META_KEY] = capabilities_json(exchange.capabilities)
+            if exchange.channel.log_level is not None:
+                meta[types.LOG_LEVEL_META_KEY] = encode(exchange.channel.log_level)
+        return encode_object({**self.params, "_meta": encode_object(meta)} if meta else self.params)
+
+    def modern_headers(self) -> Mapping[str, str]:
+        """Return the headers that a modern server wants to see over HTTP."""
+        if self.headers is not None and not self.mirrored:
+            return self.headers
+        return routing_headers(self.method, decode_members(self.params), self.mirrored)

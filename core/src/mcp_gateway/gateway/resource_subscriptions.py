@@ -19,7 +19,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.subscribe import watch
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
-from mcp_gateway.protocol.client_channel import Json, decode_capabilities
+from mcp_gateway.protocol.capabilities import decode_capabilities
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -156,8 +158,12 @@ class Subscriptions:
             while True:
                 try:
                     async for attempt in self.pool.attempts(session_key):
-                        async with attempt as (connection, inactivity):
-                            with inactivity.pause(), _watching(connection):
+                        async with attempt as session:
+                            with (
+                                limit_inactivity(session) as (connection, inactivity),
+                                inactivity.pause(),
+                                _watching(connection),
+                            ):
                                 await watch(connection, uri, capabilities, on_started, on_updated)
                 except (GatewayError, MCPError) as error:
                     if not watched.settled.is_set():

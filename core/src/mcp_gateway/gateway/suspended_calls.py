@@ -8,6 +8,7 @@ once, by the same client for the same request only, and expires after `PARKED_SE
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
 from collections.abc import Awaitable, Callable
@@ -16,10 +17,10 @@ from typing import Any
 
 import anyio
 import mcp_types as types
-from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
+from mcp_gateway.protocol.raw_json import Fields, encode_members
 
 PARKED_SECONDS = 600.0
 """How long a call waits for its client."""
@@ -30,9 +31,9 @@ MAX_PARKED = 1000
 GATHER_SECONDS = 0.03
 """How long to wait after a server request for further ones, to send them to the client together."""
 
-SendFn = Callable[[ClientChannel], Awaitable[Json]]
-Owner = tuple[Any, ...]
-"""The client and the digest of its request, which must be equal when the call is resumed."""
+SendFn = Callable[[ClientChannel], Awaitable[Fields]]
+Owner = Callable[[], tuple[Any, ...]]
+"""Returns the client and the digest of its request, which must be equal when the call is resumed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +56,7 @@ class _Call:
     questions: dict[str, _Question] = field(default_factory=dict)
     changed: anyio.Event = field(default_factory=anyio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    result: Json | None = None
+    result: Fields | None = None
     error: Exception | None = None
     over: bool = False
     asked: int = 0
@@ -70,21 +71,24 @@ class _Call:
 class SuspendedCalls:
     """Suspended calls; `replica` marks the calls of this process."""
 
-    tasks: TaskGroup
     replica: str = field(default_factory=lambda: secrets.token_hex(4))
     _parked: dict[str, _Call] = field(default_factory=dict)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __len__(self) -> int:
         """The number of suspended calls."""
         return len(self._parked)
 
-    async def begin(self, owner: Owner, send: SendFn, channel: ClientChannel) -> Json:
+    async def begin(self, owner: Owner, send: SendFn, channel: ClientChannel) -> Fields:
         """Send a request; return its result or `input_required`."""
         call = _Call(owner, channel)
-        self.tasks.start_soon(self._run, call, send)
+        # Not in the task group: a task of it costs several times as much, and each call of such a client takes one.
+        task = asyncio.get_running_loop().create_task(self._run(call, send))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
         return await self._wait_outcome(call)
 
-    async def resume(self, owner: Owner, state: object, answers: object, channel: ClientChannel) -> Json:
+    async def resume(self, owner: Owner, state: object, answers: object, channel: ClientChannel) -> Fields:
         """Resume a call with the client's responses; return its next result.
 
         The result is that of the call, or `input_required` again.
@@ -96,7 +100,7 @@ class SuspendedCalls:
         # An expired call was cancelled by its scope's deadline; only its entry remains to be removed.
         self._forget_old()
         call = self._parked.get(state) if isinstance(state, str) else None
-        if call is None or call.owner != owner:
+        if call is None or call.owner() != owner():
             raise MCPError(types.INVALID_PARAMS, self._unknown(state))
         given = answers if isinstance(answers, dict) else {}
         taken = [key for key in call.questions if isinstance(given.get(key), dict)]
@@ -120,7 +124,7 @@ class SuspendedCalls:
             )
         return "Invalid or expired requestState; call again without it"
 
-    async def _wait_outcome(self, call: _Call) -> Json:
+    async def _wait_outcome(self, call: _Call) -> Fields:
         """Wait until a call ends or needs input; return its result.
 
         A call that needs input becomes suspended, and its result is `input_required`.
@@ -159,12 +163,15 @@ class SuspendedCalls:
         async def ask(method: str, params: Json) -> Json:
             return await self._ask(call, method, params)
 
-        async def notify(method: str, params: Json) -> None:
-            await call.client.notify(method, params)
+        def notify(method: str, params: Fields) -> None:
+            call.client.notify(method, params)
+
+        def is_congested() -> bool:
+            return call.client.is_congested()
 
         try:
             with call.scope:
-                call.result = await send(replace(call.client, ask=ask, notify=notify))
+                call.result = await send(replace(call.client, ask=ask, notify=notify, is_congested=is_congested))
         except Exception as error:  # noqa: BLE001  # raised again in the client's task
             call.error = error
         finally:
@@ -191,19 +198,21 @@ class SuspendedCalls:
         return question.answer
 
 
-def _input_required(call: _Call, state: str) -> Json:
+def _input_required(call: _Call, state: str) -> Fields:
     """Build the `input_required` result of a suspended call.
 
     Parameters that only the handshake era has are left out.
     """
-    return {
-        "resultType": "input_required",
-        "inputRequests": {
-            key: {
-                "method": question.method,
-                "params": {name: value for name, value in question.params.items() if name != "elicitationId"},
-            }
-            for key, question in call.questions.items()
-        },
-        "requestState": state,
-    }
+    return encode_members(
+        {
+            "resultType": "input_required",
+            "inputRequests": {
+                key: {
+                    "method": question.method,
+                    "params": {name: value for name, value in question.params.items() if name != "elicitationId"},
+                }
+                for key, question in call.questions.items()
+            },
+            "requestState": state,
+        }
+    )

@@ -19,7 +19,7 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import GatewayError, Principal
-from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ MAX_KNOWN = 10_000
 
 _UNKNOWN = (types.INVALID_PARAMS, types.METHOD_NOT_FOUND, types.INVALID_REQUEST)
 
-SendFn = Callable[[ServerSpec], Awaitable[Json]]
+SendFn = Callable[[ServerSpec], Awaitable[Fields]]
 
 
 @dataclass(slots=True)
@@ -45,15 +45,18 @@ class Tasks:
     _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _owners: dict[str, Principal] = field(default_factory=dict)
 
-    def register(self, server: str, result: Json, owner: Principal | None = None) -> None:
+    def register(self, server: str, result: Fields, owner: Principal | None = None) -> None:
         """Register the task that a result refers to.
 
         The first server to name an id owns it.
 
         A task with an `owner` is not visible to other principals.
         """
-        described = result if result.get("resultType") == "task" else result.get("task")
-        task = described.get("taskId") if isinstance(described, dict) else None
+        if bytes(result.get("resultType", b"")) == b'"task"':
+            task = decode_member(result, "taskId")
+        else:
+            described = decode_member(result, "task")
+            task = described.get("taskId") if isinstance(described, dict) else None
         if isinstance(task, str):
             if owner is not None and task not in self._servers:
                 self._owners[task] = owner
@@ -62,7 +65,9 @@ class Tasks:
             if len(self._servers) > MAX_KNOWN:
                 self._owners.pop(self._servers.popitem(last=False)[0], None)
 
-    async def forward(self, request: Request, seen: Catalog, send: SendFn, principal: Principal | None = None) -> Json:
+    async def forward(
+        self, request: Request, seen: Catalog, send: SendFn, principal: Principal | None = None
+    ) -> Fields:
         """Forward a task request to the servers that it concerns.
 
         These are servers in `seen`; a list of tasks concerns all of them.
@@ -73,7 +78,7 @@ class Tasks:
         """
         if request.method == "tasks/list":
             return await self._list_tasks(seen, send, principal)
-        task = str(request.params.get("taskId"))
+        task = str(request.member("taskId"))
         known = self._servers.get(task)
         if (known is not None or principal is not None) and self._owners.get(task) != principal:
             raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
@@ -90,18 +95,18 @@ class Tasks:
             return result
         raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
 
-    async def _list_tasks(self, seen: Catalog, send: SendFn, principal: Principal | None) -> Json:
+    async def _list_tasks(self, seen: Catalog, send: SendFn, principal: Principal | None) -> Fields:
         found: list[object] = []
         for spec in self._having(seen):
             if seen.servers[spec.name].modern:
                 continue  # the modern era has no `tasks/list`
             try:
-                tasks = (await send(spec)).get("tasks")
+                tasks = decode_member(await send(spec), "tasks")
             except (MCPError, GatewayError) as error:
                 log.info("task list failed", server=spec.name, reason=str(error))
                 continue
             found += [task for task in tasks if self._is_of(task, principal)] if isinstance(tasks, list) else []
-        return {"tasks": found}
+        return {"tasks": encode(found)}
 
     def _is_of(self, task: object, principal: Principal | None) -> bool:
         identifier = task.get("taskId") if isinstance(task, dict) else None

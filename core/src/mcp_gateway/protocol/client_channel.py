@@ -5,8 +5,7 @@ It is open while servers work for the client.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,30 +80,3 @@ def is_severe(params: Fields, least: str) -> bool:
     """Whether a log message reaches a level; unknown levels do."""
     level = bytes(params.get("level", b"")).decode("utf-8", "replace").strip('"')
     return level not in LEVELS or LEVELS.index(level) >= LEVELS.index(least)
-
-
-def encode_capabilities(capabilities: Mapping[str, Any]) -> str:
-    """Encode capabilities canonically.
-
-    Equal capabilities give equal texts; no capabilities give the empty text.
-    """
-    return json.dumps(capabilities, sort_keys=True, separators=(",", ":")) if capabilities else ""
-
-
-def decode_capabilities(capabilities: str) -> Json:
-    """Return the capabilities that `frozen` wrote."""
-    found: Json = json.loads(capabilities) if capabilities else {}
-    return found
-
-
-def widens(capabilities: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether the first have all that the others have, and more."""
-    mine, theirs = set(_paths(capabilities)), set(_paths(others))
-    return mine > theirs
-
-
-def _paths(value: Mapping[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
-    for key, inner in value.items():
-        yield (*above, key)
-        if isinstance(inner, Mapping):
-            yield from _paths(inner, *above, key)

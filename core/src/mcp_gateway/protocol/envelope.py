@@ -10,12 +10,9 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
-from pydantic_core import from_json
 
 from mcp_gateway.plugin import replace_lone_surrogates
-from mcp_gateway.protocol.raw_json import Fields, members
-
-
+from mcp_gateway.protocol.raw_json import Fields, decode, decode_members, encode, encode_string, is_object, members
 
 _LONGEST_NUMBER = 1000
 """How many digits an id may have: Python reads no integer of more than 4,300."""
@@ -26,6 +23,7 @@ _DIGITS = tuple(b"%c" % digit for digit in b"-0123456789")
 class Message(Struct, gc=False):
     """The envelope of a message; a member that is not there is UNSET."""
 
+    jsonrpc: str | UnsetType = UNSET
     id: Raw | UnsetType = UNSET
     method: str | UnsetType = UNSET
     params: Raw | UnsetType = UNSET
@@ -35,7 +33,7 @@ class Message(Struct, gc=False):
     @property
     def fields(self) -> Fields:
         """The members of the params; none if the params are no object."""
-        return {} if self.params is UNSET or bytes(self.params)[:1] != b"{" else members(self.params)
+        return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
 
 class ServerError(MCPError):
@@ -65,14 +63,14 @@ def parse_message(message: bytes) -> Message:
 
 
 def _decode(message: bytes) -> Message:
-    # msgspec does not look at the UTF-8 of what it does not parse; nearly all messages are ASCII, which is told at once.
+    # msgspec does not look at the UTF-8 of what it does not parse. Nearly all messages are ASCII, told at once.
     if not message.isascii():
         message.decode()
     return _message.decode(message)
 
 
-def parse_result(response: bytes, server: str = "the server") -> dict[str, Any]:
-    """Read a response whole, and return its result.
+def parse_response(response: bytes) -> dict[str, Raw | bytes]:
+    """Read a response; return the members of its result as they came.
 
     Raises:
         ServerError: the response is an error, or cannot be read.
@@ -80,16 +78,26 @@ def parse_result(response: bytes, server: str = "the server") -> dict[str, Any]:
     """
     try:
         answer = parse_message(response)
-        error = UNSET if answer.error is UNSET or bytes(answer.error) == b"null" else answer.error
-        # `cache_strings` and no model: definitions of thousands of tools take a fifth of the memory so.
-        result = from_json(bytes(answer.result), cache_strings="keys") if error is UNSET else None
-    except (ValueError, TypeError, RecursionError) as problem:
-        raise ServerError(types.INTERNAL_ERROR, f"{server} sent a response that cannot be read: {problem}") from None
-    if error is not UNSET:
-        raise read_error(bytes(error))
-    if not isinstance(result, dict):
-        raise ServerError(types.INTERNAL_ERROR, f"{server} sent a response without a result")
-    return result
+        error = answer.error
+        if error is UNSET or bytes(error) == b"null":
+            return members(answer.result) if answer.result is not UNSET else {}
+    except ValueError as problem:
+        raise ServerError(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}") from None
+    raise read_error(bytes(error))
+
+
+def parse_result(response: bytes) -> dict[str, Any]:
+    """Read a response whole; return its result.
+
+    Raises:
+        ServerError: the response is an error, or cannot be read.
+
+    """
+    fields = parse_response(response)
+    try:
+        return decode_members(fields)
+    except (ValueError, RecursionError) as problem:
+        raise ServerError(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}") from None
 
 
 def read_error(error: bytes) -> ServerError:
@@ -98,7 +106,7 @@ def read_error(error: bytes) -> ServerError:
     Without a code that is an integer it gets -32603.
     """
     try:
-        found = from_json(replace_lone_surrogates(error))
+        found = decode(error)
     except (ValueError, RecursionError):
         return ServerError(types.INTERNAL_ERROR, "an error that cannot be read")
     if not isinstance(found, dict):
@@ -121,28 +129,15 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def encode(value: object) -> bytes:
-    """Encode a value as compact JSON in UTF-8; halves of surrogate pairs become U+FFFD.
-
-    Raises:
-        RecursionError: it is nested too deeply.
-
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        return replace_lone_surrogates(json.dumps(value, separators=(",", ":")).encode())
-
-
-def encode_request(request_id: int, method: str, params: bytes) -> bytes:
-    """Encode a request of the gateway's; `params` is JSON."""
-    return b'{"jsonrpc":"2.0","id":%d,"method":"%b","params":%b}' % (request_id, method.encode(), params)
+def encode_request(request_id: bytes, method: str, params: bytes) -> bytes:
+    """Encode a request of the gateway's; id and params are JSON."""
+    return b'{"jsonrpc":"2.0","id":%b,"method":%b,"params":%b}' % (request_id, encode_string(method), params)
 
 
 def encode_notification(method: str, params: Mapping[str, Any] | None) -> bytes:
     """Encode a notification; without params it has none."""
     content = b"" if params is None else b',"params":%b' % encode(params)
-    return b'{"jsonrpc":"2.0","method":%b%b}' % (encode(method), content)
+    return b'{"jsonrpc":"2.0","method":%b%b}' % (encode_string(method), content)
 
 
 def encode_result(request_id: bytes, result: bytes) -> bytes:

@@ -11,10 +11,12 @@ from typing import Any
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
+from mcp_gateway.protocol.raw_json import Fields, encode, encode_object, encode_string, is_object, members
 
 OF_ONE_CONNECTION = frozenset(
     {
@@ -34,24 +36,35 @@ _HOP_BY_HOP = frozenset({types.HEADER_MISMATCH, types.UNSUPPORTED_PROTOCOL_VERSI
 RESOURCE_NOT_FOUND = -32002
 """What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
 
+MODERN_VERSION = encode_string(LATEST_MODERN_VERSION)
+"""The version of the modern era, as JSON."""
+
+_COMPLETE = b'"complete"'
+_OUR_INFO = encode(IMPLEMENTATION)
+
 ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 """What the modern era adds to results."""
 
 
-def adapt_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
-    """Adapt a result to the client's era.
+def adapt_result(result: Fields, *, modern: bool, server_info: bytes = _OUR_INFO) -> Fields:
+    """Adapt a result to the client's era; `server_info` is JSON.
 
     The modern era's envelope is added or removed.
     """
-    meta = _strip_connection_meta(result.get("_meta"))
+    raw = result.get("_meta")
+    whole = members(raw) if is_object(raw) and raw is not None else {}
+    meta = {name: value for name, value in whole.items() if name not in OF_ONE_CONNECTION} if whole else whole
     if modern:
-        stamped = {**meta, types.SERVER_INFO_META_KEY: server_info}
-        return {"resultType": "complete", **result, "_meta": stamped}
-    plain = {key: value for key, value in result.items() if key not in ENVELOPE}
+        meta[types.SERVER_INFO_META_KEY] = server_info
+        stamped = {**result, "_meta": encode_object(meta)}
+        return stamped if "resultType" in result else {"resultType": _COMPLETE, **stamped}
+    if meta is whole and result.keys().isdisjoint(ENVELOPE):
+        return result
+    plain = {name: value for name, value in result.items() if name not in ENVELOPE}
     if meta:
-        plain["_meta"] = meta
+        plain["_meta"] = encode_object(meta)
     # A `_meta` that was empty from the beginning is the server's, and stays.
-    elif isinstance(result.get("_meta"), dict) and result["_meta"]:
+    elif whole:
         del plain["_meta"]
     return plain
 
@@ -88,13 +101,6 @@ def _is_object_schema(schema: Any) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "object"
 
 
-def strip_params(params: Mapping[str, Any]) -> Json:
-    """Strip the metadata of the client's connection from params."""
-    meta = {key: value for key, value in _strip_connection_meta(params.get("_meta")).items() if key != "progressToken"}
-    plain = {key: value for key, value in params.items() if key != "_meta"}
-    return {**plain, "_meta": meta} if meta else plain
-
-
 def adapt_error(error: MCPError, *, modern: bool) -> MCPError:
     """Adapt the code of a server's error to the client's era.
 
@@ -109,9 +115,3 @@ def adapt_error(error: MCPError, *, modern: bool) -> MCPError:
     elif code in _HOP_BY_HOP:
         code = types.INTERNAL_ERROR
     return error if code == error.code else MCPError(code, error.error.message, error.error.data)
-
-
-def _strip_connection_meta(meta: Any) -> Json:
-    if not isinstance(meta, dict):
-        return {}
-    return {key: value for key, value in meta.items() if key not in OF_ONE_CONNECTION}

@@ -1,156 +1,55 @@
-"""Raw JSON: splitting and joining without parsing.
+"""Raw JSON: objects split into members and joined again without parsing.
 
 What passes through stays the same byte for byte.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from json import loads
+from typing import Any, cast
 
-from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
+from msgspec import DecodeError, Raw
+from msgspec.json import Decoder, Encoder
+from pydantic_core import from_json
 
 from mcp_gateway.plugin import replace_lone_surrogates
 
-Fields = dict[str, Raw]
+Fields = Mapping[str, Raw | bytes]
 """The members of a JSON object, each still as it came."""
 
-_LONGEST_NUMBER = 1000
-"""How many digits an id may have here: Python reads no number of more than 4300."""
-
-_fields = json.Decoder(Fields)
-_encode = json.Encoder().encode
+_fields = Decoder(dict[str, Raw])
+_encode = Encoder().encode
 
 
-class CallParams(Struct, forbid_unknown_fields=True):
-    """The params of a `tools/call` that asks for nothing special."""
-
-    name: str
-    arguments: Raw | UnsetType = UNSET
-    meta: Fields = field(name="_meta", default_factory=dict)
-
-
-class Call(Struct, forbid_unknown_fields=True):
-    """A `tools/call` that asks for nothing special."""
-
-    jsonrpc: str
-    id: Raw
-    method: str
-    params: CallParams
-
-    @property
-    def request_id(self) -> str | int:
-        """The id, read."""
-        found: str | int = loads(bytes(self.id)) if bytes(self.id)[:1] == b'"' else int(bytes(self.id))
-        return found
-
-
-class ListParams(Struct, forbid_unknown_fields=True):
-    """The params of a `tools/list` that asks for nothing special."""
-
-    meta: Fields = field(name="_meta", default_factory=dict)
-
-
-class List(Struct, forbid_unknown_fields=True):
-    """A `tools/list` that asks for nothing special."""
-
-    jsonrpc: str
-    id: Raw
-    method: str
-    params: ListParams = field(default_factory=ListParams)
-
-
-class RemoteCall(Struct, forbid_unknown_fields=True):
-    """The arguments of `call_remote_tool`, if they ask for nothing special."""
-
-    tool_name: str
-    arguments: Raw | UnsetType = UNSET
-
-
-# Other members are ignored, unlike in requests: nothing is passed on but these two.
-class Answer(Struct):
-    """A server's response."""
-
-    result: Fields | UnsetType = UNSET
-    error: Raw | UnsetType = UNSET
-
-
-_call = json.Decoder(Call)
-_list = json.Decoder(List)
-_remote = json.Decoder(RemoteCall)
-_answer = json.Decoder(Answer)
-
-
-def parse_call(message: bytes) -> Call | None:
-    """Parse a message as a plain `tools/call`, or return None."""
-    try:
-        call = _call.decode(_validate_utf8(message))
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    plain = call.method == "tools/call" and call.jsonrpc == "2.0" and _is_id(bytes(call.id))
-    return call if plain and _is_object(call.params.arguments) else None
-
-
-def parse_list(message: bytes) -> List | None:
-    """Parse a message as a plain `tools/list`, or return None."""
-    # Nearly all messages are calls: this spares a second decoding.
-    if b'"tools/list"' not in message:
-        return None
-    try:
-        asked = _list.decode(_validate_utf8(message))
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    plain = asked.method == "tools/list" and asked.jsonrpc == "2.0" and _is_id(bytes(asked.id))
-    return asked if plain else None
-
-
-def parse_remote_call(arguments: Raw | UnsetType) -> RemoteCall | None:
-    """Parse plain arguments of `call_remote_tool`, or return None."""
-    try:
-        call = _remote.decode(arguments) if arguments is not UNSET else None
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return call if call is not None and _is_object(call.arguments) else None
-
-
-def parse_response(message: bytes) -> tuple[Fields | None, bytes | None]:
-    """Parse a response into result members or raw error.
+def members(raw: Raw | bytes) -> dict[str, Raw | bytes]:
+    """Return the members of a JSON object.
 
     Raises:
-        ValueError: it is no response.
+        ValueError: it is none.
 
     """
     try:
-        answer = _decode_answer(message)
-        if answer.result is not UNSET:
-            return answer.result, None
-    except DecodeError as error:
-        raise ValueError(str(error)) from error
-    if answer.error is not UNSET:
-        return None, bytes(answer.error)
-    raise ValueError("neither a result nor an error")
-
-
-def _decode_answer(message: bytes) -> Answer:
-    try:
-        return _answer.decode(_validate_utf8(message))
+        found = _fields.decode(raw)
     except DecodeError:
-        if (whole := replace_lone_surrogates(message)) is message:
+        # JavaScript cuts text in the middle of surrogate pairs, also in names.
+        if (whole := replace_lone_surrogates(bytes(raw))) == bytes(raw):
             raise
-        return _answer.decode(_validate_utf8(whole))
+        found = _fields.decode(whole)
+    return cast("dict[str, Raw | bytes]", found)
 
 
-def members(raw: Raw) -> Fields:
-    """Return the members of a JSON object."""
-    return _fields.decode(raw)
+def is_object(raw: Raw | bytes | None) -> bool:
+    """Whether a member is there, and an object."""
+    return raw is not None and bytes(memoryview(raw)[:1]) == b"{"
 
 
-def encode_object(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
-    """Encode an object from encoded members, as pieces to join."""
+def encode_object(fields: Fields) -> bytes:
+    """Encode an object from encoded members."""
     pieces: list[Raw | bytes] = []
     for name, value in fields.items():
         pieces += (b",", _encode(name), b":", value)
-    return [b"{", *pieces[1:], b"}"]
+    return b"".join([b"{", *pieces[1:], b"}"])
 
 
 def encode_string(text: str) -> bytes:
@@ -158,24 +57,41 @@ def encode_string(text: str) -> bytes:
     return _encode(text)
 
 
-def _validate_utf8(message: bytes) -> bytes:
-    """Return the message after validating its UTF-8.
-
-    msgspec does not check it where it does not parse.
+def encode(value: object) -> bytes:
+    """Encode a value as compact JSON in UTF-8; halves of surrogate pairs become U+FFFD.
 
     Raises:
-        UnicodeDecodeError: it is not.
+        RecursionError: it is nested too deeply.
 
     """
-    # Nearly all messages are ASCII, which is told at once.
-    if not message.isascii():
-        message.decode()
-    return message
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return replace_lone_surrogates(json.dumps(value, separators=(",", ":")).encode())
 
 
-def _is_id(raw: bytes) -> bool:
-    return raw[:1] == b'"' or (len(raw) <= _LONGEST_NUMBER and raw.removeprefix(b"-").isdigit())
+def encode_members(value: Mapping[str, Any]) -> dict[str, Raw | bytes]:
+    """Encode each member of an object."""
+    return {name: encode(member) for name, member in value.items()}
 
 
-def _is_object(raw: Raw | UnsetType) -> bool:
-    return raw is UNSET or bytes(raw)[:1] == b"{"
+def decode(raw: Raw | bytes) -> Any:
+    """Read a value; halves of surrogate pairs become U+FFFD.
+
+    Raises:
+        ValueError: it is no JSON, or has a number with thousands of digits.
+        RecursionError: it is nested too deeply.
+
+    """
+    return from_json(replace_lone_surrogates(bytes(raw)), cache_strings="keys")
+
+
+def decode_members(fields: Fields) -> dict[str, Any]:
+    """Read each member of an object; see `decode`."""
+    return {name: decode(raw) for name, raw in fields.items()}
+
+
+def decode_member(fields: Fields, name: str) -> Any:
+    """Read one member of an object, None if it is not there; see `decode`."""
+    raw = fields.get(name)
+    return None if raw is None else decode(raw)

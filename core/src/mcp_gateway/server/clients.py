@@ -16,8 +16,11 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_gateway.plugin import Caller, Principal
 from mcp_gateway.protocol._sdk import connection_of, request_outbound_of
+from mcp_gateway.protocol.capabilities import DeclaredCapabilities
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
+from mcp_gateway.protocol.raw_json import Fields, encode
 from mcp_gateway.server.early_handshake import PIPE, EarlyClient
+from mcp_gateway.server.notification_queue import NotificationQueue
 
 Context = ServerRequestContext[Any, Any]
 
@@ -37,30 +40,37 @@ def caller_of(context: Context) -> Caller:
     return Caller(headers=headers, client=client, capabilities=_capabilities(context), principal=principal)
 
 
-def channel_of(context: Context) -> ClientChannel:
-    """Return the client channel of a request."""
+def channel_of(context: Context) -> tuple[ClientChannel, NotificationQueue]:
+    """Return the channel of a request that came through the SDK.
+
+    The queue of what is sent on it is to be drained before the response.
+    """
     meta = (context.params or {}).get("_meta") or {}
     token, modern = meta.get("progressToken"), is_modern(context)
     state = connection_of(context.session).state
     channel = request_outbound_of(context.session)
+    queue = NotificationQueue(channel.notify)
 
-    async def notify(method: str, params: Json) -> None:
+    def notify(method: str, params: Fields) -> None:
         level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL, LEVELS[0])
         match method:
             case "notifications/progress" if token is not None:
-                await channel.notify(method, {**params, "progressToken": token})
+                queue.put(method, {**params, "progressToken": encode(token)})
             case "notifications/message" if level in LEVELS and is_severe(params, level):
-                await channel.notify(method, params)
+                queue.put(method, params)
             case "notifications/progress" | "notifications/message":
                 pass
             case _ if not modern:
-                await channel.notify(method, params)
+                queue.put(method, params)
 
     async def ask(method: str, params: Json) -> Json:
         return await channel.send_raw_request(method, params)
 
     level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL)
-    return ClientChannel(notify, None if modern else ask, token is not None, level if level in LEVELS else None)
+    back = ClientChannel(
+        notify, None if modern else ask, token is not None, level if level in LEVELS else None, queue.is_congested
+    )
+    return back, queue
 
 
 async def send_beside(context: Context, method: str, params: Json) -> None:
@@ -120,8 +130,8 @@ def _capabilities(context: Context) -> Json:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectClient:
-    """The sender of a raw call: opaque name and declared capabilities."""
+class RawClient:
+    """The sender of a raw request: opaque name and declared capabilities."""
 
     name: str
     capabilities: Json
@@ -141,7 +151,8 @@ class Clients:
 
     on_gone: Callable[[str], None]
     _connections: dict[str, Connection] = field(default_factory=dict)
-    _sessions: dict[str | None, DirectClient] = field(default_factory=dict)
+    _queues: dict[str, NotificationQueue] = field(default_factory=dict)
+    _sessions: dict[str | None, RawClient] = field(default_factory=dict)
     _piped: bool = False
 
     def on_initialized(self, context: Context, guest: EarlyClient | None = None) -> None:
@@ -156,9 +167,12 @@ class Clients:
         client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
             self._connections[client] = connection
+            self._queues[client] = NotificationQueue(connection.notify)
             # The stack is closed with the connection, whatever ends it.
             connection.exit_stack.callback(self._on_client_left, client)
-            self._sessions[connection.session_id] = DirectClient(client, _capabilities(context), principal)
+            self._sessions[connection.session_id] = RawClient(
+                client, DeclaredCapabilities(_capabilities(context)), principal
+            )
 
     def record_stdio_client(self, context: Context) -> None:
         """Record a modern client on the stdio pipe.
@@ -171,9 +185,14 @@ class Clients:
         """Set the log level of a handshake-era client."""
         connection_of(context.session).state[_LEVEL] = level
 
-    def wants_messages(self, client: str) -> bool:
-        """Whether a handshake-era client has said how severe messages must be."""
-        return client in self._connections and _LEVEL in self._connections[client].state
+    def on_modern_stdio_client(self) -> None:
+        """Record that the client on the stdio pipe is a modern one."""
+        self._piped = True
+
+    def log_level(self, client: str) -> str | None:
+        """Return how severe messages to a handshake-era client must be, None if it has not said so."""
+        connection = self._connections.get(client)
+        return None if connection is None else connection.state.get(_LEVEL)
 
     def way_to(self, client: str) -> ClientChannel | None:
         """Return the way to a connected client beside its requests."""
@@ -182,18 +201,20 @@ class Clients:
             # It can be told nothing beside its requests, but it is one person for certain.
             return ALONE if self._piped and client == PIPE else None
 
-        async def notify(method: str, params: Json) -> None:
+        queue = self._queues[client]
+
+        def notify(method: str, params: Fields) -> None:
             if method != "notifications/message" or is_severe(params, connection.state.get(_LEVEL, LEVELS[0])):
-                await connection.notify(method, params)
+                queue.put(method, params)
 
         async def ask(method: str, params: Json) -> Json:
             # Servers send no requests but pings before `initialized` (specification 2025-11-25, lifecycle).
             await connection.initialized.wait()
             return await connection.send_raw_request(method, params)
 
-        return ClientChannel(notify, ask)
+        return ClientChannel(notify, ask, is_congested=queue.is_congested)
 
-    def raw_client(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> DirectClient | None:
+    def raw_client(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> RawClient | None:
         """Return the handshake-era client of a raw request.
 
         It is found by the headers; without any it is the client on the stdio pipe.
@@ -219,4 +240,5 @@ class Clients:
         connection = self._connections.pop(client, None)
         if connection is not None:
             self._sessions.pop(connection.session_id, None)
+            self._queues.pop(client).close()
         self.on_gone(client)

@@ -5,7 +5,6 @@ Only ordinary first messages are answered early.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,9 @@ from mcp_types.version import (
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.envelope import encode_result
 from mcp_gateway.protocol.eras import adapt_result
+from mcp_gateway.protocol.raw_json import encode, encode_members, encode_object
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 
 PIPE = "pipe"
@@ -93,16 +94,16 @@ def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
     info = server_info(gateway)
     if first.modern:
         base |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
-        result = adapt_result(describe_server(gateway.resolver, base, modern=True), modern=True, server_info=info)
+        described = encode_members(describe_server(gateway.resolver, base, modern=True))
+        result = adapt_result(described, modern=True, server_info=encode(info))
     else:
         known = first.version in HANDSHAKE_PROTOCOL_VERSIONS
         base |= {
             "protocolVersion": first.version if known else LATEST_HANDSHAKE_VERSION,
             "serverInfo": info,
         }
-        result = describe_server(gateway.resolver, base, modern=False)
-    answer = {"jsonrpc": "2.0", "id": first.id, "result": result}
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        result = encode_members(describe_server(gateway.resolver, base, modern=False))
+    return encode_result(encode(first.id), encode_object(result))
 
 
 def _handshake(request_id: object, params: Mapping[str, Any]) -> FirstMessage:

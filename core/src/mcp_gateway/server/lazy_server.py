@@ -19,7 +19,9 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
+from mcp_gateway.protocol.raw_json import encode_members
 from mcp_gateway.server.early_handshake import EarlyClient, encode_first_answer, parse_first_message
+from mcp_gateway.server.notification_queue import NotificationQueue
 from mcp_gateway.server.result_limits import ResultLimits
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ class GatewayLazyServer:
     gateway: Gateway
     tasks: TaskGroup
     results: ResultLimits
-    direct: bool = True
     loading: Callable[[], AbstractContextManager[None]] = nullcontext
     opened: GatewayServer | None = None
     _guest: EarlyClient | None = None
@@ -85,7 +86,7 @@ class GatewayLazyServer:
     def _open(self) -> GatewayServer:
         from mcp_gateway.server.server import GatewayServer  # it takes the whole SDK
 
-        return GatewayServer(self.gateway, self.tasks, self.results, direct=self.direct, guest=self._guest)
+        return GatewayServer(self.gateway, self.tasks, self.results, guest=self._guest)
 
     def _way_to(self, client: str) -> ClientChannel | None:
         guest = self._guest
@@ -103,8 +104,8 @@ class GatewayLazyServer:
             await guest.arrived.wait()
             return self._way_to(guest.name) or ALONE
 
-        async def notify(method: str, params: Json) -> None:
-            await (await way()).notify(method, params)
+        async def send(method: str, params: Json) -> None:
+            (await way()).notify(method, encode_members(params))
 
         async def ask(method: str, params: Json) -> Json:
             arrived = await way()
@@ -112,7 +113,8 @@ class GatewayLazyServer:
                 raise MCPError(types.INVALID_REQUEST, "the client has left")
             return await arrived.ask(method, params)
 
-        return ClientChannel(notify, ask)
+        queue = NotificationQueue(send)
+        return ClientChannel(queue.put, ask, is_congested=queue.is_congested)
 
 
 async def _yield_while_busy(deadline: float) -> None:

@@ -14,10 +14,12 @@ from mcp_gateway.catalog.resolver import AmbiguousResource, UnknownPrompt, Unkno
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway, UnknownMethod
 from mcp_gateway.gateway.resource_subscriptions import UpdatedFn
 from mcp_gateway.plugin import Caller, GatewayError
-from mcp_gateway.protocol.client_channel import ClientChannel, Json
-from mcp_gateway.protocol.eras import RESOURCE_NOT_FOUND, strip_params
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.eras import RESOURCE_NOT_FOUND
 from mcp_gateway.protocol.primitives import PROMPTS, Primitive
+from mcp_gateway.protocol.raw_json import Fields, encode_members
 from mcp_gateway.server.builtin_results import overload_error
+from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.result_limits import PREFIX, ResultLimits
 from mcp_gateway.sessions.admission import Overloaded
 
@@ -34,77 +36,77 @@ class PromptsAndResources:
         """Bind to `gateway`; `results` limits results and stores cut ones."""
         self._gateway, self._results = gateway, results
 
-    async def list(self, primitive: Primitive, caller: Caller) -> Json:
+    async def list(self, primitive: Primitive, request: ClientRequest) -> Fields:
         """List the exposed definitions of a primitive.
 
         Definitions are complete; prompts have their full names.
         """
-        seen = await self._gateway.resolver_for(caller, SETTLE_SECONDS)
+        seen = await self._gateway.resolver_for(request.caller, SETTLE_SECONDS)
         listed = seen.list_definitions(primitive)
         items = (
             [{**definition, "name": name} for name, definition in listed] if primitive is PROMPTS else _whole(listed)
         )
-        return {primitive.field: items, **seen.cache_hint(primitive)}
+        return encode_members({primitive.field: items, **seen.cache_hint(primitive)})
 
-    async def get_prompt(self, params: Mapping[str, Any], caller: Caller, channel: ClientChannel) -> Json:
+    async def get_prompt(self, request: ClientRequest) -> Fields:
         """Answer `prompts/get`."""
-        name = str(params.get("name"))
-        got = self._gateway.get_prompt(name, strip_params(params), caller, channel)
-        return await _wait_for_answer(self._fitting(f"the prompt {name!r}", got, caller))
+        name = str(request.member("name"))
+        got = self._gateway.get_prompt(name, request.params, request.meta, request.caller, request.channel)
+        return await _wait_for_answer(self._fitting(f"the prompt {name!r}", got, request.caller))
 
-    async def read(self, params: Mapping[str, Any], caller: Caller, channel: ClientChannel, *, modern: bool) -> Json:
+    async def read(self, request: ClientRequest) -> Fields:
         """Handle `resources/read`.
 
         Each era has a different error code for a resource that does not exist.
         """
-        uri = str(params.get("uri"))
-        with _unknown_resource(uri, modern=modern):
+        uri, caller = str(request.member("uri")), request.caller
+        with _unknown_resource(uri, modern=request.modern):
             if uri.startswith(PREFIX):
                 return _cacheable(await _wait_for_answer(self._read_kept_result(uri, caller)))
-            read = self._gateway.read(uri, strip_params(params), caller, channel)
+            read = self._gateway.read(uri, request.params, request.meta, caller, request.channel)
             return _cacheable(await _wait_for_answer(self._fitting(f"the resource {uri!r}", read, caller)))
 
-    async def _read_kept_result(self, uri: str, caller: Caller) -> Json:
+    async def _read_kept_result(self, uri: str, caller: Caller) -> Fields:
         return self._results.read(uri, caller)
 
-    async def _fitting(self, what: str, request: Awaitable[Json], caller: Caller) -> Json:
+    async def _fitting(self, what: str, request: Awaitable[Fields], caller: Caller) -> Fields:
         return self._results.limit(what, await request, caller)
 
-    async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> Json:
+    async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
         """Handle `resources/subscribe` of the handshake era.
 
         The modern era has it as a part of `subscriptions/listen`.
         """
 
-        async def add_subscription() -> Json:
+        async def add_subscription() -> Fields:
             await self._gateway.subscribe(subscriber, uri, caller, updated)
             return {}
 
         with _unknown_resource(uri, modern=False):
-            return await _wait_for_answer(add_subscription())
+            await _wait_for_answer(add_subscription())
 
-    async def forward(self, method: str, params: Mapping[str, Any], caller: Caller, channel: ClientChannel) -> Json:
+    async def forward(self, request: ClientRequest) -> Fields:
         """Handle a request that the gateway only forwards."""
-        sent = self._gateway.forward(method, strip_params(params), caller, channel)
-        return await _wait_for_answer(self._fitting(f"the result of {method}", sent, caller))
+        sent = self._gateway.forward(request.method, request.params, request.meta, request.caller, request.channel)
+        return await _wait_for_answer(self._fitting(f"the result of {request.method}", sent, request.caller))
 
-    async def complete(self, params: Mapping[str, Any], caller: Caller) -> Json:
+    async def complete(self, request: ClientRequest) -> Fields:
         """Answer `completion/complete`."""
-        return await _wait_for_answer(self._gateway.complete(strip_params(params), caller))
+        return await _wait_for_answer(self._gateway.complete(request.params, request.meta, request.caller))
 
 
 def _whole(listed: list[tuple[str, Mapping[str, Any]]]) -> list[Json]:
     return [dict(definition) for _, definition in listed]
 
 
-def _cacheable(result: Json) -> Json:
+def _cacheable(result: Fields) -> Fields:
     """Add a no-cache hint to a complete result without one.
 
     The hint is a TTL of 0 and the scope "private".
     """
-    if result.get("resultType", "complete") != "complete":
+    if bytes(result.get("resultType", b'"complete"')) != b'"complete"':
         return result
-    return {"ttlMs": 0, "cacheScope": "private", **result}
+    return {"ttlMs": b"0", "cacheScope": b'"private"', **result}
 
 
 @contextmanager
@@ -121,7 +123,7 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
         raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 
 
-async def _wait_for_answer(request: Awaitable[Json]) -> Json:
+async def _wait_for_answer(request: Awaitable[Fields]) -> Fields:
     """Await a result, converting gateway errors into JSON-RPC errors.
 
     The error data holds the gateway's error code.

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from msgspec import Raw
 
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.json_size import json_size
+from mcp_gateway.protocol.raw_json import Fields, decode_members, encode, encode_members
 from mcp_gateway.protocol.tool_names import OWN_URIS
 
 PREFIX = OWN_URIS
@@ -58,7 +59,7 @@ class ResultLimits:
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _size: int = 0
 
-    def limit(self, what: str, result: Json, caller: Caller) -> Json:
+    def limit(self, what: str, result: Fields, caller: Caller) -> Fields:
         """Return a result, cut if it exceeds the limit.
 
         `what` describes the result and its origin.
@@ -67,17 +68,16 @@ class ResultLimits:
             ResultTooLarge: it is too large, and cannot be cut.
 
         """
-        if json_size(result, self.max_bytes) <= self.max_bytes:
-            return result
-        return self.shorten(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
+        size = sum(map(_size_of, result.values()))
+        return result if size <= self.max_bytes else self._shorten(what, size, result, caller)
 
-    def shorten(self, what: str, size: int, read: Callable[[], Json], caller: Caller) -> Json:
-        """Cut a result of `size` bytes; `read` returns the whole."""
+    def _shorten(self, what: str, size: int, whole: Fields, caller: Caller) -> Fields:
+        """Cut a result of `size` bytes."""
         if not self.cuts:
             raise ResultTooLarge(
                 f"{self._describe_excess(what, size)}; ask for less, raise it, or set GATEWAY_RESULT_OVERFLOW=cut"
             )
-        result = read()
+        result: Json = decode_members(whole)
         content = result.get("content")
         texts = [block["text"] for block in content if _is_text(block)] if isinstance(content, list) else []
         rest = {key: value for key, value in result.items() if key not in ("content", "structuredContent")}
@@ -90,9 +90,10 @@ class ResultLimits:
         shown = _truncate("\n".join(texts), left)
         note = f"[The result was cut: it has {size} bytes. For ten minutes all of it is the resource {uri}]"
         link = {"type": "resource_link", "uri": uri, "name": f"all of {what}", "mimeType": kind, "size": size}
-        return {**rest, "content": [{"type": "text", "text": shown}, *others, {"type": "text", "text": note}, link]}
+        cut = [{"type": "text", "text": shown}, *others, {"type": "text", "text": note}, link]
+        return {**encode_members(rest), "content": encode(cut)}
 
-    def read(self, uri: str, caller: Caller) -> Json:
+    def read(self, uri: str, caller: Caller) -> Fields:
         """Handle `resources/read` of a stored result, for its recipient only.
 
         Raises:
@@ -103,7 +104,7 @@ class ResultLimits:
         kept = self._kept.get(uri)
         if kept is None or kept.owner != _owner(caller):
             raise UnknownResource(f"there is no result {uri!r} (any more): call the tool again")
-        return {"contents": [{"uri": uri, "mimeType": kept.kind, "text": kept.text}]}
+        return {"contents": encode([{"uri": uri, "mimeType": kept.kind, "text": kept.text}])}
 
     def _describe_excess(self, what: str, size: int) -> str:
         return f"{what} has {size} bytes, more than the {self.max_bytes} of GATEWAY_MAX_RESULT_BYTES"
@@ -125,6 +126,10 @@ class ResultLimits:
         """Evict expired results, and the oldest beyond the limit."""
         while self._kept and (self._size > self.room or next(iter(self._kept.values())).until < anyio.current_time()):
             self._size -= self._kept.popitem(last=False)[1].size
+
+
+def _size_of(raw: Raw | bytes) -> int:
+    return len(memoryview(raw))
 
 
 def result_of(tool: str, server: str | None) -> str:

@@ -7,9 +7,9 @@ What it is to answer is put in its place as raw JSON, since its models drop fiel
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import mcp_types as types
 import structlog
@@ -17,28 +17,31 @@ from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
-from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
-from mcp_gateway.plugin import Principal, RawResponse
+from mcp_gateway.plugin import Principal, ResponseWriter
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.eras import adapt_error, adapt_result
+from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
-from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TEMPLATES
+from mcp_gateway.protocol.raw_json import decode_members, encode, encode_members, is_object, members
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.clients import Clients, Context, caller_of, channel_of, is_modern
 from mcp_gateway.server.early_handshake import EarlyClient
-from mcp_gateway.server.fast_path.dispatch import FastPath
 from mcp_gateway.server.list_changes import ListChanges
 from mcp_gateway.server.listen import ListenStreams
+from mcp_gateway.server.pipeline.client_request import ClientRequest
+from mcp_gateway.server.pipeline.dispatcher import NOT_PASSED_ON, Dispatcher
+from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.result_limits import ResultLimits
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 from mcp_gateway.server.tools import Tools
 
-_answer: ContextVar[list[Json]] = ContextVar("answer")
+ResultT = TypeVar("ResultT")
+
+_respond: ContextVar[Callable[[], Awaitable[None]]] = ContextVar("respond")
 
 
 class GatewayServer(Server[Any]):
@@ -53,12 +56,11 @@ class GatewayServer(Server[Any]):
         tasks: TaskGroup,
         results: ResultLimits,
         *,
-        direct: bool = True,
         guest: EarlyClient | None = None,
     ) -> None:
         """Register the handlers of `gateway`.
 
-        `results` limits the size of results; without `direct` there is no fast path.
+        `results` limits the size of results.
 
         `guest` is a client whose first request was answered before it arrives here.
         """
@@ -75,14 +77,14 @@ class GatewayServer(Server[Any]):
             version=VERSION,
             title="MCP Orchestration Gateway",
             instructions=instructions_of(gateway),
-            on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
-            on_list_prompts=self._list_prompts,
-            on_get_prompt=self._get_prompt,
-            on_list_resources=self._list_resources,
-            on_list_resource_templates=self._list_templates,
-            on_read_resource=self._read_resource,
-            on_completion=self._complete,
+            on_list_tools=_stub(types.ListToolsResult(tools=[])),
+            on_call_tool=_stub(types.CallToolResult(content=[])),
+            on_list_prompts=_stub(types.ListPromptsResult(prompts=[])),
+            on_get_prompt=_stub(types.GetPromptResult(messages=[])),
+            on_list_resources=_stub(types.ListResourcesResult(resources=[])),
+            on_list_resource_templates=_stub(types.ListResourceTemplatesResult(resource_templates=[])),
+            on_read_resource=_stub(types.ReadResourceResult(contents=[])),
+            on_completion=_stub(types.CompleteResult(completion=types.Completion(values=[]))),
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
             on_subscriptions_listen=listening,
@@ -96,20 +98,25 @@ class GatewayServer(Server[Any]):
         )
         # Also takes out the SDK's OpenTelemetry middleware, which costs 0.05 ms a call even without an exporter.
         self.middleware[:] = [self._replace_result]
-        self._direct = FastPath(gateway, self._clients, self._tools, results)
-        self._has_direct_lane = direct
+        self._info: tuple[Catalog | None, bytes] = (None, b"")
+        self._handlers = RequestHandlers(self._tools, self._content, self._server_info)
+        self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
         self.way_to = self._clients.way_to
 
     def dispatch_raw(
-        self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
-    ) -> Awaitable[RawResponse] | None:
-        """Dispatch a raw message on the fast path; see `SupportsRawDispatch`.
+        self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None, writer: ResponseWriter
+    ) -> Callable[[], None] | None:
+        """Begin to answer a message; see `SupportsRawDispatch`."""
+        return self._dispatcher.dispatch(message, headers, principal, writer)
 
-        None for everything else.
-        """
-        return self._direct.dispatch_raw(message, headers, principal) if self._has_direct_lane else None
+    def _server_info(self) -> bytes:
+        """Return the `serverInfo` of modern results as JSON; it changes with the catalog only."""
+        catalog = self._gateway.registry.catalog
+        if self._info[0] is not catalog:
+            self._info = (catalog, encode(server_info(self._gateway)))
+        return self._info[1]
 
     def create_initialization_options(
         self,
@@ -132,9 +139,6 @@ class GatewayServer(Server[Any]):
         The SDK validates the request first.
         """
         if ctx.request_id is None:
-            # The SDK knows nothing of calls on the fast path.
-            if ctx.method == "notifications/cancelled":
-                self._direct.cancel(str(caller_of(ctx).client), (ctx.params or {}).get("requestId"))
             return await call_next(ctx)
         modern = is_modern(ctx)
         if ctx.method in ("initialize", "server/discover"):
@@ -142,19 +146,23 @@ class GatewayServer(Server[Any]):
         if self._gateway.discovery.waiting:
             self._gateway.discovery.on_client_initialized(caller_of(ctx))
         self._clients.record_stdio_client(ctx)
+        handler = self._handlers.find(ctx.method)
+        if handler is None:
+            return await call_next(ctx)
+        if ctx.method not in SPEC_CLIENT_METHODS:
+            return await self._respond(ctx, handler)
         answers: list[Json] = []
-        # By a context variable: the SDK calls the handler, and would validate what it returns.
-        token = _answer.set(answers)
+
+        async def respond() -> None:
+            answers.append(await self._respond(ctx, handler))
+
+        # By a context variable: the SDK validates the request, calls the handler, and would validate what it returns.
+        token = _respond.set(respond)
         try:
-            # The SDK answers methods that it does not know itself, with -32601.
-            typed = await (call_next(ctx) if ctx.method in SPEC_CLIENT_METHODS else self._forward(ctx))
-        except MCPError as error:
-            raise adapt_error(error, modern=modern) from None
+            typed = await call_next(ctx)
         finally:
-            _answer.reset(token)
-        if not answers:
-            return typed
-        return adapt_result(answers[0], modern=modern, server_info=server_info(self._gateway))
+            _respond.reset(token)
+        return answers[0] if answers else typed
 
     async def _initialize(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
         """Handle `initialize` and `server/discover`; register the client's capabilities.
@@ -174,51 +182,22 @@ class GatewayServer(Server[Any]):
         transparent = self._gateway.resolver.transparent is not None
         seen = await self._gateway.resolver_for(caller_of(ctx), SETTLE_SECONDS if transparent else None)
         answer = describe_server(seen, answer, modern=modern)
-        return adapt_result(answer, modern=True, server_info=server_info(self._gateway)) if modern else answer
+        if not modern:
+            return answer
+        return decode_members(adapt_result(encode_members(answer), modern=True, server_info=self._server_info()))
 
-    async def _forward(self, ctx: Context) -> None:
-        """Handle a method outside the current specification by forwarding.
-
-        It may concern a server; some such methods were in earlier versions.
-        """
-        await _set_raw_result(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), channel_of(ctx)))
-
-    async def _list_tools(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        await _set_raw_result(self._tools.list(caller_of(context), modern=is_modern(context)))
-        return types.ListToolsResult(tools=[])
-
-    async def _call_tool(self, context: Context, _: types.CallToolRequestParams) -> types.CallToolResult:
-        await _set_raw_result(self._tools.call(context.params or {}, caller_of(context), channel_of(context)))
-        return types.CallToolResult(content=[])
-
-    async def _list_prompts(self, context: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
-        await _set_raw_result(self._content.list(PROMPTS, caller_of(context)))
-        return types.ListPromptsResult(prompts=[])
-
-    async def _get_prompt(self, context: Context, _: types.GetPromptRequestParams) -> types.GetPromptResult:
-        await _set_raw_result(self._content.get_prompt(context.params or {}, caller_of(context), channel_of(context)))
-        return types.GetPromptResult(messages=[])
-
-    async def _list_resources(
-        self, context: Context, _: types.PaginatedRequestParams | None
-    ) -> types.ListResourcesResult:
-        await _set_raw_result(self._content.list(RESOURCES, caller_of(context)))
-        return types.ListResourcesResult(resources=[])
-
-    async def _list_templates(
-        self, context: Context, _: types.PaginatedRequestParams | None
-    ) -> types.ListResourceTemplatesResult:
-        await _set_raw_result(self._content.list(TEMPLATES, caller_of(context)))
-        return types.ListResourceTemplatesResult(resource_templates=[])
-
-    async def _read_resource(self, context: Context, _: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        channel, modern = channel_of(context), is_modern(context)
-        await _set_raw_result(self._content.read(context.params or {}, caller_of(context), channel, modern=modern))
-        return types.ReadResourceResult(contents=[])
-
-    async def _complete(self, context: Context, _: types.CompleteRequestParams) -> types.CompleteResult:
-        await _set_raw_result(self._content.complete(context.params or {}, caller_of(context)))
-        return types.CompleteResult(completion=types.Completion(values=[]))
+    async def _respond(self, ctx: Context, handler: HandlerFn) -> Json:
+        """Answer a request that came through the SDK, as the pipeline answers it."""
+        params = encode_members(ctx.params or {})
+        meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
+        passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}
+        channel, queue = channel_of(ctx)
+        request = ClientRequest(ctx.method, params, passed_on, caller_of(ctx), is_modern(ctx), channel)
+        with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
+            try:
+                return decode_members(await self._handlers.answer(request, handler))
+            finally:
+                await queue.drain()
 
     async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
         caller, uri = caller_of(context), str((context.params or {}).get("uri", params.uri))
@@ -226,7 +205,7 @@ class GatewayServer(Server[Any]):
 
         async def on_updated(content: Json) -> None:
             if (way := self._clients.way_to(client)) is not None:
-                await way.notify("notifications/resources/updated", content)
+                way.notify("notifications/resources/updated", encode_members(content))
 
         await self._content.subscribe(client, uri, caller, on_updated)
         return types.EmptyResult()
@@ -246,7 +225,7 @@ class GatewayServer(Server[Any]):
 
     def _on_client_left(self, client: str) -> None:
         """Forget a client that has left, and what it wanted."""
-        self._direct.leave(client)
+        self._dispatcher.leave(client)
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
         self._gateway.views.forget_client(client)
@@ -257,10 +236,11 @@ class GatewayServer(Server[Any]):
         self._list_changes.on_catalog_changed()
 
 
-async def _set_raw_result(answer: Awaitable[Json]) -> None:
-    """Store the raw result for the middleware.
+def _stub(result: ResultT) -> Callable[[Context, Any], Awaitable[ResultT]]:
+    """Return a handler by which the SDK validates a request; its result is replaced."""
 
-    A request id is bound that stands in every log line of the request.
-    """
-    with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
-        _answer.get().append(await answer)
+    async def handle(_: Context, __: Any) -> ResultT:
+        await _respond.get()()
+        return result
+
+    return handle

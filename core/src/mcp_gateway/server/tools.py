@@ -19,9 +19,10 @@ from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer,
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
 from mcp_gateway.plugin import Caller, GatewayError, Query
-from mcp_gateway.protocol.client_channel import ClientChannel, Json
-from mcp_gateway.protocol.eras import adapt_definition, strip_params
+from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.raw_json import Fields, decode, encode, encode_members, is_object, members
 from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
 from mcp_gateway.server.builtin_tools import (
     MAX_QUERY,
@@ -31,9 +32,9 @@ from mcp_gateway.server.builtin_tools import (
     SearchArguments,
 )
 from mcp_gateway.server.clients import with_override
+from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.result_limits import ResultLimits, result_of
 from mcp_gateway.sessions.admission import Overloaded
-from mcp_gateway.sessions.retry import RetryPolicy
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
@@ -71,6 +72,7 @@ class Tools:
         self._gateway, self._results = gateway, results
         self._builtin_tools: list[Json] = []
         self._builtin_schemas: dict[str, Json] = {}
+        self._encoded: dict[bool, tuple[tuple[object, ...], bytes]] = {}
         self.set_builtin_tools(builtin_tools)
 
     def set_builtin_tools(self, builtin_tools: list[Json]) -> bool:
@@ -106,16 +108,34 @@ class Tools:
         schema = definition.get("inputSchema") if definition else None
         return schema if isinstance(schema, dict) else None
 
-    async def list(self, caller: Caller, *, modern: bool) -> Json:
+    async def list(self, request: ClientRequest) -> Fields:
         """Return the built-in tools and all exposed ones.
 
         Exposed are those of servers with `expose_tools`; definitions are complete.
 
         The list is the same for all callers of an era with equal credentials and does not change because of a search.
         """
-        exposing = any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
-        seen = await self._gateway.resolver_for(caller, SETTLE_EMPTY_SECONDS) if exposing else self._gateway.resolver
-        return {"tools": [*self.list_definitions(seen, modern=modern)], **seen.cache_hint(TOOLS)}
+        self._gateway.discovery.refresh_stale(request.caller)
+        seen = self._gateway.resolver
+        if self._exposes_tools() and (self._gateway.discovery.running or seen.varies_by_caller(TOOLS)):
+            seen = await self._gateway.resolver_for(request.caller, SETTLE_EMPTY_SECONDS)
+        hint = encode_members(seen.cache_hint(TOOLS)) if request.modern else {}
+        return {"tools": self._encoded_list(seen, modern=request.modern), **hint}
+
+    def _exposes_tools(self) -> bool:
+        return any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
+
+    def _encoded_list(self, seen: Resolver, *, modern: bool) -> bytes:
+        """Return the listed tools as JSON; that of the common catalog is encoded once."""
+        known = (seen.catalog, self._gateway.registry.specs, self._builtin_tools)
+        kept = self._encoded.get(modern)
+        # Each is replaced as a whole, so identity is enough.
+        if kept is not None and all(one is other for one, other in zip(kept[0], known, strict=True)):
+            return kept[1]
+        encoded = b"[%b]" % b",".join(map(encode, self.list_definitions(seen, modern=modern)))
+        if seen.catalog is self._gateway.registry.catalog:
+            self._encoded[modern] = (known, encoded)
+        return encoded
 
     def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""
@@ -125,41 +145,37 @@ class Tools:
             if shaped is not None:
                 yield {**shaped, "name": name}
 
-    async def call(
-        self,
-        params: Mapping[str, Any],
-        caller: Caller,
-        channel: ClientChannel,
-        repetition: RetryPolicy | None = None,
-    ) -> Json:
-        """Answer `tools/call`. `repetition` knows what was sent of the call before.
+    async def call(self, request: ClientRequest) -> Fields:
+        """Answer `tools/call`.
 
         Raises:
             MCPError: there is no such tool, or the server answered with an error, passed on as it is.
 
         """
-        name, arguments = str(params.get("name")), params.get("arguments") or {}
+        name = str(request.member("name"))
         try:
             match name if name in self._builtin_schemas else None:
                 case "tool_search":
-                    return await self._search(arguments, caller)
+                    return encode_members(await self._search(_arguments(request), request.caller))
                 case "discover_tools":
-                    wanted = _parse_arguments(DiscoverArguments, name, arguments)
-                    return discover_answer(await self._gateway.discover(wanted.server_name, caller))
+                    wanted = _parse_arguments(DiscoverArguments, name, _arguments(request))
+                    return encode_members(
+                        discover_answer(await self._gateway.discover(wanted.server_name, request.caller))
+                    )
                 case "call_remote_tool":
-                    return await self._call_remote(params, arguments, caller, channel, repetition)
+                    return await self._call_remote(request)
                 case _:
-                    return await self._call_directly(name, params, caller, channel, repetition)
+                    return await self._call_directly(name, request)
         except Overloaded as error:
             raise overload_error(error) from None
         except GatewayError as error:
-            return error_result(error)
+            return encode_members(error_result(error))
         # It is no fault of a plugin: servers answer so, and it is passed on as it is.
         except MCPError:
             raise
         except Exception:
             log.exception("plugin failed", tool=name)
-            return error_result(Failed("a plugin of the gateway failed; the gateway's log says why"))
+            return encode_members(error_result(Failed("a plugin of the gateway failed; the gateway's log says why")))
 
     async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:
         wanted = _parse_arguments(SearchArguments, "tool_search", arguments)
@@ -175,39 +191,38 @@ class Tools:
         found = await self._gateway.search(query, caller, ranker)
         return search_answer(query, found, await self._gateway.notes(caller))
 
-    async def _call_remote(
-        self,
-        params: Mapping[str, Any],
-        arguments: Mapping[str, Any],
-        caller: Caller,
-        channel: ClientChannel,
-        repetition: RetryPolicy | None,
-    ) -> Json:
-        wanted = _parse_arguments(CallArguments, "call_remote_tool", arguments)
+    async def _call_remote(self, request: ClientRequest) -> Fields:
+        given = request.params.get("arguments", b"{}")
+        fields = members(given)
+        # Nearly always: what the tool is called with is not parsed.
+        if fields.keys() == {"tool_name", "arguments"} and is_object(fields["arguments"]):
+            wanted = CallArguments.model_construct(tool_name=decode(fields["tool_name"]), auth_header=None)
+        else:
+            wanted = None
+        if wanted is None or not isinstance(wanted.tool_name, str):
+            wanted = _parse_arguments(CallArguments, "call_remote_tool", decode(given))
         if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
-        passed_on = {**strip_params(params), "arguments": wanted.arguments or {}}
-        asking = with_override(caller, wanted.auth_header)
-        result = await self._gateway.call(wanted.tool_name, passed_on, asking, channel, repetition)
-        return self._limit(wanted.tool_name, result, caller)
+        arguments = fields.get("arguments", b"{}")
+        params = {**request.params, "arguments": arguments if is_object(arguments) else b"{}"}
+        caller = with_override(request.caller, wanted.auth_header) if wanted.auth_header else request.caller
+        result = await self._gateway.call(wanted.tool_name, params, request.meta, caller, request.channel)
+        return self._limit(wanted.tool_name, result, request.caller)
 
-    async def _call_directly(
-        self,
-        name: str,
-        params: Mapping[str, Any],
-        caller: Caller,
-        channel: ClientChannel,
-        repetition: RetryPolicy | None,
-    ) -> Json:
+    async def _call_directly(self, name: str, request: ClientRequest) -> Fields:
         try:
-            result = await self._gateway.call(name, strip_params(params), caller, channel, repetition)
+            result = await self._gateway.call(name, request.params, request.meta, request.caller, request.channel)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
-        return self._limit(name, result, caller)
+        return self._limit(name, result, request.caller)
 
-    def _limit(self, name: str, result: Json, caller: Caller) -> Json:
+    def _limit(self, name: str, result: Fields, caller: Caller) -> Fields:
         """Limit the size of a tool's result."""
         return self._results.limit(result_of(name, self._gateway.registry.catalog.owner(name)), result, caller)
+
+
+def _arguments(request: ClientRequest) -> Json:
+    return request.member("arguments") or {}
 
 
 def _parse_arguments(model: type[ArgumentsT], tool: str, arguments: Mapping[str, Any]) -> ArgumentsT:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Self
 
 import anyio
@@ -15,14 +16,11 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
-from mcp_gateway.sessions.errors import record_mcp_error, record_timeout
+from mcp_gateway.sessions.errors import record_failure, record_timeout
 from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session import Session
 
 log = structlog.get_logger(__name__)
-
-Attempt = AbstractAsyncContextManager[tuple[Connection, InactivityTimeout]]
-"""Lends the connection to send by, and the timeout that ends the attempt."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,53 +28,83 @@ class Attempts:
     """The attempts to send one request.
 
         async for attempt in pool.attempts(key):
-            async with attempt as (connection, inactivity):
-                return await connection.request(method, params)
+            async with attempt as session:
+                return await session.connection.request(method, params)
 
     An attempt that succeeds is the last. So is one that must not be repeated: it raises its error. Any other
-    suppresses its error and waits; then the next attempt follows, on whichever session is open.
+    suppresses its error and waits; then the next attempt follows, on whichever session is open. It has no generator
+    and no cancel scope, since it lies on the path of every call.
     """
 
     retry: RetryPolicy
     breaker: CircuitBreaker
-    open_session: Callable[[], AbstractAsyncContextManager[Session]]
+    borrow: Callable[[], Session]
+    give_back: Callable[[Session], None]
+    _session: Session | None = None
     _has_next: bool = True
 
     def __aiter__(self) -> Self:
         """Iterate over the attempts."""
         return self
 
-    async def __anext__(self) -> Attempt:
+    async def __anext__(self) -> Self:
         """Return the next attempt, if the last one may be repeated."""
         if not self._has_next:
             raise StopAsyncIteration
         # Nothing is sent twice unless the failure says that it may be.
         self._has_next = False
-        return self._attempt()
+        return self
 
-    @asynccontextmanager
-    async def _attempt(self) -> AsyncIterator[tuple[Connection, InactivityTimeout]]:
-        """Lend a session once.
+    async def __aenter__(self) -> Session:
+        """Lend an open session once.
 
         Raises:
-            ServerUnavailable: the session could not be opened, or closed, and there may be no further attempt.
+            ServerUnavailable: the session could not be opened.
             Overloaded: the server has its maximum of sessions, all in use.
-            ServerTimeout: the server did not answer within its `timeout`.
             AuthError: the server rejected the credentials.
-            MCPError: the server answered with an error.
 
         """
+        session = self.borrow()
         try:
-            async with self._lend() as lent:
-                yield lent
-        except ServerUnavailable as failure:
-            pause = self._next_delay(failure)
+            if session.connection is None:
+                await session.wait_opened()
+        except BaseException:
+            self.give_back(session)
+            raise
+        self._session = session
+        return session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Record what came of the attempt; suppress its error if there is another one.
+
+        Raises:
+            ServerUnavailable: the request failed, and there is no further attempt.
+            AuthError: the server rejected the credentials.
+
+        """
+        session, self._session = self._session, None
+        if session is None:
+            raise AssertionError  # it was entered
+        try:
+            if error is None:
+                session.breaker.record_answer()
+            if not isinstance(error, MCPError | ServerUnavailable):
+                return False
+            failure = await record_failure(session, error)
+            if failure is None:
+                return False
+            pause = self._next_delay(failure) if isinstance(failure, ServerUnavailable) else None
+            if pause is None and failure is error:
+                return False
             if pause is None:
-                raise
-        else:
-            return
+                raise failure from error
+        finally:
+            self.give_back(session)
         self._has_next = True
         await anyio.sleep(pause)
+        return True
 
     def _next_delay(self, failure: ServerUnavailable) -> float | None:
         pause, server = self.retry.next_delay(failure), self.breaker.server
@@ -86,21 +114,20 @@ class Attempts:
             self.breaker.record_failure(failure)
         return pause
 
-    @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[tuple[Connection, InactivityTimeout]]:
-        """Lend a session's connection, recording what comes of it."""
-        spec = self.breaker.spec
-        async with self.open_session() as session:
-            connection = await session.wait_opened()
-            inactivity = InactivityTimeout(spec.timeout, spec.max_call_time)
-            with inactivity.waiting():
-                try:
-                    yield connection, inactivity
-                except MCPError as error:
-                    failure = await record_mcp_error(session, error)
-                    if failure is None:
-                        raise
-                    raise failure from error
-                session.breaker.record_answer()
-                return
-        raise record_timeout(session, spec, inactivity)
+
+@contextmanager
+def limit_inactivity(session: Session) -> Iterator[tuple[Connection, InactivityTimeout]]:
+    """Limit the time in which a server may be silent; yield the connection and the timeout.
+
+    Raises:
+        ServerTimeout: the server was silent for its `timeout`, or took longer than its `max_call_time`.
+
+    """
+    spec, connection = session.breaker.spec, session.connection
+    if connection is None:
+        raise AssertionError  # it is open
+    inactivity = InactivityTimeout(spec.timeout, spec.max_call_time)
+    with inactivity.waiting():
+        yield connection, inactivity
+        return
+    raise record_timeout(session, is_exhausted=inactivity.is_exhausted)

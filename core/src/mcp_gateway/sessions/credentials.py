@@ -23,7 +23,7 @@ from mcp_gateway.plugin import (
     RefreshableAuth,
     ServerUnavailable,
 )
-from mcp_gateway.protocol.client_channel import encode_capabilities
+from mcp_gateway.protocol.capabilities import encode_capabilities
 from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -79,17 +79,23 @@ class CredentialResolver:
         client = caller.client if spec.stateful else None
         return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
 
+    def may_have_private(self, spec: ServerSpec, caller: Caller) -> bool:
+        """Whether `private_credentials` has to be asked: at once, and without asking the auth plugin."""
+        strategy = self.strategies.get(spec.name)
+        if caller.auth_header is not None:
+            return True
+        if strategy is None or getattr(strategy, "same_for_all", False) is True:
+            return False
+        return bool(caller.headers) or caller.principal is not None  # a stdio client sends no headers of its own
+
     async def private_credentials(self, spec: ServerSpec, caller: Caller) -> Credentials | None:
         """Return the caller's credentials unless equal to the anonymous ones.
 
         None if the caller has the same credentials as every other caller, or none at all. What a server lists for a
         caller's own credentials must not reach the shared catalog.
         """
-        strategy = self.strategies.get(spec.name)
-        if caller.auth_header is None and (strategy is None or getattr(strategy, "same_for_all", False) is True):
+        if not self.may_have_private(spec, caller):
             return None
-        if caller.auth_header is None and not caller.headers and caller.principal is None:
-            return None  # a stdio client sends no headers, so it has no credentials of its own
         try:
             theirs = (await self.session_key(spec, caller)).credentials
         except GatewayError:

@@ -1,22 +1,29 @@
-"""Errors of unanswered requests, recorded in the circuit breaker."""
+"""Failures of requests, recorded in the circuit breaker."""
 
 from __future__ import annotations
 
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer
-from mcp_gateway.client.request_timeout import InactivityTimeout
-from mcp_gateway.config.server_spec import ServerSpec
-from mcp_gateway.plugin import AuthError, ConnectionDropped, GatewayError, RequestNotSent, ServerTimeout
+from mcp_gateway.plugin import (
+    AuthError,
+    ConnectionDropped,
+    GatewayError,
+    RequestNotSent,
+    ServerTimeout,
+    ServerUnavailable,
+)
 from mcp_gateway.sessions.session import Session
 
 
-async def record_mcp_error(session: Session, error: MCPError) -> GatewayError | None:
-    """Return the gateway error behind an `MCPError`, recording the outcome.
+async def record_failure(session: Session, error: MCPError | ServerUnavailable) -> GatewayError | None:
+    """Return the gateway error behind a failed request, with the server's name, recording the outcome.
 
     None if the error is the server's own response.
     """
-    failure = error_of_answer(session.server, error)
+    if isinstance(error, ServerTimeout):
+        return error  # recorded where it was found
+    failure = error_of_answer(session.server, error) if isinstance(error, MCPError) else _name_server(session, error)
     if isinstance(failure, ConnectionDropped):
         failure = await session.enrich_error(failure)
     if isinstance(failure, SessionLost):
@@ -30,9 +37,21 @@ async def record_mcp_error(session: Session, error: MCPError) -> GatewayError | 
     return failure
 
 
-def record_timeout(session: Session, spec: ServerSpec, inactivity: InactivityTimeout) -> ServerTimeout:
-    """Return the error of a request that timed out, recording the outcome."""
-    if inactivity.is_exhausted:
+def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailable:
+    if str(error).startswith("server "):
+        return error
+    named = type(error)(f"server {session.server!r}: {error}")
+    named.permanent = error.permanent
+    return named
+
+
+def record_timeout(session: Session, *, is_exhausted: bool) -> ServerTimeout:
+    """Return the error of a request that timed out, recording the outcome.
+
+    With `is_exhausted` it has used up all of its `max_call_time`.
+    """
+    spec = session.breaker.spec
+    if is_exhausted:
         return ServerTimeout(
             f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "
             'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'

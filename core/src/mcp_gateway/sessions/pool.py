@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,8 @@ from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ClientTransport
-from mcp_gateway.protocol.client_channel import ClientChannel, Json, decode_capabilities
+from mcp_gateway.protocol.capabilities import decode_capabilities
+from mcp_gateway.protocol.client_channel import ClientChannel, Json
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
 from mcp_gateway.sessions.attempts import Attempts
@@ -77,10 +78,10 @@ class Pool:
         breaker = self.breakers.breaker_of(session_key.spec)
         breaker.check(trial=trial)
         retry = retry or RetryPolicy(session_key.spec, repeatable=repeatable)
-        return Attempts(retry, breaker, partial(self.session, session_key))
+        return Attempts(retry, breaker, partial(self._borrow, session_key), partial(self._give_back, session_key))
 
-    @asynccontextmanager
-    async def session(self, session_key: SessionKey) -> AsyncIterator[Session]:
+    @contextmanager
+    def session(self, session_key: SessionKey) -> Iterator[Session]:
         """Lend a session, which may still be opening.
 
         Raises:
@@ -88,25 +89,25 @@ class Pool:
             Overloaded: the server has its maximum of sessions, all in use.
 
         """
+        session = self._borrow(session_key)
+        try:
+            yield session
+        finally:
+            self._give_back(session_key, session)
+
+    def _borrow(self, session_key: SessionKey) -> Session:
         key = self._shared.key(session_key)
         session = self._shared.sessions.get(key) or self._new(key)
         if session_key.behalf is not None:
             session.router.add_client(session_key.behalf)
         session.users += 1
-        try:
-            yield session
-        finally:
-            # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
-            session.users -= 1
-            session.used = anyio.current_time()
-            self._close_superseded(session_key)
-
-    def raw_session(self, session_key: SessionKey) -> Session | None:
-        """Return the open session if it supports raw requests, else None."""
-        session = self._shared.sessions.get(self._shared.key(session_key))
-        if session is None or session.connection is None or session.connection.wire is None or session.breaker.is_open:
-            return None
         return session
+
+    def _give_back(self, session_key: SessionKey, session: Session) -> None:
+        # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
+        session.users -= 1
+        session.used = anyio.current_time()
+        self._close_superseded(session_key)
 
     def is_known_modern(self, spec: ServerSpec) -> bool:
         """Whether a server is known to be of the modern era."""
@@ -120,7 +121,7 @@ class Pool:
         if (known := self._shared.modern.get(session_key.spec.name)) is not None:
             return known
         self.breakers.breaker_of(session_key.spec).check()
-        async with self.session(session_key) as session:
+        with self.session(session_key) as session:
             return (await session.wait_opened()).modern
 
     async def get_shared_key(self, session_key: SessionKey) -> SessionKey:
@@ -184,6 +185,7 @@ class Pool:
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
             timeout=spec.timeout,
+            max_call_time=spec.max_call_time,
             # With an open circuit this is a trial: retries would only delay the expected failure.
             max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if personal or key.capabilities else math.inf,

@@ -9,7 +9,6 @@ import anyio
 from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ConnectionDropped, GatewayError, RequestNotSent
-from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.runtime.backoff import Backoff
 
 FIRST_PAUSE = 0.25
@@ -25,14 +24,11 @@ class RetryPolicy:
     """Retry policy and attempts of one request.
 
     This is the only place that decides about retries; the rules are the table in core/docs/sent-again.md.
-
-    `result` is set when the request was executed and only the follow-up of its result remains to be done.
     """
 
     spec: ServerSpec
     repeatable: bool
     began: float = field(default_factory=anyio.current_time)
-    result: Json | None = None
     _unsent: Backoff | None = None
     _waited: Backoff | None = None
     _repeated: bool = False
@@ -57,11 +53,6 @@ class RetryPolicy:
             return None
         self._repeated = True
         return 0.0
-
-    def take_result(self) -> Json | None:
-        """Return and clear the result that remains to be followed up."""
-        result, self.result = self.result, None
-        return result
 
     def may_renew(self) -> bool:
         """Whether new credentials may be tried; True only once."""

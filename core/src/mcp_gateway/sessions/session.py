@@ -60,6 +60,8 @@ class Session:
     credentials: Credentials = field(repr=False)
     timeout: float
     """Seconds in which the session must open, and in which each request must be answered."""
+    max_call_time: float
+    """Seconds in which a request must come to an end however much progress it reports; may be infinite."""
     max_retries: int
     idle: float
     """Seconds without use after which it is closed; may be infinite."""

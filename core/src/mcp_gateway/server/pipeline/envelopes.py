@@ -11,11 +11,12 @@ from mcp_types.methods import validate_client_request
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.plugin import Principal
+from mcp_gateway.protocol.capabilities import DeclaredCapabilities
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.raw_json import Fields, encode_string
-from mcp_gateway.server.clients import DirectClient, modern_name
+from mcp_gateway.protocol.eras import MODERN_VERSION
+from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.server.clients import RawClient, modern_name
 
-MODERN = encode_string(LATEST_MODERN_VERSION)
 # Each client program has one or two; whoever sends ever new ones must not fill the memory.
 _MOST = 1000
 
@@ -27,22 +28,20 @@ class Envelopes:
     Clients send the same ones again and again, so each is checked once.
     """
 
-    _known: dict[tuple[bytes, bytes], Json] = field(default_factory=dict)
+    _known: dict[tuple[bytes, bytes], DeclaredCapabilities] = field(default_factory=dict)
 
-    def client(
-        self, meta: Fields, headers: Mapping[str, str] | None, principal: Principal | None
-    ) -> DirectClient | None:
+    def client(self, meta: Fields, headers: Mapping[str, str] | None, principal: Principal | None) -> RawClient | None:
         """Return the client of a request's `_meta`, or None if invalid."""
-        if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN:
+        if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN_VERSION:
             return None
         declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
         info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
         capabilities = self._known.get((declared, info))
         if capabilities is None:
             capabilities = self._validate(declared, info)
-        return None if capabilities is None else DirectClient(modern_name(headers, principal), capabilities)
+        return None if capabilities is None else RawClient(modern_name(headers, principal), capabilities)
 
-    def _validate(self, declared: bytes, info: bytes) -> Json | None:
+    def _validate(self, declared: bytes, info: bytes) -> DeclaredCapabilities | None:
         """Validate a new envelope with the SDK; None if invalid."""
         meta: Json = {types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION}
         try:
@@ -54,8 +53,8 @@ class Envelopes:
             return None
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[declared, info] = capabilities = meta[types.CLIENT_CAPABILITIES_META_KEY]
-        return dict(capabilities)
+        self._known[declared, info] = capabilities = DeclaredCapabilities(meta[types.CLIENT_CAPABILITIES_META_KEY])
+        return capabilities
 
 
 def headers_match(headers: Mapping[str, str], method: str, name: str | None) -> bool:

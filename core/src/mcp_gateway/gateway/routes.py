@@ -1,0 +1,88 @@
+"""Routes of tools: where a full name leads, found once for each catalog snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
+from mcp_types.version import LATEST_MODERN_VERSION
+
+from mcp_gateway.catalog.listing import Listing, is_repeatable
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.snapshot import Catalog
+from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.gateway.request import Request
+from mcp_gateway.protocol.raw_json import Fields, encode_string
+
+_MAX_ROUTES_PER_SERVER = 10_000
+
+METHOD = "tools/call"
+_NO_ARGUMENTS = b"{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The route of a tool: its server, and what a call of it needs.
+
+    `name` is the tool's name at the server, as JSON.
+    """
+
+    spec: ServerSpec
+    name: bytes
+    headers: Mapping[str, str]
+    mirrored: Mapping[tuple[str, ...], str] | None = None
+    repeatable: bool = False
+
+    def request(self, params: Fields, meta: Fields) -> Request:
+        """Return the request of a call; servers get an object of arguments, also if the client sent none."""
+        return Request(
+            METHOD,
+            {"arguments": _NO_ARGUMENTS, **params, "name": self.name},
+            meta,
+            self.mirrored,
+            self.repeatable,
+            self.headers,
+        )
+
+
+def route_of(spec: ServerSpec, listing: Listing, tool: str) -> Route:
+    """Return the route of a tool by the server's own name for it."""
+    headers = {
+        MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
+        MCP_METHOD_HEADER: METHOD,
+        MCP_NAME_HEADER: encode_header_value(tool),
+    }
+    repeatable = is_repeatable(listing.by_name.get(tool, {}))
+    return Route(spec, encode_string(tool), headers, listing.header_arguments.get(tool), repeatable)
+
+
+@dataclass(slots=True)
+class Routes:
+    """Routes through the common catalog, kept as long as its snapshot is current."""
+
+    registry: Registry
+    _catalog: Catalog | None = None
+    _specs: Mapping[str, ServerSpec] | None = None
+    _routes: dict[str, Route] = field(default_factory=dict, repr=False)
+
+    def find(self, name: str) -> Route | None:
+        """Return the route of a tool by its full name, None if the common catalog does not have it."""
+        # Both are replaced as a whole, so identity is enough.
+        if self.registry.catalog is not self._catalog or self.registry.specs is not self._specs:
+            self._catalog, self._specs, self._routes = self.registry.catalog, self.registry.specs, {}
+        route = self._routes.get(name)
+        return self._find(name) if route is None else route
+
+    def _find(self, name: str) -> Route | None:
+        catalog = self.registry.catalog
+        server = catalog.owner(name)
+        listing = catalog.servers.get(server or "")
+        tool = None if listing is None else listing.tool_name(name)
+        if server is None or listing is None or tool is None:
+            return None
+        # A tool has several names: clients that make up ever new ones must not fill the memory.
+        if len(self._routes) > (len(catalog.servers) + 1) * _MAX_ROUTES_PER_SERVER:
+            self._routes.clear()
+        self._routes[name] = route = route_of(self.registry.specs[server], listing, tool)
+        return route

@@ -1,1 +1,0 @@
-"""`tools/call` and `tools/list` answered as bytes, past the SDK."""

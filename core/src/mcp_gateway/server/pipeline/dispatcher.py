@@ -1,0 +1,181 @@
+"""The entrance of the pipeline: messages as bytes, from transports that hand them over so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import cast
+
+import mcp_types as types
+import structlog
+from mcp.shared.exceptions import MCPError
+from msgspec import UNSET
+
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
+from mcp_gateway.protocol.envelope import Message, encode_error, encode_result, parse_message, read_id
+from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode_object, is_object, members
+from mcp_gateway.server.clients import Clients, RawClient
+from mcp_gateway.server.early_handshake import PIPE
+from mcp_gateway.server.pipeline.client_request import ClientRequest
+from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
+from mcp_gateway.server.pipeline.envelopes import Envelopes, headers_match
+from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
+from mcp_gateway.server.pipeline.shapes import has_valid_shape, name_of
+
+log = structlog.get_logger(__name__)
+
+_ACCEPTED = RawResponse(b"", accepted=True)
+_CANCELLED = RawResponse(b"")
+_BY_CLIENT = "cancelled by the client"
+NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message came from: its HTTP headers, its principal, and what writes back to its client."""
+
+    headers: Mapping[str, str] | None
+    principal: Principal | None
+    writer: ResponseWriter
+
+
+Key = tuple[str, object]
+"""A client, and the id of its request."""
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Dispatches messages as bytes; implements `SupportsRawDispatch`.
+
+    It answers every request that the pipeline has a handler for, if its envelope is right. What is wrong with others,
+    the SDK's server says, to which they go.
+    """
+
+    gateway: Gateway
+    clients: Clients
+    handlers: RequestHandlers
+    requests: ClientRequests = field(default_factory=ClientRequests)
+    _envelopes: Envelopes = field(default_factory=Envelopes)
+    _in_flight: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    def dispatch(
+        self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None, writer: ResponseWriter
+    ) -> Callable[[], None] | None:
+        """Begin to answer a message; see `SupportsRawDispatch`."""
+        origin = Origin(headers, principal, writer)
+        try:
+            parsed = parse_message(message)
+            if parsed.jsonrpc != "2.0":
+                return None
+            if parsed.method is UNSET:
+                return self._take_response(parsed, origin)
+            params = dict(parsed.fields)
+            meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
+            if parsed.id is UNSET:
+                return self._take_notification(parsed.method, params, origin)
+            return self._begin(parsed, params, meta, origin)
+        except ValueError:
+            return None
+
+    def leave(self, client: str) -> None:
+        """Cancel the requests of a client that has left, and those to it."""
+        self.requests.forget(client)
+        for key, task in list(self._in_flight.items()):
+            if key[0] == client:
+                task.cancel(_BY_CLIENT)
+
+    def _begin(self, parsed: Message, params: Fields, meta: Fields, origin: Origin) -> Callable[[], None] | None:
+        """Begin to answer a request, if it is one of the pipeline's and its envelope is right."""
+        method, request_id = str(parsed.method), bytes(parsed.id or b"")
+        handler, key_id = self.handlers.find(method), read_id(request_id)
+        if handler is None or not isinstance(key_id, str | int) or "_meta" in params:
+            return None
+        if not has_valid_shape(method, parsed, params):
+            return None
+        modern = types.PROTOCOL_VERSION_META_KEY in meta
+        client = self._client(method, params, meta, origin, modern=modern)
+        if client is None:
+            return None
+        caller = client.caller(origin.headers, origin.principal)
+        if self.gateway.discovery.waiting:
+            self.gateway.discovery.on_client_initialized(caller)
+        level = None if modern else self.clients.log_level(client.name)
+        channel = open_channel(origin.writer, client.name, self.requests, meta, level, modern=modern)
+        passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON} if meta else meta
+        request = ClientRequest(method, params, passed_on, caller, modern, channel)
+        task = asyncio.get_running_loop().create_task(self._answer(request, handler, request_id, origin.writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # A modern client cancels over HTTP by closing the stream; all others name the request.
+        if not modern or origin.headers is None:
+            key = (client.name, key_id)
+            self._in_flight[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return cast("Callable[[], None]", task.cancel)
+
+    async def _answer(
+        self, request: ClientRequest, handler: HandlerFn, request_id: bytes, writer: ResponseWriter
+    ) -> None:
+        # The task has a context of its own, so nothing needs to be unbound.
+        structlog.contextvars.bind_contextvars(request_id=next(self._numbers))
+        try:
+            result = await self.handlers.answer(request, handler)
+            writer.finish(RawResponse(encode_result(request_id, encode_object(result))))
+        except MCPError as error:
+            writer.finish(RawResponse(encode_error(request_id, error), error.code))
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args != (_BY_CLIENT,):
+                raise
+            writer.finish(_CANCELLED)
+
+    def _forget(self, key: Key, task: asyncio.Task[None]) -> None:
+        if self._in_flight.get(key) is task:
+            del self._in_flight[key]
+
+    def _client(self, method: str, params: Fields, meta: Fields, origin: Origin, *, modern: bool) -> RawClient | None:
+        """Return the sender of a request.
+
+        None if the request does not identify it, or is invalid.
+        """
+        headers, principal = origin.headers, origin.principal
+        if not modern:
+            return self.clients.raw_client(headers, principal)
+        if headers is not None and not headers_match(headers, method, name_of(method, params)):
+            return None
+        client = self._envelopes.client(meta, headers, principal)
+        if client is not None and headers is None:
+            self.clients.on_modern_stdio_client()
+        return client
+
+    def _take_response(self, response: Message, origin: Origin) -> Callable[[], None] | None:
+        """Take a client's response to a request of the gateway's."""
+        client = self.clients.raw_client(origin.headers, origin.principal)
+        if client is None or not self.requests.on_response(client.name, response):
+            return None
+        return self._accept(origin.writer)
+
+    def _take_notification(self, method: str, params: Fields, origin: Origin) -> Callable[[], None] | None:
+        """Take the cancellation of a request that is in flight here."""
+        if method != "notifications/cancelled":
+            return None
+        task = self._in_flight.get((self._canceller(origin), decode_member(params, "requestId")))
+        if task is None:
+            return None
+        task.cancel(_BY_CLIENT)
+        return self._accept(origin.writer)
+
+    def _canceller(self, origin: Origin) -> str:
+        client = self.clients.raw_client(origin.headers, origin.principal)
+        if client is not None:
+            return client.name
+        return PIPE if origin.headers is None else ""
+
+    @staticmethod
+    def _accept(writer: ResponseWriter) -> Callable[[], None]:
+        return asyncio.get_running_loop().call_soon(writer.finish, _ACCEPTED).cancel

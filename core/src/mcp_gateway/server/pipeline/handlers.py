@@ -1,0 +1,71 @@
+"""The requests that the gateway answers, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.methods import SPEC_CLIENT_METHODS
+
+from mcp_gateway.protocol.eras import adapt_error, adapt_result
+from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TEMPLATES
+from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.server.pipeline.client_request import ClientRequest
+from mcp_gateway.server.prompts_resources import PromptsAndResources
+from mcp_gateway.server.tools import Tools
+
+log = structlog.get_logger(__name__)
+
+HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
+
+
+@dataclass(slots=True)
+class RequestHandlers:
+    """Answers the requests of clients, whichever way they came; `server_info` returns the `serverInfo` as JSON."""
+
+    tools: Tools
+    content: PromptsAndResources
+    server_info: Callable[[], bytes]
+    _handlers: Mapping[str, HandlerFn] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the table of handlers."""
+        content = self.content
+        self._handlers = {
+            "tools/list": self.tools.list,
+            "tools/call": self.tools.call,
+            "prompts/list": lambda request: content.list(PROMPTS, request),
+            "prompts/get": content.get_prompt,
+            "resources/list": lambda request: content.list(RESOURCES, request),
+            "resources/templates/list": lambda request: content.list(TEMPLATES, request),
+            "resources/read": content.read,
+            "completion/complete": content.complete,
+        }
+
+    def find(self, method: str) -> HandlerFn | None:
+        """Return the handler of a method; None if the SDK's server answers it.
+
+        What the specification does not know concerns a server, if anybody: some such methods were in earlier versions.
+        """
+        return self._handlers.get(method) or (None if method in SPEC_CLIENT_METHODS else self.content.forward)
+
+    async def answer(self, request: ClientRequest, handler: HandlerFn) -> Fields:
+        """Return the result of a request, in the client's era.
+
+        Raises:
+            MCPError: the answer is an error.
+
+        """
+        try:
+            result = await handler(request)
+        except MCPError as error:
+            raise adapt_error(error, modern=request.modern) from None
+        except (ValueError, RecursionError) as error:  # numbers with thousands of digits, and very deep nesting
+            raise MCPError(INVALID_PARAMS, f"the request cannot be read: {error}") from None
+        except Exception:
+            log.exception("request failed", method=request.method)
+            raise MCPError(INTERNAL_ERROR, "the gateway failed inside; its log says why") from None
+        return adapt_result(result, modern=request.modern, server_info=self.server_info())

@@ -1,0 +1,53 @@
+"""The shape of requests: enough of it to answer them without a model.
+
+What does not fit goes to the SDK's server, which says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from mcp.shared.inbound import NAME_BEARING_METHODS
+from msgspec import UNSET
+
+from mcp_gateway.protocol.envelope import Message
+from mcp_gateway.protocol.raw_json import Fields, decode, is_object
+
+_TEXT, _OBJECT = b'"', b"{"
+_LIST: Mapping[str, tuple[bytes, bool]] = {"cursor": (_TEXT, False)}
+
+_MEMBERS: Mapping[str, Mapping[str, tuple[bytes, bool]]] = MappingProxyType(
+    {
+        "tools/list": _LIST,
+        "prompts/list": _LIST,
+        "resources/list": _LIST,
+        "resources/templates/list": _LIST,
+        "tools/call": {"name": (_TEXT, True), "arguments": (_OBJECT, False), "requestState": (_TEXT, False)},
+        "prompts/get": {"name": (_TEXT, True), "arguments": (_OBJECT, False), "requestState": (_TEXT, False)},
+        "resources/read": {"uri": (_TEXT, True), "requestState": (_TEXT, False)},
+        "completion/complete": {"ref": (_OBJECT, True), "argument": (_OBJECT, True), "context": (_OBJECT, False)},
+    }
+)
+"""By method, what begins a member of the params, and whether it must be there."""
+
+
+def has_valid_shape(method: str, message: Message, params: Fields) -> bool:
+    """Whether the params of a request are an object with the members that its method needs."""
+    if message.params is not UNSET and not is_object(message.params):
+        return False
+    for name, (begin, is_required) in _MEMBERS.get(method, {}).items():
+        raw = params.get(name)
+        if raw is None:
+            if is_required:
+                return False
+        elif bytes(memoryview(raw)[:1]) != begin:
+            return False
+    return True
+
+
+def name_of(method: str, params: Fields) -> str | None:
+    """Return what a modern request repeats in its `Mcp-Name` header."""
+    raw = params.get("taskId" if method.startswith("tasks/") else NAME_BEARING_METHODS.get(method, ""))
+    name = None if raw is None else decode(raw)
+    return name if isinstance(name, str) else None

@@ -1,0 +1,144 @@
+"""One request of a client on a session: sent as bytes, timed, and answered with bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
+from mcp_gateway.protocol.envelope import encode_request, parse_response
+from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.sessions.errors import record_timeout
+from mcp_gateway.sessions.session import Session
+
+
+class Sendable(Protocol):
+    """A request that can be encoded for a server of either era."""
+
+    @property
+    def method(self) -> str:
+        """The JSON-RPC method."""
+        ...
+
+    def encode_params(self, exchange: Exchange, *, modern: bool) -> bytes:
+        """Return the params as JSON."""
+        ...
+
+    def modern_headers(self) -> Mapping[str, str]:
+        """Return the headers that a modern server wants to see over HTTP."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Exchange(InFlightRequest):
+    """A request and its response: the channel's `ResponseHandler`, and the router's `InFlightRequest`.
+
+    `run` is called once. Its time is counted anew after each progress notification, up to the server's
+    `max_call_time`, and not at all while the server waits for the client.
+    """
+
+    session: Session = field(kw_only=True)
+    capabilities: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    request_id: int = field(default=0, init=False)
+    _future: asyncio.Future[bytes] | None = field(default=None, init=False)
+    _end: float = field(default=math.inf, init=False)
+    _pauses: int = field(default=0, init=False)
+
+    async def run(self, request: Sendable) -> Fields:
+        """Send `request`; return the members of its result as they came.
+
+        Raises:
+            ServerError: the server answered with an error.
+            MCPError: the transport answered in the server's place, by a `TransportFault`.
+            RequestNotSent: the session has ended meanwhile.
+            ServerTimeout: the server did not answer in time.
+            ServerUnavailable: the connection closed, or the server failed in another way.
+
+        """
+        session, connection = self.session, self.session.connection
+        if connection is None or connection.closed.is_set():
+            raise RequestNotSent("the session has just ended")
+        if connection.lacks_log_level(self.channel.log_level):
+            await connection.set_log_level(self.channel.log_level)
+        self.request_id = request_id = next(connection.ids)
+        params = request.encode_params(self, modern=connection.modern)
+        headers = request.modern_headers() if connection.modern else connection.handshake_headers
+        loop = asyncio.get_running_loop()
+        self._future, self.timer = loop.create_future(), self
+        if session.max_call_time < math.inf:
+            self._end = loop.time() + session.max_call_time
+        connection.router.enter(request_id, self)
+        session.deadlines.add(request_id, self._on_timeout)
+        abandon = connection.channel.request(
+            encode_request(b"%d" % request_id, request.method, params), request_id, headers, self
+        )
+        try:
+            return parse_response(await self._future)
+        except TimeoutError:
+            abandon()
+            connection.cancel_request(request_id)
+            raise record_timeout(session, is_exhausted=loop.time() >= self._end) from None
+        except asyncio.CancelledError:
+            abandon()
+            connection.cancel_request(request_id)
+            raise
+        finally:
+            session.deadlines.remove(request_id)
+            connection.router.leave(request_id)
+
+    # -- what the channel tells
+
+    def on_message(self, message: bytes) -> None:
+        """Handle a message that came on this request's stream."""
+        connection: Connection | None = self.session.connection
+        if connection is not None:
+            connection.on_message(message, self)
+
+    def on_response(self, response: bytes) -> None:
+        """Handle the response."""
+        if self._future is not None and not self._future.done():
+            self._future.set_result(response)
+
+    def on_failure(self, error: Exception) -> None:
+        """Handle that there will be no response."""
+        if self._future is not None and not self._future.done():
+            self._future.set_exception(
+                error if isinstance(error, MCPError | ServerUnavailable) else ServerUnavailable(str(error))
+            )
+
+    # -- the time limit
+
+    def reset(self) -> None:
+        """Begin the time anew: the server has shown that it works."""
+        loop = asyncio.get_running_loop()
+        if not self._pauses and loop.time() < self._end:
+            self.session.deadlines.remove(self.request_id)
+            self.session.deadlines.add(self.request_id, self._on_timeout)
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Stop the clock inside: the server waits for the client."""
+        loop = asyncio.get_running_loop()
+        self._pauses += 1
+        self.session.deadlines.remove(self.request_id)
+        began = loop.time()
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            # The total limit is about the server's work, not about what a person took to answer.
+            self._end += loop.time() - began
+            if not self._pauses and self._future is not None and not self._future.done():
+                self.session.deadlines.add(self.request_id, self._on_timeout)
+
+    def _on_timeout(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_exception(TimeoutError())
