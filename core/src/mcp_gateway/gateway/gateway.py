@@ -26,7 +26,7 @@ from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import Fields, decode_member, encode, encode_string
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, encode, encode_string
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
@@ -114,7 +114,7 @@ class Gateway:
         return found
 
     async def call(
-        self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+        self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
     ) -> Fields:
         """Call a tool by its full name; return the members of its result, as they came.
 
@@ -136,7 +136,7 @@ class Gateway:
         return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
     async def get_prompt(
-        self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+        self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
     ) -> Fields:
         """Get a prompt by its full name."""
         spec, definition = await self._resolve(lambda resolver: resolver.prompt(name), caller)
@@ -144,7 +144,7 @@ class Gateway:
         return await self._send(spec, request, caller, channel)
 
     async def read(
-        self, uri: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+        self, uri: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
     ) -> Fields:
         """Read a resource from the server that lists or templates it.
 
@@ -171,7 +171,7 @@ class Gateway:
                 INVALID_PARAMS, f"server {spec.name!r} does not announce changes of the resource {uri!r}"
             ) from None
 
-    async def complete(self, params: Fields, meta: Fields, caller: Caller) -> Fields:
+    async def complete(self, params: Fields, caller: Caller, *, meta: Fields = NO_MEMBERS) -> Fields:
         """Complete an argument of a prompt or of a resource template."""
         reference = decode_member(params, "ref")
         described = dict(reference) if isinstance(reference, dict) else {}
@@ -192,7 +192,7 @@ class Gateway:
             return {"completion": b'{"values":[],"total":0,"hasMore":false}'}  # declared by the gateway
 
     async def forward(
-        self, method: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel = ALONE
+        self, method: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
     ) -> Fields:
         """Forward a request the gateway does not interpret.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from msgspec import DecodeError, Raw
@@ -17,6 +18,9 @@ from mcp_gateway.plugin import replace_lone_surrogates
 
 Fields = Mapping[str, Raw | bytes]
 """The members of a JSON object, each still as it came."""
+
+NO_MEMBERS: Fields = MappingProxyType({})
+"""An object without members."""
 
 _fields = Decoder(dict[str, Raw])
 _encode = Encoder().encode

@@ -51,7 +51,7 @@ class PromptsAndResources:
     async def get_prompt(self, request: ClientRequest) -> Fields:
         """Answer `prompts/get`."""
         name = str(request.member("name"))
-        got = self._gateway.get_prompt(name, request.params, request.meta, request.caller, request.channel)
+        got = self._gateway.get_prompt(name, request.params, request.caller, request.channel, meta=request.meta)
         return await _wait_for_answer(self._fitting(f"the prompt {name!r}", got, request.caller))
 
     async def read(self, request: ClientRequest) -> Fields:
@@ -63,7 +63,7 @@ class PromptsAndResources:
         with _unknown_resource(uri, modern=request.modern):
             if uri.startswith(PREFIX):
                 return _cacheable(await _wait_for_answer(self._read_kept_result(uri, caller)))
-            read = self._gateway.read(uri, request.params, request.meta, caller, request.channel)
+            read = self._gateway.read(uri, request.params, caller, request.channel, meta=request.meta)
             return _cacheable(await _wait_for_answer(self._fitting(f"the resource {uri!r}", read, caller)))
 
     async def _read_kept_result(self, uri: str, caller: Caller) -> Fields:
@@ -87,12 +87,12 @@ class PromptsAndResources:
 
     async def forward(self, request: ClientRequest) -> Fields:
         """Handle a request that the gateway only forwards."""
-        sent = self._gateway.forward(request.method, request.params, request.meta, request.caller, request.channel)
+        sent = self._gateway.forward(request.method, request.params, request.caller, request.channel, meta=request.meta)
         return await _wait_for_answer(self._fitting(f"the result of {request.method}", sent, request.caller))
 
     async def complete(self, request: ClientRequest) -> Fields:
         """Answer `completion/complete`."""
-        return await _wait_for_answer(self._gateway.complete(request.params, request.meta, request.caller))
+        return await _wait_for_answer(self._gateway.complete(request.params, request.caller, meta=request.meta))
 
 
 def _whole(listed: list[tuple[str, Mapping[str, Any]]]) -> list[Json]:

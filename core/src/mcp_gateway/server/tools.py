@@ -206,12 +206,12 @@ class Tools:
         arguments = fields.get("arguments", b"{}")
         params = {**request.params, "arguments": arguments if is_object(arguments) else b"{}"}
         caller = with_override(request.caller, wanted.auth_header) if wanted.auth_header else request.caller
-        result = await self._gateway.call(wanted.tool_name, params, request.meta, caller, request.channel)
+        result = await self._gateway.call(wanted.tool_name, params, caller, request.channel, meta=request.meta)
         return self._limit(wanted.tool_name, result, request.caller)
 
     async def _call_directly(self, name: str, request: ClientRequest) -> Fields:
         try:
-            result = await self._gateway.call(name, request.params, request.meta, request.caller, request.channel)
+            result = await self._gateway.call(name, request.params, request.caller, request.channel, meta=request.meta)
         except (MalformedName, UnknownServer, UnknownTool) as error:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
         return self._limit(name, result, request.caller)
