@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.sessions.admission import AdmissionControl, Limits, Overloaded
 
-from ..server.fast_path.test_dispatch import call, dispatch
+from ..support.raw_client import call, dispatch
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client
 
