@@ -10,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp.shared.exceptions import MCPError
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
 from mcp_gateway_transport_stdio.child.stderr import capture_stderr
 from mcp_gateway_transport_stdio.options import StdioOptions
@@ -129,7 +128,7 @@ async def test_a_child_that_dies_leaves_its_last_words_with_the_error():
 async def test_a_child_that_is_killed_closes_its_session():
     async with started(**REFERENCE) as opened:
         os.kill(int(await opened.text("process")), 9)
-        with pytest.raises(MCPError, match="closed"):
+        with pytest.raises(ServerUnavailable, match="closed the connection"):
             await opened.text("echo", say="anyone?")
 
 

@@ -6,19 +6,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from mcp.client.stdio import StdioServerParameters, stdio_client
-
-from mcp_gateway.plugin import ClientTransport, Credentials, ServerUnavailable
-from mcp_gateway_transport_stdio._sdk import Transport, TransportStreams
+from mcp_gateway.plugin import ClientTransport, Credentials, ServerChannel, ServerUnavailable, open_stream_channel
+from mcp_gateway_transport_stdio.child.channel import open_child_channel
 from mcp_gateway_transport_stdio.child.command import child_environment, resolve_command, resolve_directory
-from mcp_gateway_transport_stdio.child.process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.process import ChildCommand
 from mcp_gateway_transport_stdio.child.stderr import ChildStderr, capture_stderr
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.options import StdioOptions
-from mcp_gateway_transport_stdio.raw_channel import open_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +28,13 @@ class StdioClientTransport:
         """Standard streams carry no headers, so all callers share a process."""
         return False
 
-    def connect(self, credentials: Credentials) -> Transport:  # noqa: ARG002  # there is nowhere to put them
-        """Return the unopened streams of a child process.
+    def connect(
+        self,
+        credentials: Credentials,  # noqa: ARG002  # there is nowhere to put them
+    ) -> AbstractAsyncContextManager[ServerChannel]:
+        """Return the unopened channel to a child process.
 
-        The process starts when they are entered.
+        The process starts when it is entered.
         """
         return _open_session(self.options)
 
@@ -47,36 +46,46 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 
 
 @asynccontextmanager
-async def _open_session(options: StdioOptions) -> AsyncIterator[TransportStreams]:
-    noise = StrayOutput(Path(options.program).name)
-    with capture_stderr(noise.program, options.secret_values) as stderr:
+async def _open_session(options: StdioOptions) -> AsyncIterator[ServerChannel]:
+    stray_output = StrayOutput(Path(options.program).name)
+    with capture_stderr(stray_output.program, options.secret_values) as stderr:
         try:
-            async with _start_process(options, stderr, noise) as streams:
-                yield streams
+            async with _open_channel(options, stderr, stray_output) as channel:
+                yield channel
         except OSError as error:
             raise ServerUnavailable(
                 f"{options.program!r} cannot be started: {error.strerror}", permanent=True
             ) from error
         except Exception as error:
-            if noise.lines:
-                error.add_note(f"it wrote {noise.summary}")
+            if stray_output.lines:
+                error.add_note(f"it wrote {stray_output.summary}")
             if output := stderr.last_lines():
                 error.add_note(f"it last wrote to standard error: {output}")
             raise
 
 
-def _start_process(
-    options: StdioOptions, stderr: ChildStderr, noise: StrayOutput
-) -> AbstractAsyncContextManager[TransportStreams]:
-    """Start the process and return its streams.
+def _open_channel(
+    options: StdioOptions, stderr: ChildStderr, stray_output: StrayOutput
+) -> AbstractAsyncContextManager[ServerChannel]:
+    """Return the unopened channel to the process.
 
-    On POSIX the streams have a raw channel; elsewhere they are the SDK's.
+    Where the event loop cannot wait for pipes, on Windows, it is one over the SDK's streams.
     """
     environment, command, directory = child_environment(options), resolve_command(options), resolve_directory(options)
     if os.name == "posix":
         program = ChildCommand([command, *options.args], environment, directory, stderr.file)
-        return open_wire(partial(open_child, program), noise, options.max_message_bytes)
+        return open_child_channel(program, stray_output, options.max_message_bytes)
+    return _open_sdk_channel(options, command, environment, directory, stderr)
+
+
+@asynccontextmanager
+async def _open_sdk_channel(
+    options: StdioOptions, command: str, environment: dict[str, str], directory: Path | None, stderr: ChildStderr
+) -> AsyncIterator[ServerChannel]:
+    from mcp.client.stdio import StdioServerParameters, stdio_client  # the MCP SDK is slow to import
+
     parameters = StdioServerParameters(
         command=command, args=options.args, env=environment, cwd=directory, encoding_error_handler="replace"
     )
-    return stdio_client(parameters, errlog=stderr.file)
+    async with stdio_client(parameters, errlog=stderr.file) as streams, open_stream_channel(*streams) as channel:
+        yield channel

@@ -21,7 +21,7 @@ LineFn = Callable[[bytes], None]
 _END = 512
 """How many bytes of either end are kept: enough for a message's id, which programs write first or last."""
 
-_ID = rb'"id"\s*:\s*(?P<id>-?\d{1,15}|"[\w.:/=+-]{1,200}")'
+_ID = rb'"id"\s*:\s*(?P<id>-?\d{1,15}(?:\.0{1,15})?|"[\w.:/=+-]{1,200}")'
 # Only members in the usual order: looking further would need a parser for half of a message.
 _BEGINNING = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?(?:' + _ID + rb'\s*,\s*)?(?P<method>"method")?')
 _ENDING = re.compile(rb",\s*" + _ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
@@ -34,6 +34,11 @@ class OversizedLine:
     head: bytes
     tail: bytes
     size: int
+
+    @classmethod
+    def of(cls, line: bytes) -> OversizedLine:
+        """Return the ends of a line."""
+        return cls(line[:_END], line[-_END:], len(line))
 
     @property
     def id(self) -> bytes | None:
@@ -134,7 +139,7 @@ def find_id(line: bytes) -> str | int | None:
 
     For lines that cannot be parsed as a whole; None if there is no id at either end.
     """
-    found = OversizedLine(line[:_END], line[-_END:], len(line)).id
+    found = OversizedLine.of(line).id
     return None if found is None else cast("str | int", json.loads(found))
 
 

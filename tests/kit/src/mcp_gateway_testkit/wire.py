@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import ServerChannel, open_stream_channel
+from mcp_gateway.plugin import ServerChannel, ServerUnavailable, open_stream_channel
 
 Json = dict[str, Any]
 
@@ -156,7 +156,8 @@ class Session:
         """Answer the server's requests: there is nothing to ask for."""
         async for asked in self._to_refuse:
             error = {"code": _METHOD_NOT_FOUND, "message": f"Method not found: {asked['method']}"}
-            await self.channel.send(_encode({"jsonrpc": "2.0", "id": asked["id"], "error": error}), self._headers())
+            with suppress(ServerUnavailable):  # it has just left
+                await self.channel.send(_encode({"jsonrpc": "2.0", "id": asked["id"], "error": error}), self._headers())
 
     def close(self) -> None:
         """Close what the requests of the server wait in."""
@@ -189,13 +190,14 @@ async def session(connection: AbstractAsyncContextManager[Any]) -> AsyncIterator
         ServerUnavailable: it went away.
 
     """
-    async with open_channel(connection) as channel, anyio.create_task_group() as tasks:
+    async with open_channel(connection) as channel:
         opened = Session(channel)
         try:
-            tasks.start_soon(opened.refuse_requests)
-            await opened.shake_hands()
-            yield opened
-            tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(opened.refuse_requests)
+                await opened.shake_hands()
+                yield opened
+                tasks.cancel_scope.cancel()
         finally:
             opened.close()
 

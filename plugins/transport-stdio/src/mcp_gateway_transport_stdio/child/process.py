@@ -6,14 +6,15 @@ There is no task and no copy more than the lines need.
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from mcp_gateway.plugin import to_line
 from mcp_gateway_transport_stdio.child.process_group import end_group, watch_exit
@@ -25,25 +26,44 @@ _TURN_SECONDS = 0.005
 
 _DONE = object()
 
+_PIECE = 64 << 10
 _ROOM = 256 << 10
 """How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
+
+
+class ChildListener(Protocol):
+    """Hears of the pipes of a child."""
+
+    lines: LineSplitter
+    """It is fed all that the child writes."""
+
+    def on_writable(self) -> None:
+        """Handle that the child reads again."""
+        ...
+
+    def on_eof(self) -> None:
+        """Handle the end of the output: lines stay unfinished."""
+        ...
+
+    def on_end(self) -> None:
+        """Handle the end of the session, once."""
+        ...
 
 
 class ChildProcess(asyncio.Protocol):
     """The pipes of a child process.
 
-    `lines` is fed all that the child writes; `on_end` is called once, at the end.
+    Reading is paused at first.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], lines: LineSplitter, on_end: Callable[[], None]) -> None:
-        """Feed `lines`."""
-        self._process, self._lines, self._on_end = process, lines, on_end
-        self._writable = asyncio.Event()
-        self._writable.set()
+    def __init__(self, process: subprocess.Popen[bytes], listener: ChildListener) -> None:
+        """Tell `listener` what happens."""
+        self._process, self._listener = process, listener
         self._stdin: asyncio.WriteTransport | None = None
         self._stdout: asyncio.ReadTransport | None = None
         self._steps: Iterator[None] = iter(())
-        self._is_busy = self._is_held = False
+        self._is_busy, self._is_held, self._is_read = False, True, True
+        self._is_congested = False
         self._poll: select.poll | None = None
         self.exited = asyncio.Event()
         self.closed = False
@@ -66,41 +86,76 @@ class ChildProcess(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the pipe that is read."""
         self._stdout = cast("asyncio.ReadTransport", transport)
+        self._adjust_reading()
 
     def data_received(self, data: bytes) -> None:
         """Process data, for some milliseconds at a time.
 
         No more is read before that is done.
         """
-        self._steps = chain(self._steps, self._lines.steps(data)) if self._is_busy else self._lines.steps(data)
-        if not self._is_busy:
+        steps = self._listener.lines.steps(data)
+        if self._is_busy:
+            self._steps = chain(self._steps, steps)
+        else:
+            self._steps = steps
             self._work()
 
     def _work(self) -> None:
-        """Take some more of what came."""
+        """Process some of what came."""
         loop = asyncio.get_running_loop()
         end = loop.time() + _TURN_SECONDS
-        self._is_busy = False
-        while not self.closed and next(self._steps, _DONE) is not _DONE:
-            if self._is_held or loop.time() >= end:
-                self._is_busy = True
+        self._is_busy = True
+        while not self._is_held:
+            if self.closed or next(self._steps, _DONE) is _DONE:
+                self._is_busy = False
                 break
-        self._adjust()
-        if self._is_busy and not self._is_held:
-            loop.call_later(_TURN_SECONDS, self._work)
+            if loop.time() >= end:
+                loop.call_later(_TURN_SECONDS, self._work)
+                break
+        self._adjust_reading()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Handle the child's EOF: end the session.
 
         Without the child's output there is no session.
         """
-        self.end()
+        self._finish(())
+
+    def on_stdin_lost(self) -> None:
+        """End the session, after what was written before.
+
+        The end of a child's input may be heard of before its last output.
+        """
+        self._finish(self._read_rest())
+
+    def _finish(self, rest: Iterable[bytes]) -> None:
+        """Process all that has come, then end the session."""
+        for data in chain((b"",), rest):
+            self._steps = chain(self._steps, self._listener.lines.steps(data))
+            while not self.closed and next(self._steps, _DONE) is not _DONE:
+                pass
+        if not self.closed:
+            self._listener.on_eof()
+            self.end()
+
+    def _read_rest(self) -> Iterator[bytes]:
+        """Read what is in the pipe now: others may hold it open."""
+        stdout = self._process.stdout
+        if stdout is None or self._stdout is None or self.closed:
+            return
+        with suppress(OSError, ValueError):  # nothing is there, or it is closed
+            for _ in range(_ROOM // _PIECE):
+                if not (data := os.read(stdout.fileno(), _PIECE)):
+                    break
+                yield data
 
     # -- what its owner does
 
-    def set_write_paused(self, *, please: bool) -> None:
+    def set_write_paused(self, *, paused: bool) -> None:
         """Wait with writing, or write again: the child does not read."""
-        (self._writable.clear if please else self._writable.set)()
+        self._is_congested = paused
+        if not paused:
+            self._listener.on_writable()
 
     def write(self, line: bytes) -> None:
         """Write a message in one line, whose end is added.
@@ -121,39 +176,32 @@ class ChildProcess(asyncio.Protocol):
         return self._poll is not None and any(event & select.POLLERR for _, event in self._poll.poll(0))
 
     @property
-    def is_writable(self) -> bool:
-        """Whether the child's stdin is open and not congested.
+    def is_congested(self) -> bool:
+        """Whether the child has still to read most of what was written."""
+        return self._is_congested and not self.closed
 
-        It is congested until the child has read nearly all that was written before.
-        """
-        return self._writable.is_set() and not (self.closed or self._stdin is None or self._stdin.is_closing())
-
-    async def wait_writable(self) -> None:
-        """Wait until the child has read most of what was written."""
-        await self._writable.wait()
-
-    def set_reading(self, *, please: bool) -> None:
-        """Read on, or stop reading until told otherwise."""
-        was_held, self._is_held = self._is_held, not please
+    def set_reading_paused(self, *, paused: bool) -> None:
+        """Stop reading, or read on."""
+        was_held, self._is_held = self._is_held, paused
         # What came before the pause is still to be worked on, and no event will tell of it.
-        if was_held and please and self._is_busy:
+        if was_held and not paused and self._is_busy:
             asyncio.get_running_loop().call_soon(self._work)
-        self._adjust()
+        self._adjust_reading()
 
-    def _adjust(self) -> None:
+    def _adjust_reading(self) -> None:
         """Read, or do not."""
-        if self._stdout is not None and not self.closed:
-            with suppress(RuntimeError):  # it is so already
-                stops = self._is_busy or self._is_held
-                (self._stdout.pause_reading if stops else self._stdout.resume_reading)()
+        should_read = not (self._is_busy or self._is_held)
+        if self._stdout is None or self.closed or should_read == self._is_read:
+            return
+        self._is_read = should_read
+        with suppress(RuntimeError):  # it is closing
+            (self._stdout.resume_reading if should_read else self._stdout.pause_reading)()
 
     def end(self) -> None:
         """Take note that there is no session any more."""
         if not self.closed:
             self.closed = True
-            # Who waits to write must not wait for a child that reads nothing any more.
-            self._writable.set()
-            self._on_end()
+            self._listener.on_end()
 
     async def stop(self) -> None:
         """Close the child's stdin; end its process group."""
@@ -172,13 +220,13 @@ class _StdinProtocol(asyncio.BaseProtocol):
         self._pipes = pipes
 
     def pause_writing(self) -> None:
-        self._pipes.set_write_paused(please=True)
+        self._pipes.set_write_paused(paused=True)
 
     def resume_writing(self) -> None:
-        self._pipes.set_write_paused(please=False)
+        self._pipes.set_write_paused(paused=False)
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._pipes.end()
+        self._pipes.on_stdin_lost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +240,7 @@ class ChildCommand:
 
 
 @asynccontextmanager
-async def open_child(
-    program: ChildCommand, lines: LineSplitter, on_end: Callable[[], None]
-) -> AsyncIterator[ChildProcess]:
+async def open_child(program: ChildCommand, listener: ChildListener) -> AsyncIterator[ChildProcess]:
     """Start a child process in a new process group.
 
     The whole group is terminated on exit.
@@ -215,7 +261,7 @@ async def open_child(
         # A group of its own: its children end with it, and Ctrl-C in the terminal is for the gateway only.
         start_new_session=True,
     )
-    pipes = ChildProcess(process, lines, on_end)
+    pipes = ChildProcess(process, listener)
     try:
         await pipes.connect()
         yield pipes

@@ -1,0 +1,207 @@
+"""The channel to a child process: lines, in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
+from mcp_gateway_transport_stdio.child.envelope import clean_text, match_response, parse_id, parse_message
+from mcp_gateway_transport_stdio.child.process import ChildCommand, ChildProcess, open_child
+from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.child.write_queue import Unwritten, WriteQueue
+from mcp_gateway_transport_stdio.framing import ENDLESS, INVALID_REQUEST, LineSplitter, OversizedLine, encode_error
+
+log = logging.getLogger(__name__)
+
+
+class ChildChannel:
+    """A `ServerChannel` to a child process.
+
+    Each line is handed over when it is read, so that nothing overtakes anything. Of a response nothing is parsed but
+    its id. Lines that are no messages count as stray output, and messages of more than `limit` bytes are not read.
+    """
+
+    def __init__(self, stray_output: StrayOutput, limit: int) -> None:
+        """Create a channel without a child; see `attach`."""
+        self.lines = LineSplitter(self._on_line, self._on_long_line, limit, self._on_excess)
+        self._stray_output, self._limit = stray_output, limit
+        self._pending: dict[int, ResponseHandler] = {}
+        self._unwritten = WriteQueue(limit)
+        self._on_message: Callable[[bytes], None] = lambda _: None
+        self._on_close: Callable[[], None] | None = None
+        self._child: ChildProcess
+        self._is_unfinished = False
+        # The id of an oversized response whose request has failed already.
+        self._failed_id: bytes | None = None
+        self._end: ServerUnavailable = ConnectionDropped("it closed the connection")
+
+    def attach(self, child: ChildProcess) -> None:
+        """Use this child."""
+        self._child = child
+
+    def start(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
+        """Begin to receive; see `ServerChannel`."""
+        self._on_message, self._on_close = on_message, on_close
+        if self._child.closed:
+            asyncio.get_running_loop().call_soon(on_close)
+        self._child.set_reading_paused(paused=False)
+
+    # -- to the child
+
+    def request(
+        self,
+        message: bytes,
+        request_id: int,
+        headers: Mapping[str, str],  # noqa: ARG002  # a pipe has none
+        handler: ResponseHandler,
+    ) -> Callable[[], None]:
+        """Send a request; see `ServerChannel`."""
+        if self._child.is_congested:
+            return self._put_request(message, request_id, handler)
+        try:
+            self._child.write(message)
+        except BrokenPipeError:
+            return _fail_soon(handler, "the process has just ended")
+        self._pending[request_id] = handler
+        return partial(self._forget, request_id)
+
+    def _put_request(self, message: bytes, request_id: int, handler: ResponseHandler) -> Callable[[], None]:
+        if not self._unwritten.has_room(message):
+            return _fail_soon(handler, "it does not read its standard input, and too many requests wait for that")
+        on_written = partial(self._pending.__setitem__, request_id, handler)
+        self._unwritten.put(request_id, Unwritten(message, on_written, handler.on_failure))
+        return partial(self._forget, request_id)
+
+    def _forget(self, request_id: int) -> None:
+        self._pending.pop(request_id, None)
+        self._unwritten.remove(request_id)
+
+    async def send(self, message: bytes, headers: Mapping[str, str]) -> None:  # noqa: ARG002
+        """Send a notification or a response; see `ServerChannel`."""
+        if not self._child.is_congested:
+            try:
+                self._child.write(message)
+            except BrokenPipeError:
+                raise ServerUnavailable("it closed the connection") from None
+            return
+        # Without a bound: each is awaited by its sender.
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unwritten.put(written, Unwritten(message, partial(_settle, written), partial(_settle, written)))
+        try:
+            await written
+        finally:
+            self._unwritten.remove(written)
+
+    def set_reading_paused(self, *, paused: bool) -> None:
+        """Stop reading or go on; see `ServerChannel`."""
+        self._child.set_reading_paused(paused=paused)
+
+    def on_writable(self) -> None:
+        """Write what waits."""
+        self._unwritten.flush(self._child)
+
+    # -- from the child
+
+    def _on_line(self, line: bytes) -> None:
+        line = line.strip()
+        # Only a whole line is known to be a message by its beginning.
+        request_id = None if self._is_unfinished else match_response(line)
+        handler = None if request_id is None else self._pending.pop(request_id, None)
+        if handler is not None:
+            handler.on_response(clean_text(line))
+        elif line:
+            self._on_other_line(line)
+
+    def _on_other_line(self, line: bytes) -> None:
+        message = parse_message(line)
+        if message is None:
+            self._stray_output.on_line(line)
+            return
+        handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
+        if handler is None:
+            self._on_message(message.content)
+        else:
+            handler.on_response(message.content)
+
+    def _on_long_line(self, line: OversizedLine) -> None:
+        """Handle an oversized message.
+
+        It answers an oversized server request with an error, and an oversized response becomes an error to
+        its caller. The id is taken from either end of the line; without one the line counts as stray output.
+        """
+        message = (
+            f"a message of {line.size} bytes, more than the {self._limit} that GATEWAY_MAX_RESULT_BYTES lets through"
+        )
+        log.error(
+            "message too long", extra={"program": self._stray_output.program, "size": line.size, "limit": self._limit}
+        )
+        failed_id, self._failed_id = self._failed_id, None
+        if line.id is None:
+            self._stray_output.on_line(line.head)
+        elif line.is_request:
+            with suppress(BrokenPipeError):
+                self._child.write(encode_error(line.id, INVALID_REQUEST, message))
+        elif line.id != failed_id:
+            self._fail(line.id, f"it answered with {message}")
+
+    def _on_excess(self, line: OversizedLine) -> None:
+        """Answer in place of a message that is too long.
+
+        The session ends if the message seems to have no end.
+        """
+        message = f"a message of more than the {self._limit} bytes that GATEWAY_MAX_RESULT_BYTES lets through"
+        if line.id is not None and not line.is_request and line.id != self._failed_id:
+            self._failed_id = line.id
+            self._fail(line.id, f"it answered with {message}")
+        if line.size > ENDLESS * self._limit:
+            self._end = ServerUnavailable(f"it sent {message}, and no end of it; the process is ended")
+            self._child.end()
+
+    def _fail(self, written_id: bytes, reason: str) -> None:
+        request_id = parse_id(written_id)
+        handler = None if request_id is None else self._pending.pop(request_id, None)
+        if handler is not None:
+            # Not a lost connection: the session goes on, and another try would be as long.
+            handler.on_failure(ServerUnavailable(reason))
+
+    def on_eof(self) -> None:
+        """Take the last line even without its end."""
+        self._is_unfinished = True
+        self.lines.flush()
+
+    def on_end(self) -> None:
+        """Fail what is under way: nothing more will come."""
+        self._unwritten.clear()
+        pending, self._pending = list(self._pending.values()), {}
+        for handler in pending:
+            handler.on_failure(self._end)
+        if self._on_close is not None:
+            self._on_close()
+
+
+def _settle(written: asyncio.Future[None], error: Exception | None = None) -> None:
+    if written.done():  # its sender is about to leave
+        return
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
+
+
+def _fail_soon(handler: ResponseHandler, reason: str) -> Callable[[], None]:
+    return asyncio.get_running_loop().call_soon(handler.on_failure, RequestNotSent(reason)).cancel
+
+
+@asynccontextmanager
+async def open_child_channel(
+    program: ChildCommand, stray_output: StrayOutput, limit: int
+) -> AsyncIterator[ChildChannel]:
+    """Start a child; yield the channel to it."""
+    channel = ChildChannel(stray_output, limit)
+    async with open_child(program, channel) as child:
+        channel.attach(child)
+        yield channel

@@ -1,0 +1,144 @@
+"""Envelopes of the lines of a server: which message a line is.
+
+A line is looked into no further than that: what is in a message is for those who need it. NaN, Infinity and numbers of
+any length pass, as does a control character in a text; who cannot parse them says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import BOM_UTF8
+from typing import Any, NamedTuple
+
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
+from msgspec.json import Decoder
+
+from mcp_gateway.plugin import replace_lone_surrogates
+from mcp_gateway_transport_stdio.framing import OversizedLine
+
+_ID = re.compile(rb'"?(0|[1-9]\d{0,14})(?:\.0+)?"?')
+# The two orders of members that programs write.
+_BEGINNING = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,\s*"(?:result|error)"\s*:')
+_ENDING = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*\}\Z')
+_RESULT = b'{"result":'
+_LONGEST_ENDING = 64
+
+
+class Message(NamedTuple):
+    """A message, with the id of the request that it answers."""
+
+    content: bytes
+    answered_id: int | None
+
+
+class _Members(Struct):
+    """Members of a message, as JSON."""
+
+    jsonrpc: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+    method: Raw | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+_members = Decoder(_Members)
+
+
+def match_response(line: bytes) -> int | None:
+    """Return the id of a response in a usual order of members.
+
+    The rest of the line is not looked at.
+    """
+    found = _BEGINNING.match(line)
+    if found is None and line.startswith(_RESULT):
+        found = _ENDING.search(line, max(0, len(line) - _LONGEST_ENDING))
+    return None if found is None else int(found[1])
+
+
+def parse_message(line: bytes) -> Message | None:
+    """Parse a line; None if it is no message of JSON-RPC.
+
+    An array of one message is that message, and a byte order mark is skipped.
+    """
+    line = line.removeprefix(BOM_UTF8).strip()
+    if line.startswith(b"[") and line.endswith(b"]"):
+        line = line[1:-1].strip()
+    if not (line.startswith(b"{") and line.endswith(b"}")):
+        return None
+    content = clean_text(line)
+    try:
+        members: _Members | None = _members.decode(content)
+    except DecodeError:
+        members = _decode_leniently(content)
+    except RecursionError:
+        members = _decode_ends(content)
+    return None if members is None else _message(content, members)
+
+
+def parse_id(text: bytes) -> int | None:
+    """Return a response's id as the number that it stands for.
+
+    Servers write `"7"` and `7.0` for 7. None if it is another.
+    """
+    found = _ID.fullmatch(text)
+    return None if found is None else int(found[1])
+
+
+def clean_text(line: bytes) -> bytes:
+    """Return JSON whose text is Unicode.
+
+    Lone surrogates, and bytes that are no UTF-8, become U+FFFD. Other JSON comes back as the same object.
+    """
+    line = replace_lone_surrogates(line)
+    if not line.isascii():
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return line.decode("utf-8", "replace").encode()
+    return line
+
+
+def _message(content: bytes, members: _Members) -> Message | None:
+    is_declared = members.jsonrpc is not UNSET and bytes(members.jsonrpc) == b'"2.0"'
+    if members.method is not UNSET:
+        # Programs log JSON with a method, too.
+        return Message(content, None) if is_declared and bytes(members.method)[:1] == b'"' else None
+    has_outcome = members.result is not UNSET or members.error is not UNSET
+    if members.id is UNSET:
+        return Message(content, None) if is_declared and has_outcome else None
+    return Message(content, parse_id(bytes(members.id))) if is_declared or has_outcome else None
+
+
+def _decode_leniently(content: bytes) -> _Members | None:
+    """Decode what few decoders take: NaN, Infinity, control characters."""
+    try:
+        found: Any = json.loads(content, strict=False, parse_int=_keep, parse_float=_keep, parse_constant=_keep)
+    except (ValueError, RecursionError):
+        return None
+    return _Members(**{name: _encode(found[name]) for name in _Members.__struct_fields__ if name in found})
+
+
+def _decode_ends(content: bytes) -> _Members | None:
+    """Read the id of what is nested too deeply at its ends."""
+    found = OversizedLine.of(content)
+    if found.id is None or found.is_request:
+        return None
+    return _Members(jsonrpc=Raw(b'"2.0"'), id=Raw(found.id))
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def _keep(text: str) -> _Number:
+    return _Number(text)
+
+
+def _encode(value: object) -> Raw:
+    """Return what tells members apart, as JSON."""
+    if isinstance(value, _Number):
+        return Raw(value.encode())
+    return Raw(json.dumps(value).encode() if isinstance(value, str) else b"null")

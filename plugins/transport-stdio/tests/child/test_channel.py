@@ -1,0 +1,349 @@
+"""The channel to a child process: order, ends, limits, and a child that does not read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp_gateway_transport_stdio.child.channel import ChildChannel
+from mcp_gateway_transport_stdio.child.process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.child.write_queue import MAX_MESSAGES
+
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerChannel, ServerUnavailable
+
+from .support import NOTIFICATION, SERVER, opened
+
+PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":%d}}\n'
+RESPONSE = b'{"jsonrpc":"2.0","id":%d,"result":{}}\n'
+BIG = "x" * 500_000
+
+
+# -- requests
+
+
+async def test_it_is_a_channel_to_a_server():
+    async with opened() as listener:
+        assert isinstance(listener.channel, ServerChannel)
+
+
+async def test_requests_get_the_lines_that_answer_them():
+    async with opened() as listener:
+        handlers = [listener.begin(request_id=number, text=BIG if number % 7 == 0 else number) for number in range(20)]
+        answers = [json.loads(await handler.outcome()) for handler in handlers]
+    assert [answer["id"] for answer in answers] == list(range(20))
+    assert answers[7]["result"]["text"] == BIG
+
+
+async def test_a_request_is_one_line_however_it_is_written():
+    async with opened() as listener:
+        handler = listener.begin()
+        pretty = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "echo", "params": {"a": 1}}, indent=2).encode()
+        listener.channel.request(pretty, 2, {}, handler)
+        await listener.ask(request_id=3)
+    assert [json.loads(response)["id"] for response in handler.responses] == [1, 2]
+
+
+async def test_of_an_abandoned_request_nothing_more_is_heard_but_its_response_beside():
+    async with opened() as listener:
+        handler = listener.begin()
+        handler.abandon()
+        assert b'"id": 2' in await listener.ask(request_id=2)
+        handler.abandon()
+        assert [json.loads(message)["id"] for message in listener.messages] == [1]
+    assert (handler.responses, handler.failures) == ([], [])
+
+
+# -- order
+
+
+@pytest.mark.parametrize("count", [1, 1000], ids=["in one piece", "in many"])
+async def test_nothing_is_overtaken(count):
+    lines = [PROGRESS % number for number in range(999)]
+    written = b"".join([*lines[:333], RESPONSE % 1, *lines[333:666], RESPONSE % 2, *lines[666:]])
+    size = len(written) // count + 1
+    async with opened() as listener:
+        listener.begin("silence", request_id=1)
+        listener.begin("silence", request_id=2)
+        await listener.begin_write(
+            *(written[at : at + size] for at in range(0, len(written), size)), request_id=3, answers=True
+        ).outcome()
+    expected = [line.strip() for line in lines]
+    assert listener.heard == [*expected[:333], 1, *expected[333:666], 2, *expected[666:], 3]
+
+
+async def test_ten_thousand_notifications_come_before_the_response_that_follows_them():
+    async with opened() as listener:
+        await listener.ask("repeat", piece=(NOTIFICATION + b"\n").hex(), times=10_000)
+        assert listener.heard == [NOTIFICATION] * 10_000 + [1]
+
+
+async def test_others_have_their_turn_during_a_flood():
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with opened() as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        await listener.ask("repeat", piece=(NOTIFICATION + b"\n").hex(), times=100_000)
+        assert len(listener.messages) == 100_000
+        assert turns > 100
+        tasks.cancel_scope.cancel()
+
+
+async def test_nothing_is_heard_while_reading_is_paused_and_nothing_is_lost():
+    async with opened() as listener:
+        listener.channel.set_reading_paused(paused=True)
+        handler = listener.begin("repeat", piece=(NOTIFICATION + b"\n").hex(), times=20_000)
+        await anyio.wait_all_tasks_blocked()
+        assert listener.heard == []
+        listener.channel.set_reading_paused(paused=False)
+        await handler.outcome()
+        assert listener.heard == [NOTIFICATION] * 20_000 + [1]
+
+
+async def test_a_listener_may_pause_in_the_middle_of_a_piece():
+    async with opened() as listener:
+
+        def pause_once(message):
+            listener.heard.append(message)
+            listener.channel.set_reading_paused(paused=True)
+            paused.set()
+
+        paused = anyio.Event()
+        listener.channel._on_message = pause_once
+        handler = listener.begin_write((NOTIFICATION + b"\n") * 3, RESPONSE % 1)
+        for count in (1, 2, 3):
+            await paused.wait()
+            await anyio.wait_all_tasks_blocked()
+            assert listener.heard == [NOTIFICATION] * count
+            paused = anyio.Event()
+            listener.channel.set_reading_paused(paused=False)
+        await handler.outcome()
+
+
+# -- the end
+
+
+async def test_a_process_that_ends_takes_its_requests_with_it():
+    async with opened() as listener:
+        waiting = listener.begin("silence")
+        with pytest.raises(ConnectionDropped, match="closed the connection"):
+            await listener.ask("exit", request_id=2)
+        assert [type(error) for error in waiting.failures] == [ConnectionDropped]
+        assert listener.closings == 1
+    assert (len(waiting.failures), listener.closings) == (1, 1)
+
+
+async def test_what_a_process_has_written_before_its_end_is_heard():
+    async with opened() as listener:
+        handlers = [listener.begin("silence", request_id=number) for number in (1, 2)]
+        written = [NOTIFICATION + b"\n", RESPONSE % 1, NOTIFICATION + b"\n", RESPONSE % 2]
+        last = listener.begin_write(*written, request_id=3, exits=True)
+        with pytest.raises(ConnectionDropped):
+            await last.outcome()
+        assert listener.heard == [NOTIFICATION, 1, NOTIFICATION, 2]
+    assert [len(handler.responses) for handler in handlers] == [1, 1]
+
+
+async def test_what_was_written_is_heard_also_when_the_end_is_known_before():
+    async with opened() as listener:
+        listener.channel.set_reading_paused(paused=True)
+        handler = listener.begin_write(NOTIFICATION + b"\n", RESPONSE % 1, exits=True)
+        assert await handler.outcome() == (RESPONSE % 1).strip()
+        assert listener.heard == [NOTIFICATION, 1]
+        assert listener.closings == 1
+
+
+async def test_a_request_to_a_process_that_has_ended_was_not_sent_and_that_is_told_later():
+    async with opened() as listener:
+        with pytest.raises(ServerUnavailable):
+            await listener.ask("exit")
+        late, abandoned = listener.begin(request_id=2), listener.begin(request_id=3)
+        assert late.failures == []
+        abandoned.abandon()
+        with pytest.raises(RequestNotSent):
+            await late.outcome()
+        with pytest.raises(ServerUnavailable):
+            await listener.channel.send(NOTIFICATION, {})
+    assert abandoned.failures == []
+
+
+async def test_a_process_that_ends_at_once_closes_its_channel_once():
+    async with opened(server="") as listener:
+        while not listener.closings:
+            await anyio.lowlevel.checkpoint()
+        with pytest.raises(RequestNotSent):
+            await listener.ask()
+    assert listener.closings == 1
+
+
+async def test_the_owner_of_a_channel_ends_what_is_under_way():
+    async with opened() as listener:
+        waiting = listener.begin("silence")
+        await listener.ask(request_id=2)
+    assert [type(error) for error in waiting.failures] == [ConnectionDropped]
+    assert listener.closings == 1
+
+
+# -- a child that does not read
+
+
+async def fill(listener):
+    """Write to a child until it reads no more."""
+    listener.begin("deaf", request_id=1000)
+    number = 1001
+    while not listener.channel._child.is_congested:
+        listener.begin(request_id=number, text=BIG)
+        number += 1
+
+
+async def test_requests_wait_until_the_child_reads_and_are_written_in_order():
+    slow = SERVER.replace("time.sleep(60)", "sys.stdin.buffer.peek(1); time.sleep(0.2)")
+    async with opened(server=slow) as listener:
+        await fill(listener)
+        handlers = [listener.begin(request_id=number) for number in range(1, 6)]
+        handlers[2].abandon()
+        for handler in (*handlers[:2], *handlers[3:]):
+            await handler.outcome()
+        assert [number for number in listener.heard if number in range(1, 6)] == [1, 2, 4, 5]
+        assert listener.messages == []
+
+
+async def test_notifications_wait_until_the_child_reads():
+    slow = SERVER.replace("time.sleep(60)", "time.sleep(0.2)")
+    async with opened(server=slow) as listener:
+        await fill(listener)
+        handler = listener.begin()
+        await listener.channel.send(NOTIFICATION, {})
+        await handler.outcome()
+
+
+async def test_requests_that_wait_are_not_sent_when_the_child_ends():
+    async with opened() as listener:
+        await fill(listener)
+        waiting, abandoned = listener.begin(request_id=1), listener.begin(request_id=2)
+        abandoned.abandon()
+        async with anyio.create_task_group() as tasks:
+
+            async def notify():
+                with pytest.raises(ServerUnavailable):
+                    await listener.channel.send(NOTIFICATION, {})
+
+            tasks.start_soon(notify)
+            await anyio.wait_all_tasks_blocked()
+            listener.channel._child.end()
+    assert [type(error) for error in waiting.failures] == [RequestNotSent]
+    assert abandoned.failures == []
+
+
+async def test_a_sender_that_gives_up_leaves_nothing_to_be_written():
+    async with opened() as listener:
+        await fill(listener)
+        with anyio.move_on_after(0.01):
+            await listener.channel.send(NOTIFICATION, {})
+        assert listener.channel._unwritten._messages == {}
+        assert listener.channel._unwritten._bytes == 0
+
+
+@pytest.mark.parametrize("text, limit", [("", MAX_MESSAGES), (BIG, 2)], ids=["in number", "in bytes"])
+async def test_only_so_much_waits_for_a_child_that_does_not_read(text, limit):
+    async with opened(limit=1_200_000) as listener:
+        await fill(listener)
+        handlers = [listener.begin(request_id=number, text=text) for number in range(limit + 3)]
+        await anyio.lowlevel.checkpoint()
+        failed = [handler.request_id for handler in handlers if handler.failures]
+        assert failed == [limit, limit + 1, limit + 2]
+        with pytest.raises(RequestNotSent, match="does not read its standard input"):
+            await handlers[-1].outcome()
+
+
+# -- what is too long
+
+
+async def test_a_response_that_is_too_long_fails_its_request_and_no_other():
+    async with opened(limit=10_000) as listener:
+        with pytest.raises(ServerUnavailable, match=r"more than the 10000 .*GATEWAY_MAX_RESULT_BYTES"):
+            await listener.ask(text="x" * 20_000)
+        assert b'"id": 2' in await listener.ask(request_id=2)
+
+
+@pytest.mark.parametrize("written_id", [b"1", b'"1"', b"1.0"])
+async def test_it_is_known_by_its_id_however_that_is_written(written_id):
+    line = b'{"jsonrpc":"2.0","id":%b,"result":"%b"}\n' % (written_id, b"x" * 20_000)
+    async with opened(limit=10_000) as listener:
+        with pytest.raises(ServerUnavailable, match="more than the 10000 "):
+            await listener.begin_write(line).outcome()
+
+
+async def test_a_request_of_the_server_that_is_too_long_is_answered_with_an_error():
+    # The server sends the error back, and answers it, too.
+    line = b'{"jsonrpc":"2.0","id":7,"method":"roots/list","params":"%b"}\n' % (b"x" * 20_000)
+    echo = SERVER.replace('"id" not in message', '"error" in message and write(b"[" + line.strip() + b"]\\n")')
+    async with opened(limit=10_000, server=echo) as listener:
+        listener.begin_write(line)
+        await listener.ask(request_id=2)
+        await listener.ask(request_id=3)
+        message = json.loads(listener.messages[0])
+    assert (message["id"], message["error"]["code"]) == (7, -32600)
+    assert "GATEWAY_MAX_RESULT_BYTES" in message["error"]["message"]
+
+
+async def test_a_response_without_an_end_fails_as_soon_as_it_is_too_long():
+    async with opened(limit=10_000) as listener:
+        with pytest.raises(ServerUnavailable, match="it answered with a message of more than the 10000 bytes"):
+            await listener.ask("endless", piece=b'{"jsonrpc":"2.0","id":1,"result":"'.hex())
+
+
+async def test_a_line_without_an_end_ends_the_session_and_says_why():
+    async with opened(limit=1 << 20) as listener:
+        with pytest.raises(ServerUnavailable, match="no end of it") as failure:
+            await listener.ask("endless", piece=b'{"jsonrpc":"2.0","id":99,"result":"'.hex())
+        assert not isinstance(failure.value, ConnectionDropped)
+        with pytest.raises(RequestNotSent):
+            await listener.ask(request_id=2)
+
+
+# -- files
+
+
+def open_files():
+    """How many files are open, where the system tells."""
+    files = Path("/proc/self/fd")
+    return len(list(files.iterdir())) if files.exists() else 0
+
+
+@pytest.mark.parametrize("method", ["echo", "exit"])
+async def test_a_session_leaves_no_file_open(method):
+    async def use():
+        async with opened() as listener:
+            with suppress(ServerUnavailable):
+                await listener.ask(method)
+
+    await use()
+    before = open_files()
+    for _ in range(3):
+        await use()
+    with anyio.fail_after(30):
+        while open_files() > before:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_program_that_is_not_there_leaves_no_file_open():
+    before = open_files()
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            async with open_child(
+                ChildCommand(["/no/such/program"], {}, None, sys.stderr), ChildChannel(StrayOutput("server"), 9)
+            ):
+                pass
+    assert open_files() <= before
