@@ -2,15 +2,10 @@
 
 import inspect
 
-import anyio
-import httpx2
 import pytest
-from mcp.client.streamable_http import StreamableHTTPTransport
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_gateway_transport_http._sdk import create_context_streams, next_request_within_origin
-from mcp_gateway_transport_http.client.session_streams import TaggingTransport
 from mcp_gateway_transport_http.event_store import ResumableSessionManager
 from mcp_gateway_transport_http.session_limits import LimitedSessionManager
 
@@ -18,10 +13,6 @@ from mcp_gateway_transport_http.session_limits import LimitedSessionManager
 @pytest.mark.parametrize(
     "ours, name, base",
     [
-        # Else messages are not tagged with the request whose stream they came on.
-        (TaggingTransport, "_handle_sse_event", StreamableHTTPTransport),
-        # Else a cancelled call ends its stream without telling the server of the handshake era.
-        (TaggingTransport, "_consume_modern_cancellation", StreamableHTTPTransport),
         # Else there is no bound on open requests, and sessions are open to others than their owners.
         (LimitedSessionManager, "_handle_request", StreamableHTTPSessionManager),
         (LimitedSessionManager, "_handle_stateful_request", StreamableHTTPSessionManager),
@@ -50,24 +41,3 @@ def test_each_session_gets_an_event_store_of_its_own():
     assert "event_store=self.event_store" in reads
     manager = ResumableSessionManager(app=Server("x"))
     assert manager.event_store is not manager.event_store
-
-
-async def test_a_stream_hands_on_what_was_sent():
-    # Else nothing that a server says is received.
-    send, receive = create_context_streams[str](1)
-    async with send, receive:
-        with anyio.fail_after(5):
-            await send.send("x")
-            assert await receive.receive() == "x"
-
-
-@pytest.mark.parametrize(
-    "location, url",
-    [("/there", "http://here.test/there"), ("http://elsewhere.test/", None), ("https://u:p@here.test/", None)],
-)
-async def test_only_a_redirect_within_the_origin_is_followed(location, url):
-    # Else credentials of a server are sent to another, or calls to moved servers fail.
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(307, headers={"location": location}))
-    async with httpx2.AsyncClient(transport=transport) as client:
-        found = next_request_within_origin(await client.post("http://here.test/mcp", json={}))
-    assert (found and str(found.url)) == url

@@ -2,11 +2,17 @@
 
 import anyio
 import pytest
-from mcp_gateway_transport_http.client.http_errors import ErrorMappingClient
+from mcp_gateway_transport_http.client.carriers.connection_pool import ConnectionPool
+from mcp_gateway_transport_http.client.channel import HttpChannel
+from mcp_gateway_transport_http.client.request_target import Endpoint
+from mcp_gateway_transport_http.client.session import HttpSession
 from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard, check_address
-from mcp_gateway_transport_http.fast_path.connection_pool import Connections
 from mcp_gateway_transport_http.options import HttpOptions
 from pydantic import ValidationError
+
+from mcp_gateway.plugin import RequestNotSent
+
+from .scripted_server import CARRIERS, MESSAGE, Heard, load_certificates
 
 FORBIDDEN = [
     "169.254.169.254",
@@ -44,16 +50,18 @@ def test_other_addresses_are_everybodys_own_affair(host):
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.0.1", "100.100.100.200"])
-async def test_a_name_that_resolves_to_one_is_not_connected_to(address):
+@pytest.mark.parametrize("carrier", ["direct", "httpx"])
+async def test_a_name_that_resolves_to_one_is_not_connected_to(address, carrier):
     async def resolve(_host):
         return ["127.0.0.1", address]
 
-    guard = SsrfGuard(resolve)
-    async with ErrorMappingClient(guard) as client:
-        answer = (await client.post("http://innocent.example/mcp", json={})).json()
-        assert "link-local" in answer["error"]["message"]
-    with pytest.raises(LinkLocalAddress):
-        await Connections("innocent.example", 80, None, guard).open()
+    session = HttpSession(Endpoint.of("http://innocent.example/mcp"), {})
+    channel = HttpChannel(session, CARRIERS[carrier](load_certificates(), SsrfGuard(resolve)), 1000)
+    heard = Heard()
+    channel.request(MESSAGE, 5, {}, heard)
+    with anyio.fail_after(20), pytest.raises(RequestNotSent, match="link-local"):
+        await heard.response()
+    await channel.aclose()
 
 
 async def test_a_connection_that_came_to_be_at_one_is_closed_before_anything_is_sent():
@@ -70,6 +78,14 @@ async def test_a_connection_that_came_to_be_at_one_is_closed_before_anything_is_
     with pytest.raises(LinkLocalAddress):
         await SsrfGuard().on_trace("connection.connect_tcp.complete", {"return_value": stream})
     assert stream.closed
+
+
+async def test_a_name_that_has_another_address_by_then_is_not_connected_to():
+    async def resolve(_host):
+        return ["127.0.0.1", "169.254.169.254"]
+
+    with pytest.raises(LinkLocalAddress):
+        await ConnectionPool("innocent.example", 80, None, SsrfGuard(resolve)).open()
 
 
 async def test_a_name_that_resolves_to_nothing_is_for_connecting_to_say():

@@ -1,1 +1,1 @@
-"""Towards a server over HTTP: streams, bodies, errors, address checks."""
+"""Towards a server over HTTP: one channel for every message."""

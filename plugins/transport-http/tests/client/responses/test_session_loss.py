@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from mcp_gateway_transport_http.client.session_loss import is_session_unknown
+from mcp_gateway_transport_http.client.responses.session_loss import is_session_unknown
 
 UNKNOWN = [
     "Session not found",

@@ -9,7 +9,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES, too_long
+from mcp_gateway_transport_http.client.responses.limits import MAX_MESSAGE_BYTES, too_long
 
 # The standard leaves it to the client: "probably in the region of a few seconds".
 _PAUSE_SECONDS = 1.0
@@ -19,6 +19,10 @@ _RETRY_DIGITS = 9
 
 _ID_BYTES = 1024
 """An id that is longer fits into no header, in which it would be sent back."""
+
+
+_MESSAGE = (b"", b"message")
+"""Events of any other name are no messages (MCP, Streamable HTTP; `message` is the default of the standard)."""
 
 
 @dataclass(slots=True)
@@ -33,8 +37,15 @@ class SseParser:
     retry_delay: float = _PAUSE_SECONDS
     _rest: bytearray = field(default_factory=bytearray)
     _data: list[bytes] = field(default_factory=list)
+    _name: bytes = b""
+    _id: str | None = None
     _size: int = 0
+    _is_begun: bool = False
     _after_return: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin with the id of the stream that is resumed, if any."""
+        self._id = self.last_event_id
 
     def parse(self, piece: bytes) -> Iterator[bytes]:
         """Feed a chunk; yield the data of complete events.
@@ -45,16 +56,29 @@ class SseParser:
         """
         *lines, rest = self._split(piece)
         for line in lines:
-            if line or self._rest:
+            if self._rest:
+                self._rest += line
+                line, self._rest = bytes(self._rest), bytearray()  # noqa: PLW2901  # it began in another chunk
+            if not self._is_begun:
+                self._is_begun = True
+                line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901  # one may begin a stream
+            if line:
                 self._parse_field(line)
-            elif self._data:
-                # Several data lines are one text with line breaks (section 9.2.6).
-                data, self._data, self._size = b"\n".join(self._data), [], 0
-                if data:
-                    yield data.removeprefix(BOM_UTF8)
+            elif (event := self._dispatch()) is not None:
+                yield event
         if rest:
             self._rest += rest
             self._check(len(self._rest))
+
+    def _dispatch(self) -> bytes | None:
+        """Return the data of the event that ends here, if it is a message."""
+        self.last_event_id = self._id
+        data, name = self._data, self._name
+        self._data, self._name, self._size = [], b"", 0
+        if not data or name not in _MESSAGE:
+            return None
+        # Several data lines are one text with line breaks (section 9.2.6).
+        return b"\n".join(data) or None
 
     def _split(self, piece: bytes) -> list[bytes]:
         """Return complete lines, and the rest after the last one.
@@ -73,18 +97,17 @@ class SseParser:
             raise too_long("an event of its answer", self.limit)
 
     def _parse_field(self, line: bytes) -> None:
-        if self._rest:
-            line = bytes(self._rest + line)
-            self._rest.clear()
         self._check(len(line))
-        name, _, value = line.removeprefix(BOM_UTF8).partition(b":")  # it may begin a stream; no field is called so
+        name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         match name:
             case b"data":
                 self._data.append(value)
                 self._size += len(line)
+            case b"event":
+                self._name = value
             # An id with NUL is ignored, and an empty one resets it (section 9.2.6).
             case b"id" if b"\0" not in value and len(value) <= _ID_BYTES:
-                self.last_event_id = value.decode("latin-1") or None
+                self._id = value.decode("latin-1") or None
             case b"retry" if value.isdigit() and len(value) <= _RETRY_DIGITS:
                 self.retry_delay = int(value) / 1000

@@ -1,4 +1,4 @@
-"""The open connections to a server, reused while they are fresh."""
+"""The open connections to one origin, reused while they are fresh."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import urlsplit
 
 from mcp_gateway.plugin import is_link_local
-from mcp_gateway_transport_http.client.response_limits import MAX_MESSAGE_BYTES
+from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
 from mcp_gateway_transport_http.client.ssrf import SsrfGuard
-from mcp_gateway_transport_http.fast_path.http1_client import Connection
 from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
 
 KEEP_SECONDS = 1.5
@@ -20,23 +20,24 @@ written at that moment may or may not be carried out: a new connection, at 0.2 m
 
 
 @dataclass(slots=True)
-class Connections:
-    """The connections to one server, kept for a while after their use."""
+class ConnectionPool:
+    """The connections to one origin, kept for a while after their use."""
 
     host: str
     port: int
     security: ssl.SSLContext | None
     guard: SsrfGuard | None = None
-    max_bytes: int = MAX_MESSAGE_BYTES
     outbox: WriteBatch = field(default_factory=WriteBatch)
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
 
-    @property
-    def origin(self) -> str:
-        """Where they lead, as the beginning of a URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'http' if self.security is None else 'https'}://{host}:{self.port}"
+    @classmethod
+    def of(cls, origin: str, security: ssl.SSLContext, guard: SsrfGuard | None, outbox: WriteBatch) -> ConnectionPool:
+        """Return the empty pool of an origin, which is the beginning of a URL."""
+        parts = urlsplit(origin)
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        return cls(parts.hostname or "", port, security if secure else None, guard, outbox)
 
     def idle(self) -> Connection | None:
         """Return the open connection that was used last, if any."""
@@ -55,13 +56,14 @@ class Connections:
 
         Raises:
             OSError: the server cannot be connected to.
+            LinkLocalAddress: it must not be.
 
         """
         server_name = self.host if self.security is not None else None
         if self.guard is not None:
             await self.guard.check_name(self.host)
         transport, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, self.outbox, self.max_bytes),
+            partial(Connection, self.outbox, self.give_back),
             self.host,
             self.port,
             ssl=self.security,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway_transport_http.client.response_limits import LimitExceeded
-from mcp_gateway_transport_http.fast_path.sse import SseParser
+from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
+from mcp_gateway_transport_http.client.responses.sse import SseParser
 
 STREAM = (
     b': hi\n\nid: 7\nretry: 250\ndata:\n\nevent: message\ndata: {"a":\ndata: 1}\n\ndata:{"b":2}\nid: 8\n\ndata: half'

@@ -1,0 +1,107 @@
+"""Requests over connections of the gateway's own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, Flow, HttpRequest, ResponseReceiver
+from mcp_gateway_transport_http.client.carriers.connection_pool import ConnectionPool
+from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
+from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
+from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+
+CONNECT_SECONDS = 30.0
+"""How long connecting may take."""
+
+
+class DirectCarrier:
+    """Sends each request on a connection that is open and free, or on a new one."""
+
+    def __init__(self, security: ssl.SSLContext, guard: SsrfGuard | None) -> None:
+        """Begin without connections; `security` is for origins with TLS."""
+        self._security, self._guard = security, guard
+        self.outbox = WriteBatch()
+        self._pools: dict[str, ConnectionPool] = {}
+        self._openings: set[_Opening] = set()
+
+    def pool(self, origin: str) -> ConnectionPool:
+        """Return the connections to an origin."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = ConnectionPool.of(origin, self._security, self._guard, self.outbox)
+        return pool
+
+    def send(self, request: HttpRequest, receiver: ResponseReceiver) -> Flow:
+        """Send a request: at once, if a connection is open and free."""
+        pool = self.pool(request.origin)
+        connection = pool.idle()
+        if connection is None:
+            return _Opening(pool, request, receiver, self._openings)
+        connection.send(request.encode(), receiver)
+        return connection
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for opening in list(self._openings):
+            opening.close()
+        for pool in self._pools.values():
+            pool.close()
+
+
+class _Opening:
+    """A request that waits for its connection, then what that connection is."""
+
+    def __init__(
+        self, pool: ConnectionPool, request: HttpRequest, receiver: ResponseReceiver, openings: set[_Opening]
+    ) -> None:
+        self._pool, self._request, self._receiver, self._openings = pool, request, receiver, openings
+        self._connection: Connection | None = None
+        self._is_paused = False
+        openings.add(self)
+        self._task = asyncio.get_running_loop().create_task(self._open())
+
+    @property
+    def is_complete(self) -> bool:
+        return self._connection is not None and self._connection.is_complete
+
+    def close(self) -> None:
+        self._openings.discard(self)
+        if self._connection is not None:
+            self._connection.close()
+        else:
+            self._task.cancel()
+
+    def release(self) -> None:
+        if self._connection is not None:
+            self._connection.release()
+
+    def set_reading_paused(self, *, paused: bool) -> None:
+        self._is_paused = paused
+        if self._connection is not None:
+            self._connection.set_reading_paused(paused=paused)
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                connection = await self._pool.open()
+        except (OSError, LinkLocalAddress, ValueError) as error:  # an odd host name is a ValueError (IDNA)
+            self._openings.discard(self)
+            self._receiver.on_lost(ConnectionLost(_explain_connect_error(error), was_written=False))
+            return
+        self._openings.discard(self)
+        self._connection = connection
+        connection.send(self._request.encode(), self._receiver)
+        if self._is_paused:
+            connection.set_reading_paused(paused=True)
+
+
+def _explain_connect_error(error: Exception) -> str:
+    if isinstance(error, LinkLocalAddress):
+        return f"it is not connected to ({error})"
+    if isinstance(error, TimeoutError):
+        return "connecting took too long"
+    if isinstance(error, ConnectionRefusedError | socket.gaierror):
+        return f"it refuses connections, or its address does not exist ({error})"
+    return f"it cannot be connected to ({error})"

@@ -1,0 +1,266 @@
+"""One request and its response: redirects, limits, codings, events."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mcp_gateway_transport_http.client.carriers.carrier import Carrier, ConnectionLost, Flow, HttpRequest, ResponseHead
+from mcp_gateway_transport_http.client.redirects import MAX_REDIRECTS, follow_redirect
+from mcp_gateway_transport_http.client.responses.body_reader import BodyReader
+from mcp_gateway_transport_http.client.responses.codings import open_decoder
+from mcp_gateway_transport_http.client.responses.limits import LimitExceeded, too_long
+from mcp_gateway_transport_http.client.responses.messages import looks_like_json
+from mcp_gateway_transport_http.client.responses.refusals import is_message_status
+from mcp_gateway_transport_http.client.responses.sse import SseParser
+from mcp_gateway_transport_http.client.session import HttpSession
+
+_EVENTS = "text/event-stream"
+
+_REFUSAL_BYTES = 1 << 20
+"""How much of a refusal is read."""
+
+_REDIRECT_BYTES = 64 << 10
+"""How much of a redirect is read before its connection is closed."""
+
+
+@dataclass(slots=True)
+class Link:
+    """What all exchanges of a session share.
+
+    `is_paused`: nothing is read, as the clients do not keep up.
+    """
+
+    session: HttpSession
+    carrier: Carrier
+    max_bytes: int
+    is_paused: bool = False
+    exchanges: set[Exchange] = field(default_factory=set)
+
+
+class Exchange(ABC):
+    """One request, and the reading of its response.
+
+    A subclass gives a meaning to what is read: events as they come, or a body as a whole.
+    """
+
+    __slots__ = (
+        "_events",
+        "_flow",
+        "_head",
+        "_is_json",
+        "_is_turn_over",
+        "_moved",
+        "_pieces",
+        "_reader",
+        "_redirects",
+        "_request",
+        "_size",
+        "link",
+    )
+
+    def __init__(self, link: Link) -> None:
+        """Begin without a request."""
+        self.link = link
+        self._flow: Flow | None = None
+        self._request: HttpRequest | None = None
+        self._redirects = MAX_REDIRECTS
+
+    def _send(self, request: HttpRequest) -> None:
+        """Send a request; what has been read of another response is forgotten."""
+        self._request = request
+        self._head: ResponseHead | None = None
+        self._moved: HttpRequest | None = None
+        self._reader: BodyReader | None = None
+        self._events: SseParser | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._is_json = self._is_turn_over = False
+        self.link.exchanges.add(self)
+        self._flow = self.link.carrier.send(request, self)
+        if self.link.is_paused:
+            self._flow.set_reading_paused(paused=True)
+
+    def close(self) -> None:
+        """Give it up: its connection is closed, and nothing more is heard."""
+        self.link.exchanges.discard(self)
+        if self._flow is not None:
+            flow, self._flow = self._flow, None
+            flow.close()
+            if self._reader is not None:
+                self._reader.close()
+
+    def end(self) -> None:
+        """Give it up as the session is over."""
+        self.close()
+        self.on_broken(ConnectionLost("the session has ended", was_written=self._request is not None))
+
+    def set_reading_paused(self, *, paused: bool) -> None:
+        """Stop reading the response, or go on."""
+        if self._flow is not None:
+            self._flow.set_reading_paused(paused=paused or self._is_turn_over)
+
+    # -- what a subclass does with it
+
+    @abstractmethod
+    def on_event(self, event: bytes) -> None:
+        """Handle the data of one event."""
+
+    @abstractmethod
+    def on_stream_end(self, events: SseParser) -> None:
+        """Handle that the stream of events is over; the connection has been released or closed."""
+
+    @abstractmethod
+    def on_whole(self, head: ResponseHead, body: bytes) -> None:
+        """Handle a response that is no stream; the connection has been released or closed."""
+
+    @abstractmethod
+    def on_broken(self, error: ConnectionLost | LimitExceeded) -> None:
+        """Handle that there will be no response."""
+
+    # -- what the carrier tells
+
+    def on_head(self, head: ResponseHead) -> None:
+        """Choose how the body is read."""
+        self._head = head
+        if head.cookies:
+            self.link.session.keep_cookies(head)
+        has_message = is_message_status(head.status)
+        if not has_message and self._redirects and self._request is not None:
+            self._moved = follow_redirect(self._request, head)
+        if self._moved is not None:
+            return
+        is_stream = has_message and head.content_type.startswith(_EVENTS)
+        if is_stream:
+            self._events = SseParser(self.link.max_bytes)
+        if head.codings:
+            self._open_decoder(head)
+        elif has_message and not is_stream and head.length > self.link.max_bytes:
+            self._break_off(too_long("its answer", self.link.max_bytes))
+
+    def on_body(self, piece: bytes) -> None:
+        """Read a piece of the body."""
+        if self._reader is not None:
+            self._reader.feed(piece)
+        elif self._events is None:
+            self._collect(piece)
+        else:
+            self._begin_events(piece)
+
+    def on_end(self) -> None:
+        """Finish, when all that has come has been read."""
+        if self._reader is not None:
+            self._reader.end()
+        else:
+            self._finish()
+
+    def on_lost(self, error: ConnectionLost | LimitExceeded) -> None:
+        """Make the best of what has come; a refusal or a stream with ids may do without the rest."""
+        head = self._head
+        is_enough = head is not None and (self._events is not None or not is_message_status(head.status))
+        if isinstance(error, LimitExceeded) or not is_enough:
+            self._break_off(error)
+        else:
+            self.on_end()
+
+    # -- what the reader tells
+
+    def on_item(self, item: bytes) -> None:
+        """Hand an event over, or collect a decoded piece."""
+        if self._events is not None:
+            self.on_event(item)
+        else:
+            self._collect(item)
+
+    def on_read(self, error: LimitExceeded | None) -> None:
+        """Finish what has been read."""
+        if error is None:
+            self._finish()
+        else:
+            self._break_off(error)
+
+    def set_turn_over(self, *, over: bool) -> None:
+        """Let others have their turn: the connection is not read meanwhile."""
+        self._is_turn_over = over
+        self.set_reading_paused(paused=self.link.is_paused)
+
+    # --
+
+    def _begin_events(self, piece: bytes) -> None:
+        """Read the first of the events, unless they are JSON under a wrong name."""
+        if looks_like_json(piece):
+            self._events = None
+            self._collect(piece)
+        else:
+            self._reader = BodyReader(self, self._split_events)
+            self._reader.feed(piece)
+
+    def _open_decoder(self, head: ResponseHead) -> None:
+        try:
+            decoder = open_decoder(head.codings)
+        except LimitExceeded as error:
+            # Of a refusal, its status says enough.
+            if is_message_status(head.status):
+                self._break_off(error)
+            else:
+                self._end_early(b"")
+            return
+        self._reader = BodyReader(self, _whole if self._events is None else self._split_events, decoder)
+
+    def _split_events(self, piece: bytes) -> Iterator[bytes]:
+        return iter(()) if self._events is None else self._events.parse(piece)
+
+    def _collect(self, piece: bytes) -> None:
+        if self._head is None or self._flow is None:
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._moved is not None:
+            if self._size > _REDIRECT_BYTES:
+                self._end_early(b"")
+        elif not is_message_status(self._head.status):
+            if self._size > _REFUSAL_BYTES:
+                self._end_early(b"")
+        elif self._size > self.link.max_bytes:
+            self._break_off(too_long("its answer", self.link.max_bytes))
+
+    def _end_early(self, body: bytes) -> None:
+        """Take the response for complete, and close its connection."""
+        head, moved = self._head, self._moved
+        self.close()
+        if moved is not None:
+            self._move(moved)
+        elif head is not None:
+            self.on_whole(head, body)
+
+    def _finish(self) -> None:
+        """Release the connection, and tell the subclass."""
+        head, events, pieces, moved = self._head, self._events, self._pieces, self._moved
+        self._leave()
+        if moved is not None:
+            self._move(moved)
+        elif events is not None:
+            self.on_stream_end(events)
+        elif head is not None:
+            self.on_whole(head, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _leave(self) -> None:
+        self.link.exchanges.discard(self)
+        flow, self._flow = self._flow, None
+        if flow is not None:
+            (flow.release if flow.is_complete else flow.close)()
+
+    def _move(self, moved: HttpRequest) -> None:
+        if self._request is not None and moved.origin != self._request.origin:
+            self.link.session.move_to_https()
+        self._redirects -= 1
+        self._send(moved)
+
+    def _break_off(self, error: ConnectionLost | LimitExceeded) -> None:
+        self.close()
+        self.on_broken(error)
+
+
+def _whole(piece: bytes) -> Iterator[bytes]:
+    yield piece

@@ -1,0 +1,1 @@
+"""What a server's response means: codings, events, messages, refusals."""

@@ -1,0 +1,147 @@
+"""Messages in a response: which of them answers the request.
+
+Only envelopes are read; what is in them is for others to read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import BOM_UTF8
+from enum import Enum, auto
+from typing import Any
+
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
+from msgspec import json as rpc
+
+from mcp_gateway.plugin import replace_lone_surrogates
+
+_BLANK = b" \t\r\n"
+
+# Where servers write the id of a response: before its result (Python), or at the end (TypeScript).
+_ID_FIRST = re.compile(rb'\{"jsonrpc":\s?"2\.0",\s?"id":\s?(\d{1,18}),\s?"(?:result|error)":\s?\{')
+_ID_LAST = re.compile(rb'\},"jsonrpc":"2\.0","id":(\d{1,18})\}\Z')
+_RESULT_FIRST = (b'{"result":{', b'{"error":{')
+_TAIL_BYTES = 64
+
+
+class Kind(Enum):
+    """What a message is to the request on whose stream it came."""
+
+    RESPONSE = auto()
+    FOREIGN = auto()
+    """A response to another request."""
+    OTHER = auto()
+    """A notification, or a request of the server's."""
+    NONE = auto()
+    """No message."""
+
+
+class _Envelope(Struct):
+    id: int | str | float | None = None
+    method: str | None = None
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+_envelope = rpc.Decoder(_Envelope)
+_list = rpc.Decoder(list[Raw])
+
+
+def is_plain_response(message: bytes, request_id: int) -> bool:
+    """Whether this is a response to that request, in the form that nearly all have.
+
+    Nothing is parsed, so a message of any length takes the same time; False says nothing.
+    """
+    found = _ID_FIRST.match(message)
+    if found is None and message.startswith(_RESULT_FIRST):
+        found = _ID_LAST.search(message, max(0, len(message) - _TAIL_BYTES))
+    return found is not None and int(found[1]) == request_id
+
+
+def kind_of(message: bytes, request_id: int) -> Kind:
+    """Return what a message is to a request.
+
+    Ids are compared leniently, as some servers write 7 as "7" or 7.0. An error without an id is a response, too.
+    """
+    if is_plain_response(message, request_id):
+        return Kind.RESPONSE
+    envelope = _read_envelope(message)
+    if envelope is None:
+        return Kind.NONE
+    if envelope.method is not None:
+        return Kind.OTHER
+    has_error = envelope.error is not UNSET and bytes(envelope.error) != b"null"
+    if envelope.id is None:
+        return Kind.RESPONSE if has_error else Kind.NONE
+    if envelope.result is UNSET and not has_error:
+        return Kind.NONE
+    return Kind.RESPONSE if envelope.id in (request_id, str(request_id)) else Kind.FOREIGN
+
+
+def split_messages(text: bytes) -> list[bytes]:
+    """Return the messages of a text: those of an array, or the one that it is."""
+    text = strip_mark(text)
+    if not text.startswith(b"["):
+        return [text]
+    try:
+        return [bytes(message) for message in _list.decode(text)]
+    except (DecodeError, RecursionError):
+        return []
+
+
+def strip_mark(text: bytes) -> bytes:
+    """Return a text without a byte order mark and blanks before it.
+
+    A text without them comes back as the same object.
+    """
+    return text if text[:1] in (b"{", b"[") else text.removeprefix(BOM_UTF8).lstrip(_BLANK)
+
+
+def looks_like_json(text: bytes) -> bool:
+    """Whether a text begins as an object or an array does."""
+    return strip_mark(text[:_TAIL_BYTES])[:1] in (b"{", b"[")
+
+
+def method_of(message: bytes) -> str:
+    """Return the method of a message, or an empty text."""
+    envelope = _read_envelope(message)
+    return "" if envelope is None else envelope.method or ""
+
+
+def negotiated_version(response: bytes) -> str:
+    """Return the protocol version in a response to `initialize`, or an empty text."""
+    try:
+        version = json.loads(strip_mark(response))["result"]["protocolVersion"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return version if isinstance(version, str) and version.isascii() and version.isprintable() else ""
+
+
+def _read_envelope(message: bytes) -> _Envelope | None:
+    try:
+        return _envelope.decode(message)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_odd_envelope(message)
+
+
+def _read_odd_envelope(message: bytes) -> _Envelope | None:
+    """Read the envelope of what is JSON for Python alone: NaN, or halves of surrogates."""
+    if not message.startswith(b"{"):
+        return None
+    try:
+        # A number of thousands of digits takes quadratic time, and raises.
+        found: Any = json.loads(replace_lone_surrogates(message), parse_int=_parse_int)
+    except (ValueError, RecursionError):
+        return None
+    id_, method = found.get("id"), found.get("method")
+    is_odd = isinstance(id_, bool) or not isinstance(id_, int | str | float | None)
+    if is_odd or not isinstance(method, str | None):
+        return None
+    result = UNSET if "result" not in found else Raw(b"0")
+    error = UNSET if "error" not in found else Raw(b"null" if found["error"] is None else b"0")
+    return _Envelope(id_, method, result, error)
+
+
+def _parse_int(digits: str) -> int | float:
+    return int(digits) if len(digits) < _TAIL_BYTES else 0

@@ -1,0 +1,78 @@
+"""What a session has got of its server, and says with each request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+import httpx2
+
+from mcp_gateway.plugin import RequestNotSent
+from mcp_gateway_transport_http.client.carriers.carrier import HttpRequest, ResponseHead
+from mcp_gateway_transport_http.client.request_target import Endpoint, encode_value
+
+_ILLEGAL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_VERSION = "mcp-protocol-version"
+
+
+class HttpSession:
+    """The session's id, protocol version, cookies and endpoint."""
+
+    def __init__(self, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+        """Begin without a session; `headers` are the credentials of all requests."""
+        self.endpoint = endpoint
+        self.id: str | None = None
+        self.version = ""
+        self._headers = headers
+        self._cookies = httpx2.Cookies()
+        self._cookie = ""
+        self._fields = self._own_fields = b""
+        self._encode()
+
+    def build_request(self, headers: Mapping[str, str], body: bytes | None, method: str = "POST") -> HttpRequest:
+        """Return a request with the session's fields.
+
+        Raises:
+            RequestNotSent: a header cannot be written.
+
+        """
+        fields = self._fields + _encode_headers(tuple(headers.items()))
+        if self._own_fields:
+            fields += self._own_fields
+            if self.version and _VERSION not in headers:
+                fields += _encode_headers(((_VERSION, self.version),))
+        return HttpRequest(method, self.endpoint.origin, self.endpoint.target, fields, body)
+
+    def open(self, session_id: str, version: str) -> None:
+        """Take the id and the version of the response to `initialize`."""
+        self.id, self.version = session_id or None, version
+        self._encode()
+
+    def keep_cookies(self, head: ResponseHead) -> None:
+        """Keep cookies: load balancers hold a session at one replica by them."""
+        request = httpx2.Request("POST", self.endpoint.origin + self.endpoint.target)
+        headers = [("set-cookie", cookie) for cookie in head.cookies]
+        self._cookies.extract_cookies(httpx2.Response(head.status, headers=headers, request=request))
+        self._cookies.set_cookie_header(request)
+        self._cookie = request.headers.get("cookie", "")
+        self._encode()
+
+    def move_to_https(self) -> None:
+        """Send everything over TLS from now on: the server leads there."""
+        self.endpoint = self.endpoint.to_https()
+        self._encode()
+
+    def _encode(self) -> None:
+        self._fields = self.endpoint.encode_fields(self._headers)
+        named = {"mcp-session-id": self.id or "", "cookie": self._cookie}
+        self._own_fields = _encode_headers(tuple((name, value) for name, value in named.items() if value))
+
+
+@lru_cache(maxsize=1024)
+def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [b"%b: %b" % (name.encode("latin-1", "replace"), encode_value(value)) for name, value in headers]
+    # A line break would begin a header or a request of somebody else (RFC 9110, section 5.5).
+    if any(map(_ILLEGAL.search, lines)):
+        raise RequestNotSent("a header cannot be written as it is")
+    return b"".join(b"%b\r\n" % line for line in lines)
