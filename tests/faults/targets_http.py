@@ -17,7 +17,7 @@ from mcp_gateway_transport_http.client.request_target import Endpoint
 from mcp_gateway_transport_http.client.responses.sse import SseParser
 from mcp_gateway_transport_http.client.session import HttpSession
 from mcp_gateway_transport_http.client.skipped import Skipped
-from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 
 def cut(data: bytes) -> tuple[bytes, list[bytes]]:

@@ -11,9 +11,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.sessions.admission import AdmissionControl, Limits, Overloaded
 
-from ..support.raw_client import call, dispatch
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client
+from ..support.raw_client import call, dispatch
 
 BUSY = "server 'a' is busy: 1 of 1 calls are under way (GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls), "
 

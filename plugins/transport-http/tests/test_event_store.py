@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway_transport_http import event_store as module
-from mcp_gateway_transport_http.event_store import EventLog
+from mcp_gateway_transport_http.server import event_store as module
+from mcp_gateway_transport_http.server.event_store import EventLog
 from mcp_types import JSONRPCNotification, JSONRPCResponse
 
 

@@ -14,14 +14,16 @@ from mcp_gateway_transport_http._uvicorn import (
     HttpToolsProtocol,
     ServerState,
 )
-from mcp_gateway_transport_http.fast_path.http1_server import FastPathProtocol, _RawCycle
 from mcp_gateway_transport_http.http1.backpressure import ReadFlow
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.request_head import RequestHead
+from mcp_gateway_transport_http.server.message_protocol import MessageProtocol
+from mcp_gateway_transport_http.server.response_protocol import ResponseProtocol
+from mcp_gateway_transport_http.server.response_writer import HttpResponseWriter
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-OURS = (BoundedProtocol, FastPathProtocol)
+OURS = (BoundedProtocol, ResponseProtocol, MessageProtocol)
 
 
 def tree_of(item):
@@ -67,7 +69,7 @@ async def test_a_connection_has_all_that_is_asked_of_it(protocol):
 
 
 def test_what_is_overridden_is_called():
-    # Else bounds and the fast path are passed by without a word.
+    # Else bounds and the dispatch of messages are passed by without a word.
     by_others = {*dir(asyncio.Protocol), "shutdown", *(name for name in vars(HttpToolsProtocol) if name[:3] == "on_")}
     overridden = {name for ours in OURS for name in vars(ours) if name in vars(HttpToolsProtocol) and name[:2] != "__"}
     assert {"data_received", "on_headers_complete", "on_response_complete", "shutdown"} <= overridden
@@ -96,7 +98,7 @@ def test_a_raw_call_has_what_uvicorn_asks_of_a_cycle():
     # Else the end of a connection, or of the gateway, fails while a raw call is under way.
     asked = asked_of("self.cycle", HttpToolsProtocol.shutdown, HttpToolsProtocol.connection_lost)
     assert {"response_complete", "keep_alive"} <= asked
-    assert asked <= set(_RawCycle.__slots__)
+    assert asked <= set(dir(HttpResponseWriter))
 
 
 def test_flow_control_has_what_is_asked_of_it():

@@ -18,14 +18,14 @@ KIBIBYTE = 1024
 
 PARTS = {
     "sending to sockets and pipes: the kernel's work, and waking who reads": (
-        "transport_http/fast_path/write_batch.py",
+        "transport_http/http1/write_batch.py",
         "transport_stdio/child/process.py",
         "transport_stdio/server_io.py",
     ),
     "the event loop: waiting, receiving, running what is ready (uvloop, asyncio)": ("uvloop/", "asyncio/", "anyio/"),
     "HTTP towards clients: parsing requests, the gate, heads of answers (uvicorn, httptools)": (
         "uvicorn/",
-        "transport_http/fast_path/http1_server.py",
+        "transport_http/server/message_protocol.py",
         "transport_http/http1/",
         "transport_http/auth/",
     ),

@@ -2,7 +2,7 @@
 
 A release of uvicorn may change them without notice, which is why it has an upper bound.
 `tests/test_uvicorn.py` says what breaks then, and has the attributes that `BoundedProtocol` and
-`FastPathProtocol` rely on: run it against a new release before the bound is raised.
+`MessageProtocol` rely on: run it against a new release before the bound is raised.
 """
 
 from __future__ import annotations

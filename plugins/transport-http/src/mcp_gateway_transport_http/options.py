@@ -195,7 +195,10 @@ class ListenOptions(ServeOptions, SessionOptions):
         500,
         ge=1,
         alias="GATEWAY_MAX_SESSIONS_PER_CALLER",
-        description="HTTP: how many one address and credential may have open; more get 429",
+        description=(
+            "HTTP: how many one person (nobody known by name: one address) may have open; for more, the longest idle "
+            "one ends, unless all were used within the last minute: 429"
+        ),
     )
 
     @model_validator(mode="after")

@@ -36,7 +36,9 @@ class HttpServerTransport:
 
         They have GATEWAY_SHUTDOWN_GRACE seconds.
         """
-        from mcp_gateway_transport_http.asgi import build_uvicorn_server  # uvicorn and the SDK are slow to import
+        from mcp_gateway_transport_http.server.asgi import (
+            build_uvicorn_server,
+        )  # uvicorn and the SDK are slow to import
 
         with _open_socket(self.options) as listening:
             where = f"http://{_local_address(listening)}{PATH}"

@@ -5,17 +5,15 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
 from mcp_gateway_transport_http.http1 import backpressure
 
-from mcp_gateway.plugin import RawResponse
 from mcp_gateway_testkit import reference_server
 
-from ..support import open_server
+from ..support import RawServer, open_server
 
 TOKEN = "the-token-of-this-gateway"
 AUTHORIZATION = f"authorization: Bearer {TOKEN}"
@@ -40,28 +38,10 @@ INITIALIZE = json.dumps(
 PLAIN = b'{"plain":1}'
 
 
-class Answering:
-    """Answers `{"plain": ...}`, once it may, and counts."""
-
-    def __init__(self) -> None:
-        self.may = anyio.Event()
-        self.may.set()
-        self.count = 0
-        self.answer_bytes = 0
-
-    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
-        return self._answered(message) if message.startswith(b'{"plain"') else None
-
-    async def _answered(self, message: bytes) -> RawResponse:
-        self.count += 1
-        await self.may.wait()
-        return RawResponse(message + b" " * self.answer_bytes)
-
-
 class Served:
     """A server at a port, with the fast way of a call or without."""
 
-    def __init__(self, port: int, answering: Answering) -> None:
+    def __init__(self, port: int, answering: RawServer) -> None:
         self.port, self.answering = port, answering
 
     @asynccontextmanager
@@ -83,13 +63,10 @@ def is_direct(request: pytest.FixtureRequest) -> bool:
 
 @asynccontextmanager
 async def serving(*, is_direct: bool = True, **options: str) -> AsyncIterator[Served]:
-    server: Any = reference_server()
-    answering = Answering()
-    if is_direct:
-        server.dispatch_raw = answering.dispatch_raw
+    answering = RawServer()
+    server = answering.served() if is_direct else reference_server()
     async with open_server(server, {**OPTIONS, **options}, 60) as port:
         yield Served(port, answering)
-        answering.may.set()
 
 
 def head(length: int | None, *more: str, method: str = "POST") -> bytes:
@@ -273,10 +250,10 @@ SHORT = {"GATEWAY_KEEP_ALIVE_TIMEOUT": "0.2", "GATEWAY_HEADER_TIMEOUT": "0.2", "
 
 async def test_a_call_may_take_longer_than_all_of_these_times():
     async with serving(**SHORT) as served, served.connected() as stream:
-        served.answering.may = anyio.Event()
+        served.answering.hold()
         await stream.send(request(PLAIN, AUTHORIZATION))
         assert await is_open(stream, 2.5)
-        served.answering.may.set()
+        served.answering.release()
         assert await status(stream) == 200
 
 
@@ -370,7 +347,7 @@ async def test_requests_whose_answers_nobody_reads_are_not_read_any_more(is_dire
 
 async def test_requests_behind_one_that_takes_long_are_not_read_any_more():
     async with serving() as served, served.connected() as stream:
-        served.answering.may = anyio.Event()
+        served.answering.hold()
         await fill(stream, request(PLAIN, AUTHORIZATION) * 200)
         assert served.answering.count == 1
         assert await served.serves()

@@ -104,13 +104,13 @@ class BearerAuthMiddleware:
         """Answer a request, or pass it on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        decision = self.decide(scope)
-        if decision is None and self._visitors is not None:
-            decision = await self._visitors.check(scope, _tokens_of(Headers(scope=scope)))
+        decision = self.admit(scope)
+        if decision is None:
+            decision = await self.check(scope)
         if isinstance(decision, Admission):
             if decision.is_known and ON_ADMITTED in scope:
                 scope[ON_ADMITTED]()
-            return await self._app(self._without_token(decision.scope), receive, send)
+            return await self._app(decision.scope, receive, send)
         return await (await self._answer(decision, scope))(scope, receive, send)
 
     @property
@@ -121,12 +121,17 @@ class BearerAuthMiddleware:
         """
         return self._visitors is None
 
-    def admit(self, scope: Scope) -> Admission | None:
-        """Return a request as passed on, if it may pass at once."""
+    def admit(self, scope: Scope) -> Admission | Refusal | None:
+        """Decide about a request, and take the token off it."""
         decision = self.decide(scope)
-        if not isinstance(decision, Admission):
-            return None
-        return replace(decision, scope=self._without_token(decision.scope))
+        return self._pass_on(decision) if isinstance(decision, Admission) else decision
+
+    async def check(self, scope: Scope) -> Admission | Refusal:
+        """Decide about a request whose token must be checked first."""
+        if self._visitors is None:
+            raise AssertionError  # only visitors leave it open
+        decision = await self._visitors.check(scope, _tokens_of(Headers(scope=scope)))
+        return self._pass_on(decision) if isinstance(decision, Admission) else decision
 
     def decide(self, scope: Scope) -> Admission | Refusal | None:
         """Decide about a request; None if its authorization server must.
@@ -169,10 +174,8 @@ class BearerAuthMiddleware:
             return Refusal(403, "Web pages of this Origin may not use the gateway; see GATEWAY_CORS_ORIGINS.")
         return None
 
-    async def _answer(self, refusal: Refusal | None, scope: Scope) -> JSONResponse:
+    async def _answer(self, refusal: Refusal, scope: Scope) -> JSONResponse:
         """Answer a refused request; after a guessed token not at once."""
-        if refusal is None:
-            raise AssertionError  # only visitors leave it open
         client, closes = scope.get("client"), refusal.closes
         is_guess = (
             refusal.status == HTTPStatus.UNAUTHORIZED
@@ -212,13 +215,14 @@ class BearerAuthMiddleware:
     def _is_token(self, value: str) -> bool:
         return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
 
-    def _without_token(self, scope: Scope) -> Scope:
-        """Return the headers without the gateway's token.
+    def _pass_on(self, admission: Admission) -> Admission:
+        """Take the gateway's token out of the headers.
 
         The token can never be forwarded.
         """
+        scope = admission.scope
         headers = [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
-        return {**scope, "headers": headers}
+        return replace(admission, scope={**scope, "headers": headers})
 
     def _holds_token(self, name: bytes, value: bytes) -> bool:
         """Whether a header is the gateway's own token.

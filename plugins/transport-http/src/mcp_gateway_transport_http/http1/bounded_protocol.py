@@ -243,13 +243,17 @@ class BoundedProtocol(HttpToolsProtocol):
         """Set no deadline: the client has sent what it had to."""
         self._deadline.clear()
 
+    def await_body(self) -> None:
+        """Set the deadline of a body that has not come whole."""
+        self._deadline.await_body(self.loop.time())
+
     def _settle(self) -> None:
         """Set the deadline, and read only what there is room for."""
         if self._is_refused or self.transport.is_closing():
             return
         may_read = self.buffer_size <= MAX_AHEAD_BYTES
         if self._body is not None and not self._is_body_full():
-            self._deadline.await_body(self.loop.time())
+            self.await_body()
         elif self._body is not None or self.flow.write_paused or not self.has_answered():
             self.stop_waiting()
             may_read = may_read and self._body is None

@@ -33,7 +33,8 @@ _MIN_RESERVE = 64
 class ConnectionBounds:
     """The bounds of connections and their content, in seconds and bytes.
 
-    `backlog` is how many connections may wait to be accepted: all of them may be accepted at once.
+    `backlog` is how many connections may wait to be accepted: all of them may be accepted at once. After
+    `ping_interval` without a byte of a response, a comment is written.
     """
 
     max_connections: int
@@ -44,6 +45,7 @@ class ConnectionBounds:
     body_timeout: float
     idle_timeout: float
     backlog: int = _MAX_RESERVE // 2
+    ping_interval: float = 15.0
 
     @classmethod
     def of(cls, options: ListenOptions, max_files: int | None = None) -> Self:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from mcp_gateway.plugin import is_link_local
 from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
 from mcp_gateway_transport_http.client.ssrf import SsrfGuard
-from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 KEEP_SECONDS = 1.5
 """How long an unused connection is used again. Servers close theirs after two seconds (gunicorn) or more, and what is

@@ -10,7 +10,7 @@ from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, F
 from mcp_gateway_transport_http.client.carriers.connection_pool import ConnectionPool
 from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
 from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
-from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 CONNECT_SECONDS = 30.0
 """How long connecting may take."""

@@ -17,8 +17,8 @@ import httptools
 
 from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, ResponseHead, ResponseReceiver, read_head
 from mcp_gateway_transport_http.client.responses.limits import MAX_HEAD_BYTES, MAX_HEADERS, LimitExceeded
-from mcp_gateway_transport_http.fast_path.header_cache import Head, cacheable_head
-from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+from mcp_gateway_transport_http.http1.header_cache import Head, cacheable_head
+from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 _CLOSED = "it closed the connection without an answer"
 _IN_THE_MIDDLE = "the connection broke in the middle of its answer"

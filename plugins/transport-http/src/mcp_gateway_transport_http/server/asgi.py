@@ -22,14 +22,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mcp_gateway.plugin import SupportsRawDispatch
+from mcp_gateway.plugin.channel import SupportsRawDispatch
 from mcp_gateway_transport_http.auth.bearer import TOKEN_HEADER, BearerAuthMiddleware
-from mcp_gateway_transport_http.fast_path.http1_server import FastPath
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
 from mcp_gateway_transport_http.options import PATH, ListenOptions
-from mcp_gateway_transport_http.session_limits import LimitedSessionManager
+from mcp_gateway_transport_http.server.message_endpoint import MessageEndpoint
+from mcp_gateway_transport_http.server.session_limits import LimitedSessionManager
 
 if TYPE_CHECKING:
     from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer
@@ -45,14 +45,14 @@ def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Cal
     """
     bounds = ConnectionBounds.of(options, raise_file_limit(options.max_connections))
     registry = ConnectionRegistry(bounds)
-    app, front = build_application(server, options, registry)
+    app, endpoint = build_application(server, options, registry)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
-        http=front.build_protocol if front else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
+        http=endpoint.build_protocol if endpoint else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
         backlog=bounds.backlog,
         # The gateway's own loop is running already.
         loop="none",
@@ -63,11 +63,11 @@ def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Cal
 
 def build_application(
     server: Server[Any], options: ListenOptions, registry: ConnectionRegistry
-) -> tuple[ASGIApp, FastPath | None]:
-    """Return the ASGI application and the fast path before it.
+) -> tuple[ASGIApp, MessageEndpoint | None]:
+    """Return the ASGI application and the endpoint before it.
 
-    The application is CORS, authentication and the SDK's endpoint. The fast path answers raw calls; it is None if
-    the server cannot dispatch raw messages.
+    The application is CORS, authentication and the SDK's endpoint. The endpoint before it dispatches messages as
+    bytes; it is None if the server cannot do that.
     """
     manager = LimitedSessionManager(
         options,
@@ -96,9 +96,7 @@ def build_application(
     )
     if not isinstance(server, SupportsRawDispatch):
         return behind, None
-    return behind, FastPath(
-        server, gate, manager.reset_idle_timeout, manager.may_use, options.max_request_bytes, registry
-    )
+    return behind, MessageEndpoint(server, gate, behind, manager, registry)
 
 
 def _resource_server(options: ListenOptions) -> OAuthResourceServer | None:

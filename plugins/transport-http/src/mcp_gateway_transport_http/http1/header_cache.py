@@ -30,14 +30,22 @@ class Head:
 
         `data` must be this head, with any Content-Length, and exactly one whole body.
         """
+        begin, length = self.match(data)
+        return begin if len(data) == begin + length else 0
+
+    def match(self, data: bytes) -> tuple[int, int]:
+        """Return where the body begins, and its length; zeros for another head.
+
+        `data` must begin with the whole head; the body may come later.
+        """
         start = len(self.before)
         stop = data.find(b"\r", start, start + _DIGITS + 1)
         begin = stop + len(self.after)
-        if stop <= start or not data[start:stop].isdigit() or len(data) != begin + int(data[start:stop]):
-            return 0
+        if stop <= start or len(data) < begin or not data[start:stop].isdigit():
+            return 0, 0
         # Heads hold tokens: how long it takes must not tell how much of one was right.
         is_same = compare_digest(data[:start], self.before) & compare_digest(data[stop:begin], self.after)
-        return begin if is_same else 0
+        return (begin, int(data[start:stop])) if is_same else (0, 0)
 
 
 def cacheable_head(data: bytes, body: bytes) -> Head | None:

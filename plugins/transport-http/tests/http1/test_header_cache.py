@@ -1,7 +1,7 @@
 """Heads that come again, and what must not be taken for one."""
 
 import pytest
-from mcp_gateway_transport_http.fast_path.header_cache import cacheable_head
+from mcp_gateway_transport_http.http1.header_cache import cacheable_head
 
 HEAD = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\nContent-Length: %d\r\nx: y\r\n\r\n"
 

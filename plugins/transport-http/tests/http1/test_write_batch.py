@@ -1,7 +1,7 @@
 from typing import Any
 
 import anyio
-from mcp_gateway_transport_http.fast_path.write_batch import WriteBatch
+from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 
 class Wire:

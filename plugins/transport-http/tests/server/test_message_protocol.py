@@ -2,51 +2,27 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import NoReturn
 
 import anyio
 import pytest
 from anyio.abc import SocketStream
 
 from mcp_gateway.plugin import RawResponse
-from mcp_gateway_testkit import reference_server
 
-from ..support import open_server
+from ..support import RawCall, RawServer, open_server
 
 HERE = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRACE": "5"}
 
 
-class Answering:
-    """Answers `{"plain": ...}` with itself, once it may, and nothing else."""
-
-    def __init__(self) -> None:
-        self.may, self.came, self.given_up = anyio.Event(), anyio.Event(), anyio.Event()
-        self.may.set()
-
-    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
-        return self._answered(message) if message.startswith(b'{"plain"') else None
-
-    async def _answered(self, message: bytes) -> RawResponse:
-        self.came.set()
-        try:
-            await self.may.wait()
-        except BaseException:
-            self.given_up.set()
-            raise
-        if b"broken" in message:
-            raise RuntimeError("broken")
-        return RawResponse(message, streamed=b"streamed" in message)
-
-
 @asynccontextmanager
-async def connected(answering: Answering, **options: str) -> AsyncIterator[SocketStream]:
+async def connected(answering: RawServer, **options: str) -> AsyncIterator[SocketStream]:
     """Serve; yield a connection."""
-    server: Any = reference_server()
-    server.dispatch_raw = answering.dispatch_raw
-    async with open_server(server, {**HERE, **options}, 30) as port:
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            yield stream
-        answering.may.set()
+    async with (
+        open_server(answering.served(), {**HERE, **options}, 30) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as stream,
+    ):
+        yield stream
 
 
 def head(length: int, *more: str, version: str = "1.1") -> bytes:
@@ -80,7 +56,7 @@ async def response(stream: SocketStream) -> tuple[int, dict[str, str], bytes]:
 
 
 async def test_a_plain_call_is_answered_and_the_connection_stays():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         for number in range(3):
             await stream.send(request(b'{"plain":%d}' % number))
             status, headers, body = await response(stream)
@@ -90,37 +66,20 @@ async def test_a_plain_call_is_answered_and_the_connection_stays():
 
 
 async def test_a_head_that_comes_again_leads_to_the_same_with_the_length_of_its_own_body():
-    answering, lengths = Answering(), []
-    plain = answering.dispatch_raw
-    answering.dispatch_raw = lambda message, headers, _: lengths.append(headers["content-length"]) or plain(message)  # type: ignore[method-assign]
+    answering = RawServer()
     bodies = [b'{"plain":%d}' % 10**power for power in (0, 0, 3, 20, 0)]
     async with connected(answering) as stream:
         for body in bodies:
             await stream.send(request(body))
             assert (await response(stream))[2] == body
-    assert lengths == [str(len(body)) for body in bodies]
+    assert [call.headers["content-length"] for call in answering.calls] == [str(len(body)) for body in bodies]
 
 
-class Naming(Answering):
-    """Answers a plain call with the value of its header `who`, at once: a pipelined request is answered before the
-    next one is read.
-    """
+class Naming(RawServer):
+    """Answers a plain call with the value of its header `who`."""
 
-    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
-        return Named(headers.get("who", "nobody")) if message.startswith(b'{"plain"') else None
-
-
-class Named:
-    """An answer that is there at once."""
-
-    def __init__(self, who: str) -> None:
-        self._who = who
-
-    def start(self, done: Any) -> bool:
-        done(RawResponse(self._who.encode()))
-        return True
-
-    def cancel(self, msg: object = None) -> None: ...
+    def answer(self, call: RawCall) -> None:
+        call.writer.finish(RawResponse(call.headers.get("who", "nobody").encode()))
 
 
 TOKENED = "x-mcp-gateway-token: secret-token"
@@ -170,7 +129,7 @@ async def bodies(stream: SocketStream, count: int) -> list[bytes]:
 
 
 async def test_what_is_not_plain_goes_the_usual_way_behind_the_same_head():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         for _ in range(2):
             await stream.send(request(b'{"plain":1}'))
             assert (await response(stream))[0] == 200
@@ -180,7 +139,7 @@ async def test_what_is_not_plain_goes_the_usual_way_behind_the_same_head():
 
 @pytest.mark.parametrize("again", ["", "Bearer secret-toker", "Bearer secret-token2"])
 async def test_the_gate_looks_at_every_request_of_a_connection(again):
-    async with connected(Answering(), GATEWAY_AUTH_TOKEN="secret-token") as stream:
+    async with connected(RawServer(), GATEWAY_AUTH_TOKEN="secret-token") as stream:
         for _ in range(2):
             await stream.send(request(b'{"plain":1}', "authorization: Bearer secret-token"))
             assert (await response(stream))[0] == 200
@@ -189,7 +148,7 @@ async def test_the_gate_looks_at_every_request_of_a_connection(again):
 
 
 async def test_a_connection_that_is_not_used_any_more_is_closed():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         for _ in range(3):
             await stream.send(request(b'{"plain":1}'))
             await response(stream)
@@ -198,7 +157,7 @@ async def test_a_connection_that_is_not_used_any_more_is_closed():
 
 
 async def test_an_answer_may_be_an_event_of_a_stream():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         await stream.send(request(b'{"plain":"streamed"}'))
         status, headers, body = await response(stream)
     assert (status, headers["content-type"]) == (200, "text/event-stream")
@@ -207,7 +166,7 @@ async def test_an_answer_may_be_an_event_of_a_stream():
 
 async def test_a_body_may_come_in_pieces():
     body = b'{"plain":"%s"}' % (b"x" * 1_000_000)
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         await stream.send(head(len(body)))
         for at in range(0, len(body), 100_000):
             await stream.send(body[at : at + 100_000])
@@ -215,7 +174,7 @@ async def test_a_body_may_come_in_pieces():
 
 
 async def test_what_is_not_plain_goes_the_usual_way_as_it_came():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         body = b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",'
         body += b'"capabilities":{},"clientInfo":{"name":"x","version":"1"}}}'
         await stream.send(head(len(body)))
@@ -227,7 +186,7 @@ async def test_what_is_not_plain_goes_the_usual_way_as_it_came():
 
 @pytest.mark.parametrize("more", ["content-encoding: gzip", "host: localhost", "origin: https://evil.example"])
 async def test_unusual_headers_are_for_the_usual_way(more):
-    answering = Answering()
+    answering = RawServer()
     async with connected(answering) as stream:
         await stream.send(request(b'{"plain":1}', more))
         assert (await response(stream))[0] >= 400
@@ -235,7 +194,7 @@ async def test_unusual_headers_are_for_the_usual_way(more):
 
 
 async def test_a_request_behind_another_waits_for_its_turn():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         await stream.send(request(b'{"plain":1}') + request(b"[]", "connection: close"))
         data = b""
         with anyio.fail_after(30), contextlib.suppress(anyio.EndOfStream):
@@ -248,56 +207,63 @@ async def test_a_request_behind_another_waits_for_its_turn():
 
 
 async def test_a_client_that_leaves_gives_its_call_up():
-    answering = Answering()
-    answering.may = anyio.Event()
+    answering = RawServer()
+    answering.hold()
     async with connected(answering) as stream:
         await stream.send(request(b'{"plain":1}'))
         with anyio.fail_after(30):
             await answering.came.wait()
             await stream.aclose()
-            await answering.given_up.wait()
+            await answering.abandoned.wait()
 
 
 async def test_a_client_with_a_session_may_leave_and_its_call_goes_on():
-    answering = Answering()
-    answering.may = anyio.Event()
+    answering = RawServer()
+    answering.hold()
     async with connected(answering) as stream:
         await stream.send(request(b'{"plain":1}', "mcp-session-id: x"))
         with anyio.fail_after(30):
             await answering.came.wait()
         await stream.aclose()
-        assert not answering.given_up.is_set()
+        assert not answering.abandoned.is_set()
 
 
 @pytest.mark.parametrize("has_session", [True, False])
-async def test_whether_a_call_is_given_up_depends_on_its_own_session_not_on_that_of_another_request(has_session):
-    answering = Answering()
+async def test_whether_a_call_is_abandoned_depends_on_its_own_session_not_on_that_of_another_request(has_session):
+    answering = RawServer()
     kinds: tuple[list[str], list[str]] = ["mcp-session-id: x"], []
     own, other = kinds if has_session else kinds[::-1]
     async with connected(answering) as stream:
         for body in (b'{"plain":1}', b"[]"):
             await stream.send(request(body, *other))
             await response(stream)
-        answering.may, answering.came = anyio.Event(), anyio.Event()
+        answering.hold()
         await stream.send(request(b'{"plain":2}', *own))
         with anyio.fail_after(30):
             await answering.came.wait()
             await stream.aclose()
             if not has_session:
-                await answering.given_up.wait()
-    assert answering.given_up.is_set() != has_session
+                await answering.abandoned.wait()
+    assert answering.abandoned.is_set() != has_session
+
+
+class Broken(RawServer):
+    """Fails at each message."""
+
+    def dispatch_raw(self, *_: object) -> NoReturn:  # type: ignore[override]
+        raise RuntimeError("broken")
 
 
 async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog):
-    async with connected(Answering()) as stream:
-        await stream.send(request(b'{"plain":"broken"}'))
+    async with connected(Broken()) as stream:
+        await stream.send(request(b'{"plain":1}'))
         status, headers, _ = await response(stream)
         assert (status, headers["connection"]) == (500, "close")
-    assert "plain call failed" in caplog.text
+    assert "dispatch failed" in caplog.text
 
 
 async def test_a_request_that_says_close_is_answered_and_closed():
-    async with connected(Answering()) as stream:
+    async with connected(RawServer()) as stream:
         await stream.send(request(json.dumps({"plain": 1}).encode(), "connection: close"))
         _, headers, _ = await response(stream)
         assert headers["connection"] == "close"
@@ -306,56 +272,8 @@ async def test_a_request_that_says_close_is_answered_and_closed():
 
 
 async def test_a_body_that_grows_beyond_the_bound_is_refused():
-    async with connected(Answering(), GATEWAY_MAX_REQUEST_BYTES="1000") as stream:
+    async with connected(RawServer(), GATEWAY_MAX_REQUEST_BYTES="1000") as stream:
         await stream.send(head(0).replace(b"content-length: 0", b"transfer-encoding: chunked"))
         await stream.send(b"7d0\r\n" + b'{"plain":"' + b"x" * 1990 + b"\r\n0\r\n\r\n")
         with anyio.fail_after(30):
             assert (await stream.receive()).startswith(b"HTTP/1.1 413 ")
-
-
-class Prompt(Answering):
-    """Answers when `done` is called; it is never awaited."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.done: Any = None
-        self.began = anyio.Event()
-
-    def dispatch_raw(self, message: bytes, headers: Any = None, principal: Any = None) -> Any:
-        return self
-
-    def start(self, done: Any) -> bool:
-        self.done = done
-        self.began.set()
-        return True
-
-    def cancel(self, msg: object = None) -> None:
-        self.given_up.set()
-
-
-@pytest.mark.parametrize("size", [1, 3_000_000])
-async def test_an_answer_that_was_begun_is_written_when_it_comes_and_the_next_request_is_served(size):
-    prompt = Prompt()
-    async with connected(prompt) as stream:
-        for number in range(3):
-            prompt.began = anyio.Event()
-            await stream.send(request(b'{"plain":%d}' % number))
-            with anyio.fail_after(30):
-                await prompt.began.wait()
-            prompt.done(RawResponse(b"x" * size))
-            assert (await response(stream))[2] == b"x" * size
-
-
-@pytest.mark.parametrize("more", [(), ("mcp-session-id: x",)])
-async def test_a_client_that_leaves_gives_up_what_was_begun_unless_it_has_a_session(more):
-    prompt = Prompt()
-    async with connected(prompt) as stream:
-        await stream.send(request(b'{"plain":1}', *more))
-        with anyio.fail_after(30):
-            await prompt.began.wait()
-            await stream.aclose()
-            if not more:
-                await prompt.given_up.wait()
-        if more:
-            prompt.done(RawResponse(b"{}"))
-    assert prompt.given_up.is_set() != bool(more)

@@ -1,1 +1,0 @@
-"""Plain calls as bytes, past the SDK and ASGI."""

@@ -1,0 +1,1 @@
+"""The server side: ASGI application, connections of clients, and their sessions."""

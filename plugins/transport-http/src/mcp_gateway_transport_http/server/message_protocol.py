@@ -1,0 +1,235 @@
+"""HTTP/1.1 server protocol that offers messages to the server as bytes.
+
+JSON-RPC messages of admitted clients are dispatched from the connection; all other requests go to the ASGI
+application. A POST is held until it is complete, and then dispatched, or handed on as it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from starlette.types import Scope
+from uvicorn.config import Config
+
+from mcp_gateway_transport_http._uvicorn import ServerState
+from mcp_gateway_transport_http.auth.bearer import Admission
+from mcp_gateway_transport_http.http1.header_cache import Head, cacheable_head
+from mcp_gateway_transport_http.http1.request_head import RequestHead
+from mcp_gateway_transport_http.options import PATH
+from mcp_gateway_transport_http.server.message_request import (
+    MessageRequest,
+    is_endpoint,
+    normalize_body,
+)
+from mcp_gateway_transport_http.server.response_protocol import ResponseProtocol
+from mcp_gateway_transport_http.server.response_writer import HttpResponseWriter
+
+if TYPE_CHECKING:
+    from mcp_gateway_transport_http.server.message_endpoint import MessageEndpoint
+
+_MAX_KNOWN_BYTES = 64 << 10
+"""With a body of more bytes, a head is not worth to be remembered."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class _KnownHead(NamedTuple):
+    """A parsed and admitted head, which may come again.
+
+    The request was made from exactly these bytes.
+    """
+
+    head: Head
+    request: MessageRequest
+
+
+class _BegunRequest(NamedTuple):
+    """A request with the known head whose body has not come whole."""
+
+    data: bytes
+    body_offset: int
+    length: int
+
+
+class _HeldRequest(NamedTuple):
+    """A request that may be dispatched once its body has come."""
+
+    request: MessageRequest
+    body: bytearray
+
+
+class MessageProtocol(ResponseProtocol):
+    """A connection that dispatches messages itself."""
+
+    def __init__(
+        self,
+        endpoint: MessageEndpoint,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        """Begin unconnected."""
+        super().__init__(endpoint, config, server_state, app_state, loop)
+        self._is_checking = False
+        self._held: _HeldRequest | None = None
+        self._known: _KnownHead | None = None
+        self._begun: _BegunRequest | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Handle received bytes: match the known head, else parse.
+
+        A message with the head of the request before is dispatched without parsing that.
+        """
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            data = begun.data + data
+            body = data[begun.body_offset :]
+            if (
+                self._known is not None
+                and len(body) == begun.length
+                and self._dispatch_known(body, self._known.request)
+            ):
+                return
+        elif self._known is not None and self.is_ready() and self._receive_known(data, self._known):
+            return
+        super().data_received(data)
+
+    # -- what is told of a request
+
+    def on_message_begin(self) -> None:
+        """Forget the request before."""
+        self._known = None
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Hold an admitted request that may be dispatched."""
+        if not self._may_hold():
+            super().on_headers_complete()
+            return
+        scope = {**cast("Scope", self.scope), "path": PATH, "http_version": self.parser.get_http_version()}
+        decision = self._endpoint.gate.admit(scope)
+        if decision is None:
+            # Its body is read when its sender is known.
+            self._is_checking = True
+            task = self.loop.create_task(self._check(scope))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        elif not (isinstance(decision, Admission) and self._hold(decision)):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Collect the body of a request that is held."""
+        if self._held is None:
+            super().on_body(body)
+            return
+        self._held.body.extend(body)
+        if len(self._held.body) > self._registry.bounds.max_request_bytes:
+            self._replay_to_asgi(self._held)
+
+    def on_message_complete(self) -> None:
+        """Dispatch a request that was held; else hand it to ASGI."""
+        held = self._held
+        if held is None:
+            super().on_message_complete()
+            return
+        body, request = bytes(held.body), held.request
+        if not self._dispatch(normalize_body(body), request, request.headers):
+            self._replay_to_asgi(held)
+            super().on_message_complete()
+            return
+        self._held, head = None, cast("RequestHead", self.parser)
+        # Tokens of OAuth expire: a head with one must be checked each time.
+        may_come_again = head.keep_alive and not head.expects_continue and self._endpoint.gate.is_constant
+        if may_come_again and len(body) < _MAX_KNOWN_BYTES:
+            known = cacheable_head(head.raw + body, body)
+            self._known = None if known is None else _KnownHead(known, request)
+
+    # -- a request that is held
+
+    def _may_hold(self) -> bool:
+        # Without a body it is no message; with a long one it is refused elsewhere.
+        return (
+            self._body is not None
+            and self.parser.get_method() == b"POST"
+            and is_endpoint(self.url)
+            and (cast("RequestHead", self.parser).length or 0) <= self._registry.bounds.max_request_bytes
+        )
+
+    async def _check(self, scope: Scope) -> None:
+        """Go on with a request once its token was checked."""
+        decision = None
+        try:
+            decision = await self._endpoint.gate.check(scope)
+        except Exception:
+            self.logger.exception("token not checked")
+        finally:
+            self._is_checking = False
+        if self.transport.is_closing():
+            return
+        if not (isinstance(decision, Admission) and self._hold(decision)):
+            super().on_headers_complete()
+        self.advance()
+
+    def _hold(self, admission: Admission) -> bool:
+        """Hold an admitted request, if it may be dispatched."""
+        head = cast("RequestHead", self.parser)
+        request = self._endpoint.build_request(head, admission)
+        if request is None:
+            return False
+        self.on_admitted()
+        self._held = _HeldRequest(request, bytearray())
+        if self.expect_100_continue and request.is_chunkable:
+            self.expect_100_continue = False
+            if not self.buffer_size:
+                self.send(_CONTINUE)
+        return True
+
+    def _replay_to_asgi(self, held: _HeldRequest) -> None:
+        """Replay a held request to ASGI, as the SDK understands it."""
+        self._held = None
+        names = {b"content-type": b"application/json", b"accept": b"application/json, text/event-stream"}
+        kept = [line for line in self.headers if line[0] not in names]
+        self.headers[:] = [*kept, *names.items()]
+        super().on_headers_complete()
+        super().on_body(normalize_body(bytes(held.body)))
+
+    def _is_body_full(self) -> bool:
+        return self._is_checking or super()._is_body_full()
+
+    # -- dispatch
+
+    def _receive_known(self, data: bytes, known: _KnownHead) -> bool:
+        """Take a request with the known head, or return False."""
+        offset, length = known.head.match(data)
+        received = len(data) - offset
+        if not offset or not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
+            return False
+        if received == length:
+            return self._dispatch_known(data[offset:], known.request)
+        # Clients often send head and body one after the other.
+        self._begun = _BegunRequest(data, offset, length)
+        self.await_body()
+        return True
+
+    def _dispatch_known(self, body: bytes, request: MessageRequest) -> bool:
+        return self._dispatch(normalize_body(body), request, {**request.headers, "content-length": str(len(body))})
+
+    def _dispatch(self, message: bytes, request: MessageRequest, headers: Mapping[str, str]) -> bool:
+        """Offer a message to the server; return whether it was taken."""
+        open_requests = self._endpoint.sessions.open_requests
+        if open_requests.is_full:
+            return False
+        writer = HttpResponseWriter(self, request)
+        try:
+            writer.abandon = self._endpoint.server.dispatch_raw(message, headers, request.principal, writer)
+        except Exception:
+            self.logger.exception("dispatch failed")
+            self.loop.call_soon(writer.fail)
+        else:
+            if writer.abandon is None:
+                return False
+        self.begin_response(writer)
+        return True
