@@ -118,7 +118,7 @@ anyio.run(main)
 """
 
 
-AS_ON_WINDOWS = "\nhere.CAN_WAIT, here.are_pipes = False, lambda *_: False\n"
+AS_ON_WINDOWS = "\nhere.CAN_WAIT, here.can_poll = False, lambda *_: False\n"
 
 
 @pytest.fixture(params=["", AS_ON_WINDOWS], ids=["here", "as on Windows"])
@@ -154,3 +154,59 @@ def test_a_request_that_is_too_long_is_refused_and_the_next_one_is_answered(gate
     assert first["id"] == 1
     assert "GATEWAY_MAX_REQUEST_BYTES" in first["error"]["message"]
     assert second["id"] == 2
+
+
+TAKEN = """
+import asyncio
+from mcp_gateway.plugin import RawResponse
+
+def reference_server(make=reference_server):
+    server = make()
+
+    def dispatch_raw(message, headers, principal, writer):
+        if b"tools/call" not in message:
+            return None
+        if b"later" in message:
+            answer = RawResponse(b'{"jsonrpc":"2.0","id":1,"result":{}}')
+            asyncio.get_running_loop().call_later(0.2, writer.finish, answer)
+        return lambda: print("abandoned", file=sys.stderr, flush=True)
+
+    server.dispatch_raw = dispatch_raw
+    return server
+"""
+CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}\n'
+
+
+@pytest.fixture
+def taking():
+    """Serve by a server that takes calls as bytes."""
+    script = SERVE.replace("\n\n", f"\n{TAKEN}\n", 1).replace("bind({})", 'bind({"GATEWAY_SHUTDOWN_GRACE": "1"})')
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert {process.stderr.readline().strip() for _ in range(2)} == {"listening", "standard input and output"}
+        yield process
+        process.kill()
+
+
+def test_a_call_that_was_taken_is_answered_after_the_client_has_closed_its_end(taking):
+    answer, log = taking.communicate(CALL % "later", timeout=SECONDS)
+    assert json.loads(answer) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert "abandoned" not in log
+    assert "ended in peace" in log
+
+
+def test_a_call_that_is_not_answered_in_time_is_abandoned_once(taking):
+    answer, log = taking.communicate(CALL % "never", timeout=SECONDS)
+    assert answer == ""
+    assert log.splitlines() == ["requests abandoned", "abandoned", "ended in peace"]
+
+
+def test_a_call_under_way_is_abandoned_when_serving_is_cancelled(taking):
+    taking.stdin.write(CALL % "never" + '{"jsonrpc":"2.0","id":2,"method":"ping"}\n')
+    taking.stdin.flush()
+    assert json.loads(taking.stdout.readline())["id"] == 2
+    taking.send_signal(signal.SIGTERM)
+    assert taking.wait(SECONDS) == 0
+    assert taking.stderr.read().count("abandoned") == 1

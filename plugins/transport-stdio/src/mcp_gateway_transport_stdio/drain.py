@@ -77,6 +77,7 @@ class DrainingReadStream:
     def __init__(self, stream: Any, debts: PendingRequests, outgoing: TrackingWriteStream) -> None:
         """Read from `stream`."""
         self._stream, self._debts, self._outgoing = stream, debts, outgoing
+        self._is_drained = False
 
     @property
     def last_context(self) -> Context | None:
@@ -90,7 +91,10 @@ class DrainingReadStream:
             try:
                 item: SessionMessage | Exception = await self._stream.receive()
             except anyio.EndOfStream:
-                await self._debts.drain()
+                # The SDK comes here twice if nothing was for it.
+                if not self._is_drained:
+                    self._is_drained = True
+                    await self._debts.drain()
                 raise
             if isinstance(item, SessionMessage):
                 self._debts.on_incoming(item)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
+from mcp_gateway.plugin import replace_lone_surrogates
+
 log = logging.getLogger(__name__)
 
 INVALID_REQUEST, INTERNAL_ERROR = -32600, -32603
@@ -132,6 +134,20 @@ class LineSplitter:
             self._tail = (self._tail + part[-_END:])[-_END:]
         if any(before <= times * self.limit < self._size for times in (1, ENDLESS)):
             self.on_excess(OversizedLine(bytes(self._held), b"", self._size))
+
+
+def clean_text(line: bytes) -> bytes:
+    """Return JSON whose text is Unicode.
+
+    Lone surrogates, and bytes that are no UTF-8, become U+FFFD. Other JSON comes back as the same object.
+    """
+    line = replace_lone_surrogates(line)
+    if not line.isascii():
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return line.decode("utf-8", "replace").encode()
+    return line
 
 
 def find_id(line: bytes) -> str | int | None:

@@ -1,6 +1,6 @@
-"""Stdio server I/O with a fast path before the SDK.
+"""Stdio towards the client: lines in and out.
 
-Raw calls are answered at once; all other lines go to the SDK.
+Each message is offered to the gateway as bytes; what it does not take goes to the SDK's server.
 """
 
 from __future__ import annotations
@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
+from codecs import BOM_UTF8
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import RawResponse, SupportsRawDispatch, SupportsStart, replace_lone_surrogates, to_line
-from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
+from mcp_gateway.plugin.channel import SupportsRawDispatch
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, clean_text, encode_oversize_error
 from mcp_gateway_transport_stdio.pipes import grow_pipe
+from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput
 
 FirstAnswerFn = Callable[[bytes], bytes | None]
 """Answers the first message, if it can."""
@@ -26,20 +27,14 @@ FirstAnswerFn = Callable[[bytes], bytes | None]
 MOST_WAITING = 1000
 """How many lines may wait for the SDK before the client is not read any more."""
 
-# asyncio tells when its buffer is short, not when it is empty.
-_LOOK_SECONDS = 0.02
-
-_LARGE = 64 << 10
-"""From how many bytes on the end of a line is written beside it rather than joined with it."""
-
 _ROOM = 1 << 20
 """How much may be written before the client reads, where that can be chosen."""
 
 
 class StdioServerProtocol(asyncio.Protocol):
-    """Stdio protocol that iterates over the lines for the SDK.
+    """Reads the client's lines, and dispatches them as bytes.
 
-    It reads and writes lines; raw calls do not reach the SDK.
+    Lines that are not taken are for the SDK. The SDK's server iterates over its lines here, and writes here.
     """
 
     def __init__(self, answer_first: FirstAnswerFn, longest: int) -> None:
@@ -47,20 +42,20 @@ class StdioServerProtocol(asyncio.Protocol):
 
         `answer_first` may answer the first line; lines of more than `longest` bytes are refused.
         """
+        self.output = ServerOutput(self._on_output_change)
         self._answer_first: FirstAnswerFn | None = answer_first
         self._initialize_id: object = None
         self._first_line_received = asyncio.Event()
         self._server: SupportsRawDispatch | None = None
+        # What came before the server was loaded.
+        self._early: list[bytes] | None = []
         # Without a bound, since a line cannot wait: the pipe is not read beyond MOST_WAITING.
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
+        self._waiting_size = 0
         self._lines = LineSplitter(self._on_line, self._on_long_line, longest)
-        self._calls: set[asyncio.Task[None]] = set()
-        self._started_calls: set[SupportsStart] = set()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._in_flight: dict[PipeWriter, Callable[[], None]] = {}
         self._reading: asyncio.ReadTransport | None = None
-        self.writing: asyncio.WriteTransport | None = None
-        self._is_reading_paused = False
+        self._is_reading_paused = self._is_ended = False
 
     # -- reading
 
@@ -71,6 +66,7 @@ class StdioServerProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Handle received bytes: split and dispatch the lines."""
         self._lines.feed(data)
+        self._adjust_reading()
 
     def eof_received(self) -> None:
         """Take the last line even without its end."""
@@ -79,36 +75,47 @@ class StdioServerProtocol(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Take note that the client has closed its end."""
         self._first_line_received.set()
-        self._lines_in.close()
+        self._is_ended = True
+        if self._early is None:
+            self._lines_in.close()
 
     async def wait_for_client(self) -> None:
         """Wait until the client has said something, or left."""
         await self._first_line_received.wait()
 
     def set_server(self, server: object) -> None:
-        """Have plain calls answered by `server`, if it can."""
+        """Dispatch to `server`, if it can; first what waits."""
         self._server = server if isinstance(server, SupportsRawDispatch) else None
+        early, self._early = self._early or [], None
+        self._waiting_size = 0
+        for line in early:
+            self._dispatch(line)
+        if self._is_ended:
+            self._lines_in.close()
+        self._adjust_reading()
 
     def _on_line(self, line: bytes) -> None:
+        message = clean_text(line.removeprefix(BOM_UTF8).strip())
+        if not message:
+            return
         if self._answer_first is not None:
-            self._on_first_line(line, self._answer_first)
-        answering = None if self._server is None else self._server.dispatch_raw(line)
-        if answering is not None:
-            begun = cast("SupportsStart", answering) if hasattr(answering, "start") else None
-            if begun is not None and begun.start(partial(self._on_result, begun)):
-                self._started_calls.add(begun)
+            self._on_first_line(message, self._answer_first)
+        if self._early is None:
+            self._dispatch(message)
+        else:
+            self._early.append(message)
+            self._waiting_size += len(message)
+
+    def _dispatch(self, message: bytes) -> None:
+        if self._server is not None:
+            writer = PipeWriter(self.output, self._in_flight)
+            abandon = self._server.dispatch_raw(message, None, None, writer)
+            if abandon is not None:
+                self._in_flight[writer] = abandon
                 return
-            call = asyncio.get_running_loop().create_task(self._answer(answering))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
-            return
-        try:
-            self._lines_in.send_nowait(replace_lone_surrogates(line).decode("utf-8", "replace"))
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            return
-        if not self._is_reading_paused and self._waiting() > MOST_WAITING and self._reading is not None:
-            self._is_reading_paused = True
-            self._reading.pause_reading()
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._lines_in.send_nowait(message.decode())
+            self._waiting_size += len(message)
 
     def _on_first_line(self, line: bytes, answer_first: FirstAnswerFn) -> None:
         """Answer an `initialize` on the first line.
@@ -120,41 +127,33 @@ class StdioServerProtocol(asyncio.Protocol):
         answer = answer_first(line)
         if answer is not None:
             self._initialize_id = json.loads(answer)["id"]
-            self._write(answer + b"\n")
+            self.output.write_message(answer)
 
     def _on_long_line(self, line: OversizedLine) -> None:
-        self._write(encode_oversize_error(line, self._lines.limit) + b"\n")
+        self.output.write_message(encode_oversize_error(line, self._lines.limit))
 
-    def _waiting(self) -> int:
-        return self._lines_out.statistics().current_buffer_used
+    def _adjust_reading(self) -> None:
+        """Read, unless too much waits on either side."""
+        waiting = self._lines_out.statistics().current_buffer_used + len(self._early or ())
+        if not waiting and self._early is None:
+            self._waiting_size = 0
+        # By bytes, too: a thousand of the longest lines would be gigabytes.
+        is_much = waiting > MOST_WAITING or self._waiting_size > self._lines.limit or self.output.is_full
+        # Once paused, it is read on when all is done.
+        should_pause = is_much or (self._is_reading_paused and bool(waiting))
+        if self._reading is None or self._reading.is_closing() or should_pause == self._is_reading_paused:
+            return
+        self._is_reading_paused = should_pause
+        (self._reading.pause_reading if should_pause else self._reading.resume_reading)()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate over the lines that are for the SDK."""
         async for line in self._lines_out:
-            if self._is_reading_paused and not self._waiting() and self._reading is not None:
-                self._is_reading_paused = False
-                self._reading.resume_reading()
+            if self._is_reading_paused:
+                self._adjust_reading()
             yield line
 
     # -- writing
-
-    def _on_result(self, begun: SupportsStart, answer: RawResponse) -> None:
-        self._started_calls.discard(begun)
-        if not answer.message:
-            return
-        line = to_line(answer.message)
-        if len(line) < _LARGE:
-            self._write(line + b"\n")
-        else:
-            # Joining would copy it.
-            self._write(line)
-            self._write(b"\n")
-
-    async def _answer(self, answering: Awaitable[RawResponse]) -> None:
-        answer = await answering
-        if answer.message:
-            self._write(to_line(answer.message) + b"\n")
-            await self._writable.wait()
 
     async def write(self, text: str) -> None:
         """Write what the SDK has to say."""
@@ -162,8 +161,8 @@ class StdioServerProtocol(asyncio.Protocol):
         if self._initialize_id is not None and self._is_repeated_initialize(text):
             self._initialize_id = None
             return
-        self._write(text.encode("utf-8", "replace"))
-        await self._writable.wait()
+        self.output.write(text.encode("utf-8", "replace"))
+        await self.output.wait_writable()
 
     def _is_repeated_initialize(self, text: str) -> bool:
         """Whether a message repeats the early `initialize` response.
@@ -176,102 +175,54 @@ class StdioServerProtocol(asyncio.Protocol):
     async def flush(self) -> None:
         """Do nothing: what is written is on its way."""
 
-    def _write(self, line: bytes) -> None:
-        if self.writing is not None and not self.writing.is_closing():
-            self.writing.write(line)
+    def _on_output_change(self) -> None:
+        """Read on if the client reads; abandon what it will not hear."""
+        if not self.output.is_open:
+            self.abandon()
+        self._adjust_reading()
 
-    def set_write_paused(self, *, please: bool) -> None:
-        """Wait with writing, or write again: the client does not read."""
-        if please:
-            self._writable.clear()
-        else:
-            self._writable.set()
+    # -- the end
 
-    def pending_calls(self) -> int:
-        """The number of raw calls in progress."""
-        return len(self._calls) + len(self._started_calls)
+    @property
+    def in_flight(self) -> int:
+        """The number of dispatched messages that are not answered yet."""
+        return len(self._in_flight)
 
-    def is_read(self) -> bool:
-        """Whether the client may read what is written."""
-        return self.writing is not None and not self.writing.is_closing()
+    def abandon(self) -> None:
+        """Abandon all that is in flight: the client has left."""
+        in_flight = list(self._in_flight.values())
+        self._in_flight.clear()
+        for abandon in in_flight:
+            abandon()
 
-    async def drain(self, seconds: float) -> None:
-        """Wait until all is written, so many seconds at the most."""
-        writing = self.writing
-        with anyio.move_on_after(seconds):
-            while writing and not writing.is_closing() and writing.get_write_buffer_size():  # noqa: ASYNC110  # no event
-                await anyio.sleep(_LOOK_SECONDS)
-
-    async def close(self) -> None:
-        """Cancel the raw calls, and close both pipes.
+    def close(self) -> None:
+        """Abandon what is in flight, and close both pipes.
 
         All buffered data is written first.
         """
-        for begun in self._started_calls:
-            begun.cancel()
-        for call in self._calls:
-            call.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        self.abandon()
         self._lines_in.close()
         self._lines_out.close()
-        for transport in (self._reading, self.writing):
-            if transport is not None:
-                transport.close()
-
-
-class _WriteProtocol(asyncio.BaseProtocol):
-    """Tells whether the client reads what is written."""
-
-    def __init__(self, hold: Callable[[bool], None]) -> None:
-        self._hold = hold
-
-    def pause_writing(self) -> None:
-        self._hold(True)  # noqa: FBT003  # the only argument
-
-    def resume_writing(self) -> None:
-        self._hold(False)  # noqa: FBT003
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._hold(False)  # noqa: FBT003
+        if self._reading is not None:
+            self._reading.close()
+        self.output.close()
 
 
 @asynccontextmanager
-async def open_server_io(answer_first: FirstAnswerFn, reading: int, longest: int) -> AsyncIterator[StdioServerProtocol]:
-    """Serve over descriptor `reading` and standard output.
-
-    Meanwhile standard error replaces standard output for all others.
-    """
+async def open_server_io(
+    answer_first: FirstAnswerFn, reading: int, writing: int, longest: int
+) -> AsyncIterator[StdioServerProtocol]:
+    """Read and write these descriptors, which stay open."""
     loop = asyncio.get_running_loop()
     pipes = StdioServerProtocol(answer_first, longest)
-    with (
-        _reserve_stdout() as output,
-        os.fdopen(os.dup(reading), "rb", 0) as incoming,
-        os.fdopen(os.dup(output), "wb", 0) as outgoing,
-    ):
+    with os.fdopen(os.dup(reading), "rb", 0) as incoming, os.fdopen(os.dup(writing), "wb", 0) as outgoing:
         grow_pipe(outgoing.fileno(), _ROOM)
-        pipes.writing, _ = await loop.connect_write_pipe(
-            lambda: _WriteProtocol(lambda wait: pipes.set_write_paused(please=wait)), outgoing
-        )
+        await loop.connect_write_pipe(lambda: pipes.output, outgoing)
         await loop.connect_read_pipe(lambda: pipes, incoming)
         try:
             yield pipes
         finally:
             with anyio.CancelScope(shield=True):
-                await pipes.close()
+                pipes.close()
                 # Transports close their files in the next turn of the loop.
                 await anyio.lowlevel.checkpoint()
-
-
-@contextmanager
-def _reserve_stdout() -> Iterator[int]:
-    """Reserve standard output; redirect other output to standard error."""
-    wire = os.dup(1)
-    # A print of a plugin or a library would be taken for a message.
-    os.dup2(2, 1)
-    try:
-        yield wire
-    finally:
-        # The event loop made it non-blocking, also for whoever else has this open file.
-        os.set_blocking(wire, True)
-        os.dup2(wire, 1)
-        os.close(wire)

@@ -59,12 +59,13 @@ class StdioServerTransport:
         longest, grace = self.options.max_request_bytes, self.options.grace
         with _reserve_stdin() as descriptor:
             if can_poll(descriptor, 1):
-                async with open_server_io(lazy_server.early_initialize, descriptor, longest) as pipes:
-                    ready(_WHERE)
-                    await pipes.wait_for_client()
-                    server = await lazy_server.load()
-                    pipes.set_server(server)
-                    await _run_server(server, pipes, pipes, grace)
+                with _reserve_stdout() as output:
+                    async with open_server_io(lazy_server.early_initialize, descriptor, output, longest) as pipes:
+                        ready(_WHERE)
+                        await pipes.wait_for_client()
+                        server = await lazy_server.load()
+                        pipes.set_server(server)
+                        await _run_server(server, pipes, pipes, grace)
             else:
                 server = await lazy_server.load()
                 ready(_WHERE)
@@ -102,12 +103,16 @@ async def _run_server(server: Server[Any], lines: object, output: object, grace:
 
             lines.too_long = refuse
         pipes = lines if isinstance(lines, StdioServerProtocol) else None
-        debts = PendingRequests(grace, pipes.pending_calls, pipes.is_read) if pipes else PendingRequests(grace)
+        debts = (
+            PendingRequests(grace, lambda: pipes.in_flight, lambda: pipes.output.is_open)
+            if pipes
+            else PendingRequests(grace)
+        )
         options = server.create_initialization_options()
         answers = TrackingWriteStream(outgoing, debts)
         await server.run(DrainingReadStream(incoming, debts, answers), answers, options)
     if pipes:
-        await pipes.drain(grace)
+        await pipes.output.drain(grace)
 
 
 @asynccontextmanager
@@ -207,3 +212,21 @@ def _reserve_stdin() -> Iterator[int]:
         if CAN_WAIT:  # else a thread may be reading, and closing would wait for it
             os.dup2(wire, 0)
             os.close(wire)
+
+
+@contextmanager
+def _reserve_stdout() -> Iterator[int]:
+    """Reserve standard output for messages.
+
+    Other output goes to standard error.
+    """
+    wire = os.dup(1)
+    # A print of a plugin or a library would be taken for a message.
+    os.dup2(2, 1)
+    try:
+        yield wire
+    finally:
+        # The event loop made it non-blocking, also for whoever else has this open file.
+        os.set_blocking(wire, True)
+        os.dup2(wire, 1)
+        os.close(wire)

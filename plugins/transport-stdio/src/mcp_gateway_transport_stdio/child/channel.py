@@ -9,11 +9,18 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
-from mcp_gateway_transport_stdio.child.envelope import clean_text, match_response, parse_id, parse_message
+from mcp_gateway_transport_stdio.child.envelope import match_response, parse_id, parse_message
 from mcp_gateway_transport_stdio.child.process import ChildCommand, ChildProcess, open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.child.write_queue import Unwritten, WriteQueue
-from mcp_gateway_transport_stdio.framing import ENDLESS, INVALID_REQUEST, LineSplitter, OversizedLine, encode_error
+from mcp_gateway_transport_stdio.framing import (
+    ENDLESS,
+    INVALID_REQUEST,
+    LineSplitter,
+    OversizedLine,
+    clean_text,
+    encode_error,
+)
 
 log = logging.getLogger(__name__)
 

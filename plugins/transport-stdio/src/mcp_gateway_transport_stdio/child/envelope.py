@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
-from mcp_gateway.plugin import replace_lone_surrogates
-from mcp_gateway_transport_stdio.framing import OversizedLine
+from mcp_gateway_transport_stdio.framing import OversizedLine, clean_text
 
 _ID = re.compile(rb'"?(0|[1-9]\d{0,14})(?:\.0+)?"?')
 # The two orders of members that programs write.
@@ -83,20 +82,6 @@ def parse_id(text: bytes) -> int | None:
     """
     found = _ID.fullmatch(text)
     return None if found is None else int(found[1])
-
-
-def clean_text(line: bytes) -> bytes:
-    """Return JSON whose text is Unicode.
-
-    Lone surrogates, and bytes that are no UTF-8, become U+FFFD. Other JSON comes back as the same object.
-    """
-    line = replace_lone_surrogates(line)
-    if not line.isascii():
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            return line.decode("utf-8", "replace").encode()
-    return line
 
 
 def _message(content: bytes, members: _Members) -> Message | None:
