@@ -12,14 +12,14 @@ from mcp_gateway_transport_http.client.responses.body_reader import BodyReader
 from mcp_gateway_transport_http.client.responses.codings import open_decoder
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded, too_long
 from mcp_gateway_transport_http.client.responses.messages import looks_like_json
-from mcp_gateway_transport_http.client.responses.refusals import is_message_status
 from mcp_gateway_transport_http.client.responses.sse import SseParser
 from mcp_gateway_transport_http.client.session import HttpSession
 
-_EVENTS = "text/event-stream"
-
 _REFUSAL_BYTES = 1 << 20
 """How much of a refusal is read."""
+
+_SMALL_BYTES = 8 << 10
+"""How much of a stream is worked on at once, without a look at the time."""
 
 _REDIRECT_BYTES = 64 << 10
 """How much of a redirect is read before its connection is closed."""
@@ -49,7 +49,7 @@ class Exchange(ABC):
         "_events",
         "_flow",
         "_head",
-        "_is_json",
+        "_is_begun",
         "_is_turn_over",
         "_moved",
         "_pieces",
@@ -76,7 +76,7 @@ class Exchange(ABC):
         self._events: SseParser | None = None
         self._pieces: list[bytes] = []
         self._size = 0
-        self._is_json = self._is_turn_over = False
+        self._is_begun = self._is_turn_over = False
         self.link.exchanges.add(self)
         self._flow = self.link.carrier.send(request, self)
         if self.link.is_paused:
@@ -126,17 +126,15 @@ class Exchange(ABC):
         self._head = head
         if head.cookies:
             self.link.session.keep_cookies(head)
-        has_message = is_message_status(head.status)
-        if not has_message and self._redirects and self._request is not None:
+        if not head.has_message and self._redirects and self._request is not None:
             self._moved = follow_redirect(self._request, head)
         if self._moved is not None:
             return
-        is_stream = has_message and head.content_type.startswith(_EVENTS)
-        if is_stream:
+        if head.has_events:
             self._events = SseParser(self.link.max_bytes)
         if head.codings:
             self._open_decoder(head)
-        elif has_message and not is_stream and head.length > self.link.max_bytes:
+        elif head.has_message and not head.has_events and head.length > self.link.max_bytes:
             self._break_off(too_long("its answer", self.link.max_bytes))
 
     def on_body(self, piece: bytes) -> None:
@@ -146,7 +144,7 @@ class Exchange(ABC):
         elif self._events is None:
             self._collect(piece)
         else:
-            self._begin_events(piece)
+            self._read_events(self._events, piece)
 
     def on_end(self) -> None:
         """Finish, when all that has come has been read."""
@@ -158,7 +156,7 @@ class Exchange(ABC):
     def on_lost(self, error: ConnectionLost | LimitExceeded) -> None:
         """Make the best of what has come; a refusal or a stream with ids may do without the rest."""
         head = self._head
-        is_enough = head is not None and (self._events is not None or not is_message_status(head.status))
+        is_enough = head is not None and (self._events is not None or not head.has_message)
         if isinstance(error, LimitExceeded) or not is_enough:
             self._break_off(error)
         else:
@@ -187,21 +185,33 @@ class Exchange(ABC):
 
     # --
 
-    def _begin_events(self, piece: bytes) -> None:
-        """Read the first of the events, unless they are JSON under a wrong name."""
-        if looks_like_json(piece):
-            self._events = None
-            self._collect(piece)
-        else:
+    def _read_events(self, events: SseParser, piece: bytes) -> None:
+        """Read events at once, if they are few, else in turns with others."""
+        if not self._is_begun:
+            self._is_begun = True
+            # JSON under a wrong name; no stream of events begins so.
+            if looks_like_json(piece):
+                self._events = None
+                self._collect(piece)
+                return
+        if len(piece) > _SMALL_BYTES:
             self._reader = BodyReader(self, self._split_events)
             self._reader.feed(piece)
+            return
+        try:
+            for event in events.parse(piece):
+                self.on_event(event)
+                if self._flow is None:
+                    return
+        except LimitExceeded as error:
+            self._break_off(error)
 
     def _open_decoder(self, head: ResponseHead) -> None:
         try:
             decoder = open_decoder(head.codings)
         except LimitExceeded as error:
             # Of a refusal, its status says enough.
-            if is_message_status(head.status):
+            if head.has_message:
                 self._break_off(error)
             else:
                 self._end_early(b"")
@@ -216,14 +226,11 @@ class Exchange(ABC):
             return
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._moved is not None:
-            if self._size > _REDIRECT_BYTES:
-                self._end_early(b"")
-        elif not is_message_status(self._head.status):
-            if self._size > _REFUSAL_BYTES:
-                self._end_early(b"")
-        elif self._size > self.link.max_bytes:
-            self._break_off(too_long("its answer", self.link.max_bytes))
+        if self._head.has_message:
+            if self._size > self.link.max_bytes:
+                self._break_off(too_long("its answer", self.link.max_bytes))
+        elif self._size > (_REFUSAL_BYTES if self._moved is None else _REDIRECT_BYTES):
+            self._end_early(b"")
 
     def _end_early(self, body: bytes) -> None:
         """Take the response for complete, and close its connection."""

@@ -5,7 +5,6 @@ From HTTP to HTTPS, too, of the same host at the usual ports.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from http import HTTPStatus
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -41,7 +40,7 @@ def follow_redirect(request: HttpRequest, head: ResponseHead) -> HttpRequest | N
     target = quote(wanted.path or "/", safe=_AS_IT_IS) + (
         f"?{quote(wanted.query, safe=_AS_IT_IS)}" if wanted.query else ""
     )
-    return replace(request, origin=origin, target=target)
+    return request._replace(origin=origin, target=target)
 
 
 def is_upgrade(origin: str, wanted: str) -> bool:

@@ -26,7 +26,6 @@ from mcp_gateway_transport_http.client.responses.refusals import (
     SESSION_CODE,
     Refusal,
     foreign_answer,
-    is_message_status,
     no_message,
     own_error,
     refusal_of,
@@ -103,12 +102,7 @@ class RequestExchange(Exchange):
     def on_head(self, head: ResponseHead) -> None:
         """Take the id of a session that is being opened."""
         super().on_head(head)
-        if (
-            head.session_id
-            and is_message_status(head.status)
-            and self.link.session.id is None
-            and self._is_initialize()
-        ):
+        if head.session_id and head.has_message and self.link.session.id is None and self._is_initialize():
             self.link.session.open(head.session_id, "")
 
     def on_event(self, event: bytes) -> None:
@@ -120,7 +114,7 @@ class RequestExchange(Exchange):
         """Read a JSON body, or what the status means."""
         if self._handler is None:
             return
-        if not is_message_status(head.status):
+        if not head.has_message:
             self._on_refusal(head, body)
         elif is_plain_response(body, self._request_id):
             self._answer(body)

@@ -27,6 +27,34 @@ def test_what_is_no_number_is_no_pause_and_an_id_with_a_nul_is_none():
     assert (events.last_event_id, events.retry_delay) == (None, 1.0)
 
 
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_only_messages_are_messages(size):
+    stream = b"event: ping\ndata: 1\n\nevent: message\ndata: 2\n\nevent\ndata: 3\n\ndata: 4\nevent: x\n\ndata: 5\n\n"
+    events, found = SseParser(), []
+    for at in range(0, len(stream), size):
+        found += events.parse(stream[at : at + size])
+    assert found == [b"2", b"3", b"5"]
+
+
+def test_an_event_that_is_not_finished_is_none_and_its_id_neither():
+    events = SseParser()
+    assert list(events.parse(b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n")) == [b"1"]
+    assert events.last_event_id == "1"
+
+
+def test_an_empty_id_takes_the_last_one_away():
+    events = SseParser()
+    assert list(events.parse(b"id: 1\n\n")) == []
+    assert events.last_event_id == "1"
+    assert list(events.parse(b"id\n\n")) == []
+    assert events.last_event_id is None
+
+
+def test_a_mark_begins_nothing_but_a_stream():
+    events = SseParser()
+    assert list(events.parse(b"\xef\xbb\xbf\n\n\xef\xbb\xbfdata: 1\n\n")) == []
+
+
 def test_a_byte_order_mark_may_begin_a_stream():
     assert list(SseParser().parse(b'\xef\xbb\xbfdata: {"a":1}\n\n')) == [b'{"a":1}']
 

@@ -6,8 +6,10 @@ The meaning of a response is read above, once for all carriers.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
 
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
 
@@ -27,8 +29,7 @@ class ConnectionLost(Exception):
         self.was_written = was_written
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(NamedTuple):
     """A request to send: its origin, its target and its fields.
 
     `fields` are lines as they are written; those that frame the body are not among them.
@@ -42,17 +43,25 @@ class HttpRequest:
 
     def encode(self) -> bytes:
         """Write it for HTTP/1.1."""
-        head = f"{self.method} {self.target} HTTP/1.1\r\n".encode()
-        if self.body is None:
-            return b"%b%b\r\n" % (head, self.fields)
-        return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, self.fields, len(self.body), self.body)
+        method, _, target, fields, body = self
+        line = _encode_request_line(method, target)
+        if body is None:
+            return b"%b%b\r\n" % (line, fields)
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (line, fields, len(body), body)
+
+
+@lru_cache(maxsize=1024)
+def _encode_request_line(method: str, target: str) -> bytes:
+    return f"{method} {target} HTTP/1.1\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
     """The status and the fields of a response that matter.
 
-    `content_type` is in lower case; `codings` are in the order in which they were applied.
+    `content_type` is in lower case; `codings` are in the order in which they were applied. `has_message`: the status
+    is one with which the body is a message; `has_events`: it is events. `ends_with_connection`: the body has neither a
+    length nor chunks (RFC 9112, section 6.3).
     """
 
     status: int
@@ -64,6 +73,16 @@ class ResponseHead:
     challenge: str = ""
     session_id: str = ""
     cookies: tuple[str, ...] = ()
+    ends_with_connection: bool = False
+    has_message: bool = field(init=False)
+    has_events: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Settle what is asked of each response."""
+        is_success = HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+        has_message = is_success and self.status != HTTPStatus.ACCEPTED
+        object.__setattr__(self, "has_message", has_message)
+        object.__setattr__(self, "has_events", has_message and self.content_type.startswith("text/event-stream"))
 
 
 def read_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> ResponseHead:
@@ -76,7 +95,8 @@ def read_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> ResponseHea
         return found[name][-1] if name in found else ""
 
     length = last(b"content-length")
-    coded = ",".join(found.get(b"content-encoding", []) + found.get(b"transfer-encoding", []))
+    transfer = found.get(b"transfer-encoding", [])
+    coded = ",".join(found.get(b"content-encoding", []) + transfer)
     return ResponseHead(
         status,
         last(b"content-type").lower(),
@@ -87,6 +107,7 @@ def read_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> ResponseHea
         ", ".join(found.get(b"www-authenticate", [])),
         last(b"mcp-session-id"),
         tuple(found.get(b"set-cookie", [])),
+        "chunked" not in ",".join(transfer).lower() if transfer else b"content-length" not in found,
     )
 
 

@@ -52,11 +52,13 @@ class Connection(asyncio.Protocol):
         self._receiver: ResponseReceiver | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._cached_head: _CachedHead | None = None
+        self._last_head: ResponseHead | None = None
+        self._last_fields: list[tuple[bytes, bytes]] = []
         self._first = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._head: ResponseHead | None = None
-        self._is_told = self._ends_with_connection = False
+        self._is_told = False
         self._broken: str | LimitExceeded | None = None
         self._bodiless = self._field_count = 0
         self._poll: select.poll | None = None
@@ -77,7 +79,7 @@ class Connection(asyncio.Protocol):
     def send(self, message: bytes, receiver: ResponseReceiver) -> None:
         """Send a request; `receiver` hears what comes of it."""
         self._receiver, self._parser, self._head = receiver, None, None
-        self.is_complete = self._written = self._is_told = self._ends_with_connection = False
+        self.is_complete = self._written = self._is_told = False
         self._awaited = True
         self._outbox.requests_in_flight += 1
         if self._transport is None:
@@ -215,7 +217,8 @@ class Connection(asyncio.Protocol):
         A response without a length ends so; the parser has no call for that.
         """
         self._transport = None
-        if self._ends_with_connection and error is None and not self.is_complete:
+        ends_so = self._head is not None and self._head.ends_with_connection
+        if ends_so and error is None and not self.is_complete:
             self.is_complete = True
             self._tell()
         else:
@@ -252,10 +255,10 @@ class Connection(asyncio.Protocol):
         if status < HTTPStatus.OK:
             self._first = b""
             return
-        self._head = read_head(status, fields)
-        transfer = b",".join(value for name, value in fields if name.lower() == b"transfer-encoding").lower()
-        has_length = any(name.lower() == b"content-length" for name, _ in fields)
-        self._ends_with_connection = b"chunked" not in transfer if transfer else not has_length
+        # They are often the same as those of the response before.
+        if self._last_head is None or self._last_head.status != status or self._last_fields != fields:
+            self._last_head, self._last_fields = read_head(status, fields), fields
+        self._head = self._last_head
 
     def on_body(self, body: bytes) -> None:
         """Collect a piece of the body."""
@@ -273,11 +276,9 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         head = self._head
         may_come_again = keep_alive and head.status == HTTPStatus.OK and not (head.cookies or head.codings)
-        if may_come_again and self._first and len(self._pieces) == 1:
+        if may_come_again and head.length and self._first and len(self._pieces) == 1:
             block = cacheable_head(self._first, self._pieces[0])
             self._cached_head = None if block is None else _CachedHead(block, head)
-
-    # --
 
     def _settle(self) -> None:
         """Count the request out of those that wait for a response."""

@@ -45,11 +45,6 @@ class Refusal:
         return MCPError(int(self.fault), self.message, dict(self.data))
 
 
-def is_message_status(status: int) -> bool:
-    """Whether a response with this status has the message as its body."""
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES and status != HTTPStatus.ACCEPTED
-
-
 def refusal_of(head: ResponseHead, body: bytes, session_id: str | None) -> Refusal | None:
     """Return the meaning of a response without a message.
 
