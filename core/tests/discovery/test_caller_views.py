@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import anyio
@@ -17,11 +16,11 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.discovery.scheduler import RefreshScheduler
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, Credentials, Query, ServerUnavailable
 from mcp_gateway.search.indexes import Search
-from mcp_gateway.server.fast_path.compiled_catalog import CompiledCatalog
 
 from ..support.fake_plugins import MemoryStorage, WordIndex, WordRanker
 from ..support.fake_servers import Remote, tool, until
-from ..support.gateway import ask, client, server_of, spec
+from ..support.gateway import ask, client, spec
+from ..support.raw_client import HEADERS, call, dispatch
 
 ANNA = Caller(headers={"authorization": "Bearer anna"}, client="anna")
 BOB = Caller(headers={"authorization": "Bearer bob"}, client="bob")
@@ -47,6 +46,16 @@ class PersonalServer(Remote):
     @property
     def remotes(self):
         return self.__dict__.setdefault("_remotes", {})
+
+
+def dying(remote):
+    """Return what ends every connection of a server instead of an answer."""
+
+    async def die(_):
+        await remote.die()
+        await anyio.sleep_forever()
+
+    return die
 
 
 def personal_servers(**known):
@@ -85,31 +94,33 @@ async def test_nobody_calls_a_tool_that_only_another_one_sees_and_no_error_tells
         assert "diary" not in str(caught.value)
 
 
-async def test_on_the_fast_path_a_tool_of_anothers_is_as_unknown_as_on_the_sdk_path(gateway):
-    from ..server.fast_path.test_dispatch import HEADERS, call
-
+async def test_a_tool_of_anothers_is_unknown_to_requests_that_come_as_bytes(gateway):
     remotes = personal_servers(anna=[tool("diary")], bob=[tool("ledger")])
     async with gateway(remotes, own={"auth_type": "forward"}) as opened:
         await tools_of(opened, ANNA)
         answers = {}
         for caller in (ANNA, BOB):
             sent = {**HEADERS, "mcp-name": "own__diary", **caller.headers}
-            answering = server_of(opened).dispatch_raw(call("own__diary"), sent)
-            assert answering is not None
-            answers[caller.client] = json.loads((await answering).message)
+            answers[caller.client] = await dispatch(opened, call("own__diary"), sent)
         assert answers["anna"]["result"]["content"][0]["text"] == "done"
         assert "own__diary" not in opened.gateway.views.personal.view({}).catalog.servers
         assert "has no tool 'diary'" in answers["bob"]["error"]["message"]
 
 
-async def test_on_the_fast_path_the_annotations_for_another_caller_are_no_permission_to_repeat(gateway):
-    harmless = {"annotations": {"readOnlyHint": True}}
-    remotes = personal_servers(anna=[{**tool("diary"), **harmless}], bob=[tool("diary")])
-    async with gateway(remotes, own={"auth_type": "forward"}) as opened:
-        await tools_of(opened, ANNA)
-        route = CompiledCatalog.of(opened.gateway, server_of(opened)._tools).route("own__diary")
-        assert route is not None
-        assert (route.original_name, route.repeatable) == ("diary", False)
+async def test_the_annotations_for_another_caller_are_no_permission_to_repeat(gateway):
+    def private(annotations):
+        return {**tool("diary"), "annotations": annotations}
+
+    remotes = personal_servers(anna=[private({"readOnlyHint": True})], bob=[private({})])
+    async with gateway(remotes, own={"auth_type": "forward", "max_retries": 1}) as opened:
+        for caller, times in ((ANNA, 2), (BOB, 1)):
+            await tools_of(opened, caller)
+            own = remotes["own"].remotes[caller.headers["authorization"]]
+            own.answers["diary"] = dying(own)
+            sent = {**HEADERS, "mcp-name": "own__diary", **caller.headers}
+            result = (await dispatch(opened, call("own__diary"), sent))["result"]
+            assert "whether the request was carried out is not known" in result["structuredContent"]["error"]
+            assert len(own.calls) == times
 
 
 async def test_credentials_that_differ_are_never_taken_for_the_same(gateway):

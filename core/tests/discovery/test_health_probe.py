@@ -7,10 +7,12 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.discovery import health_probe as module
-from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable, TransportFault
+from mcp_gateway.plugin import ANONYMOUS, AuthError, ServerUnavailable, TransportFault
+from mcp_gateway.protocol.raw_json import decode_members
 from mcp_gateway.sessions import circuit_breaker as breaker
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 
+from ..support.fake_channel import FakeServer
 from ..support.fake_servers import Remote, text, tool, until
 
 
@@ -30,7 +32,7 @@ async def ready(opened, name="alpha"):
 
 
 async def call(opened, name="alpha__x"):
-    return await opened.gateway.call(name, {"arguments": {}}, ANONYMOUS)
+    return decode_members(await opened.gateway.call(name, {"arguments": b"{}"}, ANONYMOUS))
 
 
 @pytest.fixture
@@ -91,16 +93,17 @@ async def test_asking_for_the_tools_tries_a_server_that_is_cut_off_at_once(gatew
 
 
 async def test_a_refusal_of_credentials_is_an_answer(gateway):
-    alpha = Remote(tool("x"), credentials=True)
+    alpha = FakeServer()
     async with gateway(
         {"alpha": alpha}, alpha={"auth_type": "static", "auth_headers": {"Authorization": "a"}}
     ) as opened:
         await ready(opened)
-        alpha.answers["x"] = MCPError(TransportFault.UNAUTHORIZED, "HTTP 401")
         for _ in range(breaker.MAX_FAILURES + 1):
-            with pytest.raises(Exception, match="refused the credentials"):
+            alpha.faults.append(MCPError(TransportFault.UNAUTHORIZED, "HTTP 401"))
+            with pytest.raises(AuthError, match="refused the credentials"):
                 await call(opened)
         assert state(opened).name is State.READY
+    assert len(alpha.requests) == breaker.MAX_FAILURES + 1
 
 
 async def test_a_server_that_wants_the_callers_own_credentials_is_tried_without_any(gateway):

@@ -7,6 +7,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, TransportFault
+from mcp_gateway.protocol.envelope import ServerError
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -37,8 +38,8 @@ def raising(error):
 async def test_an_attempt_that_succeeds_is_the_last_even_if_nobody_leaves_the_loop(alpha):
     async with pool_of(alpha) as pool:
         async for attempt in pool.attempts(KEY, repeatable=True):
-            async with attempt as (connection, _):
-                await connection.request("tools/call", {"name": "x"})
+            async with attempt as session:
+                await session.connection.request("tools/call", {"name": "x"})
         assert users(pool) == [0]
     assert len(alpha.calls) == 1
 
@@ -65,7 +66,14 @@ async def test_the_error_of_the_last_attempt_is_raised_and_no_other_follows(alph
         assert users(pool) == [0]
 
 
-@pytest.mark.parametrize("error", [ValueError("ours"), MCPError(-32050, "the server's")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("ours"),
+        MCPError(-32050, "the transport's"),
+        ServerError(UNSENT.code, "the server's", {"sent": False}),
+    ],
+)
 async def test_what_is_no_failure_to_reach_the_server_ends_the_attempts(alpha, error):
     async with pool_of(alpha) as pool:
         with pytest.raises(type(error)) as raised:

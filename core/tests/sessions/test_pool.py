@@ -8,6 +8,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
@@ -17,13 +18,19 @@ from mcp_gateway.plugin import (
     ServerUnavailable,
     TransportFault,
 )
+from mcp_gateway.protocol.envelope import ServerError
+from mcp_gateway.protocol.raw_json import decode_members
 from mcp_gateway.sessions.admission import Overloaded
+from mcp_gateway.sessions.attempts import limit_inactivity
+from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
+from ..support.fake_channel import FakeServer
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import spec
 
+CALL = Request("tools/call", {"name": b'"x"'})
 ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Authorization": "bob"})
 
 
@@ -43,17 +50,17 @@ async def pool_of(remote, idle=60.0, max_sessions=100):
 async def use_session(pool, session_key, operation, **options):
     """Send one request as the pool's callers do."""
     async for attempt in pool.attempts(session_key, **options):
-        async with attempt as (connection, inactivity):
-            return await operation(connection, inactivity)
+        async with attempt as session:
+            return await operation(session)
     raise AssertionError
 
 
-async def connection(connection, _):
-    return connection
+async def connection(session):
+    return session.connection
 
 
-async def call(connection, _, name="x"):
-    return await connection.request("tools/call", {"name": name})
+async def call(session):
+    return decode_members(await Exchange(session=session).run(CALL))
 
 
 @pytest.fixture
@@ -159,19 +166,17 @@ async def test_a_session_that_ends_during_a_call_is_an_error_that_names_the_serv
             await use_session(pool, SessionKey(spec()), call)
 
 
-async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_is_made_again(alpha):
-    answers = [MCPError(TransportFault.SESSION_LOST, "404"), text("done")]
+async def test_a_session_that_the_server_has_forgotten_is_replaced_and_the_call_is_made_again():
+    alpha, results = FakeServer(faults=[MCPError(TransportFault.SESSION_LOST, "404")]), []
+    async with pool_of(alpha) as pool, anyio.create_task_group() as tasks:
 
-    async def answer(_):
-        found = answers.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        async def one():
+            results.append(await use_session(pool, SessionKey(spec()), call))
 
-    alpha.answers["x"] = answer
-    async with pool_of(alpha) as pool:
-        assert (await use_session(pool, SessionKey(spec()), call))["content"] == text("done")["content"]
-    assert (len(alpha.opened), len(alpha.calls)) == (2, 2)
+        tasks.start_soon(one)
+        (await alpha.next_request(2)).respond(text("done"))
+    assert results == [text("done")]
+    assert (len(alpha.opened), len(alpha.requests)) == (2, 2)
 
 
 class Dropping(Remote):
@@ -207,37 +212,55 @@ async def test_else_it_is_said_that_nobody_knows_whether_it_was_carried_out(time
     assert len(alpha.calls) == (2 if repeatable and retries else 1)
 
 
-async def test_what_never_reached_the_server_is_sent_again_as_often_as_the_configuration_says(alpha):
-    alpha.answers["x"] = MCPError(TransportFault.UNREACHABLE, "refused", {"sent": False})
+@pytest.mark.parametrize(
+    "unsent", [RequestNotSent("refused"), MCPError(TransportFault.UNREACHABLE, "refused", {"sent": False})]
+)
+async def test_what_never_reached_the_server_is_sent_again_as_often_as_the_configuration_says(unsent):
+    alpha = FakeServer(faults=[unsent] * 9)
     async with pool_of(alpha) as pool:
-        with pytest.raises(RequestNotSent, match="server 'alpha' cannot be reached: refused"):
+        with pytest.raises(RequestNotSent, match=r"server 'alpha'.*: refused"):
             await use_session(pool, SessionKey(spec(max_retries=2)), call)
-        assert len(alpha.calls) == 3
+        assert len(alpha.requests) == 3
         assert [session.breaker.failures for session in pool._kept] == [1]
 
 
-async def test_a_session_that_is_lost_twice_is_an_error(alpha):
-    alpha.answers["x"] = MCPError(TransportFault.SESSION_LOST, "404")
+async def test_a_session_that_is_lost_twice_is_an_error():
+    alpha = FakeServer(faults=[MCPError(TransportFault.SESSION_LOST, "404")] * 9)
     async with pool_of(alpha) as pool:
         with pytest.raises(ServerUnavailable, match="server 'alpha' has lost the session: 404"):
             await use_session(pool, SessionKey(spec()), call)
-    assert len(alpha.calls) == 2
+    assert len(alpha.requests) == 2
 
 
 @pytest.mark.parametrize(
     "code, error, said",
     [
-        (TransportFault.UNREACHABLE, ServerUnavailable, "server 'alpha' cannot be reached: boom"),
+        (TransportFault.UNREACHABLE, ConnectionDropped, "server 'alpha' cannot be reached: boom"),
         (TransportFault.UNAUTHORIZED, AuthError, "server 'alpha' refused the credentials: boom"),
         (-32050, MCPError, "boom"),
     ],
 )
-async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(alpha, code, error, said):
-    alpha.answers["x"] = MCPError(code, "boom")
+async def test_an_answer_of_the_transports_is_told_apart_from_the_servers_own(code, error, said):
+    alpha = FakeServer(faults=[MCPError(code, "boom")])
     async with pool_of(alpha) as pool:
-        with pytest.raises(error, match=said):
+        with pytest.raises(error, match=said) as caught:
             await use_session(pool, SessionKey(spec()), call)
-    assert len(alpha.calls) == 1
+    assert not isinstance(caught.value, ServerError)
+    assert len(alpha.requests) == 1
+
+
+@pytest.mark.parametrize("code", [*TransportFault, -32000, -32603, 0])
+@pytest.mark.parametrize("data", [None, {"sent": False}, {"status": 404}])
+async def test_a_servers_own_error_is_its_own_answer_whatever_its_code_and_is_not_sent_again(alpha, code, data):
+    """A server that says what a transport says, or what the SDK says of a closed connection, must not be believed."""
+    alpha.answers["x"] = MCPError(code, "its own words", data)
+    async with pool_of(alpha) as pool:
+        with pytest.raises(ServerError) as caught:
+            await use_session(pool, SessionKey(spec(max_retries=3)), call, repeatable=True)
+        assert [session.breaker.failures for session in pool._kept] == [0]
+    error = caught.value.error
+    assert (error.code, error.message, error.data) == (code, "its own words", data)
+    assert (len(alpha.calls), len(alpha.opened)) == (1, 1)
 
 
 async def test_a_server_that_is_silent_is_named_with_the_setting_to_raise(alpha):
@@ -250,47 +273,31 @@ async def test_a_server_that_is_silent_is_named_with_the_setting_to_raise(alpha)
             await use_session(pool, SessionKey(spec(timeout=0.05)), call)
 
 
-async def test_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
-    one = spec(timeout=0.5)
+async def test_a_list_of_a_server_that_shows_that_it_is_at_work_is_waited_for(alpha):
     async with pool_of(alpha) as pool:
-        await use_session(pool, SessionKey(one), connection)
 
-        async def operation(_, inactivity):
-            began = anyio.current_time()
-            while anyio.current_time() - began < 0.8:
-                inactivity.reset()
-                await anyio.lowlevel.checkpoint()
+        async def operation(session):
+            with limit_inactivity(session) as (_, inactivity):
+                began = anyio.current_time()
+                while anyio.current_time() - began < 0.8:
+                    inactivity.reset()
+                    await anyio.lowlevel.checkpoint()
             return "done"
 
-        assert await use_session(pool, SessionKey(one), operation) == "done"
+        assert await use_session(pool, SessionKey(spec(timeout=0.5)), operation) == "done"
 
 
-async def test_progress_keeps_a_call_alive_up_to_its_last_bound(alpha):
-    one = spec(timeout=0.2, max_call_time=0.5)
+async def test_progress_keeps_it_alive_up_to_its_last_bound(alpha):
     async with pool_of(alpha) as pool:
-        await use_session(pool, SessionKey(one), connection)
 
-        async def operation(_, inactivity):
-            while True:
-                inactivity.reset()
-                await anyio.lowlevel.checkpoint()
+        async def operation(session):
+            with limit_inactivity(session) as (_, inactivity):
+                while True:
+                    inactivity.reset()
+                    await anyio.lowlevel.checkpoint()
 
         with pytest.raises(ServerTimeout, match=r"has not come to an end within 0.5 s; raise its \"max_call_time\""):
-            await use_session(pool, SessionKey(one), operation)
-
-
-async def test_the_time_that_the_client_takes_to_answer_does_not_count(alpha):
-    one = spec(timeout=0.1, max_call_time=0.2)
-    async with pool_of(alpha) as pool:
-        await use_session(pool, SessionKey(one), connection)
-
-        async def operation(_, inactivity):
-            with inactivity.pause():
-                with anyio.move_on_after(0.4):
-                    await anyio.sleep_forever()
-            return "done"
-
-        assert await use_session(pool, SessionKey(one), operation) == "done"
+            await use_session(pool, SessionKey(spec(timeout=0.2, max_call_time=0.5)), operation)
 
 
 async def test_an_unused_session_of_ones_own_is_closed_after_a_while(alpha):
@@ -341,7 +348,7 @@ async def test_the_longest_unused_session_makes_room_for_a_new_one(alpha):
 async def test_there_is_no_room_while_all_sessions_are_in_use(alpha):
     one, may_go = spec(stateful=True), anyio.Event()
 
-    async def hold(*_):
+    async def hold(_):
         await may_go.wait()
 
     async with pool_of(alpha, max_sessions=1) as pool, anyio.create_task_group() as tasks:

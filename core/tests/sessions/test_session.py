@@ -28,6 +28,7 @@ def _short_pause(monkeypatch):
 def make_session(transport, **changes):
     settled = {
         "timeout": 5.0,
+        "max_call_time": 60.0,
         "max_retries": 0,
         "idle": 60.0,
         "attended": False,

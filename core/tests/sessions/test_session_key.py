@@ -5,13 +5,15 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.protocol.capabilities import encode_capabilities
 from mcp_gateway.protocol.client_channel import ClientChannel
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
+from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.session_key import SessionKey
 
-from ..sessions.test_pool import connection, pool_of, use_session
+from ..sessions.test_pool import CALL, connection, pool_of, use_session
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import spec
 
@@ -23,8 +25,8 @@ def session_key(client, capabilities=ROOTS, one=ONE):
     return SessionKey(one, Credentials(), capabilities=capabilities, behalf=client)
 
 
-def declared(session):
-    return session.router.capabilities
+def declared(connection):
+    return connection.router.capabilities
 
 
 async def ask_roots(ctx):
@@ -38,9 +40,8 @@ def make_call(client, roots):
     async def answer(*_):
         return {"roots": roots}
 
-    async def call(connection, inactivity):
-        exchange = InFlightRequest(client, ClientChannel(ask=answer), inactivity)
-        return await connection.request("tools/call", {"name": "x"}, exchange=exchange)
+    async def call(session):
+        return decode_members(await Exchange(client, ClientChannel(ask=answer), session=session).run(CALL))
 
     return call
 
@@ -94,11 +95,10 @@ async def test_a_client_that_may_be_several_people_gets_a_session_for_each_reque
             async def answer(*_):
                 return {"roots": [who]}
 
-            async def call(connection, inactivity):
-                exchange = InFlightRequest("anyone", ClientChannel(ask=answer), inactivity)
-                return await connection.request(
-                    "tools/call", {"name": "x", "arguments": {"who": who}}, exchange=exchange
-                )
+            async def call(session):
+                request = Request("tools/call", encode_members({"name": "x", "arguments": {"who": who}}))
+                exchange = Exchange("anyone", ClientChannel(ask=answer), session=session)
+                return decode_members(await exchange.run(request))
 
             results[who] = await use_session(pool, session_key("anyone"), call)
 

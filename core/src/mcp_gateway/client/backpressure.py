@@ -1,6 +1,7 @@
 """Back-pressure on servers that send more than their clients read.
 
-Such a server is not read for a moment, and what it sends after that is not passed on.
+Reading from such a server pauses for up to `WAIT_SECONDS`; after that its notifications are dropped, because the
+responses behind them must get through.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from mcp_gateway.protocol.client_channel import ClientChannel
 log = structlog.get_logger(__name__)
 
 WAIT_SECONDS = 2.0
-"""How long a server is not read; then what its clients do not take is dropped, for its answers must come through."""
+"""How long reading pauses; then notifications that clients do not read are dropped, so that responses get through."""
 
-# Channels tell whether their buffer is full, but not when that changes.
-_LOOK_SECONDS = 0.02
+# Polled, because channels do not announce when their clients have read.
+_CHECK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
 class Backpressure:
-    """Decides whether a message for a client is delivered, and pauses the server that sent it.
+    """Decision whether to deliver a message, and pauses of the server that sends it.
 
-    `set_paused` stops reading from the server, or goes on.
+    `set_paused` stops reading from the server, or resumes it.
     """
 
     set_paused: Callable[[bool], None] = lambda _: None
@@ -35,9 +36,13 @@ class Backpressure:
     _gave_up: bool = False
     _congested: list[ClientChannel] = field(default_factory=list)
     _until: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
 
     def admits(self, channel: ClientChannel) -> bool:
-        """Whether a message may be written to `channel`; if it is congested, the server is paused first."""
+        """Whether to deliver a message to `channel`.
+
+        If its client is behind, reading from the server pauses first.
+        """
         if not channel.is_congested():
             return True
         if self._gave_up:
@@ -48,13 +53,24 @@ class Backpressure:
             loop = asyncio.get_running_loop()
             self._until = loop.time() + WAIT_SECONDS
             self.set_paused(True)
-            loop.call_later(_LOOK_SECONDS, self._look)
+            self._timer = loop.call_later(_CHECK_SECONDS, self._check)
         if channel not in self._congested:
             self._congested.append(channel)
         return True
 
-    def _look(self) -> None:
-        """Read on once all keep up, or once they have had their time."""
+    def forget(self, channel: ClientChannel) -> None:
+        """Stop waiting for the client of a request that is over."""
+        if channel in self._congested:
+            self._congested.remove(channel)
+
+    def close(self) -> None:
+        """Stop waiting for clients: the connection is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._congested.clear()
+
+    def _check(self) -> None:
+        """Resume reading once all clients keep up, or after `WAIT_SECONDS`."""
         loop = asyncio.get_running_loop()
         self._congested = [channel for channel in self._congested if channel.is_congested()]
         if self._gave_up:
@@ -63,10 +79,10 @@ class Backpressure:
             self._gave_up, self._is_paused = bool(self._congested), False
             self.set_paused(False)
         if self._is_paused or self._gave_up:
-            loop.call_later(_LOOK_SECONDS, self._look)
+            self._timer = loop.call_later(_CHECK_SECONDS, self._check)
 
     def _drop(self) -> None:
         self.dropped += 1
-        # At powers of two only: what floods the session must not flood the log.
+        # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.dropped & (self.dropped - 1) == 0:
-            log.warning("notifications dropped", reason="their clients do not read", messages=self.dropped)
+            log.warning("server messages dropped", messages=self.dropped, reason="clients read too slowly")

@@ -1,16 +1,15 @@
 """Client connection to a server of either era, in raw JSON.
 
-Every message goes over the transport's channel as bytes. The SDK's `ClientSession` has no part in it: its models
-drop fields that they do not know.
+Every message goes over the transport's channel as bytes. It does not use the SDK's `ClientSession`, whose models drop
+unknown fields.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -19,18 +18,10 @@ import mcp_types as types
 import structlog
 from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import (
-    MCP_METHOD_HEADER,
-    MCP_NAME_HEADER,
-    MCP_PROTOCOL_VERSION_HEADER,
-    NAME_BEARING_METHODS,
-    encode_header_value,
-    mcp_param_headers,
-)
-from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 from msgspec import UNSET
 
+from mcp_gateway.client.announcements import AnnouncedFn, Announcements
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.server_requests import ServerRequests
@@ -38,44 +29,28 @@ from mcp_gateway.plugin import RequestNotSent, ServerChannel, ServerUnavailable,
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
 from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_message, parse_result
+from mcp_gateway.protocol.headers import Mirrored, routing_headers, version_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Fields, decode_members, encode
+from mcp_gateway.protocol.raw_json import Fields, encode
 
 log = structlog.get_logger(__name__)
 
-Mirrored = Mapping[tuple[str, ...], str]
-AnnouncedFn = Callable[[str, Json], None]
-"""Hears what a server announces to nobody in particular: method and params."""
-
-LISTS = ("tools", "prompts", "resources")
-"""What servers announce changes of."""
-
-_ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _CANCELLED = "notifications/cancelled"
-_UPDATED = "notifications/resources/updated"
-_ANNOUNCEMENTS = frozenset({_UPDATED, *(f"notifications/{name}/list_changed" for name in LISTS)})
 
-# What tells a server that a request is given up must not hold up who gives it up.
+# A server that does not read must not keep the task of a cancellation for ever.
 _CANCEL_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """Callbacks of a modern subscription: acknowledgement and resource updates."""
-
-    acknowledged: Callable[[Json], None]
-    updated: Callable[[Json], None]
 
 
 @dataclass(slots=True, eq=False)
 class _Response:
-    """A `ResponseHandler` for a request that a task waits for."""
+    """A `ResponseHandler` for a request of the gateway's own, which a task waits for."""
 
     connection: Connection
     future: asyncio.Future[bytes]
 
     def on_message(self, message: bytes) -> None:
-        self.connection.on_message(message)
+        # It relates to the gateway's request, so it must not be taken for a message to a client with one in flight.
+        self.connection.on_message(message, InFlightRequest())
 
     def on_response(self, response: bytes) -> None:
         if not self.future.done():
@@ -90,38 +65,38 @@ class _Response:
 class Connection:
     """An MCP client connection to a server; see `open_connection`.
 
-    `closed` says when the connection is over. `ids` are those of requests. `subscriptions` hear, by the request's id,
-    what a modern server will announce. `on_announced` hears what the server announces to nobody in particular.
+    `closed` is set when the connection ends. `ids` yields request ids. `announcements` receives the notifications that
+    relate to no client's request, `router` those that do, and the server's requests.
     """
 
     channel: ServerChannel
     tasks: TaskGroup
     router: ServerMessageRouter = field(default_factory=ServerMessageRouter)
-    on_announced: AnnouncedFn | None = None
+    announcements: Announcements = field(default_factory=Announcements)
     closed: anyio.Event = field(default_factory=anyio.Event)
     version: str = ""
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
-    subscriptions: dict[int, Subscription] = field(default_factory=dict)
     server_requests: ServerRequests = field(init=False)
+    dropped: int = 0
+    """How many messages of the server were unreadable, or responses without a request."""
     _level: str | None = None
-    _unexpected: int = 0
 
     def __post_init__(self) -> None:
-        """Let the router hold up the channel, and answer what the server asks."""
+        """Connect the router with the channel."""
         self.server_requests = ServerRequests(self._send_message, self.tasks, self.router)
         self.router.backpressure.set_paused = lambda paused: self.channel.set_reading_paused(paused=paused)
 
     @property
     def handshake_headers(self) -> Mapping[str, str]:
         """The headers of a handshake-era request."""
-        return _version_headers(self.version)
+        return version_headers(self.version)
 
     @property
     def modern(self) -> bool:
         """Whether the server speaks 2026-07-28.
 
-        That era has no handshake, and an envelope on every request.
+        That era has no handshake; every request carries an envelope in `_meta` instead.
         """
         return self.version == LATEST_MODERN_VERSION
 
@@ -153,30 +128,31 @@ class Connection:
     async def set_log_level(self, level: str | None, *, fewer: bool = False) -> None:
         """Set the log level of a handshake-era server.
 
-        A level less verbose than the current one is set only if `fewer`.
+        A level less verbose than the current one is set only if `fewer`, because other clients of the session may
+        rely on the current one.
         """
         if level is None or not self.lacks_log_level(level, fewer=fewer):
             return
-        # Before the request: calls that begin meanwhile need not set the same level.
+        # Set before the request, so that calls that begin meanwhile do not send the same level again.
         self._level = level
         try:
             await self.request("logging/setLevel", {"level": level})
         except MCPError as error:
-            log.info("log level refused", level=level, reason=error.error.message)
+            log.info("log level rejected", requested=level, reason=error.error.message)
 
     def lacks_log_level(self, level: str | None, *, fewer: bool = False) -> bool:
-        """Whether the server would have to be told a level first."""
+        """Whether the server does not send messages of this level yet."""
         if level is None or level == self._level or self.modern or not self.declares("logging"):
             return False
         return self._level is None or fewer or LEVELS.index(level) <= LEVELS.index(self._level)
 
     async def notify(self, method: str, params: Json | None = None) -> None:
-        """Send a handshake-era server a notification; the modern era has none."""
+        """Send a notification to a handshake-era server; the modern era has none."""
         if not self.modern:
             await self._send_message(encode_notification(method, params))
 
     def cancel_request(self, request_id: int) -> None:
-        """Tell the server in a task that a request is given up."""
+        """Notify the server in a task that a request is cancelled."""
         if not self.closed.is_set():
             self.tasks.start_soon(self._send_cancelled, request_id)
 
@@ -189,7 +165,7 @@ class Connection:
                 log.debug("cancellation not delivered", reason=str(error))
 
     def declares(self, capability: str) -> bool:
-        """Whether the server said that it has a capability."""
+        """Whether the server declared a capability."""
         return capability in self.server_capabilities
 
     @property
@@ -201,61 +177,37 @@ class Connection:
     # -- what the server sends
 
     def on_message(self, message: bytes, exchange: InFlightRequest | None = None) -> None:
-        """Handle a notification or request of the server's.
+        """Handle a notification or request of the server.
 
         `exchange` is the request on whose stream it came, if the transport knows.
         """
         try:
             parsed = parse_message(message)
-            params = parsed.fields
-        except (ValueError, RecursionError):
+            if parsed.method is UNSET:
+                self._drop_unexpected("response without a request")
+            elif parsed.id is not UNSET and bytes(parsed.id) != b"null":
+                self.server_requests.on_request(parsed, len(message), exchange)
+            else:
+                self._on_notification(parsed.method, parsed.fields, exchange)
+        except ValueError:
             self._drop_unexpected("unreadable")
-            return
-        if parsed.method is UNSET:
-            self._drop_unexpected("a response that nobody waits for")
-        elif parsed.id is not UNSET and bytes(parsed.id) != b"null":
-            self.server_requests.on_request(parsed, len(message), exchange)
-        elif parsed.method == _CANCELLED:
+
+    def _on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None) -> None:
+        if method == _CANCELLED:
             self.server_requests.on_cancelled(bytes(params.get("requestId", b"")))
-        elif not self._announce(parsed.method, params):
-            self.router.on_notification(parsed.method, params, exchange)
+        elif not self.announcements.on_notification(method, params):
+            self.router.on_notification(method, params, exchange)
 
     def on_close(self) -> None:
         """Handle the end of the connection."""
         self.closed.set()
+        self.router.backpressure.close()
 
-    def _announce(self, method: str, fields: Fields) -> bool:
-        """Handle a message without an addressee; return whether it is one."""
-        if method not in _ANNOUNCEMENTS and method != _ACKNOWLEDGED:
-            return False
-        try:
-            params: Json = decode_members(fields)
-        except (ValueError, RecursionError):
-            self._drop_unexpected("unreadable")
-            return True
-        subscription = self._subscription(params)
-        if method == _ACKNOWLEDGED:
-            honoured = params.get("notifications")
-            if subscription is not None:
-                subscription.acknowledged(honoured if isinstance(honoured, dict) else {})
-        elif method == _UPDATED and subscription is not None:
-            subscription.updated(params)
-        elif self.on_announced is not None:
-            self.on_announced(method, params)
-        return True
-
-    def _subscription(self, params: Json) -> Subscription | None:
-        meta = params.get("_meta")
-        name = meta.get(SUBSCRIPTION_ID_META_KEY) if isinstance(meta, dict) else None
-        if isinstance(name, str) and name.isdecimal():
-            name = int(name)
-        return self.subscriptions.get(name) if isinstance(name, int) else None
-
-    def _drop_unexpected(self, what: str) -> None:
-        self._unexpected += 1
-        # At powers of two only: what floods the session must not flood the log.
-        if self._unexpected & (self._unexpected - 1) == 0:
-            log.info("message dropped", reason=what, messages=self._unexpected)
+    def _drop_unexpected(self, reason: str) -> None:
+        self.dropped += 1
+        # Logged at powers of two only: a server that floods the session must not flood the log.
+        if self.dropped & (self.dropped - 1) == 0:
+            log.info("message dropped", reason=reason, messages=self.dropped)
 
     # -- what is sent
 
@@ -285,7 +237,9 @@ class Connection:
         return await self.send(method, {**params, "_meta": meta}, headers, request_id)
 
     async def send(self, method: str, params: Json, headers: Mapping[str, str], request_id: int) -> Json:
-        """Send a request as it is; return its result. A cancelled one is given up at the server, too.
+        """Send a request without changes; return its result.
+
+        If the caller is cancelled, the server is notified.
 
         Raises:
             ServerError: the server answered with an error.
@@ -294,7 +248,7 @@ class Connection:
 
         """
         if self.closed.is_set():
-            # Not a byte has left: the retry policy may send it again.
+            # It was not sent, so the retry policy may send it again.
             raise RequestNotSent("the session has just ended")
         try:
             message = encode_request(b"%d" % request_id, method, encode(params))
@@ -312,25 +266,6 @@ class Connection:
             raise
 
 
-@lru_cache(maxsize=16)
-def _version_headers(version: str) -> Mapping[str, str]:
-    return {MCP_PROTOCOL_VERSION_HEADER: version} if version else {}
-
-
-def routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
-    """Return the headers of a modern request, which repeat some of its body.
-
-    A modern server refuses headers that differ from the body (-32020, specification 2026-07-28).
-    """
-    headers = {MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION, MCP_METHOD_HEADER: method}
-    name = params.get("taskId" if method.startswith("tasks/") else NAME_BEARING_METHODS.get(method, ""))
-    if isinstance(name, str):
-        headers[MCP_NAME_HEADER] = encode_header_value(name)
-    if mirrored:
-        headers |= mcp_param_headers(mirrored, params.get("arguments") or {})
-    return headers
-
-
 @asynccontextmanager
 async def open_connection(
     transport: Transport, router: ServerMessageRouter | None = None, on_announced: AnnouncedFn | None = None
@@ -345,7 +280,7 @@ async def open_connection(
             async with _connect(opened, router, on_announced) as connection:
                 yield connection
         else:
-            # Third parties' transports may yield the SDK's streams.
+            # Third-party transports may yield the SDK's streams.
             async with open_stream_channel(*yielded) as channel, _connect(channel, router, on_announced) as connection:
                 yield connection
 
@@ -355,10 +290,10 @@ async def _connect(
     channel: ServerChannel, router: ServerMessageRouter | None, on_announced: AnnouncedFn | None
 ) -> AsyncIterator[Connection]:
     async with anyio.create_task_group() as tasks:
-        connection = Connection(channel, tasks, router or ServerMessageRouter(), on_announced)
+        connection = Connection(channel, tasks, router or ServerMessageRouter(), Announcements(on_announced))
         channel.start(connection.on_message, connection.on_close)
         try:
             yield connection
         finally:
-            connection.closed.set()
+            connection.on_close()
             tasks.cancel_scope.cancel()

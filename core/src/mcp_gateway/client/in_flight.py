@@ -14,18 +14,18 @@ from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.raw_json import Fields
 
 ASK_SECONDS = 600.0
-"""How long a client may take to answer a question: people have to think."""
+"""How long a client may take to answer a server request: a person may have to decide."""
 
 
 class RequestTimer(Protocol):
     """The time limit of a request."""
 
     def reset(self) -> None:
-        """Begin the time anew: the server has shown that it works."""
+        """Restart the time limit after a sign of activity."""
         ...
 
     def pause(self) -> AbstractContextManager[None]:
-        """Stop the clock inside: the server waits for the client."""
+        """Pause the time limit during the block."""
         ...
 
 
@@ -42,15 +42,15 @@ class InFlightRequest:
     _questions: set[anyio.CancelScope] | None = field(default=None, init=False)
 
     def on_notification(self, method: str, params: Fields, *, dropped: bool = False) -> None:
-        """Pass a notification of the server on to the client, unless it is to be `dropped`."""
-        # Progress is a sign of life of the server, also where the client does not take it.
+        """Forward a notification of the server to the client, unless `dropped`."""
+        # Progress shows that the server works, even if the client does not receive it.
         if self.timer is not None and method == "notifications/progress":
             self.timer.reset()
         if not dropped:
             self.channel.notify(method, params)
 
     async def on_request(self, method: str, params: Json) -> Json:
-        """Put a question of the server's to the client.
+        """Forward a server request to the client; return its response.
 
         Raises:
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
@@ -62,11 +62,11 @@ class InFlightRequest:
             return await send_to_client(self.channel, method, params, ASK_SECONDS, self._questions)
 
     def pause_timeout(self) -> AbstractContextManager[None]:
-        """Hold the request's clock while the server waits for its client."""
+        """Pause the request's timeout while the server waits for its client."""
         return self.timer.pause() if self.timer is not None else nullcontext()
 
     def cancel_server_requests(self) -> None:
-        """Take back the questions that are open."""
+        """Cancel the open server requests."""
         for question in self._questions or ():
             question.cancel()
 

@@ -1,6 +1,6 @@
-"""A bound on the requests that a server has open to clients.
+"""A bound on the open requests of a server to its clients.
 
-What is more is refused.
+Requests beyond it are rejected with an error.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import structlog
 log = structlog.get_logger(__name__)
 
 MAX_OPEN_REQUESTS = 100
-"""How many requests of one server may be open, questions and pings: until the answer is written."""
+"""How many requests of one server, pings included, may be open. They are open until the response is written."""
 
 MAX_OPEN_BYTES = 8 << 20
-"""How much they may have; one alone may have more."""
+"""How many bytes the open requests may have in all; a single one may be larger."""
 
 MAX_REFUSALS = 100
-"""How many refusals may wait to be written; what is more is not even refused."""
+"""How many rejections may wait to be written; requests beyond it get no response."""
 
 REFUSAL_SECONDS = 1.0
-"""How long a refusal may take to be written."""
+"""How long writing a rejection may take; after that it is dropped, because the server does not read."""
 
 
 @dataclass(slots=True)
 class OpenRequests:
-    """Counts what a server has asked and has no answer to."""
+    """Counter of a server's unanswered requests."""
 
     count: int = 0
     size: int = 0
@@ -34,7 +34,7 @@ class OpenRequests:
     refusals: int = 0
 
     def begin(self, size: int) -> bool:
-        """Count a request of `size` bytes; False if it is too much."""
+        """Count a request of `size` bytes; return False if a limit is exceeded."""
         if self.count >= MAX_OPEN_REQUESTS or (self.count and self.size + size > MAX_OPEN_BYTES):
             self._note_refusal()
             return False
@@ -42,11 +42,11 @@ class OpenRequests:
         return True
 
     def end(self, size: int) -> None:
-        """Forget a request that is answered, or taken back."""
+        """Remove a request of `size` bytes that was answered or cancelled."""
         self.count, self.size = self.count - 1, self.size - size
 
     def _note_refusal(self) -> None:
         self.refused += 1
-        # At powers of two only: what floods the session must not flood the log.
+        # Logged at powers of two only: a server that floods the session must not flood the log.
         if self.refused & (self.refused - 1) == 0:
             log.warning("server requests refused", reason="too many are open", requests=self.refused)

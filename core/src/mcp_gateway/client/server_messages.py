@@ -15,13 +15,13 @@ from mcp_gateway.client.backpressure import Backpressure
 from mcp_gateway.client.in_flight import ASK_SECONDS, InFlightRequest, send_to_client
 from mcp_gateway.client.open_requests import OpenRequests
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
-from mcp_gateway.protocol.envelope import read_id
+from mcp_gateway.protocol.envelope import read_own_id
 from mcp_gateway.protocol.raw_json import Fields
 
 log = structlog.get_logger(__name__)
 
 _ASK_BESIDE_SECONDS = 30.0
-"""How long a client may take to answer what has to do with no request of its."""
+"""How long a client may take to answer a server request that relates to none of its own."""
 
 _SEVERAL = 2
 _PROGRESS = "notifications/progress"
@@ -31,7 +31,7 @@ def _nowhere(_client: str) -> ClientChannel | None:
     return None
 
 
-def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thing that there is to tell
+def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the callback's only argument
     pass
 
 
@@ -39,18 +39,17 @@ def _ignore_request(_attributed: bool) -> None:  # noqa: FBT001  # the only thin
 class ServerMessageRouter:
     """Router of server messages to the clients of a session.
 
-    A transport may say to which request a message of the server's belongs; streams of a
-    process say nothing. Then it is for the one client that has a request under way, or
-    for the one that has used the session at all; if there are several, it is for nobody.
-    A client that cannot be reached beside its requests, as those of the modern era over
-    HTTP, may be several people: then it must be the only request under way.
-    `clients` are those that have used it and have not left. Of those that cannot be reached, and so
-    never say that they leave, only two are noted: more are no more than several.
-    `backpressure` holds up a server whose clients do not read, `open_requests` counts what the server waits to hear.
-    `watchers` is how many only wait for what is announced.
-    `capabilities` is what the server was told that the clients can do. `way_to` finds the
-    way to a client beside its requests. `on_asked` hears that the server asks back, and
-    whether it was told on which request's behalf.
+    A transport may say to which request a server's message relates; over stdio none does. Without that, a message
+    goes to the only client with a request in flight, or else to the only client that has used the session. If there
+    are several, it goes to none, so that no client sees another's messages. A client without a channel of its own,
+    such as a modern one over HTTP, may be several people: then its request must be the only one in flight.
+
+    `clients` are those that have used the session and have not left. Clients without a channel never announce that
+    they leave; only two of them are recorded, since two are already "several".
+    `backpressure` pauses a server whose clients do not read, `open_requests` limits its unanswered requests, and
+    `watchers` is the number of users that only wait for notifications. `capabilities` are the client capabilities
+    sent to the server. `way_to` returns the channel to a client that is independent of its requests. `on_asked` is
+    called when the server sends a request, with whether it named a related request.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
@@ -70,7 +69,7 @@ class ServerMessageRouter:
         return any(self.way_to(client) is not None for client in self.clients)
 
     def add_client(self, client: str) -> None:
-        """Take note of a client that uses the session."""
+        """Record a client that uses the session."""
         if client in self.clients:
             return
         if self.way_to(client) is None:
@@ -82,51 +81,49 @@ class ServerMessageRouter:
     def remove_client(self, client: str) -> None:
         """Remove a client that has left.
 
-        Server requests that it got beside its requests are cancelled.
+        Open server requests that were sent to it unrelated to its own requests are cancelled.
         """
         if client in self.clients:
             self.clients.discard(client)
             self.close()
 
     def close(self) -> None:
-        """Cancel the server requests that are related to no request."""
+        """Cancel the server requests that relate to no request."""
         for question in self._questions:
             question.cancel()
 
     def enter(self, request_id: int, exchange: InFlightRequest) -> None:
-        """Take note of an exchange that begins."""
+        """Register an in-flight request."""
         self._exchanges[request_id] = exchange
 
     def leave(self, request_id: int) -> None:
         """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
             exchange.cancel_server_requests()
+            self.backpressure.forget(exchange.channel)
 
     def on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None = None) -> None:
-        """Forward a notification to the right client.
+        """Handle a notification: forward it to the right client.
 
         `exchange` is the request on whose stream it came, if the transport knows.
         """
-        if method == _PROGRESS:
-            exchange = self._progress_target(params)
-        elif exchange is None:
-            exchange = self._probable_exchange()
+        exchange = self._progress_target(params) if method == _PROGRESS else self._exchange(exchange)
         if exchange is not None:
             exchange.on_notification(method, params, dropped=not self.backpressure.admits(exchange.channel))
             return
         channel = None if method == _PROGRESS else self._only_client()
         if channel is None:
-            log.debug("notification without a receiver", method=method)
+            log.debug("notification dropped", method=method)
         elif self.backpressure.admits(channel):
             channel.notify(method, params)
 
     async def on_request(self, method: str, params: Json, exchange: InFlightRequest | None = None) -> Json:
-        """Forward a server request to the right client; return the client's result.
+        """Handle a server request: forward it to the right client.
 
         `exchange` is the request on whose stream it came, if the transport knows.
 
         Raises:
-            MCPError: none of the clients can be asked, or the answer was an error.
+            MCPError: there is no client that can be asked, or it answered with an error.
 
         """
         if method == "ping":
@@ -135,7 +132,7 @@ class ServerMessageRouter:
             raise MCPError(types.METHOD_NOT_FOUND, f"the client did not declare that it can answer {method}")
         is_attributed = exchange is not None
         self.on_asked(is_attributed)
-        exchange = exchange or self._probable_exchange()
+        exchange = self._exchange(exchange)
         if exchange is not None:
             if not is_attributed and self._can_outlive_request(exchange):
                 with exchange.pause_timeout():
@@ -150,7 +147,7 @@ class ServerMessageRouter:
     def _can_outlive_request(self, exchange: InFlightRequest) -> bool:
         """Whether a server request may outlive its related request.
 
-        It may if the client can be reached beside its requests; the relation is then only a guess.
+        It may if the client has a channel of its own; the relation to the request is then only a guess.
         """
         way = self.way_to(str(exchange.client))
         return way is not None and way.ask is not None
@@ -160,16 +157,16 @@ class ServerMessageRouter:
 
         The request's id is the progress token.
         """
-        token = read_id(bytes(params.get("progressToken", b"")))
-        # Ours are integers, but the type of a token is string or integer: some come back as text.
-        if isinstance(token, str) and token.isdecimal():
-            token = int(token)
-        return self._exchanges.get(token) if isinstance(token, int) else None
+        # We send integers, but the specification allows strings as well, and some servers convert them.
+        token = read_own_id(params.get("progressToken"))
+        return None if token is None else self._exchanges.get(token)
 
-    def _probable_exchange(self) -> InFlightRequest | None:
-        """Return the request in flight that a message must belong to, if it can be told."""
+    def _exchange(self, related: InFlightRequest | None) -> InFlightRequest | None:
+        """Return the client's request that a message relates to, if that is unambiguous."""
+        if related is not None:
+            return related if related.client is not None else None
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]
-        if len(under_way) < _SEVERAL:  # only one can be meant
+        if len(under_way) < _SEVERAL:  # unambiguous
             return next(iter(under_way), None)
         clients = {exchange.client for exchange in under_way}
         one_person = len(clients) == 1 and self.way_to(str(under_way[-1].client)) is not None

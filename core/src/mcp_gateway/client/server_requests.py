@@ -1,4 +1,4 @@
-"""Requests of a server to its clients: forwarded, answered, and bounded in number."""
+"""Requests of a server to its clients: forwarding, responses, and a bound on their number."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _TOO_MANY = "too many requests to the client are open; wait for answers"
 
 @dataclass(slots=True, eq=False)
 class ServerRequests:
-    """Answers what a server asks, each request in a task; `send` delivers an answer."""
+    """Handler of a server's requests, each in a task; `send` delivers a response."""
 
     send: Callable[[bytes], Awaitable[None]]
     tasks: TaskGroup
     router: ServerMessageRouter
-    _open: dict[bytes, anyio.CancelScope] = field(default_factory=dict)
+    # Some servers restart their request ids on each stream, so an id may be open more than once.
+    _open: dict[bytes, list[anyio.CancelScope]] = field(default_factory=dict)
 
     def on_request(self, request: Message, size: int, exchange: InFlightRequest | None) -> None:
-        """Handle a request of `size` bytes; one too many gets an error."""
+        """Handle a request of `size` bytes; beyond the limits it is rejected."""
         bounds, request_id = self.router.open_requests, bytes(request.id or b"null")
         if bounds.begin(size):
             self.tasks.start_soon(self._answer, request, request_id, size, exchange)
@@ -43,18 +44,21 @@ class ServerRequests:
             self.tasks.start_soon(self._refuse, request_id)
 
     def on_cancelled(self, request_id: bytes) -> None:
-        """Handle that the server takes a request back."""
-        if (scope := self._open.get(request_id)) is not None:
-            scope.cancel()
+        """Handle the cancellation of a request; it gets no response."""
+        if scopes := self._open.get(request_id):
+            scopes[-1].cancel()
 
     async def _answer(self, request: Message, request_id: bytes, size: int, exchange: InFlightRequest | None) -> None:
+        scope = anyio.CancelScope()
+        scopes = self._open.setdefault(request_id, [])
+        scopes.append(scope)
         try:
-            with anyio.CancelScope() as scope:
-                self._open[request_id] = scope
+            with scope:
                 await self._send(await self._response(request, request_id, exchange))
         finally:
-            if self._open.get(request_id) is scope:
-                del self._open[request_id]
+            scopes.remove(scope)
+            if not scopes:
+                self._open.pop(request_id, None)
             self.router.open_requests.end(size)
 
     async def _response(self, request: Message, request_id: bytes, exchange: InFlightRequest | None) -> bytes:

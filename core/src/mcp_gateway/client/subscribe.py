@@ -11,7 +11,8 @@ import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.connection import LISTS, Connection, Subscription
+from mcp_gateway.client.announcements import LISTS, Subscription
+from mcp_gateway.client.connection import Connection
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 
@@ -102,7 +103,8 @@ async def _watch_by_listening(
         def on_acknowledged(honoured: Json) -> None:
             nonlocal refused
             # A server acknowledges the subset that it honours (specification 2026-07-28, subscriptions).
-            if uri in (honoured.get("resourceSubscriptions") or ()):
+            accepted = honoured.get("resourceSubscriptions")
+            if isinstance(accepted, list) and uri in accepted:
                 started()
             else:
                 refused = True
@@ -120,11 +122,11 @@ async def _hold_subscription(
     """Keep a subscription open until the server ends it."""
     request_id, params = next(connection.ids), {"notifications": wanted}
     # Registered before the request, because the acknowledgement may arrive before `send_modern` returns.
-    connection.subscriptions[request_id] = subscription
+    connection.announcements.subscriptions[request_id] = subscription
     try:
         await connection.send_modern("subscriptions/listen", params, request_id, capabilities=capabilities)
     finally:
-        del connection.subscriptions[request_id]
+        del connection.announcements.subscriptions[request_id]
 
 
 async def _wait_closed(connection: Connection, uri: str) -> None:

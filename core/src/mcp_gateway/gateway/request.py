@@ -11,9 +11,9 @@ from typing import Any
 import mcp_types as types
 from msgspec import Raw
 
-from mcp_gateway.client.connection import routing_headers
 from mcp_gateway.protocol.capabilities import capabilities_json
 from mcp_gateway.protocol.eras import MODERN_VERSION
+from mcp_gateway.protocol.headers import routing_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 from mcp_gateway.protocol.raw_json import Fields, decode, decode_member, decode_members, encode, encode_object
 from mcp_gateway.sessions.exchange import Exchange

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mcp.shared.inbound import MCP_METHOD_HEADER, MCP_NAME_HEADER, MCP_PROTOCOL_VERSION_HEADER, encode_header_value
-from mcp_types.version import LATEST_MODERN_VERSION
-
 from mcp_gateway.catalog.listing import Listing, is_repeatable
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
+from mcp_gateway.protocol.headers import routing_headers
 from mcp_gateway.protocol.raw_json import Fields, encode_string
 
 _MAX_ROUTES_PER_SERVER = 10_000
@@ -48,12 +46,8 @@ class Route:
 
 def route_of(spec: ServerSpec, listing: Listing, tool: str) -> Route:
     """Return the route of a tool by the server's own name for it."""
-    headers = {
-        MCP_PROTOCOL_VERSION_HEADER: LATEST_MODERN_VERSION,
-        MCP_METHOD_HEADER: METHOD,
-        MCP_NAME_HEADER: encode_header_value(tool),
-    }
     repeatable = is_repeatable(listing.by_name.get(tool, {}))
+    headers = routing_headers(METHOD, {"name": tool}, None)
     return Route(spec, encode_string(tool), headers, listing.header_arguments.get(tool), repeatable)
 
 

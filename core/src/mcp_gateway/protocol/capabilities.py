@@ -24,7 +24,7 @@ class DeclaredCapabilities(dict[str, Any]):
 def encode_capabilities(capabilities: Mapping[str, Any]) -> str:
     """Encode capabilities canonically.
 
-    Equal capabilities give equal texts; no capabilities give the empty text.
+    Equal capabilities result in equal texts, no capabilities in the empty text.
     """
     if isinstance(capabilities, DeclaredCapabilities):
         return capabilities.canonical
@@ -32,7 +32,7 @@ def encode_capabilities(capabilities: Mapping[str, Any]) -> str:
 
 
 def decode_capabilities(capabilities: str) -> dict[str, Any]:
-    """Return the capabilities that `encode_capabilities` wrote."""
+    """Decode what `encode_capabilities` returned."""
     found: dict[str, Any] = json.loads(capabilities) if capabilities else {}
     return found
 
@@ -43,7 +43,7 @@ def capabilities_json(capabilities: Mapping[str, Any]) -> bytes:
 
 
 def widens(capabilities: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether the first have all that the others have, and more."""
+    """Whether `capabilities` contain all of `others`, and more."""
     mine, theirs = set(_paths(capabilities)), set(_paths(others))
     return mine > theirs
 

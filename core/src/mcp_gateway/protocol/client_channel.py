@@ -1,6 +1,6 @@
 """Back-channel to the client: notifications and server requests.
 
-It is open while servers work for the client.
+It is open while a request of the client is in flight.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from mcp_gateway.protocol.raw_json import Fields
 Json = dict[str, Any]
 
 NotifyFn = Callable[[str, Fields], None]
-"""Sends a client a notification, method and the members of its params as they came, if the client wants it.
+"""Sends the client a notification (method, members of the params) if it wants such.
 
-It does not wait, and what it sends arrives before the response that is sent after it.
+It does not wait; the notification arrives before a response that is sent after it.
 """
 
 AskFn = Callable[[str, Json], Awaitable[Json]]
-"""Sends a client a request, method and params; returns its result as it is."""
+"""Sends the client a request (method, params); returns the unmodified result."""
 
 CAPABILITIES: Mapping[str, str] = {
     "elicitation/create": "elicitation",
@@ -31,11 +31,11 @@ CAPABILITIES: Mapping[str, str] = {
     "tasks/list": "tasks",
     "tasks/result": "tasks",
 }
-"""What a client must have declared to be asked each question."""
+"""The capability that a client must have declared for each server request."""
 
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""How severe a message can be, least severe first (RFC 5424)."""
+"""Log levels, least severe first (RFC 5424)."""
 
 
 def _ignore(_method: str, _params: Fields) -> None:
@@ -50,10 +50,9 @@ def _is_never_congested() -> bool:
 class ClientChannel:
     """A channel to a client, with or without a related request.
 
-    `ask` is None if the client cannot be asked there, as in the modern era.
-    `wants_progress` says whether it asked to hear of the request's progress, and
-    `log_level` the least severe messages that it asked for, if it did. `is_congested` says whether the client
-    does not read what was sent to it.
+    `ask` is None if the client cannot get server requests on it, as in the modern era. `wants_progress` is whether the
+    client sent a progress token, and `log_level` the least severe level of log messages that it asked for, if any.
+    `is_congested` returns whether the client does not read what was sent to it.
     """
 
     notify: NotifyFn = _ignore
@@ -64,11 +63,11 @@ class ClientChannel:
 
 
 ALONE = ClientChannel()
-"""A client that takes and gives nothing meanwhile."""
+"""A channel that drops notifications and cannot send requests."""
 
 
 def can_answer(capabilities: Mapping[str, Any], method: str, params: Mapping[str, Any]) -> bool:
-    """Whether a client that declared `capabilities` can be asked this."""
+    """Whether a client with these capabilities supports a server request."""
     needed = CAPABILITIES.get(method)
     declared = capabilities.get(needed) if needed else None
     if params.get("mode") == "url":

@@ -1,4 +1,4 @@
-"""JSON-RPC envelopes: read once, with the payload as it came; and written around encoded payloads."""
+"""JSON-RPC envelopes: parsing that leaves the payload undecoded, and encoding around it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from mcp_gateway.protocol.raw_json import Fields, decode, decode_members, encode
 
 _LONGEST_NUMBER = 1000
 """How many digits an id may have: Python reads no integer of more than 4,300."""
+
+_LONGEST_OWN_ID = 18
+"""How many digits a text may have that is read as an id of ours; they are counted from 1."""
 
 _DIGITS = tuple(b"%c" % digit for digit in b"-0123456789")
 
@@ -63,7 +66,7 @@ def parse_message(message: bytes) -> Message:
 
 
 def _decode(message: bytes) -> Message:
-    # msgspec does not look at the UTF-8 of what it does not parse. Nearly all messages are ASCII, told at once.
+    # msgspec does not validate the parts that it leaves undecoded (`Raw`). The fast path is for ASCII, as most are.
     if not message.isascii():
         message.decode()
     return _message.decode(message)
@@ -80,10 +83,16 @@ def parse_response(response: bytes) -> dict[str, Raw | bytes]:
         answer = parse_message(response)
         error = answer.error
         if error is UNSET or bytes(error) == b"null":
-            return members(answer.result) if answer.result is not UNSET else {}
+            return members(_result_of(answer))
     except ValueError as problem:
         raise ServerError(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}") from None
     raise read_error(bytes(error))
+
+
+def _result_of(answer: Message) -> Raw:
+    if answer.result is UNSET:
+        raise ValueError("it has neither a result nor an error")
+    return answer.result
 
 
 def parse_result(response: bytes) -> dict[str, Any]:
@@ -156,8 +165,21 @@ def encode_error(request_id: bytes, error: MCPError) -> bytes:
 def read_id(raw: bytes) -> str | int | float | None:
     """Read an id; what is neither text nor a number of a sensible length is None."""
     if raw[:1] == b'"':
-        found = _ids.decode(raw)
+        found = _ids.decode(replace_lone_surrogates(raw))
         return found if isinstance(found, str) else None
     if len(raw) <= _LONGEST_NUMBER and raw[:1] in _DIGITS:
         return int(raw) if raw.removeprefix(b"-").isdigit() else float(raw)
     return None
+
+
+def read_own_id(raw: Raw | bytes | None) -> int | None:
+    """Read an id of the gateway's that a server has sent back.
+
+    Servers convert it to text or to a number with a fraction; anything else is None.
+    """
+    found = None if raw is None else read_id(bytes(raw))
+    if isinstance(found, str):
+        return int(found) if found.isascii() and found.isdecimal() and len(found) <= _LONGEST_OWN_ID else None
+    if isinstance(found, float):
+        return int(found) if found.is_integer() else None
+    return found

@@ -1,6 +1,6 @@
 """Raw JSON: objects split into members and joined again without parsing.
 
-What passes through stays the same byte for byte.
+Values that pass through stay the same byte for byte.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from mcp_gateway.plugin import replace_lone_surrogates
 
 Fields = Mapping[str, Raw | bytes]
-"""The members of a JSON object, each still as it came."""
+"""The members of a JSON object, with undecoded values."""
 
 NO_MEMBERS: Fields = MappingProxyType({})
 """An object without members."""
@@ -30,11 +30,13 @@ def members(raw: Raw | bytes) -> dict[str, Raw | bytes]:
     """Return the members of a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or nested too deeply.
 
     """
     try:
         found = _fields.decode(raw)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     except DecodeError:
         # JavaScript cuts text in the middle of surrogate pairs, also in names.
         if (whole := replace_lone_surrogates(bytes(raw))) == bytes(raw):
@@ -57,7 +59,7 @@ def encode_object(fields: Fields) -> bytes:
 
 
 def encode_string(text: str) -> bytes:
-    """Write a string as JSON."""
+    """Encode a string as JSON."""
     return _encode(text)
 
 

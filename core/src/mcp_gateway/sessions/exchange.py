@@ -1,4 +1,4 @@
-"""One request of a client on a session: sent as bytes, timed, and answered with bytes."""
+"""A client's request on a session, from its encoding to the response or the timeout."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.envelope import encode_request, parse_response
 from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.errors import record_timeout
 from mcp_gateway.sessions.session import Session
 
@@ -41,8 +42,8 @@ class Sendable(Protocol):
 class Exchange(InFlightRequest):
     """A request and its response: the channel's `ResponseHandler`, and the router's `InFlightRequest`.
 
-    `run` is called once. Its time is counted anew after each progress notification, up to the server's
-    `max_call_time`, and not at all while the server waits for the client.
+    `run` is called once. Progress notifications restart its time limit, up to the server's `max_call_time`; while the
+    server waits for the client the time does not count.
     """
 
     session: Session = field(kw_only=True)
@@ -50,10 +51,13 @@ class Exchange(InFlightRequest):
     request_id: int = field(default=0, init=False)
     _future: asyncio.Future[bytes] | None = field(default=None, init=False)
     _end: float = field(default=math.inf, init=False)
+    _last: asyncio.TimerHandle | None = field(default=None, init=False)
+    """The timer of the total limit, once it comes before that of inactivity."""
     _pauses: int = field(default=0, init=False)
+    _paused_at: float = field(default=0.0, init=False)
 
     async def run(self, request: Sendable) -> Fields:
-        """Send `request`; return the members of its result as they came.
+        """Send `request`; return the undecoded members of its result.
 
         Raises:
             ServerError: the server answered with an error.
@@ -67,7 +71,8 @@ class Exchange(InFlightRequest):
         if connection is None or connection.closed.is_set():
             raise RequestNotSent("the session has just ended")
         if connection.lacks_log_level(self.channel.log_level):
-            await connection.set_log_level(self.channel.log_level)
+            with limit_inactivity(session):
+                await connection.set_log_level(self.channel.log_level)
         self.request_id = request_id = next(connection.ids)
         params = request.encode_params(self, modern=connection.modern)
         headers = request.modern_headers() if connection.modern else connection.handshake_headers
@@ -76,22 +81,21 @@ class Exchange(InFlightRequest):
         if session.max_call_time < math.inf:
             self._end = loop.time() + session.max_call_time
         connection.router.enter(request_id, self)
-        session.deadlines.add(request_id, self._on_timeout)
-        abandon = connection.channel.request(
-            encode_request(b"%d" % request_id, request.method, params), request_id, headers, self
-        )
+        self._start_timer()
+        message = encode_request(b"%d" % request_id, request.method, params)
+        abandon = connection.channel.request(message, request_id, headers, self)
         try:
             return parse_response(await self._future)
         except TimeoutError:
             abandon()
             connection.cancel_request(request_id)
-            raise record_timeout(session, is_exhausted=loop.time() >= self._end) from None
+            raise record_timeout(session, is_exhausted=self._last is not None) from None
         except asyncio.CancelledError:
             abandon()
             connection.cancel_request(request_id)
             raise
         finally:
-            session.deadlines.remove(request_id)
+            self._stop_timer()
             connection.router.leave(request_id)
 
     # -- what the channel tells
@@ -108,7 +112,7 @@ class Exchange(InFlightRequest):
             self._future.set_result(response)
 
     def on_failure(self, error: Exception) -> None:
-        """Handle that there will be no response."""
+        """Handle the failure of the request."""
         if self._future is not None and not self._future.done():
             self._future.set_exception(
                 error if isinstance(error, MCPError | ServerUnavailable) else ServerUnavailable(str(error))
@@ -117,27 +121,43 @@ class Exchange(InFlightRequest):
     # -- the time limit
 
     def reset(self) -> None:
-        """Begin the time anew: the server has shown that it works."""
-        loop = asyncio.get_running_loop()
-        if not self._pauses and loop.time() < self._end:
-            self.session.deadlines.remove(self.request_id)
-            self.session.deadlines.add(self.request_id, self._on_timeout)
+        """Restart the time limit after a sign of activity."""
+        # The timer of the total limit, once it runs, is the last one.
+        if not self._pauses and self._last is None:
+            self._stop_timer()
+            self._start_timer()
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Stop the clock inside: the server waits for the client."""
+        """Pause the time limit during the block."""
         loop = asyncio.get_running_loop()
+        if not self._pauses:
+            self._stop_timer()
+            self._paused_at = loop.time()
         self._pauses += 1
-        self.session.deadlines.remove(self.request_id)
-        began = loop.time()
         try:
             yield
         finally:
             self._pauses -= 1
-            # The total limit is about the server's work, not about what a person took to answer.
-            self._end += loop.time() - began
-            if not self._pauses and self._future is not None and not self._future.done():
-                self.session.deadlines.add(self.request_id, self._on_timeout)
+            if not self._pauses:
+                # The total limit is for the server's work and excludes the time a person took to answer.
+                self._end += loop.time() - self._paused_at
+                if self._future is not None and not self._future.done():
+                    self._start_timer()
+
+    def _start_timer(self) -> None:
+        """Time the request: by the queue of its session, or by the total limit if that comes first."""
+        session, loop = self.session, asyncio.get_running_loop()
+        if self._end < loop.time() + session.timeout:
+            self._last = loop.call_at(self._end, self._on_timeout)
+        else:
+            session.deadlines.add(self.request_id, self._on_timeout)
+
+    def _stop_timer(self) -> None:
+        self.session.deadlines.remove(self.request_id)
+        if self._last is not None:
+            self._last.cancel()
+            self._last = None
 
     def _on_timeout(self) -> None:
         if self._future is not None and not self._future.done():

@@ -10,7 +10,8 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from mcp_gateway.client.connection import LISTS, AnnouncedFn, Connection, open_connection
+from mcp_gateway.client.announcements import LISTS, AnnouncedFn
+from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.client.server_messages import ServerMessageRouter
@@ -265,7 +266,7 @@ async def finish(sessions: Sequence[Session]) -> None:
     ]:
         for session in set(sessions).difference(busy):
             session.stop()
-        # Polled, because calls on the fast path have no task whose end could be awaited.
+        # Polled, because the users of a session are only counted.
         await anyio.sleep(FINISH_SECONDS)
     for session in sessions:
         session.stop()
