@@ -6,7 +6,7 @@ responses. A handshake-era server sends requests of its own while the client's r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
-from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
+from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
 from mcp_gateway.protocol.raw_json import Fields, decode_member, encode, encode_members
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session_key import SessionKey
 
 MAX_ROUNDS = 20
@@ -44,7 +45,9 @@ class EraBridge:
     pool: Pool
     suspended: SuspendedCalls
 
-    async def send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
+    async def send(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
+    ) -> Fields:
         """Send a request between client and server of any era.
 
         Returns the server's result.
@@ -55,17 +58,22 @@ class EraBridge:
 
         """
         if channel.ask is not None:
-            return await self._send_answering_requests(session_key, request, caller, channel, channel.ask)
-        if await self.pool.is_modern(session_key):
-            return await self._send(session_key, request, caller, channel)
-        return await self._send_suspending(session_key, request, caller, channel)
+            result = await self._send(session_key, request, caller, channel, retry)
+            if not is_input_required(result):
+                return result
+            return await self._answer_requests(session_key, request, result, caller, channel)
+        if self.pool.is_known_modern(session_key.spec) or await self.pool.is_modern(session_key):
+            return await self._send(session_key, request, caller, channel, retry)
+        return await self._send_suspending(session_key, request, caller, channel, retry)
 
-    async def _send(self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
+    async def _send(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
+    ) -> Fields:
         spec, load = session_key.spec, self.pool.load
         if not load.enter(spec.name, spec.max_calls):
             await load.wait_turn(spec.name, spec.max_calls)
         try:
-            async for attempt in self.pool.attempts(session_key, repeatable=request.repeatable, retry=request.retry):
+            async for attempt in self.pool.attempts(session_key, retry=retry):
                 async with attempt as session:
                     exchange = Exchange(caller.client, channel, session=session, capabilities=caller.capabilities)
                     return await exchange.run(request)
@@ -73,43 +81,44 @@ class EraBridge:
             load.leave(spec.name)
         raise AssertionError  # the last attempt returns or raises
 
-    async def _send_answering_requests(
-        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, ask: AskFn
+    async def _answer_requests(
+        self, session_key: SessionKey, request: Request, result: Fields, caller: Caller, channel: ClientChannel
     ) -> Fields:
-        """Send a handshake-era client's request, answering `input_required`.
+        """Repeat a handshake-era client's request until a modern server has no input request left.
 
-        The input requests of a modern server become server requests to the client; its responses go into the
-        repeated request.
+        Its input requests become server requests to the client; the responses go into the repeated request.
         """
         server = session_key.spec.name
         for _ in range(MAX_ROUNDS):
-            result = await self._send(session_key, request, caller, channel)
+            answers = await _ask_client(server, result, caller.capabilities, channel)
+            request = request.again(answers)
+            retry = RetryPolicy(session_key.spec, request.repeatable)
+            result = await self._send(session_key, request, caller, channel, retry)
             if not is_input_required(result):
                 return result
-            request = request.again(await _answer_requests(server, result, caller.capabilities, ask))
         raise NotAnswered(f"server {server!r} asked back {MAX_ROUNDS} times without coming to a result")
 
     async def _send_suspending(
-        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
         """Send a modern client's request, suspending handshake-era calls for input.
 
         The requests of the handshake-era server become an `input_required` result.
         """
         state, given = request.member("requestState"), request.member("inputResponses")
+        request = request.bare
 
         def owner() -> tuple[Any, ...]:
             return (session_key, caller.client, request.digest)
+
+        def send(back: ClientChannel) -> Awaitable[Fields]:
+            return self._send(session_key, request, caller, back, retry)
 
         try:
             if state is not None:
                 return await self.suspended.resume(owner, state, given, channel)
             _raise_if_declined(session_key.spec.name, given)
-            if not caller.capabilities:
-                return await self._send(session_key, request.bare, caller, channel)
-            return await self.suspended.begin(
-                owner, lambda client: self._send(session_key, request.bare, caller, client), channel
-            )
+            return await (self.suspended.begin(owner, send, channel) if caller.capabilities else send(channel))
         except MCPError as error:
             if error.code != types.URL_ELICITATION_REQUIRED:
                 raise
@@ -122,7 +131,7 @@ def is_input_required(result: Fields) -> bool:
     return kind is not None and bytes(kind) == b'"input_required"'
 
 
-async def _answer_requests(server: str, result: Fields, capabilities: Mapping[str, Any], ask: AskFn) -> Fields:
+async def _ask_client(server: str, result: Fields, capabilities: Mapping[str, Any], channel: ClientChannel) -> Fields:
     """Put input requests to a handshake-era client; return the retry parameters.
 
     These are `inputResponses` and `requestState`, as the modern server expects them in the repeated request.
@@ -132,7 +141,9 @@ async def _answer_requests(server: str, result: Fields, capabilities: Mapping[st
             an error.
 
     """
-    requests = decode_member(result, "inputRequests")
+    requests, ask = decode_member(result, "inputRequests"), channel.ask
+    if ask is None:
+        raise AssertionError  # only clients that can be asked come here
     given: Json = {}
     for key, request in requests.items() if isinstance(requests, dict) else ():
         method, params = str(request.get("method")), dict(request.get("params") or {})

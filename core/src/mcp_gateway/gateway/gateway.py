@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -14,6 +14,7 @@ from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.resolver import Resolver, UnknownPrompt, UnknownResource
+from mcp_gateway.client.errors import CredentialsRejected
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.refresher import Refresher
@@ -21,7 +22,7 @@ from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
-from mcp_gateway.gateway.routes import Routes, route_of
+from mcp_gateway.gateway.routes import METHOD, Routes, route_of
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
@@ -32,7 +33,6 @@ from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.retry import RetryPolicy
-from mcp_gateway.sessions.session_key import SessionKey
 
 FoundT = TypeVar("FoundT")
 
@@ -120,20 +120,31 @@ class Gateway:
 
         `params` are those of `tools/call` without `_meta`, `meta` is what of it is passed on.
         """
+        began = time.perf_counter()
+        try:
+            result = await self._call(name, params, meta, caller, channel)
+        except BaseException:
+            log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
+            raise
+        if bytes(result.get("isError", b"")) == b"true":
+            log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
+        else:
+            log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
+        return result
+
+    async def _call(self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel) -> Fields:
         route = self.routes.find(name)
         if route is not None and not self.access.may_have_private(route.spec, caller):
-            request = route.request(params, meta)
-            return await _log_call(name, self._send(route.spec, request, caller, channel))
+            return await self._send(route.spec, route.request(params, meta), caller, channel)
         resolver = await self.resolver_for(caller)
         spec = resolver.tool_server(name)
 
         async def send(request: Request) -> Fields:
             listing, tool = await self._find_tool(spec, name, caller, resolver)
             call = route_of(spec, listing, tool).request(request.params, request.meta)
-            return await _log_call(name, self._send_with_credentials(spec, call, caller, channel))
+            return await self._send_with_credentials(spec, call, caller, channel)
 
-        request = Request("tools/call", params, meta)
-        return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
+        return await with_login(self.access, spec, Request(METHOD, params, meta), send, caller=caller, channel=channel)
 
     async def get_prompt(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
@@ -231,6 +242,9 @@ class Gateway:
 
         Returns the server's result.
         """
+        # Only auth plugins can demand a login.
+        if spec.name not in self.access.strategies:
+            return await self._send_with_credentials(spec, request, caller, channel)
 
         async def send(request: Request) -> Fields:
             return await self._send_with_credentials(spec, request, caller, channel)
@@ -241,13 +255,13 @@ class Gateway:
         self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel
     ) -> Fields:
         """Send a request with credentials, refreshing them once if rejected."""
-        retry = request.retry or RetryPolicy(spec, request.repeatable)
-        request = replace(request, retry=retry)
-
-        async def carry(session_key: SessionKey) -> Fields:
-            return await self.bridge.send(session_key, request, caller, channel)
-
-        result = await self.access.with_credentials(spec, caller, carry, retry)
+        access, retry = self.access, RetryPolicy(spec, request.repeatable)
+        session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
+        try:
+            result = await self.bridge.send(session_key, request, caller, channel, retry)
+        except CredentialsRejected as error:
+            session_key = await access.renew(session_key, caller, error, retry)
+            result = await self.bridge.send(session_key, request, caller, channel, retry)
         if "task" in result or bytes(result.get("resultType", b"")) == b'"task"':
             self.tasks.register(spec.name, result, caller.principal)
         return result
@@ -278,21 +292,3 @@ class Gateway:
         if tool is None:
             raise resolver.unknown_tool_error(name, tools)
         return tools, tool
-
-
-async def _log_call(name: str, called: Awaitable[Fields]) -> Fields:
-    """Log the outcome of a call.
-
-    Failures are logged as info, other outcomes as debug.
-    """
-    began, failed = time.perf_counter(), True
-    try:
-        result = await called
-        failed = bytes(result.get("isError", b"")) == b"true"
-        return result
-    finally:
-        seconds = round(time.perf_counter() - began, 3)
-        if failed:
-            log.info("call failed", tool=name, seconds=seconds)
-        else:
-            log.debug("call succeeded", tool=name, seconds=seconds)

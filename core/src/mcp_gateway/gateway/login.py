@@ -6,10 +6,10 @@ The client is shown the link by which a person logs in, and its request waits fo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import anyio
 from mcp.shared.exceptions import MCPError
+from msgspec.structs import replace
 
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request

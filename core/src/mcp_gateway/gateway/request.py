@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
 import mcp_types as types
-from msgspec import Raw
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from mcp_gateway.protocol.capabilities import capabilities_json
 from mcp_gateway.protocol.eras import MODERN_VERSION
 from mcp_gateway.protocol.headers import routing_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Fields, decode, decode_member, decode_members, encode, encode_object
+from mcp_gateway.protocol.raw_json import (
+    NO_MEMBERS,
+    Fields,
+    decode,
+    decode_member,
+    decode_members,
+    encode,
+    encode_object,
+)
 from mcp_gateway.sessions.exchange import Exchange
-from mcp_gateway.sessions.retry import RetryPolicy
 
 _ANSWERS = ("inputResponses", "requestState")
 
@@ -27,8 +34,7 @@ _OUR_ENVELOPE: Mapping[str, bytes] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request to a server; implements `Sendable`.
 
     `params` are as the client sent them, without `_meta`; `meta` is that of `_meta` which is passed on. `mirrored` maps
@@ -38,11 +44,10 @@ class Request:
 
     method: str
     params: Fields
-    meta: Fields = field(default_factory=dict)
+    meta: Fields = NO_MEMBERS
     mirrored: Mapping[tuple[str, ...], str] | None = None
     repeatable: bool = False
     headers: Mapping[str, str] | None = None
-    retry: RetryPolicy | None = None
 
     @property
     def bare(self) -> Request:
@@ -71,19 +76,22 @@ class Request:
 
     def again(self, answered: Fields) -> Request:
         """Return the same request with responses to input requests."""
-        return replace(self, params={**self.bare.params, **answered}, retry=None)
+        return replace(self, params={**self.bare.params, **answered})
 
     def encode_params(self, exchange: Exchange, *, modern: bool) -> bytes:
         """Return the params as JSON, with what the exchange and the server's era add to `_meta`."""
+        channel = exchange.channel
+        if not modern and not channel.wants_progress and not self.meta:
+            return encode_object(self.params)
         meta: dict[str, Raw | bytes] = dict(self.meta)
-        if exchange.channel.wants_progress:
+        if channel.wants_progress:
             meta["progressToken"] = b"%d" % exchange.request_id
         if modern:
             meta |= _OUR_ENVELOPE
             meta[types.CLIENT_CAPABILITIES_META_KEY] = capabilities_json(exchange.capabilities)
-            if exchange.channel.log_level is not None:
-                meta[types.LOG_LEVEL_META_KEY] = encode(exchange.channel.log_level)
-        return encode_object({**self.params, "_meta": encode_object(meta)} if meta else self.params)
+            if channel.log_level is not None:
+                meta[types.LOG_LEVEL_META_KEY] = encode(channel.log_level)
+        return encode_object({**self.params, "_meta": encode_object(meta)})
 
     def modern_headers(self) -> Mapping[str, str]:
         """Return the headers that a modern server wants to see over HTTP."""

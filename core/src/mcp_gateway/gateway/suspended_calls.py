@@ -9,15 +9,14 @@ once, by the same client for the same request only, and expires after `PARKED_SE
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from msgspec.structs import replace
 
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.raw_json import Fields, encode_members
@@ -40,8 +39,7 @@ Owner = Callable[[], tuple[Any, ...]]
 class _Question:
     method: str
     params: Json
-    answered: anyio.Event = field(default_factory=anyio.Event)
-    answer: Json = field(default_factory=dict)
+    answer: asyncio.Future[Json] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 @dataclass(slots=True, eq=False)
@@ -54,17 +52,28 @@ class _Call:
     owner: Owner
     client: ClientChannel
     questions: dict[str, _Question] = field(default_factory=dict)
-    changed: anyio.Event = field(default_factory=anyio.Event)
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    result: Fields | None = None
-    error: Exception | None = None
-    over: bool = False
+    task: asyncio.Task[Fields] = field(init=False)
+    expiry: asyncio.TimerHandle | None = None
     asked: int = 0
-    until: float = math.inf
+    _waiter: asyncio.Future[None] | None = None
 
-    def change(self) -> None:
-        self.changed.set()
-        self.changed = anyio.Event()
+    async def wait_change(self, seconds: float | None = None) -> bool:
+        """Wait for a question or the end; return whether it came within so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, self.change)
+        try:
+            before = len(self.questions)
+            await waiter
+            return self.task.done() or len(self.questions) != before
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
+
+    def change(self, _: object = None) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 @dataclass(slots=True)
@@ -73,7 +82,7 @@ class SuspendedCalls:
 
     replica: str = field(default_factory=lambda: secrets.token_hex(4))
     _parked: dict[str, _Call] = field(default_factory=dict)
-    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _running: set[asyncio.Task[Fields]] = field(default_factory=set)
 
     def __len__(self) -> int:
         """The number of suspended calls."""
@@ -82,10 +91,22 @@ class SuspendedCalls:
     async def begin(self, owner: Owner, send: SendFn, channel: ClientChannel) -> Fields:
         """Send a request; return its result or `input_required`."""
         call = _Call(owner, channel)
-        # Not in the task group: a task of it costs several times as much, and each call of such a client takes one.
-        task = asyncio.get_running_loop().create_task(self._run(call, send))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+
+        async def ask(method: str, params: Json) -> Json:
+            return await self._ask(call, method, params)
+
+        def notify(method: str, params: Fields) -> None:
+            call.client.notify(method, params)
+
+        def is_congested() -> bool:
+            return call.client.is_congested()
+
+        back = replace(channel, ask=ask, notify=notify, is_congested=is_congested)
+        # Not in a task group: a task of it costs several times as much, and each call of such a client takes one.
+        call.task = asyncio.ensure_future(send(back))
+        self._running.add(call.task)
+        call.task.add_done_callback(self._running.discard)
+        call.task.add_done_callback(call.change)
         return await self._wait_outcome(call)
 
     async def resume(self, owner: Owner, state: object, answers: object, channel: ClientChannel) -> Fields:
@@ -97,8 +118,6 @@ class SuspendedCalls:
             MCPError: this client has no such suspended call here, or it has expired.
 
         """
-        # An expired call was cancelled by its scope's deadline; only its entry remains to be removed.
-        self._forget_old()
         call = self._parked.get(state) if isinstance(state, str) else None
         if call is None or call.owner() != owner():
             raise MCPError(types.INVALID_PARAMS, self._unknown(state))
@@ -109,10 +128,12 @@ class SuspendedCalls:
         del self._parked[str(state)]
         for key in taken:
             question = call.questions.pop(key)
-            question.answer = {name: value for name, value in given[key].items() if name != "resultType"}
-            question.answered.set()
+            answer = {name: value for name, value in given[key].items() if name != "resultType"}
+            if not question.answer.done():
+                question.answer.set_result(answer)
         call.client = channel
-        call.until = call.scope.deadline = math.inf
+        if call.expiry is not None:
+            call.expiry.cancel()
         return await self._wait_outcome(call)
 
     def _unknown(self, state: object) -> str:
@@ -130,61 +151,29 @@ class SuspendedCalls:
         A call that needs input becomes suspended, and its result is `input_required`.
         """
         try:
-            while not call.over and not call.questions:
-                await call.changed.wait()
-            await self._gather_requests(call)
+            while not call.task.done() and not call.questions:
+                await call.wait_change()
+            # Some servers send several requests at once.
+            while call.questions and not call.task.done() and await call.wait_change(GATHER_SECONDS):
+                pass
         # The client is gone, so the call can never be resumed.
         except BaseException:
-            call.scope.cancel()
+            call.task.cancel()
             raise
-        if call.over:
-            if call.error is not None:
-                raise call.error
-            return call.result or {}
+        if call.task.done():
+            return call.task.result()
         # It contains the replica, so that another replica can say where the call is suspended.
         state = f"{self.replica}.{secrets.token_urlsafe(32)}"
         self._parked[state] = call
         call.client = ALONE
-        call.until = call.scope.deadline = anyio.current_time() + PARKED_SECONDS
+        call.expiry = asyncio.get_running_loop().call_later(PARKED_SECONDS, self._expire, state)
         return _input_required(call, state)
 
-    async def _gather_requests(self, call: _Call) -> None:
-        """Wait briefly for further server requests.
-
-        Some servers send several at once.
-        """
-        while call.questions and not call.over:
-            with anyio.move_on_after(GATHER_SECONDS) as quiet:
-                await call.changed.wait()
-            if quiet.cancelled_caught:
-                return
-
-    async def _run(self, call: _Call, send: SendFn) -> None:
-        async def ask(method: str, params: Json) -> Json:
-            return await self._ask(call, method, params)
-
-        def notify(method: str, params: Fields) -> None:
-            call.client.notify(method, params)
-
-        def is_congested() -> bool:
-            return call.client.is_congested()
-
-        try:
-            with call.scope:
-                call.result = await send(replace(call.client, ask=ask, notify=notify, is_congested=is_congested))
-        except Exception as error:  # noqa: BLE001  # raised again in the client's task
-            call.error = error
-        finally:
-            call.over = True
-            call.change()
-
-    def _forget_old(self) -> None:
-        """Drop suspended calls that were not resumed in time."""
-        now = anyio.current_time()
-        self._parked = {state: call for state, call in self._parked.items() if call.until > now}
+    def _expire(self, state: str) -> None:
+        if (call := self._parked.pop(state, None)) is not None:
+            call.task.cancel()
 
     async def _ask(self, call: _Call, method: str, params: Json) -> Json:
-        self._forget_old()
         if len(self._parked) >= MAX_PARKED:
             raise MCPError(types.INTERNAL_ERROR, f"{MAX_PARKED} calls are waiting for their clients; try again later")
         call.asked += 1
@@ -192,10 +181,9 @@ class SuspendedCalls:
         call.questions[key] = question = _Question(method, params)
         call.change()
         try:
-            await question.answered.wait()
+            return await question.answer
         finally:
             call.questions.pop(key, None)
-        return question.answer
 
 
 def _input_required(call: _Call, state: str) -> Fields:

@@ -6,8 +6,9 @@ It is open while a request of the client is in flight.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mcp_gateway.protocol.raw_json import Fields
 
@@ -46,8 +47,7 @@ def _is_never_congested() -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class ClientChannel:
+class ClientChannel(Struct, frozen=True):
     """A channel to a client, with or without a related request.
 
     `ask` is None if the client cannot get server requests on it, as in the modern era. `wants_progress` is whether the

@@ -22,6 +22,8 @@ Fields = Mapping[str, Raw | bytes]
 NO_MEMBERS: Fields = MappingProxyType({})
 """An object without members."""
 
+_BRACE = ord("{")
+
 _fields = Decoder(dict[str, Raw])
 _encode = Encoder().encode
 
@@ -47,7 +49,7 @@ def members(raw: Raw | bytes) -> dict[str, Raw | bytes]:
 
 def is_object(raw: Raw | bytes | None) -> bool:
     """Whether a member is there, and an object."""
-    return raw is not None and bytes(memoryview(raw)[:1]) == b"{"
+    return raw is not None and memoryview(raw)[0] == _BRACE
 
 
 def encode_object(fields: Fields) -> bytes:

@@ -70,7 +70,7 @@ class PromptsAndResources:
         return self._results.read(uri, caller)
 
     async def _fitting(self, what: str, request: Awaitable[Fields], caller: Caller) -> Fields:
-        return self._results.limit(what, await request, caller)
+        return self._results.limit(lambda: what, await request, caller)
 
     async def subscribe(self, subscriber: str, uri: str, caller: Caller, updated: UpdatedFn) -> None:
         """Handle `resources/subscribe` of the handshake era.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,17 +59,17 @@ class ResultLimits:
     _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _size: int = 0
 
-    def limit(self, what: str, result: Fields, caller: Caller) -> Fields:
+    def limit(self, what: Callable[[], str], result: Fields, caller: Caller) -> Fields:
         """Return a result, cut if it exceeds the limit.
 
-        `what` describes the result and its origin.
+        `what` describes the result and its origin; it is called only if the result is too large.
 
         Raises:
             ResultTooLarge: it is too large, and cannot be cut.
 
         """
         size = sum(map(_size_of, result.values()))
-        return result if size <= self.max_bytes else self._shorten(what, size, result, caller)
+        return result if size <= self.max_bytes else self._shorten(what(), size, result, caller)
 
     def _shorten(self, what: str, size: int, whole: Fields, caller: Caller) -> Fields:
         """Cut a result of `size` bytes."""

@@ -218,7 +218,8 @@ class Tools:
 
     def _limit(self, name: str, result: Fields, caller: Caller) -> Fields:
         """Limit the size of a tool's result."""
-        return self._results.limit(result_of(name, self._gateway.registry.catalog.owner(name)), result, caller)
+        owner = self._gateway.registry.catalog.owner
+        return self._results.limit(lambda: result_of(name, owner(name)), result, caller)
 
 
 def _arguments(request: ClientRequest) -> Json:

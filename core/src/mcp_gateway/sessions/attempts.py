@@ -19,6 +19,7 @@ from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.errors import record_failure, record_timeout
 from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session import Session
+from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +39,9 @@ class Attempts:
 
     retry: RetryPolicy
     breaker: CircuitBreaker
-    borrow: Callable[[], Session]
-    give_back: Callable[[Session], None]
+    session_key: SessionKey
+    borrow: Callable[[SessionKey], Session]
+    give_back: Callable[[SessionKey, Session], None]
     _session: Session | None = None
     _has_next: bool = True
 
@@ -64,12 +66,12 @@ class Attempts:
             AuthError: the server rejected the credentials.
 
         """
-        session = self.borrow()
+        session = self.borrow(self.session_key)
         try:
             if session.connection is None:
                 await session.wait_opened()
         except BaseException:
-            self.give_back(session)
+            self.give_back(self.session_key, session)
             raise
         self._session = session
         return session
@@ -101,7 +103,7 @@ class Attempts:
             if pause is None:
                 raise failure from error
         finally:
-            self.give_back(session)
+            self.give_back(self.session_key, session)
         self._has_next = True
         await anyio.sleep(pause)
         return True

@@ -133,29 +133,42 @@ class CredentialResolver:
         spec: ServerSpec,
         caller: Caller,
         operation: Callable[[SessionKey], Awaitable[ResultT]],
-        repetition: RetryPolicy | None = None,
     ) -> ResultT:
         """Call `operation` with a session key, refreshing rejected credentials once.
 
         On HTTP 401 the auth strategy is asked to refresh the credentials, and `operation` is called once more with
-        the new session key, unless `repetition` says that this request has been renewed already.
+        the new session key.
         """
         session_key = await self.session_key(spec, caller)
         try:
             return await operation(session_key)
         except CredentialsRejected as error:
-            strategy = self.strategies.get(spec.name)
-            if (
-                error.status != HTTPStatus.UNAUTHORIZED
-                or caller.auth_header is not None
-                or not isinstance(strategy, RefreshableAuth)
-                or not (repetition is None or repetition.may_renew())
-            ):
-                raise
-            if not await self._refresh(spec, strategy, session_key.credentials):
-                await self.session_key(spec, caller)  # may raise LoginRequired, which is more useful than the 401
-                raise
-        return await operation(await self.session_key(spec, caller))
+            session_key = await self.renew(session_key, caller, error, RetryPolicy(spec, repeatable=False))
+        return await operation(session_key)
+
+    async def renew(
+        self, session_key: SessionKey, caller: Caller, error: CredentialsRejected, retry: RetryPolicy
+    ) -> SessionKey:
+        """Return a session key with refreshed credentials, after the server has rejected others with HTTP 401.
+
+        Raises:
+            CredentialsRejected: there are no others, or this request has been renewed already.
+            LoginRequired: a person has to log in first.
+
+        """
+        spec = session_key.spec
+        strategy = self.strategies.get(spec.name)
+        if (
+            error.status != HTTPStatus.UNAUTHORIZED
+            or caller.auth_header is not None
+            or not isinstance(strategy, RefreshableAuth)
+            or not retry.may_renew()
+        ):
+            raise error
+        if not await self._refresh(spec, strategy, session_key.credentials):
+            await self.session_key(spec, caller)  # may raise LoginRequired, which is more useful than the 401
+            raise error
+        return await self.session_key(spec, caller)
 
     async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, refused: Credentials) -> bool:
         """Refresh rejected credentials; return whether there are new ones.

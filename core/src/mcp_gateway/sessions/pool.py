@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -78,7 +78,7 @@ class Pool:
         breaker = self.breakers.breaker_of(session_key.spec)
         breaker.check(trial=trial)
         retry = retry or RetryPolicy(session_key.spec, repeatable=repeatable)
-        return Attempts(retry, breaker, partial(self._borrow, session_key), partial(self._give_back, session_key))
+        return Attempts(retry, breaker, session_key, self._borrow, self._give_back)
 
     @contextmanager
     def session(self, session_key: SessionKey) -> Iterator[Session]:
@@ -106,7 +106,7 @@ class Pool:
     def _give_back(self, session_key: SessionKey, session: Session) -> None:
         # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
         session.users -= 1
-        session.used = anyio.current_time()
+        session.used = asyncio.get_running_loop().time()
         self._close_superseded(session_key)
 
     def is_known_modern(self, spec: ServerSpec) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
-
-import anyio
 
 from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.server_spec import ServerSpec
@@ -28,7 +27,7 @@ class RetryPolicy:
 
     spec: ServerSpec
     repeatable: bool
-    began: float = field(default_factory=anyio.current_time)
+    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     _unsent: Backoff | None = None
     _waited: Backoff | None = None
     _repeated: bool = False
@@ -65,5 +64,5 @@ class RetryPolicy:
         return isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
 
     def _within(self, pause: float, times: int) -> float | None:
-        left = self.began + self.spec.timeout - anyio.current_time()
+        left = self.began + self.spec.timeout - asyncio.get_running_loop().time()
         return pause if times <= self.spec.max_retries and pause < left else None

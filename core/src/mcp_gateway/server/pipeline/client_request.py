@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.raw_json import Fields, decode_member
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(Struct, frozen=True):
     """A request on its way through the pipeline.
 
     `params` are the members of its params without `_meta`; `meta` are those of `_meta` that servers may see. `modern`
@@ -23,7 +23,7 @@ class ClientRequest:
     meta: Fields
     caller: Caller
     modern: bool
-    channel: ClientChannel = field(default=ALONE, repr=False)
+    channel: ClientChannel = ALONE
 
     def member(self, name: str) -> Any:
         """Return a member of the params, read; None if it is not there.

@@ -11,7 +11,7 @@ from typing import cast
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
@@ -34,8 +34,7 @@ _BY_CLIENT = "cancelled by the client"
 NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a message came from: its HTTP headers, its principal, and what writes back to its client."""
 
     headers: Mapping[str, str] | None

@@ -14,10 +14,10 @@ from msgspec import UNSET
 from mcp_gateway.protocol.envelope import Message
 from mcp_gateway.protocol.raw_json import Fields, decode, is_object
 
-_TEXT, _OBJECT = b'"', b"{"
-_LIST: Mapping[str, tuple[bytes, bool]] = {"cursor": (_TEXT, False)}
+_TEXT, _OBJECT = ord('"'), ord("{")
+_LIST: Mapping[str, tuple[int, bool]] = {"cursor": (_TEXT, False)}
 
-_MEMBERS: Mapping[str, Mapping[str, tuple[bytes, bool]]] = MappingProxyType(
+_MEMBERS: Mapping[str, Mapping[str, tuple[int, bool]]] = MappingProxyType(
     {
         "tools/list": _LIST,
         "prompts/list": _LIST,
@@ -41,7 +41,7 @@ def has_valid_shape(method: str, message: Message, params: Fields) -> bool:
         if raw is None:
             if is_required:
                 return False
-        elif bytes(memoryview(raw)[:1]) != begin:
+        elif memoryview(raw)[0] != begin:
             return False
     return True
 
