@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
+from msgspec import Struct
 
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.raw_json import Fields
@@ -29,8 +29,7 @@ class RequestTimer(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class InFlightRequest:
+class InFlightRequest(Struct, eq=False):
     """A client's request in flight.
 
     `client` is the sender, None for the gateway itself.
@@ -39,7 +38,7 @@ class InFlightRequest:
     client: str | None = None
     channel: ClientChannel = ALONE
     timer: RequestTimer | None = None
-    _questions: set[anyio.CancelScope] | None = field(default=None, init=False)
+    _questions: set[anyio.CancelScope] | None = None
 
     def on_notification(self, method: str, params: Fields, *, dropped: bool = False) -> None:
         """Forward a notification of the server to the client, unless `dropped`."""

@@ -14,7 +14,7 @@ import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.gateway.request import Request
+from mcp_gateway.gateway.request import ANSWERS, Request
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
@@ -62,9 +62,19 @@ class EraBridge:
             if not is_input_required(result):
                 return result
             return await self._answer_requests(session_key, request, result, caller, channel)
-        if self.pool.is_known_modern(session_key.spec) or await self.pool.is_modern(session_key):
+        if self.pool.is_known_modern(session_key.spec):
             return await self._send(session_key, request, caller, channel, retry)
-        return await self._send_suspending(session_key, request, caller, channel, retry)
+        try:
+            # Nothing to be asked and nothing answered: then the server's era makes no difference.
+            if not caller.capabilities and request.params.keys().isdisjoint(ANSWERS):
+                return await self._send(session_key, request, caller, channel, retry)
+            if await self.pool.is_modern(session_key):
+                return await self._send(session_key, request, caller, channel, retry)
+            return await self._send_suspending(session_key, request, caller, channel, retry)
+        except MCPError as error:
+            if error.code != types.URL_ELICITATION_REQUIRED or self.pool.is_known_modern(session_key.spec):
+                raise
+            return input_required_from_error(error, caller.capabilities)
 
     async def _send(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
@@ -92,7 +102,7 @@ class EraBridge:
         for _ in range(MAX_ROUNDS):
             answers = await _ask_client(server, result, caller.capabilities, channel)
             request = request.again(answers)
-            retry = RetryPolicy(session_key.spec, request.repeatable)
+            retry = RetryPolicy.begin(session_key.spec, repeatable=request.repeatable)
             result = await self._send(session_key, request, caller, channel, retry)
             if not is_input_required(result):
                 return result
@@ -114,15 +124,10 @@ class EraBridge:
         def send(back: ClientChannel) -> Awaitable[Fields]:
             return self._send(session_key, request, caller, back, retry)
 
-        try:
-            if state is not None:
-                return await self.suspended.resume(owner, state, given, channel)
-            _raise_if_declined(session_key.spec.name, given)
-            return await (self.suspended.begin(owner, send, channel) if caller.capabilities else send(channel))
-        except MCPError as error:
-            if error.code != types.URL_ELICITATION_REQUIRED:
-                raise
-            return input_required_from_error(error, caller.capabilities)
+        if state is not None:
+            return await self.suspended.resume(owner, state, given, channel)
+        _raise_if_declined(session_key.spec.name, given)
+        return await (self.suspended.begin(owner, send, channel) if caller.capabilities else send(channel))
 
 
 def is_input_required(result: Fields) -> bool:

@@ -122,7 +122,11 @@ class Gateway:
         """
         began = time.perf_counter()
         try:
-            result = await self._call(name, params, meta, caller, channel)
+            route = self.routes.find(name)
+            if route is None or self.access.may_have_private(route.spec, caller):
+                result = await self._find_and_call(name, Request(METHOD, params, meta), caller, channel)
+            else:
+                result = await self._send(route.spec, route.request(params, meta), caller, channel)
         except BaseException:
             log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
             raise
@@ -132,10 +136,8 @@ class Gateway:
             log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
         return result
 
-    async def _call(self, name: str, params: Fields, meta: Fields, caller: Caller, channel: ClientChannel) -> Fields:
-        route = self.routes.find(name)
-        if route is not None and not self.access.may_have_private(route.spec, caller):
-            return await self._send(route.spec, route.request(params, meta), caller, channel)
+    async def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
+        """Call a tool that is not in the common catalog, or not the same for all callers."""
         resolver = await self.resolver_for(caller)
         spec = resolver.tool_server(name)
 
@@ -144,7 +146,7 @@ class Gateway:
             call = route_of(spec, listing, tool).request(request.params, request.meta)
             return await self._send_with_credentials(spec, call, caller, channel)
 
-        return await with_login(self.access, spec, Request(METHOD, params, meta), send, caller=caller, channel=channel)
+        return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
     async def get_prompt(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
@@ -255,7 +257,7 @@ class Gateway:
         self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel
     ) -> Fields:
         """Send a request with credentials, refreshing them once if rejected."""
-        access, retry = self.access, RetryPolicy(spec, request.repeatable)
+        access, retry = self.access, RetryPolicy.begin(spec, repeatable=request.repeatable)
         session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
         try:
             result = await self.bridge.send(session_key, request, caller, channel, retry)

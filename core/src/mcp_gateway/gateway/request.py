@@ -26,7 +26,7 @@ from mcp_gateway.protocol.raw_json import (
 )
 from mcp_gateway.sessions.exchange import Exchange
 
-_ANSWERS = ("inputResponses", "requestState")
+ANSWERS = ("inputResponses", "requestState")
 
 _OUR_ENVELOPE: Mapping[str, bytes] = {
     types.PROTOCOL_VERSION_META_KEY: MODERN_VERSION,
@@ -52,9 +52,9 @@ class Request(Struct, frozen=True):
     @property
     def bare(self) -> Request:
         """The same request without responses to input requests."""
-        if self.params.keys().isdisjoint(_ANSWERS):
+        if self.params.keys().isdisjoint(ANSWERS):
             return self
-        return replace(self, params={key: value for key, value in self.params.items() if key not in _ANSWERS})
+        return replace(self, params={key: value for key, value in self.params.items() if key not in ANSWERS})
 
     @property
     def digest(self) -> str:

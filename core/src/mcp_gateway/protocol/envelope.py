@@ -12,7 +12,7 @@ from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from mcp_gateway.plugin import replace_lone_surrogates
-from mcp_gateway.protocol.raw_json import Fields, decode, decode_members, encode, encode_string, is_object, members
+from mcp_gateway.protocol.raw_json import decode, decode_members, encode, encode_string, is_object, members
 
 _LONGEST_NUMBER = 1000
 """How many digits an id may have: Python reads no integer of more than 4,300."""
@@ -34,8 +34,8 @@ class Message(Struct, gc=False):
     error: Raw | UnsetType = UNSET
 
     @property
-    def fields(self) -> Fields:
-        """The members of the params; none if the params are no object."""
+    def fields(self) -> dict[str, Raw | bytes]:
+        """The members of the params, as a new dictionary; none if the params are no object."""
         return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
 
@@ -164,6 +164,8 @@ def encode_error(request_id: bytes, error: MCPError) -> bytes:
 
 def read_id(raw: bytes) -> str | int | float | None:
     """Read an id; what is neither text nor a number of a sensible length is None."""
+    if raw.isdigit() and len(raw) <= _LONGEST_NUMBER:  # nearly always
+        return int(raw)
     if raw[:1] == b'"':
         found = _ids.decode(replace_lone_surrogates(raw))
         return found if isinstance(found, str) else None

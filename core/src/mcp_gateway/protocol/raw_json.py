@@ -25,6 +25,7 @@ NO_MEMBERS: Fields = MappingProxyType({})
 _BRACE = ord("{")
 
 _fields = Decoder(dict[str, Raw])
+_text = Decoder(str)
 _encode = Encoder().encode
 
 
@@ -97,6 +98,22 @@ def decode(raw: Raw | bytes) -> Any:
 def decode_members(fields: Fields) -> dict[str, Any]:
     """Read each member of an object; see `decode`."""
     return {name: decode(raw) for name, raw in fields.items()}
+
+
+def decode_text(raw: Raw | bytes) -> str:
+    """Read a string.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    try:
+        return _text.decode(raw)
+    except DecodeError:
+        found = decode(raw)
+        if not isinstance(found, str):
+            raise
+        return found
 
 
 def decode_member(fields: Fields, name: str) -> Any:

@@ -37,13 +37,13 @@ def configure_logging(environment: Environment) -> None:
     ]
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *shared,
             structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # Below the level a log call costs next to nothing, so each request may have one.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         # Loggers of modules are made before this runs, but used only after it.
         cache_logger_on_first_use=True,
     )

@@ -22,7 +22,7 @@ from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import Fields, decode, encode, encode_members, is_object, members
+from mcp_gateway.protocol.raw_json import Fields, decode, decode_text, encode, encode_members, is_object, members
 from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
 from mcp_gateway.server.builtin_tools import (
     MAX_QUERY,
@@ -152,9 +152,11 @@ class Tools:
             MCPError: there is no such tool, or the server answered with an error, passed on as it is.
 
         """
-        name = str(request.member("name"))
+        name = decode_text(request.params["name"])
         try:
-            match name if name in self._builtin_schemas else None:
+            if name not in self._builtin_schemas:
+                return await self._call_directly(name, request)
+            match name:
                 case "tool_search":
                     return encode_members(await self._search(_arguments(request), request.caller))
                 case "discover_tools":
@@ -162,10 +164,8 @@ class Tools:
                     return encode_members(
                         discover_answer(await self._gateway.discover(wanted.server_name, request.caller))
                     )
-                case "call_remote_tool":
-                    return await self._call_remote(request)
                 case _:
-                    return await self._call_directly(name, request)
+                    return await self._call_remote(request)
         except Overloaded as error:
             raise overload_error(error) from None
         except GatewayError as error:

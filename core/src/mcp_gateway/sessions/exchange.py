@@ -6,7 +6,6 @@ import asyncio
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mcp.shared.exceptions import MCPError
@@ -15,7 +14,7 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.envelope import encode_request, parse_response
-from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields
 from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.errors import record_timeout
 from mcp_gateway.sessions.session import Session
@@ -38,23 +37,22 @@ class Sendable(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class Exchange(InFlightRequest):
+class Exchange(InFlightRequest, eq=False, kw_only=True):
     """A request and its response: the channel's `ResponseHandler`, and the router's `InFlightRequest`.
 
     `run` is called once. Progress notifications restart its time limit, up to the server's `max_call_time`; while the
     server waits for the client the time does not count.
     """
 
-    session: Session = field(kw_only=True)
-    capabilities: Mapping[str, object] = field(default_factory=dict, kw_only=True)
-    request_id: int = field(default=0, init=False)
-    _future: asyncio.Future[bytes] | None = field(default=None, init=False)
-    _end: float = field(default=math.inf, init=False)
-    _last: asyncio.TimerHandle | None = field(default=None, init=False)
+    session: Session
+    capabilities: Mapping[str, object] = NO_MEMBERS
+    request_id: int = 0
+    _future: asyncio.Future[bytes] | None = None
+    _end: float = math.inf
+    _last: asyncio.TimerHandle | None = None
     """The timer of the total limit, once it comes before that of inactivity."""
-    _pauses: int = field(default=0, init=False)
-    _paused_at: float = field(default=0.0, init=False)
+    _pauses: int = 0
+    _paused_at: float = 0.0
 
     async def run(self, request: Sendable) -> Fields:
         """Send `request`; return the undecoded members of its result.

@@ -77,7 +77,7 @@ class Pool:
         """
         breaker = self.breakers.breaker_of(session_key.spec)
         breaker.check(trial=trial)
-        retry = retry or RetryPolicy(session_key.spec, repeatable=repeatable)
+        retry = retry or RetryPolicy.begin(session_key.spec, repeatable=repeatable)
         return Attempts(retry, breaker, session_key, self._borrow, self._give_back)
 
     @contextmanager
@@ -107,7 +107,9 @@ class Pool:
         # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
         session.users -= 1
         session.used = asyncio.get_running_loop().time()
-        self._close_superseded(session_key)
+        # Only a session that the gateway itself has used can be superseded by one that clients use.
+        if session_key.behalf is None:
+            self._close_superseded(session_key)
 
     def is_known_modern(self, spec: ServerSpec) -> bool:
         """Whether a server is known to be of the modern era."""

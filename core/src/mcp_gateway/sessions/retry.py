@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.server_spec import ServerSpec
@@ -18,8 +19,7 @@ def retry_backoff() -> Backoff:
     return Backoff(FIRST_PAUSE, jitter=(0.8, 1.2))
 
 
-@dataclass(slots=True)
-class RetryPolicy:
+class RetryPolicy(Struct, eq=False):
     """Retry policy and attempts of one request.
 
     This is the only place that decides about retries; the rules are the table in core/docs/sent-again.md.
@@ -27,11 +27,16 @@ class RetryPolicy:
 
     spec: ServerSpec
     repeatable: bool
-    began: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    began: float
     _unsent: Backoff | None = None
     _waited: Backoff | None = None
     _repeated: bool = False
     _renewed: bool = False
+
+    @classmethod
+    def begin(cls, spec: ServerSpec, *, repeatable: bool) -> RetryPolicy:
+        """Return the policy of a request that begins now."""
+        return cls(spec, repeatable, asyncio.get_running_loop().time())
 
     def next_delay(self, failure: GatewayError) -> float | None:
         """Return the delay in seconds before a retry, or None for none.

@@ -67,5 +67,5 @@ def headers_match(headers: Mapping[str, str], method: str, name: str | None) -> 
         and headers.get("mcp-method") == method
         # Encoded names (=?base64?...?=) are unequal here, and left to the SDK.
         and headers.get("mcp-name") == name
-        and not any(header.startswith("mcp-param-") for header in headers)
+        and "mcp-param-" not in ",".join(headers)
     )

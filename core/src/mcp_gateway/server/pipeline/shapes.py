@@ -12,7 +12,7 @@ from mcp.shared.inbound import NAME_BEARING_METHODS
 from msgspec import UNSET
 
 from mcp_gateway.protocol.envelope import Message
-from mcp_gateway.protocol.raw_json import Fields, decode, is_object
+from mcp_gateway.protocol.raw_json import Fields, decode_text, is_object
 
 _TEXT, _OBJECT = ord('"'), ord("{")
 _LIST: Mapping[str, tuple[int, bool]] = {"cursor": (_TEXT, False)}
@@ -49,5 +49,4 @@ def has_valid_shape(method: str, message: Message, params: Fields) -> bool:
 def name_of(method: str, params: Fields) -> str | None:
     """Return what a modern request repeats in its `Mcp-Name` header."""
     raw = params.get("taskId" if method.startswith("tasks/") else NAME_BEARING_METHODS.get(method, ""))
-    name = None if raw is None else decode(raw)
-    return name if isinstance(name, str) else None
+    return None if raw is None else decode_text(raw)
