@@ -17,7 +17,7 @@ from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import Message, encode_error, encode_result
-from mcp_gateway.protocol.raw_json import decode_members, encode
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class ServerRequests:
         try:
             params: Json = decode_members(request.fields)
             answer = await self.router.on_request(str(request.method), params, exchange)
-            return encode_result(request_id, encode(answer))
+            return encode_result(request_id, encode_members(answer))
         except MCPError as error:
             return encode_error(request_id, error)
         except (ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ from mcp_gateway.gateway.request import ANSWERS, Request
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import ClientChannel, Json, can_answer
-from mcp_gateway.protocol.raw_json import Fields, decode_member, encode, encode_members
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode_members, encode_raw
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.retry import RetryPolicy
@@ -166,7 +166,7 @@ async def _ask_client(server: str, result: Fields, capabilities: Mapping[str, An
             raise NotAnswered(f"server {server!r} asks for {method}, and the client did not answer in time")
     if not given:
         await anyio.sleep(_PAUSE_SECONDS)  # there is no input request: the server only wants the request to be repeated
-    again: Fields = {"inputResponses": encode(given)} if given else {}
+    again: Fields = {"inputResponses": encode_raw(given)} if given else {}
     return {**again, "requestState": result["requestState"]} if "requestState" in result else again
 
 

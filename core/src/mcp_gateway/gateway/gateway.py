@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, encode, encode_string
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, encode_raw
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
@@ -37,6 +38,7 @@ from mcp_gateway.sessions.retry import RetryPolicy
 FoundT = TypeVar("FoundT")
 
 log = structlog.get_logger(__name__)
+_logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 3.0
 """How long a search waits for servers that are still starting."""
@@ -132,7 +134,7 @@ class Gateway:
             raise
         if bytes(result.get("isError", b"")) == b"true":
             log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
-        else:
+        elif _logger.isEnabledFor(logging.DEBUG):  # a tenth of the cost of what structlog makes of a call
             log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))
         return result
 
@@ -153,7 +155,7 @@ class Gateway:
     ) -> Fields:
         """Get a prompt by its full name."""
         spec, definition = await self._resolve(lambda resolver: resolver.prompt(name), caller)
-        request = Request("prompts/get", {**params, "name": encode_string(definition["name"])}, meta, repeatable=True)
+        request = Request("prompts/get", {**params, "name": encode_raw(definition["name"])}, meta, repeatable=True)
         return await self._send(spec, request, caller, channel)
 
     async def read(
@@ -195,14 +197,14 @@ class Gateway:
         else:
             uri = str(described.get("uri"))
             spec = await self._resolve(lambda resolver: resolver.resource_server(uri), caller)
-        request = Request("completion/complete", {**params, "ref": encode(described)}, meta, repeatable=True)
+        request = Request("completion/complete", {**params, "ref": encode_raw(described)}, meta, repeatable=True)
         try:
             return await self._send(spec, request, caller)
         except MCPError as error:
             listing = await self.views.listing_of(spec, caller)
             if error.code != METHOD_NOT_FOUND or listing is None or "completions" in listing.capabilities:
                 raise
-            return {"completion": b'{"values":[],"total":0,"hasMore":false}'}  # declared by the gateway
+            return {"completion": encode_raw({"values": [], "total": 0, "hasMore": False})}  # declared by the gateway
 
     async def forward(
         self, method: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS

@@ -15,7 +15,7 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import Caller, LoginRequired
 from mcp_gateway.protocol.client_channel import AskFn, ClientChannel, Json, can_answer
-from mcp_gateway.protocol.raw_json import Fields, encode, encode_members
+from mcp_gateway.protocol.raw_json import Fields, encode_members, encode_raw
 from mcp_gateway.sessions.credentials import CredentialResolver
 
 QUESTION = "gateway-login"
@@ -91,7 +91,7 @@ def _extract_reply(request: Request) -> tuple[Json | None, Request]:
     others = {key: value for key, value in given.items() if key != QUESTION}
     params = {key: value for key, value in request.params.items() if key != "inputResponses"}
     if others:
-        params["inputResponses"] = encode(others)
+        params["inputResponses"] = encode_raw(others)
     return (answer if isinstance(answer, dict) else {}), replace(request, params=params)
 
 

@@ -21,16 +21,16 @@ from mcp_gateway.protocol.raw_json import (
     decode,
     decode_member,
     decode_members,
-    encode,
     encode_object,
+    encode_raw,
 )
 from mcp_gateway.sessions.exchange import Exchange
 
 ANSWERS = ("inputResponses", "requestState")
 
-_OUR_ENVELOPE: Mapping[str, bytes] = {
-    types.PROTOCOL_VERSION_META_KEY: MODERN_VERSION,
-    types.CLIENT_INFO_META_KEY: encode(IMPLEMENTATION),
+_OUR_ENVELOPE: Fields = {
+    types.PROTOCOL_VERSION_META_KEY: Raw(MODERN_VERSION),
+    types.CLIENT_INFO_META_KEY: encode_raw(IMPLEMENTATION),
 }
 
 
@@ -83,15 +83,15 @@ class Request(Struct, frozen=True):
         channel = exchange.channel
         if not modern and not channel.wants_progress and not self.meta:
             return encode_object(self.params)
-        meta: dict[str, Raw | bytes] = dict(self.meta)
+        meta: dict[str, Raw] = dict(self.meta)
         if channel.wants_progress:
-            meta["progressToken"] = b"%d" % exchange.request_id
+            meta["progressToken"] = Raw(b"%d" % exchange.request_id)
         if modern:
             meta |= _OUR_ENVELOPE
-            meta[types.CLIENT_CAPABILITIES_META_KEY] = capabilities_json(exchange.capabilities)
+            meta[types.CLIENT_CAPABILITIES_META_KEY] = Raw(capabilities_json(exchange.capabilities))
             if channel.log_level is not None:
-                meta[types.LOG_LEVEL_META_KEY] = encode(channel.log_level)
-        return encode_object({**self.params, "_meta": encode_object(meta)})
+                meta[types.LOG_LEVEL_META_KEY] = encode_raw(channel.log_level)
+        return encode_object({**self.params, "_meta": meta})
 
     def modern_headers(self) -> Mapping[str, str]:
         """Return the headers that a modern server wants to see over HTTP."""

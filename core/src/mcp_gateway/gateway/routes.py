@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Raw
+
 from mcp_gateway.catalog.listing import Listing, is_repeatable
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.protocol.headers import routing_headers
-from mcp_gateway.protocol.raw_json import Fields, encode_string
+from mcp_gateway.protocol.raw_json import Fields, encode_raw
 
 _MAX_ROUTES_PER_SERVER = 10_000
 
 METHOD = "tools/call"
-_NO_ARGUMENTS = b"{}"
+_NO_ARGUMENTS = Raw(b"{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Route:
     """
 
     spec: ServerSpec
-    name: bytes
+    name: Raw
     headers: Mapping[str, str]
     mirrored: Mapping[tuple[str, ...], str] | None = None
     repeatable: bool = False
@@ -48,7 +50,7 @@ def route_of(spec: ServerSpec, listing: Listing, tool: str) -> Route:
     """Return the route of a tool by the server's own name for it."""
     repeatable = is_repeatable(listing.by_name.get(tool, {}))
     headers = routing_headers(METHOD, {"name": tool}, None)
-    return Route(spec, encode_string(tool), headers, listing.header_arguments.get(tool), repeatable)
+    return Route(spec, encode_raw(tool), headers, listing.header_arguments.get(tool), repeatable)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import GatewayError, Principal
-from mcp_gateway.protocol.raw_json import Fields, decode_member, encode
+from mcp_gateway.protocol.raw_json import Fields, decode_member, encode_raw
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,7 @@ class Tasks:
                 log.info("task list failed", server=spec.name, reason=str(error))
                 continue
             found += [task for task in tasks if self._is_of(task, principal)] if isinstance(tasks, list) else []
-        return {"tasks": encode(found)}
+        return {"tasks": encode_raw(found)}
 
     def _is_of(self, task: object, principal: Principal | None) -> bool:
         identifier = task.get("taskId") if isinstance(task, dict) else None

@@ -12,7 +12,15 @@ from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from mcp_gateway.plugin import replace_lone_surrogates
-from mcp_gateway.protocol.raw_json import decode, decode_members, encode, encode_string, is_object, members
+from mcp_gateway.protocol.raw_json import (
+    decode,
+    decode_members,
+    encode,
+    encode_object,
+    encode_string,
+    is_object,
+    members,
+)
 
 _LONGEST_NUMBER = 1000
 """How many digits an id may have: Python reads no integer of more than 4,300."""
@@ -34,7 +42,7 @@ class Message(Struct, gc=False):
     error: Raw | UnsetType = UNSET
 
     @property
-    def fields(self) -> dict[str, Raw | bytes]:
+    def fields(self) -> dict[str, Raw]:
         """The members of the params, as a new dictionary; none if the params are no object."""
         return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
@@ -72,7 +80,7 @@ def _decode(message: bytes) -> Message:
     return _message.decode(message)
 
 
-def parse_response(response: bytes) -> dict[str, Raw | bytes]:
+def parse_response(response: bytes) -> dict[str, Raw]:
     """Read a response; return the members of its result as they came.
 
     Raises:
@@ -149,9 +157,9 @@ def encode_notification(method: str, params: Mapping[str, Any] | None) -> bytes:
     return b'{"jsonrpc":"2.0","method":%b%b}' % (encode_string(method), content)
 
 
-def encode_result(request_id: bytes, result: bytes) -> bytes:
-    """Encode a response; `request_id` is the peer's, byte for byte."""
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (request_id, result)
+def encode_result(request_id: bytes, result: Mapping[str, Any]) -> bytes:
+    """Encode a response in one piece; `request_id` is the peer's, byte for byte, `result` has encoded members."""
+    return encode_object({"jsonrpc": "2.0", "id": Raw(request_id), "result": result})
 
 
 def encode_error(request_id: bytes, error: MCPError) -> bytes:

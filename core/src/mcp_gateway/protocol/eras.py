@@ -12,11 +12,12 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
+from msgspec import Raw
 
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Fields, encode, encode_object, encode_string, is_object, members
+from mcp_gateway.protocol.raw_json import Fields, encode_object, encode_raw, encode_string, is_object, members
 
 OF_ONE_CONNECTION = frozenset(
     {
@@ -39,14 +40,14 @@ RESOURCE_NOT_FOUND = -32002
 MODERN_VERSION = encode_string(LATEST_MODERN_VERSION)
 """The version of the modern era, as JSON."""
 
-_COMPLETE = b'"complete"'
-_OUR_INFO = encode(IMPLEMENTATION)
+_COMPLETE = Raw(b'"complete"')
+_OUR_INFO = encode_raw(IMPLEMENTATION)
 
 ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 """The fields that the modern era adds to results."""
 
 
-def adapt_result(result: Fields, *, modern: bool, server_info: bytes = _OUR_INFO) -> Fields:
+def adapt_result(result: Fields, *, modern: bool, server_info: Raw = _OUR_INFO) -> Fields:
     """Adapt a result to the client's era; `server_info` is JSON.
 
     The modern era's envelope is added or removed.
@@ -56,13 +57,13 @@ def adapt_result(result: Fields, *, modern: bool, server_info: bytes = _OUR_INFO
     meta = {name: value for name, value in whole.items() if name not in OF_ONE_CONNECTION} if whole else whole
     if modern:
         meta[types.SERVER_INFO_META_KEY] = server_info
-        stamped = {**result, "_meta": encode_object(meta)}
+        stamped = {**result, "_meta": Raw(encode_object(meta))}
         return stamped if "resultType" in result else {"resultType": _COMPLETE, **stamped}
     if meta is whole and result.keys().isdisjoint(ENVELOPE):
         return result
     plain = {name: value for name, value in result.items() if name not in ENVELOPE}
     if meta:
-        plain["_meta"] = encode_object(meta)
+        plain["_meta"] = Raw(encode_object(meta))
     # Only a `_meta` that became empty is removed: one that the server sent empty stays.
     elif whole:
         del plain["_meta"]

@@ -6,9 +6,8 @@ Values that pass through stay the same byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder, Encoder
@@ -16,20 +15,20 @@ from pydantic_core import from_json
 
 from mcp_gateway.plugin import replace_lone_surrogates
 
-Fields = Mapping[str, Raw | bytes]
-"""The members of a JSON object, with undecoded values."""
+Fields = Mapping[str, Raw]
+"""The members of a JSON object, with undecoded values. Never `bytes`: the encoder would take them for binary data."""
 
-NO_MEMBERS: Fields = MappingProxyType({})
-"""An object without members."""
+NO_MEMBERS: Fields = {}
+"""An object without members; it is not changed."""
 
 _BRACE = ord("{")
 
 _fields = Decoder(dict[str, Raw])
 _text = Decoder(str)
-_encode = Encoder().encode
+_encoder = Encoder()
 
 
-def members(raw: Raw | bytes) -> dict[str, Raw | bytes]:
+def members(raw: Raw | bytes) -> dict[str, Raw]:
     """Return the members of a JSON object.
 
     Raises:
@@ -37,33 +36,28 @@ def members(raw: Raw | bytes) -> dict[str, Raw | bytes]:
 
     """
     try:
-        found = _fields.decode(raw)
+        return _fields.decode(raw)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except DecodeError:
         # JavaScript cuts text in the middle of surrogate pairs, also in names.
         if (whole := replace_lone_surrogates(bytes(raw))) == bytes(raw):
             raise
-        found = _fields.decode(whole)
-    return cast("dict[str, Raw | bytes]", found)
+        return _fields.decode(whole)
 
 
-def is_object(raw: Raw | bytes | None) -> bool:
+def is_object(raw: Raw | None) -> bool:
     """Whether a member is there, and an object."""
     return raw is not None and memoryview(raw)[0] == _BRACE
 
 
-def encode_object(fields: Fields) -> bytes:
-    """Encode an object from encoded members."""
-    pieces: list[Raw | bytes] = []
-    for name, value in fields.items():
-        pieces += (b",", _encode(name), b":", value)
-    return b"".join([b"{", *pieces[1:], b"}"])
+encode_object: Callable[[Mapping[str, Any]], bytes] = _encoder.encode
+"""Encodes an object from members that are `Raw`, or objects of such."""
 
 
 def encode_string(text: str) -> bytes:
     """Encode a string as JSON."""
-    return _encode(text)
+    return _encoder.encode(text)
 
 
 def encode(value: object) -> bytes:
@@ -79,9 +73,14 @@ def encode(value: object) -> bytes:
         return replace_lone_surrogates(json.dumps(value, separators=(",", ":")).encode())
 
 
-def encode_members(value: Mapping[str, Any]) -> dict[str, Raw | bytes]:
+def encode_raw(value: object) -> Raw:
+    """Encode a value as `encode` does, to be a member of an object."""
+    return Raw(encode(value))
+
+
+def encode_members(value: Mapping[str, Any]) -> dict[str, Raw]:
     """Encode each member of an object."""
-    return {name: encode(member) for name, member in value.items()}
+    return {name: encode_raw(member) for name, member in value.items()}
 
 
 def decode(raw: Raw | bytes) -> Any:
@@ -100,7 +99,7 @@ def decode_members(fields: Fields) -> dict[str, Any]:
     return {name: decode(raw) for name, raw in fields.items()}
 
 
-def decode_text(raw: Raw | bytes) -> str:
+def decode_text(raw: Raw) -> str:
     """Read a string.
 
     Raises:

@@ -18,7 +18,7 @@ from mcp_gateway.plugin import Caller, Principal
 from mcp_gateway.protocol._sdk import connection_of, request_outbound_of
 from mcp_gateway.protocol.capabilities import DeclaredCapabilities
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
-from mcp_gateway.protocol.raw_json import Fields, encode
+from mcp_gateway.protocol.raw_json import Fields, encode_raw
 from mcp_gateway.server.early_handshake import PIPE, EarlyClient
 from mcp_gateway.server.notification_queue import NotificationQueue
 
@@ -55,7 +55,7 @@ def channel_of(context: Context) -> tuple[ClientChannel, NotificationQueue]:
         level = meta.get(types.LOG_LEVEL_META_KEY) if modern else state.get(_LEVEL, LEVELS[0])
         match method:
             case "notifications/progress" if token is not None:
-                queue.put(method, {**params, "progressToken": encode(token)})
+                queue.put(method, {**params, "progressToken": encode_raw(token)})
             case "notifications/message" if level in LEVELS and is_severe(params, level):
                 queue.put(method, params)
             case "notifications/progress" | "notifications/message":

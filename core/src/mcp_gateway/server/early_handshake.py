@@ -24,7 +24,7 @@ from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_result
 from mcp_gateway.protocol.eras import adapt_result
-from mcp_gateway.protocol.raw_json import encode, encode_members, encode_object
+from mcp_gateway.protocol.raw_json import encode, encode_members, encode_raw
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 
 PIPE = "pipe"
@@ -95,7 +95,7 @@ def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
     if first.modern:
         base |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
         described = encode_members(describe_server(gateway.resolver, base, modern=True))
-        result = adapt_result(described, modern=True, server_info=encode(info))
+        result = adapt_result(described, modern=True, server_info=encode_raw(info))
     else:
         known = first.version in HANDSHAKE_PROTOCOL_VERSIONS
         base |= {
@@ -103,7 +103,7 @@ def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
             "serverInfo": info,
         }
         result = encode_members(describe_server(gateway.resolver, base, modern=False))
-    return encode_result(encode(first.id), encode_object(result))
+    return encode_result(encode(first.id), result)
 
 
 def _handshake(request_id: object, params: Mapping[str, Any]) -> FirstMessage:

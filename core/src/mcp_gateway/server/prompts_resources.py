@@ -9,6 +9,7 @@ from typing import Any
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
+from msgspec import Raw
 
 from mcp_gateway.catalog.resolver import AmbiguousResource, UnknownPrompt, UnknownResource
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway, UnknownMethod
@@ -106,7 +107,7 @@ def _cacheable(result: Fields) -> Fields:
     """
     if bytes(result.get("resultType", b'"complete"')) != b'"complete"':
         return result
-    return {"ttlMs": b"0", "cacheScope": b'"private"', **result}
+    return {"ttlMs": Raw(b"0"), "cacheScope": Raw(b'"private"'), **result}
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from msgspec import Raw
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.raw_json import Fields, decode_members, encode, encode_members
+from mcp_gateway.protocol.raw_json import Fields, decode_members, encode_members, encode_raw
 from mcp_gateway.protocol.tool_names import OWN_URIS
 
 PREFIX = OWN_URIS
@@ -91,7 +91,7 @@ class ResultLimits:
         note = f"[The result was cut: it has {size} bytes. For ten minutes all of it is the resource {uri}]"
         link = {"type": "resource_link", "uri": uri, "name": f"all of {what}", "mimeType": kind, "size": size}
         cut = [{"type": "text", "text": shown}, *others, {"type": "text", "text": note}, link]
-        return {**encode_members(rest), "content": encode(cut)}
+        return {**encode_members(rest), "content": encode_raw(cut)}
 
     def read(self, uri: str, caller: Caller) -> Fields:
         """Handle `resources/read` of a stored result, for its recipient only.
@@ -104,7 +104,7 @@ class ResultLimits:
         kept = self._kept.get(uri)
         if kept is None or kept.owner != _owner(caller):
             raise UnknownResource(f"there is no result {uri!r} (any more): call the tool again")
-        return {"contents": encode([{"uri": uri, "mimeType": kept.kind, "text": kept.text}])}
+        return {"contents": encode_raw([{"uri": uri, "mimeType": kept.kind, "text": kept.text}])}
 
     def _describe_excess(self, what: str, size: int) -> str:
         return f"{what} has {size} bytes, more than the {self.max_bytes} of GATEWAY_MAX_RESULT_BYTES"
@@ -128,7 +128,7 @@ class ResultLimits:
             self._size -= self._kept.popitem(last=False)[1].size
 
 
-def _size_of(raw: Raw | bytes) -> int:
+def _size_of(raw: Raw) -> int:
     return len(memoryview(raw))
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
+from msgspec import Raw
 from pydantic import ValidationError
 
 from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer, UnknownTool
@@ -40,6 +41,7 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 log = structlog.get_logger(__name__)
 
+_NO_ARGUMENTS = Raw(b"{}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -120,7 +122,7 @@ class Tools:
         if self._exposes_tools() and (self._gateway.discovery.running or seen.varies_by_caller(TOOLS)):
             seen = await self._gateway.resolver_for(request.caller, SETTLE_EMPTY_SECONDS)
         hint = encode_members(seen.cache_hint(TOOLS)) if request.modern else {}
-        return {"tools": self._encoded_list(seen, modern=request.modern), **hint}
+        return {"tools": Raw(self._encoded_list(seen, modern=request.modern)), **hint}
 
     def _exposes_tools(self) -> bool:
         return any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
@@ -192,7 +194,7 @@ class Tools:
         return search_answer(query, found, await self._gateway.notes(caller))
 
     async def _call_remote(self, request: ClientRequest) -> Fields:
-        given = request.params.get("arguments", b"{}")
+        given = request.params.get("arguments", _NO_ARGUMENTS)
         fields = members(given)
         # Nearly always: what the tool is called with is not parsed.
         if fields.keys() == {"tool_name", "arguments"} and is_object(fields["arguments"]):
@@ -203,8 +205,8 @@ class Tools:
             wanted = _parse_arguments(CallArguments, "call_remote_tool", decode(given))
         if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
             raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
-        arguments = fields.get("arguments", b"{}")
-        params = {**request.params, "arguments": arguments if is_object(arguments) else b"{}"}
+        arguments = fields.get("arguments", _NO_ARGUMENTS)
+        params = {**request.params, "arguments": arguments if is_object(arguments) else _NO_ARGUMENTS}
         caller = with_override(request.caller, wanted.auth_header) if wanted.auth_header else request.caller
         result = await self._gateway.call(wanted.tool_name, params, caller, request.channel, meta=request.meta)
         return self._limit(wanted.tool_name, result, request.caller)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -106,7 +106,7 @@ class Pool:
     def _give_back(self, session_key: SessionKey, session: Session) -> None:
         # Also on a session that has closed meanwhile: `finish` waits until the count is zero.
         session.users -= 1
-        session.used = asyncio.get_running_loop().time()
+        session.used = time.monotonic()
         # Only a session that the gateway itself has used can be superseded by one that clients use.
         if session_key.behalf is None:
             self._close_superseded(session_key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 
 from msgspec import Struct
 
@@ -36,7 +36,7 @@ class RetryPolicy(Struct, eq=False):
     @classmethod
     def begin(cls, spec: ServerSpec, *, repeatable: bool) -> RetryPolicy:
         """Return the policy of a request that begins now."""
-        return cls(spec, repeatable, asyncio.get_running_loop().time())
+        return cls(spec, repeatable, time.monotonic())
 
     def next_delay(self, failure: GatewayError) -> float | None:
         """Return the delay in seconds before a retry, or None for none.
@@ -69,5 +69,5 @@ class RetryPolicy(Struct, eq=False):
         return isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
 
     def _within(self, pause: float, times: int) -> float | None:
-        left = self.began + self.spec.timeout - asyncio.get_running_loop().time()
+        left = self.began + self.spec.timeout - time.monotonic()
         return pause if times <= self.spec.max_retries and pause < left else None

@@ -85,7 +85,7 @@ class Delivery:
     writer: ResponseWriter
     client: str
     requests: ClientRequests
-    token: Raw | bytes | None
+    token: Raw | None
     level: str | None
     modern: bool
 

@@ -17,7 +17,7 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
 from mcp_gateway.protocol.envelope import Message, encode_error, encode_result, parse_message, read_id
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
-from mcp_gateway.protocol.raw_json import Fields, decode_member, encode_object, is_object, members
+from mcp_gateway.protocol.raw_json import Fields, decode_member, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
 from mcp_gateway.server.early_handshake import PIPE
 from mcp_gateway.server.pipeline.client_request import ClientRequest
@@ -128,7 +128,7 @@ class Dispatcher:
         except MCPError as error:
             writer.finish(RawResponse(encode_error(request_id, error), error.code))
         else:
-            writer.finish(RawResponse(encode_result(request_id, encode_object(result))))
+            writer.finish(RawResponse(encode_result(request_id, result)))
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         key = self._tasks.pop(task)

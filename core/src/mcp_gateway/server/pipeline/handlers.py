@@ -9,6 +9,7 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import SPEC_CLIENT_METHODS
+from msgspec import Raw
 
 from mcp_gateway.protocol.eras import adapt_error, adapt_result
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TEMPLATES
@@ -28,7 +29,7 @@ class RequestHandlers:
 
     tools: Tools
     content: PromptsAndResources
-    server_info: Callable[[], bytes]
+    server_info: Callable[[], Raw]
     _handlers: Mapping[str, HandlerFn] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
