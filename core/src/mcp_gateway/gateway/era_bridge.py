@@ -65,16 +65,21 @@ class EraBridge:
         if self.pool.is_known_modern(session_key.spec):
             return await self._send(session_key, request, caller, channel, retry)
         try:
-            # Nothing to be asked and nothing answered: then the server's era makes no difference.
-            if not caller.capabilities and request.params.keys().isdisjoint(ANSWERS):
-                return await self._send(session_key, request, caller, channel, retry)
-            if await self.pool.is_modern(session_key):
-                return await self._send(session_key, request, caller, channel, retry)
-            return await self._send_suspending(session_key, request, caller, channel, retry)
+            return await self._send_for_modern(session_key, request, caller, channel, retry)
         except MCPError as error:
             if error.code != types.URL_ELICITATION_REQUIRED or self.pool.is_known_modern(session_key.spec):
                 raise
             return input_required_from_error(error, caller.capabilities)
+
+    async def _send_for_modern(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
+    ) -> Fields:
+        """Send a modern client's request to a server whose era may not be known yet."""
+        # If the client can answer nothing and has answered nothing, the server's era makes no difference.
+        is_plain = not caller.capabilities and request.params.keys().isdisjoint(ANSWERS)
+        if is_plain or await self.pool.is_modern(session_key):
+            return await self._send(session_key, request, caller, channel, retry)
+        return await self._send_suspending(session_key, request, caller, channel, retry)
 
     async def _send(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
