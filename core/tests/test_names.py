@@ -28,6 +28,14 @@ MAX_MODULES_IN_FOLDER = 12
 MAX_BANNED_NAMES = 0
 """How many pairs of a file and a banned name there are."""
 
+MAX_LINES = 300
+LONG_FILES = {
+    "core/src/mcp_gateway/server/fast_path/dispatch.py",
+    "plugins/transport-http/src/mcp_gateway_transport_http/fast_path/http1_server.py",
+    "plugins/transport-stdio/src/mcp_gateway_transport_stdio/raw_channel.py",
+}
+"""Files that are longer still: none may be added."""
+
 TOP_OF_CORE = {"__init__", "__main__", "app", "main"}
 
 
@@ -141,6 +149,11 @@ def misused_loggers(tree: Iterable[ast.AST]) -> list[ast.AST]:
     return [*(call for call in calls if not is_event_call(call)), *passed]
 
 
+def count_lines(path: Path) -> int:
+    """Return how many lines a file has."""
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def show(rows: Iterable[str]) -> str:
     """Return rows as lines, for the message of a failure."""
     return "\n" + "\n".join(rows)
@@ -192,6 +205,12 @@ def test_a_folder_holds_few_modules(folder: Path):
     # Private modules, such as `_sdk`, say by their name what is in them.
     modules = sorted(path.name for path in folder.glob("*.py") if not path.stem.startswith("_"))
     assert len(modules) <= MAX_MODULES_IN_FOLDER, show(modules)
+
+
+def test_a_file_is_cut_before_it_is_long():
+    # Equal: a file that was cut leaves the list, and cannot grow again.
+    found = {path.relative_to(ROOT).as_posix() for path in SOURCES if count_lines(path) > MAX_LINES}
+    assert found == LONG_FILES, show(sorted(found ^ LONG_FILES))
 
 
 def test_the_top_of_the_core_holds_the_composition_root_only():
