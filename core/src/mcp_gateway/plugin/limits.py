@@ -79,7 +79,7 @@ class MessageLimits(Options):
         64 << 20,
         ge=0,
         alias="GATEWAY_KEPT_RESULT_BYTES",
-        description="How much of what was cut is kept; the oldest goes first",
+        description="How much of what was cut is kept; the longest unused goes first",
     )
 
     @property

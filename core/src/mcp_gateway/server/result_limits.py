@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from cachetools import TTLCache
 
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.plugin import Caller, GatewayError
@@ -42,21 +42,23 @@ class _Kept:
     text: str
     kind: str
     size: int
-    until: float
 
 
 @dataclass(slots=True)
 class ResultLimits:
     """Limit of results to `max_bytes`, with an overflow store.
 
-    If it `cuts`, it stores the latest whole results, up to `room` bytes.
+    If it `cuts`, it stores whole results, up to `room` bytes; the least recently used ones are evicted.
     """
 
     max_bytes: int = 32 << 20
     cuts: bool = False
     room: int = 64 << 20
-    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
-    _size: int = 0
+    _kept: TTLCache[str, _Kept] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Create the store of whole results."""
+        self._kept = TTLCache(self.room, KEPT_SECONDS, anyio.current_time, lambda kept: kept.size)
 
     def limit(self, what: str, result: Json, caller: Caller) -> Json:
         """Return a result, cut if it exceeds the limit.
@@ -99,7 +101,6 @@ class ResultLimits:
             UnknownResource: there is none, or none for this caller, or not any more.
 
         """
-        self._forget_old()
         kept = self._kept.get(uri)
         if kept is None or kept.owner != _owner(caller):
             raise UnknownResource(f"there is no result {uri!r} (any more): call the tool again")
@@ -116,15 +117,8 @@ class ResultLimits:
         is_text = len(texts) == len(result["content"]) == 1
         text = texts[0] if is_text else json.dumps(result, ensure_ascii=False)
         kind, uri = "text/plain" if is_text else "application/json", f"{PREFIX}{secrets.token_urlsafe(24)}"
-        self._kept[uri] = _Kept(_owner(caller), text, kind, size, anyio.current_time() + KEPT_SECONDS)
-        self._size += size
-        self._forget_old()
+        self._kept[uri] = _Kept(_owner(caller), text, kind, size)
         return uri, kind
-
-    def _forget_old(self) -> None:
-        """Evict expired results, and the oldest beyond the limit."""
-        while self._kept and (self._size > self.room or next(iter(self._kept.values())).until < anyio.current_time()):
-            self._size -= self._kept.popitem(last=False)[1].size
 
 
 def result_of(tool: str, server: str | None) -> str:

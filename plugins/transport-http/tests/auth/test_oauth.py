@@ -1,6 +1,6 @@
 """Two tokens in one request: the same one counts, whether it was checked before or not."""
 
-import math
+import time
 from typing import Any
 
 from mcp.server.auth.provider import AccessToken
@@ -15,8 +15,15 @@ def visitors(*known: str) -> OAuthResourceServer:
     found = OAuthResourceServer.from_options(ListenOptions.model_validate(OPTIONS))
     assert found is not None
     for name in known:
-        access = AccessToken(token=name, client_id="x", scopes=[], subject=name, claims={"iss": "i"})
-        found.tokens._cache[name] = (access, math.inf)
+        access = AccessToken(
+            token=name,
+            client_id="x",
+            scopes=[],
+            expires_at=int(time.time()) + 3600,
+            subject=name,
+            claims={"iss": "i"},
+        )
+        found.tokens._cache[name] = access
     return found
 
 

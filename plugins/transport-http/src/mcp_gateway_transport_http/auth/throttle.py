@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from mcp_gateway_transport_http.network import network_of
 
@@ -37,7 +39,7 @@ LOG_INTERVAL = 60.0
 class Throttle:
     """Counts wrong tokens by address, and delays their refusals."""
 
-    _addresses: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    _addresses: LRUCache[str, tuple[int, float]] = field(default_factory=lambda: LRUCache(MAX_ADDRESSES))
     _waiting: Counter[str] = field(default_factory=Counter)
     _unlogged: int = 0
     _last: str = ""
@@ -64,11 +66,9 @@ class Throttle:
 
     def count(self, address: str, now: float) -> float:
         """Count a wrong token of an address; return its delay in seconds."""
-        wrong, last = self._addresses.pop(address, (0, now))
+        wrong, last = self._addresses.get(address, (0, now))
         wrong = wrong + 1 if now - last < FORGET_SECONDS else 1
         self._addresses[address] = (wrong, now)
-        if len(self._addresses) > MAX_ADDRESSES:
-            self._addresses.popitem(last=False)
         # Bounded before it is raised: a float ends at 2 ** 1024.
         return min(FIRST_PAUSE * 2.0 ** min(wrong - 1, 30), LONGEST_PAUSE)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from cachetools import TLRUCache
 from mcp.server.auth.provider import AccessToken
 
 from mcp_gateway_transport_http.auth.jwks import JwksClient
@@ -34,20 +34,27 @@ class InvalidToken(Exception):
 
 @dataclass(slots=True)
 class TokenVerifier:
-    """Checks tokens of one issuer for one of the `audiences`."""
+    """Checks tokens of one issuer for one of the `audiences`.
+
+    `clock` says when a verified token has to be verified again, in seconds since the epoch.
+    """
 
     issuer: str
     audiences: tuple[str, ...]
     keys: JwksClient
-    _cache: OrderedDict[str, tuple[AccessToken, float]] = field(default_factory=OrderedDict)
+    clock: Callable[[], float] = time.time
+    _cache: TLRUCache[str, AccessToken] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Create the cache of verified tokens."""
+        self._cache = TLRUCache(_MAX_REMEMBERED, _cached_until, self.clock)
 
     def find_cached(self, token: str) -> AccessToken | None:
         """Return the claims of a recently verified token.
 
         None if the token is not in the cache, or has expired since.
         """
-        found = self._cache.get(token)
-        return found[0] if found is not None and time.time() < found[1] else None
+        return self._cache.get(token)
 
     async def verify(self, token: str) -> AccessToken:
         """Return what a token says.
@@ -71,7 +78,7 @@ class TokenVerifier:
             raise InvalidToken("the token is of another issuer") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise InvalidToken("the token is no signed JWT that this gateway can check") from None
-        self._store(token, found)
+        self._cache[token] = found
         return found
 
     async def _key(self, token: str) -> jwt.PyJWK:
@@ -100,12 +107,9 @@ class TokenVerifier:
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
 
-    def _store(self, token: str, found: AccessToken) -> None:
-        until = min(time.time() + REMEMBER_SECONDS, (found.expires_at or 0) + _LEEWAY_SECONDS)
-        self._cache[token] = (found, until)
-        self._cache.move_to_end(token)
-        if len(self._cache) > _MAX_REMEMBERED:
-            self._cache.popitem(last=False)
+
+def _cached_until(_token: str, found: AccessToken, now: float) -> float:
+    return min(now + REMEMBER_SECONDS, (found.expires_at or 0) + _LEEWAY_SECONDS)
 
 
 def _to_access_token(token: str, claims: Mapping[str, Any]) -> AccessToken:
