@@ -8,9 +8,9 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from ..e2e.support.gateways import Workshop
+from ..e2e.support.gateways import Launcher
 from .support.differences import Leg, read_known, unexplained, worse
-from .support.reference_servers import ERAS, listening
+from .support.reference_servers import ERAS, start_reference_server
 from .support.suite import HANDSHAKE, MODERN, Name, Outcome
 
 GOOD, BAD, DOUBTFUL, INFO = (Outcome(status) for status in ("SUCCESS", "FAILURE", "WARNING", "INFO"))
@@ -59,9 +59,9 @@ def known_ones() -> dict[Name, Outcome]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("revision, mode, other", [(HANDSHAKE, "legacy", MODERN), (MODERN, MODERN, "legacy")])
 async def test_a_reference_of_one_era_does_not_know_the_other(
-    workshop: Workshop, revision: str, mode: Any, other: Any
+    launcher: Launcher, revision: str, mode: Any, other: Any
 ) -> None:
-    url = listening(workshop, "--era", ERAS[revision])
+    url = start_reference_server(launcher, "--era", ERAS[revision])
     async with Client(url, mode=mode) as client:
         assert (await client.call_tool("test_simple_text", {})).content
     with pytest.RaisesGroup(MCPError, allow_unwrapped=True, flatten_subgroups=True):

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from .support.call_counter import Answer, Counter, counting
-from .support.gateways import Workshop, free_port, until
+from .support.gateways import Launcher, free_port, until
 from .support.raw_clients import HttpClient, Json
 
 UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
@@ -93,10 +93,10 @@ def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     answers = {name: answer for kind in ROWS.values() for name, answer in kind.items()}
     with ExitStack() as stack:
         counter = stack.enter_context(counting(answers))
-        workshop = Workshop(tmp_path_factory.mktemp("sent"), stack)
+        launcher = Launcher(tmp_path_factory.mktemp("sent"), stack)
         names = [f"{name}-{theirs}" for name in answers for theirs in ERAS]
-        config = workshop.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
+        config = launcher.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
 
         def made(server: str, tool: str) -> str:
             answer = client.call(f"{server}__{tool}")
@@ -194,12 +194,12 @@ def test_a_connection_that_was_closed_before_the_call_makes_no_difference(
 @pytest.mark.parametrize("direct", ["true", "false"])
 @pytest.mark.parametrize("era", ERAS)
 def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
-    workshop: Workshop, era: str, direct: str
+    launcher: Launcher, era: str, direct: str
 ) -> None:
     port, name = free_port(), f"here-{era}"
     with counting({}, port) as counter:
-        config = workshop.config({"name": name, "url": counter.url(name), "max_retries": 8})
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=True)
+        config = launcher.config({"name": name, "url": counter.url(name), "max_retries": 8})
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=True)
         until(lambda: not client.call(f"{name}__warm")["result"].get("isError"), "it is ready")
     with ThreadPoolExecutor() as pool:
         calling = pool.submit(client.call, f"{name}__warm")
@@ -209,12 +209,12 @@ def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
 
 
 @pytest.mark.parametrize("direct", ["true", "false"])
-def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(workshop: Workshop, direct: str) -> None:
+def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launcher: Launcher, direct: str) -> None:
     result = {"resultType": "input_required", "requestState": "half done"}
     asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, "application/json")
     with counting({"asks": asks}) as counter:
-        config = workshop.config({"name": "asks", "url": counter.url("asks-modern")})
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=False)
+        config = launcher.config({"name": "asks", "url": counter.url("asks-modern")})
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=False)
         until(lambda: not client.call("asks__warm")["result"].get("isError"), "it is ready")
         before = len(counter.states)
         assert not client.call("asks__pay")["result"].get("isError")
