@@ -1,6 +1,6 @@
 """Back-channel to the client: notifications and server requests.
 
-It is open while servers work for the client.
+It is open while a request of the client is in flight.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 Json = dict[str, Any]
 
 NotifyFn = Callable[[str, Json], Awaitable[None]]
-"""Sends a client a notification, method and params, if the client wants it."""
+"""Sends the client a notification (method, params) if it wants such."""
 
 AskFn = Callable[[str, Json], Awaitable[Json]]
-"""Sends a client a request, method and params; returns its result as it is."""
+"""Sends the client a request (method, params); returns the unmodified result."""
 
 CAPABILITIES: Mapping[str, str] = {
     "elicitation/create": "elicitation",
@@ -27,11 +27,11 @@ CAPABILITIES: Mapping[str, str] = {
     "tasks/list": "tasks",
     "tasks/result": "tasks",
 }
-"""What a client must have declared to be asked each question."""
+"""The capability that a client must have declared for each server request."""
 
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""How severe a message can be, least severe first (RFC 5424)."""
+"""Log levels, least severe first (RFC 5424)."""
 
 
 async def _nobody(_method: str, _params: Json) -> None:
@@ -42,9 +42,8 @@ async def _nobody(_method: str, _params: Json) -> None:
 class ClientChannel:
     """A channel to a client, with or without a related request.
 
-    `ask` is None if the client cannot be asked there, as in the modern era.
-    `wants_progress` says whether it asked to hear of the request's progress, and
-    `log_level` the least severe messages that it asked for, if it did.
+    `ask` is None if the client cannot get server requests on it, as in the modern era. `wants_progress` is whether the
+    client sent a progress token, and `log_level` the least severe level of log messages that it asked for, if any.
     """
 
     notify: NotifyFn = _nobody
@@ -54,11 +53,11 @@ class ClientChannel:
 
 
 ALONE = ClientChannel()
-"""A client that takes and gives nothing meanwhile."""
+"""A channel that drops notifications and cannot send requests."""
 
 
 def can_answer(capabilities: Mapping[str, Any], method: str, params: Mapping[str, Any]) -> bool:
-    """Whether a client that declared `capabilities` can be asked this."""
+    """Whether a client with these capabilities supports a server request."""
     needed = CAPABILITIES.get(method)
     declared = capabilities.get(needed) if needed else None
     if params.get("mode") == "url":
@@ -75,19 +74,19 @@ def is_severe(params: Mapping[str, Any], least: str) -> bool:
 def encode_capabilities(capabilities: Mapping[str, Any]) -> str:
     """Encode capabilities canonically.
 
-    Equal capabilities give equal texts; no capabilities give the empty text.
+    Equal capabilities result in equal texts, no capabilities in the empty text.
     """
     return json.dumps(capabilities, sort_keys=True, separators=(",", ":")) if capabilities else ""
 
 
 def decode_capabilities(capabilities: str) -> Json:
-    """Return the capabilities that `frozen` wrote."""
+    """Decode what `encode_capabilities` returned."""
     found: Json = json.loads(capabilities) if capabilities else {}
     return found
 
 
 def widens(capabilities: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether the first have all that the others have, and more."""
+    """Whether `capabilities` contain all of `others`, and more."""
     mine, theirs = set(_paths(capabilities)), set(_paths(others))
     return mine > theirs
 

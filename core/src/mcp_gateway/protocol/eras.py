@@ -1,6 +1,6 @@
 """Adaptation of messages to the era of their receiver.
 
-All other fields stay as they are.
+Only the fields in which the eras differ are changed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ OF_ONE_CONNECTION = frozenset(
 """The `_meta` keys that concern one connection only and are never passed on."""
 
 _HOP_BY_HOP = frozenset({types.HEADER_MISMATCH, types.UNSUPPORTED_PROTOCOL_VERSION})
-"""Errors about the connection between gateway and server, which mean nothing to a client."""
+"""Errors about the connection between gateway and server, which are meaningless to a client."""
 
 RESOURCE_NOT_FOUND = -32002
-"""What the handshake era says of a resource that does not exist; the modern one says "invalid params"."""
+"""The handshake era's code for an unknown resource; the modern era uses "invalid params"."""
 
 ENVELOPE = ("resultType", "ttlMs", "cacheScope")
-"""What the modern era adds to results."""
+"""The fields that the modern era adds to results."""
 
 
 def adapt_result(result: Mapping[str, Any], *, modern: bool, server_info: object = IMPLEMENTATION) -> Json:
@@ -50,7 +50,7 @@ def adapt_result(result: Mapping[str, Any], *, modern: bool, server_info: object
     plain = {key: value for key, value in result.items() if key not in ENVELOPE}
     if meta:
         plain["_meta"] = meta
-    # A `_meta` that was empty from the beginning is the server's, and stays.
+    # Only a `_meta` that became empty is removed: one that the server sent empty stays.
     elif isinstance(result.get("_meta"), dict) and result["_meta"]:
         del plain["_meta"]
     return plain
@@ -61,10 +61,10 @@ def adapt_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | N
 
     Fields that clients cannot parse are removed.
 
-    None if nothing can be done: a client that cannot read one definition throws the whole list away.
+    None if the definition cannot be adapted: a client that fails to parse one definition drops the whole list.
     """
     definition = read(definition)
-    # The root must be an object in both eras, also where 2026-07-28 permits any keyword below it.
+    # The root must be an object schema in both eras, although 2026-07-28 permits any keyword below it.
     if not _is_object_schema(definition.get("inputSchema")):
         return None
     return {key: value for key, value in definition.items() if _is_readable(key, value, modern=modern)}
@@ -79,7 +79,7 @@ def _is_readable(key: str, value: Any, *, modern: bool) -> bool:
         case "annotations" | "_meta":
             return isinstance(value, dict)
         case "outputSchema":
-            # Before 2026-07-28 an outputSchema is of an object, or the client drops the whole list.
+            # Before 2026-07-28 an outputSchema must be an object schema, or the client drops the whole list.
             return isinstance(value, dict) if modern else _is_object_schema(value)
     return True
 
@@ -98,7 +98,7 @@ def strip_params(params: Mapping[str, Any]) -> Json:
 def adapt_error(error: MCPError, *, modern: bool) -> MCPError:
     """Adapt the code of a server's error to the client's era.
 
-    Some codes mean something in one era only.
+    Some codes exist in only one of the eras.
     """
     code = error.code
     # -32002 must not be emitted any more (specification 2026-07-28).

@@ -1,6 +1,6 @@
 """Raw JSON: splitting and joining without parsing.
 
-What passes through stays the same byte for byte.
+Values that pass through stay the same byte for byte.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 from mcp_gateway.plugin import replace_lone_surrogates
 
 Fields = dict[str, Raw]
-"""The members of a JSON object, each still as it came."""
+"""The members of a JSON object, with undecoded values."""
 
 _LONGEST_NUMBER = 1000
-"""How many digits an id may have here: Python reads no number of more than 4300."""
+"""How many digits an id may have; Python refuses to parse numbers of more than 4300 digits."""
 
 _fields = json.Decoder(Fields)
 _encode = json.Encoder().encode
 
 
 class CallParams(Struct, forbid_unknown_fields=True):
-    """The params of a `tools/call` that asks for nothing special."""
+    """The params of a plain `tools/call`; others do not parse."""
 
     name: str
     arguments: Raw | UnsetType = UNSET
@@ -31,7 +31,7 @@ class CallParams(Struct, forbid_unknown_fields=True):
 
 
 class Call(Struct, forbid_unknown_fields=True):
-    """A `tools/call` that asks for nothing special."""
+    """A plain `tools/call`; other messages do not parse."""
 
     jsonrpc: str
     id: Raw
@@ -40,19 +40,19 @@ class Call(Struct, forbid_unknown_fields=True):
 
     @property
     def request_id(self) -> str | int:
-        """The id, read."""
+        """The decoded id."""
         found: str | int = loads(bytes(self.id)) if bytes(self.id)[:1] == b'"' else int(bytes(self.id))
         return found
 
 
 class ListParams(Struct, forbid_unknown_fields=True):
-    """The params of a `tools/list` that asks for nothing special."""
+    """The params of a plain `tools/list`; others do not parse."""
 
     meta: Fields = field(name="_meta", default_factory=dict)
 
 
 class List(Struct, forbid_unknown_fields=True):
-    """A `tools/list` that asks for nothing special."""
+    """A plain `tools/list`; other messages do not parse."""
 
     jsonrpc: str
     id: Raw
@@ -61,13 +61,13 @@ class List(Struct, forbid_unknown_fields=True):
 
 
 class RemoteCall(Struct, forbid_unknown_fields=True):
-    """The arguments of `call_remote_tool`, if they ask for nothing special."""
+    """The arguments of a plain `call_remote_tool`; others do not parse."""
 
     tool_name: str
     arguments: Raw | UnsetType = UNSET
 
 
-# Other members are ignored, unlike in requests: nothing is passed on but these two.
+# Other members are ignored, unlike in requests, because only these two are passed on.
 class Answer(Struct):
     """A server's response."""
 
@@ -93,7 +93,7 @@ def parse_call(message: bytes) -> Call | None:
 
 def parse_list(message: bytes) -> List | None:
     """Parse a message as a plain `tools/list`, or return None."""
-    # Nearly all messages are calls: this spares a second decoding.
+    # Most messages are calls: this check saves decoding them twice.
     if b'"tools/list"' not in message:
         return None
     try:
@@ -117,7 +117,7 @@ def parse_response(message: bytes) -> tuple[Fields | None, bytes | None]:
     """Parse a response into result members or raw error.
 
     Raises:
-        ValueError: it is no response.
+        ValueError: the message is not a response.
 
     """
     try:
@@ -154,20 +154,20 @@ def encode_object(fields: Mapping[str, Raw | bytes]) -> list[Raw | bytes]:
 
 
 def encode_string(text: str) -> bytes:
-    """Write a string as JSON."""
+    """Encode a string as JSON."""
     return _encode(text)
 
 
 def _validate_utf8(message: bytes) -> bytes:
     """Return the message after validating its UTF-8.
 
-    msgspec does not check it where it does not parse.
+    msgspec does not validate the parts that it leaves undecoded (`Raw`).
 
     Raises:
-        UnicodeDecodeError: it is not.
+        UnicodeDecodeError: the message is not valid UTF-8.
 
     """
-    # Nearly all messages are ASCII, which is told at once.
+    # A fast path, because most messages are ASCII.
     if not message.isascii():
         message.decode()
     return message
