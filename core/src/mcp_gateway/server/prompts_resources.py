@@ -31,7 +31,7 @@ class PromptsAndResources:
     """
 
     def __init__(self, gateway: Gateway, results: ResultLimits) -> None:
-        """Bind to `gateway`; `results` limits results and stores cut ones."""
+        """Bind to `gateway`; `results` limits results and stores truncated ones."""
         self._gateway, self._results = gateway, results
 
     async def list(self, primitive: Primitive, caller: Caller) -> Json:
@@ -47,7 +47,7 @@ class PromptsAndResources:
         return {primitive.field: items, **seen.cache_hint(primitive)}
 
     async def get_prompt(self, params: Mapping[str, Any], caller: Caller, channel: ClientChannel) -> Json:
-        """Answer `prompts/get`."""
+        """Handle `prompts/get`."""
         name = str(params.get("name"))
         got = self._gateway.get_prompt(name, strip_params(params), caller, channel)
         return await _wait_for_answer(self._fitting(f"the prompt {name!r}", got, caller))
@@ -89,7 +89,7 @@ class PromptsAndResources:
         return await _wait_for_answer(self._fitting(f"the result of {method}", sent, caller))
 
     async def complete(self, params: Mapping[str, Any], caller: Caller) -> Json:
-        """Answer `completion/complete`."""
+        """Handle `completion/complete`."""
         return await _wait_for_answer(self._gateway.complete(strip_params(params), caller))
 
 
@@ -116,7 +116,7 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
         data = error.error.data
         if not isinstance(data, dict) or data.get("error_code") != UnknownResource.code:
             raise
-        # -32002 must not be emitted any more (specification 2026-07-28).
+        # Modern servers must not emit -32002 (specification 2026-07-28).
         code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
         raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 

@@ -1,6 +1,6 @@
-"""Result size limits: oversized results fail or are cut.
+"""Result size limits: oversized results fail or are truncated.
 
-A cut result is kept whole for a while.
+The whole of a truncated result is kept for a while, as a resource.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from mcp_gateway.protocol.json_size import json_size
 from mcp_gateway.protocol.tool_names import OWN_URIS
 
 PREFIX = OWN_URIS
-"""Begins the URI of a result that is kept; the rest cannot be guessed."""
+"""The prefix of the URI of a stored result; the rest cannot be guessed."""
 
 KEPT_SECONDS = 600.0
-"""How long a result is kept whole."""
+"""How long a whole result is stored."""
 
 _ENVELOPE = 2000
-"""About how many bytes of a result are needed to say where the whole is."""
+"""Bytes of a truncated result that are reserved for the note on where the whole is."""
 
 
 class ResultTooLarge(GatewayError):
-    """A server's result has more bytes than the configuration allows."""
+    """A server's result with more bytes than the configuration allows."""
 
     code = "result_too_large"
 
@@ -61,12 +61,12 @@ class ResultLimits:
         self._kept = TTLCache(self.room, KEPT_SECONDS, anyio.current_time, lambda kept: kept.size)
 
     def limit(self, what: str, result: Json, caller: Caller) -> Json:
-        """Return a result, cut if it exceeds the limit.
+        """Return a result, truncated if it exceeds the limit.
 
         `what` describes the result and its origin.
 
         Raises:
-            ResultTooLarge: it is too large, and cannot be cut.
+            ResultTooLarge: the result is too large and cannot be truncated.
 
         """
         if json_size(result, self.max_bytes) <= self.max_bytes:
@@ -74,7 +74,7 @@ class ResultLimits:
         return self.shorten(what, len(json.dumps(result, ensure_ascii=False).encode()), lambda: result, caller)
 
     def shorten(self, what: str, size: int, read: Callable[[], Json], caller: Caller) -> Json:
-        """Cut a result of `size` bytes; `read` returns the whole."""
+        """Truncate a result of `size` bytes; `read` returns the whole."""
         if not self.cuts:
             raise ResultTooLarge(
                 f"{self._describe_excess(what, size)}; ask for less, raise it, or set GATEWAY_RESULT_OVERFLOW=cut"
@@ -84,7 +84,7 @@ class ResultLimits:
         texts = [block["text"] for block in content if _is_text(block)] if isinstance(content, list) else []
         rest = {key: value for key, value in result.items() if key not in ("content", "structuredContent")}
         others = [block for block in content or () if not _is_text(block)]
-        # Only texts are cut: half of an image or of a structured result is worth nothing.
+        # Only texts are truncated: a part of an image or of a structured result is useless.
         left = self.max_bytes - _ENVELOPE - len(json.dumps([rest, others]))
         if not texts or left < 0 or size > self.room:
             raise ResultTooLarge(f"{self._describe_excess(what, size)}, and cannot be cut; ask for less, or raise it")
@@ -98,7 +98,7 @@ class ResultLimits:
         """Handle `resources/read` of a stored result, for its recipient only.
 
         Raises:
-            UnknownResource: there is none, or none for this caller, or not any more.
+            UnknownResource: the result does not exist, belongs to another caller, or has expired.
 
         """
         kept = self._kept.get(uri)
@@ -122,7 +122,7 @@ class ResultLimits:
 
 
 def result_of(tool: str, server: str | None) -> str:
-    """Say what it is that is too large."""
+    """Describe a result and its origin."""
     return f"the result of the tool {tool!r}" + (f" of server {server!r}" if server else "")
 
 
@@ -137,7 +137,7 @@ def _is_text(block: object) -> bool:
 def _truncate(text: str, max_bytes: int) -> str:
     """Truncate a text to `max_bytes` of JSON."""
     shown = text.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
-    # Escapes make a text longer in JSON than it is.
+    # In JSON a text may be longer, because of escapes.
     while len(json.dumps(shown)) > max_bytes and shown:
         shown = shown[: len(shown) * max_bytes // len(json.dumps(shown))]
     return shown

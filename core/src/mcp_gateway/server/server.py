@@ -1,7 +1,7 @@
 """The MCP server in front of the gateway, for both eras.
 
-The SDK's low-level server keeps the protocol: handshake, eras, validation of requests.
-What it is to answer is put in its place as raw JSON, since its models drop fields.
+The SDK's low-level server handles the protocol: handshake, eras, validation of requests. Its results are replaced by
+raw JSON, because its models drop unknown fields.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _answer: ContextVar[list[Json]] = ContextVar("answer")
 class GatewayServer(Server[Any]):
     """MCP server for a gateway.
 
-    `tasks` live as long as the gateway.
+    `tasks` lives as long as the gateway.
     """
 
     def __init__(
@@ -58,9 +58,8 @@ class GatewayServer(Server[Any]):
     ) -> None:
         """Register the handlers of `gateway`.
 
-        `results` limits the size of results; without `direct` there is no fast path.
-
-        `guest` is a client whose first request was answered before it arrives here.
+        `results` limits the size of results; without `direct` there is no fast path. `guest` is a client whose
+        handshake was answered early.
         """
         self._guest = guest
         self._gateway = gateway
@@ -86,15 +85,15 @@ class GatewayServer(Server[Any]):
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
             on_subscriptions_listen=listening,
-            # Without it the SDK lists all tools before each call of the modern era (its issue 3565).
+            # Without it the SDK lists all tools before each modern call (issue 3565 of the SDK).
             get_tool_input_schema=self._tools.input_schema,
         )
-        # Deprecated in the modern era, but not gone from the handshake era.
+        # Deprecated in the modern era, but part of the handshake era.
         self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
         self.add_notification_handler(
             "notifications/roots/list_changed", types.NotificationParams, self._on_roots_changed
         )
-        # Also takes out the SDK's OpenTelemetry middleware, which costs 0.05 ms a call even without an exporter.
+        # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
         self._direct = FastPath(gateway, self._clients, self._tools, results)
         self._has_direct_lane = direct
@@ -107,7 +106,7 @@ class GatewayServer(Server[Any]):
     ) -> Awaitable[RawResponse] | None:
         """Dispatch a raw message on the fast path; see `SupportsRawDispatch`.
 
-        None for everything else.
+        None means that the message must take the SDK path.
         """
         return self._direct.dispatch_raw(message, headers, principal) if self._has_direct_lane else None
 
@@ -132,7 +131,7 @@ class GatewayServer(Server[Any]):
         The SDK validates the request first.
         """
         if ctx.request_id is None:
-            # The SDK knows nothing of calls on the fast path.
+            # The SDK does not know calls on the fast path, so they are cancelled here.
             if ctx.method == "notifications/cancelled":
                 self._direct.cancel(str(caller_of(ctx).client), (ctx.params or {}).get("requestId"))
             return await call_next(ctx)
@@ -143,10 +142,10 @@ class GatewayServer(Server[Any]):
             self._gateway.discovery.on_client_initialized(caller_of(ctx))
         self._clients.record_stdio_client(ctx)
         answers: list[Json] = []
-        # By a context variable: the SDK calls the handler, and would validate what it returns.
+        # Through a context variable, because the SDK calls the handler and would validate its result.
         token = _answer.set(answers)
         try:
-            # The SDK answers methods that it does not know itself, with -32601.
+            # For unknown methods the SDK would answer -32601 by itself, so these are forwarded here.
             typed = await (call_next(ctx) if ctx.method in SPEC_CLIENT_METHODS else self._forward(ctx))
         except MCPError as error:
             raise adapt_error(error, modern=modern) from None
@@ -159,7 +158,7 @@ class GatewayServer(Server[Any]):
     async def _initialize(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
         """Handle `initialize` and `server/discover`; register the client's capabilities.
 
-        Refreshes start with these capabilities before the result is returned.
+        Listings are refreshed with these capabilities, which starts before the result is returned.
         """
         answer = await call_next(ctx)
         if not isinstance(answer, dict):
@@ -179,7 +178,7 @@ class GatewayServer(Server[Any]):
     async def _forward(self, ctx: Context) -> None:
         """Handle a method outside the current specification by forwarding.
 
-        It may concern a server; some such methods were in earlier versions.
+        A server may support it, as a method of an earlier version or of an extension.
         """
         await _set_raw_result(self._content.forward(ctx.method, ctx.params or {}, caller_of(ctx), channel_of(ctx)))
 
@@ -245,14 +244,14 @@ class GatewayServer(Server[Any]):
         await self._gateway.pool.notify(str(caller_of(context).client), "notifications/roots/list_changed")
 
     def _on_client_left(self, client: str) -> None:
-        """Forget a client that has left, and what it wanted."""
+        """Forget a client that has left, with its subscriptions."""
         self._direct.leave(client)
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
         self._gateway.views.forget_client(client)
 
     def _on_catalog_changed(self, _: Catalog) -> None:
-        # Before clients hear of it: they may read the instructions again.
+        # Before clients are notified, because they may read the instructions again.
         self.instructions = instructions_of(self._gateway)
         self._list_changes.on_catalog_changed()
 
@@ -260,7 +259,7 @@ class GatewayServer(Server[Any]):
 async def _set_raw_result(answer: Awaitable[Json]) -> None:
     """Store the raw result for the middleware.
 
-    A request id is bound that stands in every log line of the request.
+    A request id is bound, so that it is in every log line of the request.
     """
     with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
         _answer.get().append(await answer)
