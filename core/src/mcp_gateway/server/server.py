@@ -96,7 +96,7 @@ class GatewayServer(Server[Any]):
         # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
         self._direct = FastPath(gateway, self._clients, self._tools, results)
-        self._has_direct_lane = direct
+        self._has_fast_path = direct
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
         self.way_to = self._clients.way_to
@@ -108,7 +108,7 @@ class GatewayServer(Server[Any]):
 
         None means that the message must take the SDK path.
         """
-        return self._direct.dispatch_raw(message, headers, principal) if self._has_direct_lane else None
+        return self._direct.dispatch_raw(message, headers, principal) if self._has_fast_path else None
 
     def create_initialization_options(
         self,

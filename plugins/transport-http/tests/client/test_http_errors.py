@@ -51,9 +51,9 @@ async def test_404_within_a_session_is_its_end(serve):
     assert (await fault(url, mcp_session_id="abc"))["code"] == TransportFault.SESSION_LOST
 
 
-@pytest.mark.parametrize("said", ["Bad Request: No valid session ID provided", "Session not found"])
-async def test_400_that_speaks_of_the_session_is_its_end_too(serve, said):
-    url = serve(answering(lambda: JSONResponse({"jsonrpc": "2.0", "error": {"code": -32000, "message": said}}, 400)))
+@pytest.mark.parametrize("message", ["Bad Request: No valid session ID provided", "Session not found"])
+async def test_400_that_speaks_of_the_session_is_its_end_too(serve, message):
+    url = serve(answering(lambda: JSONResponse({"jsonrpc": "2.0", "error": {"code": -32000, "message": message}}, 400)))
     assert (await fault(url, mcp_session_id="abc"))["code"] == TransportFault.SESSION_LOST
     assert (await fault(url))["code"] == -32000
 
@@ -187,12 +187,12 @@ async def test_one_failed_request_does_not_end_the_session(serve):
 async def test_a_redirect_to_another_host_does_not_take_the_credentials_along(serve):
     seen: list[bytes | None] = []
 
-    async def thief(scope: Scope, receive: Receive, send: Send) -> None:
+    async def foreign_app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             seen.append(dict(scope["headers"]).get(b"x-api-key"))
             await PlainTextResponse("thanks", 400)(scope, receive, send)
 
-    elsewhere = serve(thief)
+    elsewhere = serve(foreign_app)
     url = serve(answering(lambda: RedirectResponse(f"{elsewhere}/mcp", 307)))
     with pytest.raises(ExceptionGroup):
         await opened(url, **{"X-Api-Key": "s3cr3t"})

@@ -50,7 +50,7 @@ class Session:
         """Call a tool; return the text of its first content block."""
         return str((await self.call(tool, **arguments))["content"][0]["text"])
 
-    async def shake_hands(self) -> None:
+    async def initialize(self) -> None:
         """Send `initialize` and `notifications/initialized`."""
         params = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "testkit", "version": "1"}}
         self.version = (await self.request("initialize", params))["protocolVersion"]
@@ -62,7 +62,7 @@ class Session:
 
 @asynccontextmanager
 async def session(transport: Transport) -> AsyncIterator[Session]:
-    """Open a transport, shake hands, and close it at the end.
+    """Open a transport, initialize, and close it at the end.
 
     Raises:
         mcp.MCPError: the server refused.
@@ -76,7 +76,7 @@ async def session(transport: Transport) -> AsyncIterator[Session]:
             opened.news.set()
 
         await tasks.start(opened.dispatcher.run, _refuse, on_notification)
-        await opened.shake_hands()
+        await opened.initialize()
         yield opened
         tasks.cancel_scope.cancel()
 
