@@ -1,8 +1,7 @@
 """Private names of the MCP SDK that the client side relies on.
 
-A release of the SDK may change them without notice, which is why it has an upper bound.
-`tests/test_sdk.py` says what breaks then; so it does for the private methods that `TaggingTransport`
-and `LimitedSessionManager` override.
+A release of the SDK may change them without notice, so the dependency has an upper bound. `tests/test_sdk.py` shows
+what breaks then, also for the private methods that `TaggingTransport` and `LimitedSessionManager` override.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Names of uvicorn that no documentation promises.
+"""Undocumented names of uvicorn that the server transport relies on.
 
-A release of uvicorn may change them without notice, which is why it has an upper bound.
-`tests/test_uvicorn.py` says what breaks then, and has the attributes that `BoundedProtocol` and
-`FastPathProtocol` rely on: run it against a new release before the bound is raised.
+A release of uvicorn may change them without notice, so the dependency has an upper bound. `tests/test_uvicorn.py`
+checks them, and the attributes that `BoundedProtocol` and `FastPathProtocol` use: run it against a new release before
+raising the bound.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Towards a server: start a child process and talk to it."""
+"""Client transport that starts a child process for each session."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mcp_gateway_transport_stdio.raw_channel import open_wire
 
 @dataclass(frozen=True, slots=True)
 class StdioClientTransport:
-    """Starts a process for every session."""
+    """Stdio transport to one server."""
 
     options: StdioOptions
 
@@ -42,7 +42,7 @@ class StdioClientTransport:
 
 @asynccontextmanager
 async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientTransport]:
-    """Settle what to start; nothing runs yet."""
+    """Resolve command and directory; no process is started yet."""
     yield StdioClientTransport(options)
 
 
@@ -70,7 +70,7 @@ def _start_process(
 ) -> AbstractAsyncContextManager[TransportStreams]:
     """Start the process and return its streams.
 
-    On POSIX the streams have a raw channel; elsewhere they are the SDK's.
+    On POSIX they have a raw channel; elsewhere they are those of the SDK.
     """
     environment, command, directory = child_environment(options), resolve_command(options), resolve_directory(options)
     if os.name == "posix":

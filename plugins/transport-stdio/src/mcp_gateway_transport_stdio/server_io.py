@@ -1,6 +1,6 @@
 """Stdio server I/O with a fast path before the SDK.
 
-Raw calls are answered at once; all other lines go to the SDK.
+Raw calls are dispatched at once; all other lines go to the SDK.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, enc
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 FirstAnswerFn = Callable[[bytes], bytes | None]
-"""Answers the first message, if it can."""
+"""Returns the response to the first message, or None."""
 
 MOST_WAITING = 1000
-"""How many lines may wait for the SDK before the client is not read any more."""
+"""How many lines may wait for the SDK before reading from the client pauses."""
 
-# asyncio tells when its buffer is short, not when it is empty.
+# Polled, because asyncio signals when its write buffer is short, not when it is empty.
 _LOOK_SECONDS = 0.02
 
 _LARGE = 64 << 10
-"""From how many bytes on the end of a line is written beside it rather than joined with it."""
+"""From how many bytes on the line break is written separately, because joining would copy the line."""
 
 _ROOM = 1 << 20
-"""How much may be written before the client reads, where that can be chosen."""
+"""The size of the output pipe's buffer in bytes, where it can be set."""
 
 
 class StdioServerProtocol(asyncio.Protocol):
@@ -45,13 +45,13 @@ class StdioServerProtocol(asyncio.Protocol):
     def __init__(self, answer_first: FirstAnswerFn, longest: int) -> None:
         """Create a protocol with an early handshake and line limit.
 
-        `answer_first` may answer the first line; lines of more than `longest` bytes are refused.
+        `answer_first` may answer the first line; lines of more than `longest` bytes are rejected.
         """
         self._answer_first: FirstAnswerFn | None = answer_first
         self._initialize_id: object = None
         self._first_line_received = asyncio.Event()
         self._server: SupportsRawDispatch | None = None
-        # Without a bound, since a line cannot wait: the pipe is not read beyond MOST_WAITING.
+        # Unbounded, because a callback cannot wait; reading pauses at MOST_WAITING instead.
         self._lines_in, self._lines_out = anyio.create_memory_object_stream[str](float("inf"))
         self._lines = LineSplitter(self._on_line, self._on_long_line, longest)
         self._calls: set[asyncio.Task[None]] = set()
@@ -65,7 +65,7 @@ class StdioServerProtocol(asyncio.Protocol):
     # -- reading
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the pipe that is read."""
+        """Store the transport of the input."""
         self._reading = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -73,20 +73,20 @@ class StdioServerProtocol(asyncio.Protocol):
         self._lines.feed(data)
 
     def eof_received(self) -> None:
-        """Take the last line even without its end."""
+        """Handle the last line, even without a line break."""
         self._lines.flush()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Take note that the client has closed its end."""
+        """Handle EOF: the client has closed its end."""
         self._first_line_received.set()
         self._lines_in.close()
 
     async def wait_for_client(self) -> None:
-        """Wait until the client has said something, or left."""
+        """Wait for the client's first message or EOF."""
         await self._first_line_received.wait()
 
     def set_server(self, server: object) -> None:
-        """Have plain calls answered by `server`, if it can."""
+        """Dispatch plain calls to `server`, if it supports that."""
         self._server = server if isinstance(server, SupportsRawDispatch) else None
 
     def _on_line(self, line: bytes) -> None:
@@ -129,7 +129,7 @@ class StdioServerProtocol(asyncio.Protocol):
         return self._lines_out.statistics().current_buffer_used
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Iterate over the lines that are for the SDK."""
+        """Iterate over the lines for the SDK."""
         async for line in self._lines_out:
             if self._is_reading_paused and not self._waiting() and self._reading is not None:
                 self._is_reading_paused = False
@@ -157,8 +157,8 @@ class StdioServerProtocol(asyncio.Protocol):
             await self._writable.wait()
 
     async def write(self, text: str) -> None:
-        """Write what the SDK has to say."""
-        # Decoded only until it has come: once in the life of a connection.
+        """Write a message of the SDK."""
+        # Checked only until the repeated response was seen, which happens once in a connection.
         if self._initialize_id is not None and self._is_repeated_initialize(text):
             self._initialize_id = None
             return
@@ -168,20 +168,20 @@ class StdioServerProtocol(asyncio.Protocol):
     def _is_repeated_initialize(self, text: str) -> bool:
         """Whether a message repeats the early `initialize` response.
 
-        The client has had that response.
+        The client already has that response.
         """
         message = json.loads(text)
         return "method" not in message and message.get("id") == self._initialize_id
 
     async def flush(self) -> None:
-        """Do nothing: what is written is on its way."""
+        """Do nothing: writes are not buffered here."""
 
     def _write(self, line: bytes) -> None:
         if self.writing is not None and not self.writing.is_closing():
             self.writing.write(line)
 
     def set_write_paused(self, *, please: bool) -> None:
-        """Wait with writing, or write again: the client does not read."""
+        """Mark the output as congested, or as writable again."""
         if please:
             self._writable.clear()
         else:
@@ -192,11 +192,11 @@ class StdioServerProtocol(asyncio.Protocol):
         return len(self._calls) + len(self._started_calls)
 
     def is_read(self) -> bool:
-        """Whether the client may read what is written."""
+        """Whether the client can still read output."""
         return self.writing is not None and not self.writing.is_closing()
 
     async def drain(self, seconds: float) -> None:
-        """Wait until all is written, so many seconds at the most."""
+        """Wait until all output is written, at most `seconds`."""
         writing = self.writing
         with anyio.move_on_after(seconds):
             while writing and not writing.is_closing() and writing.get_write_buffer_size():  # noqa: ASYNC110  # no event
@@ -220,7 +220,7 @@ class StdioServerProtocol(asyncio.Protocol):
 
 
 class _WriteProtocol(asyncio.BaseProtocol):
-    """Tells whether the client reads what is written."""
+    """Protocol of the output pipe, for flow control."""
 
     def __init__(self, hold: Callable[[bool], None]) -> None:
         self._hold = hold
@@ -258,7 +258,7 @@ async def open_server_io(answer_first: FirstAnswerFn, reading: int, longest: int
         finally:
             with anyio.CancelScope(shield=True):
                 await pipes.close()
-                # Transports close their files in the next turn of the loop.
+                # Transports close their files in the next iteration of the event loop.
                 await anyio.lowlevel.checkpoint()
 
 
@@ -266,12 +266,12 @@ async def open_server_io(answer_first: FirstAnswerFn, reading: int, longest: int
 def _reserve_stdout() -> Iterator[int]:
     """Reserve standard output; redirect other output to standard error."""
     wire = os.dup(1)
-    # A print of a plugin or a library would be taken for a message.
+    # Output that a plugin or library prints would corrupt the protocol.
     os.dup2(2, 1)
     try:
         yield wire
     finally:
-        # The event loop made it non-blocking, also for whoever else has this open file.
+        # The event loop made it non-blocking, which affects all processes that share this open file.
         os.set_blocking(wire, True)
         os.dup2(wire, 1)
         os.close(wire)

@@ -14,10 +14,10 @@ from mcp.server.auth.provider import AccessToken
 from mcp_gateway_transport_http.auth.jwks import JwksClient
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures with a public key only: what a shared secret signs, everybody who checks it could have signed."""
+"""Only public-key signatures: with a shared secret everyone who can verify a token can also sign one."""
 
 REMEMBER_SECONDS = 60.0
-"""How long a token that was checked is not checked again."""
+"""How long a verified token is cached."""
 
 # Clocks differ (RFC 7519, section 4.1.4: "usually no more than a few minutes").
 _LEEWAY_SECONDS = 30
@@ -26,7 +26,7 @@ _MAX_REMEMBERED = 10_000
 
 
 class InvalidToken(Exception):
-    """An invalid access token; the message holds nothing of the token.
+    """An invalid access token; the message contains no part of it.
 
     The message is the reason.
     """
@@ -34,9 +34,9 @@ class InvalidToken(Exception):
 
 @dataclass(slots=True)
 class TokenVerifier:
-    """Checks tokens of one issuer for one of the `audiences`.
+    """Verifier of tokens of one issuer for one of the `audiences`.
 
-    `clock` says when a verified token has to be verified again, in seconds since the epoch.
+    `clock` returns seconds since the epoch.
     """
 
     issuer: str
@@ -57,11 +57,11 @@ class TokenVerifier:
         return self._cache.get(token)
 
     async def verify(self, token: str) -> AccessToken:
-        """Return what a token says.
+        """Verify a token; return its claims.
 
         Raises:
-            Unverified: it is not for this gateway, or nobody can tell.
-            KeysUnavailable: the keys of its issuer cannot be fetched.
+            InvalidToken: the token is invalid, expired, or not for this gateway.
+            KeysUnavailable: the issuer's keys cannot be fetched.
 
         """
         if (known := self.find_cached(token)) is not None:
@@ -101,7 +101,7 @@ class TokenVerifier:
             key,
             algorithms=list(ALGORITHMS),
             audience=list(self.audiences),
-            # Issuers write themselves with and without a slash at the end.
+            # Issuers are written with and without a trailing slash.
             issuer=[bare, f"{bare}/"],
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
