@@ -39,12 +39,12 @@ def test_what_is_the_same_or_better_is_no_difference() -> None:
     assert worse({named("a"): INFO, named("b"): BAD}, {named("a"): GOOD, named("b"): GOOD}) == {}
 
 
-def test_a_difference_that_is_not_known_is_told() -> None:
+def test_a_difference_that_is_not_known_is_reported() -> None:
     told = unexplained(LEG, {named("new"): BAD, **known_ones()})
     assert told == ["one: new (New) is FAILURE: "]
 
 
-def test_a_known_difference_that_does_not_show_is_told() -> None:
+def test_a_known_difference_that_does_not_show_is_reported() -> None:
     assert unexplained(LEG, known_ones()) == []
     told = unexplained(LEG, {})
     assert len(told) == len(known_ones())

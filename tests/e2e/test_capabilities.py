@@ -120,7 +120,7 @@ def test_each_capability_that_is_declared_is_served_over_stdio(launcher: Launche
 
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("over", ["http", "stdio"])
-def test_a_client_that_was_there_before_the_second_server_hears_why_an_extension_does_not_pass_any_more(
+def test_a_client_that_was_connected_before_the_second_server_gets_the_reason_why_an_extension_does_not_pass_any_more(
     launcher: Launcher, over: str, modern: bool
 ) -> None:
     only = full("modern" if modern else "handshake", **ALONE)(launcher)

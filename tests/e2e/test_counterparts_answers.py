@@ -23,7 +23,7 @@ def send(deployments: Deployments) -> Iterator[SendFn]:
 
 
 @pytest.mark.parametrize("action", ["decline", "cancel"])
-def test_a_server_hears_that_a_user_does_not_want_to_answer(session: ClientSession, action: str) -> None:
+def test_a_server_gets_the_result_of_a_user_who_does_not_want_to_answer(session: ClientSession, action: str) -> None:
     no = {"action": action}
     with session.client.with_answers(form=no, url=no):
         for server in PYTHON:

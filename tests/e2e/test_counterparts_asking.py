@@ -43,7 +43,7 @@ def test_a_user_is_sent_to_the_very_url(session: ClientSession, server: str) -> 
     assert questions(session, "elicitation/create", since) == [LOGIN]
 
 
-def test_a_client_of_the_handshake_era_hears_that_a_visit_is_over(session: ClientSession) -> None:
+def test_a_client_of_the_handshake_era_is_notified_that_a_url_elicitation_is_complete(session: ClientSession) -> None:
     if session.modern or session.deployment.chained:
         return  # the modern era has neither ids of questions nor this notification
     since = len(session.client.lines)
@@ -117,7 +117,7 @@ def test_a_server_from_npm_asks_for_the_users_roots(session: ClientSession) -> N
     assert ["roots/list", {}] in session.client.events("asked") or session.modern
 
 
-def test_a_server_hears_that_the_users_roots_have_changed(session: ClientSession) -> None:
+def test_a_server_is_notified_that_the_users_roots_have_changed(session: ClientSession) -> None:
     if session.modern or session.deployment.chained:
         return  # the modern era has no such notification: its servers ask each time
     for roots in ([{"uri": "file:///elsewhere", "name": "new"}], ANSWERS["roots"]):

@@ -142,6 +142,8 @@ def pages(client: Any, method: str, kind: str) -> list[Json]:
     return found
 
 
-def test_the_servers_have_heard_nothing_else_than_what_was_meant_for_them(place: tuple[Launcher, Path, Path]) -> None:
+def test_the_servers_have_received_nothing_else_than_what_was_meant_for_them(
+    place: tuple[Launcher, Path, Path],
+) -> None:
     calls = read_log(place[2], "tools/call")
     assert {call["name"] for call in calls} == {"odd", "fail", "echo"}

@@ -13,7 +13,7 @@ from .support.gateways import until
 
 
 @pytest.mark.parametrize("server", PYTHON)
-def test_each_step_of_progress_is_heard_in_order_and_before_the_result(session: ClientSession, server: str) -> None:
+def test_each_step_of_progress_arrives_in_order_and_before_the_result(session: ClientSession, server: str) -> None:
     since = len(session.client.lines)
     assert session.text(server, "count") == "counted"
     event = session.client.lines[since:]
@@ -22,7 +22,7 @@ def test_each_step_of_progress_is_heard_in_order_and_before_the_result(session: 
     assert [line for line in event if line[0] in ("progressed", "result")][:3] == steps
 
 
-def test_the_progress_of_a_long_operation_is_heard(session: ClientSession) -> None:
+def test_the_progress_of_a_long_operation_is_received(session: ClientSession) -> None:
     since = len(session.client.lines)
     text = session.text("everything", "trigger-long-running-operation", duration=0.2, steps=4)
     assert text == "Long running operation completed. Duration: 0.2 seconds, Steps: 4."
@@ -43,7 +43,7 @@ def test_log_messages_arrive_with_text_level_and_logger(session: ClientSession, 
         assert text in (logged["data"], logged["data"].get("msg") if isinstance(logged["data"], dict) else None)
 
 
-def test_a_client_hears_no_messages_below_its_level(session: ClientSession) -> None:
+def test_a_client_gets_no_messages_below_its_level(session: ClientSession) -> None:
     if session.modern:
         return  # the level stands in each request, and these clients always say the lowest
     session.client.run("level", level="warning")

@@ -64,7 +64,7 @@ def watching(gateway: MatrixGateway, pair: Pair, uri: str) -> int:
 
 
 @cell("resource subscriptions")
-def test_a_subscriber_hears_of_updates_and_nobody_else(
+def test_only_a_subscriber_is_notified_of_updates(
     make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
     uri, name = f"plain://{pair.name}/b", f"{pair.client}-{pair.name}"
@@ -135,7 +135,7 @@ def test_a_changed_list_is_announced_and_only_its_server_asked_again(
 
 
 @cell("list changes of a kind that was not asked for", pairs=NEW_CLIENT)
-def test_a_new_client_hears_of_the_lists_that_it_wants(make_client: ClientFactory, pair: Pair) -> None:
+def test_a_new_client_is_notified_of_the_lists_that_it_wants(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client(pair)
     stream = client.listen(toolsListChanged=True)
     for kind, item in (("prompts", {"name": "p"}), ("tools", {"name": "t", "inputSchema": {"type": "object"}})):
@@ -152,7 +152,7 @@ def test_a_new_client_hears_of_the_lists_that_it_wants(make_client: ClientFactor
 
 
 @cell("list changes of a kind that was not asked for", pairs=OLD_CLIENT)
-def test_an_old_client_hears_of_all_lists(make_client: ClientFactory, pair: Pair) -> None:
+def test_an_old_client_is_notified_of_all_lists(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client(pair)
     stream = client.listen()
     item = {"name": f"q-{pair.client}-{pair.over}"}

@@ -84,7 +84,7 @@ def test_a_long_answer_is_written_to_its_end_however_late_it_is_read(launcher: L
     assert answer["result"]["structuredContent"]["arguments"] == {"text": text}
 
 
-def test_what_takes_longer_than_the_grace_is_given_up_and_told(launcher: Launcher, tmp_path: Path) -> None:
+def test_what_takes_longer_than_the_grace_is_cancelled_and_logged(launcher: Launcher, tmp_path: Path) -> None:
     asked = written(call("plain__slow", {"seconds": 600}), modern=True)
     gateway = started(launcher, tmp_path / "log", asked, GATEWAY_SHUTDOWN_GRACE="0.2")
     abandoned = gateway.wait_for("requests abandoned")

@@ -49,7 +49,7 @@ def test_three_that_start_together_ask_a_server_once(launcher: Launcher, port: i
 
 
 @pytest.mark.parametrize("options", [("--era", "handshake", "--sessions"), ("--era", "modern", "--full")])
-def test_a_change_that_one_hears_of_reaches_all(
+def test_a_change_that_one_replica_is_notified_of_reaches_all(
     launcher: Launcher, port: int, log: Path, options: tuple[str, ...]
 ) -> None:
     url, _ = launcher.start_plain_http(*options, log=log)

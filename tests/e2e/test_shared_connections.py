@@ -223,7 +223,7 @@ def run_users(pool: UserPool, port: int, calls: int, *, connection_for_each: boo
 
 
 @pytest.mark.parametrize("direct, calls", [("true", 4000), ("false", 400)], ids=["fast-path", "sdk-path"])
-def test_eight_people_over_two_connections_each_call_with_their_own_credentials(
+def test_eight_users_over_two_connections_each_call_with_their_own_credentials(
     launcher: Launcher, direct: str, calls: int
 ) -> None:
     with open_user_pool(launcher, GATEWAY_DIRECT=direct) as (pool, port):

@@ -155,7 +155,7 @@ def test_a_login_that_an_authorization_server_refuses_shows_no_commands(launcher
     assert has_evil("\n".join([*shown.seen, *login.errors.seen]).encode()) == ""
 
 
-def test_a_damaged_server_file_is_told_without_its_commands(launcher: Launcher) -> None:
+def test_a_damaged_server_file_is_reported_without_its_commands(launcher: Launcher) -> None:
     path = launcher.folder / "servers.json"
     odd_entries = (
         hostile("keys", "stdio", **{f"key{EVIL}": EVIL}),

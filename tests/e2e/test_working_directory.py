@@ -118,7 +118,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @ERAS
-def test_a_file_of_servers_in_the_folder_starts_nothing_and_is_told_of(workspace: Workspace, modern: bool) -> None:
+def test_a_file_of_servers_in_the_folder_starts_nothing_and_is_mentioned(workspace: Workspace, modern: bool) -> None:
     file = workspace.configure(workspace.evil)
     client, told = workspace.connect(modern=modern)
     assert f"{file} is not read, because it has not been trusted" in told

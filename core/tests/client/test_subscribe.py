@@ -92,7 +92,7 @@ async def test_what_changes_while_it_has_stopped_announcing_is_asked_for_when_it
         await until(lambda: names(opened) == NEW)
 
 
-async def test_a_change_after_that_is_heard(gateway, alpha):
+async def test_a_change_after_that_is_received(gateway, alpha):
     alpha.may_announce.set()
     async with gateway({"alpha": alpha}) as opened:
         await settled(opened)

@@ -261,7 +261,7 @@ async def test_one_callers_missing_credentials_do_not_take_away_what_is_known(ga
         assert list((await opened.gateway.resolver_for(me)).catalog.full_names()) == ["alpha__x"]
 
 
-async def test_an_auth_plugin_that_fails_in_an_unheard_of_way_stops_no_other_server(gateway, monkeypatch):
+async def test_an_auth_plugin_that_raises_an_unknown_error_stops_no_other_server(gateway, monkeypatch):
     async def fail(*_):
         raise RuntimeError("a bug")
 

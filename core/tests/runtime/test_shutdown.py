@@ -51,7 +51,7 @@ async def test_calls_have_so_many_seconds():
             tasks.cancel_scope.cancel()
 
 
-async def test_signals_are_heard_without_the_event_loops_help():
+async def test_signals_are_handled_without_the_event_loops_help():
     before = signal.getsignal(signal.SIGTERM)
     with anyio.fail_after(WAIT_SECONDS), open_python_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         for number in (signal.SIGINT, signal.SIGTERM):

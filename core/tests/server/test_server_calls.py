@@ -109,7 +109,7 @@ async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
 
 
 @eras
-async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
+async def test_a_client_is_notified_of_the_servers_inside(gateway, modern):
     about = {"description": "tells the time"}
     async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as connection:
         assert "- alpha: tells the time" in connection.initialize_result["instructions"]

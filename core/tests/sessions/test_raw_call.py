@@ -100,7 +100,7 @@ async def test_a_failure_is_the_answer_too(gateway, outcome, said):
         assert said in answers[0].message.decode()
 
 
-async def test_what_was_not_sent_goes_the_usual_way(gateway):
+async def test_what_was_not_sent_takes_the_sdk_path(gateway):
     alpha = RawServer(tool("x"))
     async with open_call(gateway, alpha) as (_, answers, _opened):
         alpha.sent.pop()(RequestNotSent("it has just ended"))
@@ -109,7 +109,7 @@ async def test_what_was_not_sent_goes_the_usual_way(gateway):
     assert len(alpha.calls) == 1
 
 
-async def test_silence_has_an_end_and_the_server_hears_of_it(gateway):
+async def test_silence_has_an_end_and_the_server_is_notified(gateway):
     alpha = RawServer(tool("x"))
     async with open_call(gateway, alpha, timeout=0.5) as (_, answers, _opened):
         await until(lambda: answers)
@@ -127,7 +127,7 @@ async def test_a_call_that_its_client_cancels_is_answered_with_nothing(gateway):
         await until(lambda: alpha.cancelled)
 
 
-async def test_who_gives_a_call_up_hears_nothing_of_it(gateway):
+async def test_a_caller_that_gives_up_gets_no_answer(gateway):
     alpha = RawServer(tool("x"))
     async with open_call(gateway, alpha) as (calling, answers, _opened):
         calling.cancel()
