@@ -1,6 +1,6 @@
 """HTTP client transport with one HTTP client for each session.
 
-Each client has its session's credentials.
+Each HTTP client sends its session's credentials.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mcp_gateway_transport_http.fast_path.request_target import build_request_he
 from mcp_gateway_transport_http.options import HttpOptions
 
 _TIMEOUT = httpx2.Timeout(30.0, read=None, pool=None)
-"""Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
+"""Reading has no timeout here: the gateway limits the time of calls, and streams stay open."""
 
 # httpx2 keeps 20 connections alive by default, and opens 100: 200 parallel calls took two waves.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_SECONDS)
@@ -33,7 +33,7 @@ _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, kee
 
 @dataclass(frozen=True, slots=True)
 class HttpClientTransport:
-    """Opens HTTP sessions with one server."""
+    """HTTP transport to one server."""
 
     url: str
     guard: SsrfGuard | None = None
@@ -54,7 +54,7 @@ class HttpClientTransport:
 
 @asynccontextmanager
 async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
-    """Settle where the server is; nothing is connected yet."""
+    """Open the transport; nothing is connected yet."""
     guard = None if options.allow_link_local else SsrfGuard()
     yield HttpClientTransport(str(options.url), guard, options.max_message_bytes)
 
@@ -100,6 +100,6 @@ def _encode_header(value: str) -> bytes:
 def _load_certificates() -> ssl.SSLContext:
     """Load the CA certificates once.
 
-    That takes longer than everything else about a client.
+    Loading them is the slowest part of creating a client.
     """
     return httpx2.create_ssl_context()

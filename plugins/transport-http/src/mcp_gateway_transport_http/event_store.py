@@ -1,9 +1,9 @@
 """SSE event store of the handshake era.
 
-A client may request the events again after a broken connection.
+A client may request events again after a broken connection.
 
-All sessions share one budget of memory; what is oldest is forgotten first. Events of one session
-are never sent to another, though the SDK gives all sessions the same names for their streams.
+All sessions share one memory budget, and the oldest events are evicted first. Events of one session are never sent to
+another, although the SDK uses the same stream names in all sessions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_EVENTS = 1_000
 MAX_BYTES = 16 << 20
 
 RETRY_MILLISECONDS = 500
-"""How long a client is asked to wait before it connects again."""
+"""How long a client should wait before it reconnects (SSE `retry`)."""
 
 
 class _Event(NamedTuple):
@@ -43,7 +43,7 @@ class EventLog:
     _sessions: count[int] = field(default_factory=lambda: count(1))
 
     def open_session_store(self) -> EventStore:
-        """Return the event store of a session that begins."""
+        """Return the event store of a new session."""
         return _SessionEventStore(self, next(self._sessions))
 
     def append(self, session: int, stream: str, message: JSONRPCMessage | None) -> int:
@@ -89,14 +89,14 @@ class ResumableSessionManager(StreamableHTTPSessionManager):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Begin with an empty past."""
+        """Create a manager with an empty event log."""
         self._past = EventLog()
         super().__init__(**options, retry_interval=RETRY_MILLISECONDS)
 
     def reset_idle_timeout(self, session_id: str) -> None:
         """Reset the idle timeout of a session.
 
-        For requests of the fast path, which the SDK does not see.
+        It is for requests on the fast path, which the SDK does not see.
         """
         transport = self._server_instances.get(session_id)
         scope = transport.idle_scope if transport is not None else None
@@ -113,7 +113,7 @@ class ResumableSessionManager(StreamableHTTPSessionManager):
 
     @event_store.setter
     def event_store(self, _: EventStore | None) -> None:
-        """Take no other."""
+        """Ignore the store that the base class sets."""
 
 
 def _estimate_size(message: JSONRPCMessage | None) -> int:

@@ -24,7 +24,7 @@ _message = json.Decoder(_Message)
 
 
 def is_message(data: bytes | str) -> bool:
-    """Whether it is a request, a notification or a response."""
+    """Whether the data is a request, a notification or a response."""
     try:
         message = _message.decode(data)
     except (DecodeError, RecursionError, UnicodeError):

@@ -1,6 +1,6 @@
 """Limits of open requests and sessions, and the owners of sessions.
 
-What is more hears so, and when to try again; of a session that is not theirs, others hear nothing.
+Requests beyond a limit get an error with a Retry-After. A session of another owner is answered as an unknown one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mcp_gateway_transport_http.event_store import ResumableSessionManager
 from mcp_gateway_transport_http.options import ListenOptions
 
 OVERLOADED = -31029
-"""The JSON-RPC error code of an overload: the core answers calls with the same."""
+"""The JSON-RPC error code of an overload, the same as that of the core."""
 
 _RETRY_SECONDS = 5
 
@@ -46,7 +46,7 @@ class LimitedSessionManager(ResumableSessionManager):
     """
 
     def __init__(self, options: ListenOptions, **more: Any) -> None:
-        """Begin with nothing open."""
+        """Create a manager without sessions."""
         self._max_requests, self._max_caller_sessions = options.max_requests, options.max_caller_sessions
         self._requests = 0
         self._openers: dict[str, _Opener] = {}
@@ -54,7 +54,7 @@ class LimitedSessionManager(ResumableSessionManager):
         super().__init__(max_sessions=options.max_sessions, session_idle_timeout=options.idle_timeout, **more)
 
     async def _handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, unless too many are under way."""
+        """Handle a request, or refuse it if too many are in progress."""
         if self._requests >= self._max_requests:
             message = f"{self._requests} requests and streams are open, as many as may be (GATEWAY_MAX_REQUESTS)"
             await _refusal(503, message)(scope, receive, send)
@@ -76,7 +76,7 @@ class LimitedSessionManager(ResumableSessionManager):
             if (refusal := self._check_session_limits(caller)) is not None:
                 await refusal(scope, receive, send)
                 return
-            # The SDK makes the session further down, and hands nothing through to where it is registered.
+            # A context variable, because the SDK creates the session deeper in and passes no argument through.
             _opening.set(_Opener(caller, _owner(scope, headers)))
         elif not self.may_use(headers[MCP_SESSION_ID_HEADER], scope):
             await _unknown_session()(scope, receive, send)
@@ -86,7 +86,7 @@ class LimitedSessionManager(ResumableSessionManager):
     def may_use(self, session_id: str, scope: Scope) -> bool:
         """Whether a session is the sender's, or not open at all.
 
-        A session that is not open belongs to no caller: all may ask for it, and hear that it is not known.
+        A session that is not open belongs to no caller; the SDK answers that it is unknown.
         """
         opener = self._openers.get(session_id)
         return opener is None or opener.owner == _owner(scope, Headers(scope=scope))
@@ -104,7 +104,7 @@ class LimitedSessionManager(ResumableSessionManager):
         return None
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
-        """Register a session, and whose it is."""
+        """Register a session and its owner."""
         transport = super()._admit_session(requestor)
         if transport is not None and transport.mcp_session_id is not None:
             self._openers[transport.mcp_session_id] = opener = _opening.get()
@@ -136,17 +136,17 @@ def _caller_key(scope: Scope, headers: Headers) -> str:
 def _owner(scope: Scope, headers: Headers) -> tuple[object, ...]:
     """Return what all requests of a session must have in common.
 
-    The person, or else the credential they bring.
+    It is the principal, or else the credential.
     """
     user = scope.get("user")
     if isinstance(user, AuthenticatedUser):
         return tuple(authorization_context(user).values())
-    # A hash: tokens must not be kept as long as a session lives.
+    # Hashed, because tokens must not be kept for the life of a session.
     return (sha256("\n".join(headers.getlist("authorization")).encode("utf-8", "replace")).digest(),)
 
 
 def _unknown_session() -> JSONResponse:
-    """Answer as if there were no such session."""
+    """Return the response for an unknown session."""
     error = {"code": _INVALID_REQUEST, "message": "Session not found"}
     return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 404)
 

@@ -1,1 +1,1 @@
-"""Towards a server over HTTP: streams, bodies, errors, address checks."""
+"""Client side of HTTP: streams, bodies, errors, address checks."""

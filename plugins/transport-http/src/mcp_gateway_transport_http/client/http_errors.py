@@ -31,7 +31,7 @@ from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway_transport_http.jsonrpc import is_message
 
 _ERROR_BYTES = 1 << 20
-"""How much of a refusal is read."""
+"""How many bytes of an error response are read."""
 
 _EVENTS = "text/event-stream"
 _SESSION = "mcp-session-id"
@@ -50,16 +50,16 @@ class _InvalidResponse(Exception):
 
 
 class ErrorMappingClient(httpx2.AsyncClient):
-    """Answers a request that failed in the server's place.
+    """HTTP client that returns failures as responses with JSON-RPC errors.
 
-    The SDK's transport takes an exception of one request for the end of the session, and
-    tells nobody the status of a refusal.
+    The SDK's transport ends the session on an exception of one request, and does not pass on the status of an HTTP
+    error.
     """
 
     def __init__(self, guard: SsrfGuard | None = None, max_bytes: int = MAX_MESSAGE_BYTES, **options: Any) -> None:
-        """Set the guard of connections and the bound of messages.
+        """Set the guard of connections and the limit of messages in bytes.
 
-        `is_upgraded` says whether the server has led from HTTP to HTTPS.
+        `is_upgraded` is set when the server has redirected from HTTP to HTTPS.
         """
         super().__init__(**options)
         self._guard, self._max_bytes, self.is_upgraded = guard, max_bytes, False
@@ -67,9 +67,9 @@ class ErrorMappingClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send; a failed POST becomes a response with its reason.
 
-        No body is read without a bound.
+        Every body is read with a limit.
         """
-        # Else httpx reads the whole body before anybody can bound it.
+        # Otherwise httpx reads the whole body, without a limit.
         options["stream"] = True
         if self._guard is not None:
             request.extensions["trace"] = self._guard.on_trace
@@ -78,12 +78,12 @@ class ErrorMappingClient(httpx2.AsyncClient):
         except httpx2.TransportError as error:
             if request.method != "POST":
                 raise
-            # Only these two are raised before a byte of the request is written.
+            # Only these two exceptions mean that no byte of the request was written.
             sent = {"sent": False} if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout) else {}
             return _error_response(request, Refusal(TransportFault.UNREACHABLE, _describe_error(error), sent))
         if (elsewhere := next_request_within_origin(response)) is not None:
             self.is_upgraded = self.is_upgraded or elsewhere.url.scheme != request.url.scheme
-            await elsewhere.aread()  # what was asked is looked at when the answer is here
+            await elsewhere.aread()  # loads the request's body, which is inspected after its response
         elif is_message_status(response.status_code) and _kind(response) == _EVENTS:
             return with_events(response, self._max_bytes)
         elif request.method == "POST" and (response.is_error or _is_request(request)):
@@ -98,7 +98,7 @@ def _kind(response: httpx2.Response) -> str:
 
 
 async def _read_response(request: httpx2.Request, response: httpx2.Response, max_bytes: int) -> httpx2.Response:
-    """Return a complete response, or what is answered in its place."""
+    """Return the complete response, or an error response in its place."""
     if not is_message_status(response.status_code):
         return await _explain_response(request, response)
     try:
@@ -117,7 +117,7 @@ async def _read_response(request: httpx2.Request, response: httpx2.Response, max
 
 
 async def _extract_message(response: httpx2.Response, max_bytes: int) -> bytes:
-    """Read an answer to its end."""
+    """Read a response to its end; return its message."""
     if (kind := _kind(response)) != "application/json":
         raise _InvalidResponse(wrong_kind(kind).message)
     if not is_message(body := replace_lone_surrogates((await read_body(response, max_bytes)).removeprefix(BOM_UTF8))):
@@ -136,7 +136,7 @@ def _is_request(request: httpx2.Request) -> bool:
 async def _explain_response(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
     """Map an HTTP error to a transport fault or JSON-RPC error.
 
-    The JSON-RPC error of the server is kept, unless the status says more: 401, 403, or a lost session.
+    A JSON-RPC error of the server is kept, unless the status is more important: 401, 403, or a lost session.
     """
     headers = response.headers
     answer = Answer(
@@ -154,7 +154,7 @@ async def _explain_response(request: httpx2.Request, response: httpx2.Response) 
 
 
 async def _body_of(response: httpx2.Response) -> bytes:
-    """Read the body of a refusal, empty if unreadable or too long."""
+    """Read an error response's body, empty if unreadable or too long."""
     try:
         return await read_body(response, _ERROR_BYTES)
     except (LimitExceeded, httpx2.StreamError, httpx2.TransportError, httpx2.DecodingError):
@@ -166,7 +166,7 @@ async def _body_of(response: httpx2.Response) -> bytes:
 def _add_id(body: bytes, request: httpx2.Request) -> bytes:
     """Return a message; an error without an id gets the request's.
 
-    Otherwise the SDK drops it, and the caller waits for its timeout.
+    Without an id the SDK drops it, and the caller waits until the timeout.
     """
     if len(body) > _ERROR_BYTES or (envelope := rpc_error(body)) is None or envelope["id"] is not None:
         return body
@@ -174,9 +174,9 @@ def _add_id(body: bytes, request: httpx2.Request) -> bytes:
 
 
 def _error_response(request: httpx2.Request, refusal: Refusal) -> httpx2.Response:
-    """Answer in the server's place, with an otherwise unused status.
+    """Return an error response, with a status without meaning to the SDK.
 
-    The SDK gives no other meaning to it.
+    The SDK would handle other statuses in its own way.
     """
     status = refusal.data.get("status")
     failed = status if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST else HTTPStatus.BAD_GATEWAY

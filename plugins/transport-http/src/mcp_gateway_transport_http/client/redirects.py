@@ -1,6 +1,6 @@
 """Redirects within the server's origin, with the method kept.
 
-The SDK's client does the same.
+The SDK's client follows the same redirects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from mcp_gateway_transport_http.fast_path.responses import RawHttpResponse
 
 MAX_REDIRECTS = 20
-"""How many are followed, as httpx has it."""
+"""How many redirects are followed, as in httpx."""
 
 # 301, 302 and 303 may turn a POST into a GET (RFC 9110, section 15.4).
 _KEEPING_THE_METHOD = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
@@ -20,11 +20,10 @@ _AS_IT_IS = "/%:@!$&'()*+,;=~?"
 
 
 def follow_redirect(request: bytes, reply: RawHttpResponse, origin: str) -> bytes | None:
-    """Return the request that a redirect leads to, if any.
+    """Return the request that follows a redirect, if any.
 
-    None for a response that is no redirect, and for one to where it must not go.
-
-    Credentials never go to another origin, and no message becomes a request without a body.
+    None if the response is not a redirect, or one that must not be followed: credentials are never sent to another
+    origin, and a message must not become a request without a body.
     """
     if reply.status not in _KEEPING_THE_METHOD or not reply.location:
         return None

@@ -1,6 +1,6 @@
-"""The meaning of responses that are no messages.
+"""Interpretation of responses that are not messages.
 
-One reading of them for the fast path and the SDK path.
+It is shared by the fast path and the SDK path.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from mcp_gateway_transport_http.fast_path.sse import SseParser
 Json = dict[str, Any]
 
 SESSION_CODE = b"-32001"
-"""The JSON-RPC error by which SDKs say that a session is unknown, some of them with HTTP status 200."""
+"""The JSON-RPC error code of SDKs for an unknown session, sent by some of them with HTTP status 200."""
 
 _OF_A_REQUEST = frozenset({-32602, -32601})
-"""Invalid params and unknown methods: what they say of sessions is about the request."""
+"""Invalid params and unknown methods: if their text mentions sessions, it means the request."""
 
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of a server's: what of it tells what it means.
+    """The parts of a server's response that are interpreted.
 
-    `challenge` is its `WWW-Authenticate`, `location` its `Location`.
+    `challenge` is the header `WWW-Authenticate`, `location` the header `Location`.
     """
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer in a server's place: fault, message and data."""
+    """The error for a response without a message: fault, text and data."""
 
     fault: TransportFault
     message: str
@@ -55,7 +55,7 @@ class Refusal:
 
     @property
     def error(self) -> MCPError:
-        """The JSON-RPC error that says so."""
+        """The JSON-RPC error."""
         return MCPError(int(self.fault), self.message, dict(self.data))
 
 
@@ -65,9 +65,9 @@ def is_message_status(status: int) -> bool:
 
 
 def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
-    """Return the meaning of a response without a message.
+    """Return the error for a response without a message.
 
-    None if it holds the server's own JSON-RPC error.
+    None if the response has the server's own JSON-RPC error.
     """
     status, envelope = answer.status, rpc_error(answer.body, answer.content_type)
     error = None if envelope is None else envelope["error"]
@@ -85,7 +85,7 @@ def refusal_of(answer: Answer, session_id: str | None) -> Refusal | None:
 
 
 def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
-    """Return the error of a message that says the session is lost."""
+    """Return the error of a message that reports a lost session."""
     if session_id is None or len(message) > MAX_WORDS or SESSION_CODE not in message:
         return None
     envelope = rpc_error(message)
@@ -98,7 +98,7 @@ def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
 
 
 def wrong_kind(content_type: str) -> Refusal:
-    """Return what an answer means that is neither JSON nor events."""
+    """Return the error for a body that is neither JSON nor events."""
     kind = content_type.partition(";")[0].strip() or "something unnamed"
     return Refusal(TransportFault.UNREACHABLE, f"it answered with {kind} instead of JSON", {"status": 502})
 
@@ -132,7 +132,7 @@ def status_line(status: int) -> str:
 
 
 def _is_lost(answer: Answer, error: Json | None, session_id: str) -> bool:
-    if "invalid_token" in answer.challenge.lower():  # RFC 6750: the token is what is not known
+    if "invalid_token" in answer.challenge.lower():  # RFC 6750: the token is unknown, not the session
         return False
     if error is not None and error["code"] in _OF_A_REQUEST and answer.status != HTTPStatus.NOT_FOUND:
         return False
@@ -144,7 +144,7 @@ def _data(answer: Answer) -> Json:
 
 
 def _elsewhere(answer: Answer) -> str:
-    """Describe a body that is no message: empty, or an address."""
+    """Describe a response that is not a message, with a redirect's target."""
     status = status_line(answer.status)
     if not answer.location:
         return f"it answered {status} instead of a message"
@@ -152,7 +152,7 @@ def _elsewhere(answer: Answer) -> str:
 
 
 def _mask_location(location: str) -> str:
-    """Return a location without what may hold a secret."""
+    """Return a location without parts that may contain secrets."""
     try:
         parts = urlsplit(location)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:500]

@@ -1,6 +1,6 @@
-"""Bounded bodies of responses that the SDK's client reads.
+"""Limited bodies of responses that the SDK's client reads.
 
-They are read in steps, between which others have their turn.
+They are read in steps, between which other tasks run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ async def read_body(response: httpx2.Response, max_bytes: int) -> bytes:
     """Read a body to its end.
 
     Raises:
-        LimitExceeded: it has more than `max_bytes` bytes, or is encoded more than once.
+        LimitExceeded: the body has more than `max_bytes` bytes, or more than one content coding.
 
     """
     body = bytearray()
@@ -46,7 +46,7 @@ def with_body(response: httpx2.Response, content: bytes = b"", status: int | Non
 
 
 def with_events(response: httpx2.Response, max_bytes: int) -> httpx2.Response:
-    """Return a response whose events are of at most `max_bytes` each."""
+    """Return a response with events of at most `max_bytes` each."""
     return httpx2.Response(
         response.status_code,
         headers=_headers(response),
@@ -56,9 +56,9 @@ def with_events(response: httpx2.Response, max_bytes: int) -> httpx2.Response:
 
 
 class _EventBody(httpx2.AsyncByteStream):
-    """The events of a response, encoded anew.
+    """The events of a response, parsed and encoded again.
 
-    The SDK's parser has no bounds; so it gets no other events.
+    The SDK's parser has no limits, so it gets only events that passed those of this parser.
     """
 
     def __init__(self, response: httpx2.Response, max_bytes: int) -> None:
@@ -73,7 +73,7 @@ class _EventBody(httpx2.AsyncByteStream):
                         last = events.last_event_id
                         yield b"id: %b\n" % (last or "").encode("latin-1")
                     yield b"".join([*(b"data: %b\n" % line for line in event.split(b"\n")), b"\n"])
-                if (events.last_event_id, events.retry_delay) != (last, retry):  # of an event without data
+                if (events.last_event_id, events.retry_delay) != (last, retry):  # from an event without data
                     last, retry = events.last_event_id, events.retry_delay
                     yield b"id: %b\nretry: %d\n\n" % ((last or "").encode("latin-1"), retry * 1000)
         except LimitExceeded as error:
@@ -86,7 +86,7 @@ class _EventBody(httpx2.AsyncByteStream):
 async def _steps(response: httpx2.Response, *, rest: bool = False) -> AsyncIterator[bytes]:
     """Return a body in small pieces, yielding to other tasks on time.
 
-    There may always be something to read.
+    Without that, a response that always has data ready would block the event loop.
     """
     if "," in response.headers.get("content-encoding", ""):
         raise LimitExceeded("its answer is compressed more than once, though nobody asked for that")
@@ -98,7 +98,7 @@ async def _steps(response: httpx2.Response, *, rest: bool = False) -> AsyncItera
 
 
 def error_message(fault: TransportFault, message: str, data: dict[str, Any]) -> bytes:
-    """Write a JSON-RPC error that answers whatever was asked."""
+    """Encode a JSON-RPC error without a request id."""
     error = {"code": int(fault), "message": message, "data": data}
     return json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
 

@@ -1,39 +1,39 @@
-"""Limits of what is read of a server, in bytes and time."""
+"""Limits of responses of servers, in bytes and time."""
 
 from __future__ import annotations
 
 import asyncio
 
 MAX_HEAD_BYTES = 64 << 10
-"""How much may come without any of the body: the head of a response, interim responses, trailers, chunk extensions."""
+"""The limit of bytes outside the body: head of a response, interim responses, trailers, chunk extensions."""
 
 MAX_HEADERS = 128
-"""How many fields the head and the trailers of a response may have."""
+"""How many header and trailer fields a response may have."""
 
 MAX_MESSAGE_BYTES = (32 << 20) + (64 << 10)
-"""The longest message that is read, unless the configuration says otherwise."""
+"""The longest message in bytes, unless configured otherwise."""
 
 PIECE_BYTES = 64 << 10
-"""How much is worked on before others have their turn."""
+"""How many bytes are processed before other tasks run."""
 
 _TURN_SECONDS = 0.005
 
 
 class LimitExceeded(Exception):
-    """A server sends more than is read; the words say of what."""
+    """A limit that a server has exceeded; the message names it."""
 
 
 def too_long(what: str, max_bytes: int) -> LimitExceeded:
-    """Say that something has more bytes than a message may have."""
+    """Return the error of a message with too many bytes."""
     return LimitExceeded(
         f"{what} has more than {max_bytes} bytes, which is all that GATEWAY_MAX_RESULT_BYTES lets through"
     )
 
 
 class Turns:
-    """Gives others their turn, on time, during endless work.
+    """Yields to other tasks regularly during long work.
 
-    With `rest` it does nothing for as long as a turn lasts: what has no end takes half of the time at the most.
+    With `rest` each pause is as long as a turn, so that endless work takes at most half of the time.
     """
 
     def __init__(self, *, rest: bool = False) -> None:
@@ -43,7 +43,7 @@ class Turns:
         self._began = self._loop.time()
 
     async def pass_on(self) -> None:
-        """Let others run, if this turn has lasted for a few milliseconds."""
+        """Let other tasks run if this turn has lasted some milliseconds."""
         if self._loop.time() - self._began > _TURN_SECONDS:
             await asyncio.sleep(self._rest)
             self._began = self._loop.time()

@@ -1,7 +1,7 @@
 """Session streams with the request id on every message.
 
-A server writes its questions and notifications onto the stream that answers a request. The SDK's
-transport does not pass on which one that was.
+A server sends its requests and notifications on the stream of the response to a request. The SDK's transport does not
+pass on which request that was.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mcp_gateway_transport_http.jsonrpc import is_message
 log = logging.getLogger(__name__)
 
 _CANCEL_SECONDS = 1.0
-"""How long a server may take to end the stream of a request that is given up."""
+"""How long a server may take to end the stream of a cancelled request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,21 @@ class TaggingTransport(StreamableHTTPTransport):
     """
 
     def __init__(self, url: str, *, max_sse_event_size: int | None) -> None:
-        """Reach the server at `url`."""
+        """Create a transport to the server at `url`."""
         super().__init__(url, max_sse_event_size=max_sse_event_size)
         self.skipped = Skipped(url)
 
     def _consume_modern_cancellation(self, session_message: SessionMessage) -> bool:
         """Close the stream of a cancelled request, in either era.
 
-        It may have no end.
+        The server may never end it.
         """
         message = session_message.message
         if isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
             request_id = cancelled_request_id_from_params(message.params)
             post = self._in_flight_posts.get(request_id) if request_id is not None else None
             if post is not None:
-                # The SDK closes it in the modern era only; a handshake-era stream went on for ever.
+                # The SDK closes it only in the modern era; a handshake-era stream would stay open for ever.
                 asyncio.get_running_loop().call_later(_CANCEL_SECONDS, post.scope.cancel)
         return super()._consume_modern_cancellation(session_message)
 
@@ -97,7 +97,7 @@ class TaggingTransport(StreamableHTTPTransport):
             if original_request_id is None
             else _TaggingStream(read_stream_writer, original_request_id)
         )
-        return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # all that it does is send
+        return await super()._handle_sse_event(sse, writer, original_request_id, resumption_callback)  # type: ignore[arg-type]  # it is only used to send
 
     def _mark_session_loss(self, sse: httpx2.ServerSentEvent) -> httpx2.ServerSentEvent:
         """Return an event; a lost session becomes its own error."""
@@ -162,15 +162,15 @@ async def open_tagged_streams(
 
 
 class Skipped:
-    """Counts events that are no messages; logs powers of ten."""
+    """Counter of events that are not messages; logs powers of ten."""
 
     def __init__(self, url: str) -> None:
-        """Name only the host of a URL, which may hold a secret."""
+        """Keep only the host of the URL, which may contain a secret."""
         self._host = urlsplit(url).hostname
         self._count, self._next = 0, 1
 
     def count(self) -> None:
-        """Take note of another one."""
+        """Count an event; log it at powers of ten."""
         self._count += 1
         if self._count == self._next:
             self._next *= 10
