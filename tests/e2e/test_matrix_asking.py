@@ -54,7 +54,7 @@ def converse(client: HttpClient, pair: Pair, *rounds: list[tuple[str, Json]], **
     return client.request_with_answers("tools/call", {"name": f"{pair.name}__ask", "arguments": arguments})
 
 
-def answered(pair: Pair, *results: Json) -> Json:
+def expected_answers(pair: Pair, *results: Json) -> Json:
     """Return what a server has got; results have a type in the modern era."""
     typed = {"resultType": "complete"} if pair.server == "modern" else {}
     return {"answers": [{"result": {**typed, **result}} for result in results]}
@@ -66,7 +66,7 @@ def check(make_client: ClientFactory, pair: Pair, *rounds: list[tuple[str, Json]
     response = converse(client, pair, *rounds)
     asked = [question for questions in rounds for question in questions]
     assert json.dumps(client.asked) == json.dumps(asked)
-    assert response["result"]["structuredContent"] == answered(pair, *results)
+    assert response["result"]["structuredContent"] == expected_answers(pair, *results)
     assert len(client.results) == (len(rounds) if pair.modern else 0)
     assert "requestState" not in response["result"]
     return client
@@ -107,7 +107,7 @@ def test_a_prompt_and_a_resource_may_ask_too(make_client: ClientFactory, pair: P
     ):
         client = make_client.answering(pair)
         response = client.request_with_answers(method, params)
-        assert (client.asked, response["result"]["asked"]) == ([ROOTS_QUESTION], answered(pair, HOME))
+        assert (client.asked, response["result"]["asked"]) == ([ROOTS_QUESTION], expected_answers(pair, HOME))
         assert len(client.results) == pair.modern
 
 
@@ -117,7 +117,7 @@ def test_a_url_is_visited_under_the_id_that_the_handshake_era_wants(make_client:
     params = {**LOGIN, "elicitationId": "e-1"} if pair.server == "handshake" else LOGIN
     response = converse(client, pair, [("elicitation/create", params)])
     assert client.asked == [("elicitation/create", LOGIN if pair.modern else params)]
-    assert response["result"]["structuredContent"] == answered(pair, ADA)
+    assert response["result"]["structuredContent"] == expected_answers(pair, ADA)
 
 
 @cell("elicitation url", pairs=FORWARD)
@@ -126,7 +126,7 @@ def test_a_url_gets_an_id_for_an_old_client(make_client: ClientFactory, pair: Pa
     response = converse(client, pair, [("elicitation/create", LOGIN)])
     ((method, params),) = client.asked
     assert (method, params) == ("elicitation/create", {**LOGIN, "elicitationId": params["elicitationId"]})
-    assert response["result"]["structuredContent"] == answered(pair, ADA)
+    assert response["result"]["structuredContent"] == expected_answers(pair, ADA)
 
 
 @cell("URL required (-32042)", pairs=PAIRS[:1])
@@ -208,7 +208,7 @@ def test_each_of_two_clients_gets_its_own_questions(make_client: ClientFactory, 
             again = {**calls[name][1], **client.answers_to(result)}
             result = client.ask("tools/call", again)["result"]
         assert client.asked == [_question(name)]
-        expected = answered(pair, {"action": "accept", "content": {"name": name}})
+        expected = expected_answers(pair, {"action": "accept", "content": {"name": name}})
         assert result["structuredContent"] == expected
 
 
@@ -224,14 +224,14 @@ def test_two_clients_are_two_even_with_one_credential(make_client: ClientFactory
             again = {**calls[name], **client.answers_to(results[name])}
             results[name] = client.ask("tools/call", again)["result"]
         assert client.asked == [_question(name)]
-        assert results[name]["structuredContent"] == answered(pair, ADA)
+        assert results[name]["structuredContent"] == expected_answers(pair, ADA)
 
 
 @cell("a question that is declined")
 def test_a_refusal_passes_as_every_answer(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client(pair, EVERYTHING, {"elicitation/create": {"action": "decline"}})
     response = converse(client, pair, [FORM_QUESTION])
-    assert response["result"]["structuredContent"] == answered(pair, {"action": "decline"})
+    assert response["result"]["structuredContent"] == expected_answers(pair, {"action": "decline"})
 
 
 @pytest.mark.parametrize("over", TRANSPORTS)
@@ -245,7 +245,7 @@ def test_a_question_ends_with_its_call(make_client: ClientFactory, gateway: Matr
     client.cancel(stream)
     until(lambda: gateway.logged(pair, "stopped")[before:] == ["ask"], "the server hears that the call is cancelled")
     client.send({"jsonrpc": "2.0", "id": question["id"], "result": HOME})
-    assert converse(client, pair, [ROOTS_QUESTION])["result"]["structuredContent"] == answered(pair, HOME)
+    assert converse(client, pair, [ROOTS_QUESTION])["result"]["structuredContent"] == expected_answers(pair, HOME)
 
 
 @pytest.mark.parametrize("over", TRANSPORTS)

@@ -55,7 +55,7 @@ def unsubscribe(client: HttpClient, uri: str, stream: Stream) -> None:
         assert "result" in client.ask("resources/unsubscribe", {"uri": uri})
 
 
-def watching(gateway: MatrixGateway, pair: Pair, uri: str) -> int:
+def count_subscriptions(gateway: MatrixGateway, pair: Pair, uri: str) -> int:
     """Return how often the server was asked to announce updates."""
     listens = [
         params["notifications"].get("resourceSubscriptions") for params in gateway.logged(pair, "subscriptions/listen")
@@ -92,9 +92,9 @@ def test_the_last_of_two_subscribers_ends_the_server_s_subscription(
 ) -> None:
     uri = f"plain://{pair.name}/b"
     one, two = (make_client(pair, headers={"authorization": name}) for name in ("one", "two"))
-    before = watching(gateway, pair, uri)
+    before = count_subscriptions(gateway, pair, uri)
     streams = subscribe(one, uri), subscribe(two, uri)
-    assert watching(gateway, pair, uri) == before + 1
+    assert count_subscriptions(gateway, pair, uri) == before + 1
     touch = {"name": f"{pair.name}__touch", "arguments": {"uri": uri}}
     one.ask("tools/call", touch)
     assert [

@@ -51,7 +51,7 @@ def asking(pair: Pair, **more: object) -> Json:
     return {"name": f"{pair.name}__ask", "arguments": {"rounds": rounds, **more}}
 
 
-def begun(client: HttpClient, pair: Pair) -> tuple[Json, Json]:
+def begin_call(client: HttpClient, pair: Pair) -> tuple[Json, Json]:
     """Begin a call that waits for answers; return its params, and what to add to them."""
     params = asking(pair)
     result = client.ask("tools/call", params)["result"]
@@ -78,7 +78,7 @@ def test_a_state_that_was_changed_is_refused_and_the_right_one_still_works(
     make_client: ClientFactory, pair: Pair
 ) -> None:
     client = make_client.answering(pair)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     state = answers["requestState"]
     for wrong in (f"{state}x", state[:-1], "", "x.y", state.swapcase(), state.partition(".")[0]):
         error = client.ask("tools/call", {**params, **answers, "requestState": wrong})["error"]
@@ -89,7 +89,7 @@ def test_a_state_that_was_changed_is_refused_and_the_right_one_still_works(
 @cell(TAMPERED, pairs=NEW_ONES)
 def test_the_server_refuses_the_state_that_it_did_not_make(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client.answering(pair)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     wrong = {**answers, "requestState": answers["requestState"] + " "}
     error = client.ask("tools/call", {**params, **wrong})["error"]
     assert error == {"code": -32602, "message": "The plain server did not make this requestState"}
@@ -98,7 +98,7 @@ def test_the_server_refuses_the_state_that_it_did_not_make(make_client: ClientFa
 @cell(REPLAYED, pairs=BACKWARD)
 def test_a_state_works_once(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client.answering(pair)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     assert succeeds(client.ask("tools/call", {**params, **answers}))
     error = client.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "requestState" in error["message"]) == (-32602, True)
@@ -107,14 +107,14 @@ def test_a_state_works_once(make_client: ClientFactory, pair: Pair) -> None:
 @cell(REPLAYED, pairs=NEW_ONES)
 def test_the_server_decides_how_often_its_state_works(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client.answering(pair)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     assert all(succeeds(client.ask("tools/call", {**params, **answers})) for _ in range(2))
 
 
 @cell(FOREIGN, pairs=BACKWARD)
 def test_a_state_is_worth_nothing_to_another_client(make_client: ClientFactory, pair: Pair) -> None:
     ann, bob = make_client.answering(pair, headers=ANN), make_client.answering(pair, headers=BOB)
-    params, answers = begun(ann, pair)
+    params, answers = begin_call(ann, pair)
     error = bob.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "requestState" in error["message"]) == (-32602, True)
     assert succeeds(ann.ask("tools/call", {**params, **answers}))
@@ -123,14 +123,14 @@ def test_a_state_is_worth_nothing_to_another_client(make_client: ClientFactory, 
 @cell(FOREIGN, pairs=NEW_ONES)
 def test_the_server_decides_whose_its_state_is(make_client: ClientFactory, pair: Pair) -> None:
     ann, bob = make_client.answering(pair, headers=ANN), make_client.answering(pair, headers=BOB)
-    params, answers = begun(ann, pair)
+    params, answers = begin_call(ann, pair)
     assert succeeds(bob.ask("tools/call", {**params, **answers}))
 
 
 @cell(ALTERED, pairs=BACKWARD)
 def test_a_state_belongs_to_one_request(make_client: ClientFactory, gateway: MatrixGateway, pair: Pair) -> None:
     client = make_client.answering(pair)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     other = asking(pair, more=1)
     for changed in (other, {**other, "name": f"{pair.name}__echo"}):
         error = client.ask("tools/call", {**changed, **answers})["error"]
@@ -144,7 +144,7 @@ def test_the_server_sees_the_arguments_that_came_with_its_state(
     make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
     client = make_client.answering(pair)
-    _, answers = begun(client, pair)
+    _, answers = begin_call(client, pair)
     other = asking(pair, more=2)
     client.ask("tools/call", {**other, **answers})
     found = [call for call in gateway.logged(pair, "tools/call") if call["arguments"] == other["arguments"]]
@@ -154,7 +154,7 @@ def test_the_server_sees_the_arguments_that_came_with_its_state(
 @cell(ELSEWHERE, pairs=BACKWARD)
 def test_a_call_waits_in_one_replica_only(make_client: ClientFactory, replica: str, pair: Pair) -> None:
     client, elsewhere = make_client.answering(pair), make_client.answering(pair, url=replica)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     error = elsewhere.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "another replica of the gateway" in error["message"]) == (-32602, True)
     assert succeeds(client.ask("tools/call", {**params, **answers}))
@@ -163,5 +163,5 @@ def test_a_call_waits_in_one_replica_only(make_client: ClientFactory, replica: s
 @cell(ELSEWHERE, pairs=NEW_ONES)
 def test_a_call_goes_on_at_any_replica(make_client: ClientFactory, replica: str, pair: Pair) -> None:
     client, elsewhere = make_client.answering(pair), make_client.answering(pair, url=replica)
-    params, answers = begun(client, pair)
+    params, answers = begin_call(client, pair)
     assert succeeds(elsewhere.ask("tools/call", {**params, **answers}))

@@ -29,7 +29,7 @@ def entries(launcher: Launcher, era: str) -> list[Json]:
     return [{"name": how, "url": f"{base}/{era}/pretty-{how}", "max_retries": 0} for how in HOW]
 
 
-def shown(response: Json) -> Any:
+def error_text(response: Json) -> Any:
     """Return what of a result is the server's."""
     result = response["result"]
     return {key: result[key] for key in ANSWER if key in result}
@@ -45,7 +45,7 @@ def test_an_answer_over_several_lines_reaches_a_client_of_a_pipe_in_one(
     client = StdioClient(process=process, modern=era == "modern")  # a line that is no JSON is an error there
     for how in HOW:
         for _ in range(2):  # the session is open when the second one comes
-            assert shown(client.call(f"{how}__attack", {})) == ANSWER, how
+            assert error_text(client.call(f"{how}__attack", {})) == ANSWER, how
 
 
 @pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])
@@ -57,7 +57,7 @@ def test_an_answer_over_several_lines_reaches_a_client_over_http_in_one_event(
     client = HttpClient(gateway.url, modern=era == "modern")
     for how in HOW:
         for _ in range(2):
-            assert shown(client.call(f"{how}__attack", {})) == ANSWER, how
+            assert error_text(client.call(f"{how}__attack", {})) == ANSWER, how
 
 
 @pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])

@@ -15,7 +15,7 @@ from .support.raw_clients import HANDSHAKE, INFO, add_envelope
 LONG = {"GATEWAY_SHUTDOWN_GRACE": "3600"}
 
 
-def written(*requests: tuple[str, Any], modern: bool) -> str:
+def encode_requests(*requests: tuple[str, Any], modern: bool) -> str:
     """Write requests as a script would, each with its place as id; of the handshake era after a handshake."""
     hello = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
     before: list[Any] = [] if modern else [{"id": 0, "method": "initialize", "params": hello}]
@@ -31,7 +31,7 @@ def call(tool: str, arguments: Any) -> tuple[str, Any]:
     return "tools/call", {"name": tool, "arguments": arguments}
 
 
-def started(launcher: Launcher, log: Path, text: str, **variables: str) -> Process:
+def start_gateway(launcher: Launcher, log: Path, text: str, **variables: str) -> Process:
     """Start a gateway, write to it, and close its standard input."""
     gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain", log)), **variables))
     assert gateway.popen.stdin is not None
@@ -47,7 +47,7 @@ ASKED = (call("plain__slow", {"seconds": 0.5}), call("tool_search", {"query": "e
 def test_what_was_asked_is_answered_after_the_end_of_the_input(
     launcher: Launcher, tmp_path: Path, modern: bool
 ) -> None:
-    gateway = started(launcher, tmp_path / "log", written(*ASKED, modern=modern), **LONG)
+    gateway = start_gateway(launcher, tmp_path / "log", encode_requests(*ASKED, modern=modern), **LONG)
     assert gateway.popen.stdout is not None
     answers = [json.loads(line) for line in gateway.popen.stdout]
     results = {answer["id"]: answer["result"] for answer in answers if "id" in answer}
@@ -58,7 +58,7 @@ def test_what_was_asked_is_answered_after_the_end_of_the_input(
 
 def test_files_do_as_well_as_pipes(launcher: Launcher, tmp_path: Path) -> None:
     asked, answered = tmp_path / "asked", tmp_path / "answered"
-    asked.write_text(written(*ASKED, modern=False), encoding="utf-8")
+    asked.write_text(encode_requests(*ASKED, modern=False), encoding="utf-8")
     environment = launcher.environment(launcher.config(plain_entry("plain")), **LONG)
     with asked.open() as incoming, answered.open("w") as outgoing:
         done = subprocess.run(
@@ -76,8 +76,8 @@ def test_files_do_as_well_as_pipes(launcher: Launcher, tmp_path: Path) -> None:
 
 def test_a_long_answer_is_written_to_its_end_however_late_it_is_read(launcher: Launcher, tmp_path: Path) -> None:
     text = "x" * 3_000_000
-    asked = written(call("plain__echo", {"text": text}), modern=True)
-    gateway = started(launcher, tmp_path / "log", asked, **LONG)
+    asked = encode_requests(call("plain__echo", {"text": text}), modern=True)
+    gateway = start_gateway(launcher, tmp_path / "log", asked, **LONG)
     until(lambda: read_log(tmp_path / "log", "tools/call"), "the call reaches the server")
     assert gateway.popen.stdout is not None
     [answer] = [json.loads(line) for line in gateway.popen.stdout]
@@ -85,8 +85,8 @@ def test_a_long_answer_is_written_to_its_end_however_late_it_is_read(launcher: L
 
 
 def test_what_takes_longer_than_the_grace_is_cancelled_and_logged(launcher: Launcher, tmp_path: Path) -> None:
-    asked = written(call("plain__slow", {"seconds": 600}), modern=True)
-    gateway = started(launcher, tmp_path / "log", asked, GATEWAY_SHUTDOWN_GRACE="0.2")
+    asked = encode_requests(call("plain__slow", {"seconds": 600}), modern=True)
+    gateway = start_gateway(launcher, tmp_path / "log", asked, GATEWAY_SHUTDOWN_GRACE="0.2")
     abandoned = gateway.wait_for("requests abandoned")
     assert (abandoned["requests"], abandoned["grace"]) == (1, 0.2)
     assert "set GATEWAY_SHUTDOWN_GRACE" in abandoned["hint"]
@@ -95,8 +95,8 @@ def test_what_takes_longer_than_the_grace_is_cancelled_and_logged(launcher: Laun
 
 @pytest.mark.parametrize("modern", [True, False])
 def test_a_client_that_has_closed_both_ends_is_not_waited_for(launcher: Launcher, tmp_path: Path, modern: bool) -> None:
-    asked = written(call("plain__slow", {"seconds": 600}), modern=modern)
-    gateway = started(launcher, tmp_path / "log", asked, **LONG)
+    asked = encode_requests(call("plain__slow", {"seconds": 600}), modern=modern)
+    gateway = start_gateway(launcher, tmp_path / "log", asked, **LONG)
     assert gateway.popen.stdout is not None
     gateway.popen.stdout.close()
     assert gateway.popen.wait(WAIT_SECONDS) == 0
@@ -104,7 +104,7 @@ def test_a_client_that_has_closed_both_ends_is_not_waited_for(launcher: Launcher
 
 def test_a_client_that_only_listened_is_not_waited_for(launcher: Launcher, tmp_path: Path) -> None:
     listening = ("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
-    gateway = started(launcher, tmp_path / "log", written(listening, modern=True), **LONG)
+    gateway = start_gateway(launcher, tmp_path / "log", encode_requests(listening, modern=True), **LONG)
     assert gateway.popen.wait(WAIT_SECONDS) == 0
 
 
@@ -112,9 +112,9 @@ def test_a_client_that_only_listened_is_not_waited_for(launcher: Launcher, tmp_p
 def test_what_is_no_message_gets_an_error_and_disturbs_nothing(
     launcher: Launcher, tmp_path: Path, modern: bool
 ) -> None:
-    first, *rest = written(call("plain__echo", {"n": 1}), modern=modern).splitlines(keepends=True)
+    first, *rest = encode_requests(call("plain__echo", {"n": 1}), modern=modern).splitlines(keepends=True)
     odd = ["garbage\n", "[]\n", "\n", '{"jsonrpc":"2.0","id":77}\n', '{"jsonrpc":"2.0","id":78,"result":5}\n']
-    gateway = started(launcher, tmp_path / "log", "".join([first, *odd, *rest]), **LONG)
+    gateway = start_gateway(launcher, tmp_path / "log", "".join([first, *odd, *rest]), **LONG)
     assert gateway.popen.stdout is not None
     answers = [json.loads(line) for line in gateway.popen.stdout]
     errors = {str(answer.get("id")): answer["error"]["code"] for answer in answers if "error" in answer}

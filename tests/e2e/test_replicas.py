@@ -35,7 +35,7 @@ def replicas(launcher: Launcher, redis: int, *servers: Any, **variables: str) ->
     return Replicas(launcher, launcher.config(*servers), {**shared, **variables})
 
 
-def found(url: str, query: str) -> list[str]:
+def search(url: str, query: str) -> list[str]:
     result = HttpClient(url, modern=True).call("tool_search", {"query": query})["result"]
     return [tool["tool_name"] for tool in result["structuredContent"]["tools"]]
 
@@ -44,7 +44,7 @@ def test_three_that_start_together_ask_a_server_once(launcher: Launcher, port: i
     url, _ = launcher.start_plain_http(log=log)
     three = replicas(launcher, port, {"name": "plain", "url": url})
     three.start(*NAMES)
-    assert [found(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
+    assert [search(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
     assert len(read_log(log, "tools/list")) == 2, "two pages, once"
 
 
@@ -61,28 +61,28 @@ def test_a_change_that_one_replica_is_notified_of_reaches_all(
         return "plain__grown" in {tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]}
 
     for client in clients:
-        until(lambda client=client: found(client.url, "echo arguments"), "the tools are found")
+        until(lambda client=client: search(client.url, "echo arguments"), "the tools are found")
         assert not listed(client)
     began = time.monotonic()
     clients[0].call("plain__grow")
     for client in clients:
         until(lambda client=client: listed(client), "the new tool is listed")
     print(f"after {time.monotonic() - began:.2f} s all three have the new tool")
-    assert all("plain__grown" in found(client.url, "zebra crossing") for client in clients)
+    assert all("plain__grown" in search(client.url, "zebra crossing") for client in clients)
 
 
 def test_a_new_one_finds_tools_before_any_server_is_up(launcher: Launcher, port: int) -> None:
     url, server = launcher.start_plain_http()
     some = replicas(launcher, port, {"name": "plain", "url": url}, MCP_GATEWAY_TOOL_CACHE_TTL="1")
     some.start("one")
-    assert found(some.running["one"].url, "echo arguments")[0] == "plain__echo"
+    assert search(some.running["one"].url, "echo arguments")[0] == "plain__echo"
     some.running["one"].end()
     server.end()
     ended = time.monotonic()
     until(lambda: time.monotonic() > ended + 1, "the definitions are old")
     with socket.create_server(("127.0.0.1", urlsplit(url).port or 0)):  # it accepts, and is silent
         some.start("two")
-        assert found(some.running["two"].url, "echo arguments")[0] == "plain__echo"
+        assert search(some.running["two"].url, "echo arguments")[0] == "plain__echo"
 
 
 # -- sessions of the handshake era
@@ -136,7 +136,7 @@ def test_one_dies_and_redis_restarts_under_load(launcher: Launcher, tmp_path: Pa
     with ExitStack() as store:
         store.enter_context(redis_server(tmp_path, port))
         three.start(*NAMES)
-        assert [found(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
+        assert [search(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
         with Load(three.balanced()) as load:
             load.goes_on()
             alive = time.monotonic()
@@ -156,7 +156,7 @@ def test_one_dies_and_redis_restarts_under_load(launcher: Launcher, tmp_path: Pa
             grown = HttpClient(load.url, modern=True).call("plain__grow")
             assert "error" not in grown
             for each in three.running.values():
-                until(lambda each=each: "plain__grown" in found(each.url, "zebra crossing"), "all know the new tool")
+                until(lambda each=each: "plain__grown" in search(each.url, "zebra crossing"), "all know the new tool")
             load.goes_on()
     assert not load.wrong, load.wrong[:3]
     assert all(began <= dead and alive <= ended for began, ended, _ in load.failed), (alive, dead, load.failed)

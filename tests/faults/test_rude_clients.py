@@ -73,7 +73,7 @@ def is_whole(data: bytes) -> bool:
     return bool(found and length and len(body) == int(length[1]) and b"\r\nconnection: close\r\n" in head + b"\r\n")
 
 
-def answered(url: str, data: bytes) -> bytes:
+def exchange(url: str, data: bytes) -> bytes:
     """Send bytes, and read what comes until the other end closes; if it waits for more, say that there is none."""
     where = urlsplit(url)
     found = b""
@@ -92,7 +92,7 @@ def answered(url: str, data: bytes) -> bytes:
 @same_each_time
 @given(sent=some.builds(edited, some.sampled_from([request(*each) for each in REQUESTS]), edits))
 def test_whatever_is_sent_over_http_is_no_error_of_the_gateways(url: str, sent: bytes) -> None:
-    found = answered(url, sent)
+    found = exchange(url, sent)
     # 501 and 505 are said of what the client has asked for, such as another version of HTTP.
     status = found[9:12]
     assert status in {b"501", b"505"} or not status.startswith(b"5"), found[:500]

@@ -11,11 +11,11 @@ from mcp_gateway.plugin import ANONYMOUS, ConfigError
 def one(read):
     """Read a file with one entry of our own form; return what it comes to."""
 
-    def settled(environ=None, **keys):
+    def resolve(environ=None, **keys):
         found = read({"servers": [{"name": "alpha", "command": "x", **keys}]}, **(environ or {}))
         return found.specs[0]
 
-    return settled
+    return resolve
 
 
 @pytest.fixture

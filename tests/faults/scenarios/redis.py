@@ -80,7 +80,7 @@ class Store:
         self.ask("CONFIG", "SET", "maxmemory", "1" if full else "0")
 
 
-def used(caller: HttpCaller) -> str:
+def use_all(caller: HttpCaller) -> str:
     """Do all that a caller does: search, discover, call; return the right answer, or what was not right."""
     discovered = caller.call("discover_tools", {"server_name": "shared"})["result"]["structuredContent"]
     if not discovered.get("success"):
@@ -89,9 +89,9 @@ def used(caller: HttpCaller) -> str:
     return found if found != RIGHT else call_echo(caller, "shared")
 
 
-def kept(caller: HttpCaller, store: Store) -> str:
+def check_stored(caller: HttpCaller, store: Store) -> str:
     """Say whether what a caller discovers is in Redis afterwards."""
-    if (found := used(caller)) != RIGHT:
+    if (found := use_all(caller)) != RIGHT:
         return found
     try:
         names = store.ask("KEYS", f"{PREFIX}*:shared:*")
@@ -115,11 +115,11 @@ def run_redis(launcher: Launcher, rows: tuple[Row, ...]) -> dict[str, Outcome]:
 
 
 def run(store: Store, caller: HttpCaller, row: Row) -> Outcome:
-    assert (ready := wait_until_right(lambda: kept(caller, store), WAIT_SECONDS)) == RIGHT, ready
+    assert (ready := wait_until_right(lambda: check_stored(caller, store), WAIT_SECONDS)) == RIGHT, ready
     with background_calls(caller) as background:
         store.forget()
         with store.degraded(row.key):
-            found = used(caller)
+            found = use_all(caller)
             background.calls_again()
-        at_last = wait_until_right(lambda: kept(caller, store), row.healthy)
+        at_last = wait_until_right(lambda: check_stored(caller, store), row.healthy)
     return Outcome(found, tuple(background.seen), at_last)
