@@ -86,7 +86,7 @@ class ProviderRegistry(Generic[ProductT]):
 def install_hint(distribution: str, name: str) -> str:
     """Suggest how to install a plugin.
 
-    Only packages of this project are named: a package of any other name could be somebody's malware.
+    Only packages of this project are named, because a package of another name could be malicious.
     """
     package = _package(distribution, name)
     return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
