@@ -178,7 +178,7 @@ def test_the_log_begins_at_the_level_that_is_set():
     assert len(logged(code, GATEWAY_LOG_LEVEL="debug")) == 4
 
 
-def test_other_libraries_are_heard_from_warnings_up_and_without_the_tracebacks_that_hold_requests():
+def test_other_libraries_are_logged_from_warnings_up_and_without_the_tracebacks_that_hold_requests():
     code = (
         "theirs.info('GET /?key=s3cr3t')\n"
         "try: raise ValueError('s3cr3t')\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.support.gateways import Workshop
+from ..e2e.support.gateways import Launcher
 from .support.suite import Suite, install_suite
 from .support.table import Table
 
@@ -21,9 +21,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
     with ExitStack() as stack:
-        yield Workshop(tmp_path, stack)
+        yield Launcher(tmp_path, stack)
 
 
 @pytest.fixture(scope="session")

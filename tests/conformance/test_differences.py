@@ -8,9 +8,9 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from ..e2e.support.gateways import Workshop
+from ..e2e.support.gateways import Launcher
 from .support.differences import Leg, read_known, unexplained, worse
-from .support.reference_servers import ERAS, listening
+from .support.reference_servers import ERAS, start_reference_server
 from .support.suite import HANDSHAKE, MODERN, Name, Outcome
 
 GOOD, BAD, DOUBTFUL, INFO = (Outcome(status) for status in ("SUCCESS", "FAILURE", "WARNING", "INFO"))
@@ -39,12 +39,12 @@ def test_what_is_the_same_or_better_is_no_difference() -> None:
     assert worse({named("a"): INFO, named("b"): BAD}, {named("a"): GOOD, named("b"): GOOD}) == {}
 
 
-def test_a_difference_that_is_not_known_is_told() -> None:
+def test_a_difference_that_is_not_known_is_reported() -> None:
     told = unexplained(LEG, {named("new"): BAD, **known_ones()})
     assert told == ["one: new (New) is FAILURE: "]
 
 
-def test_a_known_difference_that_does_not_show_is_told() -> None:
+def test_a_known_difference_that_does_not_show_is_reported() -> None:
     assert unexplained(LEG, known_ones()) == []
     told = unexplained(LEG, {})
     assert len(told) == len(known_ones())
@@ -59,9 +59,9 @@ def known_ones() -> dict[Name, Outcome]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("revision, mode, other", [(HANDSHAKE, "legacy", MODERN), (MODERN, MODERN, "legacy")])
 async def test_a_reference_of_one_era_does_not_know_the_other(
-    workshop: Workshop, revision: str, mode: Any, other: Any
+    launcher: Launcher, revision: str, mode: Any, other: Any
 ) -> None:
-    url = listening(workshop, "--era", ERAS[revision])
+    url = start_reference_server(launcher, "--era", ERAS[revision])
     async with Client(url, mode=mode) as client:
         assert (await client.call_tool("test_simple_text", {})).content
     with pytest.RaisesGroup(MCPError, allow_unwrapped=True, flatten_subgroups=True):

@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 
-from ..e2e.support.gateways import Workshop
+from ..e2e.support.gateways import Launcher
 from ..e2e.support.raw_clients import HttpClient
 from .support.differences import Leg, unexplained, worse
-from .support.reference_servers import listening, reached
+from .support.reference_servers import entry_of, start_reference_server
 from .support.suite import HANDSHAKE, MODERN, Results, Suite, count
 from .support.table import Table
 
@@ -24,7 +24,7 @@ LEGS = [Leg(*which) for which in product(LEAST, LEAST, ("http", "stdio"))]
 def references(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Results]]:
     """What the suite finds at the reference server itself, by revision."""
     with ExitStack() as stack:
-        url = listening(Workshop(tmp_path_factory.mktemp("reference"), stack))
+        url = start_reference_server(Launcher(tmp_path_factory.mktemp("reference"), stack))
         yield {revision: suite.judge_server(url, revision) for revision in LEAST}
 
 
@@ -38,11 +38,11 @@ def test_the_reference_passes_every_check(references: dict[str, Results], table:
 
 @pytest.mark.parametrize("leg", LEGS, ids=str)
 def test_the_gateway_passes_what_the_reference_passes(
-    workshop: Workshop, suite: Suite, references: dict[str, Results], table: Table, leg: Leg
+    launcher: Launcher, suite: Suite, references: dict[str, Results], table: Table, leg: Leg
 ) -> None:
-    server = reached(workshop, leg.server, leg.transport)
-    config = workshop.config({"name": "reference", "namespace": None, "expose_tools": True, **server})
-    url = workshop.listening(config).url
+    server = entry_of(launcher, leg.server, leg.transport)
+    config = launcher.config({"name": "reference", "namespace": None, "expose_tools": True, **server})
+    url = launcher.start_http(config).url
     if leg.client == MODERN:
         warm_up(url)
     results = suite.judge_server(url, leg.client)

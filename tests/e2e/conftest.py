@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from .counterparts.fixtures import pythons, town, visit
-from .support.gateways import Workshop
+from .counterparts.fixtures import deployments, pythons, session
+from .support.gateways import Launcher
 from .support.programs import Programs, install_programs
 
-__all__ = ["pythons", "town", "visit"]
+__all__ = ["deployments", "pythons", "session"]
 """Fixtures that stand elsewhere."""
 
 
@@ -22,9 +22,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
+def launcher(tmp_path: Path) -> Iterator[Launcher]:
     with ExitStack() as stack:
-        yield Workshop(tmp_path, stack)
+        yield Launcher(tmp_path, stack)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from .support.gateways import GATEWAY, HERE, Workshop, free_port, plain_entry
+from .support.gateways import GATEWAY, HERE, Launcher, free_port, plain_entry
 from .support.raw_clients import HttpClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")]
@@ -37,15 +37,15 @@ async def rooted(_: Any) -> types.ListRootsResult:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop, Path]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, Path]]:
     with ExitStack() as stack:
-        workshop = Workshop(tmp_path_factory.mktemp("asking"), stack)
+        launcher = Launcher(tmp_path_factory.mktemp("asking"), stack)
         port = free_port()
-        over_http = workshop.start([sys.executable, ASKING, "http", str(port)], workshop.environment(Path("none")))
+        over_http = launcher.start([sys.executable, ASKING, "http", str(port)], launcher.environment(Path("none")))
         over_http.errors.until(lambda line: "running on" in line)
         yield (
-            workshop,
-            workshop.config(
+            launcher,
+            launcher.config(
                 {"name": "stdio", "command": sys.executable, "args": [ASKING, "stdio"]},
                 {"name": "http", "url": f"http://127.0.0.1:{port}/mcp"},
             ),
@@ -53,12 +53,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop, 
 
 
 @pytest.fixture(scope="module")
-def url(place: tuple[Workshop, Path]) -> str:
-    return place[0].listening(place[1]).url
+def url(place: tuple[Launcher, Path]) -> str:
+    return place[0].start_http(place[1]).url
 
 
 @pytest.fixture(params=["stdio", "http"])
-def target(request: pytest.FixtureRequest, place: tuple[Workshop, Path], url: str) -> Any:
+def target(request: pytest.FixtureRequest, place: tuple[Launcher, Path], url: str) -> Any:
     if request.param == "http":
         return url
     return StdioServerParameters(command=GATEWAY, env={"SERVER_CONFIG_PATH": str(place[1])})
@@ -89,9 +89,9 @@ async def test_a_client_of_the_handshake_era_that_cannot_answer_is_not_asked(url
         assert "asks for elicitation/create" in result.content[0].text  # type: ignore[union-attr]
 
 
-def test_a_server_is_offered_what_the_client_declared_and_no_more(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("plain", None, "--era", "modern"))
-    url = workshop.listening(config).url
+def test_a_server_is_offered_what_the_client_declared_and_no_more(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("plain", None, "--era", "modern"))
+    url = launcher.start_http(config).url
     for declared in ({}, {"elicitation": {"form": {}}, "vendor": {"x": None}}):
         for client in (
             HttpClient(url, modern=True, capabilities=declared),

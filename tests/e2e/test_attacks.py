@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from .support.gateways import Listening, Workshop, lines_of, plain_entry, until
-from .support.raw_clients import HttpClient, Json, enveloped
+from .support.gateways import HttpGateway, Launcher, plain_entry, read_log, until
+from .support.raw_clients import HttpClient, Json, add_envelope
 from .test_auth import own_address
 
 TOKEN = "the-gateways-own"
@@ -22,11 +22,11 @@ ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "appl
 class Target:
     """A gateway, the server behind it, and what that server has seen."""
 
-    def __init__(self, workshop: Workshop, **variables: str) -> None:
-        self.log = workshop.folder / "seen.log"
-        url, _ = workshop.plain_http("--era", "modern", log=self.log)
+    def __init__(self, launcher: Launcher, **variables: str) -> None:
+        self.log = launcher.folder / "seen.log"
+        url, _ = launcher.start_plain_http("--era", "modern", log=self.log)
         servers = [{"name": "open", "url": url}, {"name": "forward", "url": url, "auth_type": "forward"}]
-        self.gateway: Listening = workshop.listening(workshop.config(*servers), **variables)
+        self.gateway: HttpGateway = launcher.start_http(launcher.config(*servers), **variables)
         self.url = self.gateway.url
         warm = HttpClient(self.url, modern=True, headers={"x-mcp-gateway-token": TOKEN})
         until(lambda: warm.call("open__echo", {})["result"].get("structuredContent"), "the server is there")
@@ -34,7 +34,7 @@ class Target:
 
     @property
     def calls(self) -> int:
-        return len(lines_of(self.log, "tools/call"))
+        return len(read_log(self.log, "tools/call"))
 
     def post(self, body: bytes | str, **headers: str) -> httpx2.Response:
         sent = body.encode() if isinstance(body, str) else body
@@ -42,7 +42,7 @@ class Target:
 
     def call(self, arguments: str = "{}", tool: str = "open__echo", **headers: str) -> httpx2.Response:
         """Send a plain call of the modern era, with its arguments as text."""
-        params = json.dumps(enveloped({"name": tool}))[:-1] + f', "arguments": {arguments}}}'
+        params = json.dumps(add_envelope({"name": tool}))[:-1] + f', "arguments": {arguments}}}'
         body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'
         routing = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool}
         return self.post(body, **{**routing, **headers})
@@ -51,18 +51,18 @@ class Target:
         return bool(self.call().json()["result"]["structuredContent"])
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["fast-lane", "sdk-lane"])
+@pytest.fixture(scope="module", params=["true", "false"], ids=["fast-path", "sdk-path"])
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A gateway that nobody changes, with the fast lane and without."""
+    """A gateway that nobody changes, on the fast path and without."""
     with ExitStack() as stack:
-        yield Target(Workshop(tmp_path_factory.mktemp("target"), stack), GATEWAY_DIRECT=request.param)
+        yield Target(Launcher(tmp_path_factory.mktemp("target"), stack), GATEWAY_DIRECT=request.param)
 
 
 # -- who gets in
 
 
-def test_another_machine_gets_in_without_a_token_on_neither_path_and_at_no_url(workshop: Workshop) -> None:
-    target = Target(workshop, GATEWAY_HOST="0.0.0.0")
+def test_another_machine_gets_in_without_a_token_on_neither_path_and_at_no_url(launcher: Launcher) -> None:
+    target = Target(launcher, GATEWAY_HOST="0.0.0.0")
     before = target.calls
     url = target.url.replace("127.0.0.1", own_address())
     target.url = url
@@ -91,35 +91,35 @@ def test_no_header_of_a_proxy_admits_a_caller_on_either_path(target: Target, hea
     assert target.calls == before
 
 
-def test_a_forwarded_address_is_not_believed_whatever_the_environment_says(workshop: Workshop) -> None:
-    target = Target(workshop, GATEWAY_HOST="0.0.0.0", FORWARDED_ALLOW_IPS="*")
+def test_a_forwarded_address_is_not_believed_whatever_the_environment_says(launcher: Launcher) -> None:
+    target = Target(launcher, GATEWAY_HOST="0.0.0.0", FORWARDED_ALLOW_IPS="*")
     before = target.calls
     target.url = target.url.replace("127.0.0.1", own_address())
     assert target.call(**{"x-forwarded-for": "127.0.0.1", "host": "localhost"}).status_code == 403
     assert target.calls == before
 
 
-def test_without_oauth_clients_find_none_where_they_look_for_it(workshop: Workshop) -> None:
-    target = Target(workshop, GATEWAY_AUTH_TOKEN=TOKEN)
+def test_without_oauth_clients_find_none_where_they_look_for_it(launcher: Launcher) -> None:
+    target = Target(launcher, GATEWAY_AUTH_TOKEN=TOKEN)
     for path in ("/.well-known/oauth-protected-resource/mcp", "/.well-known/openid-configuration", "/register"):
         assert httpx2.get(target.url.replace("/mcp", path)).status_code == 404
         assert httpx2.post(target.url.replace("/mcp", path), json={}).status_code == 404
     assert httpx2.get(target.url).status_code == 401
 
 
-def test_a_short_token_is_a_warning_in_check_and_in_the_log_and_never_shown(workshop: Workshop) -> None:
-    config, short = workshop.config(), "s3cret-tok"
-    checked = workshop.run("check", config=config, GATEWAY_TRANSPORT="http", GATEWAY_AUTH_TOKEN=short)
+def test_a_short_token_is_a_warning_in_check_and_in_the_log_and_never_shown(launcher: Launcher) -> None:
+    config, short = launcher.config(), "s3cret-tok"
+    checked = launcher.run("check", config=config, GATEWAY_TRANSPORT="http", GATEWAY_AUTH_TOKEN=short)
     assert checked.returncode == 0
     assert "warning: environment: GATEWAY_AUTH_TOKEN has fewer than 16 characters" in checked.stdout
-    gateway = workshop.listening(config, GATEWAY_AUTH_TOKEN=short)
+    gateway = launcher.start_http(config, GATEWAY_AUTH_TOKEN=short)
     logged = [line for line in gateway.errors.seen if "fewer than 16 characters" in line]
     assert len(logged) == 1
     assert short not in checked.stdout + "".join(gateway.errors.seen)
 
 
-def test_a_token_that_is_nearly_right_is_wrong(workshop: Workshop) -> None:
-    target = Target(workshop, GATEWAY_AUTH_TOKEN=TOKEN)
+def test_a_token_that_is_nearly_right_is_wrong(launcher: Launcher) -> None:
+    target = Target(launcher, GATEWAY_AUTH_TOKEN=TOKEN)
     before = target.calls
     wrong = [TOKEN[:-1], TOKEN + "x", TOKEN.upper(), TOKEN + "\t" + TOKEN, f"{TOKEN},{TOKEN}", "\xff" * 16]
     for token in wrong:
@@ -202,8 +202,8 @@ def test_two_host_or_origin_headers_do_not_confuse_it(target: Target) -> None:
 # -- what gets in
 
 
-def test_what_is_too_long_is_refused_however_it_is_sent(workshop: Workshop) -> None:
-    target = Target(workshop, GATEWAY_MAX_REQUEST_BYTES="10000")
+def test_what_is_too_long_is_refused_however_it_is_sent(launcher: Launcher) -> None:
+    target = Target(launcher, GATEWAY_MAX_REQUEST_BYTES="10000")
     before = target.calls
     assert target.call(json.dumps({"x": "y" * 20_000})).status_code == 413
     body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"open__echo","x":"' + b"y" * 20_000
@@ -231,7 +231,7 @@ def test_json_that_is_nested_deeply_is_an_error_and_nothing_more(
 
 
 def test_a_key_that_stands_twice_means_the_same_to_all_who_read_it(target: Target) -> None:
-    """What is checked is what is sent: the last one counts, as in every lane and in the server behind."""
+    """What is checked is what is sent: the last one counts, as on each path and in the server behind."""
     twice = '{"tool_name": "forward__echo", "tool_name": "open__echo", "arguments": {"a": 1}, "arguments": {"b": 2}}'
     sent = target.call(twice, "call_remote_tool").json()["result"]
     assert sent["structuredContent"]["arguments"] == {"b": 2}
@@ -243,7 +243,7 @@ def test_a_key_that_stands_twice_means_the_same_to_all_who_read_it(target: Targe
 
 def test_a_name_that_stands_twice_must_be_the_one_in_the_headers(target: Target) -> None:
     before = target.calls
-    params = json.dumps(enveloped({"name": "open__echo"}))[:-1] + ', "name": "open__whoami"}'
+    params = json.dumps(add_envelope({"name": "open__echo"}))[:-1] + ', "name": "open__whoami"}'
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'
     routing = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "open__echo"}
     answer = target.post(body, **routing)
@@ -260,7 +260,7 @@ def test_a_method_that_stands_twice_is_not_two(target: Target) -> None:
 
 def test_a_batch_is_refused_whole(target: Target) -> None:
     before = target.calls
-    one = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": enveloped({"name": "open__echo"})}
+    one = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": add_envelope({"name": "open__echo"})}
     for batch in ([one], [one] * 100, []):
         assert target.post(json.dumps(batch)).status_code == 400
     assert target.calls == before
@@ -294,9 +294,9 @@ def test_letters_that_only_look_like_line_breaks_begin_no_header(target: Target,
 # -- what the configuration may lead to
 
 
-def checked(workshop: Workshop, entry: Json, **variables: str) -> str:
+def checked(launcher: Launcher, entry: Json, **variables: str) -> str:
     """Return what `check` says of a server."""
-    done = workshop.run("check", config=workshop.config(entry), **variables)
+    done = launcher.run("check", config=launcher.config(entry), **variables)
     return f"{done.returncode} {done.stdout}{done.stderr}"
 
 
@@ -317,9 +317,9 @@ def checked(workshop: Workshop, entry: Json, **variables: str) -> str:
     ],
     ids=str,
 )
-def test_a_url_is_http_or_https_or_refused(workshop: Workshop, url: str) -> None:
+def test_a_url_is_http_or_https_or_refused(launcher: Launcher, url: str) -> None:
     for entry in ({"url": url}, {"url": "${WHERE}"}):
-        said = checked(workshop, {"name": "a", "transport": "http", **entry}, WHERE=url)
+        said = checked(launcher, {"name": "a", "transport": "http", **entry}, WHERE=url)
         assert said.startswith("1 ")
         assert "url" in said
         assert "passwd" not in said
@@ -330,16 +330,16 @@ def test_a_url_is_http_or_https_or_refused(workshop: Workshop, url: str) -> None
     ["169.254.169.254", "0xA9FEA9FE", "2852039166", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"],
     ids=str,
 )
-def test_the_metadata_of_a_cloud_is_out_of_reach(workshop: Workshop, host: str) -> None:
+def test_the_metadata_of_a_cloud_is_out_of_reach(launcher: Launcher, host: str) -> None:
     entry = {"name": "a", "url": f"http://{host}/latest/meta-data/iam/s3cr3t"}
-    said = checked(workshop, entry)
+    said = checked(launcher, entry)
     assert said.startswith("1 ")
     assert "allow_link_local" in said
     assert "s3cr3t" not in said
-    assert checked(workshop, {**entry, "allow_link_local": True}).startswith("0 ")
+    assert checked(launcher, {**entry, "allow_link_local": True}).startswith("0 ")
 
 
-def test_a_redirect_leads_to_no_other_host(workshop: Workshop) -> None:
+def test_a_redirect_leads_to_no_other_host(launcher: Launcher) -> None:
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -370,7 +370,7 @@ def test_a_redirect_leads_to_no_other_host(workshop: Workshop) -> None:
             {"name": name, "url": f"{first}/{path}", "max_retries": 0} for name, path in (("a", "mcp"), ("b", "x"))
         ]
         for entry in entries:
-            answer = workshop.run("tools", config=workshop.config(entry), MCP_GATEWAY_CONNECTION_TIMEOUT="10")
+            answer = launcher.run("tools", config=launcher.config(entry), MCP_GATEWAY_CONNECTION_TIMEOUT="10")
             assert answer.returncode == 1
     finally:
         for server in servers:
@@ -379,15 +379,15 @@ def test_a_redirect_leads_to_no_other_host(workshop: Workshop) -> None:
     assert "/gotcha" not in asked
 
 
-def test_variables_are_values_and_nothing_else(workshop: Workshop) -> None:
+def test_variables_are_values_and_nothing_else(launcher: Launcher) -> None:
     """They are expanded once, split nowhere, run by no shell, and are no keys."""
-    marker = workshop.folder / "pwned"
-    log = workshop.folder / "child.log"
+    marker = launcher.folder / "pwned"
+    log = launcher.folder / "child.log"
     entry = plain_entry("child", log, env={"KEY": "${HOSTILE}", "${KEYNAME}": "x"})
     entry["args"] += ["--place", "${HOSTILE}"]
     hostile = f"$(touch {marker}); touch {marker} ${{HOME}} ${{GATEWAY_AUTH_TOKEN}} --era handshake"
-    done = workshop.run(
-        "tools", config=workshop.config(entry), HOSTILE=hostile, KEYNAME="EXPANDED", GATEWAY_AUTH_TOKEN=TOKEN
+    done = launcher.run(
+        "tools", config=launcher.config(entry), HOSTILE=hostile, KEYNAME="EXPANDED", GATEWAY_AUTH_TOKEN=TOKEN
     )
     assert done.returncode == 0, done.stderr
     assert not marker.exists()
@@ -408,16 +408,16 @@ def test_variables_are_values_and_nothing_else(workshop: Workshop) -> None:
     ],
     ids=str,
 )
-def test_a_hostile_variable_is_refused_and_never_shown(workshop: Workshop, entry: Json) -> None:
-    said = checked(workshop, entry, HOSTILE="s3cr3t__\r\nx-evil: 1")
+def test_a_hostile_variable_is_refused_and_never_shown(launcher: Launcher, entry: Json) -> None:
+    said = checked(launcher, entry, HOSTILE="s3cr3t__\r\nx-evil: 1")
     assert said.startswith("1 ")
     assert "s3cr3t" not in said
 
 
-def test_the_gateways_own_token_is_no_variable_of_the_file(workshop: Workshop) -> None:
+def test_the_gateways_own_token_is_no_variable_of_the_file(launcher: Launcher) -> None:
     for text in ("${GATEWAY_AUTH_TOKEN}", "${env:GATEWAY_AUTH_TOKEN}", "${GATEWAY_AUTH_TOKEN:-x}"):
         entry = {"name": "a", "url": "http://127.0.0.1:9/mcp", "auth_type": "static", "auth_headers": {"x": text}}
-        said = checked(workshop, entry, GATEWAY_AUTH_TOKEN=TOKEN)
+        said = checked(launcher, entry, GATEWAY_AUTH_TOKEN=TOKEN)
         assert said.startswith("1 ")
         assert "own secret" in said
         assert TOKEN not in said
@@ -438,10 +438,10 @@ def test_the_gateways_own_token_is_no_variable_of_the_file(workshop: Workshop) -
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_file_that_means_two_things_or_has_no_end_is_refused(workshop: Workshop, text: str, said: str) -> None:
-    path = workshop.folder / "hostile.json"
+def test_a_file_that_means_two_things_or_has_no_end_is_refused(launcher: Launcher, text: str, said: str) -> None:
+    path = launcher.folder / "hostile.json"
     path.write_text(text, encoding="utf-8")
-    done = workshop.run("check", config=path)
+    done = launcher.run("check", config=path)
     assert done.returncode == 1
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

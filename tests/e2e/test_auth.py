@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from .support.gateways import Workshop, lines_of, plain_entry
+from .support.gateways import Launcher, plain_entry, read_log
 from .support.raw_clients import HttpClient, Json
 
 CALLER = {"authorization": "Bearer of-the-caller"}
@@ -45,12 +45,12 @@ def entries(url: str) -> list[Json]:
 
 
 @pytest.fixture
-def servers(workshop: Workshop) -> list[Json]:
-    return entries(workshop.plain_http("--era", "modern")[0])
+def servers(launcher: Launcher) -> list[Json]:
+    return entries(launcher.start_plain_http("--era", "modern")[0])
 
 
-def test_each_server_gets_its_own_credentials_only(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(workshop.config(*servers))
+def test_each_server_gets_its_own_credentials_only(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(launcher.config(*servers))
     client = HttpClient(gateway.url, modern=True, headers={**CALLER, "x-user": "me", "cookie": "c=1"})
     assert "authorization" not in seen_by(client, "open")
     saved = seen_by(client, "saved")
@@ -63,8 +63,8 @@ def test_each_server_gets_its_own_credentials_only(workshop: Workshop, servers: 
         assert "cookie" not in seen_by(client, server)
 
 
-def test_callers_do_not_share_a_session_with_each_other(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(workshop.config(*servers))
+def test_callers_do_not_share_a_session_with_each_other(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(launcher.config(*servers))
     for token in ("a", "b", "a"):
         client = HttpClient(gateway.url, modern=True, headers={"authorization": f"Bearer {token}"})
         assert seen_by(client, "forward")["authorization"] == f"Bearer {token}"
@@ -72,8 +72,8 @@ def test_callers_do_not_share_a_session_with_each_other(workshop: Workshop, serv
     assert "caller's own Authorization header" in refusal(nobody, "forward")
 
 
-def test_a_call_can_bring_credentials_of_its_own(workshop: Workshop, servers: list[Json]) -> None:
-    client = HttpClient(workshop.listening(workshop.config(*servers, plain_entry("child"))).url, modern=True)
+def test_a_call_can_bring_credentials_of_its_own(launcher: Launcher, servers: list[Json]) -> None:
+    client = HttpClient(launcher.start_http(launcher.config(*servers, plain_entry("child"))).url, modern=True)
     for server in ("open", "saved", "forward"):
         assert seen_by(client, server, auth_header="Bearer once")["authorization"] == "Bearer once"
     assert seen_by(client, "saved")["authorization"] == "Bearer s"
@@ -82,15 +82,15 @@ def test_a_call_can_bring_credentials_of_its_own(workshop: Workshop, servers: li
     assert injected["structuredContent"]["error_code"] == "invalid_arguments"
 
 
-def test_a_header_that_is_not_ascii_is_sent_as_it_came(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(workshop.config(*servers))
+def test_a_header_that_is_not_ascii_is_sent_as_it_came(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(launcher.config(*servers))
     client = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer é".encode()})  # type: ignore[dict-item]
     assert seen_by(client, "forward")["authorization"].encode("latin-1").decode() == "Bearer é"
     assert seen_by(client, "open", auth_header="Bearer ☃")["authorization"].encode("latin-1").decode() == "Bearer ☃"
 
 
-def test_auth_mode_static_forwards_nothing(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(workshop.config(*servers), GATEWAY_AUTH_MODE="static")
+def test_auth_mode_static_forwards_nothing(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(launcher.config(*servers), GATEWAY_AUTH_MODE="static")
     client = HttpClient(gateway.url, modern=True, headers=CALLER)
     assert "authorization" not in seen_by(client, "open")
     assert seen_by(client, "saved")["authorization"] == "Bearer s"
@@ -98,47 +98,47 @@ def test_auth_mode_static_forwards_nothing(workshop: Workshop, servers: list[Jso
     assert "GATEWAY_AUTH_MODE=static" in refusal(client, "open", auth_header="Bearer once")
 
 
-def test_auth_mode_forward_passes_the_caller_on_where_nothing_is_saved(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(workshop.config(*servers), GATEWAY_AUTH_MODE="forward")
+def test_auth_mode_forward_passes_the_caller_on_where_nothing_is_saved(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(launcher.config(*servers), GATEWAY_AUTH_MODE="forward")
     client = HttpClient(gateway.url, modern=True, headers=CALLER)
     assert seen_by(client, "open")["authorization"] == "Bearer of-the-caller"
     assert seen_by(client, "saved")["authorization"] == "Bearer s"
     assert "authorization" not in seen_by(HttpClient(gateway.url, modern=True), "open")
 
 
-def test_a_server_that_refuses_the_credentials_says_which_and_what_to_do(workshop: Workshop) -> None:
-    url, _ = workshop.plain_http("--era", "modern", PLAIN_TOKEN="right")
+def test_a_server_that_refuses_the_credentials_says_which_and_what_to_do(launcher: Launcher) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern", PLAIN_TOKEN="right")
     wrong = {"name": "locked", "url": url, "auth_type": "static", "auth_headers": {"Authorization": "Bearer wr0ng"}}
-    client = HttpClient(workshop.listening(workshop.config(wrong)).url, modern=True)
+    client = HttpClient(launcher.start_http(launcher.config(wrong)).url, modern=True)
     said = refusal(client, "locked")
     assert "server 'locked' refused the credentials: HTTP 401 Unauthorized" in said
     assert "wr0ng" not in said
     assert seen_by(client, "locked", auth_header="Bearer right")["authorization"] == "Bearer right"
 
 
-def test_credentials_do_not_follow_a_redirect_to_another_origin(workshop: Workshop, tmp_path: Path) -> None:
+def test_credentials_do_not_follow_a_redirect_to_another_origin(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "elsewhere"
-    elsewhere, _ = workshop.plain_http("--era", "modern", log=log)
-    here, _ = workshop.plain_http("--era", "modern", PLAIN_REDIRECT=elsewhere)
+    elsewhere, _ = launcher.start_plain_http("--era", "modern", log=log)
+    here, _ = launcher.start_plain_http("--era", "modern", PLAIN_REDIRECT=elsewhere)
     saved = {"Authorization": "Bearer saved"}
     away = {"name": "away", "url": here, "auth_type": "static", "auth_headers": saved, "max_retries": 0}
     forward = {"name": "mine", "url": here, "auth_type": "forward", "max_retries": 0}
-    client = HttpClient(workshop.listening(workshop.config(away, forward)).url, modern=True, headers=CALLER)
+    client = HttpClient(launcher.start_http(launcher.config(away, forward)).url, modern=True, headers=CALLER)
     for server in ("away", "mine"):
         for tool in (server, f"{server}__whoami"):
             name, arguments = ("discover_tools", {"server_name": tool})
             if "__" in tool:
                 name, arguments = "call_remote_tool", {"tool_name": tool}
             assert client.call(name, arguments)["result"]["isError"] is True
-    assert lines_of(log, "server/discover") == lines_of(log, "tools/list") == lines_of(log, "tools/call") == []
-    assert lines_of(log, "initialize") == []
+    assert read_log(log, "server/discover") == read_log(log, "tools/list") == read_log(log, "tools/call") == []
+    assert read_log(log, "initialize") == []
 
 
 @pytest.mark.parametrize("direct", ["true", "false"])
-def test_a_servers_401_is_the_servers_and_never_the_gateways(workshop: Workshop, direct: str) -> None:
-    url, _ = workshop.plain_http("--era", "modern", PLAIN_TOKEN="right")
-    gateway = workshop.listening(
-        workshop.config({"name": "locked", "url": url, "auth_type": "forward"}), GATEWAY_DIRECT=direct
+def test_a_servers_401_is_the_servers_and_never_the_gateways(launcher: Launcher, direct: str) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern", PLAIN_TOKEN="right")
+    gateway = launcher.start_http(
+        launcher.config({"name": "locked", "url": url, "auth_type": "forward"}), GATEWAY_DIRECT=direct
     )
     right = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer right"})
     assert seen_by(right, "locked")["authorization"] == "Bearer right"
@@ -149,10 +149,10 @@ def test_a_servers_401_is_the_servers_and_never_the_gateways(workshop: Workshop,
         assert "server 'locked' refused the credentials: HTTP 401 Unauthorized" in answered.text
 
 
-def test_what_a_server_lists_for_one_caller_is_shown_to_no_other(workshop: Workshop) -> None:
-    url, _ = workshop.plain_http("--era", "modern", "--full", PLAIN_TOKEN="right")
+def test_what_a_server_lists_for_one_caller_is_shown_to_no_other(launcher: Launcher) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern", "--full", PLAIN_TOKEN="right")
     locked = {"name": "locked", "url": url, "auth_type": "forward", "expose_tools": True}
-    gateway = workshop.listening(workshop.config(locked))
+    gateway = launcher.start_http(launcher.config(locked))
     right = HttpClient(gateway.url, modern=True, headers={"authorization": "Bearer right"})
     others = [HttpClient(gateway.url, modern=True, headers=headers) for headers in ({}, {"authorization": "Bearer x"})]
     lists = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
@@ -168,9 +168,9 @@ def test_what_a_server_lists_for_one_caller_is_shown_to_no_other(workshop: Works
         assert "locked__echo" not in str(other.call("locked__ech", {}))
 
 
-def test_a_forward_server_is_searched_once_a_caller_has_credentials_for_it(workshop: Workshop) -> None:
-    url, _ = workshop.plain_http("--era", "modern", PLAIN_TOKEN="right")
-    gateway = workshop.listening(workshop.config({"name": "locked", "url": url, "auth_type": "forward"}))
+def test_a_forward_server_is_searched_once_a_caller_has_credentials_for_it(launcher: Launcher) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern", PLAIN_TOKEN="right")
+    gateway = launcher.start_http(launcher.config({"name": "locked", "url": url, "auth_type": "forward"}))
     nobody = HttpClient(gateway.url, modern=True).call("tool_search", {"query": "echo"})["result"]["structuredContent"]
     assert nobody["tools"] == []
     assert "locked: needs login" in nobody["servers"][0]
@@ -179,9 +179,9 @@ def test_a_forward_server_is_searched_once_a_caller_has_credentials_for_it(works
     assert found["tools"][0]["tool_name"] == "locked__echo"
 
 
-def test_the_gateways_own_token_is_wanted_and_never_sent_on(workshop: Workshop, servers: list[Json]) -> None:
-    gateway = workshop.listening(
-        workshop.config(*servers), GATEWAY_AUTH_TOKEN="gateway-token", GATEWAY_AUTH_MODE="forward"
+def test_the_gateways_own_token_is_wanted_and_never_sent_on(launcher: Launcher, servers: list[Json]) -> None:
+    gateway = launcher.start_http(
+        launcher.config(*servers), GATEWAY_AUTH_TOKEN="gateway-token", GATEWAY_AUTH_MODE="forward"
     )
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "gateway-token"}):
         refused = httpx2.post(gateway.url, json={}, headers=headers)
@@ -195,9 +195,9 @@ def test_the_gateways_own_token_is_wanted_and_never_sent_on(workshop: Workshop, 
     assert "gateway-token" not in str(seen)
 
 
-def test_without_a_token_other_machines_are_refused_in_one_sentence(workshop: Workshop) -> None:
+def test_without_a_token_other_machines_are_refused_in_one_sentence(launcher: Launcher) -> None:
     address = own_address()
-    gateway = workshop.listening(workshop.config(), GATEWAY_HOST="0.0.0.0")
+    gateway = launcher.start_http(launcher.config(), GATEWAY_HOST="0.0.0.0")
     port = gateway.url.split(":")[2]
     refused = httpx2.post(f"http://{address}:{port}", json={})
     assert refused.status_code == 403
@@ -205,16 +205,16 @@ def test_without_a_token_other_machines_are_refused_in_one_sentence(workshop: Wo
     assert HttpClient(f"http://127.0.0.1:{port}", modern=True).ask("tools/list", {})["result"]
 
 
-def test_with_a_token_other_machines_are_served(workshop: Workshop) -> None:
-    gateway = workshop.listening(workshop.config(), GATEWAY_HOST="0.0.0.0", GATEWAY_AUTH_TOKEN="gateway-token")
+def test_with_a_token_other_machines_are_served(launcher: Launcher) -> None:
+    gateway = launcher.start_http(launcher.config(), GATEWAY_HOST="0.0.0.0", GATEWAY_AUTH_TOKEN="gateway-token")
     url = f"http://{own_address()}:{gateway.url.split(':')[2]}"
     assert httpx2.post(url, json={}).status_code == 401
     client = HttpClient(url, modern=False, headers={"authorization": "Bearer gateway-token"})
     assert client.ask("tools/list", {})["result"]
 
 
-def test_a_web_page_of_another_origin_gets_nothing(workshop: Workshop) -> None:
-    gateway = workshop.listening(workshop.config(), GATEWAY_CORS_ORIGINS="https://friend.example")
+def test_a_web_page_of_another_origin_gets_nothing(launcher: Launcher) -> None:
+    gateway = launcher.start_http(launcher.config(), GATEWAY_CORS_ORIGINS="https://friend.example")
     preflight = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
     for origin, welcome in (
         ("https://evil.example", False),
@@ -231,13 +231,13 @@ def test_a_web_page_of_another_origin_gets_nothing(workshop: Workshop) -> None:
     assert rebound.status_code == 421
 
 
-def test_secrets_are_in_no_log_and_no_answer(workshop: Workshop, servers: list[Json]) -> None:
+def test_secrets_are_in_no_log_and_no_answer(launcher: Launcher, servers: list[Json]) -> None:
     secrets = ["S3CRET-saved", "S3CRET-caller", "S3CRET-once", "S3CRET-token", "S3CRET-env", "S3CRET-url"]
     saved = {**servers[1], "auth_headers": {"Authorization": f"Bearer {secrets[0]}"}}
     child = plain_entry("child", None, env={"KEY": secrets[4]})
     gone = {"name": "gone", "url": f"http://user:{secrets[5]}@127.0.0.1:9/mcp?key={secrets[5]}", "max_retries": 0}
-    gateway = workshop.listening(
-        workshop.config(saved, servers[2], child, gone),
+    gateway = launcher.start_http(
+        launcher.config(saved, servers[2], child, gone),
         GATEWAY_AUTH_TOKEN=secrets[3],
         GATEWAY_LOG_LEVEL="debug",
     )

@@ -8,34 +8,34 @@ from typing import Any
 
 import pytest
 
-from .support.gateways import GATEWAY, Workshop, plain_entry, until
+from .support.gateways import GATEWAY, Launcher, plain_entry, until
 from .support.matrix import Pair, full_entry
-from .support.raw_clients import HttpClient, Json, PipeClient
+from .support.raw_clients import HttpClient, Json, StdioClient
 
 TASKS = "io.modelcontextprotocol/tasks"
 METHOD_NOT_FOUND = -32601
-AnyClient = HttpClient | PipeClient
-Servers = Callable[[Workshop], list[Json]]
+AnyClient = HttpClient | StdioClient
+Servers = Callable[[Launcher], list[Json]]
 
 
-def full(era: str, **keys: Any) -> Callable[[Workshop], Json]:
-    return lambda workshop: full_entry(workshop, Pair("", era, "pipe"), **keys)
+def full(era: str, **keys: Any) -> Callable[[Launcher], Json]:
+    return lambda launcher: full_entry(launcher, Pair("", era, "stdio"), **keys)
 
 
-def bare(era: str, name: str = "bare", **keys: Any) -> Callable[[Workshop], Json]:
+def bare(era: str, name: str = "bare", **keys: Any) -> Callable[[Launcher], Json]:
     """Configure a server that announces no changes of resources, sends no messages and has no extensions."""
-    return lambda workshop: plain_entry(name, None, "--era", era, **keys)
+    return lambda launcher: plain_entry(name, None, "--era", era, **keys)
 
 
-def down(_: Workshop) -> Json:
+def down(_: Launcher) -> Json:
     return {"name": "down", "transport": "stdio", "command": "/nowhere/server", "args": []}
 
 
 ALONE: Json = {"namespace": None, "expose_tools": True}
-STATES: dict[str, list[Callable[[Workshop], Json]]] = {
+STATES: dict[str, list[Callable[[Launcher], Json]]] = {
     "no server": [],
     "a server that is down": [down],
-    "an only server that is down": [lambda workshop: {**down(workshop), **ALONE}],
+    "an only server that is down": [lambda launcher: {**down(launcher), **ALONE}],
     "a bare server": [bare("handshake")],
     "servers of all kinds": [full("handshake"), full("modern"), bare("modern"), down],
     "an only handshake server": [full("handshake", **ALONE)],
@@ -46,7 +46,7 @@ STATES: dict[str, list[Callable[[Workshop], Json]]] = {
 
 
 def capabilities_of(client: AnyClient) -> Json:
-    found: Json = client.ask("server/discover", {})["result"] if client.modern else client.hello
+    found: Json = client.ask("server/discover", {})["result"] if client.modern else client.handshake_result
     declared: Json = found["capabilities"]
     return declared
 
@@ -104,34 +104,34 @@ def check(client: AnyClient) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_each_capability_that_is_declared_is_served_over_http(workshop: Workshop, state: str) -> None:
-    config = workshop.config(*(make(workshop) for make in STATES[state]))
-    gateway = workshop.listening(config)
+def test_each_capability_that_is_declared_is_served_over_http(launcher: Launcher, state: str) -> None:
+    config = launcher.config(*(make(launcher) for make in STATES[state]))
+    gateway = launcher.start_http(config)
     for modern in (True, False):
         check(HttpClient(gateway.url, modern=modern))
 
 
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("state", STATES)
-def test_each_capability_that_is_declared_is_served_over_stdio(workshop: Workshop, state: str, modern: bool) -> None:
-    config = workshop.config(*(make(workshop) for make in STATES[state]))
-    check(PipeClient(process=workshop.start([GATEWAY], workshop.environment(config)), modern=modern))
+def test_each_capability_that_is_declared_is_served_over_stdio(launcher: Launcher, state: str, modern: bool) -> None:
+    config = launcher.config(*(make(launcher) for make in STATES[state]))
+    check(StdioClient(process=launcher.start([GATEWAY], launcher.environment(config)), modern=modern))
 
 
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("over", ["http", "stdio"])
-def test_a_client_that_was_there_before_the_second_server_hears_why_an_extension_does_not_pass_any_more(
-    workshop: Workshop, over: str, modern: bool
+def test_a_client_that_was_connected_before_the_second_server_gets_the_reason_why_an_extension_does_not_pass_any_more(
+    launcher: Launcher, over: str, modern: bool
 ) -> None:
-    only = full("modern" if modern else "handshake", **ALONE)(workshop)
-    config = workshop.config(only)
+    only = full("modern" if modern else "handshake", **ALONE)(launcher)
+    config = launcher.config(only)
     variables = {"GATEWAY_CONFIG_RELOAD": "0.1"}
     client: AnyClient
     if over == "http":
-        client = HttpClient(workshop.listening(config, **variables).url, modern=modern)
+        client = HttpClient(launcher.start_http(config, **variables).url, modern=modern)
     else:
-        process = workshop.start([GATEWAY], workshop.environment(config, **variables))
-        client = PipeClient(process=process, modern=modern)
+        process = launcher.start([GATEWAY], launcher.environment(config, **variables))
+        client = StdioClient(process=process, modern=modern)
     assert "experimental" in capabilities_of(client)
     assert "result" in client.ask("vendor/hello", {})
     config.write_text(json.dumps({"servers": [only, plain_entry("second")]}), encoding="utf-8")

@@ -14,7 +14,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 
-from .support.gateways import BIN, GATEWAY, Json, Process, Workshop, free_port
+from .support.gateways import BIN, GATEWAY, Json, Launcher, Process, free_port
 from .support.programs import Programs
 from .support.raw_clients import HttpClient
 
@@ -22,17 +22,17 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[tuple[Workshop, Path]]:
+def place(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[tuple[Launcher, Path]]:
     """Four servers that others wrote: two from PyPI (modern era), two from npm (handshake era)."""
     for name in ("mcp-server-git", "mcp-server-time"):
         if not (BIN / name).exists():
             pytest.skip(f"{name} is not installed")
     with ExitStack() as stack:
-        workshop = Workshop(tmp_path_factory.mktemp("clients"), stack)
-        repository = workshop.folder / "repository"
+        launcher = Launcher(tmp_path_factory.mktemp("clients"), stack)
+        repository = launcher.folder / "repository"
         subprocess.run(["git", "init", "-q", "-b", "main", repository], check=True)
         (repository / "file.txt").write_text("content of a file\n", encoding="utf-8")
-        config = workshop.config(
+        config = launcher.config(
             {"name": "time", "command": str(BIN / "mcp-server-time"), "args": ["--local-timezone", "UTC"]},
             {"name": "git", "command": str(BIN / "mcp-server-git"), "args": ["--repository", str(repository)]},
             {
@@ -47,25 +47,25 @@ def place(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Itera
                 "expose_tools": True,
             },
         )
-        yield workshop, config
+        yield launcher, config
 
 
 @pytest.fixture(scope="module")
-def url(place: tuple[Workshop, Path]) -> str:
-    workshop, config = place
-    return workshop.listening(config).url
+def url(place: tuple[Launcher, Path]) -> str:
+    launcher, config = place
+    return launcher.start_http(config).url
 
 
 @pytest.fixture(params=["stdio", "http"])
-def target(request: pytest.FixtureRequest, place: tuple[Workshop, Path], url: str) -> Any:
-    workshop, config = place
+def target(request: pytest.FixtureRequest, place: tuple[Launcher, Path], url: str) -> Any:
+    launcher, config = place
     if request.param == "http":
         return url
-    return StdioServerParameters(command=GATEWAY, env={"SERVER_CONFIG_PATH": str(config)}, cwd=workshop.folder)
+    return StdioServerParameters(command=GATEWAY, env={"SERVER_CONFIG_PATH": str(config)}, cwd=launcher.folder)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_the_sdks_client_lists_searches_and_calls(target: Any, mode: Any, place: tuple[Workshop, Path]) -> None:
+async def test_the_sdks_client_lists_searches_and_calls(target: Any, mode: Any, place: tuple[Launcher, Path]) -> None:
     repository = str(place[0].folder / "repository")
     async with Client(target, mode=mode) as client:
         assert client.protocol_version == ("2025-11-25" if mode == "legacy" else "2026-07-28")
@@ -108,7 +108,7 @@ def inspection(target: Any, era: str, config: Path, programs: Programs, home: Pa
 
 @pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
 def test_the_inspector_lists_searches_and_calls(
-    target: Any, era: str, place: tuple[Workshop, Path], programs: Programs, tmp_path: Path
+    target: Any, era: str, place: tuple[Launcher, Path], programs: Programs, tmp_path: Path
 ) -> None:
     inspect = inspection(target, era, place[1], programs, tmp_path)
     assert inspect("--method", "initialize")["serverInfo"]["name"] == "mcp-orchestration-gateway"
@@ -130,7 +130,7 @@ def test_the_inspector_lists_searches_and_calls(
 
 @pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
 def test_the_inspector_lists_prompts_resources_and_templates(
-    era: str, url: str, place: tuple[Workshop, Path], programs: Programs, tmp_path: Path
+    era: str, url: str, place: tuple[Launcher, Path], programs: Programs, tmp_path: Path
 ) -> None:
     inspect = inspection(url, era, place[1], programs, tmp_path)
     prompts = {prompt["name"]: prompt for prompt in inspect("--method", "prompts/list")["prompts"]}
@@ -144,11 +144,11 @@ def test_the_inspector_lists_prompts_resources_and_templates(
 @pytest.mark.parametrize("over", ["stdio", "http"])
 @pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
 def test_the_inspector_gets_a_prompt_and_reads_a_resource_first_of_all(
-    over: str, era: str, url: str, workshop: Workshop, programs: Programs
+    over: str, era: str, url: str, launcher: Launcher, programs: Programs
 ) -> None:
     script = [programs.script("server-everything"), "stdio"]
-    config = workshop.config({"name": "everything", "command": programs.node, "args": script})
-    inspect = inspection(url if over == "http" else None, era, config, programs, workshop.folder)
+    config = launcher.config({"name": "everything", "command": programs.node, "args": script})
+    inspect = inspection(url if over == "http" else None, era, config, programs, launcher.folder)
     chosen = ["--prompt-name", "everything__args-prompt", "--prompt-args", "city=Oslo"]
     got = inspect("--method", "prompts/get", *chosen)
     assert got["messages"] == [{"role": "user", "content": {"type": "text", "text": "What's weather in Oslo?"}}]
@@ -156,8 +156,8 @@ def test_the_inspector_gets_a_prompt_and_reads_a_resource_first_of_all(
     assert read["text"].startswith("Resource 7: This is a plaintext resource")
 
 
-def start_everything(workshop: Workshop, programs: Programs, port: int) -> Process:
-    process = workshop.start(
+def start_everything(launcher: Launcher, programs: Programs, port: int) -> Process:
+    process = launcher.start(
         [programs.node, programs.script("server-everything"), "streamableHttp"],
         {"PORT": str(port), "PATH": str(Path(sys.executable).parent)},
     )
@@ -165,26 +165,26 @@ def start_everything(workshop: Workshop, programs: Programs, port: int) -> Proce
     return process
 
 
-def test_a_server_from_npm_that_was_restarted_is_used_again(workshop: Workshop, programs: Programs) -> None:
+def test_a_server_from_npm_that_was_restarted_is_used_again(launcher: Launcher, programs: Programs) -> None:
     port = free_port()
-    first = start_everything(workshop, programs, port)
-    config = workshop.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp"})
-    client = HttpClient(workshop.listening(config).url, modern=True)
+    first = start_everything(launcher, programs, port)
+    config = launcher.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp"})
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     assert client.call("everything__echo", {"message": "one"})["result"]["content"][0]["text"] == "Echo: one"
     first.end()
-    start_everything(workshop, programs, port)
+    start_everything(launcher, programs, port)
     assert client.call("everything__echo", {"message": "two"})["result"]["content"][0]["text"] == "Echo: two"
 
 
 async def test_a_server_from_npm_over_http_and_a_gateway_behind_a_gateway(
-    workshop: Workshop, programs: Programs
+    launcher: Launcher, programs: Programs
 ) -> None:
     port = free_port()
-    start_everything(workshop, programs, port)
-    inner = workshop.listening(
-        workshop.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp", "expose_tools": True})
+    start_everything(launcher, programs, port)
+    inner = launcher.start_http(
+        launcher.config({"name": "everything", "url": f"http://127.0.0.1:{port}/mcp", "expose_tools": True})
     )
-    outer = workshop.listening(workshop.config({"name": "inner", "type": "streamable-http", "url": inner.url}))
+    outer = launcher.start_http(launcher.config({"name": "inner", "type": "streamable-http", "url": inner.url}))
     async with Client(outer.url, mode="auto") as client:
         summed = await client.call_tool("inner__everything__get-sum", {"a": 2, "b": 3})
         assert "5" in summed.content[0].text  # type: ignore[union-attr]

@@ -19,44 +19,44 @@ from .servers.plain_offers import (
     odd_resource,
     odd_template,
 )
-from .support.gateways import GATEWAY, Json, Workshop, lines_of, plain_entry, until
-from .support.raw_clients import HttpClient, PipeClient
+from .support.gateways import GATEWAY, Json, Launcher, plain_entry, read_log, until
+from .support.raw_clients import HttpClient, StdioClient
 
 ERAS = ("handshake", "modern")
 SERVERS = [f"{hop}-{era}" for hop in ("child", "service") for era in ERAS]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop, Path, Path]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, Path, Path]]:
     """A gateway before two others, one a child and one a service, with a server of each era behind both of them."""
     with ExitStack() as stack:
-        outer, *inner = [Workshop(tmp_path_factory.mktemp(name), stack) for name in ("outer", "child", "service")]
+        outer, *inner = [Launcher(tmp_path_factory.mktemp(name), stack) for name in ("outer", "child", "service")]
         log = outer.folder / "servers.log"
         configs = [
-            workshop.config(
+            launcher.config(
                 *(
                     plain_entry(f"{hop}-{era}", log, "--era", era, "--place", f"{hop}-{era}", expose_tools=True)
                     for era in ERAS
                 )
             )
-            for hop, workshop in zip(("child", "service"), inner, strict=True)
+            for hop, launcher in zip(("child", "service"), inner, strict=True)
         ]
         exposed = {"expose_tools": True}
         config = outer.config(
             {"name": "child", "command": GATEWAY, "env": {"SERVER_CONFIG_PATH": str(configs[0])}, **exposed},
-            {"name": "service", "url": inner[1].listening(configs[1]).url, **exposed},
+            {"name": "service", "url": inner[1].start_http(configs[1]).url, **exposed},
         )
         yield outer, config, log
 
 
 @pytest.fixture(scope="module", params=[f"{over}-{era}" for over in ("stdio", "http") for era in ERAS])
-def client(request: pytest.FixtureRequest, place: tuple[Workshop, Path, Path]) -> Any:
-    workshop, config, _ = place
+def client(request: pytest.FixtureRequest, place: tuple[Launcher, Path, Path]) -> Any:
+    launcher, config, _ = place
     over, _, era = request.param.partition("-")
     if over == "stdio":
-        found: Any = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), era == "modern")
+        found: Any = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), era == "modern")
     else:
-        found = HttpClient(workshop.listening(config).url, era == "modern")
+        found = HttpClient(launcher.start_http(config).url, era == "modern")
     until(lambda: {named(server, "odd") for server in SERVERS} <= set(definitions(found)), "all servers are there")
     return found
 
@@ -78,7 +78,7 @@ def bare(result: Json) -> Json:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_tool_passes_two_gateways_whole(client: Any, server: str, place: tuple[Workshop, Path, Path]) -> None:
+def test_a_tool_passes_two_gateways_whole(client: Any, server: str, place: tuple[Launcher, Path, Path]) -> None:
     name = named(server, "odd")
     assert json.dumps(definitions(client)[name]) == json.dumps({**ODD_TOOL, "name": name})
     assert json.dumps(bare(client.call(name, {})["result"])) == json.dumps(ODD_RESULT)
@@ -117,11 +117,11 @@ def test_a_completion_passes_two_gateways_whole(client: Any, server: str) -> Non
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("client_era", ERAS)
-def test_two_transparent_gateways_look_like_the_server(workshop: Workshop, era: str, client_era: str) -> None:
+def test_two_transparent_gateways_look_like_the_server(launcher: Launcher, era: str, client_era: str) -> None:
     through = {"namespace": None, "expose_tools": True}
-    direct, _ = workshop.plain_http("--era", era, "--full")
-    first = workshop.listening(workshop.config({"name": "plain", "url": direct, **through}))
-    second = workshop.listening(workshop.config({"name": "gateway", "url": first.url, **through}))
+    direct, _ = launcher.start_plain_http("--era", era, "--full")
+    first = launcher.start_http(launcher.config({"name": "plain", "url": direct, **through}))
+    second = launcher.start_http(launcher.config({"name": "gateway", "url": first.url, **through}))
     far, near = HttpClient(second.url, client_era == "modern"), HttpClient(direct, era == "modern")
     for method, kind in (("tools/list", "tools"), ("prompts/list", "prompts"), ("resources/list", "resources")):
         wanted = pages(near, method, kind)
@@ -142,6 +142,8 @@ def pages(client: Any, method: str, kind: str) -> list[Json]:
     return found
 
 
-def test_the_servers_have_heard_nothing_else_than_what_was_meant_for_them(place: tuple[Workshop, Path, Path]) -> None:
-    calls = lines_of(place[2], "tools/call")
+def test_the_servers_have_received_nothing_else_than_what_was_meant_for_them(
+    place: tuple[Launcher, Path, Path],
+) -> None:
+    calls = read_log(place[2], "tools/call")
     assert {call["name"] for call in calls} == {"odd", "fail", "echo"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from .counterparts.gateways import Visit
+from .counterparts.gateways import ClientSession
 
 DYNAMIC = "demo://resource/dynamic/text/1"
 
 
-def test_updates_of_a_resource_reach_its_subscriber(visit: Visit) -> None:
-    if visit.program == "fastmcp4" and visit.modern:
+def test_updates_of_a_resource_reach_its_subscriber(session: ClientSession) -> None:
+    if session.program == "fastmcp4" and session.modern:
         return  # this client cannot subscribe
-    since = len(visit.person.lines)
-    honoured = visit.person.do("subscribe", uri=DYNAMIC)
-    assert not visit.modern or honoured == {"resourceSubscriptions": [DYNAMIC]}
-    assert "Started" in visit.text("everything", "toggle-subscriber-updates")
-    visit.person.heard("updated", lambda told: told == [DYNAMIC], since)
-    assert "Stopped" in visit.text("everything", "toggle-subscriber-updates")
-    visit.person.do("unsubscribe", uri=DYNAMIC)
+    since = len(session.client.lines)
+    honoured = session.client.run("subscribe", uri=DYNAMIC)
+    assert not session.modern or honoured == {"resourceSubscriptions": [DYNAMIC]}
+    assert "Started" in session.text("everything", "toggle-subscriber-updates")
+    session.client.wait_for_event("updated", lambda event: event == [DYNAMIC], since)
+    assert "Stopped" in session.text("everything", "toggle-subscriber-updates")
+    session.client.run("unsubscribe", uri=DYNAMIC)

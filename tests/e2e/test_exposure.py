@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from .support.gateways import GATEWAY, Workshop, lines_of, plain_entry, until
-from .support.raw_clients import HttpClient, PipeClient
+from .support.gateways import GATEWAY, Launcher, plain_entry, read_log, until
+from .support.raw_clients import HttpClient, StdioClient
 
 OWN = ["tool_search", "discover_tools", "call_remote_tool"]
 
 
-def names(client: HttpClient | PipeClient) -> list[str]:
+def names(client: HttpClient | StdioClient) -> list[str]:
     return [tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]]
 
 
-def test_only_servers_with_expose_tools_are_listed(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("shown", expose_tools=True), plain_entry("hidden"))
-    client = HttpClient(workshop.listening(config).url, modern=True)
+def test_only_servers_with_expose_tools_are_listed(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("shown", expose_tools=True), plain_entry("hidden"))
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     listed = names(client)
     assert listed[:3] == OWN
     assert "shown__echo" in listed
@@ -26,23 +26,23 @@ def test_only_servers_with_expose_tools_are_listed(workshop: Workshop) -> None:
     assert client.call("hidden__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
 
 
-def test_a_search_does_not_change_the_list(workshop: Workshop) -> None:
-    client = HttpClient(workshop.listening(workshop.config(plain_entry("hidden"))).url, modern=True)
+def test_a_search_does_not_change_the_list(launcher: Launcher) -> None:
+    client = HttpClient(launcher.start_http(launcher.config(plain_entry("hidden"))).url, modern=True)
     before = client.ask("tools/list", {})["result"]
     client.call("tool_search", {"query": "echo"})
     assert client.ask("tools/list", {})["result"] == before
 
 
 @pytest.mark.parametrize("era", ["handshake", "modern"])
-def test_a_change_is_announced_and_found_without_asking(workshop: Workshop, era: str) -> None:
-    config = workshop.config(plain_entry("shown", None, "--era", era, expose_tools=True))
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=False)
+def test_a_change_is_announced_and_found_without_asking(launcher: Launcher, era: str) -> None:
+    config = launcher.config(plain_entry("shown", None, "--era", era, expose_tools=True))
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=False)
     assert "shown__grown" not in names(client)
     client.call("shown__grow")
 
     def announced() -> bool:
         found = client.call("tool_search", {"query": "zebra crossing"})["result"]["structuredContent"]
-        heard = [message["method"] for message in client.heard]
+        heard = [message["method"] for message in client.messages]
         return bool(found["tools"]) and "notifications/tools/list_changed" in heard
 
     until(announced, "the client hears of the new tool")
@@ -50,14 +50,14 @@ def test_a_change_is_announced_and_found_without_asking(workshop: Workshop, era:
 
 
 def test_a_server_that_announces_a_change_whenever_it_is_asked_is_asked_ever_more_rarely(
-    workshop: Workshop, tmp_path: Path
+    launcher: Launcher, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    config = workshop.config(plain_entry("restless", log, "--restless"))
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+    config = launcher.config(plain_entry("restless", log, "--restless"))
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=True)
 
     def asked() -> int:
-        return len(lines_of(log, "tools/list"))
+        return len(read_log(log, "tools/list"))
 
     until(lambda: asked() >= 6, "the server is asked three times, two pages each")
     begun = asked()
@@ -65,19 +65,19 @@ def test_a_server_that_announces_a_change_whenever_it_is_asked_is_asked_ever_mor
     assert asked() - begun <= 10, "in three seconds there is time for thousands"
 
 
-def test_a_change_is_announced_through_two_gateways(workshop: Workshop) -> None:
-    inner = workshop.listening(workshop.config(plain_entry("plain", expose_tools=True)))
-    outer = workshop.config({"name": "inner", "url": inner.url, "expose_tools": True})
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(outer)), modern=False)
+def test_a_change_is_announced_through_two_gateways(launcher: Launcher) -> None:
+    inner = launcher.start_http(launcher.config(plain_entry("plain", expose_tools=True)))
+    outer = launcher.config({"name": "inner", "url": inner.url, "expose_tools": True})
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(outer)), modern=False)
     assert "inner__plain__grown" not in names(client)
     client.call("inner__plain__grow")
     until(lambda: "inner__plain__grown" in names(client), "the outer gateway hears of the new tool")
-    assert "notifications/tools/list_changed" in [message.get("method") for message in client.heard]
+    assert "notifications/tools/list_changed" in [message.get("method") for message in client.messages]
 
 
-def test_a_server_that_does_not_discover_by_itself_waits_until_it_is_asked(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("lazy", auto_discover=False), plain_entry("off", enabled=False))
-    client = HttpClient(workshop.listening(config).url, modern=True)
+def test_a_server_that_does_not_discover_by_itself_waits_until_it_is_asked(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("lazy", auto_discover=False), plain_entry("off", enabled=False))
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     found = client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]
     assert found["tools"] == []
     assert found["servers"] == ["lazy: its tools have not been asked for; call discover_tools with server_name 'lazy'"]
@@ -85,9 +85,9 @@ def test_a_server_that_does_not_discover_by_itself_waits_until_it_is_asked(works
     assert client.call("tool_search", {"query": "echo"})["result"]["structuredContent"]["total_matches"] >= 1
 
 
-def test_a_client_learns_which_servers_are_inside(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("plain", description="Makes waffles"), plain_entry("other"))
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+def test_a_client_learns_which_servers_are_inside(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("plain", description="Makes waffles"), plain_entry("other"))
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=True)
     hello = client.ask("server/discover", {})["result"]
     assert "plain: Makes waffles" in hello["instructions"]
     search = client.ask("tools/list", {})["result"]["tools"][0]
@@ -98,10 +98,10 @@ def test_a_client_learns_which_servers_are_inside(workshop: Workshop) -> None:
     )
 
 
-def test_a_tool_with_a_name_that_clients_refuse_is_called_by_a_short_one(workshop: Workshop) -> None:
+def test_a_tool_with_a_name_that_clients_refuse_is_called_by_a_short_one(launcher: Launcher) -> None:
     name = "read/" + "very-" * 20 + "long"
-    config = workshop.config(plain_entry("plain", None, "--tool", name, expose_tools=True))
-    client = HttpClient(workshop.listening(config).url, modern=True)
+    config = launcher.config(plain_entry("plain", None, "--tool", name, expose_tools=True))
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     found = client.call("tool_search", {"query": "very long"})["result"]["structuredContent"]["tools"][0]
     short = found["tool_name"]
     assert len(short) == 64
@@ -112,12 +112,12 @@ def test_a_tool_with_a_name_that_clients_refuse_is_called_by_a_short_one(worksho
         assert remote["structuredContent"] == {"called": name}
 
 
-def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(workshop: Workshop) -> None:
-    config = workshop.config(
+def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(launcher: Launcher) -> None:
+    config = launcher.config(
         plain_entry("shown", None, "--place", "shown"),
         plain_entry("kept", None, "--place", "kept", expose_prompts=False, expose_resources=False),
     )
-    client = HttpClient(workshop.listening(config).url, modern=True)
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     assert [prompt["name"] for prompt in client.ask("prompts/list", {})["result"]["prompts"]] == ["shown__greet"]
     assert [item["uri"] for item in client.ask("resources/list", {})["result"]["resources"]] == ["plain://shown/a"]
     refused = client.ask("prompts/get", {"name": "kept__greet"})["error"]
@@ -129,21 +129,21 @@ def test_prompts_and_resources_are_listed_unless_a_server_keeps_them(workshop: W
     assert (old["code"], old["data"]) == (-32002, {"error_code": "unknown_resource", "uri": "plain://kept/a"})
 
 
-def test_a_resource_of_two_servers_is_an_error_that_names_them(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("one"), plain_entry("two"))
-    client = HttpClient(workshop.listening(config).url, modern=True)
+def test_a_resource_of_two_servers_is_an_error_that_names_them(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("one"), plain_entry("two"))
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     assert len(client.ask("resources/list", {})["result"]["resources"]) == 2
     for uri in ("plain://plain/a", "plain://plain/items/1"):
         refused = client.ask("resources/read", {"uri": uri})["error"]
         assert "belongs to several servers: one, two" in refused["message"]
 
 
-def test_a_server_without_a_namespace_is_called_as_if_the_gateway_were_not_there(workshop: Workshop) -> None:
-    config = workshop.config(
+def test_a_server_without_a_namespace_is_called_as_if_the_gateway_were_not_there(launcher: Launcher) -> None:
+    config = launcher.config(
         plain_entry("bare", None, "--place", "bare", namespace=None, expose_tools=True),
         plain_entry("other", None, "--place", "other", namespace="work"),
     )
-    client = HttpClient(workshop.listening(config).url, modern=True)
+    client = HttpClient(launcher.start_http(config).url, modern=True)
     assert {"odd", "echo"} <= set(names(client))
     prompts = [prompt["name"] for prompt in client.ask("prompts/list", {})["result"]["prompts"]]
     assert prompts == ["greet", "work__greet"]
@@ -153,10 +153,10 @@ def test_a_server_without_a_namespace_is_called_as_if_the_gateway_were_not_there
     assert (refused["code"], "did you mean 'echo'" in refused["message"]) == (-32602, True)
 
 
-def test_a_child_gets_a_minimal_environment(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
+def test_a_child_gets_a_minimal_environment(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("plain", env={"MINE": "${FROM_OUTSIDE}"}))
     client = HttpClient(
-        workshop.listening(config, FROM_OUTSIDE="1", REDIS_URL="redis://:pw@h", OTHER_SECRET="2").url, modern=True
+        launcher.start_http(config, FROM_OUTSIDE="1", REDIS_URL="redis://:pw@h", OTHER_SECRET="2").url, modern=True
     )
     seen = client.call("plain__environment")["result"]["structuredContent"]["names"]
     assert {"MINE", "PATH"} <= set(seen)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .support.gateways import Listening, Workshop, plain_entry, until
+from .support.gateways import HttpGateway, Launcher, plain_entry, until
 from .support.raw_clients import HttpClient, Json
 from .test_one_line import HOSTILE, hostile_http
 
@@ -52,14 +52,14 @@ TRIED = [
     *(("handshake-sdk", attack) for attack in [*HTTP, "pipe-line-of-answer", "pipe-messages", "pipe-progress"]),
     *((way, attack) for way in ("modern-sdk", "handshake-fast") for attack in SOME),
 ]
-"""What is tried in which era and on which lane; they share most of what is attacked."""
+"""What is tried in which era and on which path; they share most of what is attacked."""
 
 
 @dataclass
-class Prey:
+class AttackedGateway:
     """A gateway in front of a good server and many bad ones."""
 
-    gateway: Listening
+    gateway: HttpGateway
     era: str
     good: HttpClient = field(init=False)
     idle: int = 0
@@ -78,7 +78,7 @@ class Prey:
         lines = (self.process / "status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) << 10 for line in lines if line.startswith(what))
 
-    def attacked(self, name: str) -> tuple[Json, float, float, int]:
+    def attack(self, name: str) -> tuple[Json, float, float, int]:
         """Call a bad server; return the answer, its time, the good one's longest call meanwhile, and the memory."""
         (self.process / "clear_refs").write_text("5", encoding="ascii")
         before, found = self.memory("VmRSS"), list[Any]()
@@ -101,24 +101,24 @@ class Prey:
 
 
 @pytest.fixture(scope="module")
-def prey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prey]:
-    era, _, lane = request.param.partition("-")
+def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AttackedGateway]:
+    era, _, path = request.param.partition("-")
     with ExitStack() as stack:
-        workshop = Workshop(tmp_path_factory.mktemp("prey"), stack)
-        base = hostile_http(workshop)
+        launcher = Launcher(tmp_path_factory.mktemp("hostile"), stack)
+        base = hostile_http(launcher)
         bad = {"timeout": TIMEOUT, "max_call_time": TIMEOUT + 1, "max_retries": 0}
         entries = [plain_entry("good", None, "--era", era)]
         entries += [{"name": name, "url": f"{base}/{era}/{name}", **bad} for name in HTTP]
         for name in STDIO:
             arguments = [str(HOSTILE), "stdio", era, name]
             entries.append({"name": f"pipe-{name}", "command": sys.executable, "args": arguments, **bad})
-        variables = {"GATEWAY_DIRECT": str(lane == "fast").lower(), "GATEWAY_MAX_RESULT_BYTES": str(RESULT_BYTES)}
-        yield Prey(workshop.listening(workshop.config(*entries), **variables), era)
+        variables = {"GATEWAY_DIRECT": str(path == "fast").lower(), "GATEWAY_MAX_RESULT_BYTES": str(RESULT_BYTES)}
+        yield AttackedGateway(launcher.start_http(launcher.config(*entries), **variables), era)
 
 
-@pytest.mark.parametrize("prey, attack", TRIED, indirect=["prey"], ids=str, scope="module")
-def test_an_attack_fails_alone_in_time_and_in_bounded_memory(prey: Prey, attack: str) -> None:
-    answer, seconds, longest, memory = prey.attacked(attack)
+@pytest.mark.parametrize("target, attack", TRIED, indirect=["target"], ids=str, scope="module")
+def test_an_attack_fails_alone_in_time_and_in_bounded_memory(target: AttackedGateway, attack: str) -> None:
+    answer, seconds, longest, memory = target.attack(attack)
     print(f"ATTACK {attack}: {seconds:.1f} s, good {longest:.2f} s, {memory >> 20} MiB: {str(answer)[:330]}")
     assert attack in str(answer), answer
     assert seconds < TIMEOUT + SLACK
@@ -126,6 +126,6 @@ def test_an_attack_fails_alone_in_time_and_in_bounded_memory(prey: Prey, attack:
     assert memory < MEMORY
 
 
-@pytest.mark.parametrize("prey", ["modern-fast"], indirect=True, scope="module")
-def test_the_memory_of_a_burst_is_given_back(prey: Prey) -> None:
-    until(lambda: prey.memory("VmRSS") < prey.idle + (40 << 20), "what the attacks took is given back")
+@pytest.mark.parametrize("target", ["modern-fast"], indirect=True, scope="module")
+def test_the_memory_of_a_burst_is_given_back(target: AttackedGateway) -> None:
+    until(lambda: target.memory("VmRSS") < target.idle + (40 << 20), "what the attacks took is given back")

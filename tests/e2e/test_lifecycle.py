@@ -13,25 +13,25 @@ from typing import Any
 
 import pytest
 
-from .support.gateways import GATEWAY, PATIENCE, Workshop, is_alive, lines_of, plain_entry, until
-from .support.raw_clients import INFO, HttpClient, PipeClient, enveloped
+from .support.gateways import GATEWAY, WAIT_SECONDS, Launcher, is_alive, plain_entry, read_log, until
+from .support.raw_clients import INFO, HttpClient, StdioClient, add_envelope
 
 
 def child_of(log: Path) -> int:
-    return int(until(lambda: lines_of(log, "start"), "the server starts")[0])
+    return int(until(lambda: read_log(log, "start"), "the server starts")[0])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_a_signal_ends_the_gateway_and_its_children(
-    workshop: Workshop, tmp_path: Path, number: int, transport: str
+    launcher: Launcher, tmp_path: Path, number: int, transport: str
 ) -> None:
     log = tmp_path / "log"
-    config = workshop.config(plain_entry("plain", log))
+    config = launcher.config(plain_entry("plain", log))
     if transport == "stdio":
-        gateway = workshop.start([GATEWAY], workshop.environment(config))
+        gateway = launcher.start([GATEWAY], launcher.environment(config))
     else:
-        gateway = workshop.listening(config)
+        gateway = launcher.start_http(config)
     child = child_of(log)
     gateway.wait_for("discovered")
     assert gateway.end(number) == 0
@@ -39,15 +39,15 @@ def test_a_signal_ends_the_gateway_and_its_children(
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_handshake_is_answered_once_and_what_is_sent_with_it_after_it(workshop: Workshop, modern: bool) -> None:
-    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config()))
+def test_a_handshake_is_answered_once_and_what_is_sent_with_it_after_it(launcher: Launcher, modern: bool) -> None:
+    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config()))
     params: Any = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": INFO}
-    first = ("server/discover", enveloped({})) if modern else ("initialize", params)
+    first = ("server/discover", add_envelope({})) if modern else ("initialize", params)
     sent: list[Any] = [
         {"jsonrpc": "2.0", "id": "first", "method": first[0], "params": first[1]},
         *([] if modern else [{"jsonrpc": "2.0", "method": "notifications/initialized"}]),
-        {"jsonrpc": "2.0", "id": "second", "method": "tools/list", "params": enveloped({}) if modern else {}},
-        {"jsonrpc": "2.0", "id": "first", "method": "prompts/list", "params": enveloped({}) if modern else {}},
+        {"jsonrpc": "2.0", "id": "second", "method": "tools/list", "params": add_envelope({}) if modern else {}},
+        {"jsonrpc": "2.0", "id": "first", "method": "prompts/list", "params": add_envelope({}) if modern else {}},
     ]
     assert gateway.popen.stdin is not None
     assert gateway.popen.stdout is not None
@@ -62,34 +62,34 @@ def test_a_handshake_is_answered_once_and_what_is_sent_with_it_after_it(workshop
     ]
 
 
-def test_the_end_of_standard_input_ends_the_gateway_and_its_children(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_end_of_standard_input_ends_the_gateway_and_its_children(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain", log))))
+    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain", log))))
     child = child_of(log)
     assert gateway.popen.stdin is not None
     gateway.popen.stdin.close()
-    assert gateway.popen.wait(PATIENCE) == 0
+    assert gateway.popen.wait(WAIT_SECONDS) == 0
     assert not is_alive(child)
 
 
-def test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "pid"
     stubborn = f"import os, time; open({str(log)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     entry = {"name": "stubborn", "command": sys.executable, "args": ["-c", stubborn]}
-    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(entry)))
+    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(entry)))
     child = int(until(lambda: log.exists() and log.read_text(), "the child starts"))
     assert gateway.end() == 0
     assert not is_alive(child)
 
 
-def test_both_ways_to_start_it_speak_mcp(workshop: Workshop) -> None:
-    config = workshop.config(plain_entry("plain"))
+def test_both_ways_to_start_it_speak_mcp(launcher: Launcher) -> None:
+    config = launcher.config(plain_entry("plain"))
     for command in ([GATEWAY], [sys.executable, "-m", "mcp_gateway.main"], [sys.executable, "-m", "mcp_gateway"]):
-        client = PipeClient(workshop.start(command, workshop.environment(config)), modern=False)
+        client = StdioClient(launcher.start(command, launcher.environment(config)), modern=False)
         assert client.call("plain__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
 
 
-def test_bad_servers_neither_delay_nor_stop_the_others(workshop: Workshop, tmp_path: Path) -> None:
+def test_bad_servers_neither_delay_nor_stop_the_others(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "log"
     bad = [
         {"name": "missing", "command": "no-such-command-anywhere"},
@@ -98,8 +98,8 @@ def test_bad_servers_neither_delay_nor_stop_the_others(workshop: Workshop, tmp_p
         plain_entry("hanging", None, "--start-delay", "600"),
         {"name": "babbling", "command": sys.executable, "args": ["-c", "print('hello\\n{}\\n[1]'); input()"]},
     ]
-    config = workshop.config(*bad, plain_entry("good", log))
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=True)
+    config = launcher.config(*bad, plain_entry("good", log))
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=True)
     assert client.call("good__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
     found = client.call("tool_search", {"query": "echo arguments"})["result"]["structuredContent"]
     assert found["tools"][0]["tool_name"] == "good__echo"
@@ -115,25 +115,25 @@ def test_bad_servers_neither_delay_nor_stop_the_others(workshop: Workshop, tmp_p
     until(lambda: said("refusing", "it refuses connections"), "a refused connection is told")
 
 
-def test_the_handshake_does_not_wait_for_servers(workshop: Workshop, tmp_path: Path) -> None:
+def test_the_handshake_does_not_wait_for_servers(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    config = workshop.config(plain_entry("sleeper", log, "--start-delay", "600"))
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(config)), modern=False)
+    config = launcher.config(plain_entry("sleeper", log, "--start-delay", "600"))
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=False)
     tools = [tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]]
     assert tools == ["tool_search", "discover_tools", "call_remote_tool"]
-    assert not lines_of(log, "start")
+    assert not read_log(log, "start")
 
 
-def test_on_a_terminal_it_says_how_to_use_it(workshop: Workshop) -> None:
+def test_on_a_terminal_it_says_how_to_use_it(launcher: Launcher) -> None:
     controller, terminal = pty.openpty()
-    config = workshop.config()
+    config = launcher.config()
     process = subprocess.Popen(
-        [GATEWAY], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=workshop.environment(config)
+        [GATEWAY], stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=launcher.environment(config)
     )
     assert process.stderr is not None
     line = process.stderr.readline().decode()
     process.terminate()
-    process.communicate(timeout=PATIENCE)
+    process.communicate(timeout=WAIT_SECONDS)
     os.close(controller)
     os.close(terminal)
     assert "waiting for an MCP client" in line
@@ -141,14 +141,14 @@ def test_on_a_terminal_it_says_how_to_use_it(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-"])
-def test_a_closed_standard_stream_is_one_line(workshop: Workshop, closed: str) -> None:
+def test_a_closed_standard_stream_is_one_line(launcher: Launcher, closed: str) -> None:
     command = ["bash", "-c", f"exec {GATEWAY} {'' if closed == '<&-' else '</dev/null'} {closed}"]
     done = subprocess.run(
         command,
-        env=workshop.environment(workshop.config()),
+        env=launcher.environment(launcher.config()),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=WAIT_SECONDS,
         check=False,
     )
     assert done.returncode == 1
@@ -156,37 +156,37 @@ def test_a_closed_standard_stream_is_one_line(workshop: Workshop, closed: str) -
     assert "Traceback" not in done.stderr
 
 
-def test_a_closed_standard_error_is_no_reason_to_fail(workshop: Workshop) -> None:
-    process = workshop.start(
-        ["bash", "-c", f"exec {GATEWAY} 2>&-"], workshop.environment(workshop.config(plain_entry("plain")))
+def test_a_closed_standard_error_is_no_reason_to_fail(launcher: Launcher) -> None:
+    process = launcher.start(
+        ["bash", "-c", f"exec {GATEWAY} 2>&-"], launcher.environment(launcher.config(plain_entry("plain")))
     )
-    client = PipeClient(process, modern=True)
+    client = StdioClient(process, modern=True)
     assert client.call("plain__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
 
 
-def test_a_port_that_is_taken_is_one_line(workshop: Workshop) -> None:
-    gateway = workshop.listening(workshop.config())
+def test_a_port_that_is_taken_is_one_line(launcher: Launcher) -> None:
+    gateway = launcher.start_http(launcher.config())
     port = gateway.url.split(":")[2].removesuffix("/mcp")
-    second = workshop.run(
-        config=workshop.config(), GATEWAY_TRANSPORT="http", GATEWAY_HOST="127.0.0.1", GATEWAY_PORT=port
+    second = launcher.run(
+        config=launcher.config(), GATEWAY_TRANSPORT="http", GATEWAY_HOST="127.0.0.1", GATEWAY_PORT=port
     )
     assert second.returncode == 1
     assert f"cannot listen at 127.0.0.1:{port}: Address already in use" in second.stderr
     assert "Traceback" not in second.stderr
 
 
-def test_garbage_on_standard_input_is_survived(workshop: Workshop) -> None:
-    process = workshop.start([GATEWAY], workshop.environment(workshop.config(plain_entry("plain"))))
+def test_garbage_on_standard_input_is_survived(launcher: Launcher) -> None:
+    process = launcher.start([GATEWAY], launcher.environment(launcher.config(plain_entry("plain"))))
     assert process.popen.stdin is not None
     process.popen.stdin.write('not json\n{"jsonrpc": "2.0"}\n[]\n\n{"id": "odd"}\n')
-    client: Any = PipeClient(process, modern=False)
+    client: Any = StdioClient(process, modern=False)
     assert client.call("plain__echo")["result"]["structuredContent"]["arguments"] == {}
 
 
-def test_garbage_over_http_is_refused_and_survived(workshop: Workshop) -> None:
+def test_garbage_over_http_is_refused_and_survived(launcher: Launcher) -> None:
     import httpx2
 
-    gateway = workshop.listening(workshop.config(plain_entry("plain")))
+    gateway = launcher.start_http(launcher.config(plain_entry("plain")))
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     for body in (b"", b"nonsense", b"[]", b"{}", b"\xff\xfe", b'{"jsonrpc":"2.0","id":1,"method":5}', b"[" * 100_000):
         assert 400 <= httpx2.post(gateway.url, content=body, headers=headers).status_code < 500
@@ -194,31 +194,31 @@ def test_garbage_over_http_is_refused_and_survived(workshop: Workshop) -> None:
     assert HttpClient(gateway.url, modern=True).call("plain__echo")["result"]
 
 
-@pytest.mark.parametrize("lane", ["direct", "whole"])
+@pytest.mark.parametrize("path", ["fast", "sdk"])
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_a_call_under_way_finishes_after_a_signal(
-    workshop: Workshop, tmp_path: Path, transport: str, modern: bool, lane: str
+    launcher: Launcher, tmp_path: Path, transport: str, modern: bool, path: str
 ) -> None:
-    config = workshop.config(plain_entry("plain", tmp_path / "log"))
-    patient = {"GATEWAY_SHUTDOWN_GRACE": "30", "GATEWAY_DIRECT": str(lane == "direct")}
+    config = launcher.config(plain_entry("plain", tmp_path / "log"))
+    patient = {"GATEWAY_SHUTDOWN_GRACE": "30", "GATEWAY_DIRECT": str(path == "fast")}
     if transport == "stdio":
-        gateway = workshop.start([GATEWAY], workshop.environment(config, **patient))
-        client: Any = PipeClient(process=gateway, modern=modern)
+        gateway = launcher.start([GATEWAY], launcher.environment(config, **patient))
+        client: Any = StdioClient(process=gateway, modern=modern)
     else:
-        listening = workshop.listening(config, **patient)
+        listening = launcher.start_http(config, **patient)
         gateway, client = listening, HttpClient(url=listening.url, modern=modern)
     assert "result" in client.call("plain__echo")
     call = client.begin("tools/call", {"name": "plain__slow", "arguments": {"seconds": 1.5}})
     until(lambda: "slow" in (tmp_path / "log").read_text(encoding="utf-8"), "the server has got the call")
     gateway.popen.send_signal(signal.SIGTERM)
     assert client.finish(call)["result"]["content"][0]["text"] == "slow done"
-    assert gateway.popen.wait(PATIENCE) == 0
+    assert gateway.popen.wait(WAIT_SECONDS) == 0
     assert not is_alive(child_of(tmp_path / "log"))
 
 
 def test_what_a_child_has_started_ends_with_it_even_if_the_child_has_gone_by_itself(
-    workshop: Workshop, tmp_path: Path
+    launcher: Launcher, tmp_path: Path
 ) -> None:
     log = tmp_path / "pid"
     left_behind = "import time; time.sleep(600)"
@@ -229,7 +229,7 @@ def test_what_a_child_has_started_ends_with_it_even_if_the_child_has_gone_by_its
         "sys.stdin.read()\n"
     )
     entry = {"name": "leaving", "command": sys.executable, "args": ["-c", leaving]}
-    gateway = workshop.start([GATEWAY], workshop.environment(workshop.config(entry)))
+    gateway = launcher.start([GATEWAY], launcher.environment(launcher.config(entry)))
     grandchild = int(until(lambda: log.exists() and log.read_text(), "the child starts its own"))
     assert gateway.end() == 0
     assert not is_alive(grandchild)

@@ -19,36 +19,38 @@ from .servers.plain_offers import (
     odd_resource,
     odd_template,
 )
-from .support.gateways import GATEWAY, Workshop, plain_entry
-from .support.raw_clients import HttpClient, PipeClient
+from .support.gateways import GATEWAY, Launcher, plain_entry
+from .support.raw_clients import HttpClient, StdioClient
 
 SERVERS = ["stdio-handshake", "stdio-modern", "http-handshake", "http-modern"]
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workshop, Path]]:
+def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, Path]]:
     """Four servers behind one gateway: both transports, both eras."""
     with ExitStack() as stack:
-        workshop = Workshop(tmp_path_factory.mktemp("lossless"), stack)
+        launcher = Launcher(tmp_path_factory.mktemp("lossless"), stack)
         entries = [
             plain_entry(f"stdio-{era}", None, "--era", era, "--place", f"stdio-{era}", expose_tools=True)
             for era in ("handshake", "modern")
         ]
         for era in ("handshake", "modern"):
-            url, _ = workshop.plain_http("--era", era, "--place", f"http-{era}")
+            url, _ = launcher.start_plain_http("--era", era, "--place", f"http-{era}")
             entries.append({"name": f"http-{era}", "transport": "http", "url": url, "expose_tools": True})
-        yield workshop, workshop.config(*entries)
+        yield launcher, launcher.config(*entries)
 
 
-@pytest.fixture(scope="module", params=[f"{client}-{lane}" for client in SERVERS for lane in ("direct", "usual")])
-def client(request: pytest.FixtureRequest, config: tuple[Workshop, Path]) -> Any:
-    """Clients of all kinds, whose plain calls take the direct lane, or the one that all else takes."""
-    transport, era, lane = request.param.split("-")
-    workshop, path = config
-    direct = "true" if lane == "direct" else "false"
+@pytest.fixture(scope="module", params=[f"{client}-{how}" for client in SERVERS for how in ("fast", "sdk")])
+def client(request: pytest.FixtureRequest, config: tuple[Launcher, Path]) -> Any:
+    """Clients of all kinds, whose plain calls take the fast path, or the SDK path."""
+    transport, era, how = request.param.split("-")
+    launcher, path = config
+    direct = "true" if how == "fast" else "false"
     if transport == "stdio":
-        return PipeClient(workshop.start([GATEWAY], workshop.environment(path, GATEWAY_DIRECT=direct)), era == "modern")
-    return HttpClient(workshop.listening(path, GATEWAY_DIRECT=direct).url, era == "modern")
+        return StdioClient(
+            launcher.start([GATEWAY], launcher.environment(path, GATEWAY_DIRECT=direct)), era == "modern"
+        )
+    return HttpClient(launcher.start_http(path, GATEWAY_DIRECT=direct).url, era == "modern")
 
 
 @pytest.fixture(params=SERVERS)

@@ -11,13 +11,13 @@ from .support.matrix import (
     ERAS,
     NEW_CLIENT,
     OLD_CLIENT,
-    OVER,
-    House,
+    TRANSPORTS,
+    ClientFactory,
+    MatrixGateway,
     Pair,
-    Visitors,
     cell,
-    open_house,
-    visitors,
+    open_clients,
+    open_matrix_gateway,
 )
 from .support.raw_clients import HttpClient, Stream
 
@@ -26,21 +26,21 @@ CHANGES = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListC
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with open_house(tmp_path_factory.mktemp("changes")) as house:
-        yield house
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MatrixGateway]:
+    with open_matrix_gateway(tmp_path_factory.mktemp("changes")) as gateway:
+        yield gateway
 
 
 @pytest.fixture
-def visitor(house: House) -> Iterator[Visitors]:
-    with visitors(house.url) as visitor:
-        yield visitor
+def make_client(gateway: MatrixGateway) -> Iterator[ClientFactory]:
+    with open_clients(gateway.url) as make_client:
+        yield make_client
 
 
 def subscribe(client: HttpClient, uri: str) -> Stream:
     if client.modern:
         stream = client.listen(resourceSubscriptions=[uri], **CHANGES)
-        (honoured,) = client.notified("notifications/subscriptions/acknowledged")
+        (honoured,) = client.notifications("notifications/subscriptions/acknowledged")
         assert honoured["notifications"] == {**CHANGES, "resourceSubscriptions": [uri]}
         return stream
     stream = client.listen()
@@ -55,50 +55,55 @@ def unsubscribe(client: HttpClient, uri: str, stream: Stream) -> None:
         assert "result" in client.ask("resources/unsubscribe", {"uri": uri})
 
 
-def watching(house: House, pair: Pair, uri: str) -> int:
+def count_subscriptions(gateway: MatrixGateway, pair: Pair, uri: str) -> int:
     """Return how often the server was asked to announce updates."""
     listens = [
-        params["notifications"].get("resourceSubscriptions") for params in house.logged(pair, "subscriptions/listen")
+        params["notifications"].get("resourceSubscriptions") for params in gateway.logged(pair, "subscriptions/listen")
     ]
-    return listens.count([uri]) + house.logged(pair, "resources/subscribe").count({"uri": uri})
+    return listens.count([uri]) + gateway.logged(pair, "resources/subscribe").count({"uri": uri})
 
 
 @cell("resource subscriptions")
-def test_a_subscriber_hears_of_updates_and_nobody_else(visitor: Visitors, house: House, pair: Pair) -> None:
+def test_only_a_subscriber_is_notified_of_updates(
+    make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
+) -> None:
     uri, name = f"plain://{pair.name}/b", f"{pair.client}-{pair.name}"
-    subscriber, other = visitor(pair), visitor(pair, headers={"authorization": "other"})
+    subscriber, other = make_client(pair), make_client(pair, headers={"authorization": "other"})
     streams = subscribe(subscriber, uri), other.listen(**CHANGES)
 
     def touch() -> bool:
         return bool(other.call(f"{pair.name}__touch", {"uri": uri})["result"]["structuredContent"]["heard"])
 
     assert touch()
-    heard = subscriber.hear(UPDATED, streams[0])
+    heard = subscriber.wait_for_notification(UPDATED, streams[0])
     heard.get("_meta", {}).pop("io.modelcontextprotocol/subscriptionId", None)
     assert {**heard, "_meta": {}} == {"uri": uri, "vendorField": {"z": None, "a": 1.0}, "_meta": {}}
     unsubscribe(subscriber, uri, streams[0])
     until(lambda: not touch(), "the server hears that nobody is subscribed any more")
     item = {"name": f"after-{name}"}
     other.call(f"{pair.name}__announce", {"kind": "prompts", "item": item})
-    other.hear("notifications/prompts/list_changed", streams[1])
-    assert not other.notified(UPDATED)
+    other.wait_for_notification("notifications/prompts/list_changed", streams[1])
+    assert not other.notifications(UPDATED)
 
 
 @cell("resource subscriptions of two clients")
 def test_the_last_of_two_subscribers_ends_the_server_s_subscription(
-    visitor: Visitors, house: House, pair: Pair
+    make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
     uri = f"plain://{pair.name}/b"
-    one, two = (visitor(pair, headers={"authorization": name}) for name in ("one", "two"))
-    before = watching(house, pair, uri)
+    one, two = (make_client(pair, headers={"authorization": name}) for name in ("one", "two"))
+    before = count_subscriptions(gateway, pair, uri)
     streams = subscribe(one, uri), subscribe(two, uri)
-    assert watching(house, pair, uri) == before + 1
+    assert count_subscriptions(gateway, pair, uri) == before + 1
     touch = {"name": f"{pair.name}__touch", "arguments": {"uri": uri}}
     one.ask("tools/call", touch)
-    assert [one.hear(UPDATED, streams[0])["uri"], two.hear(UPDATED, streams[1])["uri"]] == [uri, uri]
+    assert [
+        one.wait_for_notification(UPDATED, streams[0])["uri"],
+        two.wait_for_notification(UPDATED, streams[1])["uri"],
+    ] == [uri, uri]
     unsubscribe(one, uri, streams[0])
     one.ask("tools/call", touch)
-    assert two.hear(UPDATED, streams[1])["uri"] == uri
+    assert two.wait_for_notification(UPDATED, streams[1])["uri"] == uri
     unsubscribe(two, uri, streams[1])
     until(
         lambda: not one.ask("tools/call", touch)["result"]["structuredContent"]["heard"],
@@ -108,12 +113,12 @@ def test_the_last_of_two_subscribers_ends_the_server_s_subscription(
 
 @cell("list changes")
 def test_a_changed_list_is_announced_and_only_its_server_asked_again(
-    visitor: Visitors, house: House, pair: Pair
+    make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
-    others = [Pair("", era, over) for era in ERAS for over in OVER if f"{over}-{era}" != pair.name]
-    client = visitor(pair)
+    others = [Pair("", era, over) for era in ERAS for over in TRANSPORTS if f"{over}-{era}" != pair.name]
+    client = make_client(pair)
     stream = client.listen(**CHANGES)
-    before = [len(house.logged(other, "tools/list")) for other in others]
+    before = [len(gateway.logged(other, "tools/list")) for other in others]
     name = f"new-{pair.client}-{pair.over}"
     uri = f"plain://{pair.name}/{name}"
     for kind, item, key, listed in (
@@ -122,16 +127,16 @@ def test_a_changed_list_is_announced_and_only_its_server_asked_again(
         ("tools", {"name": name, "inputSchema": {"type": "object"}}, "name", f"{pair.name}__{name}"),
     ):
         client.call(f"{pair.name}__announce", {"kind": kind, "item": item})
-        client.hear(f"notifications/{kind}/list_changed", stream)
+        client.wait_for_notification(f"notifications/{kind}/list_changed", stream)
         assert listed in [found[key] for found in client.ask(f"{kind}/list", {})["result"][kind]]
         found = client.call("tool_search", {"query": name, "max_results": 3})["result"]["structuredContent"]["tools"]
         assert kind != "tools" or listed in [tool["tool_name"] for tool in found]
-    assert [len(house.logged(other, "tools/list")) for other in others] == before
+    assert [len(gateway.logged(other, "tools/list")) for other in others] == before
 
 
 @cell("list changes of a kind that was not asked for", pairs=NEW_CLIENT)
-def test_a_new_client_hears_of_the_lists_that_it_wants(visitor: Visitors, pair: Pair) -> None:
-    client = visitor(pair)
+def test_a_new_client_is_notified_of_the_lists_that_it_wants(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client(pair)
     stream = client.listen(toolsListChanged=True)
     for kind, item in (("prompts", {"name": "p"}), ("tools", {"name": "t", "inputSchema": {"type": "object"}})):
         item["name"] += f"-{pair.client}-{pair.over}"
@@ -142,14 +147,14 @@ def test_a_new_client_hears_of_the_lists_that_it_wants(visitor: Visitors, pair: 
             ),
             "the list has it",
         )
-    client.hear("notifications/tools/list_changed", stream)
-    assert not client.notified("notifications/prompts/list_changed")
+    client.wait_for_notification("notifications/tools/list_changed", stream)
+    assert not client.notifications("notifications/prompts/list_changed")
 
 
 @cell("list changes of a kind that was not asked for", pairs=OLD_CLIENT)
-def test_an_old_client_hears_of_all_lists(visitor: Visitors, pair: Pair) -> None:
-    client = visitor(pair)
+def test_an_old_client_is_notified_of_all_lists(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client(pair)
     stream = client.listen()
     item = {"name": f"q-{pair.client}-{pair.over}"}
     client.call(f"{pair.name}__announce", {"kind": "prompts", "item": item})
-    client.hear("notifications/prompts/list_changed", stream)
+    client.wait_for_notification("notifications/prompts/list_changed", stream)

@@ -9,31 +9,31 @@ from contextlib import ExitStack
 import pytest
 
 from .servers.plain_offers import BESIDES, FULL_INFO
-from .support.gateways import Workshop
+from .support.gateways import Launcher
 from .support.matrix import (
     BACKWARD,
     EQUAL,
     FORWARD,
     OLD_CLIENT,
     PAIRS,
-    House,
     Json,
+    MatrixGateway,
     Pair,
     cell,
     full_entry,
-    shared_house,
-    visitors,
+    open_clients,
+    shared_matrix_gateway,
 )
 from .support.raw_clients import HttpClient
 
 TASKS = "io.modelcontextprotocol/tasks"
 DONE = [{"type": "text", "text": "job done"}]
-ONE_WAY = ["pipe"]
+ONE_TRANSPORT = ["stdio"]
 
 
 @pytest.fixture(scope="module")
-def house(request: pytest.FixtureRequest) -> House:
-    return shared_house(request)
+def gateway(request: pytest.FixtureRequest) -> MatrixGateway:
+    return shared_matrix_gateway(request)
 
 
 @pytest.fixture(scope="module")
@@ -42,27 +42,27 @@ def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     with ExitStack() as stack:
         found = {}
         for era in ("handshake", "modern"):
-            workshop = Workshop(tmp_path_factory.mktemp(era), stack)
-            config = workshop.config(full_entry(workshop, Pair("", era, "pipe"), namespace=None))
-            found[era] = workshop.listening(config).url
+            launcher = Launcher(tmp_path_factory.mktemp(era), stack)
+            config = launcher.config(full_entry(launcher, Pair("", era, "stdio"), namespace=None))
+            found[era] = launcher.start_http(config).url
         yield found
 
 
 @pytest.fixture
 def client(proxies: dict[str, str], pair: Pair) -> Iterator[HttpClient]:
-    with visitors(proxies[pair.server]) as visitor:
-        yield visitor(pair, {"extensions": {TASKS: {}}})
+    with open_clients(proxies[pair.server]) as make_client:
+        yield make_client(pair, {"extensions": {TASKS: {}}})
 
 
-def greeting(client: HttpClient) -> Json:
+def handshake_result(client: HttpClient) -> Json:
     """Return what is said of the server, as the era says it."""
-    found: Json = client.ask("server/discover", {})["result"] if client.modern else client.hello
+    found: Json = client.ask("server/discover", {})["result"] if client.modern else client.handshake_result
     return found
 
 
-@cell("instructions and serverInfo of the only server", over=ONE_WAY)
+@cell("instructions and serverInfo of the only server", over=ONE_TRANSPORT)
 def test_the_only_server_introduces_itself(client: HttpClient, pair: Pair) -> None:
-    hello = greeting(client)
+    hello = handshake_result(client)
     assert hello["instructions"] == "Use it\nplainly"
     called = client.call("echo", {})["result"]
     if pair.modern:
@@ -73,30 +73,30 @@ def test_the_only_server_introduces_itself(client: HttpClient, pair: Pair) -> No
         assert json.dumps(hello["serverInfo"]) == json.dumps(FULL_INFO)
 
 
-@cell("extensions and experimental capabilities", pairs=EQUAL, over=ONE_WAY)
+@cell("extensions and experimental capabilities", pairs=EQUAL, over=ONE_TRANSPORT)
 def test_what_goes_beyond_the_protocol_is_declared_where_both_ends_speak_the_same_era(
-    client: HttpClient, house: House, pair: Pair
+    client: HttpClient, gateway: MatrixGateway, pair: Pair
 ) -> None:
-    capabilities = greeting(client)["capabilities"]
+    capabilities = handshake_result(client)["capabilities"]
     assert capabilities["experimental"] == BESIDES["experimental"]
     assert {**capabilities["extensions"], **BESIDES["extensions"]} == capabilities["extensions"]
     assert (TASKS in capabilities["extensions"], "tasks" in capabilities) == (pair.modern, not pair.modern)
-    with visitors(house.url) as visitor:
-        visitor(pair).ask("tools/list", {})  # which waits until the servers are known
-        joined = greeting(visitor(pair))["capabilities"]
+    with open_clients(gateway.url) as make_client:
+        make_client(pair).ask("tools/list", {})  # which waits until the servers are known
+        joined = handshake_result(make_client(pair))["capabilities"]
         assert "experimental" not in joined, "among several servers nobody knows whose such requests are"
         assert list(joined.get("extensions", {})) == ([TASKS] if pair.modern else [])
         assert ("tasks" in joined) == (not pair.modern)
 
 
-@cell("extensions and experimental capabilities", pairs=[*FORWARD, *BACKWARD], over=ONE_WAY)
+@cell("extensions and experimental capabilities", pairs=[*FORWARD, *BACKWARD], over=ONE_TRANSPORT)
 def test_what_goes_beyond_the_protocol_is_not_declared_to_the_other_era(client: HttpClient) -> None:
-    capabilities = greeting(client)["capabilities"]
+    capabilities = handshake_result(client)["capabilities"]
     assert not {"experimental", "extensions", "tasks"} & set(capabilities)
     assert {"tools", "prompts", "resources", "completions"} <= set(capabilities)
 
 
-@cell("unknown methods", over=ONE_WAY)
+@cell("unknown methods", over=ONE_TRANSPORT)
 def test_the_only_server_gets_requests_that_nobody_here_knows(client: HttpClient, pair: Pair) -> None:
     params = {"z": [1.0, None, 2**70], "a": {"é": True}, "_meta": {"vendor/m": None}}
     result = client.ask("vendor/hello", params)["result"]
@@ -108,9 +108,9 @@ def test_the_only_server_gets_requests_that_nobody_here_knows(client: HttpClient
 
 
 @cell("tasks", pairs=PAIRS[:1])
-def test_tasks_of_the_handshake_era_pass_between_old_ones(house: House, pair: Pair) -> None:
-    with visitors(house.url) as visitor:
-        client = visitor(pair)
+def test_tasks_of_the_handshake_era_pass_between_old_ones(gateway: MatrixGateway, pair: Pair) -> None:
+    with open_clients(gateway.url) as make_client:
+        client = make_client(pair)
         task = client.call(f"{pair.name}__job", {}, task={"ttl": 60000})["result"]["task"]
         assert (task["status"], task["vendor"], task["ttl"]) == ("working", [None, 2**70], 60000)
         named = {"taskId": task["taskId"]}
@@ -123,9 +123,9 @@ def test_tasks_of_the_handshake_era_pass_between_old_ones(house: House, pair: Pa
 
 
 @cell("tasks", pairs=PAIRS[3:])
-def test_tasks_of_the_modern_era_pass_between_new_ones(house: House, pair: Pair) -> None:
-    with visitors(house.url) as visitor:
-        client = visitor(pair, {"extensions": {TASKS: {}}})
+def test_tasks_of_the_modern_era_pass_between_new_ones(gateway: MatrixGateway, pair: Pair) -> None:
+    with open_clients(gateway.url) as make_client:
+        client = make_client(pair, {"extensions": {TASKS: {}}})
         task = client.call(f"{pair.name}__job", {})["result"]
         assert (task["resultType"], task["vendor"], task["ttlMs"]) == ("task", [None, 2**70], 60000)
         named = {"taskId": task["taskId"]}
@@ -138,14 +138,14 @@ def test_tasks_of_the_modern_era_pass_between_new_ones(house: House, pair: Pair)
 
 
 @cell("tasks", pairs=[*FORWARD, *BACKWARD])
-def test_between_the_eras_a_call_is_answered_when_it_is_done(house: House, pair: Pair) -> None:
-    with visitors(house.url) as visitor:
-        client = visitor(pair, {"extensions": {TASKS: {}}} if pair.modern else {})
+def test_between_the_eras_a_call_is_answered_when_it_is_done(gateway: MatrixGateway, pair: Pair) -> None:
+    with open_clients(gateway.url) as make_client:
+        client = make_client(pair, {"extensions": {TASKS: {}}} if pair.modern else {})
         wanted = {} if pair.modern else {"task": {"ttl": 60000}}
         assert client.call(f"{pair.name}__job", {}, **wanted)["result"]["content"] == DONE
 
 
-@cell("cache hints", pairs=OLD_CLIENT, over=ONE_WAY)
+@cell("cache hints", pairs=OLD_CLIENT, over=ONE_TRANSPORT)
 def test_an_old_client_gets_no_hints(client: HttpClient) -> None:
     for method, params in (("tools/list", {}), ("prompts/list", {}), ("resources/read", {"uri": "plain://x/items/1"})):
         result = client.ask(method, {**params, **_there(client, params)})["result"]
@@ -158,7 +158,7 @@ def _there(client: HttpClient, params: Json) -> Json:
     return {"uri": listed[0]["uri"]} if "uri" in params else {}
 
 
-@cell("cache hints", pairs=BACKWARD, over=ONE_WAY)
+@cell("cache hints", pairs=BACKWARD, over=ONE_TRANSPORT)
 def test_an_old_server_s_answers_are_not_to_be_kept(client: HttpClient) -> None:
     for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
         result = client.ask(method, {})["result"]
@@ -167,7 +167,7 @@ def test_an_old_server_s_answers_are_not_to_be_kept(client: HttpClient) -> None:
     assert (result["ttlMs"], result["cacheScope"]) == (0, "private")
 
 
-@cell("cache hints", pairs=PAIRS[3:], over=ONE_WAY)
+@cell("cache hints", pairs=PAIRS[3:], over=ONE_TRANSPORT)
 def test_hints_of_lists_pass_less_their_age_and_others_as_they_are(client: HttpClient) -> None:
     for method in ("tools/list", "prompts/list", "resources/list", "resources/templates/list"):
         result = client.ask(method, {})["result"]

@@ -12,13 +12,13 @@ from .support.matrix import (
     FORM,
     OLD_CLIENT,
     PAIRS,
-    House,
+    ClientFactory,
     Json,
+    MatrixGateway,
     Pair,
-    Visitors,
     cell,
-    shared_house,
-    visitors,
+    open_clients,
+    shared_matrix_gateway,
 )
 from .support.raw_clients import HttpClient
 
@@ -30,20 +30,20 @@ ANN, BOB = ({"authorization": f"Bearer {name}"} for name in ("ann", "bob"))
 
 
 @pytest.fixture(scope="module")
-def house(request: pytest.FixtureRequest) -> House:
-    return shared_house(request)
+def gateway(request: pytest.FixtureRequest) -> MatrixGateway:
+    return shared_matrix_gateway(request)
 
 
 @pytest.fixture(scope="module")
-def replica(house: House) -> str:
+def replica(gateway: MatrixGateway) -> str:
     """Another gateway with the same servers."""
-    return house.workshop.listening(house.config).url
+    return gateway.launcher.start_http(gateway.config).url
 
 
 @pytest.fixture
-def visitor(house: House) -> Iterator[Visitors]:
-    with visitors(house.url) as visitor:
-        yield visitor
+def make_client(gateway: MatrixGateway) -> Iterator[ClientFactory]:
+    with open_clients(gateway.url) as make_client:
+        yield make_client
 
 
 def asking(pair: Pair, **more: object) -> Json:
@@ -51,7 +51,7 @@ def asking(pair: Pair, **more: object) -> Json:
     return {"name": f"{pair.name}__ask", "arguments": {"rounds": rounds, **more}}
 
 
-def begun(client: HttpClient, pair: Pair) -> tuple[Json, Json]:
+def begin_call(client: HttpClient, pair: Pair) -> tuple[Json, Json]:
     """Begin a call that waits for answers; return its params, and what to add to them."""
     params = asking(pair)
     result = client.ask("tools/call", params)["result"]
@@ -65,8 +65,8 @@ def succeeds(response: Json) -> bool:
 
 
 @cell(TAMPERED, REPLAYED, FOREIGN, ALTERED, ELSEWHERE, pairs=OLD_CLIENT)
-def test_old_clients_never_see_a_state(visitor: Visitors, pair: Pair) -> None:
-    client = visitor.answering(pair)
+def test_old_clients_never_see_a_state(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client.answering(pair)
     response = client.ask("tools/call", asking(pair))
     assert succeeds(response)
     assert not {"requestState", "inputRequests", "resultType"} & set(response["result"])
@@ -74,9 +74,11 @@ def test_old_clients_never_see_a_state(visitor: Visitors, pair: Pair) -> None:
 
 
 @cell(TAMPERED, pairs=BACKWARD)
-def test_a_state_that_was_changed_is_refused_and_the_right_one_still_works(visitor: Visitors, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    params, answers = begun(client, pair)
+def test_a_state_that_was_changed_is_refused_and_the_right_one_still_works(
+    make_client: ClientFactory, pair: Pair
+) -> None:
+    client = make_client.answering(pair)
+    params, answers = begin_call(client, pair)
     state = answers["requestState"]
     for wrong in (f"{state}x", state[:-1], "", "x.y", state.swapcase(), state.partition(".")[0]):
         error = client.ask("tools/call", {**params, **answers, "requestState": wrong})["error"]
@@ -85,79 +87,81 @@ def test_a_state_that_was_changed_is_refused_and_the_right_one_still_works(visit
 
 
 @cell(TAMPERED, pairs=NEW_ONES)
-def test_the_server_refuses_the_state_that_it_did_not_make(visitor: Visitors, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    params, answers = begun(client, pair)
+def test_the_server_refuses_the_state_that_it_did_not_make(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client.answering(pair)
+    params, answers = begin_call(client, pair)
     wrong = {**answers, "requestState": answers["requestState"] + " "}
     error = client.ask("tools/call", {**params, **wrong})["error"]
     assert error == {"code": -32602, "message": "The plain server did not make this requestState"}
 
 
 @cell(REPLAYED, pairs=BACKWARD)
-def test_a_state_works_once(visitor: Visitors, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    params, answers = begun(client, pair)
+def test_a_state_works_once(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client.answering(pair)
+    params, answers = begin_call(client, pair)
     assert succeeds(client.ask("tools/call", {**params, **answers}))
     error = client.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "requestState" in error["message"]) == (-32602, True)
 
 
 @cell(REPLAYED, pairs=NEW_ONES)
-def test_the_server_decides_how_often_its_state_works(visitor: Visitors, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    params, answers = begun(client, pair)
+def test_the_server_decides_how_often_its_state_works(make_client: ClientFactory, pair: Pair) -> None:
+    client = make_client.answering(pair)
+    params, answers = begin_call(client, pair)
     assert all(succeeds(client.ask("tools/call", {**params, **answers})) for _ in range(2))
 
 
 @cell(FOREIGN, pairs=BACKWARD)
-def test_a_state_is_worth_nothing_to_another_client(visitor: Visitors, pair: Pair) -> None:
-    ann, bob = visitor.answering(pair, headers=ANN), visitor.answering(pair, headers=BOB)
-    params, answers = begun(ann, pair)
+def test_a_state_is_worth_nothing_to_another_client(make_client: ClientFactory, pair: Pair) -> None:
+    ann, bob = make_client.answering(pair, headers=ANN), make_client.answering(pair, headers=BOB)
+    params, answers = begin_call(ann, pair)
     error = bob.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "requestState" in error["message"]) == (-32602, True)
     assert succeeds(ann.ask("tools/call", {**params, **answers}))
 
 
 @cell(FOREIGN, pairs=NEW_ONES)
-def test_the_server_decides_whose_its_state_is(visitor: Visitors, pair: Pair) -> None:
-    ann, bob = visitor.answering(pair, headers=ANN), visitor.answering(pair, headers=BOB)
-    params, answers = begun(ann, pair)
+def test_the_server_decides_whose_its_state_is(make_client: ClientFactory, pair: Pair) -> None:
+    ann, bob = make_client.answering(pair, headers=ANN), make_client.answering(pair, headers=BOB)
+    params, answers = begin_call(ann, pair)
     assert succeeds(bob.ask("tools/call", {**params, **answers}))
 
 
 @cell(ALTERED, pairs=BACKWARD)
-def test_a_state_belongs_to_one_request(visitor: Visitors, house: House, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    params, answers = begun(client, pair)
+def test_a_state_belongs_to_one_request(make_client: ClientFactory, gateway: MatrixGateway, pair: Pair) -> None:
+    client = make_client.answering(pair)
+    params, answers = begin_call(client, pair)
     other = asking(pair, more=1)
     for changed in (other, {**other, "name": f"{pair.name}__echo"}):
         error = client.ask("tools/call", {**changed, **answers})["error"]
         assert (error["code"], "requestState" in error["message"]) == (-32602, True)
     assert succeeds(client.ask("tools/call", {**params, **answers}))
-    assert other["arguments"] not in [call["arguments"] for call in house.logged(pair, "tools/call")]
+    assert other["arguments"] not in [call["arguments"] for call in gateway.logged(pair, "tools/call")]
 
 
 @cell(ALTERED, pairs=NEW_ONES)
-def test_the_server_sees_the_arguments_that_came_with_its_state(visitor: Visitors, house: House, pair: Pair) -> None:
-    client = visitor.answering(pair)
-    _, answers = begun(client, pair)
+def test_the_server_sees_the_arguments_that_came_with_its_state(
+    make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
+) -> None:
+    client = make_client.answering(pair)
+    _, answers = begin_call(client, pair)
     other = asking(pair, more=2)
     client.ask("tools/call", {**other, **answers})
-    found = [call for call in house.logged(pair, "tools/call") if call["arguments"] == other["arguments"]]
+    found = [call for call in gateway.logged(pair, "tools/call") if call["arguments"] == other["arguments"]]
     assert [call["requestState"] for call in found] == [answers["requestState"]]
 
 
 @cell(ELSEWHERE, pairs=BACKWARD)
-def test_a_call_waits_in_one_replica_only(visitor: Visitors, replica: str, pair: Pair) -> None:
-    client, elsewhere = visitor.answering(pair), visitor.answering(pair, url=replica)
-    params, answers = begun(client, pair)
+def test_a_call_waits_in_one_replica_only(make_client: ClientFactory, replica: str, pair: Pair) -> None:
+    client, elsewhere = make_client.answering(pair), make_client.answering(pair, url=replica)
+    params, answers = begin_call(client, pair)
     error = elsewhere.ask("tools/call", {**params, **answers})["error"]
     assert (error["code"], "another replica of the gateway" in error["message"]) == (-32602, True)
     assert succeeds(client.ask("tools/call", {**params, **answers}))
 
 
 @cell(ELSEWHERE, pairs=NEW_ONES)
-def test_a_call_goes_on_at_any_replica(visitor: Visitors, replica: str, pair: Pair) -> None:
-    client, elsewhere = visitor.answering(pair), visitor.answering(pair, url=replica)
-    params, answers = begun(client, pair)
+def test_a_call_goes_on_at_any_replica(make_client: ClientFactory, replica: str, pair: Pair) -> None:
+    client, elsewhere = make_client.answering(pair), make_client.answering(pair, url=replica)
+    params, answers = begin_call(client, pair)
     assert succeeds(elsewhere.ask("tools/call", {**params, **answers}))

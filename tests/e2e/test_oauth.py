@@ -12,23 +12,28 @@ from typing import Any
 import httpx2
 import pytest
 
-from .support.authorization_server import Authority, authority, browse, protected
-from .support.gateways import GATEWAY, Listening, Workshop, free_port, plain_entry, until
+from .support.authorization_server import (
+    AuthorizationServer,
+    browse,
+    start_authorization_server,
+    start_protected_server,
+)
+from .support.gateways import GATEWAY, HttpGateway, Launcher, free_port, plain_entry, until
 from .support.raw_clients import HttpClient, Json
 
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/login/[\w-]+")
 URL_MODE: Json = {"elicitation": {"form": {}, "url": {}}}
 
 
-class House:
+class LoginSetup:
     """An authorization server, a server that it protects, and gateways that log in to it."""
 
-    def __init__(self, workshop: Workshop, *arguments: str, **keys: Any) -> None:
-        self.workshop = workshop
-        self.authority: Authority = authority(workshop, *arguments)
-        self.url = protected(workshop, self.authority.issuer)
+    def __init__(self, launcher: Launcher, *arguments: str, **keys: Any) -> None:
+        self.launcher = launcher
+        self.authority: AuthorizationServer = start_authorization_server(launcher, *arguments)
+        self.url = start_protected_server(launcher, self.authority.issuer)
         self.entry = {"name": "crm", "url": self.url, "auth_type": "oauth", **keys}
-        self.folder = workshop.folder / "oauth"
+        self.folder = launcher.folder / "oauth"
 
     @property
     def variables(self) -> dict[str, str]:
@@ -36,15 +41,15 @@ class House:
 
     @property
     def config(self) -> Path:
-        return self.workshop.config(self.entry)
+        return self.launcher.config(self.entry)
 
-    def gateway(self, **more: str) -> Listening:
-        return self.workshop.listening(self.config, **self.variables, **more)
+    def gateway(self, **more: str) -> HttpGateway:
+        return self.launcher.start_http(self.config, **self.variables, **more)
 
     def log_in(self, server: str = "crm") -> str:
         """Log in by the command, and a browser; return what it printed."""
         command = [GATEWAY, "login", server, "--no-browser"]
-        process = self.workshop.start(command, self.workshop.environment(self.config, **self.variables))
+        process = self.launcher.start(command, self.launcher.environment(self.config, **self.variables))
         assert process.popen.stdout is not None
         link = next(found for line in process.popen.stdout if (found := LINK.search(line)))
         page = browse(link[0])
@@ -67,26 +72,26 @@ def link_in(text: str) -> str:
     return found[0]
 
 
-def test_a_person_logs_in_by_the_command_and_gateways_that_run_notice(workshop: Workshop) -> None:
-    house = House(workshop)
-    client = HttpClient(house.gateway().url, modern=True)
+def test_a_person_logs_in_by_the_command_and_gateways_that_run_notice(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    client = HttpClient(setup.gateway().url, modern=True)
     refused = client.call("crm__whoami", {})["result"]
     assert refused["structuredContent"]["error_code"] == "login_needed"
     assert "mcp-orchestration-gateway login crm" in refused["structuredContent"]["error"]
-    assert "You are logged in to crm" in house.log_in()
+    assert "You are logged in to crm" in setup.log_in()
     assert who(client)["subject"] == "alice"
-    asked = house.authority.change()["seen"]
+    asked = setup.authority.change()["seen"]
     assert asked[-1]["code_challenge_method"] == "S256"
-    assert asked[-1]["resource"] == house.url
-    assert house.authority.stats["register"] == 1
-    again = HttpClient(house.gateway().url, modern=False)
+    assert asked[-1]["resource"] == setup.url
+    assert setup.authority.stats["register"] == 1
+    again = HttpClient(setup.gateway().url, modern=False)
     assert who(again)["subject"] == "alice"
-    assert house.authority.stats["authorize"] == 1
+    assert setup.authority.stats["authorize"] == 1
 
 
-def test_the_tool_search_says_that_a_login_is_needed_and_where(workshop: Workshop) -> None:
-    house = House(workshop)
-    client = HttpClient(house.gateway().url, modern=True)
+def test_the_tool_search_says_that_a_login_is_needed_and_where(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    client = HttpClient(setup.gateway().url, modern=True)
     answer = client.call("tool_search", {"query": "who am i"})["result"]["structuredContent"]
     assert answer["tools"] == []
     assert browse(link_in(str(answer["servers"]))).status_code == 200
@@ -98,8 +103,8 @@ def test_the_tool_search_says_that_a_login_is_needed_and_where(workshop: Worksho
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_client_that_can_open_links_is_asked_and_the_call_goes_on(workshop: Workshop, modern: bool) -> None:
-    house = House(workshop)
+def test_a_client_that_can_open_links_is_asked_and_the_call_goes_on(launcher: Launcher, modern: bool) -> None:
+    setup = LoginSetup(launcher)
     clicked: list[str] = []
 
     def answer(method: str, params: Json) -> Json:
@@ -108,26 +113,26 @@ def test_a_client_that_can_open_links_is_asked_and_the_call_goes_on(workshop: Wo
         threading.Thread(target=browse, args=[params["url"]]).start()
         return {"action": "accept"}
 
-    client = HttpClient(house.gateway().url, modern=modern, capabilities=URL_MODE, answers={"elicitation/create": {}})
+    client = HttpClient(setup.gateway().url, modern=modern, capabilities=URL_MODE, answers={"elicitation/create": {}})
     client._answer = answer  # type: ignore[method-assign]
-    result = client.converse("tools/call", {"name": "crm__whoami", "arguments": {}})["result"]
+    result = client.request_with_answers("tools/call", {"name": "crm__whoami", "arguments": {}})["result"]
     assert result["structuredContent"].get("subject") == "alice", result
     assert len(clicked) == 1
     assert LINK.fullmatch(clicked[0])
 
 
 @pytest.mark.parametrize("modern", [True, False])
-def test_a_client_whose_user_declines_gets_the_error(workshop: Workshop, modern: bool) -> None:
-    house = House(workshop)
+def test_a_client_whose_user_declines_gets_the_error(launcher: Launcher, modern: bool) -> None:
+    setup = LoginSetup(launcher)
     answers = {"elicitation/create": {"action": "decline"}}
-    client = HttpClient(house.gateway().url, modern=modern, capabilities=URL_MODE, answers=answers)
-    result = client.converse("tools/call", {"name": "crm__whoami", "arguments": {}})["result"]
+    client = HttpClient(setup.gateway().url, modern=modern, capabilities=URL_MODE, answers=answers)
+    result = client.request_with_answers("tools/call", {"name": "crm__whoami", "arguments": {}})["result"]
     assert result["structuredContent"]["error_code"] == "login_needed"
 
 
-def test_only_the_browser_that_began_a_login_can_end_it(workshop: Workshop) -> None:
-    house = House(workshop)
-    client = HttpClient(house.gateway().url, modern=True)
+def test_only_the_browser_that_began_a_login_can_end_it(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    client = HttpClient(setup.gateway().url, modern=True)
     link = link_in(client.call("crm__whoami", {})["result"]["structuredContent"]["error"])
     with httpx2.Client(timeout=60) as victim:
         begun = victim.get(link)
@@ -151,51 +156,51 @@ def test_only_the_browser_that_began_a_login_can_end_it(workshop: Workshop) -> N
     assert who(client)["subject"] == "alice"
 
 
-def test_tokens_are_kept_encrypted_and_for_their_owner_only(workshop: Workshop) -> None:
-    house = House(workshop)
-    house.log_in()
-    kept = list(house.folder.iterdir())
+def test_tokens_are_kept_encrypted_and_for_their_owner_only(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    setup.log_in()
+    kept = list(setup.folder.iterdir())
     assert {path.suffix for path in kept} >= {"", ".login"}
     for path in kept:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert b"access_token" not in path.read_bytes()
         assert b"eyJ" not in path.read_bytes()
-    assert stat.S_IMODE(house.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(setup.folder.stat().st_mode) == 0o700
 
 
-def test_tokens_that_grow_old_are_refreshed_once_however_many_calls_there_are(workshop: Workshop) -> None:
-    house = House(workshop, "--lifetime", "4")
-    house.log_in()
-    first, second = (HttpClient(house.gateway().url, modern=True) for _ in range(2))
+def test_tokens_that_grow_old_are_refreshed_once_however_many_calls_there_are(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher, "--lifetime", "4")
+    setup.log_in()
+    first, second = (HttpClient(setup.gateway().url, modern=True) for _ in range(2))
     before = {who(first)["jti"], who(second)["jti"]}
     until(lambda: not {who(first)["jti"]} & before, "the token is another")
     with ThreadPoolExecutor(8) as pool:
         for _ in range(3):
             names = list(pool.map(lambda client: who(client)["subject"], [first, second] * 4))
             assert set(names) == {"alice"}
-    stats = house.authority.stats
+    stats = setup.authority.stats
     assert stats["refresh_token"] >= 1
     assert "reused" not in stats
     assert stats["authorize"] == 1
 
 
 @pytest.mark.parametrize("direct", ["true", "false"])
-def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(workshop: Workshop, direct: str) -> None:
-    house = House(workshop)
-    house.log_in()
-    client = HttpClient(house.gateway(GATEWAY_DIRECT=direct).url, modern=True)
+def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(launcher: Launcher, direct: str) -> None:
+    setup = LoginSetup(launcher)
+    setup.log_in()
+    client = HttpClient(setup.gateway(GATEWAY_DIRECT=direct).url, modern=True)
     before = who(client)["jti"]
     assert client.call("crm__refuse", {})["result"]
     assert who(client)["jti"] != before
-    assert house.authority.stats["refresh_token"] == 1
+    assert setup.authority.stats["refresh_token"] == 1
 
 
-def test_a_login_that_is_withdrawn_has_to_be_made_anew(workshop: Workshop) -> None:
-    house = House(workshop)
-    house.log_in()
-    client = HttpClient(house.gateway().url, modern=True)
+def test_a_login_that_is_withdrawn_has_to_be_made_anew(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    setup.log_in()
+    client = HttpClient(setup.gateway().url, modern=True)
     assert who(client)
-    house.authority.change(withdraw=True)
+    setup.authority.change(withdraw=True)
     assert client.call("crm__refuse", {})["result"]
     refused = client.call("crm__whoami", {})["result"]["structuredContent"]
     assert refused["error_code"] == "login_needed"
@@ -203,58 +208,58 @@ def test_a_login_that_is_withdrawn_has_to_be_made_anew(workshop: Workshop) -> No
     assert who(client)
 
 
-def test_the_gateway_logs_in_with_client_credentials_of_its_own(workshop: Workshop) -> None:
-    house = House(workshop, grant="client_credentials", client_id="machine", client_secret="${SECRET}")
-    house.entry["issuer"] = house.authority.issuer
-    client = HttpClient(house.gateway(SECRET="machine-secret").url, modern=True)
+def test_the_gateway_logs_in_with_client_credentials_of_its_own(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher, grant="client_credentials", client_id="machine", client_secret="${SECRET}")
+    setup.entry["issuer"] = setup.authority.issuer
+    client = HttpClient(setup.gateway(SECRET="machine-secret").url, modern=True)
     assert who(client)["subject"] == "machine"
-    assert house.authority.stats["client_credentials"] == 1
+    assert setup.authority.stats["client_credentials"] == 1
     assert client.call("crm__refuse", {})["result"]
     assert who(client)["subject"] == "machine"
-    assert house.authority.stats["client_credentials"] == 2
+    assert setup.authority.stats["client_credentials"] == 2
 
 
-def test_client_credentials_go_to_their_own_issuer_only(workshop: Workshop) -> None:
-    house = House(workshop, grant="client_credentials", client_id="machine", client_secret="machine-secret")
-    house.entry["issuer"] = "https://login.example"
-    client = HttpClient(house.gateway().url, modern=True)
+def test_client_credentials_go_to_their_own_issuer_only(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher, grant="client_credentials", client_id="machine", client_secret="machine-secret")
+    setup.entry["issuer"] = "https://login.example"
+    client = HttpClient(setup.gateway().url, modern=True)
     refused = client.call("crm__whoami", {})["result"]["structuredContent"]
     assert refused["error_code"] == "unauthorized"
-    assert "client_credentials" not in house.authority.stats
+    assert "client_credentials" not in setup.authority.stats
     assert "machine-secret" not in str(refused)
 
 
-def test_a_client_that_is_known_already_asks_for_the_scopes_that_are_configured(workshop: Workshop) -> None:
-    house = House(workshop, client_id="known", scopes="crm:read crm:write", callback_port=0)
-    port = house.entry["callback_port"] = free_port()
+def test_a_client_that_is_known_already_asks_for_the_scopes_that_are_configured(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher, client_id="known", scopes="crm:read crm:write", callback_port=0)
+    port = setup.entry["callback_port"] = free_port()
     redirect = f"http://127.0.0.1:{port}/callback"
-    house.authority.change(clients={"known": {"redirect_uris": [redirect]}})
-    house.log_in()
-    found = who(HttpClient(house.gateway().url, modern=True))
+    setup.authority.change(clients={"known": {"redirect_uris": [redirect]}})
+    setup.log_in()
+    found = who(HttpClient(setup.gateway().url, modern=True))
     assert (found["client"], found["scope"]) == ("known", "crm:read crm:write")
-    assert "register" not in house.authority.stats
+    assert "register" not in setup.authority.stats
 
 
-def test_a_gateway_logs_in_to_a_gateway(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> None:
-    house = House(workshop)
+def test_a_gateway_logs_in_to_a_gateway(launcher: Launcher, tmp_path_factory: pytest.TempPathFactory) -> None:
+    setup = LoginSetup(launcher)
     port = free_port()
     url = f"http://127.0.0.1:{port}/mcp"
-    inner = Workshop(tmp_path_factory.mktemp("inner"), workshop._stack)
-    inner.listening(
+    inner = Launcher(tmp_path_factory.mktemp("inner"), launcher._stack)
+    inner.start_http(
         inner.config(plain_entry("plain")),
         GATEWAY_PORT=str(port),
-        GATEWAY_AUTH_ISSUER=house.authority.issuer,
+        GATEWAY_AUTH_ISSUER=setup.authority.issuer,
         GATEWAY_AUTH_AUDIENCE=url,
     )
-    house.entry["url"] = url
-    house.log_in()
-    client = HttpClient(house.gateway().url, modern=True)
+    setup.entry["url"] = url
+    setup.log_in()
+    client = HttpClient(setup.gateway().url, modern=True)
     found = client.call("crm__call_remote_tool", {"tool_name": "plain__echo", "arguments": {"text": "x"}})["result"]
     assert found["structuredContent"]["arguments"] == {"text": "x"}
 
 
-def test_the_command_says_when_nobody_can_log_in(workshop: Workshop) -> None:
-    house = House(workshop)
-    house.entry["auth_type"] = "none"
-    assert "server 'crm' wants no login" in workshop.run("login", "crm", config=house.config).stderr
-    assert "there is no server 'nope'" in workshop.run("login", "nope", config=house.config).stderr
+def test_the_command_says_when_nobody_can_log_in(launcher: Launcher) -> None:
+    setup = LoginSetup(launcher)
+    setup.entry["auth_type"] = "none"
+    assert "server 'crm' wants no login" in launcher.run("login", "crm", config=setup.config).stderr
+    assert "there is no server 'nope'" in launcher.run("login", "nope", config=setup.config).stderr

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .support.gateways import Workshop, free_port, lines_of, plain_entry, redis_server, until
+from .support.gateways import Launcher, free_port, plain_entry, read_log, redis_server, until
 from .support.load import THREADS, Load
 from .support.load_balancer import NAMES, Replicas
 from .support.raw_clients import HttpClient
@@ -30,30 +30,30 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
 
 
-def replicas(workshop: Workshop, redis: int, *servers: Any, **variables: str) -> Replicas:
+def replicas(launcher: Launcher, redis: int, *servers: Any, **variables: str) -> Replicas:
     shared = {"STORAGE_BACKEND": "redis", "REDIS_URL": f"redis://127.0.0.1:{redis}/0"}
-    return Replicas(workshop, workshop.config(*servers), {**shared, **variables})
+    return Replicas(launcher, launcher.config(*servers), {**shared, **variables})
 
 
-def found(url: str, query: str) -> list[str]:
+def search(url: str, query: str) -> list[str]:
     result = HttpClient(url, modern=True).call("tool_search", {"query": query})["result"]
     return [tool["tool_name"] for tool in result["structuredContent"]["tools"]]
 
 
-def test_three_that_start_together_ask_a_server_once(workshop: Workshop, port: int, log: Path) -> None:
-    url, _ = workshop.plain_http(log=log)
-    three = replicas(workshop, port, {"name": "plain", "url": url})
+def test_three_that_start_together_ask_a_server_once(launcher: Launcher, port: int, log: Path) -> None:
+    url, _ = launcher.start_plain_http(log=log)
+    three = replicas(launcher, port, {"name": "plain", "url": url})
     three.start(*NAMES)
-    assert [found(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
-    assert len(lines_of(log, "tools/list")) == 2, "two pages, once"
+    assert [search(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
+    assert len(read_log(log, "tools/list")) == 2, "two pages, once"
 
 
 @pytest.mark.parametrize("options", [("--era", "handshake", "--sessions"), ("--era", "modern", "--full")])
-def test_a_change_that_one_hears_of_reaches_all(
-    workshop: Workshop, port: int, log: Path, options: tuple[str, ...]
+def test_a_change_that_one_replica_is_notified_of_reaches_all(
+    launcher: Launcher, port: int, log: Path, options: tuple[str, ...]
 ) -> None:
-    url, _ = workshop.plain_http(*options, log=log)
-    three = replicas(workshop, port, {"name": "plain", "url": url, "expose_tools": True})
+    url, _ = launcher.start_plain_http(*options, log=log)
+    three = replicas(launcher, port, {"name": "plain", "url": url, "expose_tools": True})
     three.start(*NAMES)
     clients = [HttpClient(each.url, modern=True) for each in three.running.values()]
 
@@ -61,35 +61,35 @@ def test_a_change_that_one_hears_of_reaches_all(
         return "plain__grown" in {tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]}
 
     for client in clients:
-        until(lambda client=client: found(client.url, "echo arguments"), "the tools are found")
+        until(lambda client=client: search(client.url, "echo arguments"), "the tools are found")
         assert not listed(client)
     began = time.monotonic()
     clients[0].call("plain__grow")
     for client in clients:
         until(lambda client=client: listed(client), "the new tool is listed")
     print(f"after {time.monotonic() - began:.2f} s all three have the new tool")
-    assert all("plain__grown" in found(client.url, "zebra crossing") for client in clients)
+    assert all("plain__grown" in search(client.url, "zebra crossing") for client in clients)
 
 
-def test_a_new_one_finds_tools_before_any_server_is_up(workshop: Workshop, port: int) -> None:
-    url, server = workshop.plain_http()
-    some = replicas(workshop, port, {"name": "plain", "url": url}, MCP_GATEWAY_TOOL_CACHE_TTL="1")
+def test_a_new_one_finds_tools_before_any_server_is_up(launcher: Launcher, port: int) -> None:
+    url, server = launcher.start_plain_http()
+    some = replicas(launcher, port, {"name": "plain", "url": url}, MCP_GATEWAY_TOOL_CACHE_TTL="1")
     some.start("one")
-    assert found(some.running["one"].url, "echo arguments")[0] == "plain__echo"
+    assert search(some.running["one"].url, "echo arguments")[0] == "plain__echo"
     some.running["one"].end()
     server.end()
     ended = time.monotonic()
     until(lambda: time.monotonic() > ended + 1, "the definitions are old")
     with socket.create_server(("127.0.0.1", urlsplit(url).port or 0)):  # it accepts, and is silent
         some.start("two")
-        assert found(some.running["two"].url, "echo arguments")[0] == "plain__echo"
+        assert search(some.running["two"].url, "echo arguments")[0] == "plain__echo"
 
 
 # -- sessions of the handshake era
 
 
-def test_a_session_of_the_handshake_era_is_not_known_elsewhere_and_that_is_a_404(workshop: Workshop, port: int) -> None:
-    three = replicas(workshop, port, plain_entry("plain"))
+def test_a_session_of_the_handshake_era_is_not_known_elsewhere_and_that_is_a_404(launcher: Launcher, port: int) -> None:
+    three = replicas(launcher, port, plain_entry("plain"))
     three.start("one", "two")
     client = HttpClient(three.running["one"].url, modern=False)
     assert client.call("plain__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
@@ -103,10 +103,10 @@ def test_a_session_of_the_handshake_era_is_not_known_elsewhere_and_that_is_a_404
 
 
 def test_a_session_stays_where_it_was_opened_and_begins_anew_when_that_one_is_gone(
-    workshop: Workshop, port: int
+    launcher: Launcher, port: int
 ) -> None:
-    url, _ = workshop.plain_http()
-    three = replicas(workshop, port, {"name": "plain", "url": url})
+    url, _ = launcher.start_plain_http()
+    three = replicas(launcher, port, {"name": "plain", "url": url})
     three.start(*NAMES)
     front = three.balanced()
     clients = [HttpClient(front, modern=False) for _ in range(6)]
@@ -128,15 +128,15 @@ def test_a_session_stays_where_it_was_opened_and_begins_anew_when_that_one_is_go
 # -- under load
 
 
-def test_one_dies_and_redis_restarts_under_load(workshop: Workshop, tmp_path: Path) -> None:
-    url, _ = workshop.plain_http("--era", "modern", "--full")
+def test_one_dies_and_redis_restarts_under_load(launcher: Launcher, tmp_path: Path) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern", "--full")
     port = free_port()
     plain = {"name": "plain", "url": url, "expose_tools": True}
-    three = replicas(workshop, port, plain, MCP_GATEWAY_TOOL_CACHE_TTL="1")
+    three = replicas(launcher, port, plain, MCP_GATEWAY_TOOL_CACHE_TTL="1")
     with ExitStack() as store:
         store.enter_context(redis_server(tmp_path, port))
         three.start(*NAMES)
-        assert [found(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
+        assert [search(each.url, "echo arguments")[0] for each in three.running.values()] == ["plain__echo"] * 3
         with Load(three.balanced()) as load:
             load.goes_on()
             alive = time.monotonic()
@@ -156,7 +156,7 @@ def test_one_dies_and_redis_restarts_under_load(workshop: Workshop, tmp_path: Pa
             grown = HttpClient(load.url, modern=True).call("plain__grow")
             assert "error" not in grown
             for each in three.running.values():
-                until(lambda each=each: "plain__grown" in found(each.url, "zebra crossing"), "all know the new tool")
+                until(lambda each=each: "plain__grown" in search(each.url, "zebra crossing"), "all know the new tool")
             load.goes_on()
     assert not load.wrong, load.wrong[:3]
     assert all(began <= dead and alive <= ended for began, ended, _ in load.failed), (alive, dead, load.failed)

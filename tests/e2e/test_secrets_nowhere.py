@@ -14,9 +14,9 @@ import httpx2
 import pytest
 from redis import Redis
 
-from .support.authorization_server import authority, protected
-from .support.gateways import GATEWAY, Listening, Workshop, free_port, plain_entry, redis_server
-from .support.raw_clients import HttpClient, Json, PipeClient
+from .support.authorization_server import start_authorization_server, start_protected_server
+from .support.gateways import GATEWAY, HttpGateway, Launcher, free_port, plain_entry, redis_server
+from .support.raw_clients import HttpClient, Json, StdioClient
 
 CHATTY = """
 import os, sys
@@ -31,7 +31,7 @@ def secret(place: str) -> str:
     return f"S3CRET-{place}-x7"
 
 
-def planted(url: str, away: str) -> list[Json]:
+def plant_secrets(url: str, away: str) -> list[Json]:
     """Configure servers with a secret in every key that may hold one."""
     userinfo = away.replace("http://", f"http://user:{secret('userinfo')}@")
     return [
@@ -71,7 +71,7 @@ CALLER = {
 }
 
 
-def used(gateway: Listening) -> list[str]:
+def use_gateway(gateway: HttpGateway) -> list[str]:
     """Use a gateway in all ways, right and wrong; return all answers, with their headers."""
     answers: list[str] = []
     for modern in (True, False):
@@ -96,7 +96,7 @@ def used(gateway: Listening) -> list[str]:
         for tool, arguments in calls:
             response = client.post("tools/call", {"name": tool, "arguments": arguments})
             answers.append(f"{response.headers} {response.text}")
-        client.leave()
+        client.close()
     for sent in ({"authorization": f"Bearer {secret('guess')}"}, {"x-mcp-gateway-token": secret("guess")}):
         refused = httpx2.post(
             f"{gateway.url}?token={secret('guess')}", json={"password": secret("guess")}, headers=sent
@@ -131,7 +131,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
         yield client
 
 
-def stored(client: Redis) -> str:
+def read_storage(client: Redis) -> str:
     """Return all that is in a Redis."""
     client.execute_command("AUTH", secret("redis"))
     found: list[str] = []
@@ -143,17 +143,17 @@ def stored(client: Redis) -> str:
     return "\n".join(found)
 
 
-def leaked(said: str) -> list[str]:
+def find_secrets(said: str) -> list[str]:
     return sorted({word.split("-x7")[0] for word in said.split("S3CRET-")[1:]})
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc here")
-def test_secrets_come_out_nowhere(workshop: Workshop, redis: Redis, tmp_path: Path) -> None:
-    url, _ = workshop.plain_http("--era", "modern")
+def test_secrets_come_out_nowhere(launcher: Launcher, redis: Redis, tmp_path: Path) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern")
     away = f"http://127.0.0.1:{free_port()}/mcp"
     port = redis.connection_pool.connection_kwargs["port"]
-    gateway = workshop.listening(
-        workshop.config(*planted(url, away)),
+    gateway = launcher.start_http(
+        launcher.config(*plant_secrets(url, away)),
         GATEWAY_AUTH_TOKEN=secret("token"),
         GATEWAY_LOG_LEVEL="debug",
         STORAGE_BACKEND="redis",
@@ -162,8 +162,8 @@ def test_secrets_come_out_nowhere(workshop: Workshop, redis: Redis, tmp_path: Pa
         GATEWAY_AUTH_TOKNE=secret("misspelt"),
         GATEWAY_STATE_DIR=str(tmp_path / "state"),
     )
-    answers = used(gateway)
-    seen = {"answers": "\n".join(answers), "command line": arguments_of(gateway.popen), "storage": stored(redis)}
+    answers = use_gateway(gateway)
+    seen = {"answers": "\n".join(answers), "command line": arguments_of(gateway.popen), "storage": read_storage(redis)}
     limits = Path(f"/proc/{gateway.popen.pid}/limits").read_text(encoding="utf-8")
     gateway.end()
     gateway.errors.until(lambda line: "stopping" in line)
@@ -171,7 +171,7 @@ def test_secrets_come_out_nowhere(workshop: Workshop, redis: Redis, tmp_path: Pa
     seen |= {"log": "\n".join(gateway.errors.seen), "standard output": gateway.popen.stdout.read()}
     seen["files"] = "\n".join(files_in(tmp_path / "state"))
     echoed = {"pattern"}  # the model's own words: a query is no secret place, and its answer repeats it
-    found = {where: [name for name in leaked(said) if name not in echoed] for where, said in seen.items()}
+    found = {where: [name for name in find_secrets(said) if name not in echoed] for where, said in seen.items()}
     assert found == {where: [] for where in seen}
     assert "mcp-gateway" in seen["storage"], "the storage was used"
     assert '"chatty' in seen["log"], "the log was searched in earnest"
@@ -179,10 +179,10 @@ def test_secrets_come_out_nowhere(workshop: Workshop, redis: Redis, tmp_path: Pa
     assert core == "0", "a crash leaves no core dump"
 
 
-def test_a_state_folder_and_a_storage_that_fails_hold_none_either(workshop: Workshop, tmp_path: Path) -> None:
-    url, _ = workshop.plain_http("--era", "modern")
-    config = workshop.config(*planted(url, f"http://127.0.0.1:{free_port()}/mcp"))
-    gateway = workshop.listening(
+def test_a_state_folder_and_a_storage_that_fails_hold_none_either(launcher: Launcher, tmp_path: Path) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern")
+    config = launcher.config(*plant_secrets(url, f"http://127.0.0.1:{free_port()}/mcp"))
+    gateway = launcher.start_http(
         config,
         GATEWAY_AUTH_TOKEN=secret("token"),
         GATEWAY_LOG_LEVEL="debug",
@@ -190,45 +190,45 @@ def test_a_state_folder_and_a_storage_that_fails_hold_none_either(workshop: Work
         REDIS_URL=f"redis://me:{secret('redis')}@127.0.0.1:{free_port()}/0",
         PLANTED=secret("planted"),
     )
-    answers = used(gateway)
+    answers = use_gateway(gateway)
     gateway.end()
     gateway.errors.until(lambda line: "stopping" in line)
-    said = "\n".join([*answers, *gateway.errors.seen, *files_in(workshop.folder / "state")])
-    assert [name for name in leaked(said) if name != "pattern"] == []
+    said = "\n".join([*answers, *gateway.errors.seen, *files_in(launcher.folder / "state")])
+    assert [name for name in find_secrets(said) if name != "pattern"] == []
 
 
 @pytest.mark.parametrize("command", [["check"], ["check", "--json"], ["plugins"], ["pins"], ["servers"], ["tools"]])
-def test_no_command_prints_one(workshop: Workshop, command: list[str]) -> None:
-    url, _ = workshop.plain_http("--era", "modern")
-    config = workshop.config(*planted(url, f"http://127.0.0.1:{free_port()}/mcp"))
+def test_no_command_prints_one(launcher: Launcher, command: list[str]) -> None:
+    url, _ = launcher.start_plain_http("--era", "modern")
+    config = launcher.config(*plant_secrets(url, f"http://127.0.0.1:{free_port()}/mcp"))
     variables = {"GATEWAY_AUTH_TOKEN": secret("token"), "PLANTED": secret("planted"), "GATEWAY_TRANSPORT": "http"}
-    done = workshop.run(*command, config=config, **variables)
+    done = launcher.run(*command, config=config, **variables)
     assert done.stdout or done.stderr
-    assert leaked(done.stdout + done.stderr) == []
+    assert find_secrets(done.stdout + done.stderr) == []
 
 
-def test_a_configuration_that_is_wrong_repeats_none(workshop: Workshop) -> None:
+def test_a_configuration_that_is_wrong_repeats_none(launcher: Launcher) -> None:
     wrong = [
         {"name": "a", "url": f"ftp://u:{secret('scheme')}@x", "auth_heders": {"X": secret("typo")}},
         {"name": "b", "command": [secret("command")]},
         {"name": "c", "url": "http://x", "auth_type": "static", "auth_headers": secret("headers")},
     ]
-    done = workshop.run("serve", config=workshop.config(*wrong), GATEWAY_PORT=secret("port"), GATEWAY_TRANSPORT="http")
+    done = launcher.run("serve", config=launcher.config(*wrong), GATEWAY_PORT=secret("port"), GATEWAY_TRANSPORT="http")
     assert done.returncode == 1
-    assert leaked(done.stdout + done.stderr) == []
-    client = PipeClient(workshop.start([GATEWAY], workshop.environment(workshop.config(*wrong))), modern=False)
-    told = client.hello["instructions"]
+    assert find_secrets(done.stdout + done.stderr) == []
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(launcher.config(*wrong))), modern=False)
+    told = client.handshake_result["instructions"]
     assert "server 'a'" in told
     assert "server 'c'" in told
     searched = client.call("tool_search", {"query": "x"})
-    assert leaked(f"{told} {searched}") == []
+    assert find_secrets(f"{told} {searched}") == []
 
 
-def test_tokens_of_an_authorization_server_come_out_nowhere(workshop: Workshop) -> None:
-    server, port = authority(workshop), free_port()
+def test_tokens_of_an_authorization_server_come_out_nowhere(launcher: Launcher) -> None:
+    server, port = start_authorization_server(launcher), free_port()
     address = f"http://127.0.0.1:{port}/mcp"
-    gateway = workshop.listening(
-        workshop.config(plain_entry("plain")),
+    gateway = launcher.start_http(
+        launcher.config(plain_entry("plain")),
         GATEWAY_PORT=str(port),
         GATEWAY_AUTH_ISSUER=server.issuer,
         GATEWAY_AUTH_AUDIENCE=address,
@@ -244,38 +244,38 @@ def test_tokens_of_an_authorization_server_come_out_nowhere(workshop: Workshop) 
     gateway.errors.until(lambda line: "stopping" in line)
     said = "\n".join([*answers, *gateway.errors.seen])
     assert right.rpartition(".")[2] not in said
-    assert leaked(said) == []
+    assert find_secrets(said) == []
 
 
-def test_logins_of_the_gateways_own_come_out_nowhere(workshop: Workshop) -> None:
-    server = authority(workshop)
+def test_logins_of_the_gateways_own_come_out_nowhere(launcher: Launcher) -> None:
+    server = start_authorization_server(launcher)
     entry = {
         "name": "crm",
-        "url": protected(workshop, server.issuer),
+        "url": start_protected_server(launcher, server.issuer),
         "auth_type": "oauth",
         "grant": "client_credentials",
         "client_id": "machine",
         "client_secret": "machine-secret",
         "issuer": server.issuer,
     }
-    folder = workshop.folder / "oauth"
+    folder = launcher.folder / "oauth"
     variables = {"GATEWAY_OAUTH_FOLDER": str(folder), "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    gateway = workshop.listening(workshop.config(entry), GATEWAY_LOG_LEVEL="debug", **variables)
+    gateway = launcher.start_http(launcher.config(entry), GATEWAY_LOG_LEVEL="debug", **variables)
     client = HttpClient(gateway.url, modern=True)
     answers = [str(client.call(tool, {})) for tool in ("crm__whoami", "crm__refuse", "crm__whoami", "crm__nope")]
     assert "machine" in answers[0], "the login works"
     gateway.end()
     gateway.errors.until(lambda line: "stopping" in line)
-    said = "\n".join([*answers, *gateway.errors.seen, *files_in(folder), *files_in(workshop.folder / "state")])
+    said = "\n".join([*answers, *gateway.errors.seen, *files_in(folder), *files_in(launcher.folder / "state")])
     assert "machine-secret" not in said
     assert "eyJ" not in said, "that is how access tokens begin"
 
 
-def test_what_is_searched_would_be_found(workshop: Workshop) -> None:
+def test_what_is_searched_would_be_found(launcher: Launcher) -> None:
     """Try the search itself: what a tool answers is the server's own, and comes out."""
-    gateway = workshop.listening(workshop.config(plain_entry("plain")))
+    gateway = launcher.start_http(launcher.config(plain_entry("plain")))
     client = HttpClient(gateway.url, modern=True)
     answered = client.call("plain__echo", {"password": secret("answer")})
-    assert leaked(json.dumps(answered)) in (["answer"], [])
-    assert leaked(f"x {secret('a')} y {secret('b')}") == ["a", "b"]
+    assert find_secrets(json.dumps(answered)) in (["answer"], [])
+    assert find_secrets(f"x {secret('a')} y {secret('b')}") == ["a", "b"]
     assert GATEWAY

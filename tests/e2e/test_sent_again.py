@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from .support.call_counter import Answer, Counter, counting
-from .support.gateways import Workshop, free_port, until
+from .support.gateways import Launcher, free_port, until
 from .support.raw_clients import HttpClient, Json
 
 UNKNOWN: Json = {"jsonrpc": "2.0", "id": "ID", "error": {"code": -32001, "message": "Session not found"}}
@@ -93,38 +93,38 @@ def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     answers = {name: answer for kind in ROWS.values() for name, answer in kind.items()}
     with ExitStack() as stack:
         counter = stack.enter_context(counting(answers))
-        workshop = Workshop(tmp_path_factory.mktemp("sent"), stack)
+        launcher = Launcher(tmp_path_factory.mktemp("sent"), stack)
         names = [f"{name}-{theirs}" for name in answers for theirs in ERAS]
-        config = workshop.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
+        config = launcher.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
 
-        def made(server: str, tool: str) -> str:
+        def call_tool(server: str, tool: str) -> str:
             answer = client.call(f"{server}__{tool}")
             if "error" in answer:
                 return str(answer["error"])
             result: Json = answer["result"]
             return str(result["structuredContent"]["error"]) if result.get("isError") else ""
 
-        until(lambda: all(made(name, "warm") == "" for name in names), "all are ready")
-        yield made, counter
+        until(lambda: all(call_tool(name, "warm") == "" for name in names), "all are ready")
+        yield call_tool, counter
 
 
 def cases(kind: str, *eras: str) -> list[str]:
     return [f"{name}-{era}" for name in ROWS[kind] for era in eras or ERAS]
 
 
-def tried(call: tuple[Call, Counter], server: str, tool: str) -> tuple[str, int]:
+def try_call(call: tuple[Call, Counter], server: str, tool: str) -> tuple[str, int]:
     """Make a call on a connection that is open; return the error, and how often the server saw it."""
-    made, counter = call
-    assert made(server, "warm") == ""
-    said = made(server, tool)
+    call_tool, counter = call
+    assert call_tool(server, "warm") == ""
+    said = call_tool(server, tool)
     return said, counter.made(server, tool)
 
 
 @pytest.mark.parametrize("server", cases("right"))
 @pytest.mark.parametrize("tool", ["pay", "read"])
 def test_a_call_that_is_answered_in_an_odd_way_runs_once(call: tuple[Call, Counter], server: str, tool: str) -> None:
-    assert tried(call, server, tool) == ("", 1)
+    assert try_call(call, server, tool) == ("", 1)
 
 
 @pytest.mark.parametrize("server", [*cases("refused"), *cases("404", "modern"), *cases("lost", "modern")])
@@ -134,9 +134,9 @@ def test_a_call_that_is_refused_runs_once_and_the_next_one_works(
 ) -> None:
     if server.startswith("refused-101") and tool == "set":
         pytest.skip("the connection is over: that is a cut")
-    said, count = tried(call, server, tool)
+    said, count = try_call(call, server, tool)
     assert (bool(said), count) == (True, 1)
-    assert tried(call, server, tool) == ("", 2)
+    assert try_call(call, server, tool) == ("", 2)
 
 
 @pytest.mark.parametrize("server", cases("404", "handshake"))
@@ -144,62 +144,62 @@ def test_a_call_that_is_refused_runs_once_and_the_next_one_works(
 def test_404_of_a_session_is_a_new_session_and_the_call_once_more(
     call: tuple[Call, Counter], server: str, tool: str
 ) -> None:
-    assert tried(call, server, tool) == ("", 2)
+    assert try_call(call, server, tool) == ("", 2)
 
 
 @pytest.mark.parametrize("server", cases("lost", "handshake"))
 def test_a_session_that_is_unknown_in_words_is_replaced_and_the_call_made_again_only_if_it_may_be(
     call: tuple[Call, Counter], server: str
 ) -> None:
-    assert tried(call, server, "read") == ("", 2)
-    assert tried(call, server, "set") == ("", 2)
-    said, count = tried(call, server, "pay")
+    assert try_call(call, server, "read") == ("", 2)
+    assert try_call(call, server, "set") == ("", 2)
+    said, count = try_call(call, server, "pay")
     assert "has lost the session" in said
     assert "whether the request was carried out is not known" in said
     assert count == 1
-    assert tried(call, server, "pay") == ("", 2)
+    assert try_call(call, server, "pay") == ("", 2)
 
 
 @pytest.mark.parametrize("server", cases("busy"))
 def test_a_server_that_asks_to_wait_is_asked_again_only_if_that_may_be(call: tuple[Call, Counter], server: str) -> None:
-    said, count = tried(call, server, "pay")
+    said, count = try_call(call, server, "pay")
     assert ("Retry-After" in said, count) == (True, 1)
-    assert tried(call, server, "read") == ("", 2)
+    assert try_call(call, server, "read") == ("", 2)
 
 
 @pytest.mark.parametrize("server", cases("cut"))
 def test_a_call_whose_connection_is_cut_is_made_again_only_if_it_may_be(
     call: tuple[Call, Counter], server: str
 ) -> None:
-    said, count = tried(call, server, "pay")
+    said, count = try_call(call, server, "pay")
     assert ("whether the request was carried out is not known" in said, count) == (True, 1)
-    assert tried(call, server, "read") == ("", 2)
+    assert try_call(call, server, "read") == ("", 2)
 
 
 @pytest.mark.parametrize("server", cases("moved"))
 def test_a_call_that_is_redirected_within_the_origin_goes_there_once(call: tuple[Call, Counter], server: str) -> None:
-    assert tried(call, server, "pay") == ("", 2), "once where it is not carried out, and once where it is"
+    assert try_call(call, server, "pay") == ("", 2), "once where it is not carried out, and once where it is"
 
 
 @pytest.mark.parametrize("server", cases("closed"))
 def test_a_connection_that_was_closed_before_the_call_makes_no_difference(
     call: tuple[Call, Counter], server: str
 ) -> None:
-    assert tried(call, server, "pay") == ("", 1)
-    made, counter = call
-    assert made(server, "pay") == ""
+    assert try_call(call, server, "pay") == ("", 1)
+    call_tool, counter = call
+    assert call_tool(server, "pay") == ""
     assert counter.made(server, "pay") == 2
 
 
 @pytest.mark.parametrize("direct", ["true", "false"])
 @pytest.mark.parametrize("era", ERAS)
 def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
-    workshop: Workshop, era: str, direct: str
+    launcher: Launcher, era: str, direct: str
 ) -> None:
     port, name = free_port(), f"here-{era}"
     with counting({}, port) as counter:
-        config = workshop.config({"name": name, "url": counter.url(name), "max_retries": 8})
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=True)
+        config = launcher.config({"name": name, "url": counter.url(name), "max_retries": 8})
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=True)
         until(lambda: not client.call(f"{name}__warm")["result"].get("isError"), "it is ready")
     with ThreadPoolExecutor() as pool:
         calling = pool.submit(client.call, f"{name}__warm")
@@ -209,12 +209,12 @@ def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
 
 
 @pytest.mark.parametrize("direct", ["true", "false"])
-def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(workshop: Workshop, direct: str) -> None:
+def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launcher: Launcher, direct: str) -> None:
     result = {"resultType": "input_required", "requestState": "half done"}
     asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, "application/json")
     with counting({"asks": asks}) as counter:
-        config = workshop.config({"name": "asks", "url": counter.url("asks-modern")})
-        client = HttpClient(workshop.listening(config, GATEWAY_DIRECT=direct).url, modern=False)
+        config = launcher.config({"name": "asks", "url": counter.url("asks-modern")})
+        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=False)
         until(lambda: not client.call("asks__warm")["result"].get("isError"), "it is ready")
         before = len(counter.states)
         assert not client.call("asks__pay")["result"].get("isError")

@@ -1,4 +1,4 @@
-"""Many people over few connections, as behind a proxy that shares them: each call has its own credentials."""
+"""Many users over few connections, as behind a proxy that shares them: each call has its own credentials."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from .support.gateways import HERE, PATIENCE, Workshop, free_port, until
+from .support.gateways import HERE, WAIT_SECONDS, Launcher, free_port, until
 from .support.load_balancer import haproxy, nginx, start_proxy
-from .support.raw_clients import HANDSHAKE, MODERN, HttpClient, enveloped
+from .support.raw_clients import HANDSHAKE, MODERN, HttpClient, add_envelope
 
 TOKEN = "the-gateways-own-token"
 IDS = itertools.count(1000)  # of one session no two requests at a time may have the same
@@ -56,7 +56,7 @@ defaults
     timeout connect 60s
     timeout client 60s
     timeout server 60s
-frontend people
+frontend users
     bind 127.0.0.1:{front}
     default_backend gateway
 backend gateway
@@ -67,8 +67,8 @@ backend gateway
 
 
 @dataclass(frozen=True)
-class Person:
-    """Somebody with a credential of their own, in one of the eras."""
+class User:
+    """A user with a credential of his own, in one of the eras."""
 
     name: str
     session: str | None
@@ -81,7 +81,7 @@ class Person:
         lines = [f"mcp-protocol-version: {self.era}"]
         lines += [f"authorization: Bearer {self.name}", f"x-mcp-gateway-token: {token}"] if token else []
         if self.session is None:
-            params = enveloped(params)
+            params = add_envelope(params)
             lines += [f"mcp-method: {method}", *([f"mcp-name: {params['name']}"] if "name" in params else [])]
         else:
             lines.append(f"mcp-session-id: {session or self.session}")
@@ -94,11 +94,11 @@ class Person:
         return self.request("tools/call", {"name": "whose__whose", "arguments": {}})
 
 
-class Wire:
+class KeepAliveConnection:
     """A connection that stays open, and carries one request after the other."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._socket = socket.create_connection(("127.0.0.1", port), WAIT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
@@ -123,89 +123,94 @@ class Wire:
 
 
 @dataclass
-class Crowd:
-    """Eight people, and what became of their requests over two connections."""
+class UserPool:
+    """Eight users, and what became of their requests over two connections."""
 
-    people: list[Person]
+    users: list[User]
     wrong: list[str] = field(default_factory=list)
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
 
-    def speak(self, wires: dict[str, Wire], calls: int, seed: int) -> None:
-        """Have people call in any order, and others get in between."""
+    def send_calls(self, connections: dict[str, KeepAliveConnection], calls: int, seed: int) -> None:
+        """Call as the users in any order, with other requests in between."""
         chosen, wrong_tokens = random.Random(seed), 0
-        speakers = [person for person in self.people if person.name in wires]
+        senders = [user for user in self.users if user.name in connections]
         for _ in range(calls):
-            person = chosen.choice(speakers)
-            status, body = wires[person.name].ask(person.call())
-            if status != 200 or said(body) != f"Bearer {person.name}":
-                self.wrong.append(f"{person.name} ({person.era}) got {status} {body!r}")
+            user = chosen.choice(senders)
+            status, body = connections[user.name].ask(user.call())
+            if status != 200 or text_of(body) != f"Bearer {user.name}":
+                self.wrong.append(f"{user.name} ({user.era}) got {status} {body!r}")
             while chosen.random() < 0.2:
-                other = chosen.choice(speakers)
+                other = chosen.choice(senders)
                 kinds = ("wrong session", "session of another") if other.session else ()
                 kind = chosen.choice(("listing", "no token", "wrong token", *kinds))
                 if kind == "wrong token" and (wrong_tokens := wrong_tokens + 1) > MOST_WRONG_TOKENS:
                     continue
-                status, _ = wires[other.name].ask(self.between(other, kind))
+                status, _ = connections[other.name].ask(self.between(other, kind))
                 self.statuses[kind if other.session else "modern " + kind, status] += 1
 
-    def between(self, person: Person, kind: str) -> bytes:
+    def between(self, user: User, kind: str) -> bytes:
         """Return what is no call, or what is refused."""
         params = {"name": "whose__whose", "arguments": {}}
-        sessions = [other.session for other in self.people if other.session and other is not person]
+        sessions = [other.session for other in self.users if other.session and other is not user]
         match kind:
             case "no token":
-                return person.request("tools/call", params, token="")
+                return user.request("tools/call", params, token="")
             case "wrong token":
-                return person.request("tools/call", params, token=TOKEN[:-1] + "x")
+                return user.request("tools/call", params, token=TOKEN[:-1] + "x")
             case "wrong session":
-                return person.request("tools/call", params, session="0" * 32)
+                return user.request("tools/call", params, session="0" * 32)
             case "session of another":
-                return person.request("tools/call", params, session=sessions[0])
-        return person.request("ping" if person.session else "prompts/list", {})
+                return user.request("tools/call", params, session=sessions[0])
+        return user.request("ping" if user.session else "prompts/list", {})
 
 
-def said(body: bytes) -> str:
+def text_of(body: bytes) -> str:
     """Return the text of a tool's answer, which may be an event of a stream."""
     message = json.loads(body.rpartition(b"data: ")[2])
     return str(message.get("result", {}).get("content", [{}])[0].get("text"))
 
 
 @contextmanager
-def crowded(workshop: Workshop, **variables: str) -> Iterator[tuple[Crowd, int]]:
-    """Start a server and a gateway; yield the people, who have been there before, and the gateway's port."""
-    server = workshop.start([sys.executable, str(HERE / "servers" / "whose.py")], {})
+def open_user_pool(launcher: Launcher, **variables: str) -> Iterator[tuple[UserPool, int]]:
+    """Start a server and a gateway; yield the users, who have connected before, and the gateway's port."""
+    server = launcher.start([sys.executable, str(HERE / "servers" / "whose.py")], {})
     assert server.popen.stdout is not None
     url = f"http://127.0.0.1:{server.popen.stdout.readline().strip()}/mcp"
-    config = workshop.config({"name": "whose", "url": url, "auth_type": "forward"})
-    gateway = workshop.listening(config, GATEWAY_AUTH_TOKEN=TOKEN, **variables)
-    people = []
+    config = launcher.config({"name": "whose", "url": url, "auth_type": "forward"})
+    gateway = launcher.start_http(config, GATEWAY_AUTH_TOKEN=TOKEN, **variables)
+    users = []
     for number, name in enumerate(NAMES):
         headers = {"authorization": f"Bearer {name}", "x-mcp-gateway-token": TOKEN}
         client = HttpClient(gateway.url, modern=bool(number % 2), headers=headers)
-        people.append(Person(name, client._session.get("mcp-session-id")))
+        users.append(User(name, client._session.get("mcp-session-id")))
 
         def is_known(client: HttpClient = client) -> bool:
             return "content" in client.call("whose__whose", {}).get("result", {})
 
         until(is_known, "the server is there")
-    yield Crowd(people), int(gateway.url.split(":")[2].partition("/")[0])
+    yield UserPool(users), int(gateway.url.split(":")[2].partition("/")[0])
 
 
-def let_speak(crowd: Crowd, port: int, calls: int, *, wire_for_each: bool) -> None:
-    """Let two speak at a time: over one connection each for all, or over one of everybody's own."""
+def run_users(pool: UserPool, port: int, calls: int, *, connection_for_each: bool) -> None:
+    """Run two threads of users: over one connection each for all, or over one for each user."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as threads:
         groups = []
         for group in (NAMES[:4], NAMES[4:]):
-            shared = Wire(port)
+            shared = KeepAliveConnection(port)
             stack.callback(shared.close)
-            wires = {name: Wire(port) if wire_for_each else shared for name in (group if wire_for_each else NAMES)}
-            for wire in wires.values():
-                stack.callback(wire.close)
-            groups.append(wires)
-        for work in [threads.submit(crowd.speak, wires, calls // 2, seed) for seed, wires in enumerate(groups)]:
+            connections = {
+                name: KeepAliveConnection(port) if connection_for_each else shared
+                for name in (group if connection_for_each else NAMES)
+            }
+            for connection in connections.values():
+                stack.callback(connection.close)
+            groups.append(connections)
+        for work in [
+            threads.submit(pool.send_calls, connections, calls // 2, seed) for seed, connections in enumerate(groups)
+        ]:
             work.result()
-    assert crowd.wrong == [], f"{len(crowd.wrong)} of {calls}"
-    assert set(crowd.statuses) == {
+    assert pool.wrong == [], f"{len(pool.wrong)} of {calls}"
+    assert set(pool.statuses) == {
         ("listing", 200),
         ("no token", 401),
         ("wrong token", 401),
@@ -217,23 +222,23 @@ def let_speak(crowd: Crowd, port: int, calls: int, *, wire_for_each: bool) -> No
     }
 
 
-@pytest.mark.parametrize("direct, calls", [("true", 4000), ("false", 400)], ids=["fast-lane", "sdk-lane"])
-def test_eight_people_over_two_connections_each_call_with_their_own_credentials(
-    workshop: Workshop, direct: str, calls: int
+@pytest.mark.parametrize("direct, calls", [("true", 4000), ("false", 400)], ids=["fast-path", "sdk-path"])
+def test_eight_users_over_two_connections_each_call_with_their_own_credentials(
+    launcher: Launcher, direct: str, calls: int
 ) -> None:
-    with crowded(workshop, GATEWAY_DIRECT=direct) as (crowd, port):
-        let_speak(crowd, port, calls, wire_for_each=False)
+    with open_user_pool(launcher, GATEWAY_DIRECT=direct) as (pool, port):
+        run_users(pool, port, calls, connection_for_each=False)
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])
 def test_behind_a_proxy_that_shares_connections_each_call_goes_out_with_its_own_credentials(
-    workshop: Workshop, proxy: str
+    launcher: Launcher, proxy: str
 ) -> None:
     program = {"nginx": nginx, "haproxy": haproxy}[proxy]()
-    with crowded(workshop) as (crowd, port):
-        front, path = free_port(), Path(workshop.folder) / f"{proxy}.conf"
+    with open_user_pool(launcher) as (pool, port):
+        front, path = free_port(), Path(launcher.folder) / f"{proxy}.conf"
         written = {"nginx": NGINX, "haproxy": HAPROXY}[proxy]
-        path.write_text(written.format(folder=workshop.folder, gateway=port, front=front), encoding="utf-8")
+        path.write_text(written.format(folder=launcher.folder, gateway=port, front=front), encoding="utf-8")
         command = [program, "-c", str(path)] if proxy == "nginx" else [program, "-db", "-f", str(path)]
-        start_proxy(workshop, command, front)
-        let_speak(crowd, front, 3000, wire_for_each=True)
+        start_proxy(launcher, command, front)
+        run_users(pool, front, 3000, connection_for_each=True)

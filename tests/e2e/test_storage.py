@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from .support.gateways import Workshop, free_port, lines_of, plain_entry, redis_server, until
+from .support.gateways import Launcher, free_port, plain_entry, read_log, redis_server, until
 from .support.raw_clients import HttpClient, Json
 
 
@@ -33,15 +33,15 @@ def search(url: str, query: str = "echo arguments") -> Json:
     return found
 
 
-def test_a_warm_redis_makes_a_second_gateway_search_at_once(workshop: Workshop, tmp_path: Path, port: int) -> None:
+def test_a_warm_redis_makes_a_second_gateway_search_at_once(launcher: Launcher, tmp_path: Path, port: int) -> None:
     log = tmp_path / "log"
-    config = workshop.config(plain_entry("plain", log, env={"TOKEN": "S3CRET"}))
-    first = workshop.listening(config, **shared(port))
+    config = launcher.config(plain_entry("plain", log, env={"TOKEN": "S3CRET"}))
+    first = launcher.start_http(config, **shared(port))
     assert search(first.url)["tools"][0]["tool_name"] == "plain__echo"
     first.end()
-    second = workshop.listening(config, **shared(port))
+    second = launcher.start_http(config, **shared(port))
     assert search(second.url)["tools"][0]["tool_name"] == "plain__echo"
-    assert len(lines_of(log, "start")) == 1, "the second gateway had no need to start the server"
+    assert len(read_log(log, "start")) == 1, "the second gateway had no need to start the server"
     with Redis(port=port) as redis:
         keys = sorted(key for key in redis.keys("*") if not key.startswith(b"mcp-gateway:1:pins:plain:"))
         (pins,) = redis.keys("mcp-gateway:1:pins:plain:*")
@@ -56,31 +56,31 @@ def test_a_warm_redis_makes_a_second_gateway_search_at_once(workshop: Workshop, 
 
 @pytest.mark.parametrize("backend", ["memory", "redis"])
 def test_definitions_are_asked_for_again_when_their_time_is_over(
-    workshop: Workshop, tmp_path: Path, port: int, backend: str
+    launcher: Launcher, tmp_path: Path, port: int, backend: str
 ) -> None:
     log = tmp_path / "log"
-    url, _ = workshop.plain_http(log=log)
-    config = workshop.config({"name": "plain", "url": url})
+    url, _ = launcher.start_plain_http(log=log)
+    config = launcher.config({"name": "plain", "url": url})
     variables = {**shared(port), "STORAGE_BACKEND": backend, "MCP_GATEWAY_TOOL_CACHE_TTL": "1"}
-    gateway = workshop.listening(config, **variables)
+    gateway = launcher.start_http(config, **variables)
     assert search(gateway.url)["tools"]
-    asked = len(lines_of(log, "tools/list"))
+    asked = len(read_log(log, "tools/list"))
     until(
-        lambda: search(gateway.url)["tools"] and len(lines_of(log, "tools/list")) > asked, "the server is asked again"
+        lambda: search(gateway.url)["tools"] and len(read_log(log, "tools/list")) > asked, "the server is asked again"
     )
 
 
-def test_within_their_time_they_are_not_asked_for_again(workshop: Workshop, tmp_path: Path) -> None:
+def test_within_their_time_they_are_not_asked_for_again(launcher: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    url, _ = workshop.plain_http(log=log)
-    gateway = workshop.listening(workshop.config({"name": "plain", "url": url}))
+    url, _ = launcher.start_plain_http(log=log)
+    gateway = launcher.start_http(launcher.config({"name": "plain", "url": url}))
     assert [bool(search(gateway.url)["tools"]) for _ in range(5)] == [True] * 5
-    assert len(lines_of(log, "tools/list")) == 2, "two pages, once"
+    assert len(read_log(log, "tools/list")) == 2, "two pages, once"
 
 
-def test_a_redis_that_is_away_at_the_start_is_a_warning(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_redis_that_is_away_at_the_start_is_a_warning(launcher: Launcher, tmp_path: Path) -> None:
     port = free_port()
-    gateway = workshop.listening(workshop.config(plain_entry("plain")), **shared(port))
+    gateway = launcher.start_http(launcher.config(plain_entry("plain")), **shared(port))
     warning = gateway.wait_for("storage failed")
     assert warning["level"] == "warning"
     assert search(gateway.url)["tools"][0]["tool_name"] == "plain__echo"
@@ -113,12 +113,12 @@ def black_hole(_: Path) -> Iterator[int]:
 @pytest.mark.parametrize("servers", [1, 20])
 @pytest.mark.parametrize("away", [frozen_redis, black_hole])
 def test_a_redis_that_never_answers_delays_no_first_search(
-    workshop: Workshop, tmp_path: Path, away: Callable[[Path], AbstractContextManager[int]], servers: int
+    launcher: Launcher, tmp_path: Path, away: Callable[[Path], AbstractContextManager[int]], servers: int
 ) -> None:
-    url, _ = workshop.plain_http()
-    config = workshop.config(*({"name": f"plain{number}", "url": url} for number in range(servers)))
+    url, _ = launcher.start_plain_http()
+    config = launcher.config(*({"name": f"plain{number}", "url": url} for number in range(servers)))
     with away(tmp_path) as port:
-        gateway = workshop.listening(config, **shared(port))
+        gateway = launcher.start_http(config, **shared(port))
         began = time.monotonic()
         found = search(gateway.url)
         seconds = time.monotonic() - began
@@ -128,11 +128,11 @@ def test_a_redis_that_never_answers_delays_no_first_search(
 
 
 def test_what_was_withheld_while_pins_could_not_be_read_comes_back_with_redis(
-    workshop: Workshop, tmp_path: Path
+    launcher: Launcher, tmp_path: Path
 ) -> None:
-    config = workshop.config({"name": "plain", "url": workshop.plain_http()[0]})
+    config = launcher.config({"name": "plain", "url": launcher.start_plain_http()[0]})
     port = free_port()
-    gateway = workshop.listening(config, GATEWAY_PINNING="block", **shared(port))
+    gateway = launcher.start_http(config, GATEWAY_PINNING="block", **shared(port))
     found = search(gateway.url)
     assert found["tools"] == []
     assert "withheld" in found["servers"][0]
@@ -141,10 +141,10 @@ def test_what_was_withheld_while_pins_could_not_be_read_comes_back_with_redis(
 
 
 def test_a_bomb_in_redis_is_refused_with_its_key_and_takes_no_memory(
-    workshop: Workshop, tmp_path: Path, port: int
+    launcher: Launcher, tmp_path: Path, port: int
 ) -> None:
-    config = workshop.config({"name": "plain", "url": workshop.plain_http()[0]})
-    first = workshop.listening(config, **shared(port))
+    config = launcher.config({"name": "plain", "url": launcher.start_plain_http()[0]})
+    first = launcher.start_http(config, **shared(port))
     assert search(first.url)["tools"]
     first.end()
     packing, zeros = zlib.compressobj(9), b"0" * (1 << 20)
@@ -154,7 +154,7 @@ def test_a_bomb_in_redis_is_refused_with_its_key_and_takes_no_memory(
         assert len(keys) == 2
         for key in keys:
             redis.set(key, redis.get(key).partition(b"\n")[0] + b"\n" + bomb)
-    second = workshop.listening(config, GATEWAY_PINNING="block", **shared(port))
+    second = launcher.start_http(config, GATEWAY_PINNING="block", **shared(port))
     found = search(second.url)
     assert found["tools"] == [], "nobody can tell whether its definitions have changed"
     pins, offer = sorted(keys)
@@ -166,12 +166,12 @@ def test_a_bomb_in_redis_is_refused_with_its_key_and_takes_no_memory(
     assert int(peak.split()[1]) < 700_000, "KiB, where it was far more than a million"
 
 
-def test_a_redis_that_goes_away_and_comes_back_is_survived(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_redis_that_goes_away_and_comes_back_is_survived(launcher: Launcher, tmp_path: Path) -> None:
     port = free_port()
-    config = workshop.config(plain_entry("plain"))
+    config = launcher.config(plain_entry("plain"))
     with ExitStack() as stack:
         stack.enter_context(redis_server(tmp_path, port))
-        gateway = workshop.listening(config, **shared(port))
+        gateway = launcher.start_http(config, **shared(port))
         assert search(gateway.url)["tools"]
     client = HttpClient(gateway.url, modern=True)
     assert client.call("discover_tools", {"server_name": "plain"})["result"]["structuredContent"]["success"]
@@ -182,13 +182,13 @@ def test_a_redis_that_goes_away_and_comes_back_is_survived(workshop: Workshop, t
         gateway.wait_for("storage recovered")
 
 
-def test_garbage_in_redis_is_replaced(workshop: Workshop, port: int) -> None:
-    config = workshop.config(plain_entry("plain"))
-    first = workshop.listening(config, **shared(port))
+def test_garbage_in_redis_is_replaced(launcher: Launcher, port: int) -> None:
+    config = launcher.config(plain_entry("plain"))
+    first = launcher.start_http(config, **shared(port))
     assert search(first.url)["tools"]
     first.end()
     with Redis(port=port) as redis:
         key = redis.keys("*")[0]
         redis.set(key, b'{"definitions": [7]}')
-    second = workshop.listening(config, **shared(port))
+    second = launcher.start_http(config, **shared(port))
     assert search(second.url)["tools"][0]["tool_name"] == "plain__echo"

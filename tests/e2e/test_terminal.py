@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from .support.gateways import GATEWAY, HERE, PATIENCE, Json, Lines, Workshop
+from .support.gateways import GATEWAY, HERE, WAIT_SECONDS, Json, Launcher, LineReader
 
 HOSTILE = str(HERE / "servers" / "escapes.py")
 EVIL = "\x1b]0;mine\x07\x9b2J\u202e"
@@ -52,15 +52,15 @@ def has_evil(output: bytes) -> str:
     return found.string[max(0, found.start() - 60) : found.end()] if found else ""
 
 
-def on_a_terminal(workshop: Workshop, config: Path, *arguments: str) -> bytes:
+def on_a_terminal(launcher: Launcher, config: Path, *arguments: str) -> bytes:
     """Run one command with a terminal as standard output and error; return all that came out."""
     ours, theirs = pty.openpty()
     settings = termios.tcgetattr(theirs)
     settings[1] &= ~termios.OPOST  # or it writes carriage returns of its own
     termios.tcsetattr(theirs, termios.TCSANOW, settings)
-    environment = workshop.environment(config, GATEWAY_LOG_FORMAT="auto")
+    environment = launcher.environment(config, GATEWAY_LOG_FORMAT="auto")
     popen = subprocess.Popen(
-        [GATEWAY, *arguments], env=environment, cwd=workshop.folder, stdin=theirs, stdout=theirs, stderr=theirs
+        [GATEWAY, *arguments], env=environment, cwd=launcher.folder, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
     chunks: list[bytes] = []
@@ -70,19 +70,19 @@ def on_a_terminal(workshop: Workshop, config: Path, *arguments: str) -> bytes:
     except OSError:  # Linux says so when the last process has let go of it
         pass
     os.close(ours)
-    popen.wait(PATIENCE)
+    popen.wait(WAIT_SECONDS)
     return b"".join(chunks)
 
 
-def in_a_pipe(workshop: Workshop, config: Path, *arguments: str) -> tuple[bytes, bytes]:
+def in_a_pipe(launcher: Launcher, config: Path, *arguments: str) -> tuple[bytes, bytes]:
     """Run one command; return standard output and error."""
-    environment = workshop.environment(config)
+    environment = launcher.environment(config)
     done = subprocess.run(
         [GATEWAY, *arguments],
         env=environment,
-        cwd=workshop.folder,
+        cwd=launcher.folder,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=WAIT_SECONDS,
         check=False,
     )
     return done.stdout, done.stderr
@@ -93,15 +93,15 @@ def hostile(name: str, *arguments: str, **keys: object) -> Json:
 
 
 @pytest.fixture
-def config(workshop: Workshop) -> Path:
+def config(launcher: Launcher) -> Path:
     """Configure hostile servers over both transports, and entries that are odd themselves."""
-    version = workshop.folder / "version"
+    version = launcher.folder / "version"
     version.write_text("first", encoding="utf-8")
-    http = workshop.start([sys.executable, HOSTILE, "http", "--version", str(version)], dict(os.environ))
+    http = launcher.start([sys.executable, HOSTILE, "http", "--version", str(version)], dict(os.environ))
     assert http.popen.stdout is not None
     port = int(http.popen.stdout.readline())
     urls = {"http": "mcp", "http_refusing": "refusing", "http_login": "login"}
-    return workshop.config(
+    return launcher.config(
         hostile("stdio", "stdio", "--version", str(version)),
         hostile("dead", "stdio", "--dead"),
         hostile("refusing", "stdio", "--refusing"),
@@ -112,51 +112,51 @@ def config(workshop: Workshop) -> Path:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_nothing_that_others_say_reaches_the_terminal_as_a_command(workshop: Workshop, config: Path, verb: str) -> None:
+def test_nothing_that_others_say_reaches_the_terminal_as_a_command(launcher: Launcher, config: Path, verb: str) -> None:
     if verb in {"pins", "approve", "check"}:
-        in_a_pipe(workshop, config, "tools")
-        (workshop.folder / "version").write_text(f"second {EVIL}", encoding="utf-8")
-        in_a_pipe(workshop, config, "tools")
-    assert has_evil(on_a_terminal(workshop, config, *VERBS[verb][0])) == ""
+        in_a_pipe(launcher, config, "tools")
+        (launcher.folder / "version").write_text(f"second {EVIL}", encoding="utf-8")
+        in_a_pipe(launcher, config, "tools")
+    assert has_evil(on_a_terminal(launcher, config, *VERBS[verb][0])) == ""
     for arguments in VERBS[verb]:
-        output, errors = in_a_pipe(workshop, config, *arguments)
+        output, errors = in_a_pipe(launcher, config, *arguments)
         assert output or errors
         assert has_evil(output) == has_evil(errors) == ""
     if verb in WITH_JSON:
-        output, errors = in_a_pipe(workshop, config, *VERBS[verb][-1], "--json")
+        output, errors = in_a_pipe(launcher, config, *VERBS[verb][-1], "--json")
         assert has_evil(output) == has_evil(errors) == ""
         json.loads(output)
 
 
-def test_what_was_said_is_shown_though_and_in_json_it_is_what_it_was(workshop: Workshop, config: Path) -> None:
-    shown = in_a_pipe(workshop, config, "call", "stdio__say")[0].decode()
+def test_what_was_said_is_shown_though_and_in_json_it_is_what_it_was(launcher: Launcher, config: Path) -> None:
+    shown = in_a_pipe(launcher, config, "call", "stdio__say")[0].decode()
     assert shown.startswith(r"hello\x1b]0;mine\x07\x1b[2J")
     assert r"\u202e" in shown
-    told = json.loads(in_a_pipe(workshop, config, "call", "stdio__say", "--json")[0])
+    told = json.loads(in_a_pipe(launcher, config, "call", "stdio__say", "--json")[0])
     assert told["content"][0]["text"].startswith("hello\x1b]0;mine\x07\x1b[2J\x1b[8m\r\x9b2J\x00")
 
 
-def test_a_name_with_a_line_break_begins_no_line_of_its_own(workshop: Workshop, config: Path) -> None:
+def test_a_name_with_a_line_break_begins_no_line_of_its_own(launcher: Launcher, config: Path) -> None:
     for arguments in (["tools"], ["check", "--connect"], ["servers"]):
-        output, errors = in_a_pipe(workshop, config, *arguments)
+        output, errors = in_a_pipe(launcher, config, *arguments)
         assert b"\nall is well\n" not in b"\n" + output + errors
 
 
-def test_a_login_that_an_authorization_server_refuses_shows_no_commands(workshop: Workshop, config: Path) -> None:
-    login = workshop.start([GATEWAY, "login", "oauth", "--no-browser"], workshop.environment(config))
+def test_a_login_that_an_authorization_server_refuses_shows_no_commands(launcher: Launcher, config: Path) -> None:
+    login = launcher.start([GATEWAY, "login", "oauth", "--no-browser"], launcher.environment(config))
     assert login.popen.stdout is not None
-    shown = Lines(login.popen.stdout)
+    shown = LineReader(login.popen.stdout)
     link = shown.until(lambda line: "http://" in line).strip()
     with pytest.raises(HTTPError, match="502"):
-        urlopen(link, timeout=PATIENCE)
+        urlopen(link, timeout=WAIT_SECONDS)
     login.wait_for("OAuth flow error")
     login.popen.kill()
-    login.popen.wait(PATIENCE)
+    login.popen.wait(WAIT_SECONDS)
     assert has_evil("\n".join([*shown.seen, *login.errors.seen]).encode()) == ""
 
 
-def test_a_damaged_server_file_is_told_without_its_commands(workshop: Workshop) -> None:
-    path = workshop.folder / "servers.json"
+def test_a_damaged_server_file_is_reported_without_its_commands(launcher: Launcher) -> None:
+    path = launcher.folder / "servers.json"
     odd_entries = (
         hostile("keys", "stdio", **{f"key{EVIL}": EVIL}),
         hostile(f"name{EVIL}", "stdio"),
@@ -168,5 +168,5 @@ def test_a_damaged_server_file_is_told_without_its_commands(workshop: Workshop) 
     odd_files = [json.dumps({"servers": [entry]}, ensure_ascii=False) for entry in odd_entries]
     for content in (*odd_files, f"{{{EVIL}", json.dumps({EVIL: EVIL}), json.dumps({"servers": {EVIL: {EVIL: EVIL}}})):
         path.write_text(content, encoding="utf-8")
-        output, errors = in_a_pipe(workshop, path, "check")
+        output, errors = in_a_pipe(launcher, path, "check")
         assert has_evil(output) == has_evil(errors) == ""

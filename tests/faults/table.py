@@ -10,12 +10,12 @@ README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- made by table.py -->\n", "<!-- end -->\n"
 
 
-def told(said: str) -> str:
+def describe(said: str) -> str:
     return said if said == RIGHT else f"`{said}…`".replace("|", "\\|")
 
 
 def line(row: Row) -> str:
-    cells = (row.fault, told(row.caller), told(row.others), f"{row.healthy} s")
+    cells = (row.fault, describe(row.caller), describe(row.others), f"{row.healthy} s")
     return f"| {' | '.join(cells)} |\n"
 
 

@@ -53,7 +53,7 @@ def quiet() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def loaded(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """Read JSON; None if it is none."""
     try:
         return json.loads(data)
@@ -123,7 +123,7 @@ def variables(data: bytes) -> None:
 def frame(data: bytes) -> None:
     """A frame that is taken for a plain call is one, and whatever passes through stays what it was."""
     call = parse_call(data)
-    if call is not None and (message := loaded(data)) is not None:
+    if call is not None and (message := parse_json(data)) is not None:
         assert (message["method"], message["params"]["name"]) == ("tools/call", call.params.name)
         assert json.loads(bytes(call.id)) == message["id"]
     parse_list(data)
@@ -175,7 +175,7 @@ def arguments(data: bytes) -> None:
 
 def definitions(data: bytes) -> None:
     """A stored value is definitions, or as good as none; tools have names that clients take."""
-    value = loaded(data)
+    value = parse_json(data)
     if isinstance(value, dict):
         kept = {"fetched": 1, "about": "", "hello": {}, "told": {}, "hints": {}, "prompts": [], "resources": []}
         data = json.dumps({**kept, "templates": [], **value}).encode()

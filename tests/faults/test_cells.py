@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from ..e2e.support.gateways import Workshop
-from .scenarios.environment import play_around
-from .scenarios.gateways import play_gateways
-from .scenarios.redis import play_redis
-from .scenarios.servers import Outcome, play_over_http, play_over_stdio
+from ..e2e.support.gateways import Launcher
+from .scenarios.environment import run_environment_faults
+from .scenarios.gateways import run_gateways
+from .scenarios.redis import run_redis
+from .scenarios.servers import Outcome, run_over_http, run_over_stdio
 from .support.matrix import AROUND, CHILD, GATEWAYS, HTTP, REDIS, RIGHT, Row
 
 Outcomes = dict[str, Outcome]
-GROUPS: dict[str, tuple[tuple[Row, ...], Callable[[Workshop], Outcomes]]] = {
-    "http": ((*CHILD, *HTTP), lambda workshop: play_over_http(workshop, CHILD, HTTP)),
-    "stdio": ((*CHILD, *HTTP), lambda workshop: play_over_stdio(workshop, CHILD, HTTP)),
-    "redis": (REDIS, lambda workshop: play_redis(workshop, REDIS)),
-    "gateways": (GATEWAYS, lambda workshop: play_gateways(workshop, GATEWAYS)),
-    "around": (AROUND, lambda workshop: play_around(workshop, AROUND)),
+GROUPS: dict[str, tuple[tuple[Row, ...], Callable[[Launcher], Outcomes]]] = {
+    "http": ((*CHILD, *HTTP), lambda launcher: run_over_http(launcher, CHILD, HTTP)),
+    "stdio": ((*CHILD, *HTTP), lambda launcher: run_over_stdio(launcher, CHILD, HTTP)),
+    "redis": (REDIS, lambda launcher: run_redis(launcher, REDIS)),
+    "gateways": (GATEWAYS, lambda launcher: run_gateways(launcher, GATEWAYS)),
+    "around": (AROUND, lambda launcher: run_environment_faults(launcher, AROUND)),
 }
 each_cell = pytest.mark.parametrize(
     "group, row",
@@ -30,22 +30,22 @@ each_cell = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="session")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcomes]:
-    """Return what plays a group, once."""
+def run_group(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Outcomes]:
+    """Return what runs a group, once."""
     outcomes: dict[str, Any] = {}
 
-    def play(group: str) -> Outcomes:
+    def run(group: str) -> Outcomes:
         if group not in outcomes:
             with ExitStack() as stack:
-                outcomes[group] = GROUPS[group][1](Workshop(tmp_path_factory.mktemp(group), stack))
+                outcomes[group] = GROUPS[group][1](Launcher(tmp_path_factory.mktemp(group), stack))
         return dict(outcomes[group])
 
-    return play
+    return run
 
 
 @pytest.fixture
-def outcome(played: Callable[[str], Outcomes], group: str, row: Row) -> Outcome:
-    return played(group)[row.key]
+def outcome(run_group: Callable[[str], Outcomes], group: str, row: Row) -> Outcome:
+    return run_group(group)[row.key]
 
 
 @each_cell

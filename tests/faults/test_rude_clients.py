@@ -14,22 +14,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ..e2e.support.gateways import GATEWAY, PATIENCE, Json, Workshop
-from ..e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, enveloped
+from ..e2e.support.gateways import GATEWAY, WAIT_SECONDS, Json, Launcher
+from ..e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, add_envelope
 from .scenarios.servers import FAULTY
-from .support.clients import HttpCaller, PipeCaller, seen, until_right
+from .support.clients import HttpCaller, StdioCaller, call_echo, wait_until_right
 from .support.matrix import RIGHT
 from .test_properties import edited, edits, same_each_time
 
 HELLO = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": INFO}
 REQUESTS: tuple[tuple[str, Json], ...] = (
-    ("tools/call", enveloped({"name": "plain__echo", "arguments": {"a": [1.0, None, "é"]}})),
+    ("tools/call", add_envelope({"name": "plain__echo", "arguments": {"a": [1.0, None, "é"]}})),
     ("tools/call", {"name": "plain__echo", "arguments": {}, "_meta": {"progressToken": "t"}}),
     ("tools/call", {"name": "tool_search", "arguments": {"query": "echo"}}),
     ("initialize", HELLO),
-    ("tools/list", enveloped({})),
+    ("tools/list", add_envelope({})),
     ("notifications/cancelled", {"requestId": 1}),
-    ("server/discover", enveloped({})),
+    ("server/discover", add_envelope({})),
 )
 
 
@@ -50,20 +50,20 @@ def request(method: str, params: Json) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     with ExitStack() as stack:
-        yield Workshop(tmp_path_factory.mktemp("rude"), stack)
+        yield Launcher(tmp_path_factory.mktemp("rude"), stack)
 
 
 @pytest.fixture(scope="module")
-def config(workshop: Workshop) -> object:
-    entry = {"command": sys.executable, "args": ["-S", FAULTY, "stdio", str(workshop.folder), "plain"]}
-    return workshop.config({"name": "plain", **entry})
+def config(launcher: Launcher) -> object:
+    entry = {"command": sys.executable, "args": ["-S", FAULTY, "stdio", str(launcher.folder), "plain"]}
+    return launcher.config({"name": "plain", **entry})
 
 
 @pytest.fixture(scope="module")
-def url(workshop: Workshop, config: object) -> str:
-    return workshop.listening(config).url
+def url(launcher: Launcher, config: object) -> str:
+    return launcher.start_http(config).url
 
 
 def is_whole(data: bytes) -> bool:
@@ -73,11 +73,11 @@ def is_whole(data: bytes) -> bool:
     return bool(found and length and len(body) == int(length[1]) and b"\r\nconnection: close\r\n" in head + b"\r\n")
 
 
-def answered(url: str, data: bytes) -> bytes:
+def exchange(url: str, data: bytes) -> bytes:
     """Send bytes, and read what comes until the other end closes; if it waits for more, say that there is none."""
     where = urlsplit(url)
     found = b""
-    with socket.create_connection((str(where.hostname), int(where.port or 0)), PATIENCE) as stream:
+    with socket.create_connection((str(where.hostname), int(where.port or 0)), WAIT_SECONDS) as stream:
         try:
             stream.sendall(data)
             if not is_whole(data):
@@ -92,7 +92,7 @@ def answered(url: str, data: bytes) -> bytes:
 @same_each_time
 @given(sent=some.builds(edited, some.sampled_from([request(*each) for each in REQUESTS]), edits))
 def test_whatever_is_sent_over_http_is_no_error_of_the_gateways(url: str, sent: bytes) -> None:
-    found = answered(url, sent)
+    found = exchange(url, sent)
     # 501 and 505 are said of what the client has asked for, such as another version of HTTP.
     status = found[9:12]
     assert status in {b"501", b"505"} or not status.startswith(b"5"), found[:500]
@@ -100,12 +100,12 @@ def test_whatever_is_sent_over_http_is_no_error_of_the_gateways(url: str, sent: 
 
 
 def test_others_are_served_as_before_over_http(url: str) -> None:
-    assert until_right(lambda: seen(HttpCaller(url), "plain"), PATIENCE) == RIGHT
+    assert wait_until_right(lambda: call_echo(HttpCaller(url), "plain"), WAIT_SECONDS) == RIGHT
 
 
-def test_whatever_is_sent_over_stdio_the_next_call_is_answered(workshop: Workshop, config: object) -> None:
-    process = workshop.start([GATEWAY], workshop.environment(config, GATEWAY_LOG_LEVEL="ERROR"), errors="replace")
-    client = PipeCaller(process)
+def test_whatever_is_sent_over_stdio_the_next_call_is_answered(launcher: Launcher, config: object) -> None:
+    process = launcher.start([GATEWAY], launcher.environment(config, GATEWAY_LOG_LEVEL="ERROR"), errors="replace")
+    client = StdioCaller(process)
     assert process.popen.stdin is not None
     raw = process.popen.stdin.buffer
 
@@ -114,6 +114,6 @@ def test_whatever_is_sent_over_stdio_the_next_call_is_answered(workshop: Worksho
     def sent(line: bytes) -> None:
         raw.write(line.replace(b"\n", b" ") + b"\n")
         raw.flush()
-        assert until_right(lambda: seen(client, "plain"), PATIENCE) == RIGHT
+        assert wait_until_right(lambda: call_echo(client, "plain"), WAIT_SECONDS) == RIGHT
 
     sent()

@@ -62,7 +62,7 @@ def test_a_storage_that_does_not_answer_is_wrong(run, servers, monkeypatch, stor
     assert run("check") == (1, f"wrong: environment: STORAGE_BACKEND=memory: {said}\n", "")
 
 
-def test_everything_that_is_wrong_is_told_at_once(run, servers, monkeypatch):
+def test_everything_that_is_wrong_is_reported_at_once(run, servers, monkeypatch):
     servers({"name": "a", "comand": "x"}, {"name": "b", "url": "${NOT_THERE}"}, {"name": "c", "transport": "pigeon"})
     monkeypatch.setenv("GATEWAY_RANKER", "bm52")
     code, out, _ = run("check", "--json")
@@ -247,7 +247,7 @@ def test_a_transport_on_the_command_line_wins_over_the_environment(run, installe
     assert "is called 'pigeon'" in run("serve", "--transport", "pigeon")[2]
 
 
-def test_a_port_without_anybody_who_listens_there_is_told(run, servers):
+def test_a_port_at_which_nothing_listens_is_reported(run, servers):
     servers({"name": "a", "command": "x"})
     code, _, err = run("serve", "--port", "8081")
     assert code == 1

@@ -128,7 +128,7 @@ def test_a_search_that_finds_nothing_says_so(run, alpha):
 
 
 @pytest.mark.parametrize("command", [("search", "say"), ("tools",), ("servers",)], ids=" ".join)
-def test_who_has_no_file_of_servers_hears_which_one_is_missing(run, installed, monkeypatch, tmp_path, command):
+def test_without_a_file_of_servers_the_error_names_the_missing_one(run, installed, monkeypatch, tmp_path, command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SERVER_CONFIG_PATH", raising=False)
     code, out, err = run(*command)

@@ -166,7 +166,7 @@ async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out
         assert [found["name"] for found in (await list_all(connection, TOOLS, lambda: None)).items] == ["good"]
 
 
-async def test_a_server_that_lists_too_much_is_heard_so_far():
+async def test_a_server_that_lists_too_much_is_read_so_far():
     remote = Remote(*(tool(f"t{number}") for number in range(50)))
     remote.page_size = 20
     async with open_connection(remote.connect(Credentials())) as connection:

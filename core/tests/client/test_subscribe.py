@@ -43,7 +43,7 @@ def names(opened):
     return list(opened.gateway.registry.catalog.full_names())
 
 
-async def settled(opened):
+async def wait_until_settled(opened):
     await until(lambda: not opened.gateway.discovery.running)
 
 
@@ -60,7 +60,7 @@ async def test_a_server_is_asked_for_its_lists_once_it_announces_changes_and_onl
         assert alpha.listed == 0
         await alpha.change()
         alpha.may_announce.set()
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == NEW
         assert alpha.listed == 1
 
@@ -68,12 +68,12 @@ async def test_a_server_is_asked_for_its_lists_once_it_announces_changes_and_onl
 async def test_a_server_that_is_slow_to_announce_is_not_waited_for_but_asked_again(gateway, monkeypatch, alpha):
     monkeypatch.setattr(session, "ANNOUNCING_SECONDS", 0.0)
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == OLD
         await alpha.change()
         alpha.may_announce.set()
         await until(lambda: names(opened) == NEW)
-        await settled(opened)
+        await wait_until_settled(opened)
         assert alpha.listed == 2
 
 
@@ -83,7 +83,7 @@ async def test_what_changes_while_it_has_stopped_announcing_is_asked_for_when_it
     monkeypatch.setattr(watching, "RELISTEN_SECONDS", 0.0)
     alpha.may_announce.set()
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         alpha.stop_announcing()
         await until(lambda: alpha.asked_to_announce == 2 and alpha.listed == 2 and not opened.gateway.discovery.running)
         assert names(opened) == OLD
@@ -92,10 +92,10 @@ async def test_what_changes_while_it_has_stopped_announcing_is_asked_for_when_it
         await until(lambda: names(opened) == NEW)
 
 
-async def test_a_change_after_that_is_heard(gateway, alpha):
+async def test_a_change_after_that_is_received(gateway, alpha):
     alpha.may_announce.set()
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == OLD
         await alpha.change()
         await until(lambda: names(opened) == NEW)

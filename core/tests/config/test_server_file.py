@@ -11,11 +11,11 @@ from mcp_gateway.plugin import ANONYMOUS, ConfigError
 def one(read):
     """Read a file with one entry of our own form; return what it comes to."""
 
-    def settled(environ=None, **keys):
+    def resolve(environ=None, **keys):
         found = read({"servers": [{"name": "alpha", "command": "x", **keys}]}, **(environ or {}))
         return found.specs[0]
 
-    return settled
+    return resolve
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_last_bound_of_all_calls_bounds_the_wait_of_servers_that_do_not_say_
     assert one({"MCP_GATEWAY_CONNECTION_TIMEOUT": "7200"}).timeout == 7200
 
 
-def test_a_wait_of_a_server_that_may_be_meant_in_milliseconds_is_told(read):
+def test_a_timeout_of_a_server_that_may_be_meant_in_milliseconds_is_a_warning(read):
     found = read({"servers": [command(timeout=30_000)]})
     assert found.warnings[0].endswith("timeout: 30000 seconds are 8.3 hours; is it meant in milliseconds?")
 

@@ -108,7 +108,7 @@ def test_all_wrong_variables_are_named_at_once():
     "name, kind",
     [("GATEWAY_TRANSPORT", "server transport"), ("STORAGE_BACKEND", "storage backend"), ("GATEWAY_RANKER", "ranker")],
 )
-def test_a_plugin_that_is_not_there_is_told_with_what_there_is(name, kind):
+def test_the_error_for_an_unknown_plugin_lists_those_there_are(name, kind):
     with pytest.raises(PluginError, match=f"^environment: no {kind} is called 'zebra'; installed: "):
         read_settings({name: "zebra"}, providers_of(everything()))
 
@@ -134,13 +134,13 @@ def test_which_plugins_load_is_a_list_with_commas():
 
 
 @pytest.mark.parametrize("name", ["MCP_GATEWAY_CONNECTION_TIMEOUT", "GATEWAY_QUEUE_TIMEOUT"])
-def test_a_wait_that_may_be_meant_in_milliseconds_is_told(name):
+def test_a_timeout_that_may_be_meant_in_milliseconds_is_a_warning(name):
     said = f"environment: {name}: 30000 seconds are 8.3 hours; is it meant in milliseconds?"
     assert warn_unknown_variables({name: "30000"}, providers_of(everything())) == [said]
     assert warn_unknown_variables({name: "3600"}, providers_of(everything())) == []
 
 
-def test_a_variable_that_nobody_reads_is_told_with_the_nearest():
+def test_an_unknown_variable_is_reported_with_the_nearest():
     strays = warn_unknown_variables(
         {"GATEWAY_RANKR": "x", "GATEWAY_SOMETHING_ELSE_ALTOGETHER": "x", "GATEWAY_PORT": "80", "PATH": "x"},
         providers_of(everything()),

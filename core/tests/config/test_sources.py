@@ -73,7 +73,7 @@ def test_a_file_in_the_working_directory_that_somebody_has_named_is_read_with_wh
 
 
 @pytest.mark.parametrize("trust, why", [(Trust.UNKNOWN, "has not been trusted"), (Trust.CHANGED, "has changed since")])
-def test_a_file_of_the_folder_that_nobody_trusts_is_told_of_and_not_read(trust, why):
+def test_a_file_of_the_folder_without_trust_is_mentioned_and_not_read(trust, why):
     source = decide({}, trust=trust)
     assert (source.servers_file, source.is_checked) == (HOME, False)
     (notice,) = source.notices

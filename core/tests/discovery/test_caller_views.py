@@ -298,6 +298,23 @@ async def test_there_is_a_most_of_it_and_what_failed_goes_first(personal, monkey
     assert personal.listing("own", Credentials.of({"Authorization": "anna"})) is None
 
 
+async def test_the_catalogs_of_the_callers_who_came_last_are_kept_ready(personal, monkeypatch):
+    monkeypatch.setattr(module, "MAX_VIEWS", 2)
+    kept = Overlays(personal.registry, 100.0, personal.refreshes)
+    for who in ("anna", "bob", "eve"):
+        kept.put(key(kept, who), Listing("own", (tool(who),)))
+
+    def view(who):
+        return kept.view({"own": key(kept, who)}).catalog
+
+    anna, bob = view("anna"), view("bob")
+    assert view("anna") is anna
+    view("eve")  # takes the place of bob, who was here before anna
+    assert view("anna") is anna
+    assert view("bob") is not bob
+    assert len(kept._views) == 2
+
+
 # -- searching it
 
 

@@ -154,7 +154,7 @@ async def test_what_was_configured_before_is_not_opened_again(tmp_path):
         assert running.tool_counts == {}
 
 
-async def test_the_file_is_followed_and_one_that_is_broken_is_told_of(tmp_path):
+async def test_the_file_is_watched_and_one_that_is_broken_is_reported(tmp_path):
     remotes = {"alpha": Remote(tool("one")), "beta": Remote(tool("two"))}
     async with open_reloading_gateway(tmp_path, remotes, ALPHA) as running, anyio.create_task_group() as tasks:
         path = tmp_path / "server_config.json"

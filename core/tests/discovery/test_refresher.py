@@ -30,7 +30,7 @@ def names(opened):
     return list(opened.gateway.registry.catalog.full_names())
 
 
-async def settled(opened):
+async def wait_until_settled(opened):
     await until(lambda: not opened.gateway.discovery.running)
 
 
@@ -41,7 +41,7 @@ async def test_it_runs_in_the_background_while_the_gateway_is_open_already(gatew
         await alpha.listing.wait()
         assert (state(opened), names(opened)) == (State.STARTING, [])
         alpha.may_list.set()
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened), names(opened)) == (State.READY, ["alpha__x"])
 
 
@@ -58,7 +58,7 @@ async def test_a_server_that_hangs_or_fails_delays_no_other(gateway):
 async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway):
     alpha = Remote(tool("x"))
     async with gateway({"alpha": alpha}, alpha={"auto_discover": False}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened), alpha.opened) == (State.IDLE, [])
         found = await opened.gateway.discover("alpha", ANONYMOUS)
         assert [definition["name"] for definition in found.tools] == ["x"]
@@ -68,7 +68,7 @@ async def test_a_server_that_is_not_to_be_asked_is_asked_on_request_only(gateway
 async def test_a_server_without_tools_has_none(gateway):
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {"name": "a", "version": "1"}}
     async with gateway({"alpha": ScriptedTransport({"initialize": hello})}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened), names(opened)) == (State.READY, [])
 
 
@@ -79,7 +79,7 @@ async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gat
         "serverInfo": {"name": "a", "version": "1"},
     }
     async with gateway({"alpha": ScriptedTransport({"initialize": hello})}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert state(opened) is State.DEGRADED
         assert "did not list its tools: Method not found" in opened.gateway.registry.states["alpha"].reason
 
@@ -87,7 +87,7 @@ async def test_a_server_that_declares_tools_and_does_not_list_them_is_broken(gat
 async def test_what_a_server_says_of_itself_is_kept(gateway):
     alpha, beta = Remote(instructions="It tells\nthe time."), Remote(handshake=True, title="Beta's title")
     async with gateway({"alpha": alpha, "beta": beta}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         servers = opened.gateway.registry.catalog.servers
         assert {name: servers[name].description for name in servers} == {
             "alpha": "It tells the time.",
@@ -101,7 +101,7 @@ async def test_what_a_server_says_of_itself_is_kept(gateway):
 async def test_news_of_a_server_refresh_that_server_only(gateway):
     alpha, beta = Remote(tool("x"), handshake=True), Remote(tool("y"), handshake=True)
     async with gateway({"alpha": alpha, "beta": beta}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         alpha.tools = [tool("new")]
         await alpha.announce()
         await until(lambda: names(opened) == ["alpha__new", "beta__y"])
@@ -117,14 +117,14 @@ async def test_news_that_come_while_the_server_is_asked_are_not_lost(gateway):
         await alpha.announce()
         await anyio.wait_all_tasks_blocked()
         alpha.may_list.set()
-        await settled(opened)
+        await wait_until_settled(opened)
     assert alpha.listed == 2
 
 
 async def test_memory_is_given_back_after_a_server_was_asked_also_if_nothing_has_changed(gateway):
     alpha, asked = Remote(tool("x")), list[int]()
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         opened.gateway.events.server_asked.subscribe(lambda: asked.append(1))
         await opened.gateway.discover("alpha", ANONYMOUS)
         assert asked == [1]
@@ -138,7 +138,7 @@ async def test_memory_is_given_back_after_a_server_was_asked_also_if_nothing_has
 async def test_other_news_change_nothing(gateway):
     alpha = Remote(tool("x"), handshake=True)
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         opened.gateway.discovery.on_list_changed(SessionKey(spec("alpha")), "notifications/resources/updated", {})
         assert not opened.gateway.discovery.running
 
@@ -146,7 +146,7 @@ async def test_other_news_change_nothing(gateway):
 async def test_definitions_that_have_grown_old_are_asked_for_again_at_the_next_search(gateway):
     alpha = Remote(tool("x"))
     async with gateway({"alpha": alpha}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         opened.gateway.discovery.refresh_stale(ANONYMOUS)
         assert not opened.gateway.discovery.running
         opened.gateway.discovery.shared.definitions.ttl = 0.0
@@ -162,14 +162,14 @@ async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gatewa
     alpha.refusal = OSError("no route")
     async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened:
         discovery = opened.gateway.discovery
-        await settled(opened)
+        await wait_until_settled(opened)
         discovery.refresh_stale(ANONYMOUS)
         assert (len(alpha.opened), discovery.running) == (1, False)
         pauses = [discovery.scheduler._pauses["alpha", None].seconds]
         for _ in range(8):
             discovery.scheduler._pauses["alpha", None].until = 0.0
             discovery.refresh_stale(ANONYMOUS)
-            await settled(opened)
+            await wait_until_settled(opened)
             pauses.append(discovery.scheduler._pauses["alpha", None].seconds)
         assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0, 300.0]
         alpha.refusal = None
@@ -180,7 +180,7 @@ async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gatewa
 async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):
     alpha = Remote(tool("x"))
     async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         alpha.refusal = OSError("no route")
         await alpha.die()
         await until(lambda: not alpha.open)
@@ -195,9 +195,9 @@ async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):
 async def test_fresh_definitions_come_from_storage_and_the_server_is_not_even_opened(gateway, read):
     shelf, alpha = MemoryStorage(), Remote(tool("x"))
     async with gateway({"alpha": Remote(tool("stored"))}, storage=shelf) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened), names(opened), alpha.opened) == (State.READY, ["alpha__stored"], [])
 
 
@@ -206,11 +206,11 @@ async def test_definitions_that_are_not_of_now_are_not_taken(gateway, seconds):
     shelf, alpha = MemoryStorage(), Remote(tool("x"))
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         spec = opened.gateway.registry.specs["alpha"]
-        await settled(opened)
+        await wait_until_settled(opened)
         stale = Listing("alpha", (tool("stale"),), fetched=time.time() + seconds)
         await ListingStore(ResilientStorage(shelf), 300).save(spec, stale)
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == ["alpha__x"]
 
 
@@ -231,7 +231,7 @@ class Failing(MemoryStorage):
 )
 async def test_storage_that_fails_in_whatever_way_stops_nothing(gateway, error):
     async with gateway({"alpha": Remote(tool("x"))}, storage=Failing(error)) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == ["alpha__x"]
 
 
@@ -241,7 +241,7 @@ async def test_storage_that_fails_in_whatever_way_stops_nothing(gateway, error):
 async def test_a_server_that_wants_the_callers_credentials_waits_for_a_caller_who_has_some(gateway):
     alpha = Remote(tool("x"), credentials=True)
     async with gateway({"alpha": alpha}, alpha={"auth_type": "forward"}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened), alpha.opened) == (State.NEEDS_LOGIN, [])
         opened.gateway.discovery.refresh_stale(ANONYMOUS)
         assert not opened.gateway.discovery.running
@@ -261,14 +261,14 @@ async def test_one_callers_missing_credentials_do_not_take_away_what_is_known(ga
         assert list((await opened.gateway.resolver_for(me)).catalog.full_names()) == ["alpha__x"]
 
 
-async def test_an_auth_plugin_that_fails_in_an_unheard_of_way_stops_no_other_server(gateway, monkeypatch):
+async def test_an_auth_plugin_that_raises_an_unknown_error_stops_no_other_server(gateway, monkeypatch):
     async def fail(*_):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(Forward, "credentials", fail)
     remotes = {"alpha": Remote(tool("x"), credentials=True), "beta": Remote(tool("y"))}
     async with gateway(remotes, alpha={"auth_type": "forward"}) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert (state(opened, "alpha"), names(opened)) == (State.DOWN, ["beta__y"])
         assert "a bug" not in opened.gateway.registry.states["alpha"].reason
 

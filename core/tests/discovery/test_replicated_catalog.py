@@ -97,7 +97,7 @@ def names(*opened):
     return [list(one.gateway.registry.catalog.full_names()) for one in opened]
 
 
-async def settled(*opened):
+async def wait_until_settled(*opened):
     await until(lambda: not any(one.gateway.discovery.running for one in opened))
 
 
@@ -120,7 +120,7 @@ async def test_ten_that_start_together_ask_a_server_once(open_replicas, monkeypa
     async with open_replicas(10, alpha, shelf) as opened:
         await until(lambda: len(shelf.holders) == 10)
         alpha.may_list.set()
-        await settled(*opened)
+        await wait_until_settled(*opened)
         assert names(*opened) == [["alpha__x"]] * 10
         assert alpha.listed == 1
         assert not [key for key in shelf.values if "lease" in key], "the turn was given back"
@@ -132,7 +132,7 @@ async def test_without_a_storage_with_leases_each_asks(open_replicas):
     async with open_replicas(3, alpha, MemoryStorage()) as opened:
         await until(lambda: alpha.listed == 3)
         alpha.may_list.set()
-        await settled(*opened)
+        await wait_until_settled(*opened)
         assert names(*opened) == [["alpha__x"]] * 3
 
 
@@ -143,7 +143,7 @@ async def test_who_does_not_give_its_turn_back_is_waited_for_a_while_only(gatewa
     async with gateway({"alpha": Remote()}, storage=shelf, alpha={"auto_discover": False}) as opened:
         shelf.values[lease_of(opened)] = b"somebody who is gone"
     async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == [["alpha__x"]]
 
 
@@ -154,7 +154,7 @@ async def test_a_turn_is_prolonged_as_long_as_the_server_takes(gateway, monkeypa
     async with gateway({"alpha": alpha}, storage=shelf) as opened:
         await until(lambda: shelf.asked.count(lease_of(opened)) > 5)
         alpha.may_list.set()
-        await settled(opened)
+        await wait_until_settled(opened)
         before = len(shelf.asked)
         await anyio.sleep(0.05)
         assert len(shelf.asked) == before
@@ -165,7 +165,7 @@ async def test_the_next_one_asks_if_the_first_did_not_get_an_answer(open_replica
     alpha = Remote(tool("x"))
     alpha.refusal = OSError("no route")
     async with open_replicas(3, alpha, SharedStorage(), alpha={"max_retries": 0}) as opened:
-        await settled(*opened)
+        await wait_until_settled(*opened)
         assert len(alpha.opened) == 3
         assert {one.gateway.registry.states["alpha"].name for one in opened} == {State.DOWN}
 
@@ -179,7 +179,7 @@ async def test_a_storage_that_fails_to_lease_or_publish_stops_nothing(gateway, e
         release = announce = lease
 
     async with gateway({"alpha": Remote(tool("x"))}, storage=Failing()) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == [["alpha__x"]]
 
 
@@ -189,14 +189,14 @@ async def test_a_storage_that_fails_to_lease_or_publish_stops_nothing(gateway, e
 async def test_a_change_that_one_sees_reaches_all(open_replicas):
     alpha, shelf = Remote(tool("x"), handshake=True), SharedStorage()
     async with open_replicas(1, alpha, shelf) as first:
-        await settled(*first)
+        await wait_until_settled(*first)
         async with open_replicas(3, alpha, shelf) as others:
-            await settled(*first, *others)
+            await wait_until_settled(*first, *others)
             assert (alpha.open, alpha.listed) == (1, 1), "the others found it in storage"
             alpha.tools = [tool("new")]
             await alpha.announce()
             await until(lambda: names(*first, *others) == [["alpha__new"]] * 4)
-            await settled(*first, *others)
+            await wait_until_settled(*first, *others)
             assert (alpha.open, alpha.listed) == (1, 2)
 
 
@@ -204,7 +204,7 @@ async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(open_replica
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
     alpha, shelf = Remote(tool("x"), handshake=True), SharedStorage()
     async with open_replicas(5, alpha, shelf) as opened:
-        await settled(*opened)
+        await wait_until_settled(*opened)
         for one in opened:
             await one.gateway.call("alpha__x", {}, ANONYMOUS)
         assert alpha.open == 5
@@ -216,14 +216,14 @@ async def test_a_change_that_all_see_is_asked_for_twice_at_the_most(open_replica
         await until(lambda: len(shelf.holders) == 5)
         alpha.may_list.set()
         await until(lambda: names(*opened) == [["alpha__new"]] * 5)
-        await settled(*opened)
+        await wait_until_settled(*opened)
         assert alpha.listed - before == 2, "the first may have asked before the others heard of the change"
 
 
 async def test_what_a_client_has_discovered_at_one_is_found_at_all(open_replicas):
     alpha = Remote(tool("x"))
     async with open_replicas(2, alpha, SharedStorage(), alpha={"auto_discover": False}) as (one, other):
-        await settled(one, other)
+        await wait_until_settled(one, other)
         await one.gateway.discover("alpha", ANONYMOUS)
         await until(lambda: names(other) == [["alpha__x"]])
         assert other.gateway.registry.states["alpha"].name is State.READY
@@ -233,7 +233,7 @@ async def test_what_a_client_has_discovered_at_one_is_found_at_all(open_replicas
 async def test_definitions_that_are_still_the_same_only_grow_younger(open_replicas):
     shelf = SharedStorage()
     async with open_replicas(2, Remote(tool("x")), shelf) as (one, other):
-        await settled(one, other)
+        await wait_until_settled(one, other)
         before = other.gateway.registry.catalog
         await one.gateway.discover("alpha", ANONYMOUS)
         await until(lambda: other.gateway.registry.catalog is not before)
@@ -246,7 +246,7 @@ async def test_a_message_that_is_lost_is_made_up_for_when_that_is_noticed(open_r
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     alpha, shelf = Remote(tool("x")), SharedStorage()
     async with open_replicas(2, alpha, shelf) as (one, other):
-        await settled(one, other)
+        await wait_until_settled(one, other)
         await until(lambda: len(shelf.subscribers) == 2)
         subscribers = shelf.subscribers[:]
         shelf.subscribers.clear()
@@ -262,7 +262,7 @@ async def test_a_message_that_is_lost_is_made_up_for_when_that_is_noticed(open_r
 async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_grow_old(open_replicas):
     alpha, shelf = Remote(tool("x")), SharedStorage()
     async with open_replicas(2, alpha, shelf) as (one, other):
-        await settled(one, other)
+        await wait_until_settled(one, other)
         await until(lambda: len(shelf.subscribers) == 2)
         subscribers = shelf.subscribers[:]
         shelf.subscribers.clear()
@@ -283,7 +283,7 @@ async def test_a_message_that_is_lost_unnoticed_is_made_up_for_when_definitions_
 async def test_messages_that_make_no_sense_are_ignored(gateway, message):
     shelf = SharedStorage()
     async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
-        await settled(opened)
+        await wait_until_settled(opened)
         await until(lambda: shelf.subscribers)
         await shelf.subscribers[0].send(message)
         await opened.gateway.discover("alpha", ANONYMOUS)
@@ -294,7 +294,7 @@ async def test_messages_that_make_no_sense_are_ignored(gateway, message):
 async def test_who_knows_of_clients_that_can_do_more_asks_again_and_the_others_take_that(open_replicas):
     alpha = Remote(tool("x"))
     async with open_replicas(2, alpha, SharedStorage()) as (one, other):
-        await settled(one, other)
+        await wait_until_settled(one, other)
         other.gateway.discovery.on_client_initialized(ABLE_CALLER)
         alpha.tools = [tool("new")]
         await one.gateway.discover("alpha", ANONYMOUS)
@@ -321,7 +321,7 @@ async def test_announcements_that_fail_while_storage_works_are_warned_of_once(ga
     with structlog.testing.capture_logs() as logs:
         async with gateway({"alpha": Remote(tool("x"))}, storage=shelf) as opened:
             await until(lambda: shelf.subscribers)
-            await settled(opened)
+            await wait_until_settled(opened)
     said = [(entry["log_level"], entry["event"]) for entry in logs if "replica" in entry["event"]]
     assert said == [("warning", "replica updates lost"), ("info", "replica updates resumed")]
 
@@ -341,6 +341,6 @@ async def test_a_search_finds_what_is_in_storage_before_any_server_is_up(gateway
         assert [hit.id for hit in found.hits.hits] == ["alpha__old"]
         assert opened.gateway.registry.states["alpha"].name is State.STARTING
         alpha.may_list.set()
-        await settled(opened)
+        await wait_until_settled(opened)
         assert names(opened) == [["alpha__x"]]
         assert opened.gateway.registry.states["alpha"].name is State.READY

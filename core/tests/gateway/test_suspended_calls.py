@@ -201,7 +201,7 @@ async def _forever(server):
 
 
 @pytest.mark.parametrize("failure", [None, MCPError(-31999, "mine", {"k": None})])
-async def test_what_became_of_a_call_meanwhile_is_told_when_it_is_taken_up(suspended, failure):
+async def test_what_became_of_a_suspended_call_is_the_answer_when_it_is_resumed(suspended, failure):
     over = anyio.Event()
 
     async def send(channel):

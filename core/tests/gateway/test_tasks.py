@@ -8,6 +8,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.snapshot import Catalog
+from mcp_gateway.gateway import tasks as module
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Principal
@@ -44,3 +45,33 @@ async def test_everybody_sees_a_list_of_their_own(tasks, principal, seen):
     found = await tasks.forward(Request("tasks/list", {}), tasks.registry.catalog, listed, principal)
     assert [task["taskId"] for task in found["tasks"]] == [seen]
     assert (await tasks.forward(Request("tasks/list", {}), tasks.registry.catalog, listed, MALLORY))["tasks"] == []
+
+
+def asking(task):
+    return Request("tasks/get", {"taskId": task})
+
+
+async def test_what_is_known_of_tasks_is_bounded_however_it_was_learned(monkeypatch, tasks):
+    monkeypatch.setattr(module, "MAX_KNOWN", 3)
+    known = Tasks(tasks.registry)
+    for number in range(10):
+        await known.forward(asking(f"asked-{number}"), tasks.registry.catalog, listed)
+        assert len(known._known) <= 3
+    for number in range(10):
+        known.register("jobs", {"task": {"taskId": f"begun-{number}"}}, ALICE)
+    assert [task.owner for task in known._known.values()] == [ALICE] * 3
+    assert set(known._known) == {"begun-7", "begun-8", "begun-9"}, "the first that came is the first to go"
+
+
+async def test_the_first_server_and_owner_of_an_id_keep_it(tasks):
+    tasks.register("thief", {"task": {"taskId": "of-alice"}}, MALLORY)
+    asked = []
+
+    async def send(spec):
+        asked.append(spec.name)
+        return {}
+
+    await tasks.forward(asking("of-alice"), tasks.registry.catalog, send, ALICE)
+    assert asked == ["jobs"]
+    with pytest.raises(MCPError, match="no server here knows the task"):
+        await tasks.forward(asking("of-alice"), tasks.registry.catalog, send, MALLORY)

@@ -162,7 +162,7 @@ def test_letters_with_accents_put_on_them_are_letters_still():
     assert scan(tool("add", "".join(f"{letter}\u0336\u0301" for letter in ORDERS))) == BOTH
 
 
-def test_cyrillic_letters_that_look_like_latin_ones_are_read_as_these_and_told():
+def test_cyrillic_letters_that_look_like_latin_ones_are_read_as_these_and_reported():
     text = ORDERS.replace("o", "\u043e").replace("a", "\u0430").replace("e", "\u0435")
     assert scan(tool("add", text)) == ("mixed-scripts", *BOTH)
 

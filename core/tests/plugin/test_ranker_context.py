@@ -47,7 +47,7 @@ async def test_a_ranker_may_stack_another_one():
     assert context.storage.values == {"count": b"1"}
 
 
-async def test_a_ranker_that_is_not_there_is_told_with_what_there_is():
+async def test_the_error_for_an_unknown_lower_ranker_lists_those_there_are():
     context = RankerContext(MemoryStorage(), {"words": provider("words", WordRanker()).bind({})})
     with pytest.raises(PluginError, match="there is no ranker 'wrods' to stack on; there is: words"):
         async with context.ranker("wrods"):

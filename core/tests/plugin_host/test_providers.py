@@ -129,7 +129,7 @@ def test_no_package_is_named_that_anybody_might_have_published():
         providers_of().rankers["dense"]
 
 
-def test_a_fault_is_told_where_something_is_missing_and_nowhere_else():
+def test_a_fault_is_reported_where_something_is_missing_and_nowhere_else():
     providers = Providers.of(
         load_plugins(
             NOTHING_INSTALLED, extra=[("mine", plugin(rankers=[None])), ("good", plugin(rankers=[provider("fine")]))]
@@ -140,7 +140,7 @@ def test_a_fault_is_told_where_something_is_missing_and_nowhere_else():
         providers.rankers["dense"]
 
 
-def test_a_package_that_failed_to_import_is_told_for_every_kind_since_it_may_have_offered_any(install):
+def test_a_package_that_failed_to_import_is_reported_for_every_kind_since_it_may_have_offered_any(install):
     install("acme-broken", modules={"acme_broken": "1 / 0"}, ranker_broken="acme_broken")
     providers = Providers.of(load_plugins(Choice(only=("ranker-broken",))))
     assert len(providers.faults) == 1

@@ -6,7 +6,7 @@ START = (
 )
 
 
-def printed(program):
+def run_program(program):
     """Run a program in a process of its own; return what it prints."""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -14,7 +14,7 @@ def printed(program):
 
 
 def test_the_gateway_starts_without_what_it_does_not_use_of_the_sdk():
-    assert printed(START + "print('mcp.server.mcpserver' in sys.modules, 'mcp.client.client' in sys.modules)") == [
+    assert run_program(START + "print('mcp.server.mcpserver' in sys.modules, 'mcp.client.client' in sys.modules)") == [
         "False",
         "False",
     ]
@@ -22,22 +22,22 @@ def test_the_gateway_starts_without_what_it_does_not_use_of_the_sdk():
 
 def test_the_gateway_is_put_together_without_the_sdks_server_which_is_loaded_after_the_handshake():
     late = ("mcp.server.lowlevel.server", "mcp_types.methods", "starlette", "uvicorn", "mcp_gateway.server.server")
-    assert printed(START + f"print(*[name in sys.modules for name in {late}])") == ["False"] * len(late)
+    assert run_program(START + f"print(*[name in sys.modules for name in {late}])") == ["False"] * len(late)
 
 
 def test_log_lines_are_written_without_rich_where_that_is_installed(tmp_path):
     (tmp_path / "rich.py").write_text("raise SystemExit('somebody imported rich')")
     find = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); "
-    assert printed(find + START + "print('structlog' in sys.modules, 'rich' in sys.modules)") == ["True", "False"]
+    assert run_program(find + START + "print('structlog' in sys.modules, 'rich' in sys.modules)") == ["True", "False"]
 
 
 def test_everything_of_the_sdk_is_there_for_who_asks():
     ask = "from mcp import Client; from mcp.server import MCPServer; import mcp; "
-    assert printed(START + ask + "print(Client.__name__, type(mcp).__name__)") == ["Client", "module"]
+    assert run_program(START + ask + "print(Client.__name__, type(mcp).__name__)") == ["Client", "module"]
 
 
 def test_what_was_imported_before_stays_as_it_is():
-    assert printed("import mcp; " + START + "print(sys.modules['mcp'] is mcp, type(mcp).__name__)") == [
+    assert run_program("import mcp; " + START + "print(sys.modules['mcp'] is mcp, type(mcp).__name__)") == [
         "True",
         "module",
     ]

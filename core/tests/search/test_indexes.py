@@ -52,7 +52,7 @@ async def test_the_index_is_built_anew_for_a_new_catalogue_only(search, words):
     assert (words.built, found.hits.total) == (2, 2)
 
 
-async def test_who_gives_memory_back_hears_of_each_index_before_it_is_searched(search):
+async def test_each_built_index_is_announced_before_it_is_searched(search):
     calls: list[int] = []
     search.on_built = lambda: calls.append(1)
     for names in (("read",), ("read",), ("read", "write")):
@@ -99,7 +99,7 @@ async def test_an_empty_catalogue_can_be_searched(search):
     assert (await search.find(Catalog(), Query(text="read"))).hits.total == 0
 
 
-async def test_an_unknown_ranker_is_told_with_what_there_is_and_what_is_near(search):
+async def test_the_error_for_an_unknown_ranker_lists_those_there_are_and_the_nearest(search):
     with pytest.raises(
         UnknownRanker, match=r"no ranker is called 'bm52'; installed: bm25, regex; did you mean 'bm25'\?"
     ):
@@ -162,7 +162,7 @@ class Refreshable(WordRanker):
         return await self.build([*kept, *(item for held in changed.values() for item in held)])
 
 
-async def test_an_index_that_can_be_refreshed_hears_of_the_servers_that_changed_only():
+async def test_an_index_that_can_be_refreshed_gets_only_the_servers_that_changed():
     ranker = Refreshable()
     search = Search({"mine": ranker}, "mine")
     before = several(a=["read"], b=["spread"], c=["bread"])

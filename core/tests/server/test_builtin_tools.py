@@ -16,12 +16,12 @@ from mcp_gateway.server.server_info import instructions
 from ..support.gateway import spec
 
 
-def named(*specs):
+def tools_by_name(*specs):
     return {tool["name"]: tool for tool in builtin_tools(specs)}
 
 
 def test_there_are_three_of_them():
-    assert list(named()) == ["tool_search", "discover_tools", "call_remote_tool"]
+    assert list(tools_by_name()) == ["tool_search", "discover_tools", "call_remote_tool"]
 
 
 @pytest.mark.parametrize("tool", builtin_tools([]), ids=lambda tool: tool["name"])
@@ -46,13 +46,13 @@ def test_its_schemas_are_right_and_take_no_unknown_arguments(tool):
     ],
 )
 def test_its_arguments_have_the_names_and_defaults_that_models_know(name, required, optional):
-    schema = named()[name]["inputSchema"]
+    schema = tools_by_name()[name]["inputSchema"]
     assert schema["required"] == required
     assert {key: item["default"] for key, item in schema["properties"].items() if key not in required} == optional
 
 
 def test_searching_and_listing_change_nothing_and_calling_may():
-    hints = {name: tool["annotations"] for name, tool in named().items()}
+    hints = {name: tool["annotations"] for name, tool in tools_by_name().items()}
     assert hints["tool_search"]["readOnlyHint"]
     assert hints["discover_tools"]["readOnlyHint"]
     assert not hints["call_remote_tool"]["readOnlyHint"]
@@ -82,14 +82,14 @@ def test_wrong_arguments_are_refused(model, arguments):
 
 
 def test_the_search_tool_says_which_servers_are_inside():
-    about = named(spec("git", description="git repositories"), spec("time"))["tool_search"]["description"]
+    about = tools_by_name(spec("git", description="git repositories"), spec("time"))["tool_search"]["description"]
     assert "Servers inside: git (git repositories), time." in about
-    assert "No servers are configured yet." in named()["tool_search"]["description"]
+    assert "No servers are configured yet." in tools_by_name()["tool_search"]["description"]
 
 
 def test_a_long_list_of_servers_is_cut_and_the_rest_is_counted():
     many = [spec(f"server-{number}", description="d" * 100) for number in range(100)]
-    about = named(*many)["tool_search"]["description"]
+    about = tools_by_name(*many)["tool_search"]["description"]
     assert "server-0 (" in about
     assert len(about) < 2500
     shown = about.count("server-")

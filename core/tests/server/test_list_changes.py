@@ -19,7 +19,7 @@ async def list_tools(connection):
     return (await connection.request("tools/list", {}))["tools"]
 
 
-async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gateway):
+async def test_a_client_of_the_handshake_era_is_notified_that_the_list_has_changed(gateway):
     alpha, notifications = Remote(tool("x")), []
     async with (
         gateway({"alpha": alpha}, **EXPOSED) as opened,
@@ -33,7 +33,7 @@ async def test_a_client_of_the_handshake_era_hears_that_the_list_has_changed(gat
         assert (await list_tools(connection))[-1]["name"] == "alpha__y"
 
 
-async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gateway):
+async def test_a_modern_client_that_listens_is_notified_that_the_list_has_changed(gateway):
     alpha = Remote(tool("x"))
     async with (
         gateway({"alpha": alpha}, **EXPOSED) as opened,
@@ -48,7 +48,7 @@ async def test_a_modern_client_that_listens_hears_that_the_list_has_changed(gate
         assert (await connection.list_tools(cache_mode="bypass")).tools[-1].name == "alpha__y"
 
 
-async def test_nobody_hears_of_tools_that_are_not_listed(gateway):
+async def test_no_client_is_notified_of_tools_that_are_not_listed(gateway):
     alpha, notifications = Remote(tool("x")), []
     async with (
         gateway({"alpha": alpha}) as opened,

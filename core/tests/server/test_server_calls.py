@@ -32,7 +32,7 @@ ODD = {
 }
 
 
-async def listed(connection):
+async def list_tools(connection):
     return (await connection.request("tools/list", {}))["tools"]
 
 
@@ -54,16 +54,16 @@ async def test_half_a_character_of_a_clients_is_passed_on_as_what_no_character_i
 @eras
 async def test_only_the_gateways_own_tools_are_listed(gateway, modern):
     async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as connection:
-        assert [item["name"] for item in await listed(connection)] == BUILTIN
+        assert [item["name"] for item in await list_tools(connection)] == BUILTIN
 
 
 @eras
 async def test_the_list_does_not_change_because_of_a_search_or_a_call(gateway, modern):
     async with gateway({"alpha": Remote(tool("x"))}) as opened, client(opened, modern=modern) as connection:
-        before = await listed(connection)
+        before = await list_tools(connection)
         await ask(connection, "tool_search", {"query": "x"})
         await ask(connection, "alpha__x")
-        assert await listed(connection) == before
+        assert await list_tools(connection) == before
 
 
 @eras
@@ -71,7 +71,7 @@ async def test_exposed_tools_are_listed_too_with_their_whole_definitions(gateway
     odd = tool("x", "An odd one", vendor={"n": None, "big": 2**70}, outputSchema={"type": "object", "x": None})
     remotes = {"alpha": Remote(odd), "beta": Remote(tool("hidden"))}
     async with gateway(remotes, **EXPOSED) as opened, client(opened, modern=modern) as connection:
-        tools = await listed(connection)
+        tools = await list_tools(connection)
     assert [item["name"] for item in tools] == [*BUILTIN, "alpha__x"]
     assert tools[-1] == {**odd, "name": "alpha__x"}
     assert list(tools[-1]) == list(odd)
@@ -109,7 +109,7 @@ async def test_a_modern_client_may_not_keep_the_list_or_share_it(gateway):
 
 
 @eras
-async def test_a_client_is_told_of_the_servers_inside(gateway, modern):
+async def test_a_client_is_notified_of_the_servers_inside(gateway, modern):
     about = {"description": "tells the time"}
     async with gateway({"alpha": Remote()}, alpha=about) as opened, client(opened, modern=modern) as connection:
         assert "- alpha: tells the time" in connection.initialize_result["instructions"]

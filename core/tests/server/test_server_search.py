@@ -228,7 +228,7 @@ async def test_discovering_a_server_that_is_down_is_an_error_with_a_code(gateway
     assert result["structuredContent"]["error_code"] == "server_unavailable"
 
 
-async def test_a_ranker_that_breaks_is_told_without_its_words_which_may_hold_a_secret(gateway):
+async def test_a_ranker_that_breaks_is_reported_without_its_message_which_may_hold_a_secret(gateway):
     class Broken(WordRanker):
         async def build(self, documents):
             raise RuntimeError("s3cr3t-Marker")

@@ -73,7 +73,7 @@ async def test_servers_take_turns_for_the_places_that_all_share():
         ),
     ],
 )
-async def test_what_is_too_much_hears_what_is_full(limits, said):
+async def test_a_refused_request_gets_the_name_of_what_is_full(limits, said):
     load = AdmissionControl(limits)
     assert load.enter("a", 1)
     with pytest.raises(Overloaded) as refusal:
@@ -82,7 +82,7 @@ async def test_what_is_too_much_hears_what_is_full(limits, said):
     assert load._queues == {}
 
 
-async def test_all_that_is_full_is_told_of_as_such():
+async def test_all_that_is_full_is_named_as_such():
     load = AdmissionControl(Limits(calls=1, queue=0))
     assert load.enter("a", 1)
     with pytest.raises(Overloaded, match=r"the gateway is busy: 1 of 1 calls are under way \(GATEWAY_MAX_CALLS\)"):
@@ -129,7 +129,7 @@ NO_QUEUE = {"GATEWAY_MAX_QUEUE": "0"}
 
 
 @pytest.mark.parametrize("path", ["fast", "sdk"])
-async def test_a_server_with_its_hands_full_refuses_more_with_an_error_that_may_be_retried(gateway, path):
+async def test_a_busy_server_refuses_more_with_an_error_that_may_be_retried(gateway, path):
     alpha = Remote(tool("x"))
     may_go, held = holding(alpha), []
 

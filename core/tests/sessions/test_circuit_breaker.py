@@ -52,7 +52,7 @@ async def test_what_cannot_get_better_by_itself_cuts_a_server_off_at_once(breake
     assert breaker.is_open
 
 
-async def test_who_is_refused_hears_since_when_and_why_and_when_it_is_tried_again(breaker, states):
+async def test_a_refusal_says_since_when_and_why_and_when_it_is_tried_again(breaker, states):
     for _ in range(module.MAX_FAILURES):
         breaker.record_failure(REFUSED)
     with pytest.raises(CircuitOpen) as caught:
@@ -80,7 +80,7 @@ async def test_a_slow_tool_that_is_called_often_does_not_cut_its_server_off(brea
     assert (breaker.failures, breaker.is_open) == (1, False)
 
 
-async def test_the_first_failure_is_told_and_the_opening_too():
+async def test_the_first_failure_is_an_event_and_the_opening_too():
     received, events = [], GatewayEvents()
     events.server_failed.subscribe(lambda failed: received.append(("failed", failed)))
     events.server_down.subscribe(lambda failed: received.append(("down", failed)))

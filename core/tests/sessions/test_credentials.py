@@ -92,7 +92,7 @@ async def test_a_strategy_that_cannot_reach_its_authority_says_so_for_the_server
     assert caught.value.permanent
 
 
-async def test_a_strategy_that_breaks_is_told_without_its_words_which_the_log_has():
+async def test_a_strategy_that_breaks_is_reported_without_its_message_which_the_log_has():
     with structlog.testing.capture_logs() as logs, pytest.raises(ServerUnavailable) as caught:
         await headers(access(Failing(RuntimeError("s3cr3t"))), ME)
     assert str(caught.value) == "server 'alpha': its auth plugin failed (RuntimeError); the gateway's log says why"

@@ -371,7 +371,7 @@ async def test_closing_ends_every_session(alpha):
         assert (alpha.open, pool._kept) == (0, set())
 
 
-async def test_what_a_server_announces_is_told_with_its_name():
+async def test_what_a_server_announces_is_forwarded_with_its_name():
     alpha, changes = Remote(tool("x"), handshake=True), []
     async with pool_of(alpha) as pool:
         pool.events.server_list_changed.subscribe(lambda key, method, _: changes.append((key.spec.name, method)))

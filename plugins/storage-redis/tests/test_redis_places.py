@@ -20,7 +20,7 @@ from mcp_gateway.plugin import ConfigError, StorageError
 from .conftest import PASSWORD, RedisSentinel, free_port
 
 (PROVIDER,) = mcp_gateway_storage_backends()
-PATIENCE = 60
+WAIT_SECONDS = 60
 
 
 def at(url):
@@ -43,13 +43,13 @@ async def does_all(storage):
 
 
 async def until(condition):
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(WAIT_SECONDS):
         while not condition():
             await anyio.lowlevel.checkpoint()
 
 
 async def until_it_works(storage):
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(WAIT_SECONDS):
         while True:
             try:
                 return await does_all(storage)
@@ -60,45 +60,45 @@ async def until_it_works(storage):
 # -- one server
 
 
-async def test_a_lost_connection_ends_the_announcements(started):
-    server = started()
+async def test_a_lost_connection_ends_the_announcements(start_server):
+    server = start_server()
     async with at(server.url) as storage, storage.subscribe("news") as heard:
         await storage.publish("news", b"1")
         assert await anext(heard) == b"1"
         server.stop()
         server.start()
-        with anyio.fail_after(PATIENCE), pytest.raises(StorageError):
+        with anyio.fail_after(WAIT_SECONDS), pytest.raises(StorageError):
             await anext(heard)
 
 
-async def test_a_connection_that_redis_closes_ends_the_announcements_though_it_can_be_made_again(started):
-    server = started()
+async def test_a_connection_that_redis_closes_ends_the_announcements_though_it_can_be_made_again(start_server):
+    server = start_server()
     async with at(server.url) as storage, storage.subscribe("news") as heard:
         with Redis(port=server.port, password=PASSWORD) as beside:
             assert beside.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
-        with anyio.fail_after(PATIENCE), pytest.raises(StorageError):
+        with anyio.fail_after(WAIT_SECONDS), pytest.raises(StorageError):
             await anext(heard)
         async with storage.subscribe("news") as again:
             await storage.publish("news", b"1")
             assert await anext(again) == b"1"
 
 
-async def test_a_connection_that_is_silent_ends_the_announcements(started, monkeypatch):
+async def test_a_connection_that_is_silent_ends_the_announcements(start_server, monkeypatch):
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.1)
-    server = started()
+    server = start_server()
     async with (
         relay(server.port) as (port, relayed),
         at(f"redis://:{PASSWORD}@127.0.0.1:{port}/0") as storage,
         storage.subscribe("news") as heard,
     ):
         relayed.clear()
-        with anyio.fail_after(PATIENCE), pytest.raises(StorageError, match="nothing was heard"):
+        with anyio.fail_after(WAIT_SECONDS), pytest.raises(StorageError, match="nothing was heard"):
             await anext(heard)
 
 
-async def test_a_connection_that_is_only_quiet_goes_on(started, monkeypatch):
+async def test_a_connection_that_is_only_quiet_goes_on(start_server, monkeypatch):
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.05)
-    server = started()
+    server = start_server()
     async with at(server.url) as storage, storage.subscribe("news") as heard, anyio.create_task_group() as tasks:
         with Redis(port=server.port, password=PASSWORD) as beside:
 
@@ -107,19 +107,19 @@ async def test_a_connection_that_is_only_quiet_goes_on(started, monkeypatch):
                 await storage.publish("news", b"late")
 
             tasks.start_soon(announce_later)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(WAIT_SECONDS):
                 assert await anext(heard) == b"late"
 
 
 # -- TLS
 
 
-async def test_over_tls(started, tmp_path):
+async def test_over_tls(start_server, tmp_path):
     authority = pytest.importorskip("trustme", reason="trustme is not installed").CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    server = started()
+    server = start_server()
     async with relay(server.port, context) as (port, _):
         async with at(f"rediss://:{PASSWORD}@localhost:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}") as storage:
             await does_all(storage)
@@ -165,10 +165,10 @@ async def relay(to, context=None):
 # -- Sentinels
 
 
-async def test_the_master_that_a_sentinel_names_and_the_one_after_it(started):
-    master = started(masterauth=PASSWORD)
-    started(masterauth=PASSWORD, replicaof=f"127.0.0.1 {master.port}", repl_diskless_sync_delay="0")
-    sentinel = started(RedisSentinel, master=master)
+async def test_the_master_that_a_sentinel_names_and_the_one_after_it(start_server):
+    master = start_server(masterauth=PASSWORD)
+    start_server(masterauth=PASSWORD, replicaof=f"127.0.0.1 {master.port}", repl_diskless_sync_delay="0")
+    sentinel = start_server(RedisSentinel, master=master)
     with Redis(port=master.port, password=PASSWORD) as beside:
         await until(lambda: beside.info("replication").get("connected_slaves"))
     with Redis(port=sentinel.port, password=f"sentinel-{PASSWORD}") as beside:
@@ -180,7 +180,7 @@ async def test_the_master_that_a_sentinel_names_and_the_one_after_it(started):
         await does_all(storage)
         async with storage.subscribe("news") as heard:
             master.stop()
-            with anyio.fail_after(PATIENCE), pytest.raises(StorageError):
+            with anyio.fail_after(WAIT_SECONDS), pytest.raises(StorageError):
                 await anext(heard)
         await until_it_works(storage)
 
@@ -204,8 +204,8 @@ async def test_a_sentinel_url_without_the_name_of_the_master_says_so():
 # -- a Cluster
 
 
-def cluster_of_three(started):
-    nodes = [started(port=free_port(10_000), cluster_enabled="yes", masterauth=PASSWORD) for _ in range(3)]
+def cluster_of_three(start_server):
+    nodes = [start_server(port=free_port(10_000), cluster_enabled="yes", masterauth=PASSWORD) for _ in range(3)]
     for number, node in enumerate(nodes):
         with Redis(port=node.port, password=PASSWORD) as beside:
             beside.execute_command("CLUSTER", "ADDSLOTS", *range(number * 16384 // 3, (number + 1) * 16384 // 3))
@@ -221,8 +221,8 @@ async def until_it_is_one(nodes):
             await until(lambda beside=beside: whole <= set(beside.execute_command("CLUSTER", "INFO").split()))
 
 
-async def test_a_cluster_of_three(started):
-    nodes = cluster_of_three(started)
+async def test_a_cluster_of_three(start_server):
+    nodes = cluster_of_three(start_server)
     await until_it_is_one(nodes)
     url = f"redis+cluster://:{PASSWORD}@127.0.0.1:{free_port()},127.0.0.1:{nodes[1].port}"
     async with at(url) as storage, at(url) as other:
@@ -236,8 +236,8 @@ async def test_a_cluster_of_three(started):
             assert (await anext(one), await anext(two)) == (b"1", b"1")
 
 
-async def test_a_cluster_that_is_away_is_a_storage_error_and_back_it_works(started):
-    nodes = cluster_of_three(started)
+async def test_a_cluster_that_is_away_is_a_storage_error_and_back_it_works(start_server):
+    nodes = cluster_of_three(start_server)
     await until_it_is_one(nodes)
     async with at(f"redis+cluster://:{PASSWORD}@127.0.0.1:{nodes[0].port}") as storage:
         await until_it_works(storage)

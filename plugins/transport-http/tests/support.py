@@ -87,16 +87,16 @@ class RawServer:
 @asynccontextmanager
 async def open_server(server: Any, options: dict[str, str], seconds: float) -> AsyncIterator[int]:
     """Serve; yield the port. What is done with it has so many `seconds`."""
-    told: list[str] = []
+    addresses: list[str] = []
     opened = anyio.Event()
 
     def ready(where: str) -> None:
-        told.append(where)
+        addresses.append(where)
         opened.set()
 
     async with PROVIDER.bind(options).open() as transport, anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: transport.serve(server, ready=ready))
         with anyio.fail_after(seconds):
             await opened.wait()
-            yield int(told[0].split(":")[2].removesuffix("/mcp"))
+            yield int(addresses[0].split(":")[2].removesuffix("/mcp"))
         tasks.cancel_scope.cancel()

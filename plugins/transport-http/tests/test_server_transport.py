@@ -18,18 +18,18 @@ HERE = {"GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "GATEWAY_SHUTDOWN_GRAC
 @asynccontextmanager
 async def serving(**options: str) -> AsyncIterator[httpx2.AsyncClient]:
     """Serve the reference server; yield a client of it."""
-    told: list[str] = []
+    addresses: list[str] = []
     opened = anyio.Event()
 
     def ready(where: str) -> None:
-        told.append(where)
+        addresses.append(where)
         opened.set()
 
     async with PROVIDER.bind({**HERE, **options}).open() as transport, anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: transport.serve(reference_server(), ready=ready))
         with anyio.fail_after(30):
             await opened.wait()
-        async with httpx2.AsyncClient(base_url=told[0].removesuffix("/mcp")) as client:
+        async with httpx2.AsyncClient(base_url=addresses[0].removesuffix("/mcp")) as client:
             yield client
         tasks.cancel_scope.cancel()
 

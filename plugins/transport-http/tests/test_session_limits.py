@@ -19,7 +19,7 @@ PING = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
 INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INFO}
 
 
-async def greet(client: httpx2.AsyncClient, **headers: str) -> httpx2.Response:
+async def initialize(client: httpx2.AsyncClient, **headers: str) -> httpx2.Response:
     return await client.post("/mcp", json=INITIALIZE, headers={**HEADERS, **headers})
 
 
@@ -37,14 +37,14 @@ def refusal(answer: httpx2.Response) -> str:
 async def test_one_caller_may_have_so_many_sessions_whatever_else_its_requests_say():
     async with serving(GATEWAY_MAX_SESSIONS_PER_CALLER="2", GATEWAY_AUTH_TOKEN=TOKEN) as client:
         client.headers["x-mcp-gateway-token"] = TOKEN
-        first = await greet(client, authorization="Bearer one")
-        assert (await greet(client, authorization="Bearer two")).status_code == 200
-        refused = await greet(client, authorization="Bearer three")
+        first = await initialize(client, authorization="Bearer one")
+        assert (await initialize(client, authorization="Bearer two")).status_code == 200
+        refused = await initialize(client, authorization="Bearer three")
         assert refused.status_code == 429
         assert "GATEWAY_MAX_SESSIONS_PER_CALLER = 2" in refusal(refused)
         session = {"mcp-session-id": first.headers["mcp-session-id"], "authorization": "Bearer one"}
         assert (await client.delete("/mcp", headers={**HEADERS, **session})).status_code == 200
-        assert (await greet(client, authorization="Bearer three")).status_code == 200
+        assert (await initialize(client, authorization="Bearer three")).status_code == 200
 
 
 async def test_many_requests_at_once_do_not_open_more():
@@ -52,7 +52,7 @@ async def test_many_requests_at_once_do_not_open_more():
         statuses: list[int] = []
 
         async def note() -> None:
-            statuses.append((await greet(client)).status_code)
+            statuses.append((await initialize(client)).status_code)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
@@ -62,11 +62,11 @@ async def test_many_requests_at_once_do_not_open_more():
 
 async def test_the_session_that_is_idle_for_the_longest_time_makes_room(monkeypatch):
     async with serving(GATEWAY_MAX_SESSIONS_PER_CALLER="2") as client:
-        oldest, newer = [(await greet(client)).headers["mcp-session-id"] for _ in range(2)]
+        oldest, newer = [(await initialize(client)).headers["mcp-session-id"] for _ in range(2)]
         assert await ping(client, oldest) == 200
-        assert (await greet(client)).status_code == 429  # both were used lately
+        assert (await initialize(client)).status_code == 429  # both were used lately
         monkeypatch.setattr(client_session, "LIVE_SECONDS", 0.0)
-        assert (await greet(client)).status_code == 200
+        assert (await initialize(client)).status_code == 200
         monkeypatch.undo()
         assert [await ping(client, session) for session in (oldest, newer)] == [200, 404]
 
@@ -74,16 +74,16 @@ async def test_the_session_that_is_idle_for_the_longest_time_makes_room(monkeypa
 async def test_a_session_with_an_open_stream_makes_no_room(monkeypatch):
     monkeypatch.setattr(client_session, "LIVE_SECONDS", 0.0)
     async with serving(GATEWAY_MAX_SESSIONS_PER_CALLER="1") as client:
-        session = (await greet(client)).headers["mcp-session-id"]
+        session = (await initialize(client)).headers["mcp-session-id"]
         async with anyio.create_task_group() as tasks:
             opened = anyio.Event()
             tasks.start_soon(listen, client, {"mcp-session-id": session}, opened)
             with anyio.fail_after(30):
                 await opened.wait()
-            assert (await greet(client)).status_code == 429
+            assert (await initialize(client)).status_code == 429
             tasks.cancel_scope.cancel()
         with anyio.fail_after(30):
-            while (await greet(client)).status_code != 200:  # noqa: ASYNC110  # the stream's end is on the other side
+            while (await initialize(client)).status_code != 200:  # noqa: ASYNC110  # the stream's end is on the other side
                 await anyio.sleep(0.02)
         assert await ping(client, session) == 404
 
@@ -91,9 +91,9 @@ async def test_a_session_with_an_open_stream_makes_no_room(monkeypatch):
 async def test_who_has_the_most_sessions_makes_room_when_there_are_too_many_in_all(monkeypatch):
     monkeypatch.setattr(client_session, "LIVE_SECONDS", 0.0)
     async with serving(GATEWAY_MAX_SESSIONS="2") as client:
-        ghost = (await greet(client)).headers["mcp-session-id"]
-        assert (await greet(client)).status_code == 200
-        assert (await greet(client)).status_code == 200
+        ghost = (await initialize(client)).headers["mcp-session-id"]
+        assert (await initialize(client)).status_code == 200
+        assert (await initialize(client)).status_code == 200
         assert await ping(client, ghost) == 404
 
 
@@ -113,34 +113,34 @@ async def test_what_does_not_come_to_a_session_does_not_count():
     async with serving(GATEWAY_MAX_SESSIONS_PER_CALLER="1") as client:
         for _ in range(3):
             assert (await client.post("/mcp", content=b"{}", headers=HEADERS)).status_code == 400
-        assert (await greet(client)).status_code == 200
+        assert (await initialize(client)).status_code == 200
 
 
 async def test_all_callers_together_may_have_so_many():
     async with serving(GATEWAY_MAX_SESSIONS="1") as client:
-        assert (await greet(client)).status_code == 200
-        refused = await greet(client, authorization="Bearer two")
+        assert (await initialize(client)).status_code == 200
+        refused = await initialize(client, authorization="Bearer two")
         assert refused.status_code == 503
         assert "1 sessions are open, as many as may be (GATEWAY_MAX_SESSIONS)" in refusal(refused)
 
 
 async def test_a_session_that_is_not_used_ends_and_makes_room():
     async with serving(GATEWAY_MAX_SESSIONS="1", MCP_GATEWAY_SESSION_IDLE_TIMEOUT="0.05") as client:
-        assert (await greet(client)).status_code == 200
+        assert (await initialize(client)).status_code == 200
         with anyio.fail_after(30):
-            while (await greet(client)).status_code != 200:  # noqa: ASYNC110  # the session's end is on the other side
+            while (await initialize(client)).status_code != 200:  # noqa: ASYNC110  # the session's end is on the other side
                 await anyio.sleep(0.02)
 
 
 async def test_so_many_requests_may_be_open():
     async with serving(GATEWAY_MAX_REQUESTS="1") as client:
-        session = {"mcp-session-id": (await greet(client)).headers["mcp-session-id"]}
+        session = {"mcp-session-id": (await initialize(client)).headers["mcp-session-id"]}
         async with anyio.create_task_group() as tasks:
             opened = anyio.Event()
             tasks.start_soon(listen, client, session, opened)
             with anyio.fail_after(30):
                 await opened.wait()
-            refused = await greet(client)
+            refused = await initialize(client)
             assert refused.status_code == 503
             assert "GATEWAY_MAX_REQUESTS" in refusal(refused)
             assert (await client.get("/health")).status_code == 200
@@ -159,7 +159,7 @@ async def listen(client: httpx2.AsyncClient, session: dict[str, str], opened: an
 @pytest.mark.parametrize("other", [{"authorization": "Bearer two"}, {}], ids=["another", "none"])
 async def test_a_session_is_unknown_to_who_brings_another_credential(other):
     async with serving() as client:
-        session = {"mcp-session-id": (await greet(client, authorization="Bearer one")).headers["mcp-session-id"]}
+        session = {"mcp-session-id": (await initialize(client, authorization="Bearer one")).headers["mcp-session-id"]}
         unknown = await client.post("/mcp", json=PING, headers={**HEADERS, **other, "mcp-session-id": "0" * 32})
         for refused in (
             await client.post("/mcp", json=PING, headers={**HEADERS, **session, **other}),

@@ -24,19 +24,19 @@ SECONDS = 30
 
 
 @asynccontextmanager
-async def started(**source: Any) -> AsyncIterator[Session]:
+async def open_child(**source: Any) -> AsyncIterator[Session]:
     """Start a server as its entry says, and shake hands with it."""
     with anyio.fail_after(SECONDS):
         async with PROVIDER.bind(source).open() as transport, session(transport.connect(Credentials())) as opened:
             yield opened
 
 
-async def told(tmp_path: Path, expression: str, **source: Any) -> Any:
+async def evaluate_in_child(tmp_path: Path, expression: str, **source: Any) -> Any:
     """Start a child that evaluates a Python expression and ends; return the value."""
     out = tmp_path / "out.json"
     code = f"import json, os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(json.dumps({expression}))"
     with pytest.raises(BaseExceptionGroup):
-        async with started(**{"command": sys.executable, "args": ["-c", code, str(out)], **source}):
+        async with open_child(**{"command": sys.executable, "args": ["-c", code, str(out)], **source}):
             pass
     return json.loads(out.read_text())
 
@@ -44,7 +44,7 @@ async def told(tmp_path: Path, expression: str, **source: Any) -> Any:
 async def test_a_child_gets_a_minimal_environment_and_its_own(tmp_path, monkeypatch):
     monkeypatch.setenv("GATEWAY_AUTH_TOKEN", "s3cr3t")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    environment = await told(tmp_path, "dict(os.environ)", env={"API_KEY": "its own"})
+    environment = await evaluate_in_child(tmp_path, "dict(os.environ)", env={"API_KEY": "its own"})
     assert "GATEWAY_AUTH_TOKEN" not in environment
     assert environment["API_KEY"] == "its own"
     assert environment["LC_ALL"] == "C.UTF-8"
@@ -52,7 +52,7 @@ async def test_a_child_gets_a_minimal_environment_and_its_own(tmp_path, monkeypa
 
 
 async def test_a_childs_own_variables_win(tmp_path):
-    assert await told(tmp_path, "os.environ['HOME']", env={"HOME": "/elsewhere"}) == "/elsewhere"
+    assert await evaluate_in_child(tmp_path, "os.environ['HOME']", env={"HOME": "/elsewhere"}) == "/elsewhere"
 
 
 async def test_arguments_arrive_as_they_are(tmp_path):
@@ -60,7 +60,7 @@ async def test_arguments_arrive_as_they_are(tmp_path):
     words = ["", "two words", "$HOME", "*", "a'b\"c", "ü"]
     code = f"import json, sys; json.dump(sys.argv[1:], open({str(out)!r}, 'w'))"
     with pytest.raises(BaseExceptionGroup):
-        async with started(command=sys.executable, args=["-c", code, *words]):
+        async with open_child(command=sys.executable, args=["-c", code, *words]):
             pass
     assert json.loads(out.read_text()) == words
 
@@ -68,25 +68,25 @@ async def test_arguments_arrive_as_they_are(tmp_path):
 async def test_a_child_runs_in_its_directory(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
-    assert await told(tmp_path, "os.getcwd()", cwd=str(home)) == str(home)
+    assert await evaluate_in_child(tmp_path, "os.getcwd()", cwd=str(home)) == str(home)
 
 
 async def test_a_directory_that_is_not_there_is_a_lasting_failure(tmp_path):
     with pytest.raises(ServerUnavailable, match="cwd") as caught:
-        async with started(**REFERENCE, cwd=str(tmp_path / "missing")):
+        async with open_child(**REFERENCE, cwd=str(tmp_path / "missing")):
             pass
     assert caught.value.permanent
 
 
 async def test_a_command_with_its_arguments_in_it_is_told_where_these_go():
     with pytest.raises(ServerUnavailable, match="put what comes after its name into args"):
-        async with started(command="no-such-command --flag"):
+        async with open_child(command="no-such-command --flag"):
             pass
 
 
 async def test_a_command_that_is_not_found_is_a_lasting_failure():
     with pytest.raises(ServerUnavailable, match=r"'no-such-command'.*install it") as caught:
-        async with started(command="no-such-command"):
+        async with open_child(command="no-such-command"):
             pass
     assert caught.value.permanent
 
@@ -96,7 +96,7 @@ async def test_a_file_that_cannot_be_run_is_a_lasting_failure(tmp_path):
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     with pytest.raises(ServerUnavailable, match="cannot be started") as caught:
-        async with started(command=str(script)):
+        async with open_child(command=str(script)):
             pass
     assert caught.value.permanent
 
@@ -105,20 +105,20 @@ async def test_a_command_is_found_on_the_childs_own_path(tmp_path):
     script = tmp_path / "own-server"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mcp_gateway_testkit.reference\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    async with started(command="own-server", env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as opened:
+    async with open_child(command="own-server", env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}) as opened:
         assert await opened.text("echo", say="found") == "found"
 
 
 async def test_a_command_is_found_beside_the_gateways_own_python():
     name = Path(sys.executable).name
-    async with started(command=name, args=REFERENCE["args"], env={"PATH": "/nowhere"}) as opened:
+    async with open_child(command=name, args=REFERENCE["args"], env={"PATH": "/nowhere"}) as opened:
         assert await opened.text("echo", say="found") == "found"
 
 
 async def test_a_child_that_dies_leaves_its_last_words_with_the_error():
     code = "import sys\nfor n in range(9): print('line', n, file=sys.stderr)\nsys.exit('no API key')"
     with pytest.raises(BaseExceptionGroup) as caught:
-        async with started(command=sys.executable, args=["-c", code]):
+        async with open_child(command=sys.executable, args=["-c", code]):
             pass
     notes = " ".join(getattr(caught.value, "__notes__", []))
     assert "line 5 | line 6 | line 7 | line 8 | no API key" in notes
@@ -126,14 +126,14 @@ async def test_a_child_that_dies_leaves_its_last_words_with_the_error():
 
 
 async def test_a_child_that_is_killed_closes_its_session():
-    async with started(**REFERENCE) as opened:
+    async with open_child(**REFERENCE) as opened:
         os.kill(int(await opened.text("process")), 9)
         with pytest.raises(ServerUnavailable, match="closed the connection"):
             await opened.text("echo", say="anyone?")
 
 
 async def test_no_process_is_left_behind():
-    async with started(**REFERENCE) as opened:
+    async with open_child(**REFERENCE) as opened:
         process = int(await opened.text("process"))
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
@@ -144,7 +144,7 @@ async def test_no_process_is_left_behind_by_a_cancelled_session():
     async with anyio.create_task_group() as tasks:
 
         async def hold() -> None:
-            async with started(**REFERENCE) as opened:
+            async with open_child(**REFERENCE) as opened:
                 processes.append(int(await opened.text("process")))
                 tasks.cancel_scope.cancel()
                 await anyio.sleep_forever()
@@ -158,7 +158,7 @@ async def test_what_is_no_json_on_standard_output_is_skipped():
     code = (
         "print('Welcome!', flush=True); import runpy; runpy.run_module('mcp_gateway_testkit.reference', {}, '__main__')"
     )
-    async with started(command=sys.executable, args=["-c", code]) as opened:
+    async with open_child(command=sys.executable, args=["-c", code]) as opened:
         assert await opened.text("echo", say="hi") == "hi"
 
 
@@ -166,7 +166,7 @@ async def test_what_a_child_writes_to_standard_error_is_logged(caplog):
     code = "import sys, runpy; print('hello log', file=sys.stderr, flush=True)\n"
     code += "runpy.run_module('mcp_gateway_testkit.reference', {}, '__main__')"
     with caplog.at_level(logging.DEBUG, "mcp_gateway_transport_stdio.child.stderr"):
-        async with started(command=sys.executable, args=["-c", code]) as opened:
+        async with open_child(command=sys.executable, args=["-c", code]) as opened:
             await opened.text("echo", say="hi")
     assert "hello log" in [record.line for record in caplog.records if record.getMessage() == "server stderr"]
 

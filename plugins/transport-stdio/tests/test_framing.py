@@ -44,12 +44,12 @@ def test_a_line_that_never_ends_takes_no_memory():
 
 
 def test_it_is_told_of_once_it_is_too_long_and_once_it_seems_to_have_no_end():
-    told = []
-    lines = LineSplitter(lambda _: None, lambda _: None, 1000, told.append)
+    oversized = []
+    lines = LineSplitter(lambda _: None, lambda _: None, 1000, oversized.append)
     for _ in range(100):
         lines.feed(b'{"jsonrpc":"2.0","id":7,"result":'.ljust(100))
-        assert len(told) == (lines._size > 1000) + (lines._size > 8000)
-    assert [line.id for line in told] == [b"7", b"7"]
+        assert len(oversized) == (lines._size > 1000) + (lines._size > 8000)
+    assert [line.id for line in oversized] == [b"7", b"7"]
 
 
 def test_a_line_that_comes_byte_by_byte_is_put_together_in_linear_time_and_memory():

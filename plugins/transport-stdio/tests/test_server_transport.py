@@ -128,15 +128,15 @@ def gateway(request):
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stderr is not None
-        said = {process.stderr.readline().strip(), process.stderr.readline().strip()}
-        assert said == {"listening", "standard input and output"}
+        output = {process.stderr.readline().strip(), process.stderr.readline().strip()}
+        assert output == {"listening", "standard input and output"}
         yield process
         process.kill()
 
 
 def test_serving_ends_when_the_client_closes_its_end(gateway):
-    _, said = gateway.communicate(timeout=SECONDS)
-    assert "ended in peace" in said
+    _, output = gateway.communicate(timeout=SECONDS)
+    assert "ended in peace" in output
     assert gateway.returncode == 0
 
 

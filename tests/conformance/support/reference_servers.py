@@ -5,25 +5,25 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ...e2e.support.gateways import Json, Workshop
+from ...e2e.support.gateways import Json, Launcher
 from .suite import HANDSHAKE, MODERN
 
 PROGRAM = str(Path(__file__).parents[1] / "programs" / "reference.py")
 ERAS = {HANDSHAKE: "handshake", MODERN: "modern"}
 
 
-def listening(workshop: Workshop, *arguments: str) -> str:
+def start_reference_server(launcher: Launcher, *arguments: str) -> str:
     """Start the reference server over HTTP; return its URL."""
-    process = workshop.start([sys.executable, PROGRAM, "http", *arguments], workshop.environment(Path("none")))
+    process = launcher.start([sys.executable, PROGRAM, "http", *arguments], launcher.environment(Path("none")))
     assert process.popen.stdout is not None
     port = process.popen.stdout.readline().strip()
     assert port, process.errors.seen
     return f"http://127.0.0.1:{port}/mcp"
 
 
-def reached(workshop: Workshop, revision: str, transport: str) -> Json:
+def entry_of(launcher: Launcher, revision: str, transport: str) -> Json:
     """Return how the gateway is to reach a server of one era only."""
     era = ("--era", ERAS[revision])
     if transport == "http":
-        return {"url": listening(workshop, *era)}
+        return {"url": start_reference_server(launcher, *era)}
     return {"command": sys.executable, "args": [PROGRAM, "stdio", *era]}

@@ -1,4 +1,4 @@
-"""People: clients in processes of their own, of whatever SDK, that do what a test says and tell what they hear."""
+"""Clients in processes of their own, of whatever SDK, that do what a test says and report every event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..support.gateways import PATIENCE, until
+from ..support.gateways import WAIT_SECONDS, until
 
 Json = dict[str, Any]
 FOLDER = Path(__file__).parent
@@ -29,7 +29,7 @@ ANSWERS: Json = {
     },
     "roots": [{"uri": "file:///home/ada", "name": "home"}],
 }
-"""What a person answers who can answer everything."""
+"""The answers of a client that can answer everything."""
 
 
 class RefusedError(Exception):
@@ -41,8 +41,8 @@ class RefusedError(Exception):
 
 
 @dataclass
-class Person:
-    """A client in a process of its own. `lines` is all that it has told."""
+class ClientProcess:
+    """A client in a process of its own. `lines` are the events that it has reported."""
 
     popen: subprocess.Popen[str]
     log: Path
@@ -55,29 +55,29 @@ class Person:
 
     def _read(self) -> None:
         assert self.popen.stdout is not None
-        with self.popen.stdout as told:
-            for line in told:
-                self._hear(line)
+        with self.popen.stdout as output:
+            for line in output:
+                self._keep(line)
 
-    def _hear(self, line: str) -> None:
+    def _keep(self, line: str) -> None:
         self.lines.append(json.loads(line))
 
-    def is_there(self) -> bool:
+    def is_running(self) -> bool:
         """Fail if the client has ended."""
         assert self.popen.poll() is None, self.log.read_text(encoding="utf-8")
         return True
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Have the client end its session in order."""
         assert self.popen.stdin is not None
         self.popen.stdin.close()
-        assert self.popen.wait(PATIENCE) == 0, self.log.read_text(encoding="utf-8")
-        self._reader.join(PATIENCE)
+        assert self.popen.wait(WAIT_SECONDS) == 0, self.log.read_text(encoding="utf-8")
+        self._reader.join(WAIT_SECONDS)
 
     @property
-    def hello(self) -> list[Any]:
+    def handshake_result(self) -> list[Any]:
         """The protocol version, and what the gateway said of itself."""
-        return self.heard("greeted", lambda _: True)
+        return self.wait_for_event("greeted", lambda _: True)
 
     def begin(self, order: str, **arguments: Any) -> int:
         """Give an order; do not wait."""
@@ -92,49 +92,50 @@ class Person:
 
         def found() -> Any:
             ended = (line for line in list(self.lines) if line[0] in ("result", "error") and line[1] == number)
-            return self.is_there() and next(ended, None)
+            return self.is_running() and next(ended, None)
 
         heading, _, value = until(found, "an order is carried out")
         if heading == "error":
             raise RefusedError(value)
         return value
 
-    def do(self, order: str, **arguments: Any) -> Any:
+    def run(self, order: str, **arguments: Any) -> Any:
         """Give an order; return what comes of it."""
         return self.finish(self.begin(order, **arguments))
 
     def call(self, tool: str, **arguments: Any) -> Json:
         """Call a tool; return its result."""
-        result: Json = self.do("call", name=tool, arguments=arguments)
+        result: Json = self.run("call", name=tool, arguments=arguments)
         return result
 
     @contextmanager
-    def answering(self, **answers: Json) -> Iterator[None]:
-        """Have the user answer differently inside."""
-        self.do("answer", **answers)
+    def with_answers(self, **answers: Json) -> Iterator[None]:
+        """Answer differently inside."""
+        self.run("answer", **answers)
         try:
             yield
         finally:
-            self.do("answer", **{kind: ANSWERS[kind] for kind in answers})
+            self.run("answer", **{kind: ANSWERS[kind] for kind in answers})
 
-    def abandon(self, number: int) -> None:
+    def cancel(self, number: int) -> None:
         """Give up an order."""
         self.begin("abandon", number=number)
 
-    def told(self, heading: str, since: int = 0) -> list[list[Any]]:
-        """Return what has been told under a heading."""
+    def events(self, heading: str, since: int = 0) -> list[list[Any]]:
+        """Return the events under a heading."""
         return [line[1:] for line in self.lines[since:] if line[0] == heading]
 
-    def heard(self, heading: str, wanted: Callable[[list[Any]], Any], since: int = 0) -> list[Any]:
-        """Wait until something that is wanted is told under a heading; return it."""
+    def wait_for_event(self, heading: str, wanted: Callable[[list[Any]], Any], since: int = 0) -> list[Any]:
+        """Wait for an event under a heading that is wanted; return it."""
         found: list[Any] = until(
-            lambda: next((told for told in self.told(heading, since) if wanted(told)), None), f"{heading} is heard"
+            lambda: next((event for event in self.events(heading, since) if wanted(event)), None),
+            f"{heading} is reported",
         )
         return found
 
 
-def hire(stack: ExitStack, folder: Path, python: str, program: str, **settings: Any) -> Person:
-    """Start a client, which leaves when the stack is closed."""
+def start_client(stack: ExitStack, folder: Path, python: str, program: str, **settings: Any) -> ClientProcess:
+    """Start a client, which ends when the stack is closed."""
     command = [python, "-W", "error", str(FOLDER / f"client_{program}.py"), json.dumps(settings)]
     log = folder / f"{program}-{len(list(folder.iterdir()))}.log"
     with log.open("w") as errors:
@@ -148,9 +149,9 @@ def hire(stack: ExitStack, folder: Path, python: str, program: str, **settings: 
             text=True,
             encoding="utf-8",
         )
-    stack.callback(popen.wait, PATIENCE)
+    stack.callback(popen.wait, WAIT_SECONDS)
     stack.callback(popen.kill)
-    person = Person(popen, log)
-    stack.callback(person.leave)
-    until(lambda: person.is_there() and person.told("ready"), f"{program} is connected")
-    return person
+    client = ClientProcess(popen, log)
+    stack.callback(client.close)
+    until(lambda: client.is_running() and client.events("ready"), f"{program} is connected")
+    return client

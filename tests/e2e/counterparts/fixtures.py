@@ -10,7 +10,7 @@ import pytest
 
 from ..support.gateways import until
 from ..support.programs import Programs, install_python
-from .gateways import CLIENTS, Town, Visit
+from .gateways import CLIENTS, ClientSession, Deployments
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +24,14 @@ def pythons() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory, programs: Programs, pythons: dict[str, str]) -> Iterator[Town]:
+def deployments(
+    tmp_path_factory: pytest.TempPathFactory, programs: Programs, pythons: dict[str, str]
+) -> Iterator[Deployments]:
     with ExitStack() as stack:
-        yield Town(tmp_path_factory.mktemp("town"), stack, programs, pythons)
+        yield Deployments(tmp_path_factory.mktemp("deployments"), stack, programs, pythons)
 
 
-VISITS = {
+SESSIONS = {
     "stdio": ["mcp1", "mcp2-auto", "fastmcp4-auto"],
     "http": list(CLIENTS),
     "stdio-stdio": ["mcp1", "mcp2-auto"],
@@ -38,13 +40,14 @@ VISITS = {
 
 
 @pytest.fixture(
-    scope="session", params=[f"{client} at {place}" for place, clients in VISITS.items() for client in clients]
+    scope="session",
+    params=[f"{client} at {deployment}" for deployment, clients in SESSIONS.items() for client in clients],
 )
-def visit(request: pytest.FixtureRequest, town: Town) -> Iterator[Visit]:
-    """A client of each kind at each place, that can answer whatever it is asked."""
-    client, place = request.param.split(" at ")
+def session(request: pytest.FixtureRequest, deployments: Deployments) -> Iterator[ClientSession]:
+    """A client of each kind at each deployment, that can answer whatever it is asked."""
+    client, deployment = request.param.split(" at ")
     with ExitStack() as stack:
-        visit = town.send(stack, client, place)
-        able = visit.place.named("everything", "trigger-elicitation-request")
-        until(lambda: able in visit.names(), "tools for able clients are listed")
-        yield visit
+        session = deployments.connect(stack, client, deployment)
+        able = session.deployment.named("everything", "trigger-elicitation-request")
+        until(lambda: able in session.names(), "tools for able clients are listed")
+        yield session

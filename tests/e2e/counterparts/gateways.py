@@ -1,4 +1,4 @@
-"""Places: gateways with the same three servers behind them, which clients of all kinds visit."""
+"""Deployments: gateways with the same three servers behind them, for clients of all kinds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..support.gateways import GATEWAY, Json, Workshop, free_port
+from ..support.gateways import GATEWAY, Json, Launcher, free_port
 from ..support.programs import Programs
-from .clients import ANSWERS, FOLDER, Person, hire
+from .clients import ANSWERS, FOLDER, ClientProcess, start_client
 
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 
@@ -29,7 +29,7 @@ PYTHON = ["mcp1", "fastmcp4"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Deployment:
     """A gateway with the three servers behind it, at once or behind a second gateway."""
 
     name: str
@@ -53,11 +53,11 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Visit:
-    """A client of one kind at one place."""
+class ClientSession:
+    """A client of one kind, connected to one deployment."""
 
-    person: Person
-    place: Place
+    client: ClientProcess
+    deployment: Deployment
     version: str
     program: str
 
@@ -67,11 +67,11 @@ class Visit:
 
     def call(self, server: str, tool: str, **arguments: Any) -> Json:
         """Call a tool; return its result."""
-        return self.person.call(self.place.named(server, tool), **arguments)
+        return self.client.call(self.deployment.named(server, tool), **arguments)
 
     def names(self) -> list[str]:
         """Return the names of all tools that are listed."""
-        return [tool["name"] for tool in self.person.do("tools")["tools"]]
+        return [tool["name"] for tool in self.client.run("tools")["tools"]]
 
     def text(self, server: str, tool: str, **arguments: Any) -> str:
         """Call a tool; return the text that it answers."""
@@ -80,8 +80,8 @@ class Visit:
         return str(result["content"][0]["text"])
 
 
-class Town:
-    """Starts what the places need, once each."""
+class Deployments:
+    """Starts what the deployments need, once each."""
 
     def __init__(self, folder: Path, stack: ExitStack, programs: Programs, pythons: dict[str, str]) -> None:
         self.folder = folder
@@ -90,8 +90,8 @@ class Town:
         self.pythons = pythons
         self._started: dict[str, Any] = {}
 
-    def place(self, name: str) -> Place:
-        """Return a place by its name: how the gateway is reached, and how the gateway behind it."""
+    def deployment(self, name: str) -> Deployment:
+        """Return a deployment by its name: how the gateway is reached, and how the gateway behind it."""
         first, _, second = name.partition("-")
         mixture = {"stdio": ("stdio", "http"), "http": ("http", "stdio")}[first]
         over = {"everything": mixture[0], "mcp1": mixture[1], "fastmcp4": mixture[0]}
@@ -99,12 +99,12 @@ class Town:
         if second:
             config = self._once(f"{name} before", lambda: self._config(f"{name}-before", self._inner(config, second)))
         target = self._url(config) if first == "http" else self._command(config)
-        return Place(name, target, self.folder, over)
+        return Deployment(name, target, self.folder, over)
 
-    def workshop(self, name: str) -> Workshop:
+    def launcher(self, name: str) -> Launcher:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
-        return Workshop(folder, self.stack)
+        return Launcher(folder, self.stack)
 
     def _once(self, key: str, make: Callable[[], Any]) -> Any:
         if key not in self._started:
@@ -112,14 +112,14 @@ class Town:
         return self._started[key]
 
     def _config(self, name: str, *entries: Json) -> Path:
-        return self.workshop(name).config(*entries)
+        return self.launcher(name).config(*entries)
 
     def _inner(self, config: Path, over: str) -> Json:
         reach = {"url": self._url(config)} if over == "http" else self._command(config)
         return {"name": "inner", "expose_tools": True, **reach}
 
     def _url(self, config: Path) -> str:
-        return str(self._once(f"url {config}", lambda: self.workshop("gateways").listening(config).url))
+        return str(self._once(f"url {config}", lambda: self.launcher("gateways").start_http(config).url))
 
     def _command(self, config: Path) -> Json:
         environment = {"SERVER_CONFIG_PATH": str(config), "GATEWAY_LOG_FORMAT": "json"}
@@ -145,22 +145,24 @@ class Town:
         return {"url": self._once(f"service {server}", lambda: self._serve(server))}
 
     def _serve(self, server: str) -> str:
-        port, workshop = free_port(), self.workshop("services")
-        environment = {**workshop.environment(Path("none")), "PORT": str(port)}
+        port, launcher = free_port(), self.launcher("services")
+        environment = {**launcher.environment(Path("none")), "PORT": str(port)}
         if server == "everything":
             command = [self.programs.node, self.programs.script("server-everything"), "streamableHttp"]
         else:
             command = [*self._program(server, "http"), str(port)]
-        process = workshop.start(command, environment)
+        process = launcher.start(command, environment)
         process.errors.until(lambda line: "listening" in line or "running on" in line)
         return f"http://127.0.0.1:{port}/mcp"
 
-    def send(self, stack: ExitStack, client: str, place: str, answers: Json = ANSWERS) -> Visit:
-        """Send a client of some kind to a place, until the stack is closed."""
-        program, mode, version = CLIENTS[client]
-        where = self.place(place)
-        folder = self.folder / "people"
+    def connect(self, stack: ExitStack, kind: str, deployment: str, answers: Json = ANSWERS) -> ClientSession:
+        """Connect a client of some kind to a deployment, until the stack is closed."""
+        program, mode, version = CLIENTS[kind]
+        where = self.deployment(deployment)
+        folder = self.folder / "clients"
         folder.mkdir(exist_ok=True)
-        person = hire(stack, folder, self.pythons[program], program, target=where.target, mode=mode, answers=answers)
-        assert person.hello[0] == version
-        return Visit(person, where, version, program)
+        client = start_client(
+            stack, folder, self.pythons[program], program, target=where.target, mode=mode, answers=answers
+        )
+        assert client.handshake_result[0] == version
+        return ClientSession(client, where, version, program)

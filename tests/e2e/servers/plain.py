@@ -132,7 +132,7 @@ class Server:
         if session.beside is not None:
             self.log("beside", session.answer(session.put("roots/list", {}, session.beside)))
 
-    def hello(self) -> Json:
+    def initialize_result(self) -> Json:
         """Return what it says of itself: INFO, capabilities, instructions."""
         changing = {"listChanged": True} if self.full else {}
         heard = {"listChanged": True} if self.listens or not self.modern else {}
@@ -156,10 +156,10 @@ class Server:
     ) -> Any:
         match method:
             case "initialize" if not self.modern:
-                call.session.told = params["capabilities"]
-                return self.hello()
+                call.session.client_capabilities = params["capabilities"]
+                return self.initialize_result()
             case "server/discover" if self.modern:
-                return self.hello()
+                return self.initialize_result()
             case "ping":
                 return {}
             case "subscriptions/listen" if self.modern and self.listens:

@@ -18,7 +18,7 @@ TASKS = f"{RESERVED}tasks"
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 NEEDED = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 LOGIN = {"mode": "url", "message": "Log in", "url": "https://login.example/"}
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 
 
 class Error(Exception):
@@ -41,7 +41,7 @@ class Channel:
 class Session:
     """What is known of one client. `beside` is the way to it when no request of its is under way."""
 
-    told: Json = field(default_factory=dict)
+    client_capabilities: Json = field(default_factory=dict)
     level: str | None = None
     beside: SendFn | None = None
     watched: set[str] = field(default_factory=set)
@@ -58,7 +58,7 @@ class Session:
 
     def answer(self, id_: str, stopped: Callable[[], bool] = nobody) -> Json:
         """Wait for the client's response."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + WAIT_SECONDS
         while id_ not in self.answers and time.monotonic() < end and not stopped():
             time.sleep(0.01)
         response = self.answers.pop(id_, {"error": "none"})
@@ -85,9 +85,9 @@ class Call:
         return self.params.get("_meta") or {}
 
     @property
-    def told(self) -> Json:
+    def client_capabilities(self) -> Json:
         """What the client can do, as far as the server has heard."""
-        return self.meta.get(f"{RESERVED}clientCapabilities", {}) if self.modern else self.session.told
+        return self.meta.get(f"{RESERVED}clientCapabilities", {}) if self.modern else self.session.client_capabilities
 
     def stopped(self) -> bool:
         """Whether the client has cancelled it."""
@@ -99,7 +99,9 @@ class Call:
 
 def ask(call: Call, rounds: list[list[tuple[str, Json]]], *, rude: bool = False) -> Json:
     """Ask the client questions, several at once, round by round; the answers are the result."""
-    lacking = [NEEDED[method] for asked in rounds for method, _ in asked if NEEDED[method] not in call.told]
+    lacking = [
+        NEEDED[method] for asked in rounds for method, _ in asked if NEEDED[method] not in call.client_capabilities
+    ]
     if lacking and not rude:
         required = {"requiredCapabilities": {name: {} for name in lacking}}
         raise Error({"code": -32021 if call.modern else -32600, "message": f"I need {lacking}", "data": required})
@@ -214,7 +216,7 @@ JOB = {"content": [{"type": "text", "text": "job done"}]}
 def job(call: Call, tasks: dict[str, Json], place: str) -> Json:
     """Do something at once, or make a task of it if the client knows how to ask about tasks."""
     task: Json = {"taskId": f"{place}-{len(tasks) + 1}", "status": "working", "vendor": [None, 2**70]}
-    if call.modern and TASKS in call.told.get("extensions", {}):
+    if call.modern and TASKS in call.client_capabilities.get("extensions", {}):
         tasks[task["taskId"]] = task
         return {"resultType": "task", **task, "ttlMs": 60000, "pollIntervalMs": 10}
     if not call.modern and isinstance(call.params.get("task"), dict):

@@ -17,7 +17,7 @@ HELLO = {
 }
 
 
-def answered(message: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+def answer_of(message: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
     match message["method"]:
         case "initialize":
             return {"result": HELLO}
@@ -49,7 +49,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             if "id" not in message:
                 writer.write(response("202 Accepted"))
                 continue
-            answer = {"jsonrpc": "2.0", "id": message["id"], **answered(message, headers)}
+            answer = {"jsonrpc": "2.0", "id": message["id"], **answer_of(message, headers)}
             writer.write(response("200 OK", json.dumps(answer).encode()))
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

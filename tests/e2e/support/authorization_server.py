@@ -9,13 +9,13 @@ from typing import Any
 
 import httpx2
 
-from .gateways import HERE, Json, Process, Workshop
+from .gateways import HERE, Json, Launcher, Process
 
 AUTHORITY = HERE / "servers" / "authority.py"
 
 
 @dataclass
-class Authority:
+class AuthorizationServer:
     """An authorization server that runs."""
 
     issuer: str
@@ -39,19 +39,19 @@ class Authority:
         return found
 
 
-def authority(workshop: Workshop, *arguments: str) -> Authority:
+def start_authorization_server(launcher: Launcher, *arguments: str) -> AuthorizationServer:
     """Start an authorization server."""
-    process = workshop.start([sys.executable, str(AUTHORITY), *arguments], dict(os.environ))
+    process = launcher.start([sys.executable, str(AUTHORITY), *arguments], dict(os.environ))
     assert process.popen.stdout is not None
-    return Authority(process.popen.stdout.readline().strip(), process)
+    return AuthorizationServer(process.popen.stdout.readline().strip(), process)
 
 
 PROTECTED = HERE / "servers" / "protected.py"
 
 
-def protected(workshop: Workshop, issuer: str, *arguments: str) -> str:
+def start_protected_server(launcher: Launcher, issuer: str, *arguments: str) -> str:
     """Start an MCP server that wants tokens of an authorization server; return its URL."""
-    process = workshop.start([sys.executable, str(PROTECTED), issuer, *arguments], dict(os.environ))
+    process = launcher.start([sys.executable, str(PROTECTED), issuer, *arguments], dict(os.environ))
     assert process.popen.stdout is not None
     return process.popen.stdout.readline().strip()
 

@@ -23,7 +23,7 @@ HERE = Path(__file__).parents[1]
 PLAIN = HERE / "servers" / "plain.py"
 BIN = Path(sys.executable).parent
 GATEWAY = str(BIN / "mcp-orchestration-gateway")
-PATIENCE = 60.0
+WAIT_SECONDS = 60.0
 """How long a test waits for what must happen: far longer than it takes."""
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ def plain_entry(name: str, log: Path | None = None, *arguments: str, **keys: Any
     return {"name": name, "transport": "stdio", "command": sys.executable, "args": command, **keys}
 
 
-def lines_of(log: Path, what: str) -> list[Any]:
+def read_log(log: Path, what: str) -> list[Any]:
     """Return what a plain server has logged under one heading."""
     if not log.exists():
         return []
@@ -54,7 +54,7 @@ def is_alive(pid: int) -> bool:
 
 def until(condition: Callable[[], Any], what: str) -> Any:
     """Look again and again until a condition holds; return what it gave."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + WAIT_SECONDS
     while not (found := condition()):
         assert time.monotonic() < end, f"it never happened: {what}"
         threading.Event().wait(0.02)
@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 @dataclass
-class Lines:
+class LineReader:
     """The lines of a child's output, read by a thread as they come."""
 
     stream: Any
@@ -86,7 +86,7 @@ class Lines:
         """Return the next line that is wanted."""
         while True:
             try:
-                line = self._queue.get(timeout=PATIENCE)
+                line = self._queue.get(timeout=WAIT_SECONDS)
             except Empty:
                 raise AssertionError(f"the line never came; the last ones: {self.seen[-20:]}") from None
             self.seen.append(line)
@@ -99,7 +99,7 @@ class Process:
     """A program under test, with its standard error at hand."""
 
     popen: subprocess.Popen[str]
-    errors: Lines
+    errors: LineReader
 
     def wait_for(self, event: str) -> Json:
         """Wait until the gateway logs an event, unless it has; return what it logged."""
@@ -114,17 +114,17 @@ class Process:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; return the exit code."""
         self.popen.send_signal(number)
-        return self.popen.wait(PATIENCE)
+        return self.popen.wait(WAIT_SECONDS)
 
 
 @dataclass
-class Listening(Process):
+class HttpGateway(Process):
     """A gateway that serves over HTTP."""
 
     url: str = ""
 
 
-class Workshop:
+class Launcher:
     """Makes configurations, gateways and servers for one test, and ends them with it."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -159,16 +159,16 @@ class Workshop:
             **options,
         )
         self._stack.callback(_end, popen)
-        return Process(popen, Lines(popen.stderr))
+        return Process(popen, LineReader(popen.stderr))
 
-    def listening(self, config: Path, **variables: str) -> Listening:
+    def start_http(self, config: Path, **variables: str) -> HttpGateway:
         """Start a gateway over HTTP and wait until it can be connected to."""
         where = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": "0", "GATEWAY_HOST": "127.0.0.1"}
         process = self.start([GATEWAY], self.environment(config, **{**where, **variables}))
         ready = process.wait_for("ready")
-        return Listening(process.popen, process.errors, ready["where"])
+        return HttpGateway(process.popen, process.errors, ready["where"])
 
-    def plain_http(self, *arguments: str, log: Path | None = None, **variables: str) -> tuple[str, Process]:
+    def start_plain_http(self, *arguments: str, log: Path | None = None, **variables: str) -> tuple[str, Process]:
         """Start the plain server over HTTP; return its URL."""
         logged = ["--log", str(log)] if log else []
         process = self.start([sys.executable, str(PLAIN), "http", *logged, *arguments], {**os.environ, **variables})
@@ -176,7 +176,7 @@ class Workshop:
         port = process.popen.stdout.readline().strip()
         return f"http://127.0.0.1:{port}/mcp", process
 
-    def run(self, *arguments: str, config: Path, timeout: float = PATIENCE, **variables: str) -> Any:
+    def run(self, *arguments: str, config: Path, timeout: float = WAIT_SECONDS, **variables: str) -> Any:
         """Run one command of the gateway to its end."""
         environment = self.environment(config, **variables)
         return subprocess.run(

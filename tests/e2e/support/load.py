@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from .gateways import PATIENCE, until
-from .raw_clients import MODERN, enveloped
+from .gateways import WAIT_SECONDS, until
+from .raw_clients import MODERN, add_envelope
 
 THREADS = 6
 
@@ -38,7 +38,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(WAIT_SECONDS)
 
     def goes_on(self, count: int = 200) -> None:
         """Wait for so many more answers."""
@@ -53,7 +53,7 @@ class Load:
 
     def _run(self, number: int) -> None:
         kinds = (self._call, self._search, self._call, self._list)
-        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE)
+        connection = HTTPConnection(urlsplit(self.url).netloc, timeout=WAIT_SECONDS)
         count = number
         while not self._over.is_set():
             count += THREADS
@@ -87,7 +87,7 @@ class Load:
         return None if {"plain__echo", "tool_search"} <= tools else answer
 
     def _ask(self, connection: HTTPConnection, method: str, **params: Any) -> Any:
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": enveloped(params)}
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": add_envelope(params)}
         headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         headers |= {"mcp-protocol-version": MODERN, "mcp-method": method}
         if "name" in params:

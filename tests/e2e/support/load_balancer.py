@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .gateways import GATEWAY, Listening, Process, Workshop, free_port, until
+from .gateways import GATEWAY, HttpGateway, Launcher, Process, free_port, until
 
 PAGE = Path(__file__).parents[3] / "core" / "docs" / "replicas.md"
 NAMES = ("one", "two", "three")
@@ -35,9 +35,9 @@ def _program(name: str, package: str) -> str:
     return str(found)
 
 
-def start_proxy(workshop: Workshop, command: list[str], port: int) -> None:
+def start_proxy(launcher: Launcher, command: list[str], port: int) -> None:
     """Start a proxy; wait until it listens."""
-    process = workshop.start(command, dict(os.environ))
+    process = launcher.start(command, dict(os.environ))
     until(lambda: _listens(port) or process.popen.poll() is not None, f"{command[0]} listens")
     assert process.popen.poll() is None, f"{command[0]} has ended: {process.popen.communicate()}"
 
@@ -46,21 +46,21 @@ def start_proxy(workshop: Workshop, command: list[str], port: int) -> None:
 class Replicas:
     """Three gateways at ports that they keep, and a load balancer in front of them."""
 
-    workshop: Workshop
+    launcher: Launcher
     config: Path
     variables: dict[str, str]
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in NAMES})
-    running: dict[str, Listening] = field(default_factory=dict)
+    running: dict[str, HttpGateway] = field(default_factory=dict)
 
     def start(self, *names: str) -> None:
         """Start gateways at the same time, and wait until all can be connected to."""
         started: dict[str, Process] = {}
         for name in names:
             where = {"GATEWAY_TRANSPORT": "http", "GATEWAY_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.ports[name])}
-            environment = self.workshop.environment(self.config, **where, **self.variables)
-            started[name] = self.workshop.start([GATEWAY], environment)
+            environment = self.launcher.environment(self.config, **where, **self.variables)
+            started[name] = self.launcher.start([GATEWAY], environment)
         for name, process in started.items():
-            self.running[name] = Listening(process.popen, process.errors, process.wait_for("ready")["where"])
+            self.running[name] = HttpGateway(process.popen, process.errors, process.wait_for("ready")["where"])
 
     def kill(self, name: str) -> None:
         """End a gateway as a power cut does."""
@@ -70,9 +70,9 @@ class Replicas:
         """Start the load balancer; return the URL of all gateways."""
         front = free_port()
         text = configuration(front, self.ports)
-        path = self.workshop.folder / "haproxy.cfg"
+        path = self.launcher.folder / "haproxy.cfg"
         path.write_text(text, encoding="utf-8")
-        process = self.workshop.start([haproxy(), "-db", "-f", str(path)], dict(os.environ))
+        process = self.launcher.start([haproxy(), "-db", "-f", str(path)], dict(os.environ))
         until(lambda: _listens(front) or process.popen.poll() is not None, "haproxy listens")
         assert process.popen.poll() is None, process.errors.until(lambda line: "ALERT" in line)
         return f"http://127.0.0.1:{front}/mcp"

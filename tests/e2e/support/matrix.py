@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from .gateways import Workshop, lines_of, plain_entry
+from .gateways import Launcher, plain_entry, read_log
 from .raw_clients import HttpClient
 
 Json = dict[str, Any]
 ERAS = ("handshake", "modern")
-OVER = ("pipe", "web")
+TRANSPORTS = ("stdio", "http")
 PAIRS = tuple(f"{client} → {server}" for client in ERAS for server in ERAS)
 OLD_CLIENT, NEW_CLIENT = PAIRS[:2], PAIRS[2:]
 OLD_SERVER, NEW_SERVER = PAIRS[::2], PAIRS[1::2]
@@ -54,7 +54,7 @@ class Pair:
         return self.client == "modern"
 
 
-def cell(*features: str, pairs: Sequence[str] = PAIRS, over: Sequence[str] = OVER) -> Callable[[Any], Any]:
+def cell(*features: str, pairs: Sequence[str] = PAIRS, over: Sequence[str] = TRANSPORTS) -> Callable[[Any], Any]:
     """Say that a test tells what happens to features between pairs of eras; it is run for each `pair`."""
     for feature in features:
         CELLS[feature] |= set(pairs)
@@ -65,58 +65,58 @@ def cell(*features: str, pairs: Sequence[str] = PAIRS, over: Sequence[str] = OVE
 
 
 @dataclass
-class House:
+class MatrixGateway:
     """A gateway in front of four servers, one for each era and transport, and what they have logged."""
 
-    workshop: Workshop
+    launcher: Launcher
     url: str
     config: Path
 
     def log(self, pair: Pair) -> Path:
-        return self.workshop.folder / f"{pair.name}.log"
+        return self.launcher.folder / f"{pair.name}.log"
 
     def logged(self, pair: Pair, what: str) -> list[Any]:
         """Return what a server has logged under one heading."""
-        return lines_of(self.log(pair), what)
+        return read_log(self.log(pair), what)
 
 
 @contextmanager
-def open_house(folder: Path) -> Iterator[House]:
+def open_matrix_gateway(folder: Path) -> Iterator[MatrixGateway]:
     """Open a gateway over HTTP with its servers."""
     with ExitStack() as stack:
-        workshop = Workshop(folder, stack)
-        config = workshop.config(*(full_entry(workshop, Pair("", era, over)) for era in ERAS for over in OVER))
-        yield House(workshop, workshop.listening(config).url, config)
+        launcher = Launcher(folder, stack)
+        config = launcher.config(*(full_entry(launcher, Pair("", era, over)) for era in ERAS for over in TRANSPORTS))
+        yield MatrixGateway(launcher, launcher.start_http(config).url, config)
 
 
-_SHARED = pytest.StashKey[House]()
+_SHARED = pytest.StashKey[MatrixGateway]()
 
 
-def shared_house(request: pytest.FixtureRequest) -> House:
-    """Return the house in which no list changes: one for all tests, open until the last of them."""
+def shared_matrix_gateway(request: pytest.FixtureRequest) -> MatrixGateway:
+    """Return the gateway whose lists never change: one for all tests, open until the last of them."""
     if _SHARED not in request.config.stash:
         stack = ExitStack()
         request.config.add_cleanup(stack.close)
-        folder = request.getfixturevalue("tmp_path_factory").mktemp("house")
-        request.config.stash[_SHARED] = stack.enter_context(open_house(folder))
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("matrix")
+        request.config.stash[_SHARED] = stack.enter_context(open_matrix_gateway(folder))
     return request.config.stash[_SHARED]
 
 
-def full_entry(workshop: Workshop, pair: Pair, *arguments: str, **keys: Any) -> Json:
+def full_entry(launcher: Launcher, pair: Pair, *arguments: str, **keys: Any) -> Json:
     """Configure a plain server that has everything; if it is reached by HTTP, start it."""
-    log = workshop.folder / f"{pair.name}.log"
+    log = launcher.folder / f"{pair.name}.log"
     options = ["--full", "--era", pair.server, "--place", pair.name, *arguments]
     keys = {"expose_tools": True, "timeout": 300, **keys}  # no test passes because a call times out
-    if pair.over == "pipe":
+    if pair.over == "stdio":
         return plain_entry(pair.name, log, *options, **keys)
     sessions = ["--sessions"] if pair.server == "handshake" else []
-    url, _ = workshop.plain_http(*options, *sessions, log=log)
+    url, _ = launcher.start_plain_http(*options, *sessions, log=log)
     return {"name": pair.name, "url": url, **keys}
 
 
 @dataclass
-class Visitors:
-    """Makes clients of a gateway, and sees them out."""
+class ClientFactory:
+    """Makes clients of a gateway, and closes them."""
 
     url: str
     stack: ExitStack
@@ -127,7 +127,7 @@ class Visitors:
         client = HttpClient(
             more.pop("url", self.url), pair.modern, capabilities=capabilities or {}, answers=answers or {}, **more
         )
-        self.stack.callback(client.leave)
+        self.stack.callback(client.close)
         return client
 
     def answering(self, pair: Pair, **more: Any) -> HttpClient:
@@ -136,10 +136,10 @@ class Visitors:
 
 
 @contextmanager
-def visitors(url: str) -> Iterator[Visitors]:
-    """See all clients out at the end."""
+def open_clients(url: str) -> Iterator[ClientFactory]:
+    """Close all clients at the end."""
     with ExitStack() as stack:
-        yield Visitors(url, stack)
+        yield ClientFactory(url, stack)
 
 
 def without_envelope(result: Json) -> Json:

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from .gateways import PATIENCE, Process
+from .gateways import WAIT_SECONDS, Process
 
 Json = dict[str, Any]
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
 INFO = {"name": "wire", "version": "1"}
 
 
-def enveloped(params: Json, capabilities: Json | None = None) -> Json:
+def add_envelope(params: Json, capabilities: Json | None = None) -> Json:
     """Put the modern era's envelope on."""
     reserved = "io.modelcontextprotocol/"
     envelope = {
@@ -35,19 +35,19 @@ def enveloped(params: Json, capabilities: Json | None = None) -> Json:
 
 @dataclass(kw_only=True)
 class Client:
-    """What both clients can do, each with its own `begin`, `finish` and `tell`.
+    """What both clients can do, each with its own `begin`, `finish` and `send`.
 
-    `answers` holds a result for each method by which it may be asked, `hello` the result of the
+    `answers` holds a result for each method by which it may be asked, `handshake_result` the result of the
     handshake. `asked` holds what it was asked, in the manner of either era, `results` those that
-    were questions, and `heard` the messages that were neither answers nor questions.
+    were questions, and `messages` the messages that were neither answers nor questions.
     """
 
     capabilities: Json = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
-    hello: Json = field(default_factory=dict)
+    handshake_result: Json = field(default_factory=dict)
     asked: list[tuple[str, Json]] = field(default_factory=list)
     results: list[Json] = field(default_factory=list)
-    heard: list[Json] = field(default_factory=list)
+    messages: list[Json] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def call(self, tool: str, arguments: Json | None = None, **more: Any) -> Json:
@@ -58,7 +58,7 @@ class Client:
         """Send a request; return the whole response."""
         return self.finish(self.begin(method, params))
 
-    def converse(self, method: str, params: Json) -> Json:
+    def request_with_answers(self, method: str, params: Json) -> Json:
         """Send a request, and send it again with answers as often as it is answered with questions."""
         response = self.ask(method, params)
         while response.get("result", {}).get("resultType") == "input_required":
@@ -78,24 +78,24 @@ class Client:
         found: Json = self.answers[method]
         return found
 
-    def _take(self, message: Json) -> None:
+    def _handle(self, message: Json) -> None:
         """Take what is no answer: reply if it is a question."""
         if "id" not in message or "method" not in message:
-            self.heard.append(message)
+            self.messages.append(message)
         elif message["method"] in self.answers:
             result = self._answer(message["method"], message.get("params", {}))
-            self.tell({"jsonrpc": "2.0", "id": message["id"], "result": result})
+            self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
         else:
             error = {"code": -32601, "message": "Method not found"}
-            self.tell({"jsonrpc": "2.0", "id": message["id"], "error": error})
+            self.send({"jsonrpc": "2.0", "id": message["id"], "error": error})
 
-    def notified(self, method: str) -> list[Json]:
+    def notifications(self, method: str) -> list[Json]:
         """Return the params of all notifications of one kind that were heard."""
-        return [message.get("params", {}) for message in self.heard if message.get("method") == method]
+        return [message.get("params", {}) for message in self.messages if message.get("method") == method]
 
 
 @dataclass
-class PipeClient(Client):
+class StdioClient(Client):
     """Speaks to a child process, line by line."""
 
     process: Process
@@ -106,9 +106,9 @@ class PipeClient(Client):
     def __post_init__(self) -> None:
         threading.Thread(target=self._read, daemon=True).start()
         if not self.modern:
-            hello = {"protocolVersion": HANDSHAKE, "capabilities": self.capabilities, "clientInfo": INFO}
-            self.hello = self.ask("initialize", hello)["result"]
-            self.tell({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            declared = {"protocolVersion": HANDSHAKE, "capabilities": self.capabilities, "clientInfo": INFO}
+            self.handshake_result = self.ask("initialize", declared)["result"]
+            self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def _read(self) -> None:
         assert self.process.popen.stdout is not None
@@ -116,7 +116,7 @@ class PipeClient(Client):
             self._lines.put(line)
         self._lines.put("")
 
-    def tell(self, message: Json) -> None:
+    def send(self, message: Json) -> None:
         assert self.process.popen.stdin is not None
         self.process.popen.stdin.write(json.dumps(message) + "\n")
         self.process.popen.stdin.flush()
@@ -124,8 +124,8 @@ class PipeClient(Client):
     def begin(self, method: str, params: Json) -> int:
         """Send a request; do not wait."""
         id_ = next(self._ids)
-        sent = enveloped(params, self.capabilities) if self.modern else params
-        self.tell({"jsonrpc": "2.0", "id": id_, "method": method, "params": sent})
+        sent = add_envelope(params, self.capabilities) if self.modern else params
+        self.send({"jsonrpc": "2.0", "id": id_, "method": method, "params": sent})
         return int(id_)
 
     def finish(self, id_: int) -> Json:
@@ -140,15 +140,15 @@ class PipeClient(Client):
 
     def _read_one(self) -> None:
         try:
-            line = self._lines.get(timeout=PATIENCE)
+            line = self._lines.get(timeout=WAIT_SECONDS)
         except Empty:
-            raise AssertionError(f"it never came; what was heard: {self.heard[-10:]}") from None
+            raise AssertionError(f"it never came; the messages: {self.messages[-10:]}") from None
         assert line, f"the gateway closed its output: {self.process.errors.seen[-10:]}"
         message: Json = json.loads(line)
         if "id" in message and "method" not in message:
             self._responses[message["id"]] = message
         else:
-            self._take(message)
+            self._handle(message)
 
 
 @dataclass
@@ -171,7 +171,7 @@ class Stream:
         if not (response.getheader("content-type") or "").startswith("text/event-stream"):
             body = response.read()
             return json.loads(body) if body else None
-        end = time.monotonic() + PATIENCE  # a stream that is kept alive never times out by itself
+        end = time.monotonic() + WAIT_SECONDS  # a stream that is kept alive never times out by itself
         while line := response.readline():
             assert time.monotonic() < end, "nothing came on the stream"
             if line.startswith(b"data:") and line[5:].strip():
@@ -198,14 +198,14 @@ class HttpClient(Client):
 
     def __post_init__(self) -> None:
         if not self.modern:
-            hello = {"protocolVersion": HANDSHAKE, "capabilities": self.capabilities, "clientInfo": INFO}
-            stream = self.begin("initialize", hello)
+            declared = {"protocolVersion": HANDSHAKE, "capabilities": self.capabilities, "clientInfo": INFO}
+            stream = self.begin("initialize", declared)
             name = stream.open().getheader("mcp-session-id") or ""
-            self.hello = self.finish(stream)["result"]
+            self.handshake_result = self.finish(stream)["result"]
             self._session = {"mcp-session-id": name, "mcp-protocol-version": HANDSHAKE}
-            self.tell({"jsonrpc": "2.0", "method": "notifications/initialized"})
+            self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
-    def tell(self, message: Json) -> None:
+    def send(self, message: Json) -> None:
         """Send what is not answered."""
         self._send(message, {})
 
@@ -213,14 +213,14 @@ class HttpClient(Client):
         return {"accept": "application/json, text/event-stream", **self._session, **self.headers, **headers}
 
     def _send(self, message: Json, headers: Mapping[str, str]) -> httpx2.Response:
-        return httpx2.post(self.url, json=message, headers=self._headers(headers), timeout=PATIENCE)
+        return httpx2.post(self.url, json=message, headers=self._headers(headers), timeout=WAIT_SECONDS)
 
     def _request(self, method: str, params: Json) -> tuple[Json, dict[str, str]]:
         """Return a request, and the headers that belong to it."""
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
         if not self.modern:
             return message, {}
-        message["params"] = enveloped(params, self.capabilities)
+        message["params"] = add_envelope(params, self.capabilities)
         routing = {"mcp-protocol-version": MODERN, "mcp-method": method}
         if name := params.get("name", params.get("uri", params.get("taskId"))):
             routing["mcp-name"] = name
@@ -232,7 +232,7 @@ class HttpClient(Client):
 
     def _open(self, verb: str, message: Json | None, headers: Mapping[str, str]) -> Stream:
         where = urlsplit(self.url)
-        stream = Stream(HTTPConnection(where.netloc, timeout=PATIENCE))
+        stream = Stream(HTTPConnection(where.netloc, timeout=WAIT_SECONDS))
         self._streams.append(stream)
         body = None if message is None else json.dumps(message)
         sent = {"content-type": "application/json", **self._headers(headers)}
@@ -257,43 +257,43 @@ class HttpClient(Client):
         while (message := stream.next()) is not None:
             if wanted(message):
                 return message
-            self._take(message)
-        raise AssertionError(f"the stream has ended; what was heard: {self.heard[-10:]}")
+            self._handle(message)
+        raise AssertionError(f"the stream has ended; the messages: {self.messages[-10:]}")
 
-    def take_one(self, stream: Stream) -> None:
+    def handle_one(self, stream: Stream) -> None:
         """Take the next message on a stream."""
         message = stream.next()
         assert message is not None, "the stream has ended"
-        self._take(message)
+        self._handle(message)
 
     def cancel(self, stream: Stream) -> None:
         """Say that a request's answer is no longer wanted, as the era does."""
         if self.modern:
             stream.close()
         else:
-            self.tell({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": stream.id}})
+            self.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": stream.id}})
 
     def listen(self, **wanted: Any) -> Stream:
         """Open the stream of what belongs to no request; a modern client says what it wants to hear."""
         if self.modern:
             stream = self.begin("subscriptions/listen", {"notifications": wanted})
-            self.hear("notifications/subscriptions/acknowledged", stream)
+            self.wait_for_notification("notifications/subscriptions/acknowledged", stream)
         else:
             stream = self._open("GET", None, {})
             stream.open()
         return stream
 
-    def hear(self, method: str, stream: Stream) -> Json:
+    def wait_for_notification(self, method: str, stream: Stream) -> Json:
         """Read a stream until a notification of this kind comes; return its params."""
         message = self._read(stream, lambda message: message.get("method") == method and "id" not in message)
-        self.heard.append(message)
+        self.messages.append(message)
         found: Json = message.get("params", {})
         return found
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Close all streams, and end the session if there is one."""
         for stream in self._streams:
             stream.close()
         self._streams.clear()
         if self._session:
-            httpx2.delete(self.url, headers=self._headers({}), timeout=PATIENCE)
+            httpx2.delete(self.url, headers=self._headers({}), timeout=WAIT_SECONDS)

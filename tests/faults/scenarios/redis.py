@@ -12,10 +12,10 @@ from subprocess import Popen
 from redis import Redis
 from redis.exceptions import RedisError
 
-from ...e2e.support.gateways import PATIENCE, Workshop, free_port, redis_server
-from ..support.clients import HttpCaller, seen, until_right
+from ...e2e.support.gateways import WAIT_SECONDS, Launcher, free_port, redis_server
+from ..support.clients import HttpCaller, call_echo, wait_until_right
 from ..support.matrix import RIGHT, Row
-from .environment import faulty_http, finds, watched
+from .environment import background_calls, faulty_http, finds
 from .servers import Outcome, child_entry
 
 PREFIX = "mcp-gateway:"
@@ -23,7 +23,7 @@ PREFIX = "mcp-gateway:"
 
 @dataclass
 class Store:
-    """A Redis that can be made ill."""
+    """A Redis that can be degraded."""
 
     folder: Path
     stack: ExitStack
@@ -34,7 +34,7 @@ class Store:
         self._popen = self.stack.enter_context(redis_server(self.folder, self.port))
 
     def ask(self, *command: str | int) -> object:
-        with Redis(port=self.port, socket_timeout=PATIENCE) as client:
+        with Redis(port=self.port, socket_timeout=WAIT_SECONDS) as client:
             return client.execute_command(*command)
 
     def signal(self, number: int) -> None:
@@ -44,15 +44,15 @@ class Store:
     def kill(self) -> None:
         assert self._popen is not None
         self._popen.kill()
-        self._popen.wait(PATIENCE)
+        self._popen.wait(WAIT_SECONDS)
 
     def forget(self) -> None:
         self.ask("FLUSHALL")
 
     @contextmanager
-    def ill(self, how: str) -> Iterator[None]:
-        """Be ill inside."""
-        begin, end = self.illnesses[how]
+    def degraded(self, how: str) -> Iterator[None]:
+        """Be degraded inside."""
+        begin, end = self.faults[how]
         begin()
         try:
             yield
@@ -60,7 +60,7 @@ class Store:
             end()
 
     @property
-    def illnesses(self) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
+    def faults(self) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
         def restart() -> None:
             self.kill()
             self.start()
@@ -80,18 +80,18 @@ class Store:
         self.ask("CONFIG", "SET", "maxmemory", "1" if full else "0")
 
 
-def used(caller: HttpCaller) -> str:
+def use_all(caller: HttpCaller) -> str:
     """Do all that a caller does: search, discover, call; return the right answer, or what was not right."""
     discovered = caller.call("discover_tools", {"server_name": "shared"})["result"]["structuredContent"]
     if not discovered.get("success"):
         return f"discover_tools: {discovered}"
     found = finds(caller, "echo", "shared__echo")
-    return found if found != RIGHT else seen(caller, "shared")
+    return found if found != RIGHT else call_echo(caller, "shared")
 
 
-def kept(caller: HttpCaller, store: Store) -> str:
+def check_stored(caller: HttpCaller, store: Store) -> str:
     """Say whether what a caller discovers is in Redis afterwards."""
-    if (found := used(caller)) != RIGHT:
+    if (found := use_all(caller)) != RIGHT:
         return found
     try:
         names = store.ask("KEYS", f"{PREFIX}*:shared:*")
@@ -100,26 +100,26 @@ def kept(caller: HttpCaller, store: Store) -> str:
     return RIGHT if names else "the definitions are not in Redis"
 
 
-def play_redis(workshop: Workshop, rows: tuple[Row, ...]) -> dict[str, Outcome]:
-    """Play all rows, one after the other, with one gateway."""
-    folder = workshop.folder / "faults"
+def run_redis(launcher: Launcher, rows: tuple[Row, ...]) -> dict[str, Outcome]:
+    """Run all rows, one after the other, with one gateway."""
+    folder = launcher.folder / "faults"
     folder.mkdir()
-    root = faulty_http(workshop, folder)
-    config = workshop.config(child_entry(folder, "bystander"), {"name": "shared", "url": f"{root}/shared"})
+    root = faulty_http(launcher, folder)
+    config = launcher.config(child_entry(folder, "bystander"), {"name": "shared", "url": f"{root}/shared"})
     with ExitStack() as stack:
-        store = Store(workshop.folder, stack)
+        store = Store(launcher.folder, stack)
         store.start()
         variables = {"STORAGE_BACKEND": "redis", "REDIS_URL": f"redis://127.0.0.1:{store.port}/0"}
-        caller = HttpCaller(workshop.listening(config, **variables).url)
-        return {row.key: play(store, caller, row) for row in rows}
+        caller = HttpCaller(launcher.start_http(config, **variables).url)
+        return {row.key: run(store, caller, row) for row in rows}
 
 
-def play(store: Store, caller: HttpCaller, row: Row) -> Outcome:
-    assert (ready := until_right(lambda: kept(caller, store), PATIENCE)) == RIGHT, ready
-    with watched(caller) as bystander:
+def run(store: Store, caller: HttpCaller, row: Row) -> Outcome:
+    assert (ready := wait_until_right(lambda: check_stored(caller, store), WAIT_SECONDS)) == RIGHT, ready
+    with background_calls(caller) as background:
         store.forget()
-        with store.ill(row.key):
-            found = used(caller)
-            bystander.calls_again()
-        at_last = until_right(lambda: kept(caller, store), row.healthy)
-    return Outcome(found, tuple(bystander.seen), at_last)
+        with store.degraded(row.key):
+            found = use_all(caller)
+            background.calls_again()
+        at_last = wait_until_right(lambda: check_stored(caller, store), row.healthy)
+    return Outcome(found, tuple(background.seen), at_last)

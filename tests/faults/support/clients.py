@@ -12,8 +12,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from ...e2e.support.gateways import PATIENCE, Process
-from ...e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, enveloped
+from ...e2e.support.gateways import WAIT_SECONDS, Process
+from ...e2e.support.raw_clients import HANDSHAKE, INFO, MODERN, add_envelope
 from .matrix import RIGHT
 
 Json = dict[str, Any]
@@ -36,12 +36,12 @@ class HttpCaller:
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def call(self, tool: str, arguments: Json) -> Json:
-        params = enveloped({"name": tool, "arguments": arguments})
+        params = add_envelope({"name": tool, "arguments": arguments})
         message = {"jsonrpc": "2.0", "id": next(self._ids), "method": "tools/call", "params": params}
         headers = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": tool}
         headers |= {"accept": "application/json, text/event-stream", "content-type": "application/json"}
         where = urlsplit(self.url)
-        connection = HTTPConnection(where.netloc, timeout=PATIENCE)
+        connection = HTTPConnection(where.netloc, timeout=WAIT_SECONDS)
         try:
             connection.request("POST", where.path, json.dumps(message), headers)
             return _response(connection.getresponse())
@@ -62,7 +62,7 @@ def _response(response: HTTPResponse) -> Json:
     return found
 
 
-class PipeCaller:
+class StdioCaller:
     """A client over the gateway's own pipes, of the handshake era; a thread hands each response to who waits for it."""
 
     def __init__(self, process: Process) -> None:
@@ -81,7 +81,7 @@ class PipeCaller:
         id_, future = next(self._ids), Future[Json]()
         self._waiting[id_] = future
         self._tell({"jsonrpc": "2.0", "id": id_, "method": method, "params": params})
-        return future.result(PATIENCE)
+        return future.result(WAIT_SECONDS)
 
     def _tell(self, message: Json) -> None:
         assert self._process.popen.stdin is not None
@@ -99,7 +99,7 @@ class PipeCaller:
             future.set_exception(OSError("the gateway closed its output"))
 
 
-def seen(caller: Caller, server: str) -> str:
+def call_echo(caller: Caller, server: str) -> str:
     """Call a server's `echo` and say what came back: the right answer, or the failure's code and words."""
     token = next(_numbers)
     try:
@@ -114,7 +114,7 @@ def seen(caller: Caller, server: str) -> str:
     return RIGHT if said.get("arguments") == {"token": token} else f"a wrong answer: {said}"
 
 
-def until_right(look: Callable[[], str], seconds: float) -> str:
+def wait_until_right(look: Callable[[], str], seconds: float) -> str:
     """Call again and again until the answer is right; return the last one when that took too long."""
     late = threading.Event()
     timer = threading.Timer(seconds, late.set)
@@ -128,8 +128,8 @@ def until_right(look: Callable[[], str], seconds: float) -> str:
 
 
 @dataclass
-class Bystander:
-    """Somebody who calls another server all the while, and counts what comes back."""
+class BackgroundCaller:
+    """Calls another server all the while, and counts what comes back."""
 
     look: Callable[[], str]
     seen: list[str] = field(default_factory=list)
@@ -153,8 +153,10 @@ class Bystander:
         """Wait until a call that begins now has been answered."""
         with self._more:
             wanted = len(self.seen) + 2  # the one under way may have begun earlier
-            assert self._more.wait_for(lambda: len(self.seen) >= wanted, PATIENCE), "the bystander waits for ever"
+            assert self._more.wait_for(lambda: len(self.seen) >= wanted, WAIT_SECONDS), (
+                "the background caller waits for ever"
+            )
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(PATIENCE)
+        self._thread.join(WAIT_SECONDS)

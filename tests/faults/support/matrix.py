@@ -14,7 +14,7 @@ class Row:
 
     `key` is what the faulty server calls it. `caller` is what the caller of that server sees after so many `calls`;
     `…` leaves something out. `others` is how begins what those see who call another server meanwhile. Within `healthy`
-    seconds of the fault's end the same server answers rightly again. `patience` is the server's `timeout`, if it is
+    seconds of the fault's end the same server answers rightly again. `timeout` is the server's `timeout`, if it is
     not the default one.
     """
 
@@ -23,7 +23,7 @@ class Row:
     caller: str
     healthy: int = 20
     others: str = RIGHT
-    patience: float | None = None
+    timeout: float | None = None
     calls: int = 1
 
     @property
@@ -53,8 +53,8 @@ CHILD = (
         CLOSED + "…it last wrote to standard error: the faulty",
     ),
     Row("dies after", "the child dies after a call", RIGHT),
-    Row("hangs", "the child hangs", TIMEOUT, patience=4),
-    Row("stopped", "the child is stopped (SIGSTOP)", TIMEOUT, patience=4),
+    Row("hangs", "the child hangs", TIMEOUT, timeout=4),
+    Row("stopped", "the child is stopped (SIGSTOP)", TIMEOUT, timeout=4),
     Row("garbage", "the child writes garbage before its answer", RIGHT),
     Row("halves", "the child writes its answer in two halves", RIGHT),
     Row("half a line", "the child writes half a line and dies", CLOSED),
@@ -66,7 +66,7 @@ CHILD = (
         healthy=30,
     ),
     Row("100 MB", "the child writes a line of 100 MB", TOO_LARGE),
-    Row("endless line", "the child writes a line that never ends", TIMEOUT, patience=4),
+    Row("endless line", "the child writes a line that never ends", TIMEOUT, timeout=4),
 )
 
 HTTP = (
@@ -83,13 +83,13 @@ HTTP = (
     Row("429", "HTTP 429 with Retry-After", DOWN + "…HTTP 429…it asks to wait (Retry-After: 1)"),
     Row("500", "HTTP 500", DOWN + "…HTTP 500"),
     Row("502", "HTTP 502", DOWN + "…HTTP 502"),
-    Row("slow headers", "the head of the response does not come", TIMEOUT, patience=4),
-    Row("slow body", "the body of the response does not end", TIMEOUT, patience=4),
+    Row("slow headers", "the head of the response does not come", TIMEOUT, timeout=4),
+    Row("slow body", "the body of the response does not end", TIMEOUT, timeout=4),
     Row("reset", "the connection is reset in mid-body", UNKNOWN),
     Row("content type", "the wrong content type", DOWN + "…it answered with text/html instead of JSON"),
     Row("bad events", "a stream with garbage before the answer", RIGHT),
-    Row("endless", "an endless stream without the answer: comments", TIMEOUT, patience=4),
-    Row("endless news", "an endless stream without the answer: notifications", TIMEOUT, patience=4),
+    Row("endless", "an endless stream without the answer: comments", TIMEOUT, timeout=4),
+    Row("endless news", "an endless stream without the answer: notifications", TIMEOUT, timeout=4),
 )
 
 REDIS = (

@@ -12,7 +12,7 @@ from mcp_gateway.plugin import Document, Hit, Hits, Options, Provider, Query
 from mcp_gateway_testkit import RankerContract, StorageContract
 
 
-class Careless(Options):
+class OptionsWithPlainSecret(Options):
     """Options as they should not be."""
 
     api_key: str = Field("", alias="API_KEY")
@@ -23,66 +23,68 @@ async def nothing(_: Options) -> AsyncIterator[Any]:
     yield None
 
 
-PROVIDER: Provider[Any, Any] = Provider(name="careless", summary="careless", options=Careless, build=nothing)
+PROVIDER: Provider[Any, Any] = Provider(
+    name="careless", summary="careless", options=OptionsWithPlainSecret, build=nothing
+)
 
 
-class Ours(RankerContract):
+class PluginContract(RankerContract):
     provider = PROVIDER
     source = {"API_KEY": "s3cr3t"}  # noqa: RUF012  # as people write it
 
 
 def test_a_promise_that_is_rewritten_is_noticed():
-    class Cheating(Ours):
+    class WithOverride(PluginContract):
         async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
             pass
 
     with pytest.raises(AssertionError, match="test_ties_are_broken_by_id is overridden"):
-        Cheating().test_no_promise_is_overridden()
+        WithOverride().test_no_promise_is_overridden()
 
 
 def test_a_promise_may_be_failed_openly():
-    class Honest(Ours):
+    class WithXfail(PluginContract):
         @pytest.mark.xfail(reason="it ranks by vectors")
         async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
             pass
 
-    Honest().test_no_promise_is_overridden()
-    Ours().test_no_promise_is_overridden()
+    WithXfail().test_no_promise_is_overridden()
+    PluginContract().test_no_promise_is_overridden()
 
 
 def test_xfail_without_a_reason_is_no_excuse():
-    class Silent(Ours):
+    class WithUnexplainedXfail(PluginContract):
         @pytest.mark.xfail
         async def test_ties_are_broken_by_id(self) -> None:  # type: ignore[override]
             pass
 
     with pytest.raises(AssertionError):
-        Silent().test_no_promise_is_overridden()
+        WithUnexplainedXfail().test_no_promise_is_overridden()
 
 
 def test_a_plugin_that_is_not_installed_is_noticed():
     with pytest.raises(AssertionError, match="entry point"):
-        Ours().test_an_installed_entry_point_offers_the_provider()
+        PluginContract().test_an_installed_entry_point_offers_the_provider()
 
 
 def test_a_secret_in_plain_text_is_noticed():
     with pytest.raises(AssertionError, match="SecretStr"):
-        Ours().test_options_that_sound_secret_are_secret()
+        PluginContract().test_options_that_sound_secret_are_secret()
 
 
 def test_an_option_without_description_is_noticed():
     with pytest.raises(AssertionError, match="API_KEY"):
-        Ours().test_every_option_is_described_in_a_json_schema()
+        PluginContract().test_every_option_is_described_in_a_json_schema()
 
 
 async def test_options_that_print_a_secret_are_noticed():
     with pytest.raises(AssertionError):
-        await Ours().test_what_is_secret_in_the_configuration_is_never_printed(Ours.source)
+        await PluginContract().test_what_is_secret_in_the_configuration_is_never_printed(PluginContract.source)
 
 
 @pytest.mark.parametrize("name", ["Two Words", "", "ä", "-x"])
 def test_a_name_that_is_hard_to_write_is_noticed(name):
-    class Odd(Ours):
+    class Odd(PluginContract):
         provider = replace(PROVIDER, name=name)
 
     with pytest.raises(AssertionError):
@@ -103,13 +105,13 @@ class HitsAsTotal:
 
 async def test_a_ranker_that_breaks_promises_is_noticed():
     with pytest.raises(AssertionError):
-        await Ours().test_limit_is_kept_and_total_counts_all_matches(HitsAsTotal(), 1)
+        await PluginContract().test_limit_is_kept_and_total_counts_all_matches(HitsAsTotal(), 1)
     with pytest.raises(AssertionError):
-        await Ours().test_ties_are_broken_by_id(HitsAsTotal())
+        await PluginContract().test_ties_are_broken_by_id(HitsAsTotal())
     with pytest.raises(AssertionError):
-        await Ours().test_what_does_not_match_is_left_out(HitsAsTotal())
+        await PluginContract().test_what_does_not_match_is_left_out(HitsAsTotal())
     with pytest.raises(AssertionError):
-        await Ours().test_an_older_index_outlives_a_newer_one(HitsAsTotal())
+        await PluginContract().test_an_older_index_outlives_a_newer_one(HitsAsTotal())
 
 
 class Forgetful:

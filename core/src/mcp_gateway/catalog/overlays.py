@@ -15,6 +15,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 import anyio
+from cachetools import LRUCache
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
@@ -85,8 +86,8 @@ class Overlays:
     # Random per process: from an unkeyed hash weak credentials could be guessed.
     _key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     _held: dict[Key, OverlayEntry] = field(default_factory=dict, repr=False)
-    _views: dict[tuple[Key, ...], tuple[Catalog, tuple[Listing, ...], Catalog]] = field(
-        default_factory=dict, repr=False
+    _views: LRUCache[tuple[Key, ...], tuple[Catalog, tuple[Listing, ...], Catalog]] = field(
+        default_factory=lambda: LRUCache(MAX_VIEWS), repr=False
     )
 
     def __bool__(self) -> bool:
@@ -187,12 +188,10 @@ class Overlays:
         if not listings:
             return CallerCatalog(shared, states)
         cached = tuple(keys[server] for server in listings)
-        before = self._views.pop(cached, None)
+        before = self._views.get(cached)
         if before is None or before[0] is not shared or list(map(id, before[1])) != list(map(id, listings.values())):
             before = shared, tuple(listings.values()), shared.with_overlay(listings, list(self.registry.specs))
-        self._views[cached] = before
-        if len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
+            self._views[cached] = before
         return CallerCatalog(before[2], states)
 
     def _listings(self) -> Iterator[Listing]:

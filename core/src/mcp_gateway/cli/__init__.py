@@ -1,4 +1,4 @@
 """Command line: serving, configuration checks, and tool calls.
 
-The calls are those of a client, as a model would make them.
+Tool calls go through an MCP client, like those of a model.
 """

@@ -33,7 +33,7 @@ _OPTIONS = {
 }
 
 _MAX_NOTICES = 3
-"""How many problems of a file that cannot be used clients are told of; the log has all."""
+"""How many problems of an unusable file are reported to clients; the log has all."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CommandContext:
 
     Every step may raise `ConfigError`.
 
-    `where` are the variables whose place an option of the command line has taken, of those that say where to listen.
+    `where` are the variables of the address to listen on that command-line options have replaced.
     """
 
     source: ConfigSource
@@ -50,7 +50,7 @@ class CommandContext:
 
     @classmethod
     def of(cls, arguments: Namespace) -> CommandContext:
-        """Read the environment; command-line options win over it."""
+        """Read the environment; command-line options take precedence."""
         options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
         source = find_source({**os.environ, **given}, is_serving=arguments.command in (None, "serve"))
@@ -58,7 +58,7 @@ class CommandContext:
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment over that of the `.env` that is read."""
+        """The environment variables, completed by those of the `.env`."""
         return self.source.environ
 
     @cached_property
@@ -68,7 +68,7 @@ class CommandContext:
 
     @cached_property
     def plugins(self) -> LoadedPlugins:
-        """The plugins. All that are to be loaded must be there."""
+        """The loaded plugins; an error if a configured one is not installed."""
         choice = plugin_choice(self.environ)
         loaded = load_plugins(choice)
         if unknown := _unknown("GATEWAY_PLUGINS", choice.only, loaded):
@@ -92,9 +92,9 @@ class CommandContext:
 
     @cached_property
     def servers(self) -> ServerFile:
-        """The configured servers, or none and why.
+        """The configured servers, or none with notices that explain it.
 
-        None where it goes on without a file that can be used.
+        There are none if the file is unusable and the program continues without it.
         """
         try:
             return self.reload_servers()
@@ -120,7 +120,7 @@ class CommandContext:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings about the configuration that are no errors."""
+        """Warnings about the configuration."""
         file = self.servers
         return [
             *file.notices,

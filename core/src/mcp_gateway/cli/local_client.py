@@ -49,7 +49,7 @@ class LocalClient:
             return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
 
     async def wait_for_servers(self) -> None:
-        """Wait until every server has answered, or not."""
+        """Wait until every server has been listed or has failed."""
         await self.running.gateway.discovery.wait_for_servers(self.inactivity)
 
 
@@ -154,7 +154,7 @@ async def _search(visit: LocalClient, arguments: Namespace) -> int:
 
 async def _call(visit: LocalClient, arguments: Namespace, given: Json) -> int:
     if split_name(arguments.tool) is None:
-        await visit.wait_for_servers()  # only who knows all tools can say which one is meant
+        await visit.wait_for_servers()  # a short name is resolved among the tools of all servers
     result = await visit.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": given})
     if arguments.json:
         show_json(result)
@@ -202,7 +202,7 @@ def _print_tool(tool: Json) -> None:
 def _print_reasons(tool: Json) -> None:
     """Print a search hit's score and its matching terms.
 
-    Each term comes with its contribution and the fields in which it stands.
+    Each term is printed with its contribution and the fields that contain it.
     """
     if "score" in tool:
         show(f"      score {tool['score']:.2f}")

@@ -31,7 +31,7 @@ _WITHOUT_THE_SDK = frozenset({"plugins", "check", "schema", "trust"})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    if sys.stderr is None:  # closed by whoever started us: there is nobody to tell
+    if sys.stderr is None:  # the parent process has closed it
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # it stays open to the end
     _accept_all_characters(sys.stdout)
     arguments = _parser().parse_args(argv)
@@ -40,12 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GatewayError as error:
         complain(*(f"{NAME}: {line}" for line in str(error).splitlines()))
         return 1
-    except BrokenPipeError:  # the reader of our output has gone: `... tools | head`
+    except BrokenPipeError:  # the reader of the output has ended: `... tools | head`
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
         return 130
-    except Exception:  # noqa: BLE001  # a traceback quotes what servers and plugins say
+    except Exception:  # noqa: BLE001  # a traceback may quote text of servers and plugins
         complain_text(mask_secrets(traceback.format_exc()))
         return 1
 
@@ -62,11 +62,11 @@ def _accept_all_characters(output: TextIO | None) -> None:
 def _run(command: str, arguments: argparse.Namespace) -> int:  # noqa: C901, PLR0911  # one a command
     """Import and run a command.
 
-    Commands are imported on demand: several do without the MCP SDK, which is slow to import.
+    Commands are imported on demand, because several do not need the MCP SDK, which is slow to import.
     """
     if command not in _WITHOUT_THE_SDK or getattr(arguments, "connect", False):
         defer_sdk_imports()
-    if command == "trust":  # it needs no configuration, and must not take one from the folder that it is about
+    if command == "trust":  # it must not read the configuration of the folder in question
         from mcp_gateway.cli.commands.trust import run_trust
 
         return run_trust(arguments)

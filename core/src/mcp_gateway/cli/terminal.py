@@ -1,6 +1,6 @@
-"""The one way to standard output and error, escaped for terminals.
+"""Output to standard output and error, escaped for terminals.
 
-Every command prints through these functions, which a test sees to: so none can forget it.
+Every command must print through these functions, so that none forgets to escape; a test checks that.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 def show(*lines: str, flush: bool = False) -> None:
     """Print lines; a line break inside of one is escaped.
 
-    So no text of others can forge a line of ours.
+    Otherwise foreign text could forge a line of output.
     """
     print("\n".join(map(escape_line, lines)), flush=flush)
 
 
 def show_text(text: str) -> None:
-    """Print a text that has lines of its own."""
+    """Print a text with line breaks."""
     print(escape_lines(text))
 
 
 def show_json(value: Any, indent: int | None = None) -> None:
-    """Print a value as JSON, in which nothing is left out."""
+    """Print a value as JSON, with special characters escaped."""
     print(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)))
 
 
@@ -36,5 +36,5 @@ def complain(*lines: str) -> None:
 
 
 def complain_text(text: str) -> None:
-    """Print a text that has lines of its own on standard error."""
+    """Print a text with line breaks on standard error."""
     print(escape_lines(text), file=sys.stderr)

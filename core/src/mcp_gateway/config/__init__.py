@@ -1,1 +1,1 @@
-"""Configuration: text in, validated values with chosen plugins out."""
+"""Configuration: from files and environment to validated values."""

@@ -29,28 +29,28 @@ _CLIENT_URL_KEYS = ("url", "serverUrl", "httpUrl")
 _WAYS = ("command", "url")
 _PLACES = ("servers", "mcpServers")
 _FORMS = 'write {"servers": [...]} or {"mcpServers": {...}}'
-# Some clients count timeouts in milliseconds: from here on a number is taken for that.
+# Some clients give timeouts in milliseconds: numbers from here on are taken as such.
 _MILLISECONDS = 1000
 MAX_SECONDS = 10**9
-"""More than any time that a configuration can mean."""
+"""The upper bound of durations in a configuration."""
 
 _PLACE = re.compile(r"<string>:(?P<line>\d+) (?P<said>.*) at column (?P<column>\d+)", re.DOTALL)
-"""How json5 says where it stopped."""
+"""The form of json5's error messages."""
 
 _TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|(?P<string>"(?:[^"\\\n]|\\.)*")', re.DOTALL)
 _WRONG_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u(?![0-9a-fA-F]{4})|[^\W_bfnrtu]))")
-"""The JSON reader of editors takes `C:\\Users` without a second backslash for `C:Users`."""
+"""An invalid escape: json5 would silently read `C:\\Users` with a single backslash as `C:Users`."""
 
 CheckFn = Callable[[bytes], None]
-"""Raises for a content of the file that is not to be used."""
+"""Raises `ConfigError` if the content of the file must not be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
     """One server entry in native keys, not yet validated.
 
-    In a client's form (`foreign`) keys that nobody reads are the client's own, and only a warning.
-    `unclear` says why it cannot be told how to reach the server.
+    In a client's format (`foreign`) unknown keys belong to the client and cause only a warning. `unclear` is the
+    reason for which the transport cannot be determined.
     """
 
     where: str
@@ -61,12 +61,12 @@ class RawEntry:
 
 
 def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
-    """Read the file of servers in whichever form it is.
+    """Read the file of servers in any of its formats.
 
-    `check` sees exactly the bytes that are used, and may refuse them.
+    `check` gets exactly the bytes that are used, and may reject them.
 
     Raises:
-        ConfigError: it cannot be read, is not JSON, or has none of the forms.
+        ConfigError: the file cannot be read, is not JSON, or has none of the formats.
 
     """
     document = _parse_file(path, check)
@@ -131,9 +131,9 @@ def _json(text: str) -> Any:
 def _with_comments(text: str, problem: str) -> Any:
     """Read JSON as editors write it, with comments and trailing commas.
 
-    `problem` is what plain JSON said. It may be about a comment, so the other reader's place is the better one.
+    `problem` is the error of the plain JSON parser. It may be about a comment, so json5's position is the better one.
     """
-    # It is slow to import, and most files are plain JSON.
+    # Imported here because it is slow to import, and most files are plain JSON.
     import json5
 
     for token in _TOKEN.finditer(text):
@@ -178,7 +178,7 @@ def _foreign(path: Path, name: str, item: Any) -> RawEntry:
     if not isinstance(item, dict):
         raise ConfigError(f"{path}: server {name!r}: it must be an object")
     keys = _without_nulls(item)
-    # Clients allow any text as a name; here it is part of the names of tools.
+    # Clients allow any text as a server's name; here it becomes part of tool names.
     keys["name"] = sanitize_server_name(name)
     warnings = [] if keys["name"] == name else [f"it is called {keys['name']!r} here"]
     for spelling in _CLIENT_URL_KEYS:
@@ -206,7 +206,7 @@ def _without_nulls(item: Mapping[str, Any]) -> dict[str, Any]:
 def _transport_problem(keys: Mapping[str, Any]) -> str:
     """Explain why an entry's transport is ambiguous or missing.
 
-    Empty if it is clear how to reach the server.
+    The text is empty if the transport is clear.
     """
     ways = [key for key in (*_WAYS, "transport", "type") if key in keys]
     if ways == [*_WAYS]:
@@ -220,7 +220,7 @@ def _transport_problem(keys: Mapping[str, Any]) -> str:
 def _with_transport(keys: dict[str, Any]) -> dict[str, Any]:
     """Normalize `transport`, or infer it from `command` or `url`.
 
-    Any spelling of `transport` and of `type` is understood.
+    Every common spelling of `transport` and `type` is accepted.
     """
     transport = keys.pop("type", None) if "transport" not in keys else keys.get("transport")
     keys.pop("type", None)

@@ -1,6 +1,6 @@
 """Polling file watcher.
 
-It compares contents, which works in containers and on network drives, too.
+It polls and compares contents, because file system events do not arrive in containers and on network drives.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import anyio.to_thread
 async def watch_file(path: Path, seconds: float) -> AsyncIterator[bool]:
     """Yield whether a file is readable each time its content changes.
 
-    The content must be the same twice: nobody writes it at that moment.
+    A change counts only when two polls in a row find the same content, so that no half-written file is read.
     """
     known = seen = await anyio.to_thread.run_sync(_digest, path)
     while True:

@@ -1,6 +1,6 @@
 """Fingerprints of a server entry.
 
-They tell whether an entry leads elsewhere, has other credentials, or has changed at all.
+They show whether an entry has another endpoint, other credentials, or any change at all.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from hashlib import pbkdf2_hmac, sha256
 from typing import Any
 
-# About a millisecond for an entry, at each start and reload.
+# It takes about a millisecond per entry, at each start and reload.
 _ROUNDS = 5000
 
 
 def fingerprint_of(keys: Mapping[str, Any]) -> str:
     """Hash the endpoint of an entry.
 
-    It keeps a stored listing from being taken for that of another server.
+    It keeps a stored listing from being used for another server of the same name.
     """
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
@@ -26,14 +26,13 @@ def fingerprint_of(keys: Mapping[str, Any]) -> str:
 def credentials_hash(keys: Mapping[str, Any]) -> str:
     """Hash the credentials of an entry.
 
-    It keeps a listing for these credentials from being taken for that of others.
-
-    The hash is slow to guess at, for it stands in storage.
+    It keeps a stored listing from being used with other credentials. The hash is slow to compute, because it is in
+    storage, where somebody could try to guess the credentials from it.
     """
     saved = [str(keys[key]) for key in ("auth_type", "auth_headers", "env") if keys.get(key)]
     if not saved:
         return ""
-    # The endpoint as salt: the same credentials at two servers must not look the same in storage.
+    # Salted with the endpoint: equal credentials of two servers must have different hashes in storage.
     password, salt = "\0".join(saved).encode("utf-8", "surrogatepass"), fingerprint_of(keys).encode()
     return pbkdf2_hmac("sha256", password, salt, _ROUNDS, 6).hex()
 
@@ -41,6 +40,6 @@ def credentials_hash(keys: Mapping[str, Any]) -> str:
 def digest_of(keys: Mapping[str, Any]) -> str:
     """Hash a whole entry, to detect changes.
 
-    The entry may hold secrets, so the hash is never printed.
+    The entry may contain secrets, so the hash is never printed.
     """
     return sha256(json.dumps(keys, sort_keys=True, default=str).encode()).hexdigest()

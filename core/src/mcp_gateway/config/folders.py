@@ -1,4 +1,4 @@
-"""The user's folders for this program, by the system's rules."""
+"""The user's folders for this program, by the platform's conventions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mcp_gateway.protocol.implementation import NAME
 
 
 def config_folder() -> Path:
-    """Return where the user's configuration is: `~/.config/mcp-orchestration-gateway` on Linux."""
+    """Return the configuration folder: `~/.config/mcp-orchestration-gateway` on Linux."""
     from platformdirs import user_config_path
 
     return _resolve(lambda: user_config_path(NAME, appauthor=False))
 
 
 def state_folder() -> Path:
-    """Return where the program remembers things: `~/.local/state/mcp-orchestration-gateway` on Linux."""
+    """Return the state folder: `~/.local/state/mcp-orchestration-gateway` on Linux."""
     from platformdirs import user_state_path
 
     return _resolve(lambda: user_state_path(NAME, appauthor=False))
@@ -26,5 +26,5 @@ def state_folder() -> Path:
 def _resolve(find: Callable[[], Path]) -> Path:
     try:
         return find()
-    except RuntimeError:  # neither the environment nor the system knows a home
+    except RuntimeError:  # there is no home folder
         raise ConfigError("environment: HOME: there is no home folder; set HOME to a whole path") from None

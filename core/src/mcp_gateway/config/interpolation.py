@@ -12,13 +12,13 @@ _BODY = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.
 
 
 _OWN = ("GATEWAY_AUTH_TOKEN", "GATEWAY_OAUTH_KEY")
-"""The gateway's own secrets, which are no server's business."""
+"""The gateway's own secrets, which must not be sent to servers."""
 
 
 class Unset(Exception):
     """A variable that cannot be expanded.
 
-    It has no value and no default, or is one that only an editor can fill in.
+    It has neither value nor default, or is one that only an editor can resolve.
     """
 
 
@@ -47,12 +47,12 @@ def _expand_match(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if body is None:
         raise Unset(f"${{{match['body']}}} is not a variable that the gateway can expand; write ${{NAME}}")
     name = body["name"]
-    if os.name == "nt" and name not in environ:  # case makes no difference there
+    if os.name == "nt" and name not in environ:  # names are case-insensitive on Windows
         name = name.upper()
     if name in _OWN:
         raise Unset(f"the environment variable {name} is the gateway's own secret; servers do not get it")
     found = environ.get(name)
-    # As in a shell, `:-` also stands in for an empty value.
+    # As in a shell, the default after `:-` also replaces an empty value.
     if found is not None and (found or body["default"] is None):
         return found
     if body["default"] is None:

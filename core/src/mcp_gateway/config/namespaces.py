@@ -1,4 +1,4 @@
-"""Namespaces of servers: no two may begin names alike."""
+"""Namespaces of servers, which must be unique."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from mcp_gateway.protocol.tool_names import fold_name, is_server_name, name_pref
 
 
 class NamedServer(Protocol):
-    """A server as far as names go."""
+    """A server with a name and a namespace."""
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The server's name."""
         ...
 
     @property
     def namespace(self) -> str | None:
-        """The prefix of its names, or None for none."""
+        """The prefix of the server's full names, or None for none."""
         ...
 
 
 def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> list[str]:
     """Check that a namespace is unique; return warnings of look-alikes.
 
-    Some clients cannot tell the namespaces of these servers from this one.
+    Look-alikes are namespaces that some clients cannot distinguish from this one.
 
     Raises:
-        ConfigError: another server has the same names.
+        ConfigError: another server has the same namespace.
 
     """
     warnings: list[str] = []

@@ -1,4 +1,4 @@
-"""server_config.json: the entries of servers, resolved with their plugins."""
+"""The file of servers (`server_config.json`), resolved with plugins."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ServerEntry(BaseModel):
 class ServerFile:
     """The content of the file of servers, with notices for clients.
 
-    `notices` say why there is less than clients may expect.
+    `notices` explain why there are fewer servers than clients may expect.
     """
 
     specs: tuple[ServerSpec, ...] = ()
@@ -75,12 +75,13 @@ class ServerFile:
 def read_servers(
     environment: Environment, environ: Mapping[str, str], providers: Providers, check: CheckFn | None = None
 ) -> ServerFile:
-    """Read the server file and settle every enabled entry.
+    """Read the server file and resolve every enabled entry.
 
-    A default file that does not exist is a warning: then there are no servers. `check` may refuse the content.
+    If the default file does not exist, that is only a warning, and there are no servers. `check` may reject the
+    content.
 
     Raises:
-        ConfigError: something is wrong; the message has a line for each problem, naming file, server and key.
+        ConfigError: there are problems; the message has a line for each, with file, server and key.
 
     """
     path = environment.server_config
@@ -110,7 +111,7 @@ class _EntryReader:
         self.problems: list[str] = []
 
     def add(self, raw: RawEntry) -> None:
-        """Settle one entry, or say why not."""
+        """Resolve one entry, or record its problems."""
         self.warnings += [f"{raw.where}: {warning}" for warning in raw.warnings]
         try:
             self._settle(raw)
@@ -122,7 +123,7 @@ class _EntryReader:
     def _refuse(self, raw: RawEntry, reason: str) -> None:
         """Reject an entry: an error if native, else disable its server.
 
-        An entry in another program's format must not keep the other servers from running.
+        A faulty entry in another program's format must not keep the gateway from starting.
         """
         if raw.foreign:
             self._disable(raw, reason)
@@ -142,7 +143,7 @@ class _EntryReader:
 
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
-            self._leave_out(raw.keys)  # even if it has variables that are not set
+            self._leave_out(raw.keys)  # without expanding it: its variables may be unset
             return
         if raw.unclear:
             raise ConfigError(raw.unclear)
@@ -169,7 +170,7 @@ class _EntryReader:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
-        # A limit that somebody has set bounds the timeout; the default one must not.
+        # Only a limit that was set explicitly bounds the timeout; the default must not.
         limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
         timeout = entry.timeout or min(environment.timeout, limit)
         self.specs.append(
@@ -201,12 +202,12 @@ class _EntryReader:
         return {**keys, **{name: self._environ[name] for name in variables if name in self._environ}}
 
     def _auth(self, entry: ServerEntry, keys: Mapping[str, Any]) -> tuple[Provider[Any, AuthStrategy] | None, bool]:
-        """Choose the auth plugin; `GATEWAY_AUTH_MODE` may overrule the entry."""
+        """Choose the auth plugin; `GATEWAY_AUTH_MODE` may override the entry."""
         strategies, mode = self._providers.auth_strategies, self._environment.auth_mode
         wanted = entry.auth_type.lower()
         if mode == "static" and wanted == "forward":
             wanted = "static" if keys.get("auth_headers") else "none"
-        # A process gets no headers: only servers with a URL can be forwarded to.
+        # Stdio servers get no headers, so credentials can be forwarded only to servers with a URL.
         if mode == "forward" and wanted == "none" and "url" in keys:
             return strategies["forward"], True
         return (None if wanted == "none" else strategies[wanted]), False
@@ -228,7 +229,7 @@ class _EntryReader:
                 raise ConfigError(f"the key {key!r} is read only with {' or '.join(owners)}; set that, or remove it")
 
     def _owners(self, key: str) -> list[str]:
-        """Return the settings with which some plugin would read `key`."""
+        """Return the settings under which some plugin would read `key`."""
         shelves: tuple[tuple[str, ProviderRegistry[Any]], ...] = (
             ("transport", self._providers.client_transports),
             ("auth_type", self._providers.auth_strategies),
@@ -252,14 +253,14 @@ class _EntryReader:
     def _is_ignorable(self, key: str, entry: ServerEntry) -> bool:
         """Whether an unread `key` is harmless.
 
-        It is if `GATEWAY_AUTH_MODE` overruled the entry's auth strategy, or if it selects nothing.
+        It is if `GATEWAY_AUTH_MODE` overrides the entry's auth strategy, or if its value selects nothing.
         """
         overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
         return overruled or key == "auth_header_name"
 
 
 def _keys(provider: Provider[Any, Any]) -> frozenset[str]:
-    """Return what a provider reads of a server's entry."""
+    """Return the keys of a server entry that a provider reads."""
     options: type[Options] = provider.options
     return options.keys() - options.variables()
 

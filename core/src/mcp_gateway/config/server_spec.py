@@ -9,12 +9,14 @@ from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServerSpec:
-    """A server, with its plugins chosen and their options settled.
+    """A server with its chosen plugins and their validated options.
 
-    `exposed` names the kinds that clients see natively: tools, prompts, resources, templates.
-    `auth` is None where no credentials are wanted; with `auth_optional` a caller who
-    brought none goes without. `fingerprint` changes with where the entry leads, and `saved` with
-    the credentials that are saved in it, of which it tells nothing; `digest` with anything in it.
+    * `exposed`: the primitives that are listed to clients: tools, prompts, resources, templates.
+    * `auth`: the auth strategy; None if the server needs no credentials.
+    * `auth_optional`: whether requests of callers without credentials are sent without any.
+    * `fingerprint`: hash of the endpoint.
+    * `saved`: slow hash of the credentials in the entry.
+    * `digest`: hash of the whole entry.
     """
 
     name: str
@@ -38,16 +40,15 @@ class ServerSpec:
 
 
 SWITCHED_OFF = '"enabled" is false'
-"""Why a server is disabled that somebody has switched off."""
+"""The reason of a server that was disabled on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class DisabledServer:
     """A server that is not used, with the reason.
 
-    Either its entry cannot be used, or it is disabled `on_purpose`.
-
-    `namespace` is that of its entry, as far as it can be read; other servers must not have its names.
+    Its entry is invalid, or it is disabled `on_purpose`. `namespace` is that of the entry, if readable: its names stay
+    reserved, so that no other server can take them over.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Environment variables: how the gateway itself runs."""
+"""Settings of the gateway, from environment variables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LogFormat = Literal["auto", "console", "json"]
 _in_lower_case = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 Lower = Annotated[str, _in_lower_case]
 ConnectionMode = Annotated[Literal["stateless", "stateful"], _in_lower_case]
-# More often, the file would be read all the time.
+# A shorter interval would read the file continuously.
 _MIN_RELOAD = 0.01
 _HOUR = 3600.0
 
@@ -50,7 +50,7 @@ Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 class Environment(MessageLimits, SessionOptions, ShutdownOptions):
     """The environment variables that the core reads.
 
-    Those of the bases are read by plugins, too; all others belong to plugins.
+    Those of the base classes are also read by plugins. Variables that are not here belong to plugins.
     """
 
     server_config: Path = Field(
@@ -197,7 +197,7 @@ class Settings:
 
     @property
     def cautions(self) -> list[str]:
-        """What the plugins find unwise in their options."""
+        """The plugins' warnings of unwise options."""
         bound: tuple[Bound[Any], ...] = (self.server_transport, self.storage, *self.rankers.values())
         return [f"environment: {caution}" for one in bound if one.caution and (caution := one.caution())]
 
@@ -206,7 +206,7 @@ def plugin_choice(environ: Mapping[str, str]) -> Choice:
     """Return which plugins may load.
 
     Raises:
-        ConfigError: a variable is wrong; the message names it.
+        ConfigError: a variable is invalid; the message names it.
 
     """
     environment = read_environment(environ)
@@ -217,10 +217,10 @@ def plugin_choice(environ: Mapping[str, str]) -> Choice:
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
-    """Return what the core reads.
+    """Return the core's environment variables, validated.
 
     Raises:
-        ConfigError: a variable is wrong; the message names it.
+        ConfigError: a variable is invalid; the message names it.
 
     """
     try:
@@ -230,10 +230,10 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
 
 
 def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
-    """Settle everything that the environment decides.
+    """Return the settings, with plugins chosen by environment variables.
 
     Raises:
-        ConfigError: a variable is wrong, or names a plugin that is not there.
+        ConfigError: a variable is invalid, or names a plugin that is not installed.
 
     """
     environment = read_environment(environ)
@@ -260,7 +260,7 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
 def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> list[str]:
     """Return warnings of unknown variables and of very long timeouts.
 
-    Variables count as unknown if they have the gateway's prefix and neither core nor plugins read them.
+    A variable is unknown if it has the gateway's prefix and neither the core nor a plugin reads it.
     """
     known = set(Environment.keys())
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):

@@ -1,8 +1,8 @@
 """The sources of the configuration: file of servers and `.env`.
 
-Clients start stdio servers in whatever folder a person has open, which may be a repository of a stranger. So a gateway
-that serves over stdio takes nothing from its working directory unasked. Who types a command, or starts a server on the
-network, has chosen the folder: these read it.
+Clients start stdio servers in the folder that the user has open, which may be a stranger's repository. So a gateway
+that serves over stdio reads nothing from its working directory unless the user has allowed it. Commands and the HTTP
+server do read it, because there the user has chosen the folder.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ SERVERS, ENV_FILE = "SERVER_CONFIG_PATH", "GATEWAY_ENV_FILE"
 """The variables that name the two files."""
 
 _FOLDERS = ("GATEWAY_STATE_DIR", "GATEWAY_OAUTH_FOLDER")
-"""Variables that name folders whose content is believed: pins, and logins."""
+"""Variables that name folders with trusted content: pins and logins."""
 
 ReadEnvFn = Callable[[Path], Mapping[str, str | None] | None]
-"""Reads a `.env`; None if there is no such file."""
+"""Reads a `.env` file; returns None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the program was started, and to do what."""
+    """The place where the program was started, and its purpose."""
 
     folder: Path
     is_serving: bool = False
@@ -40,11 +40,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ConfigSource:
-    """The settled decision.
+    """The files to read, as decided.
 
-    `environ` is the environment over that of `env_file`. `is_checked` tells that `servers_file` is read only as far as
-    it is trusted, `is_tolerant` that the program goes on without it. `notices` are for people and models;
-    `ignored_env_file` is a `.env` that other ways of starting the program would read.
+    * `environ`: the environment variables, which take precedence over those in `env_file`.
+    * `is_checked`: whether `servers_file` is read only if it is trusted.
+    * `is_tolerant`: whether the program continues without a usable `servers_file`.
+    * `notices`: messages for people and models.
+    * `ignored_env_file`: a `.env` that is not read here, but would be if the program were started otherwise.
     """
 
     environ: Mapping[str, str]
@@ -60,7 +62,7 @@ def decide_source(environ: Mapping[str, str], place: Place, read_env: ReadEnvFn)
     """Decide which files are read.
 
     Raises:
-        ConfigError: a file that was named does not exist, or a folder is not named in full.
+        ConfigError: a named file does not exist, or the path of a folder is not absolute.
 
     """
     env_file = _find_env_file(environ)
@@ -77,22 +79,22 @@ def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource
     """Decide which files are read by this process.
 
     Raises:
-        ConfigError: as `decide_source` does, or a file cannot be read.
+        ConfigError: as for `decide_source`, or a file cannot be read.
 
     """
     place = Place(_get_working_directory(), is_serving=is_serving)
     if is_serving:
         place = replace(place, has_env_file=(place.folder / ".env").is_file())
-        if not environ.get(SERVERS):  # the usual start is spared the import
+        if not environ.get(SERVERS):  # not needed otherwise, and slow to import
             place = _inspect_user_folders(place)
     return decide_source(environ, place, read_env_file)
 
 
 def open_trust_store() -> TrustStore:
-    """Return what people have trusted.
+    """Return the user's trust store.
 
-    It is not in `GATEWAY_STATE_DIR`: the shell in which a person trusts a folder knows nothing of the variables that a
-    client gives to its servers.
+    It is not in `GATEWAY_STATE_DIR`, because the shell in which a user trusts a folder does not have the variables
+    that a client sets for its servers.
 
     Raises:
         ConfigError: there is no home folder.
@@ -111,10 +113,10 @@ def explain_distrust(file: Path, trust: Trust) -> str:
 
 
 def read_env_file(path: Path) -> Mapping[str, str | None] | None:
-    """Read a `.env`; None if there is no such file.
+    """Read a `.env` file; None if there is none.
 
     Raises:
-        ConfigError: it cannot be read.
+        ConfigError: the file cannot be read.
 
     """
     if not path.is_file():
@@ -139,14 +141,14 @@ def _merge(environ: Mapping[str, str], env_file: Path | None, read_env: ReadEnvF
     written = read_env(env_file) if env_file is not None else {}
     if written is None and environ.get(ENV_FILE):
         raise ConfigError(f"{env_file}: there is no such file; {ENV_FILE} names it")
-    found = {**(written or {}), ENV_FILE: None}  # a file does not name another one
+    found = {**(written or {}), ENV_FILE: None}  # an `.env` must not point to another one
     if env_file is not None and environ.get(ENV_FILE) and (servers := found.get(SERVERS)):
-        found[SERVERS] = str(env_file.parent / servers)  # as whoever wrote that file sees it, wherever this runs
+        found[SERVERS] = str(env_file.parent / servers)  # relative to the `.env`, not to the working directory
     return {name: value for name, value in {**found, **environ}.items() if value}
 
 
 def _decide_for_stdio(settled: dict[str, str], env_file: Path | None, place: Place) -> ConfigSource:
-    """Decide for a process whose working directory others choose."""
+    """Decide for a process whose working directory is not trusted."""
     _refuse_relative_folders(settled)
     beside = place.folder / ".env"
     ignored = beside if place.has_env_file and (env_file is None or env_file.absolute() != beside) else None
@@ -155,7 +157,7 @@ def _decide_for_stdio(settled: dict[str, str], env_file: Path | None, place: Pla
     file, is_checked = _choose_file(place), place.trust is Trust.TRUSTED
     distrusted = place.trust in (Trust.UNKNOWN, Trust.CHANGED)
     return ConfigSource(
-        {**settled, SERVERS: str(file)},  # nothing that reads the environment can go astray
+        {**settled, SERVERS: str(file)},  # absolute, for all that reads the variable later
         file,
         env_file,
         is_checked=is_checked,
@@ -186,7 +188,7 @@ def _inspect_user_folders(place: Place) -> Place:
     """Return the user's file, and what of the working directory is trusted."""
     try:
         user_file, store = config_folder() / FILE_NAME, open_trust_store()
-    except ConfigError:  # a container may have no home; it names its file
+    except ConfigError:  # a container may have no home folder; it names its file explicitly
         return place
     return replace(place, trust=store.judge(place.folder / FILE_NAME), user_file=user_file)
 
@@ -194,13 +196,13 @@ def _inspect_user_folders(place: Place) -> Place:
 def _get_working_directory() -> Path:
     try:
         return Path.cwd().resolve()
-    except OSError:  # it has been removed
+    except OSError:  # the working directory has been removed
         return Path(os.curdir)
 
 
 def _to_one_line(path: Path) -> str:
     """Return a path in one line.
 
-    Folders have names that strangers chose, and these may not speak to the model.
+    A stranger may have chosen the names of folders, which must not inject text into messages for the model.
     """
     return "".join(character if character.isprintable() else "?" for character in str(path))

@@ -1,6 +1,6 @@
-"""A person's trust in the file of servers of a folder.
+"""The user's trust in the file of servers of a folder.
 
-It is given once, for exactly the content that the file has then.
+It is given for exactly the content that the file has at that time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_FILE_BYTES = 16 << 20
 
 
 class Trust(StrEnum):
-    """What is known of the file of servers in a folder."""
+    """The trust status of the file of servers in a folder."""
 
     ABSENT = "absent"
     UNKNOWN = "unknown"
@@ -29,18 +29,18 @@ class Trust(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
-    """Trusted files, each in a record of its own.
+    """Trusted files, each in a record file of its own.
 
-    So two processes cannot lose each other's.
+    With one record each, concurrent processes cannot overwrite each other's.
     """
 
     folder: Path
 
     def judge(self, file: Path) -> Trust:
-        """Say whether a file is trusted as it is now."""
+        """Return the trust status of a file with its present content."""
         if not os.path.lexists(file):
             return Trust.ABSENT
-        if self._digest(file) is None:  # what nobody has trusted is not even opened: it may be a pipe
+        if self._digest(file) is None:  # a file without a record is not even opened: it may be a pipe
             return Trust.UNKNOWN
         try:
             return Trust.TRUSTED if self.is_trusted(file, read_whole(file)) else Trust.CHANGED
@@ -48,17 +48,17 @@ class TrustStore:
             return Trust.CHANGED
 
     def is_trusted(self, file: Path, content: bytes) -> bool:
-        """Whether a person has trusted exactly this content of a file."""
+        """Whether exactly this content of a file is trusted."""
         return self._digest(file) == sha256(content).hexdigest()
 
     def add(self, file: Path, content: bytes) -> None:
         """Trust this content of a file from now on.
 
         Raises:
-            ConfigError: it cannot be remembered.
+            ConfigError: the record cannot be written.
 
         """
-        # The path, too: the name of the record is only its hash, and people want to see the files.
+        # With the path, because the record's name is only a hash of it, and `list_files` needs it.
         record = {"file": str(file), "sha256": sha256(content).hexdigest()}
         try:
             write_file(self._record(file), [json.dumps(record).encode()])
@@ -66,7 +66,7 @@ class TrustStore:
             raise ConfigError(f"{self.folder}: trust cannot be remembered there: {error}") from None
 
     def remove(self, file: Path) -> bool:
-        """Trust a file no longer; say whether it was trusted.
+        """Remove the trust in a file; return whether it was trusted.
 
         Raises:
             ConfigError: the record cannot be removed.
@@ -81,7 +81,7 @@ class TrustStore:
         return True
 
     def list_files(self) -> list[Path]:
-        """Return the files that were trusted, in the order of their paths."""
+        """Return the trusted files, sorted by path."""
         records = [_read_record(path) for path in self.folder.glob("*.json")]
         return sorted(Path(record["file"]) for record in records if "file" in record)
 
@@ -94,10 +94,10 @@ class TrustStore:
 
 
 def read_whole(file: Path) -> bytes:
-    """Return the content of a regular file of a sensible size.
+    """Return the content of a regular file, if not too large.
 
     Raises:
-        ConfigError: it cannot be read, is something else, or too large.
+        ConfigError: the file cannot be read, is not a regular file, or is too large.
 
     """
     try:
@@ -111,7 +111,7 @@ def read_whole(file: Path) -> bytes:
 
 
 def _read_record(path: Path) -> dict[str, str]:
-    """Return the record of a file, empty if it cannot be read."""
+    """Return the record of a file, empty if unreadable."""
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError):

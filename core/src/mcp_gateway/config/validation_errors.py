@@ -9,7 +9,7 @@ import re
 
 from pydantic import ValidationError
 
-# Whatever else stands where a key should be could be a secret in the wrong place.
+# Other text in the place of a key could be a secret in the wrong place.
 _KEY = re.compile(r"[\w$.-]{1,64}|\[key\]")
 _PLAINER = {"missing": "it is missing", "url_parsing": "it must be a whole URL, such as https://example.org/mcp"}
 

@@ -5,12 +5,12 @@ A task is a call that a server continues after its response; clients poll it by 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import mcp_types as types
 import structlog
+from cachetools import FIFOCache
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.listing import Listing
@@ -34,6 +34,12 @@ _UNKNOWN = (types.INVALID_PARAMS, types.METHOD_NOT_FOUND, types.INVALID_REQUEST)
 SendFn = Callable[[ServerSpec], Awaitable[Fields]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Task:
+    server: str
+    owner: Principal | None = None
+
+
 @dataclass(slots=True)
 class Tasks:
     """Task registry: servers and owners by task id.
@@ -42,8 +48,7 @@ class Tasks:
     """
 
     registry: Registry
-    _servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    _owners: dict[str, Principal] = field(default_factory=dict)
+    _known: FIFOCache[str, _Task] = field(default_factory=lambda: FIFOCache(MAX_KNOWN))
 
     def register(self, server: str, result: Fields, owner: Principal | None = None) -> None:
         """Register the task that a result refers to.
@@ -58,12 +63,8 @@ class Tasks:
             described = decode_member(result, "task")
             task = described.get("taskId") if isinstance(described, dict) else None
         if isinstance(task, str):
-            if owner is not None and task not in self._servers:
-                self._owners[task] = owner
             # The first one keeps it: another server must not take over a task by using its id.
-            self._servers.setdefault(task, server)
-            if len(self._servers) > MAX_KNOWN:
-                self._owners.pop(self._servers.popitem(last=False)[0], None)
+            self._known.setdefault(task, _Task(server, owner))
 
     async def forward(
         self, request: Request, seen: Catalog, send: SendFn, principal: Principal | None = None
@@ -79,10 +80,10 @@ class Tasks:
         if request.method == "tasks/list":
             return await self._list_tasks(seen, send, principal)
         task = str(request.member("taskId"))
-        known = self._servers.get(task)
-        if (known is not None or principal is not None) and self._owners.get(task) != principal:
+        if self._owner(task) != principal:
             raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
-        its_own = self.registry.specs.get(known or "")
+        known = self._known.get(task)
+        its_own = None if known is None else self.registry.specs.get(known.server)
         for spec in [its_own] if its_own else self._having(seen):
             try:
                 result = await send(spec)
@@ -91,7 +92,7 @@ class Tasks:
                 if known or error.code not in _UNKNOWN:
                     raise
                 continue
-            self._servers.setdefault(task, spec.name)
+            self._known.setdefault(task, _Task(spec.name, principal))
             return result
         raise MCPError(types.INVALID_PARAMS, f"no server here knows the task {task!r}")
 
@@ -110,7 +111,11 @@ class Tasks:
 
     def _is_of(self, task: object, principal: Principal | None) -> bool:
         identifier = task.get("taskId") if isinstance(task, dict) else None
-        return isinstance(identifier, str) and self._owners.get(identifier) == principal
+        return isinstance(identifier, str) and self._owner(identifier) == principal
+
+    def _owner(self, task: str) -> Principal | None:
+        known = self._known.get(task)
+        return None if known is None else known.owner
 
     def _having(self, seen: Catalog) -> list[ServerSpec]:
         return [self.registry.specs[name] for name, listing in seen.servers.items() if has_tasks(listing)]

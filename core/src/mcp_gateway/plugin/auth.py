@@ -1,6 +1,6 @@
 """Protocols of auth strategies.
 
-They are structural: a product need not inherit from them.
+They are structural: a product need not inherit from them. A protocol marked optional adds something to the basic one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class AuthStrategy(Protocol):
-    """Decides which credentials a call carries downstream."""
+    """Strategy that decides which credentials are sent to a server."""
 
     async def credentials(self, caller: Caller) -> Credentials:
         """Return this caller's credentials; equal callers must get equal credentials.
 
         Raises:
-            AuthError: the caller brought none and the strategy has none.
-            LoginRequired: a person has to log in first; the error says where.
+            AuthError: neither the caller nor the strategy has credentials.
+            LoginRequired: a person has to log in first; the error has the link.
 
         """
         ...
@@ -31,9 +31,9 @@ class AuthStrategy(Protocol):
 class SharedCredentials(AuthStrategy, Protocol):
     """Optional: a strategy with the same credentials for every caller.
 
-    What a server offers for credentials that not all callers have is shown to those only
-    who have them. So the gateway compares a caller's with an anonymous one's, at every search
-    say, unless it is told here that there is no difference but by an `override`.
+    A server's listing for private credentials is shown only to callers who have them, so the gateway compares each
+    caller's credentials with those of an anonymous caller, for example at every search. It skips that if
+    `same_for_all` is True; only an `override` of a single call makes a difference then.
     """
 
     @property
@@ -59,13 +59,13 @@ class RefreshableAuth(AuthStrategy, Protocol):
 
 @runtime_checkable
 class InteractiveAuth(AuthStrategy, Protocol):
-    """A strategy with which a person can log in. Optional."""
+    """Optional: a strategy with which a person can log in."""
 
     async def login(self, show: Callable[[str], None]) -> None:
         """Call `show` with the login link and await the login.
 
         Raises:
-            AuthError: it cannot be logged in to in this way.
+            AuthError: the login failed, or the server does not support it.
 
         """
         ...

@@ -21,8 +21,8 @@ from typing import ClassVar
 class GatewayError(Exception):
     """Base of every error that is raised on purpose.
 
-    The message is shown to people and models: it names the thing, says what there
-    is and what to do, and never holds a secret. `code` is its stable short name.
+    The message is shown to people and models: it names what failed, the alternatives and the remedy, and never
+    contains a secret. `code` is the stable short name of the error.
     """
 
     code: ClassVar[str] = "error"
@@ -67,41 +67,41 @@ class LoginRequired(AuthError):
 
 
 class ServerUnavailable(GatewayError):
-    """A downstream server cannot be reached, or went away.
+    """A downstream server is unreachable, or closed the connection.
 
-    `permanent` means that trying again at once is pointless: a command that does not
-    exist, say, rather than a connection that was refused.
+    `permanent` means that an immediate retry is pointless: the command does not exist, for example, as opposed to a
+    refused connection.
     """
 
     code = "server_unavailable"
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """Say what happened; `permanent` if an immediate retry cannot help."""
+        """Set the message; `permanent` if an immediate retry cannot help."""
         super().__init__(message)
         self.permanent = permanent
 
 
 class RequestNotSent(ServerUnavailable):
-    """No byte of a request has reached the server: it is retried.
+    """A request of which no byte reached the server; it is retried.
 
-    Nothing else is `RequestNotSent`; above all no answer that is not understood.
+    Raise it only if that is certain, and never for a response that cannot be parsed: the request was executed then.
     """
 
 
 class ConnectionDropped(ServerUnavailable):
     """A connection lost during a request, with unknown outcome.
 
-    The server may or may not have carried the request out.
+    The server may or may not have executed the request.
     """
 
 
 class ServerTimeout(ServerUnavailable):
-    """A downstream server gave no answer in time."""
+    """A downstream server did not answer in time."""
 
     code = "timeout"
 
 
 class StorageError(GatewayError):
-    """A storage backend failed."""
+    """A failure of the storage backend."""
 
     code = "storage_unavailable"

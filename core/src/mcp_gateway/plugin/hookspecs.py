@@ -2,8 +2,8 @@
 
 No hook is ever called on the path of a request.
 
-Hooks are plain functions: they describe, and touch no network, file or event loop.
-What they yield builds objects whose methods are async.
+Hooks are plain functions that yield providers, without access to network, files or event loop. The products that the
+providers build have async methods.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROJECT = "mcp_gateway"
 """The pluggy project, the entry-point group, and the prefix of every hook."""
 
 API_VERSION = 1
-"""The version of this API. A plugin module says `GATEWAY_API = 1`, and is not loaded by another version."""
+"""The version of this API. A plugin module declares `GATEWAY_API = 1`; a core with another version does not load it."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -38,13 +38,13 @@ def mcp_gateway_client_transports() -> Iterable[Provider[Any, ClientTransport]]:
 
 @hookspec
 def mcp_gateway_server_transports() -> Iterable[Provider[Any, ServerTransport]]:
-    """Offer ways to serve clients, selected by `GATEWAY_TRANSPORT`."""
+    """Yield server transports, selected by `GATEWAY_TRANSPORT`."""
     raise NotImplementedError
 
 
 @hookspec
 def mcp_gateway_auth_strategies() -> Iterable[Provider[Any, AuthStrategy]]:
-    """Offer ways to authenticate downstream, selected by a server's `auth_type` key."""
+    """Yield auth strategies, selected by a server's `auth_type` key."""
     raise NotImplementedError
 
 
@@ -56,5 +56,5 @@ def mcp_gateway_rankers() -> Iterable[Provider[Any, Ranker]]:
 
 @hookspec
 def mcp_gateway_storage_backends() -> Iterable[Provider[Any, StorageBackend]]:
-    """Offer places to keep tool definitions, selected by `STORAGE_BACKEND`."""
+    """Yield storage backends, selected by `STORAGE_BACKEND`."""
     raise NotImplementedError

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field
 from mcp_gateway.plugin.provider import Options
 
 _ENVELOPE = 64 << 10
-"""What a message may have besides its result."""
+"""How many bytes a message may have in addition to its result."""
 
 _LISTS = 8 << 20
-"""Lists of tools come over the same wire, and are longer than the results that some want."""
+"""The least limit of a message: lists of tools use the same connection, and may exceed a low limit of results."""
 
 
 def _in_lower_case(value: Any) -> Any:
@@ -20,7 +20,7 @@ def _in_lower_case(value: Any) -> Any:
 
 
 class ShutdownOptions(Options):
-    """How long calls may go on while the gateway ends."""
+    """Options of a graceful shutdown."""
 
     grace: float = Field(
         3.0,
@@ -58,7 +58,7 @@ class SessionOptions(Options):
 
 
 class MessageLimits(Options):
-    """The bound on a server's messages, as the environment bounds results."""
+    """Options that limit the size of a server's messages."""
 
     max_result_bytes: int = Field(
         32 << 20,
@@ -79,11 +79,11 @@ class MessageLimits(Options):
         64 << 20,
         ge=0,
         alias="GATEWAY_KEPT_RESULT_BYTES",
-        description="How much of what was cut is kept; the oldest goes first",
+        description="How much of what was cut is kept; the longest unused goes first",
     )
 
     @property
     def max_message_bytes(self) -> int:
-        """The longest message that a transport reads; longer ones fail."""
+        """The longest message that a transport reads, in bytes; longer ones fail."""
         whole = self.kept_bytes if self.overflow == "cut" else 0
         return max(self.max_result_bytes, whole, _LISTS) + _ENVELOPE

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 class Options(BaseModel):
     """Base of a provider's options: frozen, ignoring unknown keys.
 
-    Keys of other owners are in the same source.
+    Unknown keys are ignored because the same source has keys of the core and of other plugins.
 
-    A field reads the key that its alias names: an environment variable for server
-    transports, rankers and storage backends, a key of the server's entry for client
-    transports and auth strategies; of these, too, an alias that begins with `GATEWAY_` is
-    an environment variable. Wrap secrets in `pydantic.SecretStr`.
+    The alias of a field is the key that it reads: an environment variable for server transports, rankers and storage
+    backends; a key of the server's entry for client transports and auth strategies. An alias that begins with
+    `GATEWAY_` is always an environment variable. Wrap secrets in `pydantic.SecretStr`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -35,7 +34,7 @@ class Options(BaseModel):
     def variables(cls) -> frozenset[str]:
         """Return the keys that are always environment variables.
 
-        They are that whatever the provider is.
+        They are environment variables for every kind of provider.
         """
         return frozenset(key for key in cls.keys() if key.startswith("GATEWAY_"))  # noqa: SIM118  # a method of ours
 
@@ -51,9 +50,8 @@ class Bound(Generic[ProductT_co]):
 
     Use it as `async with bound.open() as product`.
 
-    `open_in_context` is there if the provider takes a context; `open_in` uses it then.
-    `preflight` says what keeps it from working here, if the provider can tell that beforehand;
-    `caution` says what works, but is not wise.
+    `open_in_context` is set if the provider takes a context, and used by `open_in`. `preflight` is the reason for
+    which it cannot work on this machine, `caution` a warning of unwise options; see `Provider`.
     """
 
     name: str
@@ -71,16 +69,16 @@ class Bound(Generic[ProductT_co]):
 class Provider(Generic[OptionsT, ProductT]):
     """A named factory of one plugin product, yielded by a hook.
 
-    `name` is what the configuration says to select it, `summary` one line for people.
-    `build` takes validated options and returns an async context manager of the
-    product: what it opens lives as long as the gateway and is closed with it.
-    Import heavy libraries inside `build`, not in the hook's module. A ranker that stacks
-    another one, or keeps things in storage, has `build_in`, too, which the gateway
-    calls in its place, with the `RankerContext`; `build` then does with `RankerContext.from_installed()`.
-    `preflight`, for the command `check`, says in a line what keeps such options from working on this
-    machine, a program that is not installed say, and starts and connects nothing; None if nothing does.
-    `caution`, for `check` and for the log of a gateway that starts, says in a line what such options are that work
-    but are not wise, with the name of the setting and what to do; None if they are wise.
+    * `name`: the value that selects it in the configuration.
+    * `summary`: one line for people.
+    * `build`: takes validated options and returns an async context manager of the product, which is closed with the
+      gateway. Import heavy libraries inside `build`, not in the hook's module.
+    * `build_in`: for rankers that use another ranker or the storage. The gateway calls it in place of `build`, with a
+      `RankerContext`; let `build` call it with `RankerContext.from_installed()`.
+    * `preflight`: for the command `check`. Returns in one line why the options cannot work on this machine, for
+      example because a program is not installed, else None. It must not start or connect to anything.
+    * `caution`: for `check` and the log at start-up. Returns in one line a warning of options that work but are
+      unwise, with the setting's name and the remedy, else None.
     """
 
     name: str
@@ -95,7 +93,7 @@ class Provider(Generic[OptionsT, ProductT]):
         """Validate `source` into options.
 
         Raises:
-            pydantic.ValidationError: the options are wrong.
+            pydantic.ValidationError: the options are invalid.
 
         """
         options = self.options.model_validate(source)

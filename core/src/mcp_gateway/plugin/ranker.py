@@ -30,10 +30,12 @@ class RankerIndex(Protocol):
 
 @runtime_checkable
 class Ranker(Protocol):
-    """Builds indexes."""
+    """Builder of search indexes."""
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
-        """Index `documents`, which may be empty. Earlier indexes stay valid.
+        """Build an index of `documents`, which may be empty.
+
+        Earlier indexes stay valid.
 
         CPU work of more than 10 ms belongs in a thread (`anyio.to_thread.run_sync`).
         """
@@ -44,14 +46,14 @@ class Ranker(Protocol):
 class RefreshableIndex(RankerIndex, Protocol):
     """Optional: an index with incremental updates per server.
 
-    Other indexes are rebuilt.
+    An index without it is rebuilt after each change.
     """
 
     async def refresh(self, changed: Mapping[str, Sequence[Document]]) -> RankerIndex:
         """Return an index with the documents of `changed` servers replaced.
 
-        None are given for a server that is gone, and a server may be new. This index
-        itself does not change, and the new one answers as one that was built anew.
+        `changed` maps servers to their documents, none for a removed server; a server may be new. This index does not
+        change, and the new one answers exactly as one built from scratch.
         """
         ...
 
@@ -60,15 +62,13 @@ class RefreshableIndex(RankerIndex, Protocol):
 class BackgroundRanker(Ranker, Protocol):
     """Optional: a ranker with builds too slow for a search.
 
-    A build is a `build` or a `refresh`.
-
-    The gateway then builds in the background and searches what `build_interim` returns
-    until that is done. What `build` returns is complete, as ever.
+    The gateway then calls `build` or `refresh` in the background, and meanwhile searches the index that
+    `build_interim` returned.
     """
 
     async def build_interim(self, documents: Sequence[Document]) -> RankerIndex:
         """Return a quick interim index of the documents.
 
-        It takes a moment only, and answers as well as it can.
+        It must be quick to build, and may give worse results.
         """
         ...

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 class RankerContext:
     """Resources of the gateway for a ranker.
 
-    `storage` is a part of the gateway's own storage in which no other plugin writes;
-    what is in it may vanish at any time, and every method may raise `StorageError`.
-    `rankers` are the other rankers, by name, with their options settled.
+    `storage` is a part of the gateway's storage that belongs to this ranker alone. Its content may vanish at any time,
+    and every method may raise `StorageError`. `rankers` are the other rankers by name, with validated options.
     """
 
     storage: StorageBackend
@@ -35,10 +34,10 @@ class RankerContext:
     async def ranker(self, name: str) -> AsyncIterator[Ranker]:
         """Open another ranker for the duration of the block.
 
-        Only the caller uses this instance.
+        The instance is not shared with the gateway.
 
         Raises:
-            PluginError: there is none of that name; a ranker that stacks this one is none, either.
+            PluginError: there is no such ranker; one that already uses this one does not count.
 
         """
         if name not in self.rankers:
@@ -51,10 +50,9 @@ class RankerContext:
 
     @classmethod
     def from_installed(cls, *, exclude: str = "") -> RankerContext:
-        """Return a context where there is no gateway, such as in tests.
+        """Return a context for use without a gateway, such as in tests.
 
-        The rankers are the installed ones, all but the one called `exclude`, with options
-        from the environment. What is stored is kept in memory and gone at the end.
+        It has the installed rankers except `exclude`, with options from the environment, and a storage in memory.
         """
         providers = [
             provider

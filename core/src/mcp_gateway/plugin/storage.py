@@ -16,7 +16,7 @@ class StorageBackend(Protocol):
 
     Keys are text, values are opaque bytes.
 
-    Every method may raise `StorageError`, and gives up within a few seconds.
+    Every method may raise `StorageError`, and must return or raise within a few seconds.
     """
 
     async def get(self, key: str) -> bytes | None:
@@ -31,7 +31,7 @@ class StorageBackend(Protocol):
         ...
 
     async def delete(self, key: str) -> bool:
-        """Forget `key`; say whether it was there."""
+        """Delete `key`; return whether it was there."""
         ...
 
     def keys(self, prefix: str) -> AsyncIterator[str]:
@@ -46,18 +46,15 @@ class StorageBackend(Protocol):
 class LeaseStorage(StorageBackend, Protocol):
     """Optional: shared storage with leases.
 
-    It can lease a key to one of the gateways that share it.
-
-    The gateways then ask each server once, not each of them; without it they all ask.
+    It can lease a key to one of the gateways that share it. With leases only one of them lists each server; without,
+    each of them does.
     """
 
     async def lease(self, key: str, holder: bytes, *, ttl: float) -> bytes:
         """Lease `key` to `holder`, unless leased; return the current holder.
 
-        The lease expires after `ttl` seconds.
-
-        One step for all who share the storage. Whoever has the key already keeps it for
-        `ttl` seconds from now. Nobody else sets the key, and what has expired is free.
+        The lease expires after `ttl` seconds; if `holder` has it already, it is extended to `ttl` seconds from now.
+        The operation must be atomic among all gateways that share the storage. The key is not used otherwise.
         """
         ...
 
@@ -73,9 +70,8 @@ class LeaseStorage(StorageBackend, Protocol):
 class PubSubStorage(StorageBackend, Protocol):
     """Optional: shared storage with publish/subscribe.
 
-    It carries messages between the gateways that share it.
-
-    The gateways then hear at once what one of them learned; without it, when what they know has expired.
+    It carries messages between the gateways that share it. With it they learn of a new listing at once; without, when
+    their own listing has expired.
     """
 
     async def publish(self, channel: str, message: bytes) -> None:
@@ -88,10 +84,10 @@ class PubSubStorage(StorageBackend, Protocol):
     def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Subscribe to `channel` while the context is open.
 
-        Every message that is sent in this time comes, in order.
+        Every message that is sent in this time is yielded, in order.
 
-        The iteration has no end. It raises `StorageError` as soon as a message may have
-        been lost, a lost connection say: the gateway then enters a new one, and looks
-        for itself what it has missed. A silent connection must be noticed within a minute.
+        The iteration never ends. It raises `StorageError` as soon as a message may have been lost, for example because
+        the connection closed; the gateway then subscribes again and checks what it has missed. A dead connection must
+        be detected within a minute.
         """
         ...

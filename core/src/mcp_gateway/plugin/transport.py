@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ClientTransport(Protocol):
-    """Reaches one downstream server."""
+    """Transport to one downstream server."""
 
     @property
     def carries_credentials(self) -> bool:
-        """Whether credentials make a difference to the server.
+        """Whether the transport sends credentials to the server.
 
         If not, all callers share one session.
         """
@@ -43,15 +43,15 @@ class ClientTransport(Protocol):
 
 @runtime_checkable
 class ServerTransport(Protocol):
-    """Offers the gateway to clients."""
+    """Transport that serves the gateway to clients."""
 
     async def serve(self, server: Server[Any], *, ready: Callable[[str], None]) -> None:
         """Serve until the client leaves or the task is cancelled.
 
-        Call `ready` once, when clients can connect, with a line for people that says where.
+        Call `ready` once when clients can connect, with the address in one line for people.
 
         Raises:
-            ConfigError: it cannot start: the port is taken, say.
+            ConfigError: it cannot start, for example because the port is in use.
 
         """
         ...
@@ -61,7 +61,7 @@ class ServerTransport(Protocol):
 class LazyServer(Protocol):
     """Placeholder for the MCP server while the SDK loads.
 
-    Loading the whole MCP SDK takes a while.
+    Importing the whole MCP SDK takes about a second.
     """
 
     def early_initialize(self, message: bytes) -> bytes | None:
@@ -69,13 +69,13 @@ class LazyServer(Protocol):
 
         None means that only the server can answer the message.
 
-        The server must get the message all the same; what it answers is dropped, as the
-        client has its answer.
+        The server must receive the message in any case; its own response is dropped, because the client already has
+        one.
         """
         ...
 
     async def load(self) -> Server[Any]:
-        """Return the gateway's server; the first time, load what it needs."""
+        """Return the gateway's server, loading it at the first call."""
         ...
 
 
@@ -87,7 +87,7 @@ class SupportsLazyServer(ServerTransport, Protocol):
     """
 
     async def serve_lazy(self, lazy_server: LazyServer, *, ready: Callable[[str], None]) -> None:
-        """Do as `serve` does, with the server that `lazy_server` will have."""
+        """Serve like `serve`, with the server that `lazy_server` loads."""
         ...
 
 
@@ -95,9 +95,7 @@ class SupportsLazyServer(ServerTransport, Protocol):
 class SupportsRawRequest(Protocol):
     """Optional: a client transport's write stream that sends raw requests.
 
-    Such requests bypass the MCP SDK.
-
-    It saves most of what a call costs. Without it everything works as well.
+    Such requests bypass the MCP SDK, which saves most of the cost of a call. Without it every call takes the SDK path.
     """
 
     async def request_raw(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
@@ -105,16 +103,16 @@ class SupportsRawRequest(Protocol):
 
         Both are JSON as bytes, with the same id.
 
-        `headers` say over HTTP what a request of its era says in headers. Messages that
-        come before the response go the SDK path, with `request_id` in their metadata
-        where the transport knows it. Cancelled, it gives the request up.
+        `headers` are the HTTP headers that the protocol era requires, unused over stdio. Other messages that arrive
+        before the response take the SDK path, with `request_id` in their metadata if the transport knows the relation.
+        Cancelling the call abandons the request.
 
         Raises:
-            RequestNotSent: not a byte of it can have reached the server; it will be sent on the SDK path.
-            TimeoutError: there was no response within so many seconds.
-            ConnectionDropped: the connection closed before the response, and after something was written.
-            MCPError: the answer in the server's place, by a `TransportFault`, as on the SDK path.
-            ServerUnavailable: the server failed in any other way.
+            RequestNotSent: no byte can have reached the server; the request will be sent on the SDK path.
+            TimeoutError: there was no response within `seconds`.
+            ConnectionDropped: the connection closed after something was written and before the response.
+            MCPError: a failure with a `TransportFault` code, as on the SDK path.
+            ServerUnavailable: any other failure of the server.
 
         """
         ...
@@ -124,7 +122,7 @@ class SupportsRawRequest(Protocol):
 class SupportsRawRequestNowait(Protocol):
     """Optional: raw requests that are sent at once, with a callback.
 
-    Such a request needs no task.
+    Such a request needs no task, which is cheaper still.
     """
 
     def request_raw_nowait(
@@ -137,10 +135,9 @@ class SupportsRawRequestNowait(Protocol):
     ) -> Callable[[], None] | None:
         """Send a raw request without awaiting; return its cancel function.
 
-        It does what `request_raw` does, if nothing has to be awaited first.
-
-        None means that nothing was sent. `done` hears the response or one of the errors of `exchange`,
-        later and once, and nothing any more once the request was given up: so it is after `seconds`.
+        It does the same as `request_raw` if nothing has to be awaited first; otherwise it returns None, and nothing
+        was sent. `done` is called once, later, with the response or one of the errors of `request_raw`, and never
+        after the request was cancelled. The request times out after `seconds`.
         """
         ...
 
@@ -149,20 +146,19 @@ class SupportsRawRequestNowait(Protocol):
 class SupportsStart(Protocol):
     """Optional: a raw dispatch that can run without a task.
 
-    It is what `SupportsRawDispatch.dispatch_raw` returns.
+    It is implemented by what `SupportsRawDispatch.dispatch_raw` returns.
     """
 
     def start(self, done: Callable[[RawResponse], None]) -> bool:
         """Start at once, or return False without effect.
 
-        After False it must be awaited.
-
-        `done` hears the answer later and once, and nothing any more once it was given up.
+        After False it must be awaited instead. `done` is called once, later, with the response, and never after
+        `cancel`.
         """
         ...
 
     def cancel(self, msg: object = None) -> object:
-        """Give up what was begun; called as a task's method is."""
+        """Cancel the dispatch; the signature is that of `asyncio.Task`."""
         ...
 
 
@@ -170,7 +166,7 @@ class SupportsStart(Protocol):
 class SupportsRawDispatch(Protocol):
     """Optional: dispatch of raw JSON-RPC messages without the SDK.
 
-    For server transports that want to be fast.
+    The gateway's server implements it. A server transport may use it to be faster.
     """
 
     def dispatch_raw(
@@ -180,11 +176,10 @@ class SupportsRawDispatch(Protocol):
 
         None means that the message must go through the MCP SDK.
 
-        `headers` are those of its HTTP request, in lower case, none of them twice; None
-        means that it came from the only client there is. `principal` is who has sent it, if
-        an authorization server has said so. Await the answer in a task of
-        its own: cancelling that gives the call up. An answer without a message means
-        that the client does not want one any more.
+        `headers` are those of the HTTP request, in lower case and without duplicates; None means that the message came
+        from the only client. `principal` is the authenticated sender, if any. Await the response in a task of its own:
+        cancelling the task cancels the call. A response without a message means that the client has cancelled the
+        request and expects none.
         """
         ...
 
@@ -193,11 +188,11 @@ class SupportsRawDispatch(Protocol):
 class SingleClient(Protocol):
     """Optional: a server transport for one client, which initializes at once.
 
-    The gateway then waits a moment for the client before it connects to the servers, so that
-    they hear what it can do.
+    The gateway then waits briefly for the client before it connects to the servers, so that it can send them the
+    client's capabilities.
     """
 
     @property
     def single_client(self) -> bool:
-        """Whether it serves a single client for all of its life."""
+        """Whether it serves a single client for its whole life."""
         ...

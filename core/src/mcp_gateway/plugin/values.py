@@ -22,11 +22,11 @@ class Principal(NamedTuple):
 class Caller:
     """The sender of a request: HTTP headers, capabilities, optional `auth_header`.
 
-    Header names are lower case. Over stdio there are no headers. `override` is the
-    `auth_header` argument of `call_remote_tool`. Neither is ever printed. `client` is
-    an opaque name for the client's connection, or None for the gateway itself, and
-    `capabilities` is what it declared that it can do (MCP's `ClientCapabilities`).
-    `principal` is who the client has proved to be with a token of an authorization server.
+    * `headers`: by lower-case name, none over stdio; never printed.
+    * `override`: the `auth_header` argument of `call_remote_tool`; never printed.
+    * `client`: an opaque name of the client's connection; None for the gateway itself.
+    * `capabilities`: what the client declared (MCP's `ClientCapabilities`).
+    * `principal`: the user, if authenticated by a token of an authorization server.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -37,7 +37,7 @@ class Caller:
 
 
 ANONYMOUS = Caller()
-"""A caller that brought nothing, such as the gateway itself at start-up."""
+"""A caller without headers and capabilities, such as the gateway itself at start-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Credentials:
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Credentials:
-        """Make credentials of `headers`; their order does not matter."""
+        """Create credentials from headers, whose order does not matter."""
         return cls(tuple(sorted(headers.items())))
 
     @property
@@ -64,7 +64,7 @@ class Credentials:
 class Parameter:
     """One property of an input schema, as text.
 
-    It has the name, and the description and enum values.
+    `text` has its description and enum values.
     """
 
     name: str
@@ -87,17 +87,17 @@ class Document:
 
 
 Label = Literal["strong", "weak", "none"]
-"""How well the best hit fits: most of what the query says is in it, some of it, or there is no hit. No probability."""
+"""How well the best hit matches: most words of the query, some of them, or there is no hit. Not a probability."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A search query.
 
-    `text` is what the model wrote, at most 200 characters; `limit` is how many hits
-    to return at the most, 1 or more. `servers`, unless it is empty, names the only
-    servers whose documents count; `explain` asks for the `matches` of each hit. A ranker
-    may leave out both: the gateway then filters, and there is no explanation.
+    * `text`: the model's words, at most 200 characters.
+    * `limit`: the maximum number of hits, at least 1.
+    * `servers`: the servers to search; empty for all. A ranker may ignore it: then the gateway filters.
+    * `explain`: whether hits should have `matches`. A ranker may ignore it.
     """
 
     text: str
@@ -110,9 +110,7 @@ class Query:
 class Match:
     """One reason for a hit: a term, its fields and score.
 
-    The score is the match's contribution to that of the hit.
-
-    `term` and `fields` are for people, in the ranker's own words; `score` is on the scale of the hit's.
+    `term` and `fields` are shown to people, in the ranker's own terms. `score` is the contribution to the hit's score.
     """
 
     term: str
@@ -126,7 +124,7 @@ class Hit:
 
     The score is finite; higher is better; scores are comparable within one search only.
 
-    `matches` are the reasons, the weightiest first, if the query asks for them.
+    `matches` are the reasons in descending order of score, if the query asks for them.
     """
 
     id: str
@@ -138,11 +136,10 @@ class Hit:
 class Hits:
     """Search results: the best hits in order, and the total.
 
-    The total is how many documents match.
-
-    `label` says how well the best hit fits, None if the ranker does not know. `hints` are
-    lines for the model and for people: a part of the index that is missing, say. `filtered` is
-    whether the ranker has kept to the query's `servers`, in `total`, too; if not, the gateway does.
+    * `total`: the number of matching documents.
+    * `label`: how well the best hit matches; None if unknown.
+    * `hints`: lines for models and people, for example that a part of the index is missing.
+    * `filtered`: whether hits and total are limited to the query's `servers`; if not, the gateway filters.
     """
 
     hits: tuple[Hit, ...] = ()
@@ -169,20 +166,19 @@ class RawResponse:
 class TransportFault(IntEnum):
     """JSON-RPC error codes for failures of a client transport.
 
-    A transport answers a request that it could not deliver with a JSON-RPC error of
-    one of these codes, so that one failed request does not end the session. The error's
-    `message` says what happened; `data` may hold `{"status": HTTP status,
-    "retryAfter": seconds or a date}`, or `{"sent": false}` if not a byte of the request can have
-    reached the server: only then is it sent again in any case. They lie outside the range that JSON-RPC reserves.
+    A transport answers a request that it could not deliver with a JSON-RPC error of one of these codes, so that one
+    failed request does not end the session. `message` says what happened. `data` may be
+    `{"status": HTTP status, "retryAfter": seconds or a date}`, or `{"sent": false}` if no byte of the request can have
+    reached the server: only then is it always retried. The codes are outside the range that JSON-RPC reserves.
     """
 
     UNREACHABLE = -31001
-    """The request did not reach the server, or the server failed without an answer of its own."""
+    """The request did not reach the server, or the server failed without a response of its own."""
     UNAUTHORIZED = -31002
-    """The server refused the credentials (HTTP 401 or 403)."""
+    """The server rejected the credentials (HTTP 401 or 403)."""
     SESSION_LOST = -31003
-    """The server does not know this session any more: a new one will be opened.
+    """The server no longer knows the session; a new one will be opened.
 
-    With HTTP 404, or no status, in `data`, the request was not carried out, and is sent again. With another status
-    nobody knows, and it is sent again only if that does no harm.
+    With HTTP status 404 or none in `data` the request was not executed and is retried. With another status that is
+    unknown, and it is retried only if it is repeatable.
     """

@@ -1,6 +1,6 @@
 """Plugin loader that isolates the errors of each plugin.
 
-One broken package breaks nothing else.
+A plugin that cannot be imported or registered is recorded as a `Fault`, and the others load as usual.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LoadedPlugins:
 class Choice:
     """The plugins that may load: `only` these, without `disabled` ones.
 
-    An empty `only` admits all.
+    If `only` is empty, all are admitted but the `disabled` ones.
     """
 
     only: Collection[str] = field(default_factory=frozenset)
@@ -80,8 +80,8 @@ def load_plugins(choice: Choice | None = None, *, extra: Iterable[tuple[str, obj
 
     Installed plugins are registered in the order of their names.
 
-    A plugin that is not admitted is not even imported. `extra` holds pairs of a name
-    and a plugin object: plugins of this process, for programs that embed the gateway.
+    A plugin that is not admitted is not even imported. `extra` has pairs of a name and a plugin object, for programs
+    that embed the gateway and bring plugins of their own.
     """
     choice = choice or Choice()
     manager = pluggy.PluginManager(PROJECT)
@@ -120,7 +120,7 @@ def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:
 
 
 def _register(manager: pluggy.PluginManager, plugin: object, name: str) -> None:
-    """Register a plugin; undo that if a hook is unknown."""
+    """Register a plugin; undo that if it has an unknown hook."""
     _check_version(plugin)
     try:
         manager.register(plugin, name)

@@ -22,10 +22,10 @@ from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 ProductT = TypeVar("ProductT")
 
 EVERYTHING = "pip install mcp-orchestration-gateway"
-"""What installs the core with all default plugins."""
+"""The command that installs the core with all default plugins."""
 
 _NAME = re.compile(r"[\w.-]{1,40}")
-"""What a name may look like; anything else may be a secret in the wrong place, and is not repeated."""
+"""The pattern of names; other text may be a secret in the wrong place, and is not repeated in errors."""
 
 _RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
 _OURS = frozenset(
@@ -36,16 +36,15 @@ _OURS = frozenset(
         *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),
     }
 )
-"""The plugins that the gateway's own project publishes."""
+"""The plugins that this project publishes."""
 
 
 @dataclass(frozen=True)
 class ProviderRegistry(Generic[ProductT]):
     """Providers of one plugin type, by name.
 
-    `distribution` is the prefix of the distributions that the project publishes.
-
-    `left_out` are the distributions of plugins, of any kind, that the configuration leaves out.
+    `distribution` is the name prefix of the distributions of this kind that the project publishes. `left_out` has the
+    distributions of all plugins, of any kind, that the configuration excludes.
     """
 
     kind: str
@@ -59,8 +58,8 @@ class ProviderRegistry(Generic[ProductT]):
         """Return the provider called `name`.
 
         Raises:
-            PluginError: there is none; the message says what there is, what is
-                broken, and what to install.
+            PluginError: there is none; the message lists the installed ones, the
+                faulty ones, and what to install.
 
         """
         try:
@@ -87,7 +86,7 @@ class ProviderRegistry(Generic[ProductT]):
 def install_hint(distribution: str, name: str) -> str:
     """Suggest how to install a plugin.
 
-    Only packages of this project are named, since any other name may belong to a stranger.
+    Only packages of this project are named, because a package of another name could be malicious.
     """
     package = _package(distribution, name)
     return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
@@ -101,7 +100,7 @@ def _package(distribution: str, name: str) -> str:
 class Providers:
     """The providers of all plugins.
 
-    They are collected once, after which pluggy is not used any more.
+    They are collected once at start-up; after that pluggy is not used.
     """
 
     client_transports: ProviderRegistry[ClientTransport]
@@ -123,12 +122,12 @@ class Providers:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """Every fault once, whichever shelf it is on."""
+        """The faults of all plugins, without duplicates."""
         return tuple({str(fault): fault for shelf in self.shelves for fault in shelf.faults}.values())
 
     @classmethod
     def of(cls, loaded: LoadedPlugins) -> Providers:
-        """Ask every hook once.
+        """Call every hook once and collect the providers.
 
         Raises:
             PluginError: two plugins offer the same name.
@@ -156,7 +155,7 @@ class Providers:
 def _collect_registry(kind: str, distribution: str, hook: Any, loaded: LoadedPlugins) -> ProviderRegistry[Any]:
     """Collect the providers of one hook, keeping track of their plugins.
 
-    Each implementation is called by itself.
+    Each implementation is called separately, so that one that raises does not affect the others.
     """
     providers: dict[str, Provider[Any, Any]] = {}
     origins: dict[str, Origin] = {}

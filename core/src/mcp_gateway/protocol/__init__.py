@@ -1,1 +1,1 @@
-"""MCP message shapes that both sides share."""
+"""Shapes of MCP messages, for both the client and the server side."""

@@ -1,7 +1,7 @@
 """Private names of the MCP SDK that the core relies on.
 
-A release of the SDK may change them without notice, which is why it has an upper bound.
-`core/tests/protocol/test_sdk.py` says what breaks then.
+A release of the SDK may change them without notice, so the dependency has an upper bound.
+`core/tests/protocol/test_sdk.py` shows what breaks then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mcp.client._transport import Transport
 from mcp.shared._stream_protocols import ReadStream, WriteStream
 
 if TYPE_CHECKING:
-    # The SDK's server is slow to import, and loaded after the first answer.
+    # The SDK's server is slow to import, and is loaded only after the first handshake.
     from mcp.server.connection import Connection
     from mcp.server.session import ServerSession
     from mcp.shared.dispatcher import DispatchContext
@@ -21,7 +21,7 @@ __all__ = ["ReadStream", "Transport", "WriteStream", "connection_of", "request_o
 
 
 def connection_of(session: ServerSession) -> Connection:
-    """Return the connection of a session: its state and its end."""
+    """Return the connection of a session, with its state and exit stack."""
     return session._connection  # noqa: SLF001  # the SDK has no other way to it
 
 

@@ -1,6 +1,6 @@
 """JSON objects kept encoded and decoded on access.
 
-Encoded they take a fifth of the memory.
+Encoded objects need a fifth of the memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class EncodedObject(Mapping[str, Any]):
     __slots__ = ("json",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        """Write `value`, with its fields in the order that they have."""
+        """Encode `value`, keeping the order of its fields."""
         self.json = _as_json(value)
 
     def read(self) -> dict[str, Any]:
@@ -48,13 +48,13 @@ class EncodedObject(Mapping[str, Any]):
         return len(self.read())
 
     def __eq__(self, other: object) -> bool:
-        """Whether `other` is the same object, written or not."""
-        # Equal bytes are equal objects; only unequal ones are worth decoding, for the order of fields.
+        """Whether `other` is an equal object, encoded or not."""
+        # Equal bytes mean equal objects; unequal ones are decoded, because only the order of fields may differ.
         if isinstance(other, EncodedObject) and self.json == other.json:
             return True
         return isinstance(other, Mapping) and self.read() == read(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as a dict has none
+    __hash__ = None  # type: ignore[assignment]  # unhashable, like dict
 
     def __repr__(self) -> str:
         """Show the object."""
@@ -69,7 +69,7 @@ class EncodedTool(EncodedObject):
     def __init__(self, value: Mapping[str, Any]) -> None:
         """Encode `value`, copying its name.
 
-        Without the copy the name would keep the memory around it from going back to the system.
+        Without the copy the name would keep the memory block of the decoded object from being returned to the system.
         """
         super().__init__(value)
         name: str = value["name"]
@@ -95,11 +95,11 @@ def as_bytes(value: Mapping[str, Any]) -> bytes:
 def may_contain(value: Mapping[str, Any], text: str) -> bool:
     """Whether `text` may occur in an object, without decoding it.
 
-    A quick check; `text` must consist of characters that JSON never escapes.
+    It is a quick check with false positives. `text` must consist of characters that JSON never escapes.
     """
     return not isinstance(value, EncodedObject) or text.encode() in value.json
 
 
 def _as_json(value: Mapping[str, Any]) -> bytes:
-    # surrogatepass: servers send halves of characters, and what they sent is passed on as it came.
+    # surrogatepass: servers do send lone surrogates, which are passed on unmodified.
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

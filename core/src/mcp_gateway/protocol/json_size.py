@@ -6,7 +6,7 @@ from __future__ import annotations
 def json_size(value: object, max_size: int) -> int:
     """Return the approximate JSON size, capped shortly after `max_size`.
 
-    The size is in bytes; escapes are not counted.
+    The size is in bytes, without escapes.
     """
     waiting, size = [value], 0
     while waiting and size <= max_size:

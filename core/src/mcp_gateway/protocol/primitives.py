@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """A kind of thing.
+    """A primitive of MCP, such as tools.
 
-    `method` lists it, the result holds it in `field`, `key` identifies one, and servers
-    that have it declare `capability`.
+    `method` lists it, `field` of the result has the list, `key` is the field that identifies an item, and
+    `capability` is what servers with this primitive declare.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Primitive:
     def admits(self, item: object) -> bool:
         """Whether `item` is a definition of this primitive.
 
-        It is if it is an object with the primitive's identifier.
+        It must be an object with a non-empty identifier.
         """
         identity = item.get(self.key) if isinstance(item, dict) else None
         return isinstance(identity, str) and bool(identity)

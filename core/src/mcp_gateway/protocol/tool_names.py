@@ -9,15 +9,15 @@ from hashlib import sha256
 from mcp_gateway.text.normalization import to_look_alikes
 
 SEPARATOR = "__"
-# Many clients refuse longer names, though the specification allows 128 characters.
+# Many clients reject longer names, although the specification allows 128 characters.
 MAX_NAME = 64
 HASH_LENGTH = 6
 
 OWN_TOOLS = frozenset({"tool_search", "discover_tools", "call_remote_tool"})
-"""What the gateway's own tools are called."""
+"""The names of the built-in tools."""
 
 OWN_URIS = "gateway://results/"
-"""What the URIs of the gateway's own resources begin with."""
+"""The prefix of the URIs of the gateway's own resources."""
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
 _ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
@@ -29,13 +29,10 @@ _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
 def full_name(namespace: str | None, tool: str) -> str:
     """Join a namespace and a tool's name: `server__tool`.
 
-    The namespace is the server's name unless the entry has another.
+    The namespace is the server's name unless the entry has another. Without a namespace the tool's name is unchanged.
 
-    Without a namespace the tool's name stays as it is.
-
-    A name that many clients refuse, of more than 64 characters or with other ones than
-    letters, digits, `_`, `-` and `.`, gets a short form that ends with a hash of the whole.
-    It depends on nothing but the two names, so it is the same after every start.
+    A name that many clients reject (more than 64 characters, or others than letters, digits, `_`, `-` and `.`) gets a
+    short form that ends with a hash of the whole name. It depends only on the two names, so it is stable.
     """
     if namespace is None:
         return tool
@@ -49,20 +46,19 @@ def full_name(namespace: str | None, tool: str) -> str:
 def name_prefix(namespace: str) -> str:
     """Return the common prefix of names in a namespace.
 
-    Short forms have it, too.
+    Short forms begin with it, too.
     """
     return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
 
 
 def fold_name(name: str) -> str:
-    """Return what is left of a name that is read carelessly.
+    """Return a name's folded form, equal for all look-alikes.
 
-    Two names that only differ in case, width, accents, invisible characters, punctuation or letters of
-    other scripts that look the same have the same: some clients cannot tell them apart, and people and
-    models even less.
+    Look-alikes differ only in case, width, accents, invisible characters, punctuation, or letters of other scripts
+    that look the same. Some clients cannot distinguish them, and people and models even less.
     """
     if not name.isascii():
-        # Before and after the case is folded: some letters look Latin in one case only.
+        # Before and after case folding, because some letters look Latin in one case only.
         parts = unicodedata.normalize("NFKD", to_look_alikes(name).casefold())
         name = to_look_alikes("".join(part for part in parts if unicodedata.category(part) not in _UNSEEN))
     return _NOT_A_WORD.sub("_", name.strip().lower())

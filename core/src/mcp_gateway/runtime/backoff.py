@@ -6,15 +6,15 @@ import random
 from dataclasses import dataclass, field
 
 _MAX_DOUBLINGS = 64
-"""Beyond it a delay would not fit into a float for ever."""
+"""More doublings would overflow a float in the end."""
 
 
 @dataclass(slots=True)
 class Backoff:
     """Delays in seconds, each twice as long as the one before.
 
-    They grow from `first` up to `maximum`. Each is multiplied by a random number out of `jitter`, so that
-    many who failed together do not all come back together. `attempts` is how many there were.
+    They grow from `first` to `maximum`. Each is multiplied by a random number from the range `jitter`, so that clients
+    that failed together do not retry together. `attempts` is the number of delays so far.
     """
 
     first: float
@@ -29,5 +29,5 @@ class Backoff:
         return delay * random.uniform(*self.jitter)  # noqa: S311  # jitter, not a secret
 
     def reset(self) -> None:
-        """Begin again with the first delay."""
+        """Start again with the first delay."""
         self.attempts = 0

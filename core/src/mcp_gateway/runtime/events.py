@@ -1,4 +1,4 @@
-"""Events that components emit to those above them, all in one place."""
+"""Events that components emit to higher layers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, ParamSpec
 
-if TYPE_CHECKING:  # payloads belong to higher layers, which this module must not load
+if TYPE_CHECKING:  # payload types are of higher layers, which this module must not import
     from mcp_gateway.catalog.listing import Listing
     from mcp_gateway.catalog.snapshot import Catalog
     from mcp_gateway.protocol.client_channel import Json
@@ -28,22 +28,24 @@ class Event(Generic[PayloadP]):
         self._handlers.append(handler)
 
     def emit(self, *args: PayloadP.args, **kwargs: PayloadP.kwargs) -> None:
-        """Call all handlers; an exception of one goes to the emitter."""
+        """Call all handlers; an exception of one propagates."""
         for handler in self._handlers:
             handler(*args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayEvents:
-    """The events of a gateway, made before the components that share them.
+    """The events of a gateway, created before the components that use them.
 
-    `server_failed` is the first failure in a row, `server_down` the opening of the circuit, `server_asked` the end
-    of listing a server, whether it succeeded or not. `replica_gap` is when updates of other replicas may be lost.
+    * `server_failed`: the first failure in a row.
+    * `server_down`: the circuit of a server has opened.
+    * `server_asked`: listing a server has ended, successfully or not.
+    * `replica_gap`: updates of other replicas may have been lost.
     """
 
     catalog_changed: Event[[Catalog]] = field(default_factory=Event)
     caller_catalog_changed: Event[[str, Listing | None, Listing, frozenset[str]]] = field(default_factory=Event)
-    """The server's name, its listing before and now, the clients that see it."""
+    """The server's name, the listing before and now, the clients that see it."""
     server_list_changed: Event[[SessionKey, str, Json]] = field(default_factory=Event)
     """The session, the notification's method and params."""
     resource_updated: Event[[SessionKey, Json]] = field(default_factory=Event)

@@ -1,8 +1,8 @@
 """Lazy imports of the SDK, and suppression of optional ones.
 
-Packages of the MCP SDK import in their `__init__` all that they have, such as its own high-level server and
-client: a fifth of the start, and nine megabytes. structlog imports rich, if that is installed, for
-tracebacks with the values of variables, which could be secrets.
+The packages of the MCP SDK import everything in their `__init__`, including its high-level server and client, which
+takes a fifth of the start-up time and nine megabytes. structlog imports rich, if installed, for tracebacks with the
+values of variables, which could be secrets.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _LATER = ("mcp", "mcp.client", "mcp.server")
 class _LazyPackage(ModuleType):
     """A package that runs its `__init__` at first attribute access.
 
-    Only access to an attribute that it does not have yet counts.
+    Only access to an attribute that is not set yet triggers it.
     """
 
     def __getattr__(self, name: str) -> Any:
-        # The import system asks for dunder names; that must not load the package.
+        # The import system looks up dunder names, which must not load the package.
         if name.startswith("__"):
             raise AttributeError(name)
-        self.__class__ = ModuleType  # type: ignore[assignment]  # it is a usual package from now on
+        self.__class__ = ModuleType  # type: ignore[assignment]  # an ordinary package from now on
         if self.__spec__ is not None and self.__spec__.loader is not None:
             self.__spec__.loader.exec_module(self)
         return getattr(self, name)
@@ -35,7 +35,7 @@ class _LazyPackage(ModuleType):
 def defer_sdk_imports() -> None:
     """Make the SDK's packages lazy and hide rich from structlog.
 
-    Packages that have been imported already stay as they are.
+    Packages that are already imported are not changed.
     """
     _import_without("structlog", "rich")
     for name in _LATER:
@@ -49,7 +49,7 @@ def defer_sdk_imports() -> None:
         sys.modules[name] = package
         parent, _, child = name.rpartition(".")
         if parent:
-            # As the import system does: `import mcp.client` must be found as `mcp.client`.
+            # As the import system does, so that `mcp.client` works after `import mcp.client`.
             setattr(sys.modules[parent], child, package)
 
 
@@ -57,7 +57,7 @@ def _import_without(module: str, hidden: str) -> None:
     """Import a module with an optional dependency hidden."""
     if hidden in sys.modules:
         return
-    sys.modules[hidden] = None  # type: ignore[assignment]  # what Python takes for "cannot be imported"
+    sys.modules[hidden] = None  # type: ignore[assignment]  # makes Python raise ImportError
     try:
         import_module(module)
     finally:

@@ -1,6 +1,6 @@
 """Logging configuration: one line per event on standard error.
 
-The lines are JSON or formatted for people; standard output is never written to.
+The lines are JSON or formatted for people. Standard output is never used, because it belongs to the protocol.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _EXTRA = structlog.stdlib.ExtraAdder()
 def configure_logging(environment: Environment) -> None:
     """Configure structlog and standard logging to write to standard error.
 
-    Events of both have the same form: plugins, which use standard logging, give fields as `extra`.
+    Events of both have the same form: plugins, which use standard logging, pass fields as `extra`.
 
-    The gateway and its plugins log from the level that is set; other libraries from
-    WARNING, and without tracebacks: they would print requests, and so secrets.
+    The configured level applies to the gateway and its plugins. Other libraries log from WARNING on and without
+    tracebacks, because they would print requests, and so secrets.
     """
     level = logging.getLevelNamesMapping()[environment.log_level.upper()]
     as_json = environment.log_format == "json" or (environment.log_format == "auto" and not sys.stderr.isatty())
@@ -44,7 +44,7 @@ def configure_logging(environment: Environment) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         # Below the level a log call costs next to nothing, so each request may have one.
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # Loggers of modules are made before this runs, but used only after it.
+        # Safe because module loggers are created before this runs, but used only after it.
         cache_logger_on_first_use=True,
     )
     for_people = [_escape_event, structlog.dev.ConsoleRenderer(pad_event_to=0)]
@@ -69,9 +69,9 @@ def _plugin_loggers() -> list[str]:
 
 
 def _add_fields(logger: Any, method: str, event: Any) -> Any:
-    """Add the fields that a plugin gave as `extra`.
+    """Add the fields that a plugin passed as `extra`.
 
-    Those of other libraries are left out: they may be whole requests.
+    Those of other libraries are left out, because they may be whole requests.
     """
     package = event["logger"].partition(".")[0]
     is_ours = package == _OURS or package.startswith(f"{_OURS}_")
@@ -79,7 +79,7 @@ def _add_fields(logger: Any, method: str, event: Any) -> Any:
 
 
 def _escape_event(_logger: Any, _method: str, event: Any) -> Any:
-    """Escape control characters: the renderer for people does not."""
+    """Escape control characters, which the console renderer does not do."""
     return {escape_line(str(key)): _escape_value(key, value) for key, value in event.items()}
 
 
@@ -103,7 +103,7 @@ class _Written:
 def _mask_line(_logger: Any, _method: str, line: Any) -> Any:
     """Mask anything that looks like credentials in a log line.
 
-    The whole line is masked, since it may hold text of plugins, servers and libraries.
+    The whole rendered line is masked, because any part may have text of plugins, servers and libraries.
     """
     return mask_secrets(line) if isinstance(line, str) else line
 

@@ -1,6 +1,6 @@
 """Tuning of malloc in glibc.
 
-Memory that reading and indexing a large catalog took for a moment goes back to the system.
+Memory that was needed briefly, to read and index a large catalog, is returned to the system.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _M_ARENA_MAX = -8
 
 _LOOK_SECONDS = 5.0
 _BURST_PAGES = 4096
-"""How much more memory than before is worth a look: 16 MiB, where a page has 4 KiB."""
+"""From which growth the heap is trimmed: 16 MiB with pages of 4 KiB."""
 
 
 @dataclass(slots=True)
 class MemoryTrimmer:
     """Coalescing trimmer of heap memory after large allocations.
 
-    It trims a moment after the allocation, once for all that happen in this time.
+    It trims once, a moment after the last of several allocations.
     """
 
     tasks: TaskGroup
     _is_due: bool = False
 
     def schedule(self, *_: object) -> None:
-        """Take note that something was made."""
+        """Schedule a trim after a large allocation."""
         if not self._is_due:
             self._is_due = True
             self.tasks.start_soon(self._tidy)
@@ -47,9 +47,9 @@ class MemoryTrimmer:
 
 
 async def give_back_bursts() -> None:
-    """Give memory of bursts back for as long as the gateway runs.
+    """Trim the heap after bursts, for as long as the gateway runs.
 
-    Large results cause them, for instance; see `give_back`.
+    Large results cause such bursts, for example.
     """
     floor = _resident_pages()
     while floor:
@@ -58,7 +58,7 @@ async def give_back_bursts() -> None:
         if pages > floor + _BURST_PAGES:
             await anyio.to_thread.run_sync(trim_heap)
             pages = _resident_pages()
-        # What trimming did not give back is in use: it is the new floor.
+        # Memory that trimming could not return is in use: it is the new floor.
         floor = min(floor, pages) if pages < floor + _BURST_PAGES else pages
 
 
@@ -73,7 +73,7 @@ def _resident_pages() -> int:
 def share_one_arena() -> None:
     """Make all threads share one malloc arena.
 
-    glibc keeps the memory that each thread has freed in that thread's arena, where no other thread can use it.
+    glibc keeps freed memory in the arena of the thread, where no other thread can use it.
     """
     _ask_libc("mallopt", _M_ARENA_MAX, 1)
 
@@ -88,7 +88,7 @@ def trim_heap() -> None:
 
 def _ask_libc(name: str, *numbers: int) -> None:
     """Call a function of glibc, where there is one."""
-    # Only glibc has these functions; without them memory is given back later, or not.
+    # Only glibc has these functions; without them memory is returned later, or not at all.
     with suppress(OSError, AttributeError, ImportError):
         if sys.platform == "linux":
             import ctypes

@@ -1,6 +1,6 @@
 """Graceful shutdown on signals.
 
-The first signal lets calls in progress finish for a while, the second ends everything at once.
+After the first signal calls in progress have some time to finish; a second one ends everything at once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import structlog
 log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 20.0
-"""How long closing may take once nothing is served any more."""
+"""How long closing may take after serving has ended."""
 
-# It is looked only at the end, so that calls need not tell anybody when they are over.
+# Polled, and only during the shutdown, so that calls need not signal their end.
 _LOOK_SECONDS = 0.02
 
 
@@ -31,8 +31,8 @@ class GracefulShutdown:
 
     Everything ends at the second signal, or when closing takes too long.
 
-    `under_way` says how many requests there are; they are waited for, `grace` seconds at the most, if the
-    transport does not do that itself.
+    `under_way` returns the number of requests in progress, which get at most `grace` seconds; None if the transport
+    waits for them itself.
     """
 
     grace: float
@@ -41,36 +41,36 @@ class GracefulShutdown:
     everything: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def on_signals(self) -> None:
-        """Hear signals until cancelled."""
+        """Handle signals until cancelled."""
         async with anyio.create_task_group() as tasks:
             with _signals() as signals:
                 async for number in signals:
                     log.info("stopping", signal=signal.Signals(number).name)
-                    # It is set by the first signal: this is the second.
+                    # The first signal sets the deadline, so this is the second.
                     if self.everything.deadline != math.inf:
                         self.everything.cancel()
                     self.close()
                     tasks.start_soon(self._drain)
 
     def close(self) -> None:
-        """Begin to close: it must not take for ever."""
+        """Set the deadline after which everything is cancelled."""
         self.everything.deadline = anyio.current_time() + self.grace + CLOSE_SECONDS
 
     async def _drain(self) -> None:
-        """Stop serving once nothing is under way any more."""
+        """Stop serving when no request is in progress, or time is up."""
         with anyio.move_on_after(self.grace):
-            while self.under_way is not None and self.under_way():  # noqa: ASYNC110  # calls must not pay for this
+            while self.under_way is not None and self.under_way():  # noqa: ASYNC110  # see _LOOK_SECONDS
                 await anyio.sleep(_LOOK_SECONDS)
         self.serving.cancel()
 
 
 @contextmanager
 def _signals() -> Iterator[AsyncIterator[int]]:
-    """Receive what asks the gateway to end."""
+    """Receive the signals that ask the gateway to stop."""
     try:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
             yield received
-    except NotImplementedError:  # Windows: Ctrl-C, and Ctrl-Break, which is how one process asks another to end
+    except NotImplementedError:  # Windows: Ctrl-C, and Ctrl-Break, which other processes send
         with open_python_signal_receiver(signal.SIGINT, getattr(signal, "SIGBREAK", signal.SIGTERM)) as received:
             yield received
 
@@ -79,18 +79,18 @@ def _signals() -> Iterator[AsyncIterator[int]]:
 def open_python_signal_receiver(*numbers: int) -> Iterator[AsyncIterator[int]]:
     """Receive signals through Python's handlers instead of the event loop's.
 
-    For event loops that cannot receive signals; main thread only.
+    It is for event loops that cannot receive signals, and works in the main thread only.
     """
     loop = asyncio.get_running_loop()
     send, receive = anyio.create_memory_object_stream[int](len(numbers) + 8)
 
     def listing(number: int) -> None:
-        # Whoever does not take the second signal needs no tenth, and after the end nobody listens.
+        # A full buffer means that enough signals are pending; a closed one that the receiver has ended.
         with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
             send.send_nowait(number)
 
     def on_signal(number: int, _: FrameType | None) -> None:
-        # A Python handler interrupts the loop between bytecodes: only this wakes it safely.
+        # A Python handler runs between bytecodes, so the loop must be woken in a thread-safe way.
         loop.call_soon_threadsafe(listing, number)
 
     with send, receive:

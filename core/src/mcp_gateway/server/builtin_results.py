@@ -1,4 +1,4 @@
-"""Answers of the gateway's own tools, as results of `tools/call`."""
+"""Results of the built-in tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Json:
-    """Answer `tool_search`."""
+    """Return the result of `tool_search`."""
     known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find(hit.id))]
     answer = {
         "success": True,
@@ -40,7 +40,7 @@ def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Js
 
 
 def _explain_hit(hit: Hit) -> Json:
-    """Say why a tool was found."""
+    """Return the score of a hit and its matching terms."""
     matches = [
         {"term": match.term, "fields": list(match.fields), "score": round(match.score, 3)} for match in hit.matches
     ]
@@ -48,7 +48,7 @@ def _explain_hit(hit: Hit) -> Json:
 
 
 def discover_answer(tools: Listing) -> Json:
-    """Answer `discover_tools`."""
+    """Return the result of `discover_tools`."""
     described = [_describe_tool(name, tools.by_name[tool]) for name, tool in tools.tool_names.items()]
     return _result(
         {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},

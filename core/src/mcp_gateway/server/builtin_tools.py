@@ -1,6 +1,6 @@
 """Definitions of the three built-in tools.
 
-They are all that a model knows before its first search.
+They are all that a model sees before its first search.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _parse_object(value: object) -> object:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            # The validation that follows says what is wrong with it.
+            # The subsequent validation explains what is wrong.
             return value
     return value
 
@@ -34,7 +34,7 @@ def _parse_object(value: object) -> object:
 class Arguments(BaseModel):
     """Arguments of a built-in tool; unknown ones are an error.
 
-    So a model notices its mistake.
+    An error shows a model its mistake; ignoring unknown arguments would hide it.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -60,7 +60,7 @@ class SearchArguments(Arguments):
 
     @property
     def servers(self) -> list[str]:
-        """The names of the servers to search; none: all of them."""
+        """The names of the servers to search; empty for all."""
         return [self.server] if isinstance(self.server, str) else self.server or []
 
 
@@ -187,7 +187,7 @@ def _inside(specs: Iterable[ServerSpec]) -> str:
 def _schema(model: type[Arguments], **filled: object) -> Json:
     """Return the JSON Schema of arguments, without titles.
 
-    The placeholders in its descriptions are replaced by `filled`.
+    Placeholders in descriptions are replaced by values of `filled`.
     """
     schema = model.model_json_schema()
     properties = {name: _without_title(value) for name, value in schema["properties"].items()}

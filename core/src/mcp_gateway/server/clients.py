@@ -28,11 +28,10 @@ _NAME, _CAPABILITIES, _LEVEL = "mcp_gateway.client", "mcp_gateway.capabilities",
 
 
 def caller_of(context: Context) -> Caller:
-    """Return who sent this request.
+    """Return the caller of a request.
 
-    A client is a connection in the handshake era. In the modern era, which has no
-    connections, it is whoever proved to be the same principal, or has the same `Authorization`,
-    or the other end of the pipe.
+    In the handshake era a client is a connection. The modern era has none, so there a client is identified by its
+    principal, or else by its `Authorization` header; over stdio there is only one.
     """
     headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
     principal = _principal(context)
@@ -74,12 +73,12 @@ def channel_of(context: Context) -> tuple[ClientChannel, NotificationQueue]:
 
 
 async def send_beside(context: Context, method: str, params: Json) -> None:
-    """Send a notification beside a request that is under way."""
+    """Send a notification that is not related to the current request."""
     await request_outbound_of(context.session).notify(method, params)
 
 
 def with_override(caller: Caller, override: str | None) -> Caller:
-    """Return the same caller with an `auth_header` of the call's own."""
+    """Return the caller with the `auth_header` argument of a call."""
     return replace(caller, auth_header=override)
 
 
@@ -91,7 +90,7 @@ def is_modern(context: Context) -> bool:
 def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
     """Return the name of a modern client.
 
-    Without headers it is the client on the stdio pipe.
+    Without headers it is the stdio client.
     """
     if headers is None:
         return PIPE
@@ -107,7 +106,7 @@ def _client(context: Context, headers: dict[str, str], principal: Principal | No
 def _principal(context: Context) -> Principal | None:
     """Return the principal of an authenticated request, if any.
 
-    It is made from the SDK's `AuthenticatedUser` in the request's scope.
+    It comes from the SDK's `AuthenticatedUser` in the request's ASGI scope.
     """
     user = getattr(context.request, "scope", {}).get("user")
     token = getattr(user, "access_token", None)
@@ -138,7 +137,7 @@ class RawClient:
     principal: Principal | None = None
 
     def caller(self, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
-        """Return it as the caller of a request with these headers."""
+        """Return the caller of a request with these headers."""
         return Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
 
 
@@ -158,7 +157,7 @@ class Clients:
     def on_initialized(self, context: Context, guest: EarlyClient | None = None) -> None:
         """Handle `initialize`: register the client and its capabilities.
 
-        The client may have been answered before as `guest`.
+        With `guest`, the client's handshake was already answered early.
         """
         connection = connection_of(context.session)
         if guest is not None:
@@ -175,10 +174,7 @@ class Clients:
             )
 
     def record_stdio_client(self, context: Context) -> None:
-        """Record a modern client on the stdio pipe.
-
-        Such a client has no handshake.
-        """
+        """Record a modern client over stdio, which has no handshake."""
         self._piped = self._piped or (context.request is None and is_modern(context))
 
     def set_log_level(self, context: Context, level: str) -> None:
@@ -195,10 +191,10 @@ class Clients:
         return None if connection is None else connection.state.get(_LEVEL)
 
     def way_to(self, client: str) -> ClientChannel | None:
-        """Return the way to a connected client beside its requests."""
+        """Return the channel to a client that is independent of its requests."""
         connection = self._connections.get(client)
         if connection is None:
-            # It can be told nothing beside its requests, but it is one person for certain.
+            # A modern client has no such channel, but over stdio it is certainly a single person.
             return ALONE if self._piped and client == PIPE else None
 
         queue = self._queues[client]
@@ -208,7 +204,7 @@ class Clients:
                 queue.put(method, params)
 
         async def ask(method: str, params: Json) -> Json:
-            # Servers send no requests but pings before `initialized` (specification 2025-11-25, lifecycle).
+            # Servers must not send requests but pings before `initialized` (specification 2025-11-25, lifecycle).
             await connection.initialized.wait()
             return await connection.send_raw_request(method, params)
 
@@ -217,11 +213,11 @@ class Clients:
     def raw_client(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> RawClient | None:
         """Return the handshake-era client of a raw request.
 
-        It is found by the headers; without any it is the client on the stdio pipe.
+        It is found by the session id in the headers; without headers it is the stdio client.
         """
         session = None if headers is None else headers.get("mcp-session-id", "")
         client = self._sessions.get(session)
-        # A session is its opener's: an id that somebody else knows must not do.
+        # A session belongs to the principal that opened it: knowing its id must not be enough.
         if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
             return None
         version = self._connections[client.name].protocol_version
@@ -230,7 +226,7 @@ class Clients:
     async def notify_all(self, method: str, clients: frozenset[str] | None = None) -> None:
         """Send a notification to initialized handshake-era clients.
 
-        All of them, or those in `clients`.
+        It is sent to all of them, or to those in `clients`.
         """
         for name, connection in list(self._connections.items()):
             if connection.initialized.is_set() and (clients is None or name in clients):

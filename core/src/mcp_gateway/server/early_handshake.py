@@ -28,9 +28,9 @@ from mcp_gateway.protocol.raw_json import encode, encode_members, encode_raw
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
 
 PIPE = "pipe"
-"""The name of a modern client at the other end of the pipe."""
+"""The name of a modern client over stdio."""
 
-# A handshake has a few hundred bytes; what is longer is left to the SDK.
+# A handshake has a few hundred bytes; longer messages are left to the SDK.
 _LONGEST = 64_000
 
 _CAPABILITIES: Json = {
@@ -46,7 +46,7 @@ _CAPABILITIES: Json = {
 class FirstMessage:
     """A client's first message: `initialize` or `server/discover`.
 
-    The latter is that of the modern era.
+    The latter is the first message of modern clients.
     """
 
     id: object
@@ -58,11 +58,11 @@ class FirstMessage:
 class EarlyClient:
     """A stdio client that was answered early.
 
-    Its handshake was answered before the MCP server was loaded; `arrived` is set once the server knows it.
+    Its handshake was answered before the MCP server was loaded; `arrived` is set when the server has registered it.
     """
 
     def __init__(self, first: FirstMessage) -> None:
-        """Give it a name, if it is of the handshake era."""
+        """Create a client, named if of the handshake era."""
         self.modern = first.modern
         self.name = PIPE if first.modern else uuid.uuid4().hex
         self.caller = Caller(client=self.name, capabilities=first.capabilities)
@@ -82,14 +82,14 @@ def parse_first_message(message: bytes) -> FirstMessage | None:
                 return _handshake(parsed.id, parsed.params or {})
             case "server/discover":
                 return _modern(parsed.id, parsed.params or {})
-    # The SDK will say what is wrong with it.
+    # The SDK answers with the error.
     except (ValueError, RecursionError):
         pass
     return None
 
 
 def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
-    """Write what the gateway's server would answer."""
+    """Encode the response that the gateway's server would give."""
     base: Json = {"capabilities": _CAPABILITIES, "instructions": instructions_of(gateway)}
     info = server_info(gateway)
     if first.modern:

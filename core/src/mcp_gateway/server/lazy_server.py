@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from mcp_gateway.server.server import GatewayServer
 
 _PARTS = ("mcp_types.methods", "mcp.server.streamable_http", "mcp.server.lowlevel.server", "mcp_gateway.server.server")
-"""What takes long to load, in parts between which others have their turn."""
+"""Modules that are slow to import, imported one by one so that the event loop runs in between."""
 
 _IDLE_TURNS, _IDLE_SECONDS = 20, 0.0005
-"""How many turns of the event loop in a row, each how short, are a sign that there is nothing to do."""
+"""The event loop counts as idle after so many iterations in a row of at most so many seconds."""
 
-# Loading must not wait for servers that keep the loop busy: clients wait for it.
+# Bounded, because clients wait for the import, and starting servers may keep the loop busy for long.
 _PATIENCE = 0.25
-"""How long to give way, in seconds."""
+"""How long to wait for an idle event loop, in seconds."""
 
 
 @dataclass(slots=True)
 class GatewayLazyServer:
     """Lazy server that implements `LazyServer` of the plugin API.
 
-    `loading` is entered while it is loaded.
+    `loading` is a context that is entered during the import.
     """
 
     gateway: Gateway
@@ -54,13 +54,13 @@ class GatewayLazyServer:
     _turn: anyio.Lock = field(default_factory=anyio.Lock)
 
     def __post_init__(self) -> None:
-        """Be asked for the ways to clients."""
+        """Provide the session pool with channels to clients."""
         self.gateway.pool.way_to = self._way_to
 
     def early_initialize(self, message: bytes) -> bytes | None:
         """Return the response to an ordinary first handshake, or None.
 
-        Only for the single client of its transport.
+        It is meant for transports with a single client.
         """
         if self.opened is not None or self._guest is not None or self.gateway.resolver.transparent is not None:
             return None
@@ -72,7 +72,7 @@ class GatewayLazyServer:
         return encode_first_answer(first, self.gateway)
 
     async def load(self) -> GatewayServer:
-        """Return the gateway's server; the first time, load what it needs."""
+        """Return the gateway's server, importing the SDK at the first call."""
         async with self._turn:
             if self.opened is None:
                 with self.loading():
@@ -84,7 +84,7 @@ class GatewayLazyServer:
         return self.opened
 
     def _open(self) -> GatewayServer:
-        from mcp_gateway.server.server import GatewayServer  # it takes the whole SDK
+        from mcp_gateway.server.server import GatewayServer  # imports the whole SDK
 
         return GatewayServer(self.gateway, self.tasks, self.results, guest=self._guest)
 
@@ -120,7 +120,7 @@ class GatewayLazyServer:
 async def _yield_while_busy(deadline: float) -> None:
     """Yield to other tasks while the event loop is busy.
 
-    Servers are being started at that time.
+    At that time servers are being started, which should not be delayed by imports.
     """
     now, idle = anyio.current_time(), 0
     while idle < _IDLE_TURNS and now < deadline:

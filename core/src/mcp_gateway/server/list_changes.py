@@ -1,4 +1,4 @@
-"""Changes of the lists that clients see, and who hears of them."""
+"""Notification of clients when the lists that they see have changed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ log = structlog.get_logger(__name__)
 
 
 class ListChanges:
-    """Compares each catalog with the one before; notifies clients."""
+    """Notifier that compares each catalog with the previous one."""
 
     def __init__(
         self, gateway: Gateway, tools: Tools, clients: Clients, streams: ListenStreams, tasks: TaskGroup
     ) -> None:
-        """Begin with the lists of this moment.
+        """Begin with the present lists.
 
-        `clients` are those of the handshake era, `streams` lead to those of the modern one. `tasks` live as long as
-        the gateway.
+        `clients` are those of the handshake era, `streams` those of the modern era. `tasks` lives as long as the
+        gateway.
         """
         self._gateway, self._tools, self._tasks = gateway, tools, tasks
         self._clients, self._streams = clients, streams
@@ -60,7 +60,7 @@ class ListChanges:
         return {primitive: self._gateway.resolver.list_definitions(primitive) for primitive in PRIMITIVES}
 
     def _update_builtin_tools(self) -> bool:
-        """Rebuild the built-in tools if servers were configured anew.
+        """Rebuild the built-in tools if the configured servers changed.
 
         Returns whether the definitions differ.
         """
@@ -76,13 +76,13 @@ class ListChanges:
 
     def _start_notify(self, changed: set[Primitive], clients: frozenset[str] | None = None) -> None:
         if changed:
-            # In a task: clients that read slowly must not hold up the catalog.
+            # In a task, because clients that read slowly must not delay the catalog.
             self._tasks.start_soon(self._notify, frozenset(primitive.capability for primitive in changed), clients)
 
     async def _notify(self, changed: frozenset[str], clients: frozenset[str] | None) -> None:
         """Send `list_changed` to clients of both eras.
 
-        All of them, or those in `clients`.
+        It is sent to all of them, or to those in `clients`.
         """
         for name in sorted(changed):
             self._streams.announce(name, clients)

@@ -21,10 +21,10 @@ from mcp_gateway.server.prompts_resources import PromptsAndResources
 log = structlog.get_logger(__name__)
 
 MAX_STREAMS = 1024
-"""How many clients may listen at a time."""
+"""How many streams may be open."""
 
 MAX_BEHIND = 1024
-"""How many announcements a client may be behind before its stream is ended; it then listens anew and asks again."""
+"""How many undelivered notifications end a stream; its client then subscribes again and refreshes its lists."""
 
 DeliverFn = Callable[[str, Json], None]
 
@@ -60,7 +60,7 @@ class ListenStreams:
                 log.warning("listen stream closed", reason="the client reads too slowly")
                 self._streams.pop(name, None)
                 send.close()
-            # The stream has ended meanwhile, and nobody is left to be told.
+            # The stream has ended meanwhile.
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 pass
 
@@ -81,7 +81,7 @@ class ListenStreams:
     def announce(self, name: str, clients: frozenset[str] | None = None) -> None:
         """Send `list_changed` to subscribed streams.
 
-        `name` is "tools", say; all streams, or those of `clients`.
+        `name` is, for example, "tools". It is sent to all streams, or to those of `clients`.
         """
         for wanted, deliver, client in list(self._streams.values()):
             if getattr(wanted, f"{name}_list_changed") and (clients is None or client in clients):

@@ -34,7 +34,7 @@ class PromptsAndResources:
     """
 
     def __init__(self, gateway: Gateway, results: ResultLimits) -> None:
-        """Bind to `gateway`; `results` limits results and stores cut ones."""
+        """Bind to `gateway`; `results` limits results and stores truncated ones."""
         self._gateway, self._results = gateway, results
 
     async def list(self, primitive: Primitive, request: ClientRequest) -> Fields:
@@ -119,7 +119,7 @@ def _unknown_resource(uri: str, *, modern: bool) -> Iterator[None]:
         data = error.error.data
         if not isinstance(data, dict) or data.get("error_code") != UnknownResource.code:
             raise
-        # -32002 must not be emitted any more (specification 2026-07-28).
+        # Modern servers must not emit -32002 (specification 2026-07-28).
         code = types.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
         raise MCPError(code, error.error.message, {**data, "uri": uri}) from None
 

@@ -1,18 +1,18 @@
-"""Result size limits: oversized results fail or are cut.
+"""Result size limits: oversized results fail or are truncated.
 
-A cut result is kept whole for a while.
+The whole of a truncated result is kept for a while, as a resource.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from cachetools import TTLCache
 from msgspec import Raw
 
 from mcp_gateway.catalog.resolver import UnknownResource
@@ -22,17 +22,17 @@ from mcp_gateway.protocol.raw_json import Fields, decode_members, encode_members
 from mcp_gateway.protocol.tool_names import OWN_URIS
 
 PREFIX = OWN_URIS
-"""Begins the URI of a result that is kept; the rest cannot be guessed."""
+"""The prefix of the URI of a stored result; the rest cannot be guessed."""
 
 KEPT_SECONDS = 600.0
-"""How long a result is kept whole."""
+"""How long a whole result is stored."""
 
 _ENVELOPE = 2000
-"""About how many bytes of a result are needed to say where the whole is."""
+"""Bytes of a truncated result that are reserved for the note on where the whole is."""
 
 
 class ResultTooLarge(GatewayError):
-    """A server's result has more bytes than the configuration allows."""
+    """A server's result with more bytes than the configuration allows."""
 
     code = "result_too_large"
 
@@ -43,21 +43,23 @@ class _Kept:
     text: str
     kind: str
     size: int
-    until: float
 
 
 @dataclass(slots=True)
 class ResultLimits:
     """Limit of results to `max_bytes`, with an overflow store.
 
-    If it `cuts`, it stores the latest whole results, up to `room` bytes.
+    If it `cuts`, it stores whole results, up to `room` bytes; the least recently used ones are evicted.
     """
 
     max_bytes: int = 32 << 20
     cuts: bool = False
     room: int = 64 << 20
-    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
-    _size: int = 0
+    _kept: TTLCache[str, _Kept] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Create the store of whole results."""
+        self._kept = TTLCache(self.room, KEPT_SECONDS, anyio.current_time, lambda kept: kept.size)
 
     def limit(self, what: Callable[[], str], result: Fields, caller: Caller) -> Fields:
         """Return a result, cut if it exceeds the limit.
@@ -65,7 +67,7 @@ class ResultLimits:
         `what` describes the result and its origin; it is called only if the result is too large.
 
         Raises:
-            ResultTooLarge: it is too large, and cannot be cut.
+            ResultTooLarge: the result is too large and cannot be truncated.
 
         """
         size = sum(map(_size_of, result.values()))
@@ -82,7 +84,7 @@ class ResultLimits:
         texts = [block["text"] for block in content if _is_text(block)] if isinstance(content, list) else []
         rest = {key: value for key, value in result.items() if key not in ("content", "structuredContent")}
         others = [block for block in content or () if not _is_text(block)]
-        # Only texts are cut: half of an image or of a structured result is worth nothing.
+        # Only texts are truncated: a part of an image or of a structured result is useless.
         left = self.max_bytes - _ENVELOPE - len(json.dumps([rest, others]))
         if not texts or left < 0 or size > self.room:
             raise ResultTooLarge(f"{self._describe_excess(what, size)}, and cannot be cut; ask for less, or raise it")
@@ -97,10 +99,9 @@ class ResultLimits:
         """Handle `resources/read` of a stored result, for its recipient only.
 
         Raises:
-            UnknownResource: there is none, or none for this caller, or not any more.
+            UnknownResource: the result does not exist, belongs to another caller, or has expired.
 
         """
-        self._forget_old()
         kept = self._kept.get(uri)
         if kept is None or kept.owner != _owner(caller):
             raise UnknownResource(f"there is no result {uri!r} (any more): call the tool again")
@@ -117,15 +118,8 @@ class ResultLimits:
         is_text = len(texts) == len(result["content"]) == 1
         text = texts[0] if is_text else json.dumps(result, ensure_ascii=False)
         kind, uri = "text/plain" if is_text else "application/json", f"{PREFIX}{secrets.token_urlsafe(24)}"
-        self._kept[uri] = _Kept(_owner(caller), text, kind, size, anyio.current_time() + KEPT_SECONDS)
-        self._size += size
-        self._forget_old()
+        self._kept[uri] = _Kept(_owner(caller), text, kind, size)
         return uri, kind
-
-    def _forget_old(self) -> None:
-        """Evict expired results, and the oldest beyond the limit."""
-        while self._kept and (self._size > self.room or next(iter(self._kept.values())).until < anyio.current_time()):
-            self._size -= self._kept.popitem(last=False)[1].size
 
 
 def _size_of(raw: Raw) -> int:
@@ -133,7 +127,7 @@ def _size_of(raw: Raw) -> int:
 
 
 def result_of(tool: str, server: str | None) -> str:
-    """Say what it is that is too large."""
+    """Describe a result and its origin."""
     return f"the result of the tool {tool!r}" + (f" of server {server!r}" if server else "")
 
 
@@ -148,7 +142,7 @@ def _is_text(block: object) -> bool:
 def _truncate(text: str, max_bytes: int) -> str:
     """Truncate a text to `max_bytes` of JSON."""
     shown = text.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")
-    # Escapes make a text longer in JSON than it is.
+    # In JSON a text may be longer, because of escapes.
     while len(json.dumps(shown)) > max_bytes and shown:
         shown = shown[: len(shown) * max_bytes // len(json.dumps(shown))]
     return shown

@@ -1,7 +1,7 @@
 """The MCP server in front of the gateway, for both eras.
 
-The SDK's low-level server keeps the protocol: handshake, eras, validation of requests.
-What it is to answer is put in its place as raw JSON, since its models drop fields.
+The SDK's low-level server handles the protocol: handshake, eras, validation of requests. Its results are replaced by
+raw JSON, because its models drop unknown fields.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _respond: ContextVar[Callable[[], Awaitable[None]]] = ContextVar("respond")
 class GatewayServer(Server[Any]):
     """MCP server for a gateway.
 
-    `tasks` live as long as the gateway.
+    `tasks` lives as long as the gateway.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class GatewayServer(Server[Any]):
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
             on_subscriptions_listen=listening,
-            # Without it the SDK lists all tools before each call of the modern era (its issue 3565).
+            # Without it the SDK lists all tools before each modern call (issue 3565 of the SDK).
             get_tool_input_schema=self._tools.input_schema,
         )
-        # Deprecated in the modern era, but not gone from the handshake era.
+        # Deprecated in the modern era, but part of the handshake era.
         self.add_request_handler("logging/setLevel", types.SetLevelRequestParams, self._set_level)
         self.add_notification_handler(
             "notifications/roots/list_changed", types.NotificationParams, self._on_roots_changed
         )
-        # Also takes out the SDK's OpenTelemetry middleware, which costs 0.05 ms a call even without an exporter.
+        # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
         self._info: tuple[Catalog | None, Raw] = (None, Raw(b""))
         self._handlers = RequestHandlers(self._tools, self._content, self._server_info)
@@ -168,7 +168,7 @@ class GatewayServer(Server[Any]):
     async def _initialize(self, ctx: Context, call_next: CallNext, *, modern: bool) -> HandlerResult:
         """Handle `initialize` and `server/discover`; register the client's capabilities.
 
-        Refreshes start with these capabilities before the result is returned.
+        Listings are refreshed with these capabilities, which starts before the result is returned.
         """
         answer = await call_next(ctx)
         if not isinstance(answer, dict):
@@ -232,7 +232,7 @@ class GatewayServer(Server[Any]):
         self._gateway.views.forget_client(client)
 
     def _on_catalog_changed(self, _: Catalog) -> None:
-        # Before clients hear of it: they may read the instructions again.
+        # Before clients are notified, because they may read the instructions again.
         self.instructions = instructions_of(self._gateway)
         self._list_changes.on_catalog_changed()
 

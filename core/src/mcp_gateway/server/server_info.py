@@ -1,6 +1,6 @@
 """The gateway's instructions, capabilities and `serverInfo`.
 
-The capabilities include some of the servers behind it.
+The capabilities include some of those of the servers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 
 _TASKS: Json = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
-"""All that the gateway can do with tasks of the handshake era, as their capability says it."""
+"""The gateway's own `tasks` capability of the handshake era."""
 
 
 MAX_DESCRIBED = 1500
-"""How many characters the servers may take in a tool's description."""
+"""How many characters the list of servers may have in a tool's description."""
 
 
 def describe_server(seen: Resolver, base: Json, *, modern: bool) -> Json:
@@ -34,17 +34,17 @@ def describe_server(seen: Resolver, base: Json, *, modern: bool) -> Json:
         return _transparent_result(only, base, modern=modern)
     capabilities = dict(base["capabilities"])
     for listing in listings:
-        # Of another era's server nothing is declared: the capability means other requests there.
+        # Capabilities of a server of the other era are not declared, because there they mean other requests.
         if listing.modern == modern:
             capabilities = _merge_capabilities(capabilities, _passing(listing))
     return {**base, "capabilities": capabilities}
 
 
 def _passing(listing: Listing) -> Json:
-    """Return the capabilities of one server of several that pass: tasks.
+    """Return the capabilities of one of several servers that are declared: tasks.
 
-    Requests of other extensions, and of what is experimental, pass to an only server:
-    among several nobody knows whose they are, so they are not declared.
+    Other extensions and experimental capabilities are declared only for a single server: among several it would be
+    unclear which one a request is for.
     """
     tasks, extensions = listing.capabilities.get("tasks"), listing.capabilities.get("extensions")
     passing: Json = {}
@@ -56,7 +56,7 @@ def _passing(listing: Listing) -> Json:
 
 
 def instructions_of(gateway: Gateway) -> str:
-    """Return what a client is told of the gateway now."""
+    """Return the gateway's current instructions."""
     registry = gateway.registry
     about = {name: listing.description for name, listing in registry.catalog.servers.items()}
     return instructions(registry.specs.values(), about, registry.notices)
@@ -82,7 +82,7 @@ def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices:
 def server_info(gateway: Gateway) -> object:
     """Return `serverInfo`: the gateway's, or that of a transparent server.
 
-    Clients see a transparent server as if there were no gateway.
+    It is that server's if there is a transparent one.
     """
     listings = list(gateway.registry.catalog.servers.values())
     if not listings or gateway.resolver.transparent is None:
@@ -99,7 +99,7 @@ def _clip(text: str, max_chars: int = 200) -> str:
 
 
 def truncate_list(parts: list[str], max_chars: int) -> list[str]:
-    """Truncate a list to `max_chars` characters, counting the rest."""
+    """Truncate a list to `max_chars` characters; append a count of the rest."""
     kept: list[str] = []
     for part in parts:
         if sum(map(len, kept)) + len(part) > max_chars:
@@ -111,7 +111,7 @@ def truncate_list(parts: list[str], max_chars: int) -> list[str]:
 def _transparent_result(listing: Listing, base: Json, *, modern: bool) -> Json:
     """Build the handshake result from the only server's.
 
-    It has what is valid in the client's era.
+    It keeps what is valid in the client's era.
     """
     identity: Json = {
         name: listing.initialize_result[name] for name in ("instructions",) if name in listing.initialize_result
@@ -145,7 +145,7 @@ def _without(base: Json, name: str) -> Json:
 
 
 def _common(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> Json:
-    """Return what two can both do, as the first says it."""
+    """Return the intersection of capabilities, with the values of `theirs`."""
     found: Json = {}
     for name, value in theirs.items():
         if name in mine:

@@ -1,6 +1,6 @@
 """Handlers of `tools/list` and `tools/call`.
 
-They serve the built-in tools and those of the servers.
+They handle the built-in tools and those of the servers.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ class InvalidArguments(GatewayError):
 
 
 class Failed(GatewayError):
-    """A plugin raised what it should not have raised."""
+    """An unexpected exception of a plugin."""
 
     code = "unavailable"
 
 
 class QueryTooLong(GatewayError):
-    """A search query has too many characters."""
+    """A search query with too many characters."""
 
     code = "query_too_long"
 
 
 class Tools:
-    """Answers `tools/list` and `tools/call` in raw JSON."""
+    """Request handlers of `tools/list` and `tools/call`, in raw JSON."""
 
     def __init__(self, gateway: Gateway, builtin_tools: list[Json], results: ResultLimits) -> None:
         """Bind to `gateway`; `builtin_tools` defines the built-in tools.
@@ -80,7 +80,7 @@ class Tools:
     def set_builtin_tools(self, builtin_tools: list[Json]) -> bool:
         """Replace the built-in tools; return whether the list changed.
 
-        Clients do not see built-in tools if they see a server as if there were no gateway.
+        Clients of a transparent server do not see the built-in tools.
         """
         before, self._builtin_tools = (
             self._builtin_tools,
@@ -96,7 +96,7 @@ class Tools:
 
     @property
     def own_names(self) -> frozenset[str]:
-        """The names of the gateway's own tools, if clients see them."""
+        """The names of the built-in tools, if clients see them."""
         return frozenset(self._builtin_schemas)
 
     def input_schema(self, name: str) -> Mapping[str, Any] | None:
@@ -151,7 +151,7 @@ class Tools:
         """Answer `tools/call`.
 
         Raises:
-            MCPError: there is no such tool, or the server answered with an error, passed on as it is.
+            MCPError: the tool is unknown, or the server's error, unmodified.
 
         """
         name = decode_text(request.params["name"])

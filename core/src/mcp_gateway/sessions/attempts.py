@@ -111,7 +111,7 @@ class Attempts:
     def _next_delay(self, failure: ServerUnavailable) -> float | None:
         pause, server = self.retry.next_delay(failure), self.breaker.server
         if pause is not None:
-            log.info("sending a request again", server=server, reason=str(failure), pause=pause)
+            log.info("request retried", server=server, reason=str(failure), pause=pause)
         elif isinstance(failure, RequestNotSent):
             self.breaker.record_failure(failure)
         return pause

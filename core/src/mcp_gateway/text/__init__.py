@@ -1,1 +1,1 @@
-"""Words for people: suggestions and redaction."""
+"""Text processing: suggestions, redaction, normalization."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, which `unicodedata` does not tell.
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt, which `unicodedata` does not have.
 IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""What draws nothing: joiners, fillers, tags, variation selectors, marks of direction; for a regular expression."""
+"""Invisible characters as a regex set: joiners, fillers, tags, variation selectors, direction marks."""
 
 JOINERS = "\u200c\u200d"
-"""What emoji, Persian and the scripts of India cannot be written without."""
+"""The joiners, which emoji, Persian and Indic scripts require."""
 
 _LINES = "\u2028\u2029"
 _ANNOTATIONS = "\ufff9-\ufffb"
@@ -23,26 +23,26 @@ _IN_LINES = re.compile(rf"[{_FORBIDDEN}]")
 
 _EMOJI_STYLES = "\ufe0e\ufe0f"
 _KEYCAP = "\u20e3"
-# A joiner stands between letters of scripts without case (Arabic, Devanagari), their marks, or symbols: it shows there.
+# A joiner after letters of scripts without case (Arabic, Devanagari), their marks, or symbols has a visible effect.
 _BEFORE_A_JOINER = frozenset({"Lo", "Mn", "Mc", "So", "Sk"})
 _AFTER_A_JOINER = frozenset({"Lo", "So"})
 
 
 def escape_line(text: str) -> str:
-    r"""Escape what moves cursors, hides text, or begins a line.
+    r"""Escape characters that move the cursor, hide text or break lines.
 
-    `\x1b`, `\u202e`, `\n` and their like.
+    Examples are `\x1b`, `\u202e` and `\n`.
     """
     return text if _is_plain(text) else _IN_A_LINE.sub(_escape, text)
 
 
 def escape_lines(text: str) -> str:
-    """Escape the same in several lines, but no line breaks and tabs."""
+    """Escape like `escape_line`, but keep line breaks and tabs."""
     return text if _is_plain(text) else _IN_LINES.sub(_escape, text.replace("\r\n", "\n"))
 
 
 def escape_json(text: str) -> str:
-    """Escape in JSON what JSON lets pass; the value stays."""
+    """Escape such characters in JSON; the value stays the same."""
     return text if _is_plain(text) else _IN_LINES.sub(lambda found: _as_json_escape(found[0]), text)
 
 

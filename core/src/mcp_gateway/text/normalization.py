@@ -1,6 +1,6 @@
-"""One form for all ways to write the same words.
+"""Normalization of text for the matching of words.
 
-For patterns that look for words; it is not shown.
+The result is used for matching only and never shown.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from functools import lru_cache
 from mcp_gateway.text.characters import IGNORABLE
 
 PIECE = 16_384
-"""How many characters are looked at in one go: what runs in C lets no other thread run meanwhile."""
+"""How many characters are processed at once, because C functions hold the GIL."""
 
 _BORDER = "\x1e"
 _IGNORED = re.compile(f"[{IGNORABLE}]")
 _SPACES = re.compile(r"[^\S\x1e]{2,}|[^\S\x1e ]")
 
-# Letters of other scripts that look like Latin ones: the part of Unicode's confusables.txt (UTS 39) that most fonts
-# draw alike. Each pair is letters and, in the same order, what they look like.
+# Letters of other scripts that look like Latin ones: the part of Unicode's confusables.txt (UTS 39) that looks alike in
+# most fonts. Each pair has the letters and, in the same order, their Latin look-alikes.
 _CYRILLIC = (
     "аА:aA вВ:bB сС:cC ԁ:d еЕ:eE ѐё:ee һҺ:hH нН:hH іІ:iI ї:i јЈ:jJ кК:kK ӏӀ:lI мМ:mM оО:oO рР:pP ԛԚ:qQ ѕЅ:sS тТ:tT "
     "ѵѴ:vV ԝԜ:wW хХ:xX уУ:yY үҮ:yY"
@@ -38,14 +38,14 @@ def _look_alikes(*tables: str) -> dict[str, str]:
 _LOOK_ALIKES = {**_look_alikes(_CYRILLIC, _GREEK, _OTHERS, _MARKS), "\u2800": " "}
 
 CYRILLIC_LOOK_ALIKES = "".join(_look_alikes(_CYRILLIC))
-"""Letters that are Cyrillic and look Latin."""
+"""Cyrillic letters that look like Latin ones."""
 
 
 def normalize(texts: Iterable[str]) -> str:
-    """Return texts in one form, each in a line.
+    """Return normalized texts, one per line.
 
-    Letters are those of NFKC without accents, look-alikes those that they look like,
-    what draws nothing is gone, and white space, line breaks too, is one space.
+    Letters are in NFKC form without accents, look-alikes are replaced by Latin letters, invisible characters are
+    removed, and runs of white space (line breaks included) become one space.
     """
     joined = _BORDER.join(text.replace(_BORDER, " ") for text in texts)
     return "".join(_pieces(joined)).replace(_BORDER, "\n")
@@ -68,17 +68,17 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 class _Folding(dict[int, str]):
-    """The replacement of each character, looked up once."""
+    """Replacements of characters, computed on first use."""
 
     def __missing__(self, code: int) -> str:
-        """Look a character up."""
+        """Compute the replacement of a character."""
         self[code] = found = _fold(chr(code))
         return found
 
 
 @lru_cache(maxsize=4096)
 def _fold(character: str) -> str:
-    # One character at a time: `normalize` takes quadratic time for a long run of accents.
+    # One character at a time, because `normalize` takes quadratic time for long runs of accents.
     parts = unicodedata.normalize("NFKD", character)
     kept = (part for part in parts if not unicodedata.combining(part) and not _IGNORED.match(part))
     return "".join(_LOOK_ALIKES.get(part, part) for part in kept)

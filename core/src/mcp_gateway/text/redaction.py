@@ -1,6 +1,6 @@
 """Redaction of secrets in text, and process hardening.
 
-A second line of defence: text of other parties in the log, and core dumps.
+Both are a second line of defence, for foreign text in the log and for core dumps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NAMED = re.compile(
 def mask_secrets(text: str) -> str:
     """Mask credentials in a text.
 
-    That is bearer tokens, passwords in URLs, `password=...` and the like.
+    These are bearer tokens, passwords in URLs, `password=...` and similar.
     """
     text = _BEARER.sub(rf"\1\2{_MASK}", text)
     text = _USERINFO.sub(rf"\1{_MASK}\2", text)
@@ -33,9 +33,7 @@ def mask_secrets(text: str) -> str:
 def keep_memory_private() -> None:
     """Disable core dumps and memory access by other processes.
 
-    The other processes are those of the same user.
-
-    Where the system has no such thing, nothing happens.
+    Without this other processes of the same user could read it. Does nothing on systems that do not support it.
     """
     with suppress(ImportError, ValueError, OSError):
         import resource
@@ -49,4 +47,4 @@ def keep_memory_private() -> None:
 
 
 _SET_DUMPABLE = 4
-"""`PR_SET_DUMPABLE` of prctl(2): a handler of core dumps does not heed the limit on their size."""
+"""`PR_SET_DUMPABLE` of prctl(2), needed because core dump handlers ignore the size limit."""

@@ -14,9 +14,9 @@ _MOST = 3
 def find_similar_names(name: str, known: Iterable[str], count: int = _MOST) -> list[str]:
     """Return up to `count` known names similar to `name`, the nearest first.
 
-    Case and punctuation do not count.
+    Case and punctuation are ignored.
     """
-    from rapidfuzz import fuzz, process, utils  # fast enough for all names of a large catalog
+    from rapidfuzz import fuzz, process, utils  # imported late; fast enough for large catalogs
 
     found = process.extract(
         name, list(known), scorer=fuzz.ratio, processor=utils.default_process, limit=count, score_cutoff=_SIMILAR
@@ -25,7 +25,7 @@ def find_similar_names(name: str, known: Iterable[str], count: int = _MOST) -> l
 
 
 def format_suggestion(names: Collection[str]) -> str:
-    """Format a question for what was meant; empty without `names`.
+    """Format a "did you mean" question; empty without `names`.
 
     For example `did you mean 'x' or 'y'?`.
     """
@@ -35,7 +35,7 @@ def format_suggestion(names: Collection[str]) -> str:
 def suggest_word(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the nearest known word.
 
-    A word that ends with -`word` counts as near. Empty if none is.
+    A word that ends with -`word` counts as near. The text is empty if none is near.
     """
     known = list(known)
     near = find_similar_names(word, known, 1) or [other for other in known if other.endswith(f"-{word}")][:1]

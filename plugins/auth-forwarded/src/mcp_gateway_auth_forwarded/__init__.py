@@ -1,4 +1,4 @@
-"""Auth: pass the caller's own header on, to this server only."""
+"""Auth plugin: forward a header of the caller to one server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATEWAY_API = 1
 
 
 class ForwardOptions(Options):
-    """Which of the caller's headers is passed on."""
+    """The name of the caller's header that is forwarded."""
 
     header_name: str = Field(
         "Authorization",
@@ -26,14 +26,14 @@ class ForwardOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class ForwardAuth:
-    """Takes one header of each caller."""
+    """Strategy that forwards one header of each caller."""
 
     header_name: str
 
     async def credentials(self, caller: Caller) -> Credentials:
         """Return the caller's header as credentials.
 
-        The `auth_header` of the call wins over the header of the request. Raises AuthError if there is
+        The `auth_header` of the call takes precedence over the header of the request. Raises AuthError if there is
         neither, or if the value has control characters.
         """
         brought = {name.lower(): value for name, value in caller.headers.items()}.get(self.header_name.lower())
@@ -53,11 +53,11 @@ class ForwardAuth:
 
 @asynccontextmanager
 async def forward_auth(options: ForwardOptions) -> AsyncIterator[AuthStrategy]:
-    """Settle which header it is."""
+    """Open the strategy for the configured header."""
     yield ForwardAuth(options.header_name)
 
 
 @hookimpl
 def mcp_gateway_auth_strategies() -> Iterator[Provider[ForwardOptions, AuthStrategy]]:
-    """Offer `forward`."""
+    """Yield `forward`."""
     yield Provider(name="forward", summary="pass the caller's header on", options=ForwardOptions, build=forward_auth)

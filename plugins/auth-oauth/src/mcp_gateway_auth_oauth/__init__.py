@@ -1,6 +1,6 @@
 """Auth plugin: OAuth with an authorization code or client credentials.
 
-A person logs in, or the gateway itself does.
+With an authorization code a person logs in; with client credentials the gateway itself does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ GATEWAY_API = 1
 
 
 def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrategy]:
-    """Log in to one server."""
+    """Open the strategy for one server."""
     from mcp_gateway_auth_oauth.strategy import open_strategy  # cryptography and the MCP SDK are slow to import
 
     return open_strategy(options)
@@ -23,5 +23,5 @@ def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrateg
 
 @hookimpl
 def mcp_gateway_auth_strategies() -> Iterator[Provider[OAuthOptions, AuthStrategy]]:
-    """Offer `oauth`."""
+    """Yield `oauth`."""
     yield Provider(name="oauth", summary="log in with OAuth", options=OAuthOptions, build=open_oauth)

@@ -1,4 +1,4 @@
-"""Bounds on bodies in a login: metadata, registrations, tokens."""
+"""Limits of response bodies during a login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 MAX_BYTES = 1 << 20
-"""How much is read of one answer."""
+"""How many bytes of a response are read: metadata, registrations and tokens are small."""
 
 
 async def limit_body(response: httpx2.Response) -> None:
@@ -19,7 +19,7 @@ async def limit_body(response: httpx2.Response) -> None:
 class _Bounded(httpx2.AsyncByteStream):
     """A body that fails when it is too long, or compressed.
 
-    The length of a compressed body is not known before it is unpacked.
+    Compressed bodies are refused because they could expand without limit.
     """
 
     def __init__(self, stream: httpx2.AsyncByteStream, response: httpx2.Response) -> None:

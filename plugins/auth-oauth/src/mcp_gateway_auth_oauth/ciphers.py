@@ -24,10 +24,10 @@ def open_cipher(given: str | None, folder: Path) -> Fernet:
     The key comes from `GATEWAY_OAUTH_KEY`, else from the key file, else from the system keyring; if there is
     none, a new one is written to a file.
 
-    A key file wins over the keyring, so that a keyring that is only there sometimes changes nothing.
+    The key file takes precedence over the keyring, so that a keyring that is only sometimes available changes nothing.
 
     Raises:
-        ConfigError: the key is none, or cannot be kept.
+        ConfigError: the key is invalid, or a new one cannot be stored.
 
     """
     if given is not None:
@@ -54,7 +54,7 @@ def _make_cipher(key: bytes, where: str) -> Fernet:
 def _load_keyring_key() -> bytes | None:
     """Return the key from the system keyring.
 
-    A missing key is made and stored there. None if no keyring works on this machine.
+    A missing key is created and stored there. None if no keyring works on this machine.
     """
     try:
         import keyring
@@ -67,7 +67,7 @@ def _load_keyring_key() -> bytes | None:
         found = keyring.get_password(_SERVICE, _ACCOUNT)
         if found is None:
             keyring.set_password(_SERVICE, _ACCOUNT, Fernet.generate_key().decode())
-            # Another process may have stored one meanwhile; and some backends store nothing.
+            # Read back, because another process may have stored one meanwhile, and some backends store nothing.
             found = keyring.get_password(_SERVICE, _ACCOUNT)
     except Exception as error:  # noqa: BLE001  # a foreign library with foreign backends
         log.info("keyring unavailable", extra={"reason": type(error).__name__})

@@ -22,7 +22,7 @@ from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
 CLIENT_NAME = "MCP Orchestration Gateway"
-# The request is only made to be refused (401): of which era it is does not matter.
+# The request is sent only to get a 401, so its era does not matter.
 _ERA = "2025-11-25"
 _TIMEOUT = 30.0
 _PING = {"jsonrpc": "2.0", "id": "login", "method": "ping"}
@@ -47,7 +47,7 @@ class FlowTokenStorage:
         return self.login.tokens
 
     async def set_tokens(self, tokens: OAuthToken) -> None:
-        """Take new tokens."""
+        """Store new tokens."""
         self.login = self.login.model_copy(update={"tokens": tokens})
 
     async def get_client_info(self) -> OAuthClientInformationFull | None:
@@ -55,7 +55,7 @@ class FlowTokenStorage:
         return self.login.client
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        """Take the client that was registered."""
+        """Store the registered client."""
         self.login = self.login.model_copy(update={"client": client_info})
 
 
@@ -84,15 +84,15 @@ class _StoredFlow(OAuthClientProvider):
     async def refresh(self) -> Login | None:
         """Return a login renewed by the refresh token.
 
-        None if the refresh token is not valid any more.
+        None if the refresh token is no longer valid.
 
         Raises:
-            ServerUnavailable: the authorization server cannot be reached, or is out of order.
+            ServerUnavailable: the authorization server is unreachable or failing.
 
         """
         login = self.memory.login
         await self._initialize()
-        # The SDK finds them out in a whole flow only, and guesses the token endpoint without them.
+        # The SDK discovers them only in a whole flow; without them it guesses the token endpoint.
         self.context.oauth_metadata, self.context.protected_resource_metadata = (
             login.authorization_server,
             login.resource,
@@ -103,7 +103,7 @@ class _StoredFlow(OAuthClientProvider):
                 response = await client.send(await self._refresh_token())
         except httpx2.TransportError as error:
             raise ServerUnavailable(f"its authorization server cannot be reached: {error}") from None
-        # The refresh token may still be good: nobody must log in again for that.
+        # The refresh token may still be valid, so no new login must be required.
         if response.status_code >= 500 or response.status_code == _TOO_MANY:  # noqa: PLR2004
             raise ServerUnavailable(f"its authorization server answered HTTP {response.status_code}")
         return self._to_login() if await self._handle_refresh_response(response) else None
@@ -151,7 +151,7 @@ class AuthorizationCodeFlow(_StoredFlow):
         """
         login = vault.read()
         if redirect is not None:
-            # Old tokens must not take the place of a new login.
+            # Without the old tokens, which the SDK would use instead of starting a new login.
             login = Login(client=_find_client(options, login, redirect))
         self.options, self.memory = options, FlowTokenStorage(login)
         metadata = OAuthClientMetadata(

@@ -1,6 +1,6 @@
-"""SSRF guard: addresses to which a server's OAuth metadata may lead.
+"""SSRF guard for URLs in a server's OAuth metadata.
 
-A server names the URLs of the login, and the gateway requests them.
+The server chooses the URLs of the login, and the gateway requests them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,17 @@ from mcp_gateway.plugin import is_link_local, is_public
 class OAuthRequestGuard:
     """SSRF guard: a request hook for the OAuth client.
 
-    It refuses requests to where a server has no reason to send the gateway.
-
-    A server of the public internet may not lead it into the network that it stands in, and
-    nobody to addresses where cloud machines find their own credentials.
+    A server on the public internet must not make the gateway request addresses of its own network, and no server those
+    of a cloud's metadata service.
     """
 
     url: str
 
     async def __call__(self, request: httpx2.Request) -> None:
-        """Refuse a request, or let it pass.
+        """Check a request before it is sent.
 
         Raises:
-            OAuthFlowError: it must not be sent.
+            OAuthFlowError: its address is not allowed.
 
         """
         if request.url.scheme not in ("http", "https"):
@@ -39,7 +37,7 @@ class OAuthRequestGuard:
         addresses = await _resolve_host(request.url.host)
         if any(is_link_local(address) for address in addresses):
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
-        # A server of the inner network may have its authorization server there.
+        # A server in the internal network may have its authorization server there, too.
         home = httpx2.URL(self.url)
         if request.url.host == home.host or not all(map(is_public, await _resolve_host(home.host))):
             return
@@ -47,10 +45,10 @@ class OAuthRequestGuard:
             raise OAuthFlowError(f"a login may not lead to {request.url.host}: it must be a public https address")
 
 
-# The client transport for HTTP has the same lines: the API that both share imports no event loop.
+# Duplicated in the HTTP client transport, because the plugin API, which both share, imports no event loop.
 async def _resolve_host(host: str) -> list[str]:
     try:
         found = await anyio.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except OSError:
-        return []  # the request will fail in its own words
+        return []  # the request itself will fail with a better error
     return [str(address[0]) for *_, address in found]

@@ -1,6 +1,6 @@
 """Login callback server: two pages on a loopback port.
 
-One page leads a person to the authorization server, the other is the redirect URI.
+One page redirects the browser to the authorization server, the other is the redirect URI.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from mcp_gateway.plugin import AuthError, ConfigError
 
 log = logging.getLogger(__name__)
 
-# A browser waits for its page meanwhile.
+# Short, because a browser waits for its page.
 _BEGIN_SECONDS = 60.0
-# So long a person may take at the authorization server.
+# How long a person may take at the authorization server.
 _PERSON_SECONDS = 900.0
 _HOSTS = ["127.0.0.1", "localhost"]
 
@@ -52,12 +52,12 @@ class LoginAttempt:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def set_authorization_url(self, link: str) -> None:
-        """Take the link to the authorization server."""
+        """Set the link to the authorization server."""
         self.link = link
         self.link_ready.set()
 
     async def wait_for_result(self) -> AuthorizationCodeResult:
-        """Wait for what the authorization server sends back."""
+        """Wait for the authorization response."""
         with anyio.move_on_after(_PERSON_SECONDS):
             await self.response_received.wait()
         if self.answer is None:
@@ -66,7 +66,7 @@ class LoginAttempt:
 
 
 LoginFn = Callable[[str, LoginAttempt], Awaitable[None]]
-"""Logs in with a redirect URL; raises if that fails."""
+"""Completes a login with a redirect URI; raises if that fails."""
 
 
 @dataclass(slots=True)
@@ -86,10 +86,10 @@ class CallbackServer:
     _opening: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def login_url(self) -> str:
-        """Return where a person logs in.
+        """Return the link at which a person logs in.
 
         Raises:
-            ConfigError: the port is taken.
+            ConfigError: the port is in use.
 
         """
         async with self._opening:
@@ -111,13 +111,13 @@ class CallbackServer:
         with listening:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, server)
-                # uvicorn ends by its own flag, `should_exit`.
+                # Shielded: uvicorn is ended by its own flag, `should_exit`.
                 with anyio.CancelScope(shield=True):
                     await server.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()
 
     async def _on_login_request(self, request: Request) -> Response:
-        """Begin a login, and lead the browser to it."""
+        """Begin a login and redirect the browser to it."""
         if not secrets.compare_digest(str(request.path_params["ticket"]), self._ticket):
             return _html_response("There is no such login.", 404)
         if self._attempt is not None:
@@ -131,12 +131,12 @@ class CallbackServer:
                 f"The login to {self.server} cannot begin: {attempt.failure or 'it takes too long'}", 502
             )
         answer = RedirectResponse(attempt.link, 302, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
-        # Lax: the authorization server leads the browser back from another site.
+        # Lax, because the authorization server redirects the browser back from another site.
         answer.set_cookie(self._cookie, attempt.cookie, path="/callback", httponly=True, samesite="lax")
         return answer
 
     async def _on_callback(self, request: Request) -> Response:
-        """Take what the authorization server sends back with the browser."""
+        """Handle the redirect with the authorization response."""
         attempt, given = self._attempt, request.query_params
         cookie = request.cookies.get(self._cookie, "")
         if attempt is None or attempt.response_received.is_set() or not secrets.compare_digest(cookie, attempt.cookie):
@@ -155,13 +155,13 @@ class CallbackServer:
         return _html_response(f"You are logged in to {self.server}. You can close this window.")
 
     async def _run_attempt(self, attempt: LoginAttempt) -> None:
-        """Go through the login; the pages say what became of it."""
+        """Run the login; the pages show its outcome."""
         attempt.failure = "another login has begun"
         with attempt.scope:
             try:
                 await self.login(f"{self._origin}/callback", attempt)
                 attempt.failure = ""
-            except Exception as error:  # noqa: BLE001  # whatever it is, the person in front of the page wants to know
+            except Exception as error:  # noqa: BLE001  # shown on the page, whatever it is
                 attempt.failure = str(error) or type(error).__name__
                 log.warning("login failed", extra={"server": self.server, "reason": type(error).__name__})
         attempt.link_ready.set()
@@ -173,7 +173,7 @@ class CallbackServer:
 
 
 class _Listener(uvicorn.Server):
-    """A uvicorn that leaves signals to the gateway."""
+    """A uvicorn server without signal handlers."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -189,7 +189,7 @@ async def _stop_when_cancelled(server: uvicorn.Server) -> None:
 
 def _bind(port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # on Windows it means that others may take the port, too
+    if os.name == "posix":  # on Windows it would let other processes share the port
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))

@@ -1,6 +1,6 @@
 """OAuth strategy: access tokens, refreshed early, or a login link.
 
-Every call gets an access token; without one it gets the link in an error.
+Every call gets an access token, or else an error with the login link.
 """
 
 from __future__ import annotations
@@ -28,19 +28,16 @@ from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.pages import CallbackServer, LoginAttempt
 from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
-# A keyring may ask a person to unlock it, in a window that nobody sees.
+# Bounded, because a keyring may wait for a person to unlock it, in a window that is not visible.
 _KEYRING_SECONDS = 30.0
 
 _FLOW_SECONDS = 60.0
-"""How long it may take to get tokens in which no person has a part: what comes byte by byte never times out."""
+"""How long a flow without a person may take in all; the timeouts of reads do not bound a trickling response."""
 
 
 @dataclass(slots=True)
 class OAuthStrategy:
-    """The login to one server.
-
-    All callers of the gateway share it.
-    """
+    """Strategy with one login to a server, shared by all callers."""
 
     options: OAuthOptions = field(repr=False)
     token_store: TokenStore = field(repr=False)
@@ -49,11 +46,11 @@ class OAuthStrategy:
     _login_completed: anyio.Event = field(default_factory=anyio.Event, repr=False)
 
     async def credentials(self, caller: Caller) -> Credentials:
-        """Return the access token; the `auth_header` of the call wins.
+        """Return the access token; a call's `auth_header` takes precedence.
 
         Raises:
-            LoginRequired: nobody is logged in.
-            ServerUnavailable: the authorization server cannot be reached.
+            LoginRequired: there is no valid login.
+            ServerUnavailable: the authorization server is unreachable.
 
         """
         if caller.auth_header is not None:
@@ -79,7 +76,7 @@ class OAuthStrategy:
         """
         if self.callback_server is None:
             raise AuthError("it has client credentials, so nobody has to log in")
-        # Before the link is shown: whoever is quick may be done before it is waited for.
+        # Before the link is shown, because a quick login could complete before the wait begins.
         entered = self._login_completed
         show(await self.callback_server.login_url())
         await entered.wait()
@@ -93,7 +90,7 @@ class OAuthStrategy:
             self.options, self.token_store, redirect, attempt.set_authorization_url, attempt.wait_for_result
         )
         login = await flow.fetch()
-        # Not during the flow: a person takes minutes, and refreshes would wait.
+        # Not held during the flow, because a person takes minutes and refreshes would have to wait.
         async with self.token_store.write_lock():
             self.token_store.write(login)
         self._login_completed.set()
@@ -104,7 +101,7 @@ class OAuthStrategy:
 
         None if there is none. After waiting for another process to refresh, its tokens are used.
         """
-        async with self.token_store.write_lock():  # whoever waited for another's refresh finds its tokens
+        async with self.token_store.write_lock():  # after the wait, tokens of another process's refresh are found
             login = self.token_store.read()
             if login.valid_access_token is not None and login.valid_access_token != refused:
                 return login.valid_access_token

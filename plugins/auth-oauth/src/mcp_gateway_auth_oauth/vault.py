@@ -26,18 +26,18 @@ from mcp_gateway_auth_oauth.ciphers import open_cipher
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
-"""How long to wait for another process that is just refreshing the same tokens."""
+"""How long to wait for another process that is refreshing the same tokens."""
 
 _EARLY_SECONDS = 60.0
 
 _FOLDER = "mcp-orchestration-gateway"
-"""The folder of the gateway among those of the user's programs; the core has its own there."""
+"""The name of the program's folder among the user's state folders."""
 
 
 class Login(BaseModel):
     """Tokens of a login, with their client and authorization server.
 
-    The client is the one that they were issued to.
+    The client is the one to which they were issued.
     """
 
     tokens: OAuthToken | None = None
@@ -72,10 +72,10 @@ class TokenStore:
 
     @classmethod
     def open(cls, server: str, url: str, folder: Path | None, key: str | None) -> TokenStore:
-        """Open the vault of one server.
+        """Open the token store of one server.
 
         Raises:
-            ConfigError: there is no place for it, or no key.
+            ConfigError: there is no folder for it, or no key.
 
         """
         folder = folder or default_folder()
@@ -113,29 +113,29 @@ class TokenStore:
             found = self.path.stat()
         except FileNotFoundError:
             return None
-        # The file is replaced, never changed: a new inode tells two writes within one tick of the clock apart.
+        # The file is always replaced, so the inode distinguishes two writes within one tick of the clock.
         return found.st_mtime_ns, found.st_ino
 
     def write(self, login: Login) -> None:
-        """Replace the login, whole or not at all.
+        """Replace the login atomically.
 
-        One that cannot be written is good for this process.
+        If it cannot be written, it is still used in this process.
         """
         try:
             write_file(self.path, [self.fernet.encrypt(login.model_dump_json().encode())])
         except StorageError as error:
             log.warning("login not stored", extra={"reason": str(error), "hint": "it is lost when this gateway ends"})
-            self._cached = (self._stamp(), login)  # the old refresh token may be worth nothing any more
+            self._cached = (self._stamp(), login)  # the old refresh token may be revoked by now
 
     @asynccontextmanager
     async def write_lock(self) -> AsyncIterator[None]:
         """Hold the write lock, across tasks and processes.
 
         Raises:
-            ServerUnavailable: somebody else is at it for too long.
+            ServerUnavailable: another process holds it for too long.
 
         """
-        # thread_local=False: it is acquired in a worker thread, and released in the event loop's.
+        # thread_local=False, because it is acquired in a worker thread and released in the event loop's.
         lock = FileLock(f"{self.path}.lock", timeout=LOCK_SECONDS, thread_local=False, mode=0o600)
         async with self._turn:
             try:
@@ -149,15 +149,15 @@ class TokenStore:
 
 
 def default_folder() -> Path:
-    """Return where logins are kept: `~/.local/state/mcp-orchestration-gateway/oauth` on Linux.
+    """Return the folder of logins: `~/.local/state/mcp-orchestration-gateway/oauth` on Linux.
 
     Raises:
         ConfigError: there is no home folder.
 
     """
-    from platformdirs import user_state_path  # at its import it wants what the system that it finds has
+    from platformdirs import user_state_path  # its import depends on the platform
 
     try:
         return user_state_path(_FOLDER, appauthor=False) / "oauth"
-    except RuntimeError:  # neither the environment nor the system knows a home
+    except RuntimeError:  # there is no home folder
         raise ConfigError("GATEWAY_OAUTH_FOLDER: there is no home folder; set it to a whole path") from None

@@ -1,4 +1,4 @@
-"""Auth: the same saved headers for every caller."""
+"""Auth plugin: the same configured headers for every caller."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StaticOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class StaticAuth:
-    """Saved credentials."""
+    """Strategy with configured credentials."""
 
     saved: Credentials
     header_name: str
@@ -68,12 +68,12 @@ class StaticAuth:
 
 @asynccontextmanager
 async def static_auth(options: StaticOptions) -> AsyncIterator[AuthStrategy]:
-    """Settle the headers."""
+    """Open the strategy with the configured headers."""
     headers = {name: value.get_secret_value() for name, value in options.headers.items()}
     yield StaticAuth(Credentials.of(headers), options.header_name)
 
 
 @hookimpl
 def mcp_gateway_auth_strategies() -> Iterator[Provider[StaticOptions, AuthStrategy]]:
-    """Offer `static`."""
+    """Yield `static`."""
     yield Provider(name="static", summary="send saved headers", options=StaticOptions, build=static_auth)

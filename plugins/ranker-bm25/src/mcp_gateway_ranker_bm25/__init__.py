@@ -1,4 +1,4 @@
-"""Ranker: words, ranked by BM25 over names, descriptions and arguments."""
+"""BM25 ranker over names, descriptions and arguments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Bm25Options(Options):
 
 
 def bm25_ranker(options: Bm25Options) -> AbstractAsyncContextManager[Ranker]:
-    """Make the ranker."""
+    """Open the ranker."""
     from mcp_gateway_ranker_bm25.ranker import open_bm25
 
     return open_bm25(options.aliases)
@@ -50,5 +50,5 @@ def bm25_ranker(options: Bm25Options) -> AbstractAsyncContextManager[Ranker]:
 
 @hookimpl
 def mcp_gateway_rankers() -> Iterator[Provider[Bm25Options, Ranker]]:
-    """Offer `bm25`."""
+    """Yield `bm25`."""
     yield Provider(name="bm25", summary="words, ranked by BM25", options=Bm25Options, build=bm25_ranker)

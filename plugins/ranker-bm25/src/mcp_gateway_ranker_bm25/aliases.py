@@ -1,6 +1,6 @@
 """Synonyms, built in and configured.
 
-The built-in ones mean about the same, not exactly.
+Built-in ones mean only approximately the same, so they have a lower weight.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from mcp_gateway_ranker_bm25.analyser import terms
 
 Aliases = Mapping[str, tuple[tuple[str, float], ...]]
-"""For a term the others that are looked for with it, each with its weight beside the term's own 1."""
+"""Synonyms by term, each with its weight relative to the term's own 1."""
 
 _LIKELY, _CERTAIN = 0.3, 1.0
-"""How much an alias counts: one of ours, which is likely what is meant, and one that a configuration says is."""
+"""The weights of built-in synonyms, which are likely meant, and of configured ones, which are certain."""
 
 _OURS = """
 create make add new generate
@@ -62,7 +62,7 @@ def _add_group(found: dict[str, dict[str, float]], group: Iterable[list[str]], w
     """
     members = [member for member in group if member]
     for member in members:
-        # A phrase would have to be found in the query; a word is a term.
+        # Only single words are looked up in the query, not phrases.
         if len(member) == 1:
             others = {term: weight for other in members if other is not member for term in other if term != member[0]}
             found.setdefault(member[0], {}).update(others)

@@ -42,7 +42,7 @@ interested curious api function functions tool tools
 """
 
 STOP_WORDS = frozenset(_CONVERSATION.split())
-"""Words of conversation, and those that are true of every tool."""
+"""Words of conversation, and words that fit every tool."""
 
 
 def terms(text: str) -> list[str]:
@@ -86,7 +86,7 @@ def stem(word: str) -> str:
 
 def _split_identifier(raw: str) -> Iterator[str]:
     lower = raw.lower()
-    # Only mixed case can be camel case, and a capital at the beginning is none.
+    # Only mixed case can be camel case; a leading capital alone is not.
     if lower not in (raw, raw[:1].lower() + raw[1:]):
         parts = _CAMEL.split(raw)
         if len(parts) > 1:

@@ -39,7 +39,7 @@ FIELDS = (
     Field("argument names", 0.4, 0.7),
     Field("argument texts", 0.4, 0.7),
 )
-"""Chosen before measuring, and flat: no other choice between half and twice of these gains a point."""
+"""Chosen before measuring; the optimum is flat: no choice between half and twice of these gains a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class AnalysedSection:
 def analyse_section(server: str, documents: Sequence[Document]) -> AnalysedSection:
     """Analyse the documents of one server."""
     vocabulary: dict[str, int] = {}
-    # Four integers a row: tuples of Python would take many times as much.
+    # Four integers per row; Python tuples would need many times the memory.
     rows = array("i")
     lengths = np.zeros((len(documents), len(FIELDS)), np.int64)
     keys: list[tuple[str, int]] = []

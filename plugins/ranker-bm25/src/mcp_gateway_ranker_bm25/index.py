@@ -16,19 +16,19 @@ from mcp_gateway_ranker_bm25.merge import MergedSections
 from mcp_gateway_ranker_bm25.repair import correct_term
 
 _CALLED = 1.3
-"""What a tool's score is multiplied by if the query says the whole name of its server."""
+"""The factor of a tool's score if the query contains the whole name of its server."""
 
 _FIRST = 3.0
-"""How many times the best score is added to that of a tool that the query names: first, also where others add to it."""
+"""A tool named in the query gets so many times the best score added, to be first even after score fusion."""
 
 _GUESSED = 0.5
-"""How much a repaired word counts."""
+"""The weight of a corrected word."""
 
 _ROUNDING = 1e-6
-"""What is less than this is no reason."""
+"""Contributions below this are rounding errors and are not explained."""
 
 _STRONG = 0.5
-"""Which share of what the query says the best hit must have for a strong answer."""
+"""The share of the query's idf that the best hit must match for the label "strong"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class QueryTerm:
 
 @dataclass(frozen=True, slots=True)
 class WordIndex:
-    """Everything that a search needs, ready; it never changes."""
+    """Immutable index with everything that a search needs."""
 
     tools: MergedSections
     aliases: Aliases
@@ -140,7 +140,7 @@ class WordIndex:
                 weight, bits = posting
                 fields = tuple(field.name for bit, field in enumerate(FIELDS) if bits >> bit & 1)
                 found.append(Match(term=str(item), fields=fields, score=item.weight * weight))
-        # fsum, so that what is left over is no rounding of the sum.
+        # fsum, so that the remainder is not a rounding error of the sum.
         terms = math.fsum(match.score for match in found)
         if int(self.tools.owner[at]) in servers:
             found.append(Match(term="the server is named", fields=("server",), score=terms * (_CALLED - 1)))
@@ -163,7 +163,7 @@ class WordIndex:
         idf_by_word: dict[str, float] = {}
         for item in asked:
             at = postings.vocabulary.get(item.term)
-            # A word that no tool has is as rare as can be, and was asked for all the same.
+            # A word that no tool has counts with the highest idf, because the query asked for it.
             idf = math.log(postings.size + 1) if at is None else float(postings.idf[at])
             if item.query_word == item.term:
                 whole += idf
@@ -180,7 +180,7 @@ def _top_documents(scores: Floats, matching: Ints, limit: int) -> list[int]:
     """
     found = scores[matching]
     if len(matching) > limit:
-        # Ties with the last one stay in: which of them is shown is decided by number, not by chance.
+        # Ties with the last one are kept, so that the document number decides, not the order of partition.
         least = np.partition(found, len(found) - limit)[len(found) - limit]
         matching, found = matching[found >= least], found[found >= least]
     order = np.lexsort((matching, -found))[:limit]

@@ -16,7 +16,7 @@ from mcp_gateway_ranker_bm25.names import NameIndex
 from mcp_gateway_ranker_bm25.postings import Postings, compute_postings
 
 _SAYS_NOTHING = frozenset(map(stem, ("mcp", "server", "servers", "api", "tool", "tools", "app", "service", "official")))
-"""Words in the names of servers that do not name one."""
+"""Words in server names that do not identify a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,8 @@ class MergedSections:
 
     Documents are numbered in the order of their ids, so the lower number wins a tie.
 
-    `owner` is each document's server, as a number into `servers`. `calling` leads from
-    a term to the servers in whose names it stands, and `called` says how many such
-    terms each server's name has.
+    `owner` is the server of each document, as an index into `servers`. `calling` maps a term to the servers with it in
+    their names, and `called` is the number of such terms in each server's name.
     """
 
     ids: tuple[str, ...]
@@ -41,7 +40,7 @@ class MergedSections:
 
 def merge_sections(sections: Sequence[AnalysedSection]) -> MergedSections:
     """Merge sections; the result does not depend on their order."""
-    # Servers answer in any order, and a sum of floats depends on its order.
+    # Sorted, because servers answer in any order, and a sum of floats depends on its order.
     sections = sorted(sections, key=lambda section: section.server)
     ids = [id_ for section in sections for id_ in section.ids]
     order = sorted(range(len(ids)), key=ids.__getitem__)

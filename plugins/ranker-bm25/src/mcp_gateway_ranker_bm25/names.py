@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from mcp_gateway_ranker_bm25.analyser import normalize_name
 from mcp_gateway_ranker_bm25.fields import Columns
 
-# Two letters begin the names of too many tools.
+# Too many names begin with the same two letters.
 _SHORTEST = 3
-"""How many characters of a name's beginning lead to it."""
+"""The least length of a prefix that matches a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameIndex:
     """Normalized tool names in ascending order, with and without server.
 
-    `analyser.key` normalizes them.
-
-    `documents` are the numbers of the tools, each at the place of its name.
+    `analyser.normalize_name` normalizes them. `documents` has the document number of each name, in the same order.
     """
 
     keys: tuple[str, ...]

@@ -15,24 +15,22 @@ from rank_bm25 import BM25Okapi
 from mcp_gateway_ranker_bm25.fields import FIELDS, Columns, Field, Floats, Ints, TermFrequencies, to_smallest_dtype
 
 K1 = 1.2
-"""How soon a word that is repeated counts no more."""
+"""The saturation of term frequencies (BM25's k1)."""
 
 
 class InverseDocumentFrequencies(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
     """Inverse document frequencies, by rank_bm25's formula.
 
-    The document frequencies are counted already.
-
-    Where that says that a term is worth nothing or less, as in catalogs of a few tools,
-    Lucene's idf stands in, which is never negative: no tool is lost for being one of two.
+    The document frequencies are already known. Where the formula gives zero or less, as in catalogs of a few tools,
+    Lucene's idf is used, which is never negative: otherwise one of two tools could not be found.
     """
 
     def __init__(self, frequencies: Ints, size: int, epsilon: float = 0.25) -> None:
-        # Without its own constructor, which counts all words of all tools, and divides by zero without any.
+        # The base class's constructor is not called: it counts all words again, and divides by zero without documents.
         self.corpus_size, self.epsilon = size, epsilon
         self.idf: dict[int, float] = {}
         order = np.argsort(frequencies, kind="stable")  # a sum of floats depends on their order
-        # A private method: the public constructor wants the texts, and counts again what is counted here already.
+        # A private method, because the public constructor needs the texts to count what is already counted here.
         self._calc_idf(dict(enumerate(frequencies[order].tolist())))
         okapi = np.empty(len(frequencies))
         okapi[order] = list(self.idf.values())
@@ -68,7 +66,7 @@ class Postings:
         return total
 
     def frequency(self, term: str) -> int:
-        """Return in how many documents a term stands."""
+        """Return the number of documents with a term."""
         at = self.vocabulary.get(term)
         return 0 if at is None else int(self.starts[at + 1] - self.starts[at])
 
@@ -96,14 +94,12 @@ def compute_postings(
 ) -> Postings:
     """Compute the BM25F weights of all postings.
 
-    For a single field that is Okapi BM25.
-
-    A term's frequencies in the fields, each over the field's relative length and times
-    the field's weight, are added up first, and then saturated as one.
+    A term's frequencies in the fields are divided by the fields' relative lengths, multiplied by the fields' weights,
+    added up, and saturated as one. For a single field that is Okapi BM25.
     """
     size, width = len(lengths), len(vocabulary)
     frequency = _weigh_frequencies(entries, lengths, fields)
-    # One number for term and document: sorting it brings the fields of a pair together.
+    # Term and document in one number, so that sorting groups the fields of each pair.
     order = np.argsort(entries.term.astype(np.int64) * max(size, 1) + entries.document, kind="stable")
     term, document = entries.term[order], entries.document[order]
     first = (

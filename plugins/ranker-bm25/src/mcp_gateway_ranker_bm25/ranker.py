@@ -16,7 +16,7 @@ from mcp_gateway.plugin import Document, Ranker, RankerIndex
 
 @dataclass(frozen=True, slots=True)
 class Bm25Ranker:
-    """Builds indexes. `aliases` is the configured text."""
+    """Builder of indexes; `aliases` is the configured text."""
 
     aliases: str = field(repr=False)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator
 from string import ascii_lowercase
 
 LEAST = 5
-"""Shorter words are one edit away from too many others."""
+"""The least length of words to correct; shorter ones are one edit away from too many others."""
 
 
 def correct_term(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
@@ -17,8 +17,8 @@ def correct_term(term: str, vocabulary: Container[str], frequency: Callable[[str
 
     The best is the most frequent one. It has the same first letter as `term`; None if there is none.
 
-    An edit leaves out, adds or changes a letter, or swaps two neighbours. Terms with
-    digits or other letters than a to z are names and numbers, and left alone.
+    An edit removes, adds or changes a letter, or swaps two neighbours. Terms with digits or letters other than a to z
+    are names and numbers, and are not corrected.
     """
     if len(term) < LEAST or not (term.isascii() and term.isalpha()):
         return None

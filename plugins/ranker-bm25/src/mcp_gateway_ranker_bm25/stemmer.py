@@ -1,6 +1,6 @@
 """Snowball stemmer for English only.
 
-Its package would load the stemmers of all languages, which take ten megabytes.
+Importing its package would load the stemmers of all languages, which take ten megabytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Protocol
 
 _PACKAGE = f"{__package__}.snowball"
-"""What the package is called here, where its `__init__` is not run."""
+"""The name under which the package is loaded here, without running its `__init__`."""
 
 
 class Stemmer(Protocol):
@@ -24,9 +24,9 @@ class Stemmer(Protocol):
 
 
 def load_english_stemmer() -> Stemmer:
-    """Make the stemmer; in C, if that is installed."""
+    """Return the stemmer, the one in C if installed."""
     found = find_spec("snowballstemmer")
-    # With PyStemmer the package takes that, which is in C, and loads no stemmers of its own.
+    # If PyStemmer is installed, the package uses it (it is in C) and loads no stemmers of its own.
     if found is not None and found.submodule_search_locations and find_spec("Stemmer") is None:
         package = sys.modules.setdefault(_PACKAGE, ModuleType(_PACKAGE))
         package.__path__ = list(found.submodule_search_locations)

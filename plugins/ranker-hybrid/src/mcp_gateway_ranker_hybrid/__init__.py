@@ -35,7 +35,7 @@ def hybrid_ranker(options: HybridOptions, context: RankerContext | None = None) 
 
 @hookimpl
 def mcp_gateway_rankers() -> Iterator[Provider[HybridOptions, Ranker]]:
-    """Offer `hybrid`."""
+    """Yield `hybrid`."""
     yield Provider(
         name=NAME,
         summary="words and meaning, with a small local model",

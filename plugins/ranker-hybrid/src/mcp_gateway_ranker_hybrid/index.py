@@ -1,6 +1,6 @@
 """Score fusion of lexical and semantic search.
 
-The lexical scores are the words' scores of another ranker, the semantic ones cosine similarities.
+The lexical scores are those of another ranker, the semantic ones cosine similarities.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from mcp_gateway_ranker_hybrid.texts import split_sentences
 from mcp_gateway_ranker_hybrid.vectors import Vector
 
 _POOL = 100
-"""How many of the best hits of the words are taken into account; those behind them add nothing to a sum."""
+"""How many lexical hits are used; lower ones would not change the fused ranking."""
 
 _NEAR, _HALF = 0.15, 0.5
-"""A tool without a word of the query matches from this cosine on, if that is at least half of the best one."""
+"""A tool without any word of the query matches from this cosine on, if it is at least this share of the best one."""
 
 _VERY_NEAR = 0.5
-"""From which cosine on an answer is strong."""
+"""From which cosine on the label is "strong"."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingMatrix:
     """The vectors of all tools, in the order of their ids.
 
-    `owner` is each tool's server, as a number into `servers`; `rows` is its row of the
-    matrix, which equal texts share, so that equals are equal to the last bit.
+    `owner` is each tool's server, as an index into `servers`; `rows` is its row of the matrix. Tools with equal texts
+    share a row, so that their scores are exactly equal.
     """
 
     ids: tuple[str, ...]
@@ -46,7 +46,7 @@ class EmbeddingMatrix:
         """Return each tool's cosine to the nearest of some vectors."""
         if not len(self.matrix):
             return np.zeros(0)
-        cosines = np.einsum("ij,kj->ik", self.matrix, vectors)  # BLAS would wake all cores for it
+        cosines = np.einsum("ij,kj->ik", self.matrix, vectors)  # BLAS would use all cores
         return np.asarray(np.round(cosines.max(axis=1)[self.rows], 6), np.float64)
 
 
@@ -78,8 +78,8 @@ def fuse_scores(query: Query, lexical: Hits, near: npt.NDArray[np.float64], tool
 
     A tool's score is its share of the best lexical score plus that of the best similarity.
 
-    Both are 1 for the best tool, and about 0 for one like any other: a tool without a
-    word of the query, or of average nearness. So neither needs a weight.
+    Both are 1 for the best tool and about 0 for an average one (without a word of the query, or of average
+    similarity), so no weights are needed.
     """
     top = max((hit.score for hit in lexical.hits), default=0.0)
     by_words = {tools.positions[hit.id]: hit for hit in lexical.hits}
@@ -136,7 +136,7 @@ def _label(lexical: Hits, hits: tuple[Hit, ...], nearest: float) -> Label:
 
 @dataclass(frozen=True, slots=True)
 class HybridSearch:
-    """A search over words and meanings."""
+    """Search with fused lexical and semantic scores."""
 
     words: RankerIndex
     tools: EmbeddingMatrix

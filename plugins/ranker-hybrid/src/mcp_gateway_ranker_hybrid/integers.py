@@ -1,8 +1,7 @@
 """Int8 quantization of a model's matrix multiplications.
 
-Its weights are 8 bits, but as shipped it converts them to floats before each multiplication.
-
-Twice as fast, and a fourth of the memory; the vectors stay within a cosine of .99 of the others.
+The model is shipped with 8-bit weights, but converts them to floats before each multiplication. Multiplying integers
+is twice as fast and needs a fourth of the memory; the vectors have a cosine of at least .99 with the original ones.
 """
 
 from __future__ import annotations

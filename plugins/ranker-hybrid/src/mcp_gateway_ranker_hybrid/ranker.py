@@ -67,19 +67,19 @@ class HybridIndex:
 
 @dataclass(frozen=True, slots=True)
 class InterimIndex:
-    """The words alone, until the vectors are there."""
+    """A lexical index, used until the embeddings are computed."""
 
     words: RankerIndex
 
     async def search(self, query: Query) -> Hits:
-        """Return the best tools by their words, and say so."""
+        """Return the best tools by words, with a hint that says so."""
         found = await self.words.search(query)
         return replace(found, hints=(*found.hints, MEANWHILE))
 
 
 @dataclass(slots=True)
 class HybridRanker:
-    """Builds indexes on top of those of `words`."""
+    """Builder of indexes on top of those of the ranker `words`."""
 
     words: Ranker
     storage: StorageBackend = field(repr=False)
@@ -99,12 +99,12 @@ class HybridRanker:
         return await self.add_vectors(held, await self.words.build(_flatten(held)))
 
     async def build_interim(self, documents: Sequence[Document]) -> RankerIndex:
-        """Index the words of `documents`."""
+        """Index `documents` lexically only."""
         words = await self.words.build(documents)
         return words if self._is_model_missing else InterimIndex(words)
 
     async def add_vectors(self, documents: Mapping[str, tuple[Document, ...]], words: RankerIndex) -> HybridIndex:
-        """Add the meaning of `documents` to an index of their words."""
+        """Add the embeddings of `documents` to a lexical index."""
         vectors = await self._load_vectors()
         if vectors is None:
             return HybridIndex(self, documents, words, None)
@@ -120,7 +120,7 @@ class HybridRanker:
     async def _load_vectors(self) -> EmbeddingCache | None:
         """Load the model once; warn once without it.
 
-        Without a model the ranker goes on by words only.
+        Without a model the ranker works lexically only.
         """
         async with self._loading:
             if self._vectors is None and not self._is_model_missing:
@@ -134,7 +134,7 @@ class HybridRanker:
 
 @asynccontextmanager
 async def open_hybrid(words: str, context: RankerContext) -> AsyncIterator[Ranker]:
-    """Open the ranker, and the one that it stacks."""
+    """Open the ranker and the lexical one that it uses."""
     if words not in context.rankers:
         there = ", ".join(sorted(context.rankers)) or "none"
         raise PluginError(

@@ -16,13 +16,13 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[\u3002\uff01\uff1f\uff1b])|\n+")  #
 _LETTER = re.compile(r"[^\W\d_]")
 
 _FEWEST_WORDS = 4
-"""A shorter sentence belongs to the one before it: `Thanks!`, or what follows an abbreviation."""
+"""A sentence with fewer words is joined with the previous one: `Thanks!`, or the text after an abbreviation."""
 
 _LONG = 32
-"""From how many words on a query may ask for several things; a shorter one is read once, which is quicker."""
+"""From how many words on a query is split into sentences; encoding a shorter one as a whole is faster."""
 
 _MOST = 6
-"""How many sentences of a query are read; the last one takes the rest."""
+"""How many sentences a query is split into; the last one has the rest."""
 
 
 def passage_of(document: Document) -> str:
@@ -40,7 +40,7 @@ def hash_of(text: str) -> str:
 def split_sentences(query: str) -> list[str]:
     """Split a long query into sentences.
 
-    A query for two things means neither as a whole. The list is empty if the query has no letter.
+    The embedding of a query for two things is near to neither of them. The list is empty if the query has no letter.
     """
     found: list[str] = []
     parts = _SENTENCE.split(query) if len(query.split()) >= _LONG else [query]

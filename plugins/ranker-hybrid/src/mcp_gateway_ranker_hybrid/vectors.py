@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 Vector = npt.NDArray[np.float16]
 
 _AT_ONCE = 16
-"""How many texts are computed, or looked up in storage, before others get their turn."""
+"""How many texts are encoded, or looked up in storage, in one batch."""
 
-# Tools come and go: what nobody wanted for a month is computed again if need be.
+# Tools come and go; embeddings that were not used for a month are computed again if needed.
 _SECONDS_KEPT = 30 * 24 * 3600.0
 
 
@@ -52,14 +52,14 @@ class EmbeddingCache:
             new = [key for key in some if key not in stored]
             made = await anyio.to_thread.run_sync(self._compute, [texts[key] for key in new])
             found |= zip(new, made, strict=True)
-            # After each batch: who builds an index meanwhile need not compute them again.
+            # After each batch, so that a concurrent build need not compute them again.
             self._embeddings = {**self._embeddings, **found}
             for key in new:
                 await self._store(key, found[key])
         return found
 
     def retain(self, found: Mapping[str, Vector]) -> None:
-        """Forget all others: they are of tools that are gone."""
+        """Drop all other embeddings: their tools no longer exist."""
         self._embeddings = found
 
     def _compute(self, texts: list[str]) -> list[Vector]:
@@ -70,7 +70,7 @@ class EmbeddingCache:
 
         async def look_up(key: str) -> None:
             value = await self.storage.get(self._storage_key(key))
-            # Two bytes a number: what has another length was not written here.
+            # Two bytes per number; a value of another length was not written by this version.
             if value is not None and len(value) == 2 * WIDTH:
                 found[key] = np.frombuffer(value, "<f2")
 
@@ -83,7 +83,7 @@ class EmbeddingCache:
         return found
 
     async def _store(self, key: str, vector: Vector) -> None:
-        # One failure is enough: the others would each wait for their timeout.
+        # After one failure the rest is skipped, because each would wait for its timeout.
         if self._is_storage_failing:
             return
         try:

@@ -11,7 +11,7 @@ GATEWAY_API = 1
 
 
 def regex_ranker(_: Options) -> AbstractAsyncContextManager[Ranker]:
-    """Make the ranker."""
+    """Open the ranker."""
     from mcp_gateway_ranker_regex.ranker import open_regex
 
     return open_regex()
@@ -19,5 +19,5 @@ def regex_ranker(_: Options) -> AbstractAsyncContextManager[Ranker]:
 
 @hookimpl
 def mcp_gateway_rankers() -> Iterator[Provider[Options, Ranker]]:
-    """Offer `regex`."""
+    """Yield `regex`."""
     yield Provider(name="regex", summary="a regular expression, in linear time", options=Options, build=regex_ranker)

@@ -1,6 +1,6 @@
 """Patterns in the syntax of Python's `re`, translated for RE2.
 
-A model writes them. They are matched alternative by alternative.
+The patterns are written by models. Each top-level alternative is matched separately.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re2
 
 from mcp_gateway.plugin import QueryError
 
-# Counted repetitions make a long program of a short pattern.
+# Bounded, because counted repetitions make a large program from a short pattern.
 _MAX_PROGRAM_BYTES = 4 << 20
 
 _TOKEN = re.compile(r"\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\.|\[\^?\]?|.", re.DOTALL)
@@ -23,7 +23,7 @@ _WRAPPED = re.compile(r"\((?:\?:)?(.*)\)", re.DOTALL)
 
 _OUTSIDE = {"\\w": r"[\pL\pN_]", "\\W": r"[^\pL\pN_]", "\\d": r"\p{Nd}", "\\D": r"\P{Nd}", "\\Z": r"\z"}
 _INSIDE = {"\\w": r"\pL\pN_", "\\d": r"\p{Nd}", "\\D": r"\P{Nd}"}
-"""What Python means by these is another thing to RE2, which knows ASCII only there."""
+"""Classes that are Unicode in Python but ASCII in RE2, with their translation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ def compile_pattern(text: str) -> Pattern:
     """Compile a pattern, case-insensitive unless it has `(?-i)`.
 
     Raises:
-        QueryError: it is no pattern, or uses what cannot be matched in linear time.
+        QueryError: the pattern is invalid, or cannot be matched in linear time.
 
     """
     flags = _FLAGS.match(text)
     began = flags.group() if flags else ""
     translated, written = _to_re2(text), _top_level_alternatives(text[len(began) :])
     try:
-        # The whole first: its error names a place in the pattern that the model wrote.
+        # The whole pattern first, so that an error has the position in the model's own text.
         re2.compile(translated, _options())
         found = re2.Set.SearchSet(_options())
         for alternative in written:
@@ -68,7 +68,7 @@ def compile_pattern(text: str) -> Pattern:
 def _options() -> Any:
     options = re2.Options()
     options.case_sensitive = False
-    # RE2 writes them to standard error by itself.
+    # Otherwise RE2 writes errors to standard error.
     options.log_errors = False
     options.max_mem = _MAX_PROGRAM_BYTES
     return options
@@ -127,7 +127,7 @@ def _is_balanced(text: str) -> bool:
 def _iter_tokens(text: str) -> Iterator[tuple[str, bool]]:
     """Yield the characters, and whether each is in a class.
 
-    An escape is one piece.
+    An escape sequence is one piece.
     """
     in_class, at = False, 0
     while at < len(text):

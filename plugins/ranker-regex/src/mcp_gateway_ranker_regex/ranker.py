@@ -1,6 +1,6 @@
 """Regex ranker on RE2, with a time budget.
 
-A pattern that a model wrote cannot block it.
+No pattern of a model can block it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mcp_gateway.plugin import Document, Hit, Hits, Label, Match, Query, QueryEr
 from mcp_gateway_ranker_regex.pattern import Pattern, compile_pattern
 
 _FIELDS = (("name", 4.0), ("name", 4.0), ("description", 2.0), ("arguments", 1.0))
-"""Where a match counts how much: in the full name, the own name, title and description, and arguments."""
+"""The weights of a match in the full name, the unqualified name, title and description, and arguments."""
 
 _IN_A_THREAD = 100
-"""From how many documents on a search would hold up the event loop."""
+"""From how many documents on a search runs in a thread, because it would block the event loop."""
 
 MAX_TEXT = 5000
-"""How much of one field is searched: what RE2 does in one go, it does without a break."""
+"""How many characters of a field are searched; a single RE2 call cannot be interrupted."""
 
 SECONDS, SECONDS_A_TOOL = 0.5, 50e-6
-"""How much computing a search may take: so much, or so much a tool if these are many; most take a tenth of it."""
+"""The CPU time of a search: in all, or per tool if that is more. Most searches need a tenth of it."""
 
 SEARCHES = 2
-"""How many searches run at once; the others wait, so that threads are left for everybody else."""
+"""How many searches run at once; others wait, so that worker threads remain for other work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class RegexIndex:
     async def search(self, query: Query) -> Hits:
         """Return the tools that match, best first.
 
-        A tool is the better the more of the pattern's alternatives it matches, the rarer
-        these are, and the nearer to its name: `commit|push` finds what has both first.
+        A tool ranks higher the more of the pattern's alternatives it matches, the rarer these are, and the closer to
+        its name: for `commit|push` tools with both come first.
         """
         tools = [
             tool
@@ -85,12 +85,12 @@ class RegexIndex:
 
 @dataclass(frozen=True, slots=True)
 class RegexRanker:
-    """Builds indexes: there is nothing to precompute but the text."""
+    """Builder of indexes, which hold only the texts."""
 
     limiter: anyio.CapacityLimiter
 
     async def build(self, documents: Sequence[Document]) -> RankerIndex:
-        """Keep the text of `documents`."""
+        """Build an index of the texts of `documents`."""
         return RegexIndex(await anyio.to_thread.run_sync(_group_by_server, tuple(documents)), self.limiter)
 
 
@@ -102,7 +102,7 @@ async def open_regex() -> AsyncIterator[Ranker]:
 
 def _group_by_server(documents: Iterable[Document]) -> dict[str, tuple[Tool, ...]]:
     found: dict[str, list[Tool]] = {}
-    same: dict[str, str] = {}  # many tools of a server take the same arguments
+    same: dict[str, str] = {}  # shared, because many tools of a server have the same arguments
     for document in documents:
         texts = tuple(same.setdefault(text, text) for text in _texts(document))
         found.setdefault(document.server, []).append(Tool(document.id, document.server, texts))
@@ -136,10 +136,10 @@ def _search_tools(tools: Sequence[Tool], query: Query) -> Hits:
 def _match_tools(pattern: Pattern, tools: Sequence[Tool]) -> list[ToolMatch]:
     """Match every tool, unless that takes too long.
 
-    Only the work of this thread counts, not that of others on a busy machine.
+    The limit is CPU time of this thread, so that a busy machine does not count.
     """
     found: list[ToolMatch] = []
-    # RE2 is linear in the text, but its factor is up to whoever wrote the pattern.
+    # RE2 is linear in the text, but the factor depends on the pattern.
     end = time.thread_time() + max(SECONDS, len(tools) * SECONDS_A_TOOL)
     for searched, tool in enumerate(tools):
         if time.thread_time() > end:
@@ -153,7 +153,7 @@ def _match_tools(pattern: Pattern, tools: Sequence[Tool]) -> list[ToolMatch]:
 
 
 def _match_tool(pattern: Pattern, tool: Tool) -> ToolMatch | None:
-    """Say where which alternatives match, if any do."""
+    """Return the fields that each alternative matches, if any does."""
     places: dict[int, tuple[int, ...]] = {}
     for place, text in enumerate(tool.texts):
         for alternative in pattern.find_alternatives(text):
@@ -164,7 +164,7 @@ def _match_tool(pattern: Pattern, tool: Tool) -> ToolMatch | None:
 def _score(match: ToolMatch, rarity: Sequence[float]) -> float:
     """Sum the weights of the matching alternatives.
 
-    `fsum` makes equal scores equal to the last bit, in whatever order the alternatives match.
+    `fsum` makes equal scores exactly equal, whatever the order of the alternatives.
     """
     return math.fsum(
         rarity[alternative] * _FIELDS[places[0]][1] for alternative, places in match.field_positions.items()

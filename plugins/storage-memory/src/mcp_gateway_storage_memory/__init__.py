@@ -1,4 +1,4 @@
-"""Storage: a dictionary in this process, gone when it ends."""
+"""Storage plugin: a dictionary in this process, lost when it ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GATEWAY_API = 1
 
 
 SWEEP_SECONDS = 60.0
-"""How often, at the most, all that has expired is looked for."""
+"""The least interval of sweeps that remove expired items."""
 
 
 @dataclass(slots=True)
@@ -27,19 +27,19 @@ class MemoryStorage:
     _next_sweep: float = field(default_factory=time.monotonic)
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value of `key`, if it is there."""
+        """Return the value of `key`, or None."""
         item = self._find_live(key)
         return item and item[0]
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
-        """Set `key`."""
+        """Store `value` for `ttl` seconds, or without expiry."""
         self._sweep()
         self._items[key] = (value, None if ttl is None else time.monotonic() + ttl)
 
     def _sweep(self) -> None:
         """Remove expired items now and then.
 
-        Without this a key that is never read again would stay.
+        Without this a key that is never read again would never be removed.
         """
         now = time.monotonic()
         if now >= self._next_sweep:
@@ -47,7 +47,7 @@ class MemoryStorage:
             self._items = {key: item for key, item in self._items.items() if item[1] is None or item[1] > now}
 
     async def delete(self, key: str) -> bool:
-        """Forget `key`."""
+        """Delete `key`; return whether it was there."""
         found = self._find_live(key) is not None
         self._items.pop(key, None)
         return found
@@ -74,5 +74,5 @@ async def memory_storage(_: Options) -> AsyncIterator[StorageBackend]:
 
 @hookimpl
 def mcp_gateway_storage_backends() -> Iterator[Provider[Options, StorageBackend]]:
-    """Offer `memory`."""
+    """Yield `memory`."""
     yield Provider(name="memory", summary="in this process only", options=Options, build=memory_storage)

@@ -1,4 +1,4 @@
-"""Storage: Redis, shared by every gateway that points at it."""
+"""Storage plugin: Redis, shared by all gateways that use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GATEWAY_API = 1
 def redis_storage(options: RedisOptions) -> AbstractAsyncContextManager[StorageBackend]:
     """Open the Redis storage, which connects at its first use.
 
-    A Redis that is down does not keep the gateway from starting.
+    So the gateway starts even if Redis is down.
     """
     from mcp_gateway_storage_redis.storage import open_redis  # redis-py is slow to import
 
@@ -23,5 +23,5 @@ def redis_storage(options: RedisOptions) -> AbstractAsyncContextManager[StorageB
 
 @hookimpl
 def mcp_gateway_storage_backends() -> Iterator[Provider[RedisOptions, StorageBackend]]:
-    """Offer `redis`."""
+    """Yield `redis`."""
     yield Provider(name="redis", summary="a Redis server, shared", options=RedisOptions, build=redis_storage)

@@ -14,15 +14,15 @@ _USERINFO = re.compile(r"//[^@/\s]*@")
 
 
 def storage_error(reason: str) -> StorageError:
-    """Say that Redis fails."""
+    """Return the error of a failing Redis."""
     return StorageError(f"redis: {_USERINFO.sub('//', reason)}")
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the errors of redis-py into that of the gateway."""
+    """Convert errors of redis-py to `StorageError`."""
     try:
         yield
-    # RedisClusterException is no RedisError in redis-py.
+    # In redis-py RedisClusterException is not a RedisError.
     except (RedisError, RedisClusterException, OSError) as error:
         raise storage_error(str(error) or type(error).__name__) from error

@@ -28,7 +28,7 @@ def _is_redis(url: SecretStr) -> SecretStr:
 class RedisOptions(Options):
     """The URL of Redis.
 
-    The URL may hold a password, so it is never printed.
+    The URL may contain a password, so it is never printed.
     """
 
     url: Annotated[SecretStr, AfterValidator(_is_redis)] = Field(

@@ -18,12 +18,12 @@ from mcp_gateway.plugin import ConfigError
 from mcp_gateway_storage_redis.urls import RedisAddress, parse_redis_url
 
 SECONDS = 2.0
-"""How long connecting to Redis, and each answer of it, may take."""
+"""The timeout of connecting to Redis, and of each response, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A client."""
+    """A client of one Redis server or Sentinel master."""
 
     client: Any
 
@@ -34,14 +34,14 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class ClusterTopology(Topology):
-    """A Cluster, and how its nodes are connected to."""
+    """A client of a Cluster, with the connection options of its nodes."""
 
     options: Mapping[str, Any]
 
     async def open_pubsub_client(self) -> Any:
         """Return a client of one random node, owned by the caller.
 
-        Any node will do: a Cluster publishes every message to all of its nodes.
+        Any node works, because a Cluster publishes every message to all nodes.
         """
         await self.client.initialize()
         node = self.client.get_random_node()
@@ -50,7 +50,7 @@ class ClusterTopology(Topology):
 
 @asynccontextmanager
 async def open_place(url: str) -> AsyncIterator[Topology]:
-    """Make a client; nothing connects before the first use."""
+    """Create a client, which connects at its first use."""
     async with AsyncExitStack() as stack:
         try:
             place = _topology(parse_redis_url(url), stack)
@@ -80,5 +80,5 @@ def _topology(address: RedisAddress, stack: AsyncExitStack) -> Topology:
 
 
 def _limits() -> dict[str, Any]:
-    # redis-py's default, several tries with back-off, takes longer than the gateway waits for storage.
+    # redis-py's default, several retries with back-off, takes longer than the gateway waits for storage.
     return {"retry": Retry(NoBackoff(), 1), "socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}

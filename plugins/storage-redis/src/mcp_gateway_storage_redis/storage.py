@@ -1,4 +1,4 @@
-"""The storage itself, over redis-py."""
+"""Redis storage backend, with leases and pub/sub."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mcp_gateway_storage_redis.places import SECONDS, Topology, open_place
 from mcp_gateway_storage_redis.subscription import Subscription, open_subscription
 
 CONNECTIONS = 32
-"""How many requests there are at a time; who comes then waits, up to `SECONDS`."""
+"""How many connections there are; further requests wait for one, up to `SECONDS`."""
 
-# Scripts: another replica could come between two commands.
+# Scripts are atomic: between two commands another replica could interfere.
 LEASE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return holder end
@@ -27,29 +27,29 @@ return ARGV[1]
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end"
 
 ANNOUNCE = "return redis.call('PUBLISH', KEYS[1], ARGV[1])"
-"""The channel is a key here, so that in a Cluster its messages take one way, and keep their order."""
+"""The channel is passed as a key, so that in a Cluster its messages go through one node and stay in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedisStorage:
-    """Values under their keys, as they are; leases are keys, too."""
+    """Storage with one Redis key per value or lease."""
 
     topology: Topology
     _connections: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(CONNECTIONS))
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value of `key`, if it is there."""
+        """Return the value of `key`, or None."""
         async with self._connection_slot():
             value: bytes | None = await self.topology.client.get(key)
         return value
 
     async def set(self, key: str, value: bytes, *, ttl: float | None = None) -> None:
-        """Set `key`; Redis itself forgets it after `ttl` seconds."""
+        """Store `value`; Redis expires it after `ttl` seconds."""
         async with self._connection_slot():
             await self.topology.client.set(key, value, px=None if ttl is None else _milliseconds(ttl))
 
     async def delete(self, key: str) -> bool:
-        """Forget `key`."""
+        """Delete `key`; return whether it was there."""
         async with self._connection_slot():
             return bool(await self.topology.client.delete(key))
 
@@ -73,18 +73,18 @@ class RedisStorage:
         return holds
 
     async def release(self, key: str, holder: bytes) -> bool:
-        """Give `key` back if `holder` has it."""
+        """Release the lease if `holder` has it; return whether it did."""
         async with self._connection_slot():
             return bool(await self.topology.client.eval(RELEASE, 1, key, holder))
 
     async def publish(self, channel: str, message: bytes) -> None:
-        """Send a message to all who listen."""
+        """Publish a message to all subscribers."""
         async with self._connection_slot():
             await self.topology.client.eval(ANNOUNCE, 1, channel, message)
 
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Listen, over a connection of its own."""
+        """Subscribe to a channel over a separate connection."""
         async with open_subscription(self.topology, channel) as subscription:
             yield _messages(subscription)
 
@@ -120,10 +120,10 @@ async def _messages(subscription: Subscription) -> AsyncIterator[bytes]:
 
 
 def _milliseconds(seconds: float) -> int:
-    # Redis refuses an expiry of 0.
+    # Redis rejects an expiry of 0.
     return max(1, round(seconds * 1000))
 
 
 def _escape_glob(prefix: str) -> str:
-    """Take away the meaning that Redis's patterns give to some characters."""
+    """Escape the special characters of Redis's glob patterns."""
     return "".join(f"\\{character}" if character in "*?[]^-\\" else character for character in prefix)

@@ -13,7 +13,7 @@ from mcp_gateway_storage_redis.failures import storage_error, translate_errors
 from mcp_gateway_storage_redis.places import SECONDS, Topology
 
 QUIET_SECONDS = 15.0
-"""After so long a silence Redis is asked whether it is still there; it has as long to answer."""
+"""After so long without a message Redis is pinged, and has as long to answer."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ async def open_subscription(place: Topology, channel: str) -> AsyncIterator[Subs
             raise storage_error(f"no subscription within {SECONDS:g} s")
         yield Subscription(pubsub)
     finally:
-        # It runs when listening is cancelled, too: the connection must be given back.
+        # Shielded, as it also runs on cancellation: the connection must be returned to the pool.
         with anyio.CancelScope(shield=True), anyio.move_on_after(SECONDS):
             await pubsub.aclose()
             if client is not place.client:

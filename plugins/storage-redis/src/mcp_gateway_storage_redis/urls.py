@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 from redis.asyncio.connection import SSLConnection, parse_url
 
 SENTINEL_PORT = 26379
-"""Where a Sentinel listens if the URL does not say."""
+"""The default port of a Sentinel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class RedisAddress:
 def parse_redis_url(url: str) -> RedisAddress:
     """Parse a `REDIS_URL`.
 
-    It is read as redis-py does; redis+sentinel:// and redis+cluster:// are added.
+    The forms are those of redis-py, and redis+sentinel:// and redis+cluster://.
 
     Raises:
-        ValueError: an option makes no sense.
+        ValueError: an option is invalid.
 
     """
     scheme, _, rest = url.partition("://")
@@ -72,7 +72,7 @@ def _options(url: str) -> dict[str, Any]:
 def _without_host(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options without host and port.
 
-    TLS becomes `ssl`, as clients take it; pools take a connection class.
+    TLS becomes the option `ssl` of clients; the connection class of pools would not work there.
     """
     kept = {key: value for key, value in options.items() if key not in ("host", "port", "connection_class")}
     return {**kept, "ssl": True} if options.get("connection_class") is SSLConnection else kept

@@ -1,4 +1,4 @@
-"""Transport: MCP over Streamable HTTP, towards servers and towards clients."""
+"""Streamable HTTP transports, towards servers and towards clients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ GATEWAY_API = 1
 
 
 def open_client_transport(options: HttpOptions) -> AbstractAsyncContextManager[ClientTransport]:
-    """Reach a server by its URL."""
+    """Open the transport to a server with a URL."""
     from mcp_gateway_transport_http.client_transport import http_client_transport  # the MCP SDK is slow to import
 
     return http_client_transport(options)
 
 
 def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager[ServerTransport]:
-    """Serve at an address."""
+    """Open the transport that serves clients at an address."""
     from mcp_gateway_transport_http.server_transport import http_server_transport
 
     return http_server_transport(options)
@@ -27,13 +27,13 @@ def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager
 
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[HttpOptions, ClientTransport]]:
-    """Offer `http` for servers."""
+    """Yield `http` for servers."""
     yield Provider(name="http", summary="reach a URL", options=HttpOptions, build=open_client_transport)
 
 
 @hookimpl
 def mcp_gateway_server_transports() -> Iterator[Provider[ListenOptions, ServerTransport]]:
-    """Offer `http` for clients."""
+    """Yield `http` for clients."""
     yield Provider(
         name="http",
         summary="serve many clients at /mcp",

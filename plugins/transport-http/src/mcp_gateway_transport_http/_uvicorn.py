@@ -1,4 +1,4 @@
-"""Names of uvicorn that no documentation promises.
+"""Undocumented names of uvicorn that the server transport relies on.
 
 A release of uvicorn may change them without notice, which is why it has an upper bound.
 `tests/test_uvicorn.py` says what breaks then, and has the attributes that `BoundedProtocol` and

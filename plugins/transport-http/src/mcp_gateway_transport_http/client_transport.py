@@ -27,7 +27,7 @@ from mcp_gateway_transport_http.options import HttpOptions
 
 @dataclass(frozen=True, slots=True)
 class HttpClientTransport:
-    """Opens HTTP sessions with one server."""
+    """HTTP transport to one server."""
 
     url: str
     guard: SsrfGuard | None = None
@@ -48,7 +48,7 @@ class HttpClientTransport:
 
 @asynccontextmanager
 async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
-    """Settle where the server is; nothing is connected yet."""
+    """Open the transport; nothing is connected yet."""
     guard = None if options.allow_link_local else SsrfGuard()
     yield HttpClientTransport(str(options.url), guard, options.max_message_bytes)
 
@@ -72,6 +72,6 @@ def _open_carrier(to: HttpClientTransport) -> Carrier:
 def load_certificates() -> ssl.SSLContext:
     """Load the CA certificates once.
 
-    That takes longer than everything else about a client.
+    Loading them is the slowest part of creating a client.
     """
     return httpx2.create_ssl_context()

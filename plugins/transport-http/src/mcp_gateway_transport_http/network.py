@@ -6,14 +6,14 @@ import ipaddress
 from functools import lru_cache
 
 _NETWORK_BITS = 64
-"""What one person has as a whole in IPv6: addresses without number."""
+"""The prefix length of an IPv6 network, of which one person usually has all addresses."""
 
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """Return whom an address belongs to: itself, or its IPv6 network.
 
-    An IPv6 address that stands for an IPv4 one counts as that.
+    An IPv6 address that embeds an IPv4 one counts as that.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])

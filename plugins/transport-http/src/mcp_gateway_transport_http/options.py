@@ -16,14 +16,14 @@ _MIN_TOKEN, _SAFE_TOKEN = 8, 16
 _NAME = re.compile(r"[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
 
-# Names under which clouds hand out credentials of machines, whatever they resolve to here.
+# Names of clouds' metadata services, refused whatever they resolve to.
 _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
-"""The names of this machine, as they stand in URLs."""
+"""The names of this machine in URLs."""
 
 PATH = "/mcp"
-"""Where clients find the gateway."""
+"""The path of the MCP endpoint."""
 
 
 def _split_list(value: Any) -> Any:
@@ -65,7 +65,7 @@ Origins = Annotated[Listed, AfterValidator(_check_origins)]
 class HttpOptions(MessageLimits):
     """The URL of a server, and how to reach it.
 
-    The URL may hold a secret, so it is never printed.
+    The URL may contain a secret, so it is never printed.
     """
 
     url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")
@@ -84,7 +84,7 @@ class HttpOptions(MessageLimits):
 class ListenOptions(ServeOptions, SessionOptions):
     """Listen address, authentication and limits of the server.
 
-    Issuers are compared letter by letter, so URLs keep their spelling.
+    Issuers are compared as text, so URLs are not normalized.
     """
 
     model_config = ConfigDict(url_preserve_empty_path=True)
@@ -232,7 +232,7 @@ class ListenOptions(ServeOptions, SessionOptions):
 
     @property
     def caution(self) -> str | None:
-        """What can be done, but is not wise."""
+        """Return a warning of unwise options, or None."""
         if self.token is None or len(self.token.get_secret_value()) >= _SAFE_TOKEN:
             return None
         return (

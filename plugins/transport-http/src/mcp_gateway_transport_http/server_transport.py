@@ -1,4 +1,4 @@
-"""Towards clients: serve at an address."""
+"""Server transport: serve clients at an address."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# As many as uvicorn has by default.
+# The default of uvicorn.
 _BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class HttpServerTransport:
-    """Serves many clients at one address."""
+    """HTTP server transport for many clients at one address."""
 
     options: ListenOptions
 
@@ -47,7 +47,7 @@ class HttpServerTransport:
                 log.info("local clients only", extra={"hint": "to let others connect, set GATEWAY_AUTH_TOKEN"})
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, serving)
-                # uvicorn ends by its own flag, `should_exit`, after the calls in progress.
+                # Shielded: uvicorn is ended by its own flag, `should_exit`, after the calls in progress.
                 with anyio.CancelScope(shield=True):
                     await serving.serve(sockets=[listening])
                 tasks.cancel_scope.cancel()
@@ -55,7 +55,7 @@ class HttpServerTransport:
 
 @asynccontextmanager
 async def http_server_transport(options: ListenOptions) -> AsyncIterator[ServerTransport]:
-    """There is nothing to open before it serves."""
+    """Yield the transport; the socket is opened when it serves."""
     yield HttpServerTransport(options)
 
 
@@ -76,7 +76,7 @@ def _open_socket(options: ListenOptions) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         try:
-            # On Windows the option lets others take the port, too.
+            # On Windows the option would let other processes share the port.
             if os.name == "posix":
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((options.host, options.port))

@@ -45,24 +45,24 @@ class Served:
         self.port, self.answering = port, answering
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[SocketStream]:
+    async def connect(self) -> AsyncIterator[SocketStream]:
         async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
             yield stream
 
     async def serves(self) -> bool:
         """Whether somebody with the token is served now, on a connection of their own."""
-        async with self.connected() as stream:
+        async with self.connect() as stream:
             await stream.send(request(INITIALIZE, AUTHORIZATION))
             return await status(stream) == 200
 
 
-@pytest.fixture(params=[True, False], ids=["direct", "not-direct"])
+@pytest.fixture(params=[True, False], ids=["fast-path", "sdk-path"])
 def is_direct(request: pytest.FixtureRequest) -> bool:
     return request.param
 
 
 @asynccontextmanager
-async def serving(*, is_direct: bool = True, **options: str) -> AsyncIterator[Served]:
+async def open_server_with_token(*, is_direct: bool = True, **options: str) -> AsyncIterator[Served]:
     answering = RawServer()
     server = answering.served() if is_direct else reference_server()
     async with open_server(server, {**OPTIONS, **options}, 60) as port:
@@ -119,7 +119,7 @@ async def is_open(stream: SocketStream, seconds: float) -> bool:
     return waiting.cancelled_caught
 
 
-async def drip(stream: SocketStream, data: bytes) -> bool:
+async def send_slowly(stream: SocketStream, data: bytes) -> bool:
     """Send the same byte now and then until the connection is closed."""
     with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
         while True:
@@ -136,7 +136,7 @@ async def drip(stream: SocketStream, data: bytes) -> bool:
     "piece", [b"a" * 65536, b"x: y\r\n" * 10_000, b"x-" + b"a" * 65000 + b": b\r\n"], ids=["one", "many", "long"]
 )
 async def test_headers_without_an_end_are_refused_and_take_nothing(is_direct, piece):
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         await stream.send(head(None)[:-2] + b"x: ")
         sent = 0
         with contextlib.suppress(anyio.BrokenResourceError):
@@ -163,7 +163,7 @@ async def test_headers_without_an_end_are_refused_and_take_nothing(is_direct, pi
     ids=range(7),
 )
 async def test_who_sends_what_cannot_be_read_hears_why_and_is_closed(is_direct, data, code):
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         await stream.send(data)
         answer = await stream.receive()
         assert answer.startswith(b"HTTP/1.1 %d " % code)
@@ -174,11 +174,11 @@ async def test_who_sends_what_cannot_be_read_hears_why_and_is_closed(is_direct, 
 
 
 async def test_the_bound_of_a_head_is_a_setting(is_direct):
-    async with serving(is_direct=is_direct, GATEWAY_MAX_HEADER_BYTES="200000") as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, GATEWAY_MAX_HEADER_BYTES="200000") as served:
+        async with served.connect() as stream:
             await stream.send(request(INITIALIZE, AUTHORIZATION, "x: " + "a" * 150_000))
             assert await status(stream) == 200
-        async with served.connected() as stream:
+        async with served.connect() as stream:
             await stream.send(request(INITIALIZE, AUTHORIZATION, "x: " + "a" * 200_000))
             assert b"GATEWAY_MAX_HEADER_BYTES" in await stream.receive()
 
@@ -188,15 +188,15 @@ async def test_the_bound_of_a_head_is_a_setting(is_direct):
 
 @pytest.mark.parametrize("beginning", [b"", request(INITIALIZE), request(INITIALIZE, AUTHORIZATION)])
 async def test_a_connection_without_a_request_is_closed(is_direct, beginning):
-    async with serving(is_direct=is_direct, GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served:
+        async with served.connect() as stream:
             await stream.send(beginning)
             assert await closed(stream)
         assert await served.serves()
 
 
 async def test_a_connection_is_closed_after_answers_of_the_fast_way_too():
-    async with serving(GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served, served.connected() as stream:
+    async with open_server_with_token(GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served, served.connect() as stream:
         for _ in range(3):
             await stream.send(request(PLAIN, AUTHORIZATION))
             assert await status(stream) == 200
@@ -205,15 +205,18 @@ async def test_a_connection_is_closed_after_answers_of_the_fast_way_too():
 
 
 async def test_empty_lines_do_not_keep_a_connection(is_direct):
-    async with serving(is_direct=is_direct, GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served, served.connected() as stream:
-        assert await drip(stream, b"\r\n")
+    async with (
+        open_server_with_token(is_direct=is_direct, GATEWAY_KEEP_ALIVE_TIMEOUT="0.3") as served,
+        served.connect() as stream,
+    ):
+        assert await send_slowly(stream, b"\r\n")
 
 
 async def test_a_head_that_comes_slowly_is_closed(is_direct):
-    async with serving(is_direct=is_direct, GATEWAY_HEADER_TIMEOUT="0.5") as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, GATEWAY_HEADER_TIMEOUT="0.5") as served:
+        async with served.connect() as stream:
             await stream.send(head(None)[:-2] + b"x: ")
-            assert await drip(stream, b"a")
+            assert await send_slowly(stream, b"a")
         assert await served.serves()
 
 
@@ -230,15 +233,18 @@ async def test_a_head_that_comes_slowly_is_closed(is_direct):
 )
 @pytest.mark.parametrize("is_dripping", [False, True], ids=["stopped", "dripping"])
 async def test_a_body_that_does_not_come_or_comes_slowly_is_closed(is_direct, beginning, is_dripping):
-    async with serving(is_direct=is_direct, GATEWAY_BODY_TIMEOUT="0.5") as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, GATEWAY_BODY_TIMEOUT="0.5") as served:
+        async with served.connect() as stream:
             await stream.send(beginning)
-            assert await (drip(stream, b"a") if is_dripping else closed(stream))
+            assert await (send_slowly(stream, b"a") if is_dripping else closed(stream))
         assert await served.serves()
 
 
 async def test_a_body_may_pause_for_less_than_its_time(is_direct):
-    async with serving(is_direct=is_direct, GATEWAY_BODY_TIMEOUT="20") as served, served.connected() as stream:
+    async with (
+        open_server_with_token(is_direct=is_direct, GATEWAY_BODY_TIMEOUT="20") as served,
+        served.connect() as stream,
+    ):
         await stream.send(head(len(INITIALIZE), AUTHORIZATION) + INITIALIZE[:20])
         assert await is_open(stream, 2.5)
         await stream.send(INITIALIZE[20:])
@@ -249,7 +255,7 @@ SHORT = {"GATEWAY_KEEP_ALIVE_TIMEOUT": "0.2", "GATEWAY_HEADER_TIMEOUT": "0.2", "
 
 
 async def test_a_call_may_take_longer_than_all_of_these_times():
-    async with serving(**SHORT) as served, served.connected() as stream:
+    async with serving(**SHORT) as served, served.connect() as stream:
         served.answering.hold()
         await stream.send(request(PLAIN, AUTHORIZATION))
         assert await is_open(stream, 2.5)
@@ -258,12 +264,12 @@ async def test_a_call_may_take_longer_than_all_of_these_times():
 
 
 async def test_a_stream_is_never_closed_as_unused(is_direct):
-    async with serving(is_direct=is_direct, **SHORT) as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, **SHORT) as served:
+        async with served.connect() as stream:
             await stream.send(request(INITIALIZE, AUTHORIZATION))
             answer = (await stream.receive()).decode()
         session = next(line for line in answer.splitlines() if line.startswith("mcp-session-id: "))
-        async with served.connected() as stream:
+        async with served.connect() as stream:
             await stream.send(head(None, AUTHORIZATION, session, method="GET"))
             answer = await stream.receive()
             assert answer.startswith(b"HTTP/1.1 200 ")
@@ -282,15 +288,15 @@ async def stream_says_more(stream: SocketStream) -> bool:
 
 
 async def test_a_body_without_the_token_is_refused_before_it_comes(is_direct):
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         await stream.send(head(4_000_000))
         assert await status(stream) == 401
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
 async def test_what_follows_a_refusal_is_dropped_up_to_the_longest_request(is_direct, is_chunked):
-    async with serving(is_direct=is_direct, GATEWAY_MAX_REQUEST_BYTES="100000") as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct, GATEWAY_MAX_REQUEST_BYTES="100000") as served:
+        async with served.connect() as stream:
             await stream.send(head(None, "transfer-encoding: chunked") if is_chunked else head(1 << 30))
             assert await status(stream) == 401
             sent, piece = 0, b"10000\r\n" + b"a" * 65536 + b"\r\n" if is_chunked else b"a" * 65536
@@ -299,7 +305,7 @@ async def test_what_follows_a_refusal_is_dropped_up_to_the_longest_request(is_di
                     await stream.send(piece)
                     sent += len(piece)
             assert sent < 30 << 20
-        async with served.connected() as stream:
+        async with served.connect() as stream:
             await stream.send(request(b"a" * 50_000))
             assert await status(stream) == 401
             await stream.send(request(INITIALIZE, AUTHORIZATION))
@@ -308,18 +314,18 @@ async def test_what_follows_a_refusal_is_dropped_up_to_the_longest_request(is_di
 
 async def test_a_trailer_is_no_header(is_direct):
     data = head(None, "transfer-encoding: chunked") + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n"
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         await stream.send(data % (len(INITIALIZE), INITIALIZE, AUTHORIZATION.encode()))
         assert await status(stream) == 401
 
 
 async def test_who_waits_for_100_and_is_refused_is_closed(is_direct):
-    async with serving(is_direct=is_direct) as served:
-        async with served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served:
+        async with served.connect() as stream:
             await stream.send(head(len(INITIALIZE), "expect: 100-continue"))
             assert await status(stream) == 401
             assert await closed(stream)
-        async with served.connected() as stream:
+        async with served.connect() as stream:
             await stream.send(head(len(INITIALIZE), AUTHORIZATION, "expect: 100-continue"))
             assert await status(stream) == 100
             await stream.send(INITIALIZE)
@@ -339,14 +345,14 @@ async def fill(stream: SocketStream, piece: bytes) -> int:
 
 
 async def test_requests_whose_answers_nobody_reads_are_not_read_any_more(is_direct):
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         # Without the token: each answer is a refusal.
         assert await fill(stream, request(b'{"jsonrpc":"2.0","id":1,"method":"ping"}') * 200) > 0
         assert await served.serves()
 
 
 async def test_requests_behind_one_that_takes_long_are_not_read_any_more():
-    async with serving() as served, served.connected() as stream:
+    async with serving() as served, served.connect() as stream:
         served.answering.hold()
         await fill(stream, request(PLAIN, AUTHORIZATION) * 200)
         assert served.answering.count == 1
@@ -355,7 +361,7 @@ async def test_requests_behind_one_that_takes_long_are_not_read_any_more():
 
 async def test_requests_that_came_at_once_are_all_answered_in_their_order(is_direct):
     bodies = [b'{"plain":%d}' % number if number % 3 else b"[]" for number in range(600)]
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stream.send, b"".join(request(body, AUTHORIZATION) for body in bodies))
             data = b""
@@ -370,13 +376,13 @@ async def test_requests_that_came_at_once_are_all_answered_in_their_order(is_dir
 
 async def test_answers_are_not_kept_for_who_does_not_read_them(monkeypatch):
     monkeypatch.setattr(backpressure, "OUTPUT_TIMEOUT", 0.5)
-    async with serving() as served:
+    async with open_server_with_token() as served:
         served.answering.answer_bytes = 32 << 20
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", served.port))
             client.sendall(request(PLAIN, AUTHORIZATION))
-            async with served.connected() as stream:
+            async with served.connect() as stream:
                 assert await is_open(stream, 4)
             assert served.answering.count == 1
             assert await anyio.to_thread.run_sync(received, client) < 32 << 20
@@ -394,7 +400,7 @@ def received(client: socket.socket) -> int:
 
 async def test_who_reads_slowly_gets_all(monkeypatch):
     monkeypatch.setattr(backpressure, "OUTPUT_TIMEOUT", 3)
-    async with serving(GATEWAY_KEEP_ALIVE_TIMEOUT="0.2") as served, served.connected() as stream:
+    async with open_server_with_token(GATEWAY_KEEP_ALIVE_TIMEOUT="0.2") as served, served.connect() as stream:
         served.answering.answer_bytes = 24 << 20
         await stream.send(request(PLAIN, AUTHORIZATION, "connection: close"))
         total = 0
@@ -412,13 +418,13 @@ async def test_who_reads_slowly_gets_all(monkeypatch):
 
 async def test_too_many_connections_shut_out_nobody_who_has_the_token(is_direct):
     async with (
-        serving(is_direct=is_direct, GATEWAY_MAX_CONNECTIONS="5") as served,
+        open_server_with_token(is_direct=is_direct, GATEWAY_MAX_CONNECTIONS="5") as served,
         contextlib.AsyncExitStack() as stack,
     ):
-        kept = await stack.enter_async_context(served.connected())
+        kept = await stack.enter_async_context(served.connect())
         await kept.send(request(INITIALIZE, AUTHORIZATION))
         assert await status(kept) == 200
-        idle = [await stack.enter_async_context(served.connected()) for _ in range(20)]
+        idle = [await stack.enter_async_context(served.connect()) for _ in range(20)]
         assert await served.serves()
         assert await closed(idle[0])
         assert await closed(idle[10])
@@ -428,14 +434,14 @@ async def test_too_many_connections_shut_out_nobody_who_has_the_token(is_direct)
 
 async def test_when_all_connections_have_shown_the_token_another_one_hears_so(is_direct):
     async with (
-        serving(is_direct=is_direct, GATEWAY_MAX_CONNECTIONS="2") as served,
+        open_server_with_token(is_direct=is_direct, GATEWAY_MAX_CONNECTIONS="2") as served,
         contextlib.AsyncExitStack() as stack,
     ):
         for _ in range(2):
-            stream = await stack.enter_async_context(served.connected())
+            stream = await stack.enter_async_context(served.connect())
             await stream.send(request(INITIALIZE, AUTHORIZATION))
             assert await status(stream) == 200
-        async with served.connected() as stream:
+        async with served.connect() as stream:
             answer = await stream.receive()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"GATEWAY_MAX_CONNECTIONS" in answer
@@ -443,13 +449,13 @@ async def test_when_all_connections_have_shown_the_token_another_one_hears_so(is
 
 async def test_one_address_has_only_so_many_that_nobody_knows(is_direct):
     options = {"GATEWAY_MAX_CONNECTIONS_PER_ADDRESS": "3"}
-    async with serving(is_direct=is_direct, **options) as served, contextlib.AsyncExitStack() as stack:
-        known = [await stack.enter_async_context(served.connected()) for _ in range(6)]
+    async with open_server_with_token(is_direct=is_direct, **options) as served, contextlib.AsyncExitStack() as stack:
+        known = [await stack.enter_async_context(served.connect()) for _ in range(6)]
         for stream in known[3:]:
             await stream.send(request(INITIALIZE, AUTHORIZATION))
             assert await status(stream) == 200
         assert await closed(known[0])
-        others = [await stack.enter_async_context(served.connected()) for _ in range(10)]
+        others = [await stack.enter_async_context(served.connect()) for _ in range(10)]
         assert await closed(others[0])
         for stream in known[3:]:
             await stream.send(request(INITIALIZE, AUTHORIZATION))
@@ -467,7 +473,7 @@ async def test_the_wish_to_upgrade_is_ignored(is_direct, wish):
         "Connection: Upgrade, HTTP2-Settings",
         "HTTP2-Settings: AAMAAABkAAQAoAAA",
     )
-    async with serving(is_direct=is_direct) as served, served.connected() as stream:
+    async with open_server_with_token(is_direct=is_direct) as served, served.connect() as stream:
         for _ in range(3):
             await stream.send(request(INITIALIZE, *more))
             assert await status(stream) == 200
@@ -479,7 +485,7 @@ async def test_the_wish_to_upgrade_is_ignored(is_direct, wish):
 
 
 async def test_a_known_head_in_the_middle_of_another_one_is_no_request():
-    async with serving() as served, served.connected() as stream:
+    async with open_server_with_token() as served, served.connect() as stream:
         await stream.send(request(PLAIN, AUTHORIZATION))
         assert await status(stream) == 200
         await stream.send(b"POST /mcp HTTP/1.1\r\nx: ")

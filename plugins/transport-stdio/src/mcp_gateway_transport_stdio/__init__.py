@@ -1,6 +1,6 @@
-"""Stdio transports for servers and for the gateway's client.
+"""Stdio transports, towards servers and towards the gateway's client.
 
-The client is the process that started the gateway.
+Servers are child processes; the client is the process that started the gateway.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ GATEWAY_API = 1
 
 
 def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[ClientTransport]:
-    """Reach a server by starting it."""
+    """Open the transport to a server that runs as a child process."""
     from mcp_gateway_transport_stdio.client_transport import stdio_client_transport  # the MCP SDK is slow to import
 
     return stdio_client_transport(options)
@@ -31,7 +31,7 @@ def open_server_transport(options: ServeOptions) -> AbstractAsyncContextManager[
 
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTransport]]:
-    """Offer `stdio` for servers."""
+    """Yield `stdio` for servers."""
     yield Provider(
         name="stdio",
         summary="start a child process",
@@ -43,5 +43,5 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
 
 @hookimpl
 def mcp_gateway_server_transports() -> Iterator[Provider[ServeOptions, ServerTransport]]:
-    """Offer `stdio` for clients."""
+    """Yield `stdio` for clients."""
     yield Provider(name="stdio", summary="serve one client", options=ServeOptions, build=open_server_transport)

@@ -1,4 +1,4 @@
-"""Towards a server: start a child process and talk to it."""
+"""Client transport that starts a child process for each session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mcp_gateway_transport_stdio.options import StdioOptions
 
 @dataclass(frozen=True, slots=True)
 class StdioClientTransport:
-    """Starts a process for every session."""
+    """Stdio transport to one server."""
 
     options: StdioOptions
 
@@ -41,7 +41,7 @@ class StdioClientTransport:
 
 @asynccontextmanager
 async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientTransport]:
-    """Settle what to start; nothing runs yet."""
+    """Resolve command and directory; no process is started yet."""
     yield StdioClientTransport(options)
 
 

@@ -1,6 +1,6 @@
 """Draining of pending requests at EOF.
 
-A client that has closed its end of the pipe still gets the responses to its earlier requests.
+A client that has closed its end of the pipe still gets the responses to earlier requests.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from mcp_gateway_transport_stdio.parse_errors import parse_error_response
 log = logging.getLogger(__name__)
 
 _ENDLESS = "subscriptions/listen"
-"""A request that is not answered before its client leaves."""
+"""A request that is answered only when its client leaves, so it is not waited for."""
 
-# It is looked only at the end, so that calls need not tell anybody when they are over.
+# Polled, and only during the shutdown, so that calls need not signal their end.
 _LOOK_SECONDS = 0.02
 
 
 @dataclass(slots=True)
 class PendingRequests:
-    """Requests without a response yet.
+    """Counter of requests without a response.
 
     `others` returns the number of those in progress past the SDK.
 
@@ -53,14 +53,14 @@ class PendingRequests:
             self._pending_ids.discard((message.params or {}).get("requestId", ""))
 
     def on_outgoing(self, item: SessionMessage) -> None:
-        """Take note of an answer."""
+        """Remove an answered request."""
         if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
             self._pending_ids.discard(item.message.id)
 
     async def drain(self) -> None:
-        """Wait until all is answered."""
+        """Wait until all requests are answered, or the grace period is over."""
         with anyio.move_on_after(self.grace) as waiting:
-            while (self._pending_ids or self.count_others()) and self.is_client_reading():  # noqa: ASYNC110  # calls must not pay for this
+            while (self._pending_ids or self.count_others()) and self.is_client_reading():  # noqa: ASYNC110  # see _LOOK_SECONDS
                 await anyio.sleep(_LOOK_SECONDS)
         if waiting.cancelled_caught:
             count = len(self._pending_ids) + self.count_others()
@@ -71,7 +71,7 @@ class PendingRequests:
 class DrainingReadStream:
     """A read stream that drains pending requests before its end.
 
-    It wraps the SDK's stream. A line that is no message gets an error response at once.
+    It wraps the SDK's stream. A line that is not a message gets an error response at once.
     """
 
     def __init__(self, stream: Any, debts: PendingRequests, outgoing: TrackingWriteStream) -> None:
@@ -81,7 +81,7 @@ class DrainingReadStream:
 
     @property
     def last_context(self) -> Context | None:
-        """The context of the message that was received last."""
+        """The context of the last received message."""
         context: Context | None = self._stream.last_context
         return context
 
@@ -127,7 +127,7 @@ class DrainingReadStream:
 
 
 class TrackingWriteStream:
-    """The SDK's write stream, which takes note of answers."""
+    """A wrapper of the SDK's write stream that tracks responses."""
 
     def __init__(self, stream: Any, debts: PendingRequests) -> None:
         """Write to `stream`."""

@@ -1,6 +1,6 @@
 """Line framing of pipe data.
 
-Of a line that is too long only the two ends are kept.
+Only head and tail of an oversized line are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INVALID_REQUEST, INTERNAL_ERROR = -32600, -32603
 LineFn = Callable[[bytes], None]
 
 _END = 512
-"""How many bytes of either end are kept: enough for a message's id, which programs write first or last."""
+"""How many bytes of head and tail are kept: enough for a message's id, which programs write first or last."""
 
 _ID = rb'"id"\s*:\s*(?P<id>-?\d{1,15}(?:\.0{1,15})?|"[\w.:/=+-]{1,200}")'
 # Only members in the usual order: looking further would need a parser for half of a message.
@@ -62,7 +62,7 @@ class OversizedLine:
 
 
 ENDLESS = 8
-"""A line of so many times what it may have is taken for one that has no end."""
+"""A line of so many times the limit is treated as endless."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class LineSplitter:
 
     `on_line` is called for each line, `on_long` instead for those of more than `limit` bytes.
 
-    `on_excess` hears of such a line already before its end: when it is too long, and when it seems to have none.
+    `on_excess` is called before the end of such a line: when it exceeds the limit, and when it seems to be endless.
     """
 
     on_line: LineFn
@@ -83,14 +83,14 @@ class LineSplitter:
     _size: int = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece."""
+        """Split the next piece."""
         for _ in self.steps(data):
             pass
 
     def steps(self, data: bytes) -> Iterator[None]:
         """Split the next piece, pausing after each line.
 
-        So others may have their turn.
+        The pauses let the caller yield to other tasks.
         """
         if self._size and b"\n" not in data:
             self._append(data)
@@ -109,7 +109,7 @@ class LineSplitter:
     def flush(self) -> None:
         """Flush the last line, if it is not empty.
 
-        Without a line break, all that has come counts as the line.
+        It is the rest of the data after the last line break.
         """
         held, tail, size = self._held, self._tail, self._size
         self._held, self._tail, self._size = bytearray(), b"", 0
@@ -121,7 +121,7 @@ class LineSplitter:
     def _append(self, part: bytes) -> None:
         """Append to the current line; truncate it beyond the limit.
 
-        Of a truncated line only the two ends are kept.
+        Only head and tail of a truncated line are kept.
         """
         before, self._size = self._size, self._size + len(part)
         if self._size <= self.limit:
@@ -160,7 +160,7 @@ def find_id(line: bytes) -> str | int | None:
 
 
 def encode_error(request_id: bytes, code: int, message: str) -> bytes:
-    """Write a JSON-RPC error; the id is JSON."""
+    """Encode a JSON-RPC error; `request_id` is JSON."""
     error = json.dumps({"code": code, "message": message}).encode()
     return b'{"jsonrpc":"2.0","id":%b,"error":%b}' % (request_id, error)
 

@@ -17,14 +17,14 @@ _SHORT, _LONG = 4, 16
 
 
 def _number_to_text(value: object) -> object:
-    """Take `"PORT": 8080` for `"PORT": "8080"`, as other programs do."""
+    """Convert `"PORT": 8080` to `"PORT": "8080"`, as other programs do."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 class StdioOptions(MessageLimits):
     """The command of a server, with arguments, environment and directory.
 
-    Arguments and environment may hold secrets and are never printed.
+    Arguments and environment may contain secrets and are never printed.
     """
 
     command: str = Field("", description="The program to start")
@@ -49,7 +49,7 @@ class StdioOptions(MessageLimits):
     def secret_values(self) -> tuple[str, ...]:
         """Secret values of environment and arguments, longest first.
 
-        They are masked in all that is logged.
+        They are masked in everything that is logged.
         """
         named = [value for name, value in self.env.items() if _SECRET_NAME.search(name) or len(value) >= _LONG]
         after = [value for flag, value in pairwise(self.args) if flag.startswith("-") and _SECRET_NAME.search(flag)]

@@ -1,4 +1,4 @@
-"""Parse errors: responses to lines that are no messages.
+"""Parse errors: responses to lines that are not messages.
 
 The SDK drops such lines silently.
 """
@@ -42,7 +42,7 @@ def _message_error(parsed: object) -> JSONRPCError | None:
     if "method" not in message and ("result" in message or "error" in message):
         return None
     identity = message.get("id")
-    # type(), since True is an int of Python, and no id.
+    # type() instead of isinstance(), because True is an int in Python but not an id.
     known = identity if isinstance(identity, str) or type(identity) is int else None
     what = "a message must be one request, notification or response of JSON-RPC 2.0; MCP has no batches"
     return JSONRPCError(jsonrpc="2.0", id=known, error=_error(INVALID_REQUEST, what))
@@ -51,7 +51,7 @@ def _message_error(parsed: object) -> JSONRPCError | None:
 def _whole_input(fault: ValidationError) -> object:
     """Return the whole input of a validation error.
 
-    It is in the errors about missing fields.
+    Pydantic has it only in errors about missing fields.
     """
     return next((each["input"] for each in fault.errors() if each["type"] in ("missing", "model_type")), None)
 

@@ -1,4 +1,4 @@
-"""Pipes as the operating system has them: waiting and size."""
+"""Pipes of the operating system: polling and buffer size."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def can_poll(*descriptors: int) -> bool:
 def grow_pipe(descriptor: int, room: int) -> None:
     """Grow a pipe's buffer to `room` bytes.
 
-    A large message then takes fewer turns. Systems without F_SETPIPE_SZ are left alone.
+    A large message then takes fewer iterations of the event loop. Does nothing on systems without F_SETPIPE_SZ.
     """
-    with suppress(ImportError, AttributeError, OSError):  # no pipe, no Linux, or too many of them
+    with suppress(ImportError, AttributeError, OSError):  # not a pipe, not Linux, or over the user's limit
         import fcntl
 
         if fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ) < room:

@@ -22,13 +22,13 @@ from mcp_gateway_transport_stdio.pipes import grow_pipe
 from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput
 
 FirstAnswerFn = Callable[[bytes], bytes | None]
-"""Answers the first message, if it can."""
+"""Returns the response to the first message, or None."""
 
 MOST_WAITING = 1000
-"""How many lines may wait for the SDK before the client is not read any more."""
+"""How many lines may wait for the SDK before reading from the client pauses."""
 
 _ROOM = 1 << 20
-"""How much may be written before the client reads, where that can be chosen."""
+"""The size of the output pipe's buffer in bytes, where it can be set."""
 
 
 class StdioServerProtocol(asyncio.Protocol):
@@ -40,7 +40,7 @@ class StdioServerProtocol(asyncio.Protocol):
     def __init__(self, answer_first: FirstAnswerFn, longest: int) -> None:
         """Create a protocol with an early handshake and line limit.
 
-        `answer_first` may answer the first line; lines of more than `longest` bytes are refused.
+        `answer_first` may answer the first line; lines of more than `longest` bytes are rejected.
         """
         self.output = ServerOutput(self._on_output_change)
         self._answer_first: FirstAnswerFn | None = answer_first
@@ -60,7 +60,7 @@ class StdioServerProtocol(asyncio.Protocol):
     # -- reading
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the pipe that is read."""
+        """Store the transport of the input."""
         self._reading = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -69,18 +69,18 @@ class StdioServerProtocol(asyncio.Protocol):
         self._adjust_reading()
 
     def eof_received(self) -> None:
-        """Take the last line even without its end."""
+        """Handle the last line, even without a line break."""
         self._lines.flush()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Take note that the client has closed its end."""
+        """Handle EOF: the client has closed its end."""
         self._first_line_received.set()
         self._is_ended = True
         if self._early is None:
             self._lines_in.close()
 
     async def wait_for_client(self) -> None:
-        """Wait until the client has said something, or left."""
+        """Wait for the client's first message or EOF."""
         await self._first_line_received.wait()
 
     def set_server(self, server: object) -> None:
@@ -147,7 +147,7 @@ class StdioServerProtocol(asyncio.Protocol):
         (self._reading.pause_reading if should_pause else self._reading.resume_reading)()
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Iterate over the lines that are for the SDK."""
+        """Iterate over the lines for the SDK."""
         async for line in self._lines_out:
             if self._is_reading_paused:
                 self._adjust_reading()
@@ -156,8 +156,8 @@ class StdioServerProtocol(asyncio.Protocol):
     # -- writing
 
     async def write(self, text: str) -> None:
-        """Write what the SDK has to say."""
-        # Decoded only until it has come: once in the life of a connection.
+        """Write a message of the SDK."""
+        # Checked only until the repeated response was seen, which happens once in a connection.
         if self._initialize_id is not None and self._is_repeated_initialize(text):
             self._initialize_id = None
             return
@@ -167,13 +167,13 @@ class StdioServerProtocol(asyncio.Protocol):
     def _is_repeated_initialize(self, text: str) -> bool:
         """Whether a message repeats the early `initialize` response.
 
-        The client has had that response.
+        The client already has that response.
         """
         message = json.loads(text)
         return "method" not in message and message.get("id") == self._initialize_id
 
     async def flush(self) -> None:
-        """Do nothing: what is written is on its way."""
+        """Do nothing: writes are not buffered here."""
 
     def _on_output_change(self) -> None:
         """Read on if the client reads; abandon what it will not hear."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
 
 CAN_WAIT = os.name == "posix"
-"""Whether it can be waited for that something comes over a pipe; on Windows only for sockets."""
+"""Whether the event loop can poll pipes; on Windows it can poll only sockets."""
 
 _CHUNK = 65536
 _WHERE = "standard input and output"
@@ -34,7 +34,7 @@ _ON_A_TERMINAL = (
 
 @dataclass(frozen=True, slots=True)
 class StdioServerTransport:
-    """Serves one client, until it closes its end."""
+    """Server transport for one client, until it closes its end."""
 
     options: ServeOptions
 
@@ -55,7 +55,7 @@ class StdioServerTransport:
                 "or serve over HTTP with GATEWAY_TRANSPORT=http"
             )
         if sys.stdin.isatty():
-            print(_ON_A_TERMINAL, file=sys.stderr)  # noqa: T201  # a sentence of our own
+            print(_ON_A_TERMINAL, file=sys.stderr)  # noqa: T201  # a constant text
         longest, grace = self.options.max_request_bytes, self.options.grace
         with _reserve_stdin() as descriptor:
             if can_poll(descriptor, 1):
@@ -74,7 +74,7 @@ class StdioServerTransport:
 
 @dataclass(frozen=True, slots=True)
 class _LoadedServer:
-    """A lazy server whose server is there already."""
+    """A lazy server that is already loaded."""
 
     opened: Server[Any]
 
@@ -87,7 +87,7 @@ class _LoadedServer:
 
 async def _run_server(server: Server[Any], lines: object, output: object, grace: float) -> None:
     """Serve these lines with the SDK."""
-    from mcp.server.stdio import stdio_server  # the SDK is slow to load
+    from mcp.server.stdio import stdio_server  # the SDK is slow to import
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
 
@@ -117,7 +117,7 @@ async def _run_server(server: Server[Any], lines: object, output: object, grace:
 
 @asynccontextmanager
 async def stdio_server_transport(options: ServeOptions) -> AsyncIterator[ServerTransport]:
-    """There is nothing to open."""
+    """Yield the transport; there is nothing to open."""
     yield StdioServerTransport(options)
 
 
@@ -126,8 +126,8 @@ class CancellableLineReader:
 
     A cancelled task stops reading at once.
 
-    The SDK reads standard input in a thread that nothing can stop: a gateway that is
-    told to end would stay until its client goes away.
+    The SDK reads standard input in a thread that cannot be stopped, so a gateway that gets SIGTERM would stay until
+    its client leaves.
     """
 
     def __init__(self, descriptor: int, longest: int) -> None:
@@ -142,7 +142,7 @@ class CancellableLineReader:
         self.too_long: Callable[[OversizedLine], Awaitable[None]] = _ignore_line
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        """Iterate over the lines, the last one even without its end."""
+        """Iterate over the lines, including an unterminated last one."""
         ended = False
         while not ended:
             chunk = await self._read()
@@ -160,7 +160,7 @@ class CancellableLineReader:
 
     async def _read(self) -> bytes:
         if CAN_WAIT:
-            with suppress(OSError):  # it is a plain file
+            with suppress(OSError):  # a regular file
                 await anyio.wait_readable(self._descriptor)
                 return os.read(self._descriptor, _CHUNK)
         return await _read_in_thread(self._descriptor)
@@ -169,7 +169,7 @@ class CancellableLineReader:
 async def _read_in_thread(descriptor: int) -> bytes:
     """Read in a daemon thread.
 
-    The end of the process does not wait for the thread, since there may never be input.
+    As a daemon it does not delay the end of the process, since there may never be input.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[bytes] = loop.create_future()
@@ -182,7 +182,7 @@ async def _read_in_thread(descriptor: int) -> bytes:
         try:
             data = os.read(descriptor, _CHUNK)
         except OSError:
-            # As at the end: what cannot be read is over.
+            # An input that cannot be read counts as ended.
             data = b""
         with suppress(RuntimeError):  # the event loop is closed
             loop.call_soon_threadsafe(tell, data)
@@ -203,13 +203,13 @@ def _reserve_stdin() -> Iterator[int]:
     """
     wire = os.dup(0)
     empty = os.open(os.devnull, os.O_RDONLY)
-    # A child or plugin that reads standard input would take messages away.
+    # A child process or plugin that reads standard input would steal messages.
     os.dup2(empty, 0)
     os.close(empty)
     try:
         yield wire
     finally:
-        if CAN_WAIT:  # else a thread may be reading, and closing would wait for it
+        if CAN_WAIT:  # otherwise a thread may be reading, and closing would wait for it
             os.dup2(wire, 0)
             os.close(wire)
 

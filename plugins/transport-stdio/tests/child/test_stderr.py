@@ -10,7 +10,7 @@ from mcp_gateway_transport_stdio.child.stderr import capture_stderr
 SECRET = "s3cr3t-s3cr3t"
 
 
-def said(*pieces: bytes) -> str:
+def last_lines_of(*pieces: bytes) -> str:
     """Write these, and return the last lines that were heard."""
     with capture_stderr("child", (SECRET,)) as stderr:
         for piece in pieces:
@@ -23,23 +23,25 @@ def said(*pieces: bytes) -> str:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_the_last_lines_are_kept_also_one_without_an_end(end):
-    assert said(end.join([b"%d" % number for number in range(20)])) == "15 | 16 | 17 | 18 | 19"
+    assert last_lines_of(end.join([b"%d" % number for number in range(20)])) == "15 | 16 | 17 | 18 | 19"
 
 
 def test_a_flood_is_taken_and_its_last_lines_are_known():
-    assert said(*[b"a line that says nothing\n" * 10_000] * 20, b"the end\n").endswith("says nothing | the end")
+    assert last_lines_of(*[b"a line that says nothing\n" * 10_000] * 20, b"the end\n").endswith(
+        "says nothing | the end"
+    )
 
 
 def test_of_a_line_without_an_end_only_the_beginning_is_kept():
-    assert said(*[b"x" * 65_536] * 100, b"\nafter\n") == "x" * 400 + " | after"
+    assert last_lines_of(*[b"x" * 65_536] * 100, b"\nafter\n") == "x" * 400 + " | after"
 
 
 @pytest.mark.parametrize("before", [380, 390, 395, 399, 4090])
 def test_a_secret_is_masked_wherever_a_line_is_cut(before):
-    heard = said(
+    lines = last_lines_of(
         b"x" * before + SECRET.encode() + b"\n", b"half a line with " + SECRET[:5].encode(), SECRET[5:].encode()
     )
-    assert not any(SECRET[:length] in heard for length in range(4, len(SECRET) + 1))
+    assert not any(SECRET[:length] in lines for length in range(4, len(SECRET) + 1))
 
 
 def test_nobody_waits_for_a_child_that_goes_on_writing():

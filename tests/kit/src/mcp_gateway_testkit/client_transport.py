@@ -16,7 +16,7 @@ from mcp_gateway_testkit.wire import session
 SECONDS = 30
 """How long a test may take on a slow machine before it counts as hanging."""
 
-NOBODY = Credentials()
+ANONYMOUS = Credentials()
 
 REPORTS = 50
 """How often a call reports progress, where that is looked at."""
@@ -43,19 +43,19 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_an_unopened_session_costs_nothing(self, subject: ClientTransport) -> None:
         """`connect` only prepares: nothing is started, and nothing is left behind."""
         for _ in range(100):
-            subject.connect(NOBODY)
+            subject.connect(ANONYMOUS)
         gc.collect()
 
     async def test_tools_are_listed_as_they_are(self, subject: ClientTransport) -> None:
         """Unknown fields, nulls and large integers included."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 assert (await opened.request("tools/list"))["tools"] == TOOLS
 
     async def test_results_arrive_as_they_are(self, subject: ClientTransport) -> None:
         """Unknown fields and content survive, in their order."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 answer = await opened.call("odd")
         assert answer == ODD
         assert list(answer["vendorField"]) == list(ODD["vendorField"])
@@ -63,7 +63,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_the_servers_own_errors_arrive_as_they_are(self, subject: ClientTransport) -> None:
         """Code, message and data; and the session goes on."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 with pytest.raises(MCPError) as caught:
                     await opened.call("fail")
                 assert (caught.value.error.code, caught.value.error.data) == (FAILURE_CODE, FAILURE_DATA)
@@ -75,14 +75,14 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_any_text_goes_there_and_back(self, subject: ClientTransport, text: str) -> None:
         """Whatever its length, and whatever is in it."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 assert await opened.text("echo", say=text) == text
 
     async def test_requests_at_the_same_time_get_their_own_answers(self, subject: ClientTransport) -> None:
         """Callers share a session."""
         answers: dict[int, str] = {}
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened, anyio.create_task_group() as tasks:
+            async with session(subject.connect(ANONYMOUS)) as opened, anyio.create_task_group() as tasks:
 
                 async def ask(number: int) -> None:
                     answers[number] = await opened.text("echo", say=str(number))
@@ -94,7 +94,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_a_slow_request_holds_up_no_other(self, subject: ClientTransport) -> None:
         """One may wait for what another does."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened, anyio.create_task_group() as tasks:
+            async with session(subject.connect(ANONYMOUS)) as opened, anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: opened.text("wait", name="slow"))
                 assert await opened.text("echo", say="quick") == "quick"
                 await opened.text("release", name="slow")
@@ -102,7 +102,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_a_caller_that_goes_away_leaves_the_session_alone(self, subject: ClientTransport) -> None:
         """Its request is cancelled, and nothing else."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(lambda: opened.text("wait", name="never"))
                     assert await opened.text("echo", say="one") == "one"
@@ -112,7 +112,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_notifications_arrive(self, subject: ClientTransport) -> None:
         """A server tells when its tools change."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 await opened.call("announce")
                 await opened.news.wait()
                 assert "notifications/tools/list_changed" in opened.notified
@@ -120,8 +120,8 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_two_sessions_are_two(self, subject: ClientTransport) -> None:
         """Closing one leaves the other open."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as staying:
-                async with session(subject.connect(NOBODY)) as leaving:
+            async with session(subject.connect(ANONYMOUS)) as staying:
+                async with session(subject.connect(ANONYMOUS)) as leaving:
                     assert await leaving.text("echo", say="leaving") == "leaving"
                 assert await staying.text("echo", say="staying") == "staying"
 
@@ -134,7 +134,7 @@ class ClientTransportContract(Contract[ClientTransport]):
             async with anyio.create_task_group() as tasks:
 
                 async def hold() -> None:
-                    async with session(subject.connect(NOBODY)) as held:
+                    async with session(subject.connect(ANONYMOUS)) as held:
                         opened.set()
                         await held.text("wait", name="for good")
 
@@ -142,13 +142,13 @@ class ClientTransportContract(Contract[ClientTransport]):
                 tasks.start_soon(hold)
                 await opened.wait()
                 tasks.cancel_scope.cancel()
-            async with session(subject.connect(NOBODY)) as after:
+            async with session(subject.connect(ANONYMOUS)) as after:
                 assert await after.text("echo", say="again") == "again"
 
     async def test_nothing_is_told_before_the_request_has_returned(self, subject: ClientTransport) -> None:
         """Who sends is not called back meanwhile, and then once."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 outcome = opened.begin_call("echo", say="later")
                 assert (outcome.responses, outcome.failures) == ([], [])
                 await outcome.result()
@@ -158,7 +158,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_no_response_overtakes_what_came_before_it(self, subject: ClientTransport) -> None:
         """Progress comes in the server's order, before the response."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 for _ in range(20):
                     opened.messages.clear()
                     outcome = opened.begin_call("report", times=REPORTS)
@@ -170,7 +170,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_nothing_is_told_of_an_abandoned_request(self, subject: ClientTransport) -> None:
         """Its response may come or not: its handler hears nothing more."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 outcome = opened.begin_call("wait", name="abandoned")
                 assert await opened.text("echo", say="it is under way") == "it is under way"
                 outcome.abandon()
@@ -183,7 +183,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_a_request_under_way_fails_when_the_connection_is_over(self, subject: ClientTransport) -> None:
         """Once, and so does a later one, which has not been sent."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 held = opened.begin_call("wait", name="for good")
                 assert await opened.text("echo", say="it is under way") == "it is under way"
             await held.ended.wait()
@@ -196,7 +196,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_the_end_of_the_connection_is_told_once(self, subject: ClientTransport) -> None:
         """Also where the gateway itself closes it."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 assert await opened.text("echo", say="open") == "open"
                 assert opened.closings == 0
         assert opened.closings == 1
@@ -204,7 +204,7 @@ class ClientTransportContract(Contract[ClientTransport]):
     async def test_a_channel_that_was_paused_goes_on(self, subject: ClientTransport) -> None:
         """Nothing is lost meanwhile."""
         with anyio.fail_after(SECONDS):
-            async with session(subject.connect(NOBODY)) as opened:
+            async with session(subject.connect(ANONYMOUS)) as opened:
                 opened.channel.set_reading_paused(paused=True)
                 outcome = opened.begin_call("report", times=REPORTS)
                 opened.channel.set_reading_paused(paused=False)

@@ -17,7 +17,7 @@ from mcp_gateway.plugin import API_VERSION, PROJECT, Options, Provider
 ProductT = TypeVar("ProductT")
 
 SECRET = "s3cr3t"
-"""Put this into every value of `source` that is secret: the contract looks for it in all that is printed."""
+"""Use this as the value of every secret key of `source`: the contract checks that it is never printed."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _SECRET_NAME = re.compile(r"(?i)(password|secret|token|api_?key)$")
@@ -32,15 +32,15 @@ class Contract(Generic[ProductT]):
 
     `provider` is what the plugin's hook yields. `source` is the configuration that it is
     opened with: environment variables or keys of a server's entry, as `Options` explains.
-    Where it is known only at run time, a free port say, override the fixture
-    `configuration` instead. Tests run under anyio, on asyncio, as the gateway does.
+    If it is known only at run time, such as a free port, override the fixture
+    `configuration` instead. Tests run under anyio, on asyncio, like the gateway.
     """
 
     hook: ClassVar[str]
-    """The hook that offers this kind. Set by the contract."""
+    """The hook of this kind of plugin. Set by the contract."""
 
     entry_prefix: ClassVar[str]
-    """What the names of this kind's entry points begin with. Set by the contract."""
+    """The prefix of this kind's entry-point names. Set by the contract."""
 
     provider: ClassVar[Provider[Any, Any]]
     source: ClassVar[Mapping[str, object]] = {}

@@ -58,7 +58,7 @@ ODD_QUERIES = (
 """What a model may write, too: nothing, only punctuation, half a character, much of one thing."""
 
 
-def twins(count: int) -> list[Document]:
+def make_twin_documents(count: int) -> list[Document]:
     """Make shuffled documents that differ only in their ids."""
     found = [Document(id=f"s__{number:04}", server="s", name="twin", description="alike") for number in range(count)]
     random.Random(7).shuffle(found)
@@ -70,12 +70,12 @@ async def search_ids(index: RankerIndex, text: str, limit: int = 10) -> list[str
     return [hit.id for hit in (await index.search(Query(text=text, limit=limit))).hits]
 
 
-def nothing(answer: Hits) -> bool:
+def is_empty(answer: Hits) -> bool:
     """Whether an answer says that nothing was found."""
     return answer.hits == () and answer.total == 0 and answer.label in (None, "none")
 
 
-def crowd(count: int) -> list[Document]:
+def make_varied_documents(count: int) -> list[Document]:
     """Make documents of several servers that share some of their words."""
     return [
         Document(
@@ -103,7 +103,7 @@ class RankerContract(Contract[Ranker]):
 
     async def test_an_empty_catalog_finds_nothing(self, subject: Ranker) -> None:
         """There may be no server yet."""
-        assert nothing(await (await subject.build([])).search(Query(text="weather")))
+        assert is_empty(await (await subject.build([])).search(Query(text="weather")))
 
     async def test_one_tool_alone_can_be_found(self, subject: Ranker) -> None:
         """Statistics over one document are no excuse."""
@@ -123,12 +123,12 @@ class RankerContract(Contract[Ranker]):
 
     async def test_what_does_not_match_is_left_out(self, subject: Ranker) -> None:
         """An answer that is not there costs a model nothing."""
-        assert nothing(await (await subject.build(DOCUMENTS)).search(Query(text="zebra")))
+        assert is_empty(await (await subject.build(DOCUMENTS)).search(Query(text="zebra")))
 
     @pytest.mark.parametrize("limit", [1, 4, 9, 100])
     async def test_limit_is_kept_and_total_counts_all_matches(self, subject: Ranker, limit: int) -> None:
         """`total` says how many match, not how many are returned."""
-        index = await subject.build([*twins(9), *DOCUMENTS])
+        index = await subject.build([*make_twin_documents(9), *DOCUMENTS])
         answer = await index.search(Query(text="twin", limit=limit))
         assert len(answer.hits) == min(limit, 9)
         assert answer.total == 9
@@ -138,8 +138,8 @@ class RankerContract(Contract[Ranker]):
 
         A query then returns the same hits each time.
         """
-        index = await subject.build(twins(20))
-        assert await search_ids(index, "twin", 20) == sorted(document.id for document in twins(20))
+        index = await subject.build(make_twin_documents(20))
+        assert await search_ids(index, "twin", 20) == sorted(document.id for document in make_twin_documents(20))
         assert await search_ids(index, "twin", 3) == ["s__0000", "s__0001", "s__0002"]
 
     async def test_the_same_question_gets_the_same_answer(self, subject: Ranker) -> None:
@@ -157,7 +157,7 @@ class RankerContract(Contract[Ranker]):
 
     async def test_scores_are_finite_and_fall(self, subject: Ranker) -> None:
         """Ids are those of the documents, and each is there once."""
-        index = await subject.build([*DOCUMENTS, *twins(5)])
+        index = await subject.build([*DOCUMENTS, *make_twin_documents(5)])
         for text in ("weather", "add", "twin", "forecast"):
             hits = (await index.search(Query(text=text, limit=100))).hits
             assert all(isinstance(hit.score, float) and math.isfinite(hit.score) for hit in hits)
@@ -189,7 +189,7 @@ class RankerContract(Contract[Ranker]):
 
         A background ranker is tested with its interim index.
         """
-        documents = [*crowd(10_000), *DOCUMENTS]
+        documents = [*make_varied_documents(10_000), *DOCUMENTS]
         with anyio.fail_after(SECONDS):
             build = subject.build_interim if isinstance(subject, BackgroundRanker) else subject.build
             assert (await search_ids(await build(documents), "weather"))[:1] == ["w__getWeather"]
@@ -201,14 +201,14 @@ class RankerContract(Contract[Ranker]):
         index = await subject.build_interim(DOCUMENTS)
         assert isinstance(index, RankerIndex)
         assert (await search_ids(index, "weather"))[:1] == ["w__getWeather"]
-        assert nothing(await (await subject.build_interim([])).search(Query(text="weather")))
+        assert is_empty(await (await subject.build_interim([])).search(Query(text="weather")))
 
     async def test_a_refreshed_index_answers_as_one_that_was_built_anew(self, subject: Ranker) -> None:
         """Require refreshed and rebuilt indexes to be equal.
 
         For indexes that can be refreshed: one server changed, one is new, and one is gone.
         """
-        before = await subject.build([*DOCUMENTS, *twins(5)])
+        before = await subject.build([*DOCUMENTS, *make_twin_documents(5)])
         if not isinstance(before, RefreshableIndex):
             return
         changed = (DOCUMENTS[1], Document(id="w__storm", server="w", name="storm", description="Weather warnings"))
@@ -259,7 +259,7 @@ class RankerContract(Contract[Ranker]):
     async def test_an_older_index_outlives_a_newer_one(self, subject: Ranker) -> None:
         """Searches under way end in the catalog in which they began."""
         old = await subject.build(DOCUMENTS)
-        new = await subject.build(twins(3))
+        new = await subject.build(make_twin_documents(3))
         assert (await search_ids(old, "weather"))[:1] == ["w__getWeather"]
         assert await search_ids(new, "weather") == []
 
@@ -281,7 +281,7 @@ class RankerContract(Contract[Ranker]):
 
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(build, crowd(5000))
+                tasks.start_soon(build, make_varied_documents(5000))
                 for _ in range(20):
                     tasks.start_soon(search)
         assert answers == [["w__getWeather"]] * 20

@@ -27,7 +27,7 @@ ODD: Json = {
     "vendorField": {"z": 1, "a": 2},
     "_meta": {"vendor/note": None},
 }
-"""What the tool `odd` answers: fields and content that no SDK knows, and that must arrive as they are."""
+"""The result of the tool `odd`: fields and content that no SDK knows and that must arrive unmodified."""
 
 TOOLS: list[Json] = [
     {"name": name, "description": text, "inputSchema": {"type": "object"}, "x-vendor": {"n": None, "big": 2**70}}
@@ -42,7 +42,7 @@ TOOLS: list[Json] = [
         "process": "Tell the id of the server's process",
     }.items()
 ]
-"""The definitions of its tools, as `tools/list` answers them."""
+"""The definitions of the tools, as in the result of `tools/list`."""
 
 _CACHING: Json = {"ttlMs": 0, "cacheScope": "private"}
 

@@ -34,7 +34,7 @@ class Served:
     over: anyio.Event = field(default_factory=anyio.Event)
 
     def ready(self, where: str) -> None:
-        """Take note that clients can connect."""
+        """Record the address at which clients can connect."""
         self.addresses.append(where)
         self.opened.set()
 
@@ -47,10 +47,10 @@ class Served:
 
 
 class ServerTransportContract(Contract[ServerTransport]):
-    """Promises of a way to be reached.
+    """Contract of server transports.
 
-    Implement `reach`: how a client connects to what `ready` was told. If there can be
-    only one client in a lifetime, as over standard input, say `many_clients = False`.
+    Implement `reach`, which connects a client to the address that `ready` was called with. If the transport serves
+    only one client in its life, as over standard input, set `many_clients = False`.
     """
 
     hook = "mcp_gateway_server_transports"
@@ -145,7 +145,7 @@ class ServerTransportContract(Contract[ServerTransport]):
     async def test_it_can_serve_again(self, subject: ServerTransport) -> None:
         """Require that the transport can serve again.
 
-        All that it took, such as a port, is released.
+        Its resources, such as a port, must have been released.
         """
         async with self.serving(subject):
             pass

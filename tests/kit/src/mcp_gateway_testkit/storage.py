@@ -13,16 +13,16 @@ from mcp_gateway.plugin import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway_testkit.contract import Contract
 
 TTL = 0.05
-"""Seconds that a key lives where it must expire."""
+"""Seconds after which keys expire in tests of expiry."""
 
 MARGIN = 0.1
-"""How many seconds later it must be gone."""
+"""Seconds after the expiry at which a key must be gone."""
 
 ODD_KEYS = ("with space", "a:b/c", "ключ", "鍵", "🔑", "line\nbreak", "%s{}$x", "k" * 200)
 
 
-PATIENCE = 10.0
-"""Seconds after which what must come does not come any more."""
+WAIT_SECONDS = 10.0
+"""Seconds after which a message counts as lost."""
 
 
 async def list_keys(storage: StorageBackend, prefix: str) -> list[str]:
@@ -33,7 +33,7 @@ async def list_keys(storage: StorageBackend, prefix: str) -> list[str]:
 class StorageContract(Contract[StorageBackend]):
     """Contract of storage backends: a flat byte map.
 
-    Every test works under a unique prefix; a shared server will do.
+    Every test uses a unique key prefix, so it can run against a shared server.
     """
 
     hook = "mcp_gateway_storage_backends"
@@ -220,7 +220,7 @@ class StorageContract(Contract[StorageBackend]):
         if not isinstance(subject, PubSubStorage):
             return
         sent = [b"", bytes(range(256)), *(b"%d" % number for number in range(100)), b"x" * 10_000]
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(WAIT_SECONDS):
             await subject.publish(at, b"nobody listens yet")
             async with subject.subscribe(at) as one, subject.subscribe(at) as two:
                 for message in sent:
@@ -232,7 +232,7 @@ class StorageContract(Contract[StorageBackend]):
         """Its name is taken literally."""
         if not isinstance(subject, PubSubStorage):
             return
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(WAIT_SECONDS):
             async with subject.subscribe(f"{at}*") as heard:
                 await subject.publish(f"{at}other", b"other")
                 await subject.publish(f"{at}*", b"mine")
@@ -242,7 +242,7 @@ class StorageContract(Contract[StorageBackend]):
         """By leaving the context, or by cancellation."""
         if not isinstance(subject, PubSubStorage):
             return
-        with anyio.fail_after(PATIENCE):
+        with anyio.fail_after(WAIT_SECONDS):
             async with subject.subscribe(at) as stays:
                 async with subject.subscribe(at):
                     pass

@@ -133,7 +133,7 @@ class Session:
         """Call a tool; return the text of its first content block."""
         return str((await self.call(tool, **arguments))["content"][0]["text"])
 
-    async def shake_hands(self) -> None:
+    async def initialize(self) -> None:
         """Send `initialize` and `notifications/initialized`."""
         params = {"protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "testkit", "version": "1"}}
         self.version = (await self.request("initialize", params))["protocolVersion"]
@@ -195,7 +195,7 @@ async def session(connection: AbstractAsyncContextManager[Any]) -> AsyncIterator
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(opened.refuse_requests)
-                await opened.shake_hands()
+                await opened.initialize()
                 yield opened
                 tasks.cancel_scope.cancel()
         finally:

@@ -98,7 +98,7 @@ def _check_pins(reading: CommandContext, found: Findings) -> None:
 
 
 def _check_storage(reading: CommandContext, _found: Findings) -> None:
-    """Say whether the storage answers, and whether the rankers open."""
+    """Report whether the storage answers and the rankers open."""
     import anyio
 
     settings = reading.settings

@@ -27,17 +27,17 @@ from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_server_plugins
 
 _MOST = 3
-"""How many times its `timeout` a server may take in all: it is connected to, initialized and asked."""
+"""A server may take so many times its `timeout` in all: to connect, to initialize and to list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """Outcome of trying a server: its implementation and tools, or an error.
 
-    It also holds the protocol version.
+    It also has the protocol version.
 
-    `refused` says in a line each what it lists under names of others.
-    `suspicious` is what breaks rules of the scanner besides tools, whose pins say that.
+    `refused` describes, one per line, the definitions under names of other owners. `suspicious` has the violations of
+    scanner rules in anything but tools, whose violations are in their pins.
     """
 
     server: str
@@ -52,7 +52,7 @@ class Trial:
 
     @property
     def line(self) -> str:
-        """The trial in a line for people."""
+        """The outcome in one line for people."""
         if not self.ok:
             return f"{self.server}: failed after {self.seconds:.1f} s"
         era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
@@ -126,13 +126,13 @@ async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
 def _reason(spec: ServerSpec, error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return f"server {spec.name!r} did not list all that it has within {_MOST * spec.timeout:g} s"
-    if isinstance(error, LoginRequired):  # the link in it ends with this process
+    if isinstance(error, LoginRequired):  # its link becomes invalid when this process ends
         return f"server {spec.name!r} needs a login: mcp-orchestration-gateway login {spec.name}"
     return str(error) if isinstance(error, GatewayError) else str(error_of_exception(spec.name, error))
 
 
 def _says(initialize_result: Mapping[str, Any]) -> str:
-    """Return what a server calls itself, and its version."""
+    """Return a server's name for itself, and its version."""
     meta = initialize_result.get("_meta")
     info = initialize_result.get("serverInfo") or (meta.get(SERVER_INFO_META_KEY) if isinstance(meta, dict) else None)
     words = [_plain(info.get(key)) for key in ("name", "version")] if isinstance(info, dict) else []
@@ -140,5 +140,5 @@ def _says(initialize_result: Mapping[str, Any]) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a server's words, cut to what fits in a line."""
+    """Return a server's text, shortened to one line."""
     return value[:80] if isinstance(value, str) else ""

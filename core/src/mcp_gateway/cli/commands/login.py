@@ -1,4 +1,4 @@
-"""`login`: a person logs in to a server that wants that."""
+"""`login`: log in to a server that requires it."""
 
 from __future__ import annotations
 
@@ -69,6 +69,6 @@ async def _login(spec: ServerSpec, *, browser: bool) -> int:
 def _has_display() -> bool:
     """Whether a graphical browser can be opened.
 
-    A browser in the terminal would stand in the way.
+    A text browser would take over the terminal.
     """
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

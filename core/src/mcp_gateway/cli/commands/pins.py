@@ -30,7 +30,7 @@ def show_pins(reading: CommandContext, *, as_json: bool) -> int:
 def approve(reading: CommandContext, server: str, tool: str | None) -> int:
     """Approve changed tool definitions of a server.
 
-    All of them, or that of one tool.
+    All of them are approved, or only that of `tool`.
     """
     configure_quiet_logging(reading)
     return anyio.run(_approve, reading, server, tool)

@@ -15,7 +15,7 @@ def serve(reading: CommandContext) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
     share_one_arena()
-    gc.disable()  # nothing that is made at the start goes away again
+    gc.disable()  # objects made at start-up live as long as the process
     settings, servers, warnings = reading.settings, reading.servers, reading.warnings
     import anyio
     import structlog
@@ -38,7 +38,7 @@ def serve(reading: CommandContext) -> int:
 def _is_uvloop_usable() -> bool:
     """Whether uvloop is installed and all standard streams are open.
 
-    uvloop aborts where a standard stream is closed.
+    uvloop aborts the process if a standard stream is closed.
     """
     streams = (sys.stdin, sys.stdout, sys.stderr)
     return find_spec("uvloop") is not None and all(stream is not None for stream in streams)

@@ -1,4 +1,4 @@
-"""`servers`: how every server is doing, why, and since when."""
+"""`servers`: the state of every server, with reason and time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""`trust`: a person approves the file of servers of a folder.
+"""`trust`: approve the file of servers of a folder.
 
-The approval is for the content that the file has now, and for no other.
+The approval is for exactly the present content of the file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STATES = {
 
 
 def run_trust(arguments: Namespace) -> int:
-    """Trust the folder's file, take that back, or list what is trusted."""
+    """Trust a folder's file, revoke that, or list the trusted files."""
     if arguments.config is not None:
         raise ConfigError(f"a file that --config names needs no trust; trust is for {FILE_NAME} in a folder")
     store = open_trust_store()

@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all.
+"""Atomic writing of files.
 
-Nothing is left behind when writing fails.
+No temporary file remains when writing fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mcp_gateway.plugin.errors import StorageError
 
 _UNFINISHED = ".new"
 _ABANDONED_SECONDS = 3600.0
-"""How old an unfinished file must be to be taken for abandoned where files cannot be locked."""
+"""From which age an unfinished file counts as abandoned on systems without file locks."""
 
 _PAUSES = (0.01, 0.05, 0.25)
 _FULL = {
@@ -30,13 +30,13 @@ _FULL = {
 
 
 def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> None:
-    """Write a file for its owner only, whole or not at all.
+    """Write a file atomically, readable by its owner only.
 
-    The folder is made if need be. What killed processes have left unfinished there is removed.
+    The folder is created if necessary. Unfinished files of killed processes are removed from it.
 
     Raises:
-        FileExistsError: it is there already, and is not to be replaced.
-        StorageError: it cannot be written; it is as it was before.
+        FileExistsError: the file exists, and `replace` is False.
+        StorageError: it cannot be written; the previous file is unchanged.
 
     """
     try:
@@ -46,8 +46,8 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
             with made:
                 made.writelines(parts)
                 made.flush()
-                os.fsync(made.fileno())  # some file systems only notice here that they are full
-                if sys.platform != "win32":  # there, an open file cannot be renamed
+                os.fsync(made.fileno())  # some file systems report only here that they are full
+                if sys.platform != "win32":  # Windows cannot rename an open file
                     _settle(Path(made.name), path, replace=replace)
             if sys.platform == "win32":
                 _settle(Path(made.name), path, replace=replace)
@@ -71,12 +71,12 @@ def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
 def _open_unfinished(path: Path) -> Iterator[IO[bytes]]:
     """Open a locked file beside another one; remove it at the end."""
     while True:
-        made = tempfile.NamedTemporaryFile(  # noqa: SIM115  # it is closed by whoever writes it
+        made = tempfile.NamedTemporaryFile(  # noqa: SIM115  # the caller closes it
             dir=path.parent, prefix=f"{path.name}.", suffix=_UNFINISHED, delete=False
         )
         try:
             _lock(made.fileno(), wait=True)
-            if Path(made.name).exists():  # nobody took it for abandoned before it was locked
+            if Path(made.name).exists():  # no other process removed it before it was locked
                 yield made.file
                 return
         finally:
@@ -112,7 +112,7 @@ def _remove_abandoned(path: Path) -> None:
     finally:
         os.close(descriptor)
     if sys.platform == "win32":
-        path.unlink()  # which fails while somebody has it open
+        path.unlink()  # fails while another process has it open
 
 
 def _lock(descriptor: int, *, wait: bool) -> bool | None:

@@ -16,9 +16,7 @@ _ESCAPE = re.compile(
 def replace_lone_surrogates(message: bytes) -> bytes:
     """Replace lone surrogate escapes in JSON by U+FFFD.
 
-    Decoders of text do the same everywhere.
-
-    JSON without such halves comes back as the same object.
+    Text decoders use the same replacement. JSON without lone surrogates is returned as the same object.
     """
     if b"\\ud" not in message and b"\\uD" not in message:
         return message

@@ -1,9 +1,8 @@
-"""Bearer authentication: who may speak to the gateway over HTTP.
+"""Bearer authentication of HTTP requests.
 
-Without a token only this machine may, called by a name of this machine, so that neither
-the network nor a web page that a browser here has loaded gets in. With a token everyone
-who has it may, and with an authorization server everyone who has one of its tokens for
-this gateway.
+Without a configured token only requests from this machine, to a name of this machine, are admitted, so that neither
+the network nor a web page in a local browser has access. With a token every request that has it is admitted, and with
+an authorization server every request with one of its tokens for this gateway.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
     from mcp_gateway_transport_http.auth.oauth import OAuthResourceServer
 
 TOKEN_HEADER = "x-mcp-gateway-token"  # noqa: S105  # a header's name
-"""Where a client may send the gateway's token if its `Authorization` is meant for the servers behind."""
+"""The header for the gateway's token if `Authorization` is meant for the servers."""
 
 ON_ADMITTED = "mcp_gateway.on_admitted"
-"""What a scope may hold: a function that hears that who has sent the request was admitted."""
+"""The key in a scope of a function that is called when the request is admitted."""
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _INVALID_REQUEST = -32600
@@ -54,7 +53,7 @@ _OF_PROXIES = frozenset(
         "cdn-loop",
     }
 )
-"""What proxies add to requests, beside `X-Forwarded-...`."""
+"""Headers that proxies add, in addition to `X-Forwarded-...`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,8 @@ class Refusal:
 class Admission:
     """An admitted request: its `scope` as passed on, and its sender.
 
-    The sender is the one that an authorization server names.
-
-    What everybody may read is let in though it `is_known` of nobody who has sent it.
+    The sender is the principal of an access token. Public resources are admitted for unknown senders, too; then
+    `is_known` is False.
     """
 
     scope: Scope
@@ -84,13 +82,12 @@ class Admission:
 class BearerAuthMiddleware:
     """ASGI middleware that authenticates requests.
 
-    Requests that pass lose the gateway's token; the others are refused.
-
-    `visitors` knows those whom an authorization server has sent, if there is one.
+    The gateway's token is removed from admitted requests, and others are refused. `visitors` verifies access tokens,
+    if there is an authorization server.
     """
 
     def __init__(self, app: ASGIApp, options: ListenOptions, visitors: OAuthResourceServer | None = None) -> None:
-        """Stand in front of `app`."""
+        """Wrap `app`."""
         self._app = app
         self._visitors = visitors
         self._token = options.token.get_secret_value().encode() if options.token else None
@@ -101,7 +98,7 @@ class BearerAuthMiddleware:
         self._throttle = Throttle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Pass an admitted request on, or refuse it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         decision = self.admit(scope)
@@ -134,9 +131,9 @@ class BearerAuthMiddleware:
         return self._pass_on(decision) if isinstance(decision, Admission) else decision
 
     def decide(self, scope: Scope) -> Admission | Refusal | None:
-        """Decide about a request; None if its authorization server must.
+        """Decide about a request; None if the authorization server is needed.
 
-        All requests are decided about here, whichever way they go on.
+        All requests are decided about here, on the fast path as on the SDK path.
         """
         headers = Headers(scope=scope)
         refusal = _refuse_ambiguous(scope, headers) or self._refuse_outsider(scope, headers)
@@ -149,7 +146,7 @@ class BearerAuthMiddleware:
         if is_oauth_path(scope["path"]):
             return Admission(
                 scope, is_known=False
-            )  # 404: a client that is refused here takes the gateway for an OAuth server
+            )  # 404, because a client that gets a 401 here takes the gateway for an OAuth server
         message = (
             "What was sent is not this gateway's token" if any(_tokens_of(headers)) else "This gateway wants its token"
         )
@@ -160,13 +157,13 @@ class BearerAuthMiddleware:
         """Refuse a foreign host, origin, address or proxy."""
         if not self._guarded and not is_loopback(scope):
             return Refusal(403, f"This gateway serves only its own machine; {_SET_TOKEN}")
-        # Behind a proxy on this machine everybody has a loopback address.
+        # Behind a proxy on this machine every client has a loopback address.
         if not self._guarded and (sign := proxy_sign(headers)) is not None:
             message = (
                 f"A proxy has passed this request on (its header {sign} says so), and this gateway serves only its own"
             )
             return Refusal(403, f"{message} machine; {_SET_TOKEN}")
-        # DNS rebinding: a web page can lead its own name to 127.0.0.1.
+        # DNS rebinding: a web page can point its own name to 127.0.0.1.
         if not self._any_host and _host(headers.get("host", "")) not in self._hosts:
             return Refusal(421, "The gateway is not known by this Host; add its name to GATEWAY_ALLOWED_HOSTS.")
         origin = headers.get("origin")
@@ -182,7 +179,7 @@ class BearerAuthMiddleware:
             and self._token is not None
             and any(_tokens_of(Headers(scope=scope)))
         )
-        # Not without a token: that is how clients find out that one is wanted.
+        # Not delayed without a token: that is how clients find out that they need one.
         if is_guess and not await self._throttle.delay_refusal(client[0] if client else ""):
             closes = True
         is_challenge = refusal.status == HTTPStatus.UNAUTHORIZED or refusal.challenge != "Bearer"
@@ -195,7 +192,7 @@ class BearerAuthMiddleware:
     def is_allowed_origin(self, origin: str) -> bool:
         """Whether web pages of `origin` may use the gateway.
 
-        Those of this machine may, and those of GATEWAY_CORS_ORIGINS.
+        Allowed are origins on this machine, and those of GATEWAY_CORS_ORIGINS.
         """
         if origin in self._origins or "*" in self._origins:
             return True
@@ -206,11 +203,11 @@ class BearerAuthMiddleware:
         return parts.scheme in ("http", "https") and parts.hostname in _LOCAL_NAMES
 
     def _has_token(self, headers: Headers) -> bool:
-        """Whether one of the two headers holds the token.
+        """Whether one of the two headers has the token.
 
         Both are always compared, in constant time.
         """
-        return any([self._is_token(value) for value in _tokens_of(headers)])  # noqa: C419  # a list: no early end
+        return any([self._is_token(value) for value in _tokens_of(headers)])  # noqa: C419  # a list, so that all are compared
 
     def _is_token(self, value: str) -> bool:
         return self._token is not None and hmac.compare_digest(value.encode("utf-8", "replace"), self._token)
@@ -218,7 +215,7 @@ class BearerAuthMiddleware:
     def _pass_on(self, admission: Admission) -> Admission:
         """Take the gateway's token out of the headers.
 
-        The token can never be forwarded.
+        Without it in the headers, no plugin can forward the token to a server.
         """
         scope = admission.scope
         headers = [(name, value) for name, value in scope["headers"] if not self._holds_token(name, value)]
@@ -227,7 +224,7 @@ class BearerAuthMiddleware:
     def _holds_token(self, name: bytes, value: bytes) -> bool:
         """Whether a header is the gateway's own token.
 
-        That is not passed on.
+        Such a header is not passed on.
         """
         if name.lower() == TOKEN_HEADER.encode():
             return True
@@ -246,7 +243,7 @@ def _is_loopback(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    # A dual-stack socket shows IPv4 clients as ::ffff:127.0.0.1.
+    # On a dual-stack socket IPv4 clients appear as ::ffff:127.0.0.1.
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
 
@@ -259,13 +256,13 @@ def proxy_sign(headers: Headers) -> str | None:
 def is_oauth_path(path: str) -> bool:
     """Whether clients look for an OAuth server at this path.
 
-    They ask there what it is, and register.
+    These are the paths of metadata and registration.
     """
     return path == "/register" or "/.well-known/" in path
 
 
 def _refuse_ambiguous(scope: Scope, headers: Headers) -> Refusal | None:
-    """Refuse what two readers could understand differently (RFC 9112, section 3.2)."""
+    """Refuse an ambiguous Host or target (RFC 9112, section 3.2)."""
     hosts = len(headers.getlist("host"))
     if hosts > 1 or (hosts == 0 and scope.get("http_version", "1.1") == "1.1"):
         return Refusal(400, f"There must be exactly one Host header, and there are {hosts or 'none'}.", closes=True)

@@ -1,8 +1,8 @@
 """JWKS client: signing keys of an authorization server.
 
-The keys are fetched on demand. PyJWT's own `PyJWKClient` does the same but for the bounds: it reads a body of
-any size, its timeout is for each read rather than for the whole, and its pause between two fetches (none in
-older releases) counts from those that succeeded, so that unknown tokens make it ask again and again.
+The keys are fetched on demand. PyJWT's own `PyJWKClient` lacks the limits: it reads bodies of any size, its timeout is
+per read instead of total, and its interval between fetches (none in older releases) starts only after successful ones,
+so that unknown tokens cause fetches again and again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import httpx2
 from mcp.client.auth.utils import build_oauth_authorization_server_metadata_discovery_urls, issuers_match
 
 KEEP_SECONDS = 600.0
-"""After so long the keys are fetched again, so that one that was withdrawn is no longer taken."""
+"""After how long keys are fetched again, so that a revoked key is no longer accepted."""
 
 PAUSE_SECONDS = 5.0
-"""How long nothing is fetched after a fetch, however many tokens name keys that nobody knows."""
+"""The least interval of fetches, however many tokens name unknown keys."""
 
 _TIMEOUT = 10.0
 _MAX_BYTES = 1 << 20
@@ -49,15 +49,15 @@ class JwksClient:
     async def get_key(self, kid: str | None) -> Mapping[str, Any] | None:
         """Return the JWK with this `kid`.
 
-        Without a `kid`, the only key there is. None if there is no such key.
+        Without a `kid` it is the only key, if there is just one. None if there is no such key.
 
         Raises:
-            KeysUnavailable: there are none, and they could not be fetched.
+            KeysUnavailable: there are no keys, and they could not be fetched.
 
         """
         if not self._is_known(kid) and self._can_fetch():
             async with self._lock:
-                # Once more behind the lock: whoever had it may have fetched them.
+                # Checked again after acquiring the lock: the previous holder may have fetched them.
                 if not self._is_known(kid) and self._can_fetch():
                     await self._fetch()
         if not self._keys:
@@ -76,7 +76,7 @@ class JwksClient:
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
-        """Fetch the keys; old ones stay if that fails."""
+        """Fetch the keys; the old ones remain in use if that fails."""
         self._tried_at = anyio.current_time()
         try:
             async with httpx2.AsyncClient(timeout=_TIMEOUT) as client:
@@ -100,10 +100,10 @@ class JwksClient:
             except (httpx2.HTTPStatusError, ValueError):
                 continue
             where = metadata.get("jwks_uri")
-            # A document of another issuer is not this one's (RFC 8414, section 3.3).
+            # The document must be that of this issuer (RFC 8414, section 3.3).
             if not issuers_match(str(metadata.get("issuer")), self.issuer) or not isinstance(where, str):
                 continue
-            # Metadata that came over TLS must not lead to keys that did not.
+            # Metadata received over TLS must not lead to keys over plain HTTP.
             if urlsplit(where).scheme == urlsplit(self.issuer).scheme:
                 return where
         raise ValueError("it publishes no metadata with a jwks_uri; set GATEWAY_AUTH_JWKS")
@@ -112,7 +112,7 @@ class JwksClient:
 def _is_signing_key(key: Mapping[str, Any]) -> bool:
     """Whether a JWK is a public signing key.
 
-    A shared secret would be no proof of the issuer.
+    A shared secret would not prove that the issuer signed the token.
     """
     return key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
 
@@ -130,5 +130,5 @@ async def _fetch_document(client: httpx2.AsyncClient, url: str) -> dict[str, Any
                 raise ValueError(f"{url} is too long")
     document = json.loads(body)
     if not isinstance(document, dict):
-        raise ValueError(f"{url} is no JSON object")  # noqa: TRY004  # not a wrong type of ours
+        raise ValueError(f"{url} is no JSON object")  # noqa: TRY004  # wrong content, not a programming error
     return document

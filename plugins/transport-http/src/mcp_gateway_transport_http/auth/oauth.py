@@ -1,6 +1,6 @@
 """OAuth resource server (RFC 6750 and 9728).
 
-Requests with a token of the authorization server get its principal; all others are refused with a challenge.
+Requests with a valid token of the authorization server get its principal; all others are refused with a challenge.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class OAuthResourceServer:
         if scope["path"] == self.metadata_path:
             return Admission(scope, is_known=False)
         brought = [token for token in sent if token]
-        # Only the first counts, as in `check`: another one may be a different person's.
+        # Only the first token counts, as in `check`: the other one may belong to a different person.
         access = self.tokens.find_cached(brought[0]) if brought else None
         return _admission(scope, access) if access is not None and self._has_scopes(access) else None
 

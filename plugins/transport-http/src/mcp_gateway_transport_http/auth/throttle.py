@@ -1,33 +1,33 @@
-"""The throttle of wrong tokens: refusals take longer each time.
+"""Throttle of wrong tokens: the delay of refusals grows per address.
 
-Each address has a delay of its own.
-
-Only refusals wait, and few of them at a time: one that waits holds a connection. Who has the right token never waits,
-whatever else comes from the same address.
+Only refusals are delayed, and only a few at a time, because each holds a connection. Requests with the right token are
+never delayed, whatever else comes from the same address.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from mcp_gateway_transport_http.network import network_of
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
-"""How long the first refusal of an address waits, in seconds, and how long the later ones at most."""
+"""The delay of an address's first refusal, and the maximum of later ones, in seconds."""
 
 FORGET_SECONDS = 600.0
-"""After how long without a wrong token an address begins anew."""
+"""After how long without a wrong token an address is forgotten."""
 
 MAX_ADDRESSES = 10_000
-"""How many addresses are remembered; the one that was quiet for the longest time is forgotten first."""
+"""How many addresses are remembered; the least recently seen is evicted first."""
 
 MAX_WAITING, MAX_WAITING_OF_ADDRESS = 64, 8
-"""How many refusals may wait at a time, in all and for one address; others are told at once, and disconnected."""
+"""How many refusals may be delayed at a time, in all and per address; others are sent at once, and disconnected."""
 
 LOG_INTERVAL = 60.0
 """How often wrong tokens are logged, in seconds."""
@@ -35,9 +35,9 @@ LOG_INTERVAL = 60.0
 
 @dataclass(slots=True)
 class Throttle:
-    """Counts wrong tokens by address, and delays their refusals."""
+    """Counter of wrong tokens by address, which delays refusals."""
 
-    _addresses: OrderedDict[str, tuple[int, float]] = field(default_factory=OrderedDict)
+    _addresses: LRUCache[str, tuple[int, float]] = field(default_factory=lambda: LRUCache(MAX_ADDRESSES))
     _waiting: Counter[str] = field(default_factory=Counter)
     _unlogged: int = 0
     _last: str = ""
@@ -46,7 +46,7 @@ class Throttle:
     async def delay_refusal(self, host: str) -> bool:
         """Wait before the refusal of a wrong token from `host`.
 
-        False at once if too many refusals wait already.
+        Returns False at once if too many refusals are waiting already.
         """
         address = network_of(host)
         pause = self.count(address, asyncio.get_running_loop().time())
@@ -64,12 +64,10 @@ class Throttle:
 
     def count(self, address: str, now: float) -> float:
         """Count a wrong token of an address; return its delay in seconds."""
-        wrong, last = self._addresses.pop(address, (0, now))
+        wrong, last = self._addresses.get(address, (0, now))
         wrong = wrong + 1 if now - last < FORGET_SECONDS else 1
         self._addresses[address] = (wrong, now)
-        if len(self._addresses) > MAX_ADDRESSES:
-            self._addresses.popitem(last=False)
-        # Bounded before it is raised: a float ends at 2 ** 1024.
+        # The exponent is bounded, because a float overflows at 2 ** 1024.
         return min(FIRST_PAUSE * 2.0 ** min(wrong - 1, 30), LONGEST_PAUSE)
 
     def __len__(self) -> int:

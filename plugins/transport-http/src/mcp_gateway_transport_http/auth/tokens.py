@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
+from cachetools import TLRUCache
 from mcp.server.auth.provider import AccessToken
 
 from mcp_gateway_transport_http.auth.jwks import JwksClient
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures with a public key only: what a shared secret signs, everybody who checks it could have signed."""
+"""Only public-key signatures: with a shared secret everyone who can verify a token can also sign one."""
 
 REMEMBER_SECONDS = 60.0
-"""How long a token that was checked is not checked again."""
+"""How long a verified token is cached."""
 
 # Clocks differ (RFC 7519, section 4.1.4: "usually no more than a few minutes").
 _LEEWAY_SECONDS = 30
@@ -26,7 +26,7 @@ _MAX_REMEMBERED = 10_000
 
 
 class InvalidToken(Exception):
-    """An invalid access token; the message holds nothing of the token.
+    """An invalid access token; the message contains no part of it.
 
     The message is the reason.
     """
@@ -34,27 +34,34 @@ class InvalidToken(Exception):
 
 @dataclass(slots=True)
 class TokenVerifier:
-    """Checks tokens of one issuer for one of the `audiences`."""
+    """Verifier of tokens of one issuer for one of the `audiences`.
+
+    `clock` returns seconds since the epoch.
+    """
 
     issuer: str
     audiences: tuple[str, ...]
     keys: JwksClient
-    _cache: OrderedDict[str, tuple[AccessToken, float]] = field(default_factory=OrderedDict)
+    clock: Callable[[], float] = time.time
+    _cache: TLRUCache[str, AccessToken] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Create the cache of verified tokens."""
+        self._cache = TLRUCache(_MAX_REMEMBERED, _cached_until, self.clock)
 
     def find_cached(self, token: str) -> AccessToken | None:
         """Return the claims of a recently verified token.
 
         None if the token is not in the cache, or has expired since.
         """
-        found = self._cache.get(token)
-        return found[0] if found is not None and time.time() < found[1] else None
+        return self._cache.get(token)
 
     async def verify(self, token: str) -> AccessToken:
-        """Return what a token says.
+        """Verify a token; return its claims.
 
         Raises:
-            Unverified: it is not for this gateway, or nobody can tell.
-            KeysUnavailable: the keys of its issuer cannot be fetched.
+            InvalidToken: the token is invalid, expired, or not for this gateway.
+            KeysUnavailable: the issuer's keys cannot be fetched.
 
         """
         if (known := self.find_cached(token)) is not None:
@@ -71,7 +78,7 @@ class TokenVerifier:
             raise InvalidToken("the token is of another issuer") from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise InvalidToken("the token is no signed JWT that this gateway can check") from None
-        self._store(token, found)
+        self._cache[token] = found
         return found
 
     async def _key(self, token: str) -> jwt.PyJWK:
@@ -94,18 +101,15 @@ class TokenVerifier:
             key,
             algorithms=list(ALGORITHMS),
             audience=list(self.audiences),
-            # Issuers write themselves with and without a slash at the end.
+            # Issuers are written with and without a trailing slash.
             issuer=[bare, f"{bare}/"],
             leeway=_LEEWAY_SECONDS,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
 
-    def _store(self, token: str, found: AccessToken) -> None:
-        until = min(time.time() + REMEMBER_SECONDS, (found.expires_at or 0) + _LEEWAY_SECONDS)
-        self._cache[token] = (found, until)
-        self._cache.move_to_end(token)
-        if len(self._cache) > _MAX_REMEMBERED:
-            self._cache.popitem(last=False)
+
+def _cached_until(_token: str, found: AccessToken, now: float) -> float:
+    return min(now + REMEMBER_SECONDS, (found.expires_at or 0) + _LEEWAY_SECONDS)
 
 
 def _to_access_token(token: str, claims: Mapping[str, Any]) -> AccessToken:

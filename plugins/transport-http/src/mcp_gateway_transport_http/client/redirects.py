@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from mcp_gateway_transport_http.client.carriers.carrier import HttpRequest, ResponseHead
 
 MAX_REDIRECTS = 20
-"""How many are followed, as httpx has it."""
+"""How many redirects are followed, as in httpx."""
 
 # 301, 302 and 303 may turn a POST into a GET (RFC 9110, section 15.4).
 _KEEPING_THE_METHOD = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
@@ -23,9 +23,8 @@ _AS_IT_IS = "/%:@!$&'()*+,;=~?"
 def follow_redirect(request: HttpRequest, head: ResponseHead) -> HttpRequest | None:
     """Return the request that a redirect leads to, if any.
 
-    None for a response that is no redirect, and for one to where it must not go.
-
-    Credentials never go to another origin, and no message becomes a request without a body.
+    None if the response is not a redirect, or one that must not be followed: credentials are never sent to another
+    origin, and a message must not become a request without a body.
     """
     is_kept = head.status in _KEEPING_THE_METHOD or (request.method == "GET" and head.status in _OF_A_GET)
     if not is_kept or not head.location:

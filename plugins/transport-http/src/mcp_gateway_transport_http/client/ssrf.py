@@ -1,6 +1,7 @@
 """SSRF guard against link-local and metadata addresses.
 
-A URL must not lead to where clouds keep the credentials of machines, to whatever address its name resolves.
+No URL may lead to the metadata services of clouds, which serve the machine's credentials, whatever its name resolves
+to.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class LinkLocalAddress(httpx2.ConnectError):
 async def resolve_host(host: str) -> list[str]:
     """Return the IP addresses of a host name.
 
-    The list is empty if the name cannot be resolved: the connection's own error says more.
+    The list is empty if the name cannot be resolved; the connection then fails with a better error.
     """
     try:
         found = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -39,16 +40,16 @@ async def resolve_host(host: str) -> list[str]:
 class SsrfGuard:
     """SSRF guard of names before, and addresses after connecting.
 
-    Both are checked since a name may resolve to another address the second time.
+    Both are checked, because a name may resolve to another address the second time (DNS rebinding).
     """
 
     resolve: ResolveFn = resolve_host
 
     async def check_name(self, host: str) -> None:
-        """Refuse a name before it is connected to.
+        """Check a host name before connecting to it.
 
         Raises:
-            LinkLocal: it has a link-local address.
+            LinkLocalAddress: it resolves to a link-local address.
 
         """
         for address in await self.resolve(host.strip("[]")):
@@ -58,7 +59,7 @@ class SsrfGuard:
         """Check each connection that an HTTP client opens (httpx's `trace` extension)."""
         if event == "connection.connect_tcp.started":
             await self.check_name(str(info["host"]))
-        # DNS rebinding: the name may have led elsewhere than when it was checked.
+        # DNS rebinding: the name may have resolved to another address than when it was checked.
         elif event == "connection.connect_tcp.complete":
             stream = info["return_value"]
             peer = stream.get_extra_info("server_addr")
@@ -70,10 +71,10 @@ class SsrfGuard:
 
 
 def check_address(address: str) -> None:
-    """Refuse a link-local address.
+    """Check that an address is not link-local.
 
     Raises:
-        LinkLocal: it is one.
+        LinkLocalAddress: it is.
 
     """
     if is_link_local(address):

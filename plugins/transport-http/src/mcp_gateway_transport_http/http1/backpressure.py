@@ -1,4 +1,4 @@
-"""Backpressure of one connection: whether each side reads the other."""
+"""Backpressure of one connection, in both directions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from mcp_gateway_transport_http.http1.connection_bounds import OUTPUT_TIMEOUT
 
 
 class ReadFlow(FlowControl):
-    """uvicorn's flow control; bytes that are here already come first.
+    """uvicorn's flow control, with buffered bytes first.
 
-    uvicorn resumes reading when an application wants more of a body. More may be here already.
+    uvicorn resumes reading when an application wants more of a body; bytes that are already buffered must be parsed
+    first.
     """
 
     def __init__(self, transport: asyncio.Transport, on_resume: Callable[[], None]) -> None:
-        """Call `on_resume` in place of reading more."""
+        """Call `on_resume` instead of resuming the transport."""
         super().__init__(transport)
         self._on_resume = on_resume
 
     def resume_reading(self) -> None:
-        """Parse what has come; read more once there is room."""
+        """Parse buffered bytes; read more when there is room."""
         self._on_resume()
 
     def set_reading(self, *, please: bool) -> None:
-        """Read more from the transport, or stop."""
+        """Resume or pause reading from the transport."""
         if please:
             super().resume_reading()
         else:
@@ -33,18 +34,18 @@ class ReadFlow(FlowControl):
 
 
 class OutputProgress:
-    """Whether a client reads what waits for it, looked at periodically."""
+    """Detector of clients that do not read, checked periodically."""
 
     __slots__ = ("_since", "_unread_bytes")
 
     def __init__(self) -> None:
-        """Begin with nothing unread."""
+        """Begin without unread output."""
         self._unread_bytes, self._since = 0, 0.0
 
     def has_stalled(self, now: float, unread_bytes: int) -> bool:
         """Whether the client has read nothing for too long.
 
-        Any change of what is unread counts as progress: a byte that is read changes it.
+        Any change of the number of unread bytes counts as progress.
         """
         if unread_bytes != self._unread_bytes or not unread_bytes:
             self._unread_bytes, self._since = unread_bytes, now

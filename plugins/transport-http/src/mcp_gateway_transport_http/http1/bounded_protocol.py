@@ -1,7 +1,7 @@
 """A client's connection under uvicorn, bounded before authentication.
 
-Requests are taken off it one at a time. What waits behind is kept as bytes, up to a bound; then the
-connection is not read any more. Deadlines are numbers at which the registry looks once a second.
+Requests are parsed one at a time. Those behind are kept as bytes, up to a limit at which reading pauses. Deadlines are
+numbers that the registry checks once a second, so no request needs a timer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mcp_gateway_transport_http.http1.request_reader import RequestReader
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection of uvicorn's that takes no more than its bounds say."""
+    """A connection of uvicorn with limits of bytes and time."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Begin unconnected; uvicorn names all arguments but the first."""
+        """Create the protocol; uvicorn passes all arguments but the first."""
         super().__init__(config, server_state, app_state, _loop)
         self.is_admitted = False
         self._registry = registry
@@ -47,21 +47,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._dropped_bytes = 0
         self._output = OutputProgress()
 
-    # -- what the registry asks
+    # -- methods for the registry
 
     @property
     def deadline(self) -> float:
-        """When something is due."""
+        """When `on_deadline` is due, on the event loop's clock."""
         return self._deadline.at
 
     @property
     def address(self) -> str:
-        """The address that it comes from."""
+        """The client's address."""
         return self.client[0] if self.client else ""
 
     @property
     def buffer_size(self) -> int:
-        """How much has come that was not read yet."""
+        """How many received bytes are not parsed yet."""
         return len(self._reader.buffer)
 
     def abort(self) -> None:
@@ -69,9 +69,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def on_deadline(self, now: float) -> None:
-        """Close a connection that has waited for long enough.
+        """Close a connection whose deadline has passed.
 
-        For a request, a head, a body, or for the end.
+        It is the deadline of a request, a head, a body, or of closing.
         """
         if self._is_refused:
             self.transport.abort()
@@ -80,14 +80,14 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.transport.is_closing():
             self.transport.abort()
         else:
-            # No answer: who sends a byte now and then does not listen, and an unused connection has no request.
+            # Without a response: a client that trickles bytes does not read, and an unused connection has no request.
             self.transport.close()
             self._deadline.at = now + LINGER_SECONDS
 
     def check_state(self, now: float) -> None:
         """Close a connection whose client is gone or reads nothing.
 
-        One that others have closed has a last moment.
+        A connection that is being closed gets a short time to deliver its last response.
         """
         if self.transport.is_closing():
             self._deadline.at = min(self._deadline.at, now + LINGER_SECONDS)
@@ -98,10 +98,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._output.has_stalled(now, self.transport.get_write_buffer_size()):
             self.transport.abort()
 
-    # -- what the transport tells
+    # -- callbacks of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, if there is room."""
+        """Register the connection; wait for a request if there is room."""
         super().connection_made(transport)
         self.flow = ReadFlow(transport, self.advance)
         self._deadline.await_request(self.loop.time())
@@ -110,12 +110,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(RequestError(HTTPStatus.SERVICE_UNAVAILABLE, f"{message}; try again later"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Unregister the connection."""
         self._registry.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the requests that this is part of."""
+        """Buffer received bytes; parse what is complete."""
         if self._is_refused:
             self._dropped_bytes += len(data)
             if self._dropped_bytes > MAX_LINGER_BYTES:
@@ -125,11 +125,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self.advance()
 
     def resume_writing(self) -> None:
-        """Go on with requests that waited for the client to read."""
+        """Continue with requests that waited for the client to read."""
         super().resume_writing()
         self.advance()
 
-    # -- requests, one after the other
+    # -- requests, one at a time
 
     def is_ready(self) -> bool:
         """Whether the next byte begins a request answerable at once."""
@@ -142,12 +142,12 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def has_answered(self) -> bool:
-        """Whether no earlier request is under way on this connection."""
+        """Whether no earlier request is in progress on this connection."""
         return self.cycle is None or self.cycle.response_complete
 
     def advance(self) -> None:
-        """Read of the requests that have come what can be read now."""
-        # What is read may be answered, and so end here again, before this returns.
+        """Parse as much of the buffered requests as possible now."""
+        # A parsed request may be answered at once, and so call this again before it returns.
         if self._is_advancing:
             return
         self._is_advancing = True
@@ -173,12 +173,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._registry.admit(self)
 
     def on_response_complete(self) -> None:
-        """Go on with the request behind this one, or wait for another."""
+        """Continue with the next buffered request, or wait for one."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if self._body is not None and self.expect_100_continue and not self._body_bytes:
-            # Whether the body comes all the same is the client's choice (RFC 9110, section 10.1.1).
+            # The client may or may not send the body in spite of the response (RFC 9110, section 10.1.1).
             self.transport.close()
         elif self.is_ready() and not self.flow.read_paused:
             self._deadline.await_request(self.loop.time())
@@ -186,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.advance()
 
     def _read_some(self) -> bool:
-        """Read a head or a piece; return whether there may be more."""
+        """Parse a head or body piece; return whether to continue."""
         if self._is_refused or self.transport.is_closing():
             return False
         if self._body is not None:
@@ -229,18 +229,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._body_bytes > self._registry.bounds.max_request_bytes and self.has_answered():
             self.transport.close()
         elif 0 < self.buffer_size < before:
-            # It may hold thousands of chunks; others have their turn first.
+            # The buffer may have thousands of chunks; other connections are served first.
             self.loop.call_soon(self.advance)
         return False
 
     def _is_body_full(self) -> bool:
-        """Whether the application has to read first what it was given."""
+        """Whether the application has too much unread body."""
         return not self.has_answered() and len(self.cycle.body) > HIGH_WATER_LIMIT
 
-    # -- how long it may wait, and how much may wait
+    # -- limits
 
     def stop_waiting(self) -> None:
-        """Set no deadline: the client has sent what it had to."""
+        """Clear the deadline: the request is complete."""
         self._deadline.clear()
 
     def await_body(self) -> None:
@@ -248,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline.await_body(self.loop.time())
 
     def _settle(self) -> None:
-        """Set the deadline, and read only what there is room for."""
+        """Set the deadline; pause or resume reading."""
         if self._is_refused or self.transport.is_closing():
             return
         may_read = self.buffer_size <= MAX_AHEAD_BYTES
@@ -268,7 +268,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, error: RequestError) -> None:
         """Answer an unreadable request, and close.
 
-        The client has a moment to take the answer.
+        The client has a moment to read the response.
         """
         self._is_refused, self._body = True, None
         self._reader.buffer.clear()
@@ -280,6 +280,6 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         self._deadline.at = self.loop.time() + LINGER_SECONDS
         self.transport.write(encode_refusal(error, self.server_state.default_headers))
-        # A close with bytes unread is a reset, which may take the answer away (RFC 9112, section 9.6).
+        # Closing with unread bytes resets the connection, which may lose the response (RFC 9112, section 9.6).
         self.transport.write_eof()
         self._set_reading(please=True)

@@ -1,4 +1,4 @@
-"""What connections of clients may take before authentication."""
+"""Limits of clients' connections before authentication."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mcp_gateway_transport_http.options import ListenOptions
 log = logging.getLogger(__name__)
 
 MAX_AHEAD_BYTES = 16 << 10
-"""How much is kept of requests that wait behind another one; with more, the connection is not read."""
+"""How many bytes of pipelined requests are buffered; beyond that reading pauses."""
 MAX_UNREAD_HEAD_BYTES = 64 << 20
-"""How much all connections together may have sent that was not answered before they were admitted."""
+"""How many unparsed bytes all connections that are not admitted may have together."""
 MIN_BODY_BYTES_PER_SECOND = 1024
-"""How fast a body must come on average, after its first wait."""
+"""The minimum average rate of a body, after the initial timeout."""
 OUTPUT_TIMEOUT = 60.0
-"""Seconds in which a client must read something of what waits for it."""
+"""Seconds in which a client must read at least some of the waiting output."""
 LINGER_SECONDS = 2.0
-"""Seconds in which a closed connection may still take its last answer."""
+"""Seconds in which the client of a closing connection may read the last response."""
 MAX_LINGER_BYTES = 1 << 20
-"""How much more is read, and dropped, of a request that was refused."""
+"""How many more bytes of a refused request are read and dropped."""
 
-# Servers, storage and connections that are just accepted need files, too.
+# Reserved for servers, storage and connections that are being accepted.
 _MAX_RESERVE = 2048
 _MIN_RESERVE = 64
 
@@ -88,7 +88,7 @@ def raise_file_limit(max_connections: int) -> int | None:
     wanted = max_connections + _MAX_RESERVE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return None if soft == resource.RLIM_INFINITY else soft
-    # No more than is needed: child processes inherit it, and some walk through all that they might have open.
+    # No higher than needed: child processes inherit the limit, and some iterate over all possible descriptors.
     raised = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))

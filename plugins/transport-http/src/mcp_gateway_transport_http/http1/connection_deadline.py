@@ -1,4 +1,4 @@
-"""The deadline of one connection: what is due, and when."""
+"""The deadline of one connection, and what it waits for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mcp_gateway_transport_http.http1.connection_bounds import MIN_BODY_BYTES_PE
 
 
 class Awaited(Enum):
-    """What a client has to send."""
+    """What a connection waits for."""
 
     NOTHING = auto()
     REQUEST = auto()
@@ -18,24 +18,24 @@ class Awaited(Enum):
 
 
 class ConnectionDeadline:
-    """A time that is looked at periodically: it costs no timer."""
+    """A deadline that is checked periodically, without a timer."""
 
     __slots__ = ("_awaited", "_bounds", "_since", "at")
 
     def __init__(self, bounds: ConnectionBounds) -> None:
-        """Begin with none."""
+        """Begin without a deadline."""
         self._bounds = bounds
         self._since, self.at = 0.0, math.inf
         self._awaited = Awaited.NOTHING
 
     def clear(self) -> None:
-        """Wait without end: the client has sent what it had to."""
+        """Clear the deadline: the request is complete."""
         self.at, self._awaited = math.inf, Awaited.NOTHING
 
     def await_request(self, now: float, *, has_begun: bool = False) -> None:
         """Wait for a request, or for the rest of its head.
 
-        Empty lines between requests are dropped. They do not begin the wait anew.
+        Empty lines between requests are dropped and do not extend the deadline.
         """
         is_head = has_begun or self._awaited is Awaited.HEAD
         self._begin(Awaited.HEAD if is_head else Awaited.REQUEST, now)
@@ -45,12 +45,12 @@ class ConnectionDeadline:
         self._begin(Awaited.BODY, now)
 
     def renew_body(self, now: float, received: int) -> None:
-        """Extend the deadline of a body that comes fast enough.
+        """Extend the deadline of a body that arrives fast enough.
 
-        A few bytes now and then are not.
+        A trickle of bytes does not extend it.
         """
         self._begin(Awaited.BODY, now)
-        # A body may pause, but not for longer than its average speed has earned.
+        # A body may pause, but only as long as its average rate stays above the minimum.
         slowest = self._since + received / MIN_BODY_BYTES_PER_SECOND
         self.at = min(now, slowest) + self._bounds.body_timeout
 

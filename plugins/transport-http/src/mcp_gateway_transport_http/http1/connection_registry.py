@@ -1,7 +1,7 @@
-"""All connections of clients, their limit, and whom it closes.
+"""Registry of clients' connections, with a limit of their number.
 
-Those on which a request was let in are admitted. The others, strangers, make room for any new
-connection, the oldest first: who fills the gateway with connections shuts out only those of its own kind.
+Connections with an authenticated request are admitted; the others are strangers. At the limit the oldest stranger is
+closed for a new connection, so a flood of connections can displace only other unauthenticated ones.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from mcp_gateway_transport_http.http1.connection_bounds import MAX_UNREAD_HEAD_B
 from mcp_gateway_transport_http.network import network_of
 
 SWEEP_INTERVAL = 1.0
-"""Seconds between two looks at what is due: one timer for all, and none for a request."""
+"""Seconds between two checks of the deadlines: one timer for all connections, none per request."""
 
 
 class Connection(Protocol):
-    """A connection, as the registry knows it.
+    """A connection, as far as the registry uses it.
 
-    What is due at its `deadline` is its own business.
+    At its `deadline` the registry calls `on_deadline`; the connection decides what to do.
     """
 
     @property
@@ -42,17 +42,17 @@ class Connection(Protocol):
         """Close it at once."""
 
     def on_deadline(self, now: float) -> None:
-        """Do what is due."""
+        """Handle the passed deadline."""
 
     def check_state(self, now: float) -> None:
         """Set a deadline if the peer has closed or reads nothing."""
 
 
 class ConnectionRegistry:
-    """Counts connections and looks after them."""
+    """Registry that limits connections and checks their deadlines."""
 
     def __init__(self, bounds: ConnectionBounds) -> None:
-        """Begin with none."""
+        """Create an empty registry."""
         self.bounds = bounds
         self._open: set[Connection] = set()
         self._strangers: OrderedDict[Connection, None] = OrderedDict()
@@ -65,16 +65,16 @@ class ConnectionRegistry:
     def add(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> bool:
         """Add a connection; return whether there was room.
 
-        If need be it takes the place of an older stranger.
+        If necessary it replaces an older stranger.
         """
         neighbours = self._of_networks.setdefault(network_of(connection.address), OrderedDict())
         if len(neighbours) >= self.bounds.max_per_address:
             self._evict(next(iter(neighbours)))
-        # Admitted ones are never closed for others: only strangers make room.
+        # Only strangers are closed to make room, never admitted connections.
         if len(self._open) >= self.bounds.max_connections and self._strangers:
             self._evict(next(iter(self._strangers)))
         has_room = len(self._open) < self.bounds.max_connections
-        # One that has no room gets an answer, and is then closed as any other.
+        # A connection without room is registered, too: it gets a response and is then closed as usual.
         self._open.add(connection)
         self._strangers[connection] = None
         self._of_networks.setdefault(network_of(connection.address), neighbours)[connection] = None
@@ -93,7 +93,7 @@ class ConnectionRegistry:
                 del self._of_networks[network]
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Unregister a connection that has ended."""
         self.admit(connection)
         self._open.discard(connection)
 
@@ -103,7 +103,7 @@ class ConnectionRegistry:
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        # A copy: connections that are closed take themselves out.
+        # A copy, because connections that are closed unregister themselves.
         for connection in tuple(self._open):
             if connection.deadline <= now:
                 connection.on_deadline(now)

@@ -11,13 +11,13 @@ from mcp_gateway_transport_http.http1.request_error import RequestError
 from mcp_gateway_transport_http.http1.request_head import RequestHead
 
 MAX_CHUNK_LINE_BYTES = 256
-"""The longest line with the size of a chunk and its extensions, which mean nothing to anybody."""
+"""The longest line with a chunk's size and extensions; extensions are ignored."""
 MAX_EXTENSION_BYTES = 16 << 10
-"""How much of one body extensions of chunks may be."""
+"""How many bytes the chunk extensions of a body may have in all."""
 MAX_TRAILER_BYTES = 8 << 10
-"""How much may follow the last chunk. Trailers are left out: they are no headers (RFC 9110, section 6.5)."""
+"""How many bytes of trailers may follow the last chunk; they are dropped (RFC 9110, section 6.5)."""
 MAX_CHUNKS_AT_ONCE = 2000
-"""How many chunks are taken before other connections have their turn."""
+"""How many chunks are parsed before other connections are served."""
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})((?:[ \t]*;[^\x00-\x08\x0a-\x1f\x7f]*)?)")
 _FORBIDDEN_IN_LINE = re.compile(rb"[\x00\r\n]")
@@ -25,7 +25,7 @@ _LINE_END = b"\r\n"
 
 
 class RequestBody(Protocol):
-    """A body of which something is still to come, until `is_complete`."""
+    """A body that is parsed piece by piece until `is_complete`."""
 
     @property
     def is_complete(self) -> bool:
@@ -48,7 +48,7 @@ def body_of(head: RequestHead) -> RequestBody:
 
 
 class SizedBody:
-    """A body whose length its head has said."""
+    """A body with a Content-Length."""
 
     __slots__ = ("_left",)
 
@@ -75,17 +75,17 @@ class ChunkedBody:
 
     def __init__(self) -> None:
         self._left = self._extensions = self._trailers = self._at = 0
-        # Not bound: that would be a cycle, for the garbage collector to find.
+        # Unbound: a bound method would be a reference cycle, which needs the garbage collector.
         self._read_next: Callable[[ChunkedBody, bytearray, bytearray], bool] = ChunkedBody._read_size
         self.is_complete = False
 
     def take(self, buffer: bytearray) -> bytes:
         """Take chunks off the buffer, few at a time.
 
-        So others have their turn between them.
+        Other connections are served between them.
 
         Raises:
-            RequestError: it is malformed, or there is too much beside the data.
+            RequestError: the body is malformed, or has too many extensions or trailers.
 
         """
         data, self._at = bytearray(), 0
@@ -102,7 +102,7 @@ class ChunkedBody:
         match = _SIZE.fullmatch(line)
         if match is None:
             raise _error_of("a chunk does not begin with its size")
-        # At most eight digits, by the pattern: nothing to overflow (RFC 9112, section 7.1).
+        # The pattern allows at most eight digits, so nothing can overflow (RFC 9112, section 7.1).
         self._left = int(match[1], 16)
         self._extensions += len(match[2])
         if self._extensions > MAX_EXTENSION_BYTES:
@@ -146,7 +146,7 @@ class ChunkedBody:
                 raise _error_of("a line between the chunks, or behind them, is too long")
             return None
         line = bytes(buffer[self._at : end])
-        # A bare CR or LF is a line end to some proxies: request smuggling.
+        # Some proxies treat a bare CR or LF as a line end, which allows request smuggling.
         if _FORBIDDEN_IN_LINE.search(line):
             raise _error_of("a line between the chunks, or behind them, ends with less than CR LF")
         self._at = end + 2

@@ -1,4 +1,4 @@
-"""Errors of requests that are refused before they are read whole."""
+"""Errors of requests that are refused before they are complete."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INVALID_REQUEST = -32600
 
 
 class RequestError(Exception):
-    """An unreadable or oversized request: status and sentence of the answer."""
+    """A malformed or oversized request: status and text of the response."""
 
     def __init__(self, status: HTTPStatus, reason: str) -> None:
         super().__init__(reason)

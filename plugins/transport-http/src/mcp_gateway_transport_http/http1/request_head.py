@@ -1,7 +1,7 @@
 """The complete head of an HTTP/1 request: request line and headers.
 
-httptools (llhttp) reads it, and is strict: bare line feeds, folded lines, two lengths, and a length beside
-a transfer coding are errors. What it leaves open is refused here, so that nothing is read in two ways.
+It is parsed by httptools (llhttp), which is strict: bare line feeds, folded lines, two lengths, and a length together
+with a transfer coding are errors. Other ambiguities are refused here, against request smuggling.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import httptools
 from mcp_gateway_transport_http.http1.request_error import RequestError
 
 MAX_URI_BYTES = 8 << 10
-"""The longest request target; RFC 9110 asks for 8,000 bytes at least."""
+"""The longest request target; RFC 9110 recommends at least 8,000 bytes."""
 MAX_HEADERS = 128
 """How many header lines a request may have."""
 
@@ -25,9 +25,9 @@ _LINE_END = b"\r\n"
 
 
 class RequestHead(NamedTuple):
-    """A parsed head, in place of the parser that uvicorn asks.
+    """A parsed head, with the methods that uvicorn calls on its parser.
 
-    `raw` is exactly the bytes that it was read from; `length` is that of the body, None if that is chunked.
+    `raw` is the exact bytes of the head; `length` is that of the body, None if it is chunked.
     """
 
     raw: bytes
@@ -48,16 +48,16 @@ class RequestHead(NamedTuple):
         return self.version
 
     def should_keep_alive(self) -> bool:
-        """Whether the client wants the connection to stay."""
+        """Whether the client wants to keep the connection."""
         return self.keep_alive
 
     def should_upgrade(self) -> bool:
-        """Never: a server may ignore an Upgrade (RFC 9110, section 7.8)."""
+        """Return False: a server may ignore an Upgrade (RFC 9110, section 7.8)."""
         return False
 
 
 class _Events:
-    """What httptools tells of a head."""
+    """Callbacks of httptools that collect the parts of a head."""
 
     __slots__ = ("headers", "is_complete", "url")
 
@@ -66,10 +66,10 @@ class _Events:
         self.headers: list[tuple[bytes, bytes]] = []
 
     def on_message_begin(self) -> None:
-        """Nothing is known yet; httptools wants to be able to tell."""
+        """Do nothing; httptools requires the method."""
 
     def on_message_complete(self) -> None:
-        """The body is read elsewhere; httptools wants to be able to tell."""
+        """Do nothing; httptools requires the method."""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
@@ -83,10 +83,10 @@ class _Events:
 
 
 def parse_head(raw: bytes) -> RequestHead:
-    """Read a head, from the request line to the empty line.
+    """Parse a head, from the request line to the empty line.
 
     Raises:
-        RequestError: it is malformed, or has too many lines.
+        RequestError: the head is malformed, or has too many lines.
 
     """
     version = check_request_line(raw[: raw.find(_LINE_END)])
@@ -115,7 +115,7 @@ def check_request_line(line: bytes | bytearray) -> str:
     """Return the HTTP version of a request line.
 
     Raises:
-        RequestError: it is none, is too long, or wants what is not spoken here.
+        RequestError: the line is malformed or too long, or has an unsupported version.
 
     """
     match = _REQUEST_LINE.fullmatch(line)
@@ -144,13 +144,13 @@ def uri_too_long() -> RequestError:
 def _read(raw: bytes) -> tuple[bytes, _Events]:
     """Parse a head with httptools, without its wish to upgrade.
 
-    httptools would leave out the body of such a request.
+    httptools would not parse the body of such a request.
     """
     events = _Events()
     parser = httptools.HttpRequestParser(events)
     try:
         parser.feed_data(raw)
-    # curl and Java offer h2c with ordinary requests; httptools would leave out their bodies.
+    # curl and Java offer an upgrade to h2c with ordinary requests; httptools would not parse their bodies.
     except httptools.HttpParserUpgrade:
         return _read(_UPGRADE.sub(b"", raw))
     except httptools.HttpParserError as error:
@@ -159,9 +159,9 @@ def _read(raw: bytes) -> tuple[bytes, _Events]:
 
 
 def _check_url(url: bytes) -> None:
-    """Refuse a target that uvicorn could not take apart.
+    """Refuse a target that uvicorn cannot parse.
 
-    Such as an authority without a path.
+    An example is an authority without a path.
     """
     if url.startswith(b"/") and url.isascii():
         return
@@ -176,12 +176,12 @@ def _check_url(url: bytes) -> None:
 def _body_length(headers: list[tuple[bytes, bytes]], fields: dict[bytes, bytes], version: str) -> int | None:
     """Return the length of the body, None if it is chunked.
 
-    httptools has refused what is ambiguous.
+    httptools has already refused ambiguous lengths.
     """
     if b"transfer-encoding" not in fields:
         return int(fields.get(b"content-length", 0))
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
-    # An HTTP/1.0 message has no transfer coding (RFC 9112, section 6.1); two can hide a second request.
+    # HTTP/1.0 has no transfer codings (RFC 9112, section 6.1), and two codings can hide a second request.
     if version != "1.1" or codings != [b"chunked"]:
         raise RequestError(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only, with HTTP/1.1")
     return None

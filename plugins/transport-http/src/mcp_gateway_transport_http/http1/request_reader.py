@@ -1,4 +1,4 @@
-"""Reads requests off a connection one at a time, in linear time."""
+"""Reader of buffered requests, one at a time, in linear time."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REST_OF_REQUEST_LINE = 64
 
 
 class RequestReader:
-    """What has come of a connection and was not read yet.
+    """The received bytes of a connection that are not parsed yet.
 
-    A head is given to the parser only when it is whole: the parser would copy what it has of a
-    header with every byte that comes. `buffer` is public: bodies are taken from it.
+    A head is parsed only when it is complete, because httptools copies an incomplete header with every byte that
+    arrives. `buffer` is public because bodies are taken from it.
     """
 
     __slots__ = ("_checked", "_max_head_bytes", "_searched", "buffer")
@@ -40,15 +40,15 @@ class RequestReader:
         """Take the next head off the buffer, if it is complete.
 
         Raises:
-            RequestError: it is malformed or too long, which is told as soon as it shows.
+            RequestError: the head is malformed or too long, raised as soon as that is certain.
 
         """
         buffer = self.buffer
         if not self._checked and (empty := _EMPTY_LINES.match(buffer)):
-            # Clients of old send them behind a body (RFC 9112, section 2.2).
+            # Old clients send empty lines after a body (RFC 9112, section 2.2).
             del buffer[: empty.end()]
             self._searched = 0
-        # Only what has not been searched yet: a head that comes byte by byte must not cost its square.
+        # Only the part that was not searched yet: a head that arrives byte by byte must not take quadratic time.
         end = buffer.find(_HEAD_END, max(0, self._searched - len(_HEAD_END) + 1))
         if end < 0:
             self._check_beginning()
@@ -63,7 +63,7 @@ class RequestReader:
         return parse_head(raw)
 
     def _check_beginning(self) -> None:
-        """Refuse at once what can be no head."""
+        """Refuse bytes that cannot become a valid head."""
         buffer = self.buffer
         if not self._checked and buffer:
             self._check_request_line()

@@ -1,6 +1,6 @@
 """ASGI application and uvicorn server.
 
-The SDK's ASGI application stands behind the authentication middleware. Slow to import.
+The authentication middleware wraps the SDK's ASGI application. This module is slow to import.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Cal
         proxy_headers=False,  # else FORWARDED_ALLOW_IPS lets a header say where a request comes from
         http=endpoint.build_protocol if endpoint else partial(BoundedProtocol, registry),  # type: ignore[arg-type]  # called as a class
         backlog=bounds.backlog,
-        # The gateway's own loop is running already.
+        # The gateway's event loop is already running.
         loop="none",
         timeout_graceful_shutdown=max(1, round(options.grace)),
     )
@@ -73,7 +73,9 @@ def build_application(
         options,
         app=server,
         max_request_body_size=options.max_request_bytes,
-        security_settings=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # the gate's job
+        security_settings=TransportSecuritySettings(
+            enable_dns_rebinding_protection=False
+        ),  # BearerAuthMiddleware checks
     )
     visitors = _resource_server(options)
     endpoint = Starlette(
@@ -110,7 +112,7 @@ def _resource_server(options: ListenOptions) -> OAuthResourceServer | None:
 class _UvicornServer(uvicorn.Server):
     """A uvicorn server without signal handlers, with a ready callback.
 
-    Signals belong to the gateway.
+    The gateway handles signals itself.
     """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:

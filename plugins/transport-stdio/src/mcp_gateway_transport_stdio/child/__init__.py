@@ -1,1 +1,1 @@
-"""A server as a child process: its command, its pipes, its end."""
+"""A server as a child process: command, pipes, termination."""

@@ -1,6 +1,6 @@
 """Command resolution: a child's program, directory and environment.
 
-The environment is the part of the gateway's that the child sees.
+A child gets only a part of the gateway's environment, which may have secrets.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HARMLESS = (
     "XDG_DATA_HOME",
     "XDG_RUNTIME_DIR",
 )
-"""What a child gets of the gateway's environment beside the SDK's own list (PATH, HOME and the like)."""
+"""Variables that a child inherits in addition to the SDK's own list (PATH, HOME and the like)."""
 
 
 def child_environment(options: StdioOptions) -> dict[str, str]:
@@ -41,17 +41,15 @@ def child_environment(options: StdioOptions) -> dict[str, str]:
 def resolve_command(options: StdioOptions) -> str:
     """Find the program, but never in the working directory.
 
-    It is looked for on the child's PATH, and beside the Python that runs the gateway.
-
-    The second makes servers work that were installed into the gateway's own
-    virtual environment, which a desktop client does not activate.
+    It is searched on the child's PATH, and in the folder of the Python that runs the gateway. The latter finds servers
+    in the gateway's own virtual environment, which a desktop client does not activate.
 
     Raises:
-        ServerUnavailable: it is not there.
+        ServerUnavailable: the program was not found.
 
     """
     program = options.program
-    # The child's own PATH is what the configuration says, and may well be relative.
+    # A PATH in the configuration was chosen by the user, so it may be relative.
     path = options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
     found = _find_program(program, path) or _find_program(program, str(Path(sys.executable).parent))
     if found is None:
@@ -63,9 +61,9 @@ def resolve_command(options: StdioOptions) -> str:
 
 
 def _drop_relative_folders(path: str) -> str:
-    """Remove folders of a PATH that are relative.
+    """Remove relative folders from a PATH.
 
-    They lead into the working directory, which a stranger may have filled.
+    They refer to the working directory, whose content a stranger may have chosen.
     """
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
@@ -73,7 +71,7 @@ def _drop_relative_folders(path: str) -> str:
 def _find_program(program: str, path: str) -> str | None:
     """Return the path of a program on PATH only.
 
-    Windows looks into the working directory first, whatever PATH says.
+    It exists because Windows searches the working directory first, whatever PATH is.
     """
     found = shutil.which(program, path=path)
     is_bare = Path(program).name == program
@@ -81,10 +79,10 @@ def _find_program(program: str, path: str) -> str | None:
 
 
 def resolve_directory(options: StdioOptions) -> Path | None:
-    """Return where to start it.
+    """Return the working directory of the child, or None.
 
     Raises:
-        ServerUnavailable: it is no directory.
+        ServerUnavailable: the path is not a directory.
 
     """
     if options.cwd is not None and not options.cwd.is_dir():

@@ -1,6 +1,6 @@
 """A child process with line-framed pipes.
 
-There is no task and no copy more than the lines need.
+It uses asyncio's protocols directly, which saves a task per pipe and a copy of the data.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mcp_gateway_transport_stdio.framing import LineSplitter
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 _TURN_SECONDS = 0.005
-"""How long what a child wrote is worked on before others have their turn, and how long that is."""
+"""How long received data is processed at once, and how long the pause for other tasks is."""
 
 _DONE = object()
 
 _PIECE = 64 << 10
 _ROOM = 256 << 10
-"""How much a child may write before it is read: as much as is read at once. A user has 64 MiB of it in all."""
+"""The size of the pipe's buffer in bytes: as much as is read at once. Linux allows a user 64 MiB in all."""
 
 
 class ChildListener(Protocol):
@@ -69,29 +69,29 @@ class ChildProcess(asyncio.Protocol):
         self.closed = False
 
     async def connect(self) -> None:
-        """Take the pipes over, and hear when the child is gone."""
+        """Connect the pipes to the event loop; watch the child's exit."""
         loop = asyncio.get_running_loop()
         watch_exit(self._process, loop, self.exited.set)
         if self._process.stdout is not None:
             grow_pipe(self._process.stdout.fileno(), _ROOM)
         if self._process.stdin is not None and hasattr(select, "poll"):
-            # The event loop says a moment later that a pipe is broken: what is written till then may be lost or not.
+            # The event loop reports a broken pipe with a delay, in which written data might be lost unnoticed.
             self._poll = select.poll()
             self._poll.register(self._process.stdin.fileno(), 0)
         self._stdin, _ = await loop.connect_write_pipe(lambda: _StdinProtocol(self), self._process.stdin)
         await loop.connect_read_pipe(lambda: self, self._process.stdout)
 
-    # -- what the event loop tells
+    # -- callbacks of the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the pipe that is read."""
+        """Store the transport of the child's output."""
         self._stdout = cast("asyncio.ReadTransport", transport)
         self._adjust_reading()
 
     def data_received(self, data: bytes) -> None:
         """Process data, for some milliseconds at a time.
 
-        No more is read before that is done.
+        Reading pauses until all of it is processed.
         """
         steps = self._listener.lines.steps(data)
         if self._is_busy:
@@ -117,7 +117,7 @@ class ChildProcess(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Handle the child's EOF: end the session.
 
-        Without the child's output there is no session.
+        Without the child's output a session is useless.
         """
         self._finish(())
 
@@ -149,7 +149,7 @@ class ChildProcess(asyncio.Protocol):
                     break
                 yield data
 
-    # -- what its owner does
+    # -- methods for the owner
 
     def set_write_paused(self, *, paused: bool) -> None:
         """Wait with writing, or write again: the child does not read."""
@@ -158,10 +158,10 @@ class ChildProcess(asyncio.Protocol):
             self._listener.on_writable()
 
     def write(self, line: bytes) -> None:
-        """Write a message in one line, whose end is added.
+        """Write a message as one line, adding the line break.
 
         Raises:
-            BrokenPipeError: nobody can read it, and not a byte of it was written.
+            BrokenPipeError: the child cannot read it; no byte was written.
 
         """
         if self.closed or self._stdin is None or self._stdin.is_closing() or self._is_broken():
@@ -171,7 +171,7 @@ class ChildProcess(asyncio.Protocol):
     def _is_broken(self) -> bool:
         """Whether the other end of the child's input is closed.
 
-        The event loop reports it later.
+        The event loop would report that only later.
         """
         return self._poll is not None and any(event & select.POLLERR for _, event in self._poll.poll(0))
 
@@ -198,7 +198,7 @@ class ChildProcess(asyncio.Protocol):
             (self._stdout.resume_reading if should_read else self._stdout.pause_reading)()
 
     def end(self) -> None:
-        """Take note that there is no session any more."""
+        """Mark the session as ended; call `on_end` once."""
         if not self.closed:
             self.closed = True
             self._listener.on_end()
@@ -214,7 +214,7 @@ class ChildProcess(asyncio.Protocol):
 
 
 class _StdinProtocol(asyncio.BaseProtocol):
-    """The pipe into a child: whether it reads."""
+    """Protocol of the pipe to a child's stdin, for flow control."""
 
     def __init__(self, pipes: ChildProcess) -> None:
         self._pipes = pipes
@@ -246,10 +246,10 @@ async def open_child(program: ChildCommand, listener: ChildListener) -> AsyncIte
     The whole group is terminated on exit.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the process cannot be started.
 
     """
-    # Not by the event loop: uvloop's way copies the memory map and takes ten times as long.
+    # Not by the event loop: uvloop forks, which copies the memory map and takes ten times as long.
     process = subprocess.Popen(  # noqa: ASYNC220, S603  # a millisecond; what the configuration says
         program.command,
         bufsize=0,
@@ -258,7 +258,7 @@ async def open_child(program: ChildCommand, listener: ChildListener) -> AsyncIte
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=program.errors,
-        # A group of its own: its children end with it, and Ctrl-C in the terminal is for the gateway only.
+        # In a group of its own, so that its children can be ended with it and Ctrl-C reaches the gateway only.
         start_new_session=True,
     )
     pipes = ChildProcess(process, listener)

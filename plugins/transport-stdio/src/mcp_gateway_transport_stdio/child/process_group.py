@@ -1,4 +1,4 @@
-"""The process group of a child, and how it is ended."""
+"""The process group of a child, and its termination."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import anyio
 log = logging.getLogger(__name__)
 
 EXIT_SECONDS = 2.0
-"""How long a server may take to exit by itself once its input is closed; then it is told to, then it is killed."""
+"""How long a server may take to exit after its stdin was closed, and again after SIGTERM; then it is killed."""
 
-# Nothing tells when the last process of a group is gone, other than asking.
+# Polled, because there is no notification when the last process of a group ends.
 _LOOK_SECONDS = 0.02
 
 
@@ -28,7 +28,7 @@ def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop
 
     def wait() -> None:
         process.wait()
-        with suppress(RuntimeError):  # the loop may have gone before
+        with suppress(RuntimeError):  # the loop may be closed already
             loop.call_soon_threadsafe(tell)
 
     def on_exit(descriptor: int) -> None:
@@ -39,20 +39,20 @@ def watch_exit(process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop
 
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # an old kernel
-            # It wakes the event loop without a thread for each child (Linux 5.3).
+            # A pidfd (Linux 5.3) wakes the event loop without a thread for each child.
             descriptor = os.pidfd_open(process.pid)
             loop.add_reader(descriptor, on_exit, descriptor)
             return
-    # Without a pidfd (macOS, Windows, old kernels) nothing else wakes every event loop.
+    # Without a pidfd (macOS, Windows, old kernels) only a thread works with every event loop.
     threading.Thread(target=wait, daemon=True, name=f"waits for {process.pid}").start()
 
 
 async def end_group(leader: int, exited: asyncio.Event) -> None:
     """Wait for a child to exit, then end its group.
 
-    Without an exit in time there is SIGTERM, then SIGKILL. The child's own children end with it.
+    If it does not exit in time it gets SIGTERM, then SIGKILL; then the rest of its group is terminated.
     """
-    # A process that outlives a cancelled session is killed by nobody.
+    # Shielded, because on cancellation nothing else would kill the process.
     with anyio.CancelScope(shield=True):
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if number is not None:
@@ -68,12 +68,12 @@ async def end_group(leader: int, exited: asyncio.Event) -> None:
 async def _terminate_rest(group: int) -> None:
     """Terminate the processes left in a group.
 
-    A process may leave its children behind when it ends.
+    A process may exit and leave its own children running.
     """
     if not _signal_group(group, signal.SIGTERM):
         return
     with anyio.move_on_after(EXIT_SECONDS):
-        while _signal_group(group, 0):  # noqa: ASYNC110  # they are nobody's children any more
+        while _signal_group(group, 0):  # noqa: ASYNC110  # not our children: they cannot be awaited
             await anyio.sleep(_LOOK_SECONDS)
         return
     _signal_group(group, signal.SIGKILL)

@@ -1,6 +1,6 @@
 """Standard error of a child: logged, with its last lines kept.
 
-They explain a failure.
+The last lines usually explain a failure and become part of its error.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ log = logging.getLogger(__name__)
 _LINES = 5
 _LINE_CHARACTERS = 400
 _LINE_BYTES = 4096
-"""How much is kept of a line while it comes: more than is shown, so that no secret is cut where it is shown."""
+"""How much of a line is buffered: more than is shown, so that a secret is not cut, and so missed by masking."""
 
 _PIECE = 64 << 10
 _PAUSE_SECONDS = 0.005
-"""How long a child waits that writes more than a piece at once: the thread that reads must leave time to others."""
+"""How long the reading thread pauses after a full piece, so that a flood does not take all of the CPU."""
 
-# The pipe may stay open: a child of the child can have it, too.
+# Bounded, because the pipe may stay open: children of the child can have inherited it.
 _LAST_WORDS_SECONDS = 0.3
 
 
 @dataclass(slots=True)
 class ChildStderr:
-    """The write end for the child, and its last lines."""
+    """The child's end of the pipe, and the last lines."""
 
     file: TextIO
     reader: threading.Thread
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES))
 
     def last_lines(self) -> str:
-        """Return the last lines as one."""
+        """Return the last lines, joined to one."""
         self.reader.join(_LAST_WORDS_SECONDS)
         return " | ".join(self.lines)
 
@@ -48,9 +48,8 @@ class ChildStderr:
 def capture_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[ChildStderr]:
     """Create a standard error pipe with a logging thread.
 
-    The thread reads until every writer has closed the pipe.
-
-    A child may write what it was given in confidence: `secrets` are masked.
+    The thread reads until every writer has closed the pipe. A child may print the credentials that it was given, so
+    `secrets` are masked.
     """
     readable, writable = os.pipe()
     lines: deque[str] = deque(maxlen=_LINES)
@@ -67,9 +66,9 @@ def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str
     with os.fdopen(descriptor, "rb", 0) as stream:
         while piece := stream.read(_PIECE):
             *whole, rest = (rest + piece).replace(b"\r", b"\n").split(b"\n")
-            # A line without an end must not take memory without an end.
+            # Bounded, because a line may never end.
             rest = rest[:_LINE_BYTES]
-            # Nobody reads the others, and a flood takes the time of all.
+            # Without debug logging only the last lines are needed; processing a flood would cost CPU time.
             for line in whole if log.isEnabledFor(logging.DEBUG) else whole[-2 * _LINES :]:
                 _keep(line, name, lines, secrets)
             if len(piece) == _PIECE:
@@ -85,9 +84,9 @@ def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -
 
 
 def mask_values(text: str, secrets: tuple[str, ...]) -> str:
-    """Mask values that the child was given in confidence.
+    """Mask the secret values that the child was given.
 
-    They are known here; the core's log masks what only looks like a secret.
+    Here the exact values are known; the core's log masks only text that looks like a secret.
     """
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -1,6 +1,6 @@
 """Stray output of a child on stdout: skipped, counted and logged.
 
-Stray lines are no messages; the log tells of them now and then.
+Stray lines are lines that are not messages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _HINT = "only MCP messages belong on standard output; log to standard error"
 
 @dataclass(slots=True)
 class StrayOutput:
-    """Counts the lines of `program` that are no messages."""
+    """Counter of the lines of `program` that are not messages."""
 
     program: str
     lines: int = 0
@@ -25,7 +25,7 @@ class StrayOutput:
     def on_line(self, line: bytes) -> None:
         """Count a stray line; warn at powers of ten.
 
-        The warnings come with the first line, the tenth, the hundredth, and onwards.
+        These are the first line, the tenth, the hundredth and so on.
         """
         self.lines += 1
         if log.isEnabledFor(logging.DEBUG):

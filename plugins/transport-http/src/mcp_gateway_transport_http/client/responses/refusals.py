@@ -1,4 +1,4 @@
-"""The meaning of responses that are no messages.
+"""Interpretation of responses that are not messages.
 
 Statuses, bodies of refusals, and words for a lost session.
 """
@@ -23,17 +23,17 @@ from mcp_gateway_transport_http.client.responses.sse import SseParser
 Json = dict[str, Any]
 
 SESSION_CODE = b"-32001"
-"""The JSON-RPC error by which SDKs say that a session is unknown, some of them with HTTP status 200."""
+"""The JSON-RPC error code of SDKs for an unknown session, sent by some of them with HTTP status 200."""
 
 _OF_A_REQUEST = frozenset({-32602, -32601})
-"""Invalid params and unknown methods: what they say of sessions is about the request."""
+"""Invalid params and unknown methods: if their text mentions sessions, it means the request."""
 
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer in a server's place: fault, message and data."""
+    """The error for a response without a message: fault, text and data."""
 
     fault: TransportFault
     message: str
@@ -41,14 +41,14 @@ class Refusal:
 
     @property
     def error(self) -> MCPError:
-        """The JSON-RPC error that says so."""
+        """The JSON-RPC error."""
         return MCPError(int(self.fault), self.message, dict(self.data))
 
 
 def refusal_of(head: ResponseHead, body: bytes, session_id: str | None) -> Refusal | None:
     """Return the meaning of a response without a message.
 
-    None if it holds the server's own JSON-RPC error.
+    None if the response has the server's own JSON-RPC error.
     """
     status, envelope = head.status, rpc_error(body, head.content_type)
     error = None if envelope is None else envelope["error"]
@@ -66,7 +66,7 @@ def refusal_of(head: ResponseHead, body: bytes, session_id: str | None) -> Refus
 
 
 def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
-    """Return the error of a message that says the session is lost."""
+    """Return the error of a message that reports a lost session."""
     if session_id is None or len(message) > MAX_WORDS or SESSION_CODE not in message:
         return None
     envelope = rpc_error(message)
@@ -79,7 +79,7 @@ def session_loss_of(message: bytes, session_id: str | None) -> Refusal | None:
 
 
 def wrong_kind(content_type: str) -> Refusal:
-    """Return what an answer means that is neither JSON nor events."""
+    """Return the error for a body that is neither JSON nor events."""
     kind = content_type.partition(";")[0].strip() or "something unnamed"
     return Refusal(TransportFault.UNREACHABLE, f"it answered with {kind} instead of JSON", {"status": 502})
 
@@ -170,7 +170,7 @@ def _elsewhere(head: ResponseHead) -> str:
 
 
 def _mask_location(location: str) -> str:
-    """Return a location without what may hold a secret."""
+    """Return a location without parts that may contain secrets."""
     try:
         parts = urlsplit(location)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:500]

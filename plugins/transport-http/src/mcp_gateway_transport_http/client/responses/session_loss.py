@@ -1,6 +1,6 @@
-"""Recognition of servers' words for an unknown session.
+"""Recognition of responses that report an unknown session.
 
-There are many ways to say it, of which MCP has one.
+MCP prescribes HTTP 404; servers in the field use many other responses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 
 MAX_WORDS = 4096
-"""How many bytes of an answer are read for it: who forgot a session says so briefly."""
+"""How many bytes of a response are searched; such responses are short."""
 
 _TAG = re.compile(r"<[^<>]*>")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -65,7 +65,7 @@ def is_session_unknown(status: int, words: bytes, session_id: str) -> bool:
 def _clauses(text: str) -> Iterator[list[str]]:
     for clause in _CLAUSE.split(text):
         if "session" in clause:
-            yield [word for word in _TOKEN.findall(clause) if word.isalpha() or word == ":"]  # others are ids
+            yield [word for word in _TOKEN.findall(clause) if word.isalpha() or word == ":"]  # other tokens are ids
 
 
 def _speaks_of_loss(tokens: Sequence[str]) -> bool:
