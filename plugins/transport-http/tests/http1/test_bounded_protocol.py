@@ -255,7 +255,7 @@ SHORT = {"GATEWAY_KEEP_ALIVE_TIMEOUT": "0.2", "GATEWAY_HEADER_TIMEOUT": "0.2", "
 
 
 async def test_a_call_may_take_longer_than_all_of_these_times():
-    async with serving(**SHORT) as served, served.connect() as stream:
+    async with open_server_with_token(**SHORT) as served, served.connect() as stream:
         served.answering.hold()
         await stream.send(request(PLAIN, AUTHORIZATION))
         assert await is_open(stream, 2.5)
@@ -352,7 +352,7 @@ async def test_requests_whose_answers_nobody_reads_are_not_read_any_more(is_dire
 
 
 async def test_requests_behind_one_that_takes_long_are_not_read_any_more():
-    async with serving() as served, served.connect() as stream:
+    async with open_server_with_token() as served, served.connect() as stream:
         served.answering.hold()
         await fill(stream, request(PLAIN, AUTHORIZATION) * 200)
         assert served.answering.count == 1
