@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import ANONYMOUS
 
-from ..support.fake_servers import Remote, text, tool, until
+from ..support.fake_servers import Remote, tool, until
 from ..support.gateway import ask, client, server_of
 
 eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])

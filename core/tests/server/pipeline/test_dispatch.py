@@ -1,4 +1,4 @@
-"""The entrance for bytes: what is well-formed is answered there, and the SDK's server says what is wrong with the rest."""
+"""The entrance for bytes: what is well-formed is answered, and the SDK says what is wrong with the rest."""
 
 from __future__ import annotations
 

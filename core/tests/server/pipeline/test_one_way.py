@@ -86,7 +86,7 @@ async def enter_by_call(gateway, *, modern, handshake, ordinary):
 async def test_a_plain_and_an_ordinary_call_enter_the_same_modules(gateway, modern, handshake):
     plain = await enter_by_call(gateway, modern=modern, handshake=handshake, ordinary=False)
     ordinary = await enter_by_call(gateway, modern=modern, handshake=handshake, ordinary=True)
-    print(f"modules entered: {len(plain)} by a plain call, {len(ordinary)} by an ordinary one")  # noqa: T201
+    print(f"modules entered: {len(plain)} by a plain call, {len(ordinary)} by an ordinary one")
     assert ordinary - plain <= DELIVERING, sorted(ordinary - plain)
     assert plain - ordinary == set()
     assert len(plain) <= MAX_MODULES, sorted(plain)
