@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import anyio
@@ -320,6 +321,23 @@ async def test_a_cancelled_request_has_an_empty_response_and_its_cancellation_is
         assert dispatch_raw(opened, cancellation(7)) is None
     assert (response.message, response.accepted) == (b"", False)
     assert (accepted.message, accepted.accepted) == (b"", True)
+
+
+async def test_a_cancellation_right_after_the_response_comes_too_late(gateway):
+    given = []
+
+    class LateClient(RawClient):
+        def finish(self, response):
+            super().finish(response)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(lambda: given.append(dispatch_raw(opened, cancellation(7))))
+
+    client = LateClient()
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        dispatch_raw(await discover_alpha(opened), call(), client=client)
+        assert (await client.answer())["result"]["content"] == text("done")["content"]
+        await until(lambda: given)
+    assert given == [None]
 
 
 async def test_over_http_a_modern_request_is_not_cancelled_by_whoever_names_it(gateway):
