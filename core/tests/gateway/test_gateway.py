@@ -6,6 +6,7 @@ import pytest
 
 from mcp_gateway.catalog.resolver import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 from ..support.fake_servers import Remote, text, tool
 
@@ -21,8 +22,8 @@ async def test_a_call_returns_what_the_server_answered_with_every_field_it_has(g
     alpha = Remote(tool("odd"))
     alpha.answers["odd"] = odd
     async with gateway({"alpha": alpha}) as opened:
-        answer = await opened.gateway.call("alpha__odd", {"arguments": {"n": 2**70}}, ANONYMOUS)
-    assert {key: answer[key] for key in odd} == odd
+        answer = await opened.gateway.call("alpha__odd", encode_members({"arguments": {"n": 2**70}}), ANONYMOUS)
+    assert decode_members({key: answer[key] for key in odd}) == odd
     assert [key for key in answer if key in odd] == list(odd)
     assert alpha.calls[0]["arguments"] == {"n": 2**70}
     assert alpha.calls[0]["name"] == "odd"
@@ -31,7 +32,8 @@ async def test_a_call_returns_what_the_server_answered_with_every_field_it_has(g
 async def test_a_name_splits_at_the_first_separator_so_a_tools_name_may_hold_one(gateway):
     alpha = Remote(tool("do__it"))
     async with gateway({"alpha": alpha}) as opened:
-        assert (await opened.gateway.call("alpha__do__it", {}, ANONYMOUS))["content"] == text("done")["content"]
+        answer = await opened.gateway.call("alpha__do__it", {}, ANONYMOUS)
+    assert decode_members(answer)["content"] == text("done")["content"]
     assert alpha.calls[0]["name"] == "do__it"
 
 

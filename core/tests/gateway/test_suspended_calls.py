@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import anyio
 import mcp_types as types
 import pytest
@@ -12,19 +10,34 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.gateway import suspended_calls as module
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.protocol.client_channel import ALONE
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 from ..support.fake_servers import until
 
-ANN, BOB = ("server", "ann", "digest"), ("server", "bob", "digest")
+
+def owner(name):
+    """Return what names the owner of a call."""
+    return lambda: ("server", name, "digest")
+
+
+ANN, BOB = owner("ann"), owner("bob")
 NAME = {"message": "Your name?", "vendor": [None]}
 ADA = {"action": "accept", "content": {"name": "Ada"}}
 
 
+class ReadCalls(SuspendedCalls):
+    """Suspended calls whose results are read."""
+
+    async def begin(self, *arguments):
+        return decode_members(await super().begin(*arguments))
+
+    async def resume(self, *arguments):
+        return decode_members(await super().resume(*arguments))
+
+
 @pytest.fixture
-async def suspended() -> AsyncIterator[SuspendedCalls]:
-    async with anyio.create_task_group() as tasks:
-        yield SuspendedCalls(tasks)
-        tasks.cancel_scope.cancel()
+def suspended():
+    return ReadCalls()
 
 
 class AskingServer:
@@ -48,7 +61,7 @@ class AskingServer:
         except anyio.get_cancelled_exc_class():
             self.cancelled = True
             raise
-        return {"told": self.received}
+        return encode_members({"told": self.received})
 
     async def ask(self, channel, question):
         self.received.append(await channel.ask("elicitation/create", question))
@@ -81,7 +94,7 @@ async def test_a_question_is_the_result_and_its_answer_brings_the_call_s_own(sus
 
 async def test_a_call_without_questions_is_not_suspended(suspended):
     async def send(_):
-        return {"content": []}
+        return encode_members({"content": []})
 
     assert await suspended.begin(ANN, send, ALONE) == {"content": []}
     assert len(suspended) == 0
@@ -132,7 +145,7 @@ async def test_equal_calls_have_states_of_their_own(suspended):
 
 
 async def test_a_state_of_another_replica_is_refused_with_the_reason(suspended):
-    asked = await SuspendedCalls(suspended.tasks).begin(ANN, AskingServer(), ALONE)
+    asked = await ReadCalls().begin(ANN, AskingServer(), ALONE)
     assert "waits in another replica of the gateway" in await refusal_of(suspended, ANN, state(asked), answers(asked))
 
 
@@ -153,7 +166,7 @@ async def test_a_call_that_was_taken_up_has_all_the_time_it_needs(suspended, mon
         received = await channel.ask("roots/list", {})
         asked_once.set()
         await go_on.wait()
-        return received
+        return encode_members(received)
 
     asked = await suspended.begin(ANN, send, ALONE)
     async with anyio.create_task_group() as tasks:
@@ -210,7 +223,7 @@ async def test_what_became_of_a_suspended_call_is_the_answer_when_it_is_resumed(
         over.set()
         if failure is not None:
             raise failure
-        return {"content": []}
+        return encode_members({"content": []})
 
     asked = await suspended.begin(ANN, send, ALONE)
     await over.wait()

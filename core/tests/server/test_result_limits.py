@@ -11,12 +11,13 @@ from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.json_size import json_size
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 from mcp_gateway.server import result_limits as module
 from mcp_gateway.server.result_limits import PREFIX, ResultLimits, ResultTooLarge
 
-from ..server.fast_path.test_dispatch import call, dispatch
 from ..support.fake_servers import Remote, text, tool
 from ..support.gateway import ask, client
+from ..support.raw_client import call, dispatch
 
 LONG = "ü\n" * 10_000
 ENVIRON = {"GATEWAY_MAX_RESULT_BYTES": "10000"}
@@ -24,34 +25,50 @@ CUT = {**ENVIRON, "GATEWAY_RESULT_OVERFLOW": "cut"}
 ME, OTHER = Caller(client="me"), Caller(client="other")
 
 
-async def call_on_path(opened, connection, path):
-    """Call on one of the two paths; return the result."""
-    if path == "fast":
+entrances = pytest.mark.parametrize("entrance", ["bytes", "sdk"])
+
+
+async def call_through(opened, connection, entrance):
+    """Call through one of the two entrances; return the result."""
+    if entrance == "bytes":
         await opened.gateway.discover("alpha", ANONYMOUS)
         return (await dispatch(opened, call()))["result"]
     return await ask(connection, "alpha__x", _meta={"progressToken": 1})
 
 
-@pytest.mark.parametrize("path", ["fast", "sdk"])
-async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_limit(gateway, path):
+class ReadResults:
+    """Result limits whose results are read."""
+
+    def __init__(self, **limits):
+        self.limits = ResultLimits(**limits)
+
+    def limit(self, what, result, caller):
+        return decode_members(self.limits.limit(what, encode_members(result), caller))
+
+    def read(self, uri, caller):
+        return decode_members(self.limits.read(uri, caller))
+
+
+@entrances
+async def test_what_is_too_large_is_an_error_that_names_tool_server_size_and_limit(gateway, entrance):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = text(LONG)
     async with gateway({"alpha": alpha}, ENVIRON) as opened, client(opened) as connection:
-        result = await call_on_path(opened, connection, path)
+        result = await call_through(opened, connection, entrance)
         said = result["structuredContent"]
         alpha.answers["x"] = text("short")
-        assert (await call_on_path(opened, connection, path))["content"] == text("short")["content"]
+        assert (await call_through(opened, connection, entrance))["content"] == text("short")["content"]
     assert (result["isError"], said["error_code"]) == (True, "result_too_large")
     for word in ("x'", "'alpha'", "bytes, more than the 10000 of GATEWAY_MAX_RESULT_BYTES"):
         assert word in said["error"]
 
 
-@pytest.mark.parametrize("path", ["fast", "sdk"])
-async def test_what_is_cut_says_where_the_whole_is(gateway, path):
+@entrances
+async def test_what_is_cut_says_where_the_whole_is(gateway, entrance):
     alpha = Remote(tool("x"))
     alpha.answers["x"] = {**text(LONG), "_meta": {"vendor/x": 1}, "structuredContent": {"result": LONG}}
     async with gateway({"alpha": alpha}, CUT) as opened, client(opened) as connection:
-        result = await call_on_path(opened, connection, path)
+        result = await call_through(opened, connection, entrance)
         shown, note, link = result["content"]
         assert len(json.dumps(result)) < 10_000
         assert LONG.startswith(shown["text"])
@@ -64,28 +81,29 @@ async def test_what_is_cut_says_where_the_whole_is(gateway, path):
 
 
 async def test_nobody_else_reads_it_and_nobody_reads_it_for_ever(monkeypatch):
-    results = ResultLimits(max_bytes=10_000, cuts=True)
+    results = ReadResults(max_bytes=10_000, cuts=True)
     uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     assert results.read(uri, ME)["contents"][0]["text"] == LONG
     with pytest.raises(UnknownResource, match="call the tool again"):
         results.read(uri, OTHER)
     monkeypatch.setattr(module, "KEPT_SECONDS", -1.0)
-    results = ResultLimits(max_bytes=10_000, cuts=True)
+    results = ReadResults(max_bytes=10_000, cuts=True)
     uri = results.limit("it", text(LONG), ME)["content"][-1]["uri"]
     with pytest.raises(UnknownResource):
         results.read(uri, ME)
 
 
 async def test_what_is_kept_takes_no_more_memory_than_it_may():
-    results = ResultLimits(max_bytes=10_000, cuts=True, room=100_000)
+    results = ReadResults(max_bytes=10_000, cuts=True, room=100_000)
     uris = [results.limit("it", text(LONG), ME)["content"][-1]["uri"] for _ in range(20)]
-    assert 0 < sum(kept.size for kept in results._kept.values()) <= 100_000
-    assert list(results._kept) == uris[-len(results._kept) :]
+    kept = results.limits._kept
+    assert 0 < sum(one.size for one in kept.values()) <= 100_000
+    assert list(kept) == uris[-len(kept) :]
 
 
 async def test_other_blocks_stay_and_then_the_whole_is_json():
     results, picture = (
-        ResultLimits(max_bytes=10_000, cuts=True),
+        ReadResults(max_bytes=10_000, cuts=True),
         {"type": "image", "data": "AAAA", "mimeType": "image/png"},
     )
     result = {"content": [*text(LONG)["content"], picture, *text("end")["content"]]}
@@ -106,7 +124,7 @@ async def test_other_blocks_stay_and_then_the_whole_is_json():
 )
 async def test_what_cannot_be_cut_is_an_error(result):
     with pytest.raises(ResultTooLarge, match="and cannot be cut"):
-        ResultLimits(max_bytes=10_000, cuts=True, room=100_000).limit("it", result, ME)
+        ReadResults(max_bytes=10_000, cuts=True, room=100_000).limit("it", result, ME)
 
 
 async def test_resources_and_prompts_are_bounded_too(gateway):
@@ -114,7 +132,7 @@ async def test_resources_and_prompts_are_bounded_too(gateway):
         with pytest.raises(MCPError, match="no result"):
             await connection.request("resources/read", {"uri": f"{PREFIX}guessed"})
     with pytest.raises(ResultTooLarge, match="the resource 'a:b' has"):
-        ResultLimits(max_bytes=10_000, cuts=True).limit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
+        ReadResults(max_bytes=10_000, cuts=True).limit("the resource 'a:b'", {"contents": [{"text": LONG}]}, ME)
 
 
 @pytest.mark.parametrize("value", [{"a": ["x" * 100, 1, None, {"b": "ü"}]}, "ü" * 60, ["x"] * 40, {"k" * 100: True}])
@@ -125,5 +143,5 @@ def test_the_size_is_about_that_of_the_json(value):
 
 
 async def test_text_that_is_longer_as_json_is_cut_to_fit():
-    cut = ResultLimits(max_bytes=10_000, cuts=True, room=1 << 30).limit("it", text("\x00" * (20 << 20)), ME)
+    cut = ReadResults(max_bytes=10_000, cuts=True, room=1 << 30).limit("it", text("\x00" * (20 << 20)), ME)
     assert len(json.dumps(cut)) < 10_000

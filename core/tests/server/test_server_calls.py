@@ -10,11 +10,9 @@ from mcp import Client
 from mcp.client._memory import InMemoryTransport
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.plugin import ANONYMOUS
-from mcp_gateway.protocol.client_channel import ClientChannel
 
-from ..support.fake_servers import Remote, text, tool, until
+from ..support.fake_servers import Remote, tool, until
 from ..support.gateway import ask, client, server_of
 
 eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
@@ -195,26 +193,6 @@ async def test_a_call_may_bring_a_header_of_its_own_for_this_one_call(gateway):
         await ask(connection, "call_remote_tool", {"tool_name": "alpha__x"})
     assert sorted(map(json.dumps, alpha.opened)) == ['{"Authorization": "Bearer once"}', "{}"]
     assert "Bearer" not in json.dumps(alpha.calls)
-
-
-@eras
-@downstream
-async def test_progress_of_the_server_reaches_the_client_who_asked_for_it(gateway, modern, handshake):
-    async def work(ctx):
-        for step in (1, 2):
-            await ctx.session.report_progress(step, 2, f"step {step}")
-        return text("done")
-
-    alpha, steps = Remote(tool("x"), handshake=handshake), []
-    alpha.answers["x"] = work
-
-    async def notified(_, step):
-        steps.append((step["progress"], step["total"], step["message"]))
-
-    watching = InFlightRequest(channel=ClientChannel(notified, wants_progress=True))
-    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
-        await connection.request("tools/call", {"name": "alpha__x"}, exchange=watching)
-    assert steps == [(1, 2, "step 1"), (2, 2, "step 2")]
 
 
 @eras

@@ -23,6 +23,11 @@ NO_MEMBERS: Fields = {}
 
 _BRACE = ord("{")
 
+
+class UnreadableJson(ValueError):
+    """JSON that Python does not read: it is none, nested too deeply, or has numbers of thousands of digits."""
+
+
 _fields = Decoder(dict[str, Raw])
 _text = Decoder(str)
 _encoder = Encoder()
@@ -87,11 +92,13 @@ def decode(raw: Raw | bytes) -> Any:
     """Read a value; halves of surrogate pairs become U+FFFD.
 
     Raises:
-        ValueError: it is no JSON, or has a number with thousands of digits.
-        RecursionError: it is nested too deeply.
+        UnreadableJson: it is no JSON, nested too deeply, or has a number with thousands of digits.
 
     """
-    return from_json(replace_lone_surrogates(bytes(raw)), cache_strings="keys")
+    try:
+        return from_json(replace_lone_surrogates(bytes(raw)), cache_strings="keys")
+    except (ValueError, RecursionError) as error:
+        raise UnreadableJson(str(error)) from None
 
 
 def decode_members(fields: Fields) -> dict[str, Any]:

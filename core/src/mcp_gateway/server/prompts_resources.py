@@ -18,7 +18,7 @@ from mcp_gateway.plugin import Caller, GatewayError
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import RESOURCE_NOT_FOUND
 from mcp_gateway.protocol.primitives import PROMPTS, Primitive
-from mcp_gateway.protocol.raw_json import Fields, encode_members
+from mcp_gateway.protocol.raw_json import Fields, UnreadableJson, encode_members
 from mcp_gateway.server.builtin_results import overload_error
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.result_limits import PREFIX, ResultLimits
@@ -139,7 +139,7 @@ async def _wait_for_answer(request: Awaitable[Fields]) -> Fields:
         raise overload_error(error) from None
     except GatewayError as error:
         raise MCPError(types.INTERNAL_ERROR, str(error), {"error_code": error.code}) from None
-    except MCPError:
+    except (MCPError, UnreadableJson):
         raise
     except Exception:
         log.exception("plugin failed")

@@ -23,7 +23,16 @@ from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import Fields, decode, decode_text, encode, encode_members, is_object, members
+from mcp_gateway.protocol.raw_json import (
+    Fields,
+    UnreadableJson,
+    decode,
+    decode_text,
+    encode,
+    encode_members,
+    is_object,
+    members,
+)
 from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
 from mcp_gateway.server.builtin_tools import (
     MAX_QUERY,
@@ -172,8 +181,8 @@ class Tools:
             raise overload_error(error) from None
         except GatewayError as error:
             return encode_members(error_result(error))
-        # It is no fault of a plugin: servers answer so, and it is passed on as it is.
-        except MCPError:
+        # They are no faults of a plugin: servers answer so, and clients send such requests.
+        except (MCPError, UnreadableJson):
             raise
         except Exception:
             log.exception("plugin failed", tool=name)

@@ -1,61 +1,99 @@
-"""The fast path: plain calls get the same answers there as on the SDK path, and nothing else goes there."""
+"""The entrance for bytes: what is well-formed is answered, and the SDK says what is wrong with the rest."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.discovery.refresher import ANONYMOUS
+from mcp_gateway.plugin import Principal
+from mcp_gateway.protocol._sdk import request_outbound_of
 
+from ...support.era_client import CAPABILITIES, LEVEL, open_era_client
 from ...support.fake_servers import Remote, text, tool, until
-from ...support.gateway import client, server_of
+from ...support.gateway import server_of
+from ...support.raw_client import HEADERS, MODERN, RawClient, call, discover_alpha, dispatch, encode_request
 
-MODERN = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-}
-HEADERS = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "alpha__x"}
-ODD = {"z": None, "content": [{"type": "hologram", "n": 2**70, "f": 1.0}], "_meta": {"vendor/x": 1}, "a": []}
+eras = pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+
+EVERYTHING = {"roots": {}, "sampling": {}, "elicitation": {"form": {}, "url": {}}}
+EXPOSED = {"alpha": {"expose_tools": True}}
+LISTING = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
+
+REQUESTS = [
+    ("tools/list", {}),
+    ("tools/list", {"cursor": "1"}),
+    ("tools/call", {"name": "alpha__x"}),
+    ("tools/call", {"name": "alpha__x", "arguments": {"n": 1}, "vendor": None}),
+    ("tools/call", {"name": "alpha__unknown"}),
+    ("tools/call", {"name": "tool_search", "arguments": {"query": "x"}}),
+    ("tools/call", {"name": "call_remote_tool", "arguments": {"tool_name": "alpha__x", "auth_header": "x"}}),
+    ("prompts/list", {}),
+    ("prompts/get", {"name": "alpha__p", "arguments": {"a": "b"}}),
+    ("resources/list", {}),
+    ("resources/templates/list", {}),
+    ("resources/read", {"uri": "x:y"}),
+    ("completion/complete", {"ref": {"type": "ref/prompt", "name": "p"}, "argument": {"name": "a", "value": ""}}),
+    ("tasks/get", {"taskId": "t"}),
+    ("tasks/list", {}),
+    ("tasks/cancel", {"taskId": "t"}),
+    ("tasks/result", {"taskId": "t"}),
+    ("vendor/unknown", {"a": [None]}),
+]
 
 
-def call(name="alpha__x", arguments=None, meta=MODERN, **changes):
-    params = {"name": name, "arguments": arguments or {}, **({"_meta": meta} if meta is not None else {})}
-    return json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params, **changes}).encode()
+def dispatch_raw(opened, message, headers=None, principal=None, client=None):
+    """Hand a message over; return what the dispatcher returns."""
+    return server_of(opened).dispatch_raw(message, headers, principal, client or RawClient())
 
 
-async def dispatch(opened, message, headers=None):
-    answering = server_of(opened).dispatch_raw(message, headers)
-    assert answering is not None
-    return json.loads((await answering).message)
+# -- what is answered
 
 
-async def discover_alpha(opened):
-    await opened.gateway.discover("alpha", ANONYMOUS)
-    return opened
+@eras
+@pytest.mark.parametrize("capabilities", [{}, EVERYTHING], ids=["able-to-nothing", "able"])
+@pytest.mark.parametrize("meta", [{}, {"token": 1, "level": "debug", "vendor/x": 1}], ids=["plain", "ordinary"])
+async def test_every_request_is_answered_whatever_it_asks_and_brings(gateway, modern, capabilities, meta):
+    if not modern:
+        meta = {name: value for name, value in meta.items() if name != "level"}
+    async with (
+        gateway({"alpha": Remote(tool("x"))}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern, capabilities=capabilities) as client,
+    ):
+        for method, params in REQUESTS:
+            response = await client.request(method, params, **meta)
+            assert response.keys() - {"jsonrpc", "id"} in ({"result"}, {"error"})
+        assert client.answers == {}
 
 
-async def test_a_modern_call_gets_the_servers_result_with_the_envelope_of_its_era(gateway):
-    alpha = Remote(tool("x"))
-    alpha.answers["x"] = ODD
+@pytest.mark.parametrize("request_id", [7, 0, -1, "a", "", 2**70, "ü"])
+async def test_the_id_goes_back_as_it_came(gateway, request_id):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        response = await dispatch(await discover_alpha(opened), call(id=request_id))
+    assert response["id"] == request_id
+    assert response["result"]["content"] == text("done")["content"]
+
+
+async def test_the_response_is_written_byte_for_byte_around_the_payload(gateway):
+    client = RawClient()
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        message = b'{"id": "\\u0061" , "params":{"_meta":%s,"name":"alpha__x"},"method":"tools/call","jsonrpc":"2.0"}'
+        dispatch_raw(await discover_alpha(opened), message % json.dumps(MODERN).encode(), client=client)
+        response = await client.response()
+    assert response.message.startswith(b'{"jsonrpc":"2.0","id":"\\u0061","result":{"resultType":"complete",')
+
+
+async def test_an_error_is_told_with_its_code(gateway):
+    alpha, client = Remote(tool("x")), RawClient()
+    alpha.answers["x"] = MCPError(-31999, "no", {"why": [None]})
     async with gateway({"alpha": alpha}) as opened:
-        response = await dispatch(await discover_alpha(opened), call(arguments={"n": 2**70}))
-    result = response["result"]
-    assert (response["id"], result.pop("resultType")) == (7, "complete")
-    assert result.pop("_meta").keys() == {"vendor/x", "io.modelcontextprotocol/serverInfo"}
-    assert json.dumps(result) == json.dumps({key: value for key, value in ODD.items() if key != "_meta"})
-    assert alpha.calls[-1]["arguments"] == {"n": 2**70}
-
-
-async def test_a_client_of_the_handshake_era_gets_it_without(gateway):
-    alpha = Remote(tool("x"), handshake=True)
-    alpha.answers["x"] = ODD
-    async with gateway({"alpha": alpha}) as opened, client(await discover_alpha(opened), modern=False):
-        await until(lambda: server_of(opened)._clients.raw_client(None))
-        assert (await dispatch(opened, call(meta=None)))["result"] == ODD
+        dispatch_raw(await discover_alpha(opened), call(), client=client)
+        response = await client.response()
+    assert json.loads(response.message)["error"] == {"code": -31999, "message": "no", "data": {"why": [None]}}
+    assert response.error == -31999
 
 
 async def test_a_remote_call_is_the_call_of_the_tool_that_it_names(gateway):
@@ -66,40 +104,138 @@ async def test_a_remote_call_is_the_call_of_the_tool_that_it_names(gateway):
     assert (alpha.calls[-1]["name"], alpha.calls[-1]["arguments"]) == ("x", {"n": 1})
 
 
-async def test_an_error_of_the_servers_is_an_error_with_its_code_and_data(gateway):
-    alpha = Remote(tool("x"))
-    alpha.answers["x"] = MCPError(-31999, "no", {"why": [None]})
+@pytest.mark.parametrize(
+    "message, said",
+    [
+        (call("tool_search", {"query": "x", "max_results": 1}), None),
+        (call("tool_search", {"max_results": 0}), "query"),
+        (call("discover_tools", {}), "server_name"),
+        (call("call_remote_tool", {"tool_name": 7}), "tool_name"),
+    ],
+)
+async def test_the_gateways_own_tools_are_called_there_too(gateway, message, said):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        result = (await dispatch(await discover_alpha(opened), message))["result"]
+    assert result.get("isError", False) is (said is not None)
+    assert (said or "") in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize("name", ["tool_search", "call_remote_tool", "discover_tools"])
+async def test_a_number_that_cannot_be_read_is_the_callers_fault_and_no_plugins(gateway, name):
+    message = call(name, {"query": "NUMBER"}).replace(b'"NUMBER"', b"1" * 5000)
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        response = await dispatch(await discover_alpha(opened), message)
+    assert response["error"]["code"] == -32602
+    assert "the request cannot be read" in response["error"]["message"]
+
+
+async def test_a_number_that_would_have_to_be_read_for_a_header_is_the_callers_fault_too(gateway):
+    schema = {"type": "object", "properties": {"n": {"type": "string", "x-mcp-header": "N"}}}
+    alpha = Remote({**tool("x"), "inputSchema": schema})
+    message = call(arguments={"n": "a", "big": "NUMBER"}).replace(b'"NUMBER"', b"1" * 5000)
     async with gateway({"alpha": alpha}) as opened:
-        answer = await server_of(opened).dispatch_raw((call()) if await discover_alpha(opened) else b"")
-    assert json.loads(answer.message)["error"] == {"code": -31999, "message": "no", "data": {"why": [None]}}
-    assert answer.error == -31999
+        response = await dispatch(await discover_alpha(opened), message)
+    assert response["error"]["code"] == -32602
+    assert "the request cannot be read" in response["error"]["message"]
+
+
+async def test_a_number_of_any_length_passes_through(gateway):
+    message = call(arguments={"n": "NUMBER"}).replace(b'"NUMBER"', b"1" * 4000)
+    alpha = Remote(tool("x"))
+    async with gateway({"alpha": alpha}) as opened:
+        assert "result" in await dispatch(await discover_alpha(opened), message)
+    assert alpha.calls[-1]["arguments"] == {"n": int("1" * 4000)}
+
+
+# -- what is not
+
+
+def change(**changes):
+    """Return a call with other members."""
+    return json.dumps({**json.loads(call()), **changes}).encode()
+
+
+MALFORMED = {
+    "not JSON": b"nonsense",
+    "an array": b"[]",
+    "half of a message": call()[:-1],
+    "not UTF-8": call(arguments={"a": "x"}).replace(b'"x"', b'"\xff"'),
+    "nested too deeply": call(arguments={"a": "x"}).replace(b'"x"', b"[" * 3000 + b"]" * 3000),
+    "no version of JSON-RPC": change(jsonrpc=None),
+    "another version of JSON-RPC": change(jsonrpc="1.0"),
+    "no method": change(method=None),
+    "a method that is no text": change(method=3),
+    "an id that is nothing": change(id=None),
+    "an id that is true": change(id=True),
+    "an id that is an object": change(id={}),
+    "an id that is a fraction": change(id=1.5),
+    "params that are a list": change(params=[]),
+    "no name": encode_request("tools/call", {"_meta": MODERN}),
+    "a name that is no text": call(name=3),
+    "arguments that are a list": call(arguments=[1]),
+    "a list's cursor that is a number": encode_request("tools/list", {"_meta": MODERN, "cursor": 3}),
+    "a prompt without a name": encode_request("prompts/get", {"_meta": MODERN}),
+    "a resource without a URI": encode_request("resources/read", {"_meta": MODERN}),
+    "a URI that is no text": encode_request("resources/read", {"_meta": MODERN, "uri": []}),
+    "a completion of nothing": encode_request("completion/complete", {"_meta": MODERN, "argument": {}}),
+    "meta that is a list": call(meta=[]),
+    "an unknown version": call(meta={**MODERN, "io.modelcontextprotocol/protocolVersion": "2027-01-01"}),
+    "a version that is a number": call(meta={**MODERN, "io.modelcontextprotocol/protocolVersion": 7}),
+    "capabilities that are a number": call(meta={**MODERN, CAPABILITIES: 3}),
+    "no capabilities": call(meta={name: value for name, value in MODERN.items() if name != CAPABILITIES}),
+    "a client of an odd name": call(meta={**MODERN, "io.modelcontextprotocol/clientInfo": {"name": 3}}),
+    "an unknown client": call(meta=None),
+    "a handshake": encode_request("initialize", {}),
+    "a discovery": encode_request("server/discover", {"_meta": MODERN}),
+    "a log level": encode_request("logging/setLevel", {"level": "debug"}),
+    "a ping": encode_request("ping", {"_meta": MODERN}),
+    "a subscription": encode_request("subscriptions/listen", {"_meta": MODERN}),
+    "an unknown notification": b'{"jsonrpc":"2.0","method":"notifications/odd"}',
+    "a cancellation of nothing": b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}',
+    "a cancellation without an id": b'{"jsonrpc":"2.0","method":"notifications/cancelled"}',
+    "a response to nothing": b'{"jsonrpc":"2.0","id":"gateway-1","result":{}}',
+}
+
+
+@pytest.mark.parametrize("message", MALFORMED.values(), ids=MALFORMED)
+async def test_what_is_not_for_the_pipeline_goes_to_the_sdks_server(gateway, message):
+    client, alpha = RawClient(), Remote(tool("x"))
+    async with gateway({"alpha": alpha}) as opened:
+        assert dispatch_raw(await discover_alpha(opened), message, client=client) is None
+        await anyio.lowlevel.checkpoint()
+    assert (client.written, client.has_response, alpha.calls) == ([], False, [])
 
 
 @pytest.mark.parametrize(
-    "message",
+    "method, params, code",
     [
-        b"nonsense",
-        call("tool_search"),
-        call("alpha__unknown"),
-        call("beta__x"),
-        call("call_remote_tool", {"tool_name": "alpha__x", "auth_header": "x"}),
-        call(meta={**MODERN, "progressToken": 1}),
-        call(meta={**MODERN, "io.modelcontextprotocol/logLevel": "debug"}),
-        call(meta={**MODERN, "io.modelcontextprotocol/protocolVersion": "2027-01-01"}),
-        call(meta={**MODERN, "io.modelcontextprotocol/clientCapabilities": 3}),
-        call(meta={**MODERN, "io.modelcontextprotocol/clientInfo": {"name": 3}}),
-        call(meta=None),
+        ("tools/call", {}, -32602),
+        ("tools/call", {"name": 3}, -32602),
+        ("tools/call", {"name": "alpha__x", "arguments": [1]}, -32602),
+        ("tools/list", {"cursor": 3}, -32602),
+        ("prompts/get", {}, -32602),
+        ("resources/read", {"uri": []}, -32602),
+        ("completion/complete", {"argument": {}}, -32602),
     ],
 )
-async def test_what_is_not_plain_takes_the_sdk_path(gateway, message):
-    async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        assert server_of(await discover_alpha(opened)).dispatch_raw(message) is None
+@eras
+async def test_the_sdks_server_says_what_is_wrong(gateway, modern, method, params, code):
+    alpha = Remote(tool("x"))
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "sdk", modern=modern) as client,
+    ):
+        message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+        assert dispatch_raw(opened, message) is None
+        assert (await client.request(method, params))["error"]["code"] == code
+    assert alpha.calls == []
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"mcp-name": "alpha__y"},
+        {"mcp-name": ""},
         {"mcp-method": "tools/list"},
         {"mcp-protocol-version": "2025-11-25"},
         {"mcp-param-n": "1"},
@@ -108,102 +244,227 @@ async def test_what_is_not_plain_takes_the_sdk_path(gateway, message):
 )
 async def test_headers_must_say_what_the_message_says(gateway, wrong):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        assert server_of(await discover_alpha(opened)).dispatch_raw(call(), {**HEADERS, **wrong}) is None
+        assert dispatch_raw(await discover_alpha(opened), call(), {**HEADERS, **wrong}) is None
+        for name in wrong.keys() & HEADERS.keys():
+            assert dispatch_raw(opened, call(), {key: value for key, value in HEADERS.items() if key != name}) is None
         assert (await dispatch(opened, call(), HEADERS))["result"]["resultType"] == "complete"
 
 
-async def test_a_client_that_the_server_may_ask_takes_the_sdk_path(gateway):
-    able = {**MODERN, "io.modelcontextprotocol/clientCapabilities": {"roots": {}}}
-    async with gateway({"alpha": Remote(tool("x"), handshake=True)}) as opened:
-        assert server_of(await discover_alpha(opened)).dispatch_raw(call(meta=able)) is None
+@pytest.mark.parametrize(
+    "method, params, name",
+    [
+        ("tools/list", {}, None),
+        ("prompts/get", {"name": "p"}, "p"),
+        ("resources/read", {"uri": "x:y"}, "x:y"),
+        ("tasks/get", {"taskId": "t"}, "t"),
+        ("vendor/thing", {"name": "n"}, None),
+    ],
+)
+async def test_each_method_names_its_own_thing_in_the_headers(gateway, method, params, name):
+    message = encode_request(method, {**params, "_meta": MODERN})
+    headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": method, **({"mcp-name": name} if name else {})}
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        assert (await dispatch(await discover_alpha(opened), call(meta=able)))["result"]["resultType"] == "complete"
+        assert (await dispatch(await discover_alpha(opened), message, headers))["id"] == 7
+        assert dispatch_raw(opened, message, {**headers, "mcp-name": "other"}) is None
 
 
-async def test_without_the_fast_path_nothing_goes_there(gateway):
-    async with gateway({"alpha": Remote(tool("x"))}, {"GATEWAY_DIRECT": "false"}) as opened:
-        assert server_of(await discover_alpha(opened)).dispatch_raw(call()) is None
+async def test_a_session_is_its_openers(gateway):
+    async with (
+        gateway({"alpha": Remote(tool("x"))}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=False),
+    ):
+        plain = call(meta=None)
+        assert dispatch_raw(opened, plain, None, Principal("https://login.example", "mallory")) is None
+        assert dispatch_raw(opened, plain, {"mcp-session-id": "guessed"}) is None
+        assert "result" in await dispatch(opened, plain)
 
 
-async def test_a_call_that_its_client_cancels_is_cancelled_at_the_server_and_not_answered(gateway):
-    began, ended = anyio.Event(), anyio.Event()
+# -- cancellation, responses, and clients that leave
 
-    async def work(_):
-        began.set()
+
+def cancellation(request_id):
+    params = {"requestId": request_id}
+    return json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}).encode()
+
+
+class Working:
+    """A tool that works until it is cancelled."""
+
+    def __init__(self):
+        self.began, self.ended = anyio.Event(), anyio.Event()
+
+    async def __call__(self, _):
+        self.began.set()
         try:
             await anyio.sleep_forever()
         finally:
-            ended.set()
-
-    alpha, answers = Remote(tool("x")), []
-    alpha.answers["x"] = work
-    async with gateway({"alpha": alpha}) as opened, anyio.create_task_group() as tasks:
-        answering = server_of(await discover_alpha(opened)).dispatch_raw(call())
-
-        async def answer():
-            answers.append(await answering)
-
-        tasks.start_soon(answer)
-        await began.wait()
-        server_of(opened)._direct.cancel("pipe", 7)
-        await ended.wait()
-        await until(lambda: answers)
-    assert answers[0].message == b""
+            self.ended.set()
 
 
-# -- lists
-
-
-def list_message(meta=MODERN, **params):
-    params |= {"_meta": meta} if meta is not None else {}
-    return json.dumps({"jsonrpc": "2.0", "id": "a", "method": "tools/list", "params": params}).encode()
-
-
-EXPOSED = {"alpha": {"expose_tools": True}}
-LISTING = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/list"}
-
-
-@pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
-async def test_a_list_is_the_one_of_the_sdk_path(gateway, modern):
-    alpha = Remote(tool("x", title=None, vendor={"n": 2**70}), tool("ü"))
+@eras
+@pytest.mark.parametrize("meta", [{}, {"progressToken": 1, LEVEL: "debug", CAPABILITIES: EVERYTHING}])
+async def test_a_cancelled_request_has_an_empty_response_and_its_cancellation_is_accepted(gateway, modern, meta):
+    alpha, client, canceller = Remote(tool("x")), RawClient(), RawClient()
+    alpha.answers["x"] = work = Working()
     async with (
-        gateway({"alpha": alpha}, **EXPOSED) as opened,
-        client(await discover_alpha(opened), modern=modern) as connection,
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern),
     ):
-        listed = await connection.request("tools/list", {})
-        await until(lambda: not opened.gateway.discovery.running)
-        await until(lambda: modern or server_of(opened)._clients.raw_client(None))
-        direct = (await dispatch(opened, list_message(MODERN if modern else None)))["result"]
-    for result in (listed, direct):
-        result.pop("ttlMs", None)  # it grows less meanwhile
-    assert json.dumps(direct["tools"]) == json.dumps(listed["tools"])
-    assert direct == listed
+        assert dispatch_raw(opened, call(meta={**MODERN, **meta} if modern else None), client=client) is not None
+        with anyio.fail_after(5):
+            await work.began.wait()
+            assert dispatch_raw(opened, cancellation(8)) is None
+            assert dispatch_raw(opened, cancellation(7), client=canceller) is not None
+            assert not canceller.has_response
+            await work.ended.wait()
+        response, accepted = await client.response(), await canceller.response()
+        assert dispatch_raw(opened, cancellation(7)) is None
+    assert (response.message, response.accepted) == (b"", False)
+    assert (accepted.message, accepted.accepted) == (b"", True)
 
 
-async def test_a_list_follows_the_catalogue(gateway):
-    alpha = Remote(tool("x"))
-    async with gateway({"alpha": alpha}, **EXPOSED) as opened:
-        await discover_alpha(opened)
-        await until(lambda: not opened.gateway.discovery.running)
-        assert "alpha__y" not in str(await dispatch(opened, list_message(), LISTING))
-        alpha.tools.append(tool("y"))
-        await discover_alpha(opened)
-        assert "alpha__y" in str(await dispatch(opened, list_message(), LISTING))
+async def test_a_cancellation_right_after_the_response_comes_too_late(gateway):
+    given = []
+
+    class LateClient(RawClient):
+        def finish(self, response):
+            super().finish(response)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(lambda: given.append(dispatch_raw(opened, cancellation(7))))
+
+    client = LateClient()
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        dispatch_raw(await discover_alpha(opened), call(), client=client)
+        assert (await client.answer())["result"]["content"] == text("done")["content"]
+        await until(lambda: given)
+    assert given == [None]
+
+
+async def test_over_http_a_modern_request_is_not_cancelled_by_whoever_names_it(gateway):
+    alpha, client = Remote(tool("x")), RawClient()
+    alpha.answers["x"] = work = Working()
+    async with gateway({"alpha": alpha}) as opened:
+        abandon = dispatch_raw(await discover_alpha(opened), call(), HEADERS, client=client)
+        with anyio.fail_after(5):
+            await work.began.wait()
+            assert dispatch_raw(opened, cancellation(7), {"mcp-protocol-version": "2026-07-28"}) is None
+            assert dispatch_raw(opened, cancellation(7)) is None
+            abandon()
+            await work.ended.wait()
+        assert not client.has_response
+
+
+@eras
+async def test_what_is_abandoned_is_cancelled_at_the_server_and_has_no_response(gateway, modern):
+    alpha, client = Remote(tool("x"), handshake=not modern), RawClient()
+    alpha.answers["x"] = work = Working()
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern, capabilities=EVERYTHING),
+    ):
+        abandon = dispatch_raw(opened, call(meta=MODERN if modern else None), client=client)
+        with anyio.fail_after(5):
+            await work.began.wait()
+            abandon()
+            await work.ended.wait()
+        await until(lambda: not server_of(opened)._dispatcher._in_flight)
+        assert not client.has_response
+
+
+async def ask_roots(ctx):
+    given = await request_outbound_of(ctx.session).send_raw_request("roots/list", {})
+    return {"content": [], "structuredContent": given}
+
+
+async def test_a_response_is_taken_once_from_its_client_and_from_nobody_else(gateway):
+    alpha, client, answerer = Remote(tool("x"), handshake=True), RawClient(), RawClient()
+    alpha.answers["x"] = ask_roots
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=False, capabilities=EVERYTHING),
+    ):
+        assert dispatch_raw(opened, call(meta=None), client=client) is not None
+        await until(lambda: client.written)
+        [question] = client.messages
+        reply = json.dumps({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": []}}).encode()
+        assert dispatch_raw(opened, reply, None, Principal("https://login.example", "mallory")) is None
+        assert dispatch_raw(opened, reply, {"mcp-session-id": "other"}) is None
+        for foreign in (1, question["id"] + "0", None, [question["id"]]):
+            assert dispatch_raw(opened, json.dumps({"jsonrpc": "2.0", "id": foreign, "result": {}}).encode()) is None
+        assert not client.has_response
+        assert dispatch_raw(opened, reply, client=answerer) is not None
+        assert (await client.answer())["result"]["structuredContent"] == {"roots": []}
+        assert dispatch_raw(opened, reply) is None
+    assert (await answerer.response()).accepted
 
 
 @pytest.mark.parametrize(
-    "message, headers",
+    "response, said",
     [
-        (list_message(cursor="1"), LISTING),
-        (list_message({**MODERN, "progressToken": 1}), LISTING),
-        (list_message(), {**LISTING, "mcp-method": "tools/call"}),
-        (list_message(), {**LISTING, "mcp-name": "x"}),
-        (list_message(None), {}),
+        ({"error": {"code": -1, "message": "no"}}, "no"),
+        ({"error": "only text"}, "only text"),
+        ({"error": {"code": "E7", "message": "odd"}, "result": None}, "odd"),
     ],
 )
-async def test_a_request_for_a_list_that_is_not_plain_takes_the_sdk_path(gateway, message, headers):
-    async with gateway({"alpha": Remote(tool("x"))}, **EXPOSED) as opened:
-        assert server_of(await discover_alpha(opened)).dispatch_raw(message, headers) is None
+async def test_an_error_of_a_client_keeps_its_words(gateway, response, said):
+    async def work(ctx):
+        with pytest.raises(MCPError) as refusal:
+            await ask_roots(ctx)
+        return text(refusal.value.error.message)
+
+    alpha, client = Remote(tool("x"), handshake=True), RawClient()
+    alpha.answers["x"] = work
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=False, capabilities=EVERYTHING),
+    ):
+        dispatch_raw(opened, call(meta=None), client=client)
+        await until(lambda: client.written)
+        reply = {"jsonrpc": "2.0", "id": client.messages[0]["id"], **response}
+        assert dispatch_raw(opened, json.dumps(reply).encode()) is not None
+        assert said in (await client.answer())["result"]["content"][0]["text"]
+
+
+async def test_a_question_that_its_server_does_not_wait_for_is_taken_back_before_the_response(gateway):
+    async def work(ctx):
+        with anyio.move_on_after(0.01):
+            await ask_roots(ctx)
+        return text("went on")
+
+    alpha, client = Remote(tool("x"), handshake=True), RawClient()
+    alpha.answers["x"] = work
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=False, capabilities=EVERYTHING),
+    ):
+        dispatch_raw(opened, call(meta=None), client=client)
+        assert (await client.answer())["result"]["content"] == text("went on")["content"]
+        question, cancelled = client.messages
+        assert (cancelled["method"], cancelled["params"]["requestId"]) == ("notifications/cancelled", question["id"])
+        assert server_of(opened)._dispatcher.requests._open == {}
+
+
+async def test_a_client_that_leaves_takes_its_requests_and_questions_along(gateway):
+    ended = anyio.Event()
+
+    async def work(ctx):
+        try:
+            return await ask_roots(ctx)
+        finally:
+            ended.set()
+
+    alpha, client = Remote(tool("x"), handshake=True), RawClient()
+    alpha.answers["x"] = work
+    async with gateway({"alpha": alpha}) as opened:
+        await discover_alpha(opened)
+        async with open_era_client(opened, "bytes", modern=False, capabilities=EVERYTHING):
+            dispatch_raw(opened, call(meta=None), client=client)
+            await until(lambda: client.written)
+        with anyio.fail_after(5):
+            await ended.wait()
+        dispatcher = server_of(opened)._dispatcher
+        await until(lambda: not dispatcher._in_flight and not dispatcher.requests._open)
+        assert dispatch_raw(opened, call(meta=None)) is None
 
 
 @pytest.mark.parametrize("handshake", [True, False])
@@ -216,3 +477,53 @@ async def test_callers_with_ever_other_tokens_are_not_noted_one_by_one_on_a_sess
         noted = [len(session.router.clients) for session in opened.gateway.pool._shared.sessions.values()]
     assert len(alpha.calls) == 20
     assert max(noted) <= 2
+
+
+# -- lists
+
+
+def list_message(meta=MODERN, **params):
+    params |= {"_meta": meta} if meta is not None else {}
+    return encode_request("tools/list", params)
+
+
+@eras
+async def test_a_list_is_the_same_through_both_entrances(gateway, modern):
+    alpha, listed = Remote(tool("x", title=None, vendor={"n": 2**70}), tool("y")), []
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened:
+        await discover_alpha(opened)
+        await until(lambda: not opened.gateway.discovery.running)
+        for entrance in ("bytes", "sdk"):
+            async with open_era_client(opened, entrance, modern=modern) as client:
+                result = (await client.request("tools/list"))["result"]
+                result.pop("ttlMs", None)  # it grows less meanwhile
+                listed.append(json.dumps(result))
+    assert listed[0] == listed[1]
+    assert json.loads(listed[0])["tools"][-1]["name"] == "alpha__y"
+
+
+async def test_a_list_follows_the_catalog_and_is_encoded_once(gateway):
+    alpha = Remote(tool("x"))
+    async with gateway({"alpha": alpha}, **EXPOSED) as opened:
+        await discover_alpha(opened)
+        await until(lambda: not opened.gateway.discovery.running)
+        assert "alpha__y" not in str(await dispatch(opened, list_message(), LISTING))
+        kept = server_of(opened)._tools._encoded[True]
+        await dispatch(opened, list_message(), LISTING)
+        assert server_of(opened)._tools._encoded[True] is kept
+        alpha.tools.append(tool("y"))
+        await discover_alpha(opened)
+        assert "alpha__y" in str(await dispatch(opened, list_message(), LISTING))
+
+
+@pytest.mark.parametrize(
+    "message, headers",
+    [
+        (list_message(), {**LISTING, "mcp-method": "tools/call"}),
+        (list_message(), {**LISTING, "mcp-name": "x"}),
+        (list_message(None), {}),
+    ],
+)
+async def test_a_request_for_a_list_must_match_its_headers_too(gateway, message, headers):
+    async with gateway({"alpha": Remote(tool("x"))}, **EXPOSED) as opened:
+        assert dispatch_raw(await discover_alpha(opened), message, headers) is None

@@ -1,6 +1,8 @@
 """Streams that break: who comes back with the id of the last event gets the rest, and the response."""
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +10,8 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from anyio.abc import SocketStream
+from mcp.client import Client
 
 from mcp_gateway.plugin import RawResponse, ResponseWriter
 
@@ -162,3 +166,92 @@ async def test_a_client_of_the_modern_era_that_leaves_abandons_its_call():
         session.headers |= {"mcp-protocol-version": "2026-07-28"}
         assert await session.lose_call() == ""
         await session.server.abandoned.wait()
+
+
+# -- the SDK's own client, over a wire that breaks
+
+
+class Calls(RawServer):
+    """Answers calls of tools, when the test says so, after a report."""
+
+    def dispatch_raw(self, message: bytes, *more: Any) -> Callable[[], None] | None:
+        if b'"tools/call"' not in message:
+            return None
+        self.came.set()
+        self.message, self.writer = json.loads(message), more[-1]
+        asyncio.get_running_loop().call_soon(self.report, 1)
+        return self.abandoned.set
+
+    def report(self, number: int) -> None:
+        params = {"progressToken": self.message["params"]["_meta"]["progressToken"], "progress": number}
+        news = {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+        self.writer.write(json.dumps(news).encode())
+
+    def conclude(self) -> None:
+        result = {"content": [{"type": "text", "text": "done"}]}
+        answer = {"jsonrpc": "2.0", "id": self.message["id"], "result": result}
+        self.writer.finish(RawResponse(json.dumps(answer).encode()))
+
+
+class Wire:
+    """Passes bytes on to a port until it is cut; later connections pass."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._scopes: list[anyio.CancelScope] = []
+
+    async def serve(self, client: SocketStream) -> None:
+        async with client, await anyio.connect_tcp("127.0.0.1", self._port) as server:
+            with anyio.CancelScope() as scope:
+                self._scopes.append(scope)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._copy, client, server)
+                    tasks.start_soon(self._copy, server, client)
+
+    async def _copy(self, source: SocketStream, sink: SocketStream) -> None:
+        with contextlib.suppress(anyio.BrokenResourceError):
+            async for data in source:
+                await sink.send(data)
+
+    def cut(self) -> None:
+        for scope in self._scopes:
+            scope.cancel()
+
+
+@pytest.mark.parametrize("is_away", [True, False], ids=["the answer before it is back", "the answer after"])
+async def test_the_sdks_client_gets_reports_and_answer_over_a_wire_that_breaks(is_away):
+    server, reports, result = Calls(), anyio.Event(), anyio.Event()
+    heard: list[float] = []
+
+    async def on_progress(progress: float, _total: float | None, _message: str | None) -> None:
+        heard.append(progress)
+        reports.set()
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(anyio.fail_after(60))
+        wire = Wire(await stack.enter_async_context(open_server(server.served(), HERE, 60)))
+        listener = await stack.enter_async_context(await anyio.create_tcp_listener(local_host="127.0.0.1"))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks.start_soon(listener.serve, wire.serve)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        async with Client(f"http://127.0.0.1:{port}/mcp", mode="legacy") as client, anyio.create_task_group() as calls:
+
+            async def call() -> None:
+                answer = await client.call_tool("echo", {}, progress_callback=on_progress)
+                assert answer.content[0].text == "done"
+                result.set()
+
+            calls.start_soon(call)
+            await reports.wait()
+            reports = anyio.Event()
+            wire.cut()
+            server.report(2)
+            if is_away:
+                server.conclude()
+            else:
+                await reports.wait()
+                server.conclude()
+            await result.wait()
+        assert heard == [1, 2]
+        assert not server.abandoned.is_set()
+        tasks.cancel_scope.cancel()

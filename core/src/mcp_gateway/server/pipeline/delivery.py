@@ -28,10 +28,20 @@ _PREFIX = "gateway-"
 
 
 @dataclass(slots=True, eq=False)
-class ClientRequests:
-    """The gateway's requests to clients that have no response yet, by client and id."""
+class _OpenRequest:
+    name: str
+    writer: ResponseWriter
+    future: asyncio.Future[Json]
 
-    _open: dict[tuple[str, str], asyncio.Future[Json]] = field(default_factory=dict)
+    def take_back(self) -> None:
+        self.writer.write(encode_notification("notifications/cancelled", {"requestId": self.name}))
+
+
+@dataclass(slots=True, eq=False)
+class ClientRequests:
+    """The gateway's requests to clients that have no response yet."""
+
+    _open: dict[tuple[str, str], _OpenRequest] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     async def ask(self, client: str, writer: ResponseWriter, method: str, params: Json) -> Json:
@@ -42,23 +52,35 @@ class ClientRequests:
 
         """
         name = f"{_PREFIX}{next(self._numbers)}"
-        self._open[client, name] = future = asyncio.get_running_loop().create_future()
+        asked = _OpenRequest(name, writer, asyncio.get_running_loop().create_future())
+        self._open[client, name] = asked
         writer.write(encode_request(encode_string(name), method, encode(params)))
         try:
-            answer: Json = await future
+            return await asked.future
         except asyncio.CancelledError:
-            writer.write(encode_notification("notifications/cancelled", {"requestId": name}))
+            if self._open.get((client, name)) is asked:
+                asked.take_back()
             raise
         finally:
-            del self._open[client, name]
-        return answer
+            self._open.pop((client, name), None)
+
+    def end_stream(self, writer: ResponseWriter) -> None:
+        """Take back the requests on a stream, before its response ends it."""
+        for key, asked in list(self._open.items()):
+            if asked.writer is not writer or (asked.future.done() and not asked.future.cancelled()):
+                continue
+            del self._open[key]
+            asked.take_back()
+            if not asked.future.done():
+                asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client's request is over"))
 
     def on_response(self, client: str, response: Message) -> bool:
         """Handle a client's response; return whether it is to one of these requests."""
         name = None if response.id is UNSET else read_id(bytes(response.id))
-        future = self._open.get((client, name)) if isinstance(name, str) else None
-        if future is None:
+        asked = self._open.get((client, name)) if isinstance(name, str) else None
+        if asked is None:
             return False
+        future = asked.future
         if future.done():
             return True
         if response.error is not UNSET and bytes(response.error) != b"null":
@@ -70,9 +92,9 @@ class ClientRequests:
 
     def forget(self, client: str) -> None:
         """End the requests to a client that has left."""
-        for (receiver, _), future in list(self._open.items()):
-            if receiver == client and not future.done():
-                future.set_exception(MCPError(types.INVALID_REQUEST, "the client has left"))
+        for (receiver, _), asked in list(self._open.items()):
+            if receiver == client and not asked.future.done():
+                asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client has left"))
 
 
 @dataclass(slots=True, eq=False)

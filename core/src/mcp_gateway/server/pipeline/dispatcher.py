@@ -126,9 +126,11 @@ class Dispatcher:
         try:
             result = await self.handlers.answer(request, handler)
         except MCPError as error:
-            writer.finish(RawResponse(encode_error(request_id, error), error.code))
+            response = RawResponse(encode_error(request_id, error), error.code)
         else:
-            writer.finish(RawResponse(encode_result(request_id, result)))
+            response = RawResponse(encode_result(request_id, result))
+        self.requests.end_stream(writer)
+        writer.finish(response)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         key = self._tasks.pop(task)
@@ -139,10 +141,12 @@ class Dispatcher:
 
     def _cancel(self, key: Key) -> bool:
         """Cancel a request at its client's wish; return whether it was in flight."""
-        if (entry := self._in_flight.pop(key, None)) is None:
+        entry = self._in_flight.pop(key, None)
+        if entry is None or entry[0].done():
             return False
         task, writer = entry
         task.cancel()
+        self.requests.end_stream(writer)
         writer.finish(_CANCELLED)
         return True
 

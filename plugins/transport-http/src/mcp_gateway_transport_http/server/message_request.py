@@ -26,7 +26,8 @@ _BOM = b"\xef\xbb\xbf"
 _ONCE = frozenset({"authorization", "content-encoding", "content-type", "host", "origin"})
 _PRIMING_VERSION = "2025-11-25"
 
-_batch = json.Decoder(list[Raw])
+# It ends at the second item: an array may have millions.
+_array_of_one = json.Decoder(tuple[Raw])
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ def normalize_body(body: bytes) -> bytes:
     if text[:1] != b"[":
         return text or body
     with suppress(DecodeError, RecursionError, UnicodeError):
-        items = _batch.decode(text)
-        if len(items) == 1:
-            return bytes(items[0])
+        return bytes(_array_of_one.decode(text)[0])
     return body
 
 

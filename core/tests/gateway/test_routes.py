@@ -1,0 +1,107 @@
+"""Routes are kept as long as the catalog that they lead through, and no longer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mcp_gateway.catalog.snapshot import Catalog
+from mcp_gateway.discovery.refresher import ANONYMOUS
+from mcp_gateway.gateway import routes as module
+from mcp_gateway.protocol.raw_json import encode_members
+
+from ..support.fake_servers import Remote, tool, until
+from ..support.raw_client import call, dispatch
+
+
+async def discover(opened):
+    """Have the only server listed, and wait until nothing changes any more."""
+    await opened.gateway.discover("alpha", ANONYMOUS)
+    await until(lambda: not opened.gateway.discovery.running)
+    return opened.gateway.routes
+
+
+async def test_a_route_is_found_once(gateway):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        routes = await discover(opened)
+        found = routes.find("alpha__x")
+        assert (found.spec.name, found.name, found.repeatable) == ("alpha", b'"x"', False)
+        assert routes.find("alpha__x") is found
+
+
+async def test_a_route_knows_what_the_definition_says(gateway):
+    schema = {"type": "object", "properties": {"n": {"type": "string", "x-mcp-header": "N"}}}
+    odd = {**tool("x", annotations={"readOnlyHint": True}), "inputSchema": schema}
+    async with gateway({"alpha": Remote(odd)}) as opened:
+        found = (await discover(opened)).find("alpha__x")
+    assert found.repeatable
+    request = found.request(encode_members({"name": "alpha__x", "arguments": {"n": "a"}, "vendor": None}), {})
+    assert {name: json.loads(value) for name, value in request.params.items()} == {
+        "name": "x",
+        "arguments": {"n": "a"},
+        "vendor": None,
+    }
+    assert request.modern_headers() == {
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "x",
+        "Mcp-Param-N": "a",
+    }
+
+
+async def test_without_arguments_a_server_gets_an_empty_object(gateway):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        request = (await discover(opened)).find("alpha__x").request({"name": b'"alpha__x"'}, {})
+    assert request.params == {"arguments": b"{}", "name": b'"x"'}
+
+
+def replace_catalog(registry):
+    registry.catalog = Catalog(registry.catalog.servers, registry.catalog.revision)  # as when only the time moves on
+
+
+def replace_specs(registry):
+    registry.specs = dict(registry.specs)
+
+
+@pytest.mark.parametrize("change", [replace_catalog, replace_specs])
+async def test_it_is_found_anew_when_anything_that_it_depends_on_is_replaced(gateway, change):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        routes = await discover(opened)
+        before = routes.find("alpha__x")
+        change(opened.gateway.registry)
+        after = routes.find("alpha__x")
+        assert after is not before
+        assert routes.find("alpha__x") is after
+
+
+async def test_nothing_of_the_snapshot_before_is_left(gateway):
+    alpha = Remote(tool("x"), tool("y"))
+    async with gateway({"alpha": alpha}) as opened:
+        routes = await discover(opened)
+        assert routes.find("alpha__y") is not None
+        spec = replace(opened.gateway.registry.specs["alpha"])
+        del alpha.tools[1]
+        await discover(opened)
+        opened.gateway.registry.replace({"alpha": spec}, ())
+        assert routes.find("alpha__y") is None
+        assert routes.find("alpha__x").spec is spec
+        assert "Unknown tool" in (await dispatch(opened, call("alpha__y")))["error"]["message"]
+
+
+async def test_a_name_without_a_tool_is_looked_up_again(gateway):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        routes = await discover(opened)
+        for name in ("alpha__unknown", "beta__x", "nonsense", ""):
+            assert routes.find(name) is None
+        assert routes._routes == {}
+
+
+async def test_ever_new_names_do_not_fill_the_memory(gateway, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_ROUTES_PER_SERVER", 1)
+    async with gateway({"alpha": Remote(*map(tool, "abcdef"))}) as opened:
+        routes = await discover(opened)
+        for name in "abcdef":
+            assert routes.find(f"alpha__{name}") is not None
+        assert len(routes._routes) <= 3
