@@ -185,12 +185,21 @@ async def _serve(transport: ServerTransport, running: RunningGateway, *, single_
         await transport.serve(await running.lazy_server.load(), ready=ready)
 
 
+_GC_THRESHOLDS = (10_000, 20, 50)
+"""How many new objects, and how many younger collections, there are before the next one of the garbage collector.
+
+Calls in flight have more objects than the default of 700: each of its collections would find nearly all of them alive,
+which took 8 % of the CPU of a call with 32 callers.
+"""
+
+
 def _freeze_heap() -> None:
     """Move start-up objects to the permanent generation; re-enable GC.
 
     `gc.freeze` keeps later collections from scanning objects that live as long as the process.
     """
     gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     gc.enable()
 
 

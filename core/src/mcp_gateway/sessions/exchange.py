@@ -95,6 +95,7 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         finally:
             self._stop_timer()
             connection.router.leave(request_id)
+            self.timer = None  # a reference to itself, which only the garbage collector would find
 
     # -- what the channel tells
 
