@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.gateway import routes as module
-from mcp_gateway.protocol.raw_json import encode_members
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 from ..support.fake_servers import Remote, tool, until
 from ..support.raw_client import call, dispatch
@@ -27,7 +26,7 @@ async def test_a_route_is_found_once(gateway):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
         routes = await discover(opened)
         found = routes.find("alpha__x")
-        assert (found.spec.name, found.name, found.repeatable) == ("alpha", b'"x"', False)
+        assert (found.spec.name, bytes(found.name), found.repeatable) == ("alpha", b'"x"', False)
         assert routes.find("alpha__x") is found
 
 
@@ -38,7 +37,7 @@ async def test_a_route_knows_what_the_definition_says(gateway):
         found = (await discover(opened)).find("alpha__x")
     assert found.repeatable
     request = found.request(encode_members({"name": "alpha__x", "arguments": {"n": "a"}, "vendor": None}), {})
-    assert {name: json.loads(value) for name, value in request.params.items()} == {
+    assert decode_members(request.params) == {
         "name": "x",
         "arguments": {"n": "a"},
         "vendor": None,
@@ -53,8 +52,8 @@ async def test_a_route_knows_what_the_definition_says(gateway):
 
 async def test_without_arguments_a_server_gets_an_empty_object(gateway):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        request = (await discover(opened)).find("alpha__x").request({"name": b'"alpha__x"'}, {})
-    assert request.params == {"arguments": b"{}", "name": b'"x"'}
+        request = (await discover(opened)).find("alpha__x").request(encode_members({"name": "alpha__x"}), {})
+    assert decode_members(request.params) == {"arguments": {}, "name": "x"}
 
 
 def replace_catalog(registry):

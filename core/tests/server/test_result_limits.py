@@ -43,7 +43,7 @@ class ReadResults:
         self.limits = ResultLimits(**limits)
 
     def limit(self, what, result, caller):
-        return decode_members(self.limits.limit(what, encode_members(result), caller))
+        return decode_members(self.limits.limit(lambda: what, encode_members(result), caller))
 
     def read(self, uri, caller):
         return decode_members(self.limits.read(uri, caller))

@@ -42,7 +42,7 @@ class Announcements:
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
 
     def on_notification(self, method: str, fields: Fields) -> bool:
-        """Handle a notification if it is an announcement; return whether it is one.
+        """Handle an announcement; return whether the notification is one.
 
         Raises:
             ValueError: it is one, and its params cannot be read.

@@ -25,7 +25,7 @@ _CHECK_SECONDS = 0.02
 
 @dataclass(slots=True)
 class Backpressure:
-    """Decision whether to deliver a message, and pauses of the server that sends it.
+    """Decides whether to deliver messages, and pauses servers.
 
     `set_paused` stops reading from the server, or resumes it.
     """

@@ -43,7 +43,7 @@ _CANCEL_SECONDS = 2.0
 
 @dataclass(slots=True, eq=False)
 class _Response:
-    """A `ResponseHandler` for a request of the gateway's own, which a task waits for."""
+    """The `ResponseHandler` of a request that a task waits for."""
 
     connection: Connection
     future: asyncio.Future[bytes]

@@ -34,7 +34,10 @@ class OpenRequests:
     refusals: int = 0
 
     def begin(self, size: int) -> bool:
-        """Count a request of `size` bytes; return False if a limit is exceeded."""
+        """Count a request of `size` bytes, if no limit forbids it.
+
+        Returns False if a limit is exceeded.
+        """
         if self.count >= MAX_OPEN_REQUESTS or (self.count and self.size + size > MAX_OPEN_BYTES):
             self._note_refusal()
             return False

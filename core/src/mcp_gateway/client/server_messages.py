@@ -162,7 +162,7 @@ class ServerMessageRouter:
         return None if token is None else self._exchanges.get(token)
 
     def _exchange(self, related: InFlightRequest | None) -> InFlightRequest | None:
-        """Return the client's request that a message relates to, if that is unambiguous."""
+        """Return the request that a message relates to, if unambiguous."""
         if related is not None:
             return related if related.client is not None else None
         under_way = [exchange for exchange in self._exchanges.values() if exchange.client is not None]

@@ -1,4 +1,7 @@
-"""Requests of a server to its clients: forwarding, responses, and a bound on their number."""
+"""Requests of a server to its clients.
+
+They are forwarded and answered, and bounded in number.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _TOO_MANY = "too many requests to the client are open; wait for answers"
 
 @dataclass(slots=True, eq=False)
 class ServerRequests:
-    """Handler of a server's requests, each in a task; `send` delivers a response."""
+    """Handler of a server's requests, each in a task.
+
+    `send` delivers a response.
+    """
 
     send: Callable[[bytes], Awaitable[None]]
     tasks: TaskGroup

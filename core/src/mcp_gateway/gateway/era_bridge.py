@@ -74,7 +74,10 @@ class EraBridge:
     async def _send_for_modern(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
-        """Send a modern client's request to a server whose era may not be known yet."""
+        """Send a modern client's request to a server of either era.
+
+        The era may not be known yet.
+        """
         # If the client can answer nothing and has answered nothing, the server's era makes no difference.
         is_plain = not caller.capabilities and request.params.keys().isdisjoint(ANSWERS)
         if is_plain or await self.pool.is_modern(session_key):
@@ -99,7 +102,9 @@ class EraBridge:
     async def _answer_requests(
         self, session_key: SessionKey, request: Request, result: Fields, caller: Caller, channel: ClientChannel
     ) -> Fields:
-        """Repeat a handshake-era client's request until a modern server has no input request left.
+        """Repeat a request until a modern server requires no more input.
+
+        The client is one of the handshake era.
 
         Its input requests become server requests to the client; the responses go into the repeated request.
         """

@@ -118,7 +118,7 @@ class Gateway:
     async def call(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
     ) -> Fields:
-        """Call a tool by its full name; return the members of its result, as they came.
+        """Call a tool by its full name; return its result's members.
 
         `params` are those of `tools/call` without `_meta`, `meta` is what of it is passed on.
         """
@@ -139,7 +139,7 @@ class Gateway:
         return result
 
     async def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
-        """Call a tool that is not in the common catalog, or not the same for all callers."""
+        """Call a tool that the common catalog lacks or cannot share."""
         resolver = await self.resolver_for(caller)
         spec = resolver.tool_server(name)
 

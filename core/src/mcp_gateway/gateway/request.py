@@ -66,7 +66,9 @@ class Request(Struct, frozen=True):
         return sha256(json.dumps([self.method, asked], sort_keys=True).encode()).hexdigest()
 
     def member(self, name: str) -> Any:
-        """Return a member of the params, read; None if it is not there.
+        """Return a member of the params, decoded.
+
+        None if it is not there.
 
         Raises:
             ValueError: it cannot be read.
@@ -79,7 +81,10 @@ class Request(Struct, frozen=True):
         return replace(self, params={**self.bare.params, **answered})
 
     def encode_params(self, exchange: Exchange, *, modern: bool) -> bytes:
-        """Return the params as JSON, with what the exchange and the server's era add to `_meta`."""
+        """Return the params as JSON, with the `_meta` for this exchange.
+
+        The server's era decides what is added to it.
+        """
         channel = exchange.channel
         if not modern and not channel.wants_progress and not self.meta:
             return encode_object(self.params)

@@ -1,4 +1,4 @@
-"""Routes of tools: where a full name leads, found once for each catalog snapshot."""
+"""Routes of tools, found once for each catalog snapshot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_ARGUMENTS = Raw(b"{}")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The route of a tool: its server, and what a call of it needs.
+    """The route of a tool: its server, and what calls need.
 
     `name` is the tool's name at the server, as JSON.
     """
@@ -35,7 +35,10 @@ class Route:
     repeatable: bool = False
 
     def request(self, params: Fields, meta: Fields) -> Request:
-        """Return the request of a call; servers get an object of arguments, also if the client sent none."""
+        """Return the request of a call.
+
+        Servers get an object of arguments, also if the client sent none.
+        """
         return Request(
             METHOD,
             {"arguments": _NO_ARGUMENTS, **params, "name": self.name},
@@ -47,7 +50,7 @@ class Route:
 
 
 def route_of(spec: ServerSpec, listing: Listing, tool: str) -> Route:
-    """Return the route of a tool by the server's own name for it."""
+    """Return the route of a tool by its name at the server."""
     repeatable = is_repeatable(listing.by_name.get(tool, {}))
     headers = routing_headers(METHOD, {"name": tool}, None)
     return Route(spec, encode_raw(tool), headers, listing.header_arguments.get(tool), repeatable)
@@ -55,7 +58,7 @@ def route_of(spec: ServerSpec, listing: Listing, tool: str) -> Route:
 
 @dataclass(slots=True)
 class Routes:
-    """Routes through the common catalog, kept as long as its snapshot is current."""
+    """Routes through the common catalog, kept while its snapshot is current."""
 
     registry: Registry
     _catalog: Catalog | None = None
@@ -63,7 +66,10 @@ class Routes:
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
 
     def find(self, name: str) -> Route | None:
-        """Return the route of a tool by its full name, None if the common catalog does not have it."""
+        """Return the route of a tool by its full name.
+
+        None if the common catalog does not have it.
+        """
         # Both are replaced as a whole, so identity is enough.
         if self.registry.catalog is not self._catalog or self.registry.specs is not self._specs:
             self._catalog, self._specs, self._routes = self.registry.catalog, self.registry.specs, {}

@@ -58,7 +58,10 @@ class _Call:
     _waiter: asyncio.Future[None] | None = None
 
     async def wait_change(self, seconds: float | None = None) -> bool:
-        """Wait for a question or the end; return whether it came within so many seconds."""
+        """Wait for a question or the end, for some seconds.
+
+        Returns whether it came in time.
+        """
         loop = asyncio.get_running_loop()
         self._waiter = waiter = loop.create_future()
         timer = None if seconds is None else loop.call_later(seconds, self.change)

@@ -21,14 +21,19 @@ class ResponseHandler(Protocol):
     """
 
     def on_message(self, message: bytes) -> None:
-        """Handle a notification or request that came on this request's own stream, before the response.
+        """Handle a message that came on this request's own stream.
+
+        It is a notification or a request, and comes before the response.
 
         Only channels that know to which request a message belongs call it: HTTP does, the pipes of a process do not.
         """
         ...
 
     def on_response(self, response: bytes) -> None:
-        """Handle the response, once. Its id is that of the request, as the server has written it."""
+        """Handle the response, once.
+
+        Its id is that of the request, as the server has written it.
+        """
         ...
 
     def on_failure(self, error: Exception) -> None:
@@ -80,7 +85,10 @@ class ServerChannel(Protocol):
         ...
 
     def set_reading_paused(self, *, paused: bool) -> None:
-        """Stop reading from the server, or go on: its clients do not keep up."""
+        """Stop reading from the server, or go on.
+
+        It is stopped while its clients do not keep up.
+        """
         ...
 
 
@@ -97,7 +105,10 @@ def open_stream_channel(read: Any, write: Any) -> AbstractAsyncContextManager[Se
 
 
 class ResponseWriter(Protocol):
-    """Writes to a client what one request of its brings. Server transports make one for each request."""
+    """Writes to a client the messages of one of its requests.
+
+    Server transports make one for each request.
+    """
 
     @property
     def is_congested(self) -> bool:
@@ -105,7 +116,10 @@ class ResponseWriter(Protocol):
         ...
 
     def write(self, message: bytes) -> None:
-        """Write a notification, or a request to the client, before the response; no-op if the client has gone."""
+        """Write a notification, or a request to the client.
+
+        It comes before the response. No-op if the client has gone.
+        """
         ...
 
     def finish(self, response: RawResponse) -> None:

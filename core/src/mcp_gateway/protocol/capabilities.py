@@ -10,7 +10,10 @@ from mcp_gateway.protocol.raw_json import encode
 
 
 class DeclaredCapabilities(dict[str, Any]):
-    """Capabilities that many requests declare alike: they are encoded once. They are not changed."""
+    """Capabilities that many requests declare alike, encoded once.
+
+    They are not changed.
+    """
 
     __slots__ = ("canonical", "encoded")
 

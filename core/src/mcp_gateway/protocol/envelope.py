@@ -32,7 +32,7 @@ _DIGITS = tuple(b"%c" % digit for digit in b"-0123456789")
 
 
 class Message(Struct, gc=False):
-    """The envelope of a message; a member that is not there is UNSET."""
+    """The envelope of a message; absent members are UNSET."""
 
     jsonrpc: str | UnsetType = UNSET
     id: Raw | UnsetType = UNSET
@@ -43,12 +43,18 @@ class Message(Struct, gc=False):
 
     @property
     def fields(self) -> dict[str, Raw]:
-        """The members of the params, as a new dictionary; none if the params are no object."""
+        """The members of the params, as a new dictionary.
+
+        There are none if the params are no object.
+        """
         return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
 
 class ServerError(MCPError):
-    """A server's own JSON-RPC error, as opposed to one that a transport answers with in its place."""
+    """A server's own JSON-RPC error.
+
+    Transports answer with others in its place.
+    """
 
 
 _message = Decoder(Message)
@@ -118,7 +124,9 @@ def parse_result(response: bytes) -> dict[str, Any]:
 
 
 def read_error(error: bytes) -> ServerError:
-    """Read the error of a response; one of an odd shape keeps its words.
+    """Read the error of a response.
+
+    One of an odd shape keeps its words.
 
     Without a code that is an integer it gets -32603.
     """
@@ -158,7 +166,10 @@ def encode_notification(method: str, params: Mapping[str, Any] | None) -> bytes:
 
 
 def encode_result(request_id: bytes, result: Mapping[str, Any]) -> bytes:
-    """Encode a response in one piece; `request_id` is the peer's, byte for byte, `result` has encoded members."""
+    """Encode a response in one piece.
+
+    `request_id` is the peer's, byte for byte, and `result` has encoded members.
+    """
     return encode_object({"jsonrpc": "2.0", "id": Raw(request_id), "result": result})
 
 
@@ -171,7 +182,10 @@ def encode_error(request_id: bytes, error: MCPError) -> bytes:
 
 
 def read_id(raw: bytes) -> str | int | float | None:
-    """Read an id; what is neither text nor a number of a sensible length is None."""
+    """Read an id.
+
+    What is neither text nor a number of a sensible length is None.
+    """
     if raw.isdigit() and len(raw) <= _LONGEST_NUMBER:  # nearly always
         return int(raw)
     if raw[:1] == b'"':

@@ -1,4 +1,4 @@
-"""HTTP headers of requests, by which servers and proxies route without reading the body."""
+"""HTTP headers by which servers and proxies route requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def version_headers(version: str) -> Mapping[str, str]:
 
 
 def routing_headers(method: str, params: Json, mirrored: Mirrored | None) -> dict[str, str]:
-    """Return the headers of a modern request, which repeat some of its body.
+    """Return the headers of a modern request.
+
+    They repeat some of its body.
 
     A modern server rejects headers that differ from the body (-32020, specification 2026-07-28).
     """

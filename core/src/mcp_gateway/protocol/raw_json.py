@@ -25,7 +25,10 @@ _BRACE = ord("{")
 
 
 class UnreadableJson(ValueError):
-    """JSON that Python does not read: it is none, nested too deeply, or has numbers of thousands of digits."""
+    """JSON that Python does not read.
+
+    It is none, is nested too deeply, or has numbers of thousands of digits.
+    """
 
 
 _fields = Decoder(dict[str, Raw])
@@ -66,7 +69,9 @@ def encode_string(text: str) -> bytes:
 
 
 def encode(value: object) -> bytes:
-    """Encode a value as compact JSON in UTF-8; halves of surrogate pairs become U+FFFD.
+    """Encode a value as compact JSON in UTF-8.
+
+    Halves of surrogate pairs become U+FFFD.
 
     Raises:
         RecursionError: it is nested too deeply.
@@ -79,7 +84,7 @@ def encode(value: object) -> bytes:
 
 
 def encode_raw(value: object) -> Raw:
-    """Encode a value as `encode` does, to be a member of an object."""
+    """Encode a value to be a member of an object."""
     return Raw(encode(value))
 
 
@@ -123,6 +128,9 @@ def decode_text(raw: Raw) -> str:
 
 
 def decode_member(fields: Fields, name: str) -> Any:
-    """Read one member of an object, None if it is not there; see `decode`."""
+    """Read one member of an object; see `decode`.
+
+    None if it is not there.
+    """
     raw = fields.get(name)
     return None if raw is None else decode(raw)

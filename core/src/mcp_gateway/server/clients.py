@@ -20,7 +20,7 @@ from mcp_gateway.protocol.capabilities import DeclaredCapabilities
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
 from mcp_gateway.protocol.raw_json import Fields, encode_raw
 from mcp_gateway.server.early_handshake import PIPE, EarlyClient
-from mcp_gateway.server.notification_queue import NotificationQueue
+from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
 
 Context = ServerRequestContext[Any, Any]
 
@@ -186,7 +186,10 @@ class Clients:
         self._piped = True
 
     def log_level(self, client: str) -> str | None:
-        """Return how severe messages to a handshake-era client must be, None if it has not said so."""
+        """Return the log level that a handshake-era client has set.
+
+        None if it has set none.
+        """
         connection = self._connections.get(client)
         return None if connection is None else connection.state.get(_LEVEL)
 

@@ -21,7 +21,7 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.raw_json import encode_members
 from mcp_gateway.server.early_handshake import EarlyClient, encode_first_answer, parse_first_message
-from mcp_gateway.server.notification_queue import NotificationQueue
+from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
 from mcp_gateway.server.result_limits import ResultLimits
 
 if TYPE_CHECKING:

@@ -113,7 +113,10 @@ class GatewayServer(Server[Any]):
         return self._dispatcher.dispatch(message, headers, principal, writer)
 
     def _server_info(self) -> Raw:
-        """Return the `serverInfo` of modern results as JSON; it changes with the catalog only."""
+        """Return the `serverInfo` of modern results as JSON.
+
+        It changes with the catalog only.
+        """
         catalog = self._gateway.registry.catalog
         if self._info[0] is not catalog:
             self._info = (catalog, encode_raw(server_info(self._gateway)))
@@ -188,7 +191,7 @@ class GatewayServer(Server[Any]):
         return decode_members(adapt_result(encode_members(answer), modern=True, server_info=self._server_info()))
 
     async def _respond(self, ctx: Context, handler: HandlerFn) -> Json:
-        """Answer a request that came through the SDK, as the pipeline answers it."""
+        """Answer a request that came through the SDK, by the pipeline."""
         params = encode_members(ctx.params or {})
         meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
         passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}
@@ -238,7 +241,10 @@ class GatewayServer(Server[Any]):
 
 
 def _stub(result: ResultT) -> Callable[[Context, Any], Awaitable[ResultT]]:
-    """Return a handler by which the SDK validates a request; its result is replaced."""
+    """Return a handler by which the SDK validates a request.
+
+    Its result is replaced.
+    """
 
     async def handle(_: Context, __: Any) -> ResultT:
         await _respond.get()()

@@ -137,7 +137,10 @@ class Tools:
         return any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
 
     def _encoded_list(self, seen: Resolver, *, modern: bool) -> bytes:
-        """Return the listed tools as JSON; that of the common catalog is encoded once."""
+        """Return the listed tools as JSON.
+
+        That of the common catalog is encoded once.
+        """
         known = (seen.catalog, self._gateway.registry.specs, self._builtin_tools)
         kept = self._encoded.get(modern)
         # Each is replaced as a whole, so identity is enough.

@@ -79,7 +79,7 @@ class Attempts:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Record what came of the attempt; suppress its error if there is another one.
+        """Record the outcome; suppress the error if another attempt follows.
 
         Raises:
             ServerUnavailable: the request failed, and there is no further attempt.
@@ -119,7 +119,7 @@ class Attempts:
 
 @contextmanager
 def limit_inactivity(session: Session) -> Iterator[tuple[Connection, InactivityTimeout]]:
-    """Limit the time in which a server may be silent; yield the connection and the timeout.
+    """Limit the silence of a server; yield connection and timeout.
 
     Raises:
         ServerTimeout: the server was silent for its `timeout`, or took longer than its `max_call_time`.

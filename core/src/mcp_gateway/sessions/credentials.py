@@ -80,7 +80,10 @@ class CredentialResolver:
         return SessionKey(spec, credentials, client, encode_capabilities(caller.capabilities), caller.client)
 
     def may_have_private(self, spec: ServerSpec, caller: Caller) -> bool:
-        """Whether `private_credentials` has to be asked: at once, and without asking the auth plugin."""
+        """Whether `private_credentials` has to be asked.
+
+        It is told at once, and without asking the auth plugin.
+        """
         strategy = self.strategies.get(spec.name)
         if caller.auth_header is not None:
             return True
@@ -149,7 +152,9 @@ class CredentialResolver:
     async def renew(
         self, session_key: SessionKey, caller: Caller, error: CredentialsRejected, retry: RetryPolicy
     ) -> SessionKey:
-        """Return a session key with refreshed credentials, after the server has rejected others with HTTP 401.
+        """Return a session key with refreshed credentials.
+
+        The server has rejected others with HTTP 401.
 
         Raises:
             CredentialsRejected: there are no others, or this request has been renewed already.

@@ -17,7 +17,9 @@ from mcp_gateway.sessions.session import Session
 
 
 async def record_failure(session: Session, error: MCPError | ServerUnavailable) -> GatewayError | None:
-    """Return the gateway error behind a failed request, with the server's name, recording the outcome.
+    """Return the gateway error behind a failed request; record it.
+
+    The error has the server's name.
 
     None if the error is the server's own response.
     """

@@ -1,4 +1,4 @@
-"""A client's request on a session, from its encoding to the response or the timeout."""
+"""A client's request on a session, until response or timeout."""
 
 from __future__ import annotations
 
@@ -145,7 +145,10 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
                     self._start_timer()
 
     def _start_timer(self) -> None:
-        """Time the request: by the queue of its session, or by the total limit if that comes first."""
+        """Time the request, by its session's queue or the total limit.
+
+        What comes first counts.
+        """
         session, loop = self.session, asyncio.get_running_loop()
         if self._end < loop.time() + session.timeout:
             self._last = loop.call_at(self._end, self._on_timeout)

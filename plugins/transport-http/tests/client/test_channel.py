@@ -436,7 +436,8 @@ async def test_a_flood_of_events_leaves_others_their_turn_and_comes_whole(carrie
     count = 30_000
     flood = b"".join(b"data: %b\n\n" % NEWS for _ in range(count))
     body = flood + b"data: " + ANSWER + b"\n\n"
-    async with scripted(response(body, kind="text/event-stream"), carrier=carrier) as wire:
+    answers = [response(body, kind="text/event-stream"), response(ANSWER)]
+    async with scripted(*answers, carrier=carrier) as wire:
         heard, _ = wire.begin()
         turns = 0
         while not heard.ended.is_set():
@@ -444,6 +445,23 @@ async def test_a_flood_of_events_leaves_others_their_turn_and_comes_whole(carrie
             turns += 1
         assert (len(heard.messages), await heard.response()) == (count, ANSWER)
         assert turns > 10
+        assert await wire.send() == ANSWER
+        assert wire.connections == 1
+
+
+async def test_a_connection_on_which_reading_was_paused_serves_again(carrier):
+    async with scripted(response(ANSWER), response(ANSWER), response(ANSWER), carrier=carrier) as wire:
+        assert await wire.send() == ANSWER
+        heard, _ = wire.begin()
+        (exchange,) = wire.channel._link.exchanges
+        await wire.until_asked(2)
+        exchange.set_turn_over(over=True)
+        exchange.set_turn_over(over=False)
+        assert await heard.response() == ANSWER
+        heard, _ = wire.begin()
+        wire.channel.set_reading_paused(paused=True)
+        wire.channel.set_reading_paused(paused=False)
+        assert await heard.response() == ANSWER
 
 
 async def test_a_server_whose_clients_do_not_keep_up_is_not_read(carrier):

@@ -349,8 +349,25 @@ async def test_what_is_no_body_is_bounded(carrier, answer, words):
         assert not isinstance(failure.value, ConnectionDropped)
 
 
-async def test_a_line_feed_alone_ends_a_line_of_the_head(carrier):
-    """RFC 9112, section 2.2."""
-    bare = head(JSON, LENGTH).replace(b"\r\n", b"\n") + ANSWER
-    async with scripted(bare, bare, response(ANSWER), carrier=carrier) as wire:
+ODD = {
+    "line feeds alone": head(JSON, LENGTH).replace(b"\r\n", b"\n") + ANSWER,
+    "a folded field": head(JSON, "x: a", "  folded", LENGTH) + ANSWER,
+    "blanks behind the length of a chunk": chunked(ANSWER, kind="application/json").replace(b"\r\n{", b"  \r\n{"),
+    "a length beside chunks": chunked(ANSWER, kind="application/json", more="content-length: 99999999999\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_what_a_client_may_accept_is_accepted(carrier, name):
+    """RFC 9112, sections 2.2, 5.2, 6.3, 7.1.1."""
+    async with scripted(ODD[name], ODD[name], response(ANSWER), carrier=carrier) as wire:
         assert [await wire.send() for _ in range(3)] == [ANSWER] * 3
+        assert wire.connections == 1 or name == "a length beside chunks"
+
+
+async def test_what_could_be_understood_in_two_ways_ends_its_connection(carrier):
+    if carrier != "direct":
+        pytest.skip("it is about our own connections")
+    async with scripted(ODD["a length beside chunks"], response(ANSWER)) as wire:
+        assert [await wire.send() for _ in range(2)] == [ANSWER] * 2
+        assert wire.connections == 2

@@ -231,6 +231,21 @@ async def test_too_many_open_requests_are_refused_whichever_way_they_go():
     assert server.count == 2
 
 
+@pytest.mark.parametrize("is_split", [False, True])
+async def test_the_heads_of_several_tools_are_remembered_apart(is_split):
+    server = RawServer()
+    names = [f"tool-{number}" for number in range(6)]
+    async with connected(server) as stream:
+        for name in [*names, *names, *reversed(names)]:
+            data = request(JSON, ACCEPT, f"mcp-name: {name}", body=b'{"plain":"%b"}' % name.encode())
+            end = data.index(b"\r\n\r\n") + 4 if is_split else 0
+            await send_pieces(stream, [piece for piece in (data[:end], data[end:]) if piece])
+            await receive(stream, name.encode())
+    assert [call.headers["mcp-name"] for call in server.calls] == [
+        json.loads(call.message)["plain"] for call in server.calls
+    ]
+
+
 # -- what comes before the response
 
 

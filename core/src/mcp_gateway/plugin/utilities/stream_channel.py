@@ -34,14 +34,16 @@ class _Request:
 
 
 class StreamChannel:
-    """A `ServerChannel` over the streams of an SDK transport; enter it before use.
+    """A `ServerChannel` over the streams of an SDK transport.
+
+    Enter it before use.
 
     It costs a model and a task for each message: a transport that carries many calls is better a channel itself.
     A message whose `ServerMessageMetadata.related_request_id` is set goes to the handler of that request.
     """
 
     def __init__(self, read: Any, write: Any) -> None:
-        """Read from and write to an opened pair of streams (`mcp.client.Transport` yields one)."""
+        """Bind to an opened pair of streams, as `mcp.client.Transport` yields it."""
         self._read, self._write = read, write
         self._tasks: TaskGroup = anyio.create_task_group()
         self._requests: dict[str, _Request] = {}
@@ -118,7 +120,7 @@ class StreamChannel:
         try:
             async for item in self._read:
                 if isinstance(item, Exception):
-                    log.debug("message unreadable: %s", item)
+                    log.debug("message unreadable", extra={"reason": str(item)})
                 else:
                     self._hand_over(item, on_message)
                 await self._resumed.wait()

@@ -1,1 +1,1 @@
-"""The way of a client's request: read once, answered, and written back in bytes."""
+"""The pipeline of clients' requests: bytes in, bytes out."""

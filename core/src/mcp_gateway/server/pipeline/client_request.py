@@ -1,4 +1,4 @@
-"""A client's request, with its envelope read and its payload as it came."""
+"""A client's request: its envelope read, its payload as it came."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class ClientRequest(Struct, frozen=True):
     channel: ClientChannel = ALONE
 
     def member(self, name: str) -> Any:
-        """Return a member of the params, read; None if it is not there.
+        """Return a member of the params, decoded.
+
+        None if it is not there.
 
         Raises:
             ValueError: it cannot be read.

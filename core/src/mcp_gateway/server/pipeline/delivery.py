@@ -1,4 +1,7 @@
-"""What reaches a client while its request is in flight, on the request's own stream."""
+"""Messages to a client on the stream of its request.
+
+They come while the request is in flight.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,10 @@ class ClientRequests:
                 asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client's request is over"))
 
     def on_response(self, client: str, response: Message) -> bool:
-        """Handle a client's response; return whether it is to one of these requests."""
+        """Handle a response, if it is to one of these requests.
+
+        Returns whether it is.
+        """
         name = None if response.id is UNSET else read_id(bytes(response.id))
         asked = self._open.get((client, name)) if isinstance(name, str) else None
         if asked is None:
@@ -99,7 +105,9 @@ class ClientRequests:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """Writes notifications and requests to a client on the stream of one request of its.
+    """Writes messages to a client on the stream of its request.
+
+    They are notifications and requests of servers.
 
     `token` is the client's own progress token, as it came; `level` the least severe messages that it wants.
     """
@@ -138,7 +146,10 @@ class Delivery:
 def open_channel(
     writer: ResponseWriter, client: str, requests: ClientRequests, meta: Fields, level: str | None, *, modern: bool
 ) -> ClientChannel:
-    """Return the channel of a request; `level` is that which a handshake-era client has set."""
+    """Return the channel of a request.
+
+    `level` is that which a handshake-era client has set.
+    """
     token = meta.get("progressToken")
     if token is not None and bytes(token) == b"null":
         token = None

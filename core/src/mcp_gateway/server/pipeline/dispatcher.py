@@ -1,4 +1,4 @@
-"""The entrance of the pipeline: messages as bytes, from transports that hand them over so."""
+"""The entrance of the pipeline, for messages as bytes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
 
 
 class Origin(Struct, frozen=True):
-    """Where a message came from: its HTTP headers, its principal, and what writes back to its client."""
+    """The origin of a message: headers, principal, and writer."""
 
     headers: Mapping[str, str] | None
     principal: Principal | None
@@ -85,13 +85,16 @@ class Dispatcher:
             return None
 
     def leave(self, client: str) -> None:
-        """Cancel the requests of a client that has left, and those to it."""
+        """Cancel a client's requests, and those to it: it has left."""
         self.requests.forget(client)
         for key in [key for key in self._in_flight if key[0] == client]:
             self._cancel(key)
 
     def _begin(self, parsed: Message, params: Fields, meta: Fields, origin: Origin) -> Callable[[], None] | None:
-        """Begin to answer a request, if it is one of the pipeline's and its envelope is right."""
+        """Begin to answer a request, if it is for the pipeline.
+
+        None if the method or the envelope is not.
+        """
         method, request_id = str(parsed.method), bytes(parsed.id or b"")
         handler, key_id = self.handlers.find(method), read_id(request_id)
         if handler is None or not isinstance(key_id, str | int) or "_meta" in params:
@@ -140,7 +143,7 @@ class Dispatcher:
             log.error("request failed", exc_info=error)
 
     def _cancel(self, key: Key) -> bool:
-        """Cancel a request at its client's wish; return whether it was in flight."""
+        """Cancel a request, if in flight; return whether it was."""
         entry = self._in_flight.pop(key, None)
         if entry is None or entry[0].done():
             return False

@@ -25,7 +25,10 @@ HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 
 @dataclass(slots=True)
 class RequestHandlers:
-    """Answers the requests of clients, whichever way they came; `server_info` returns the `serverInfo` as JSON."""
+    """Answers the requests of clients, whichever way they came.
+
+    `server_info` returns the `serverInfo` as JSON.
+    """
 
     tools: Tools
     content: PromptsAndResources
@@ -47,7 +50,9 @@ class RequestHandlers:
         }
 
     def find(self, method: str) -> HandlerFn | None:
-        """Return the handler of a method; None if the SDK's server answers it.
+        """Return the handler of a method.
+
+        None if the SDK's server answers it.
 
         What the specification does not know concerns a server, if anybody: some such methods were in earlier versions.
         """

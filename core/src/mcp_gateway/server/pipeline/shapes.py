@@ -1,4 +1,4 @@
-"""The shape of requests: enough of it to answer them without a model.
+"""The shape of requests, checked without a model.
 
 What does not fit goes to the SDK's server, which says what is wrong with it.
 """
@@ -33,7 +33,7 @@ _MEMBERS: Mapping[str, Mapping[str, tuple[int, bool]]] = MappingProxyType(
 
 
 def has_valid_shape(method: str, message: Message, params: Fields) -> bool:
-    """Whether the params of a request are an object with the members that its method needs."""
+    """Whether the params of a request have the members its method needs."""
     if message.params is not UNSET and not is_object(message.params):
         return False
     for name, (begin, is_required) in _MEMBERS.get(method, {}).items():

@@ -254,7 +254,7 @@ class Exchange(ABC):
 
     def _leave(self) -> None:
         self.link.exchanges.discard(self)
-        flow, self._flow = self._flow, None
+        flow, self._flow, self._reader = self._flow, None, None
         if flow is not None:
             (flow.release if flow.is_complete else flow.close)()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import httpx2
@@ -66,13 +66,18 @@ class HttpSession:
     def _encode(self) -> None:
         self._fields = self.endpoint.encode_fields(self._headers)
         named = {"mcp-session-id": self.id or "", "cookie": self._cookie}
-        self._own_fields = _encode_headers(tuple((name, value) for name, value in named.items() if value))
+        self._own_fields = _encode_lines((name, value) for name, value in named.items() if value)
 
 
-@lru_cache(maxsize=1024)
-def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
+def _encode_lines(headers: Iterable[tuple[str, str]]) -> bytes:
     lines = [b"%b: %b" % (name.encode("latin-1", "replace"), encode_value(value)) for name, value in headers]
     # A line break would begin a header or a request of somebody else (RFC 9110, section 5.5).
     if any(map(_ILLEGAL.search, lines)):
         raise RequestNotSent("a header cannot be written as it is")
     return b"".join(b"%b\r\n" % line for line in lines)
+
+
+@lru_cache(maxsize=1024)
+def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Encode the headers of a kind of request, which come again and again."""
+    return _encode_lines(headers)

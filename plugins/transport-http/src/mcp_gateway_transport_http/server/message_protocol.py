@@ -29,7 +29,12 @@ from mcp_gateway_transport_http.server.response_writer import HttpResponseWriter
 if TYPE_CHECKING:
     from mcp_gateway_transport_http.server.message_endpoint import MessageEndpoint
 
-_MAX_KNOWN_BYTES = 64 << 10
+_MAX_KNOWN_HEADS, _MAX_KNOWN_BYTES = 4, 8 << 10
+"""How many heads of a connection are remembered, and how long they may be.
+
+Clients of the modern era send one for each tool, and another one for lists.
+"""
+_MAX_KNOWN_BODY_BYTES = 64 << 10
 """With a body of more bytes, a head is not worth to be remembered."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -46,8 +51,9 @@ class _KnownHead(NamedTuple):
 
 
 class _BegunRequest(NamedTuple):
-    """A request with the known head whose body has not come whole."""
+    """A request with a known head whose body has not come whole."""
 
+    request: MessageRequest
     data: bytes
     body_offset: int
     length: int
@@ -75,33 +81,30 @@ class MessageProtocol(ResponseProtocol):
         super().__init__(endpoint, config, server_state, app_state, loop)
         self._is_checking = False
         self._held: _HeldRequest | None = None
-        self._known: _KnownHead | None = None
+        self._known: tuple[_KnownHead, ...] = ()
+        self._known_before: tuple[_KnownHead, ...] = ()
         self._begun: _BegunRequest | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Handle received bytes: match the known head, else parse.
+        """Handle received bytes: match a known head, else parse.
 
-        A message with the head of the request before is dispatched without parsing that.
+        A message with the head of a request before is dispatched without parsing that.
         """
         if self._begun is not None:
             begun, self._begun = self._begun, None
             data = begun.data + data
             body = data[begun.body_offset :]
-            if (
-                self._known is not None
-                and len(body) == begun.length
-                and self._dispatch_known(body, self._known.request)
-            ):
+            if len(body) == begun.length and self._dispatch_known(body, begun.request):
                 return
-        elif self._known is not None and self.is_ready() and self._receive_known(data, self._known):
+        elif self._known and self.is_ready() and self._receive_known(data):
             return
         super().data_received(data)
 
     # -- what is told of a request
 
     def on_message_begin(self) -> None:
-        """Forget the request before."""
-        self._known = None
+        """Forget the requests before, unless this is one of their kind."""
+        self._known_before, self._known = self._known, ()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -140,12 +143,17 @@ class MessageProtocol(ResponseProtocol):
             self._replay_to_asgi(held)
             super().on_message_complete()
             return
-        self._held, head = None, cast("RequestHead", self.parser)
+        self._held = None
+        self._remember(cast("RequestHead", self.parser), body, request)
+
+    def _remember(self, head: RequestHead, body: bytes, request: MessageRequest) -> None:
+        """Remember the head of a request that was dispatched, if it may come again."""
         # Tokens of OAuth expire: a head with one must be checked each time.
         may_come_again = head.keep_alive and not head.expects_continue and self._endpoint.gate.is_constant
-        if may_come_again and len(body) < _MAX_KNOWN_BYTES:
+        if may_come_again and len(head.raw) <= _MAX_KNOWN_BYTES and len(body) < _MAX_KNOWN_BODY_BYTES:
             known = cacheable_head(head.raw + body, body)
-            self._known = None if known is None else _KnownHead(known, request)
+            if known is not None:
+                self._known = (_KnownHead(known, request), *self._known_before[: _MAX_KNOWN_HEADS - 1])
 
     # -- a request that is held
 
@@ -201,16 +209,22 @@ class MessageProtocol(ResponseProtocol):
 
     # -- dispatch
 
-    def _receive_known(self, data: bytes, known: _KnownHead) -> bool:
-        """Take a request with the known head, or return False."""
-        offset, length = known.head.match(data)
+    def _receive_known(self, data: bytes) -> bool:
+        """Take a request with a known head, or return False."""
+        for known in self._known:
+            offset, length = known.head.match(data)
+            if offset:
+                return self._receive_body(data, offset, length, known.request)
+        return False
+
+    def _receive_body(self, data: bytes, offset: int, length: int, request: MessageRequest) -> bool:
         received = len(data) - offset
-        if not offset or not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
+        if not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
             return False
         if received == length:
-            return self._dispatch_known(data[offset:], known.request)
+            return self._dispatch_known(data[offset:], request)
         # Clients often send head and body one after the other.
-        self._begun = _BegunRequest(data, offset, length)
+        self._begun = _BegunRequest(request, data, offset, length)
         self.await_body()
         return True
 

@@ -61,7 +61,8 @@ class ResponseHead:
 
     `content_type` is in lower case; `codings` are in the order in which they were applied. `has_message`: the status
     is one with which the body is a message; `has_events`: it is events. `ends_with_connection`: the body has neither a
-    length nor chunks (RFC 9112, section 6.3).
+    length nor chunks; `is_ambiguous`: it has both, of which the chunks count, and its connection is not used again (RFC
+    9112, section 6.3).
     """
 
     status: int
@@ -74,6 +75,7 @@ class ResponseHead:
     session_id: str = ""
     cookies: tuple[str, ...] = ()
     ends_with_connection: bool = False
+    is_ambiguous: bool = False
     has_message: bool = field(init=False)
     has_events: bool = field(init=False)
 
@@ -97,17 +99,19 @@ def read_head(status: int, fields: Iterable[tuple[bytes, bytes]]) -> ResponseHea
     length = last(b"content-length")
     transfer = found.get(b"transfer-encoding", [])
     coded = ",".join(found.get(b"content-encoding", []) + transfer)
+    has_chunks = "chunked" in ",".join(transfer).lower()
     return ResponseHead(
         status,
         last(b"content-type").lower(),
         tuple(filter(_is_coding, (coding.strip().lower() for coding in coded.split(",")))) if coded else (),
-        int(length[:18]) if length.isascii() and length.isdigit() else 0,
+        int(length[:18]) if length.isascii() and length.isdigit() and not has_chunks else 0,
         last(b"retry-after")[:_RETRY_AFTER],
         last(b"location"),
         ", ".join(found.get(b"www-authenticate", [])),
         last(b"mcp-session-id"),
         tuple(found.get(b"set-cookie", [])),
-        "chunked" not in ",".join(transfer).lower() if transfer else b"content-length" not in found,
+        not has_chunks if transfer else b"content-length" not in found,
+        bool(transfer) and b"content-length" in found,
     )
 
 

@@ -86,7 +86,8 @@ class _Opening:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 connection = await self._pool.open()
-        except (OSError, LinkLocalAddress, ValueError) as error:  # an odd host name is a ValueError (IDNA)
+        # Foreign code: whatever it is, who waits must hear of it. An odd host name is a UnicodeError, say.
+        except Exception as error:  # noqa: BLE001
             self._openings.discard(self)
             self._receiver.on_lost(ConnectionLost(_explain_connect_error(error), was_written=False))
             return

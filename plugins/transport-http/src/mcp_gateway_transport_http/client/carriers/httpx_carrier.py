@@ -95,7 +95,8 @@ class _HttpxFlow:
                 await self._read(response)
             finally:
                 await response.aclose()
-        except httpx2.TransportError as error:
+        # Foreign code: whatever it is, who waits must hear of it.
+        except Exception as error:  # noqa: BLE001
             if (receiver := self._receiver) is not None:
                 self._receiver = None
                 receiver.on_lost(_explain(error))
@@ -116,7 +117,7 @@ class _HttpxFlow:
                 self._receiver.on_body(piece)
 
 
-def _explain(error: httpx2.TransportError) -> ConnectionLost:
+def _explain(error: Exception) -> ConnectionLost:
     kinds = {
         LinkLocalAddress: "it is not connected to",
         httpx2.ConnectTimeout: "connecting took too long",

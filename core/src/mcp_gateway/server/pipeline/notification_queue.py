@@ -26,7 +26,10 @@ SendFn = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True, eq=False)
 class NotificationQueue:
-    """Sends notifications in order, in a task, since the SDK's way to a client has to be awaited."""
+    """Sends notifications in order, in a task.
+
+    The SDK's way to a client has to be awaited.
+    """
 
     send: SendFn
     _waiting: deque[tuple[str, Fields]] = field(default_factory=deque)
