@@ -234,6 +234,7 @@ async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], Se
                 async with open_gateway(settings, servers, later=True, loading=_gc_paused) as running:
                     if single_client:
                         ending.under_way = running.gateway.pool.load.count_pending
+                    running.gateway.pool.load.is_fair = not single_client
                     if reread is not None:
                         running.reloading.start(settings.environment, reread)
                     _freeze_heap()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -14,6 +15,17 @@ from mcp_gateway.sessions.admission import AdmissionControl, Limits, Overloaded
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import ask, client
 from ..support.raw_client import call, dispatch
+
+
+@asynccontextmanager
+async def slot(load, server, max_calls):
+    if not load.enter(server, max_calls):
+        await load.wait_turn(server, max_calls)
+    try:
+        yield
+    finally:
+        load.leave(server)
+
 
 BUSY = "server 'a' is busy: 1 of 1 calls are under way (GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls), "
 
@@ -30,14 +42,14 @@ async def test_those_who_wait_come_in_turn_and_newcomers_do_not_overtake():
     load, came = AdmissionControl(), []
 
     async def one(number):
-        async with load.slot("a", 1):
+        async with slot(load, "a", 1):
             came.append(number)
 
     assert load.enter("a", 1)
     async with anyio.create_task_group() as tasks:
         for number in range(5):
             tasks.start_soon(one, number)
-        await until(lambda: len(load._queues.get("a", ())) == 5)
+        await until(lambda: load.count_pending() == 6)
         load.leave("a")
         assert not load.enter("a", 1)
     assert came == [0, 1, 2, 3, 4]
@@ -48,14 +60,14 @@ async def test_servers_take_turns_for_the_places_that_all_share():
     load, came = AdmissionControl(Limits(calls=1)), []
 
     async def one(server):
-        async with load.slot(server, 9):
+        async with slot(load, server, 9):
             came.append(server)
 
     assert load.enter("a", 9)
     async with anyio.create_task_group() as tasks:
         for server in "aaabb":
             tasks.start_soon(one, server)
-        await until(lambda: sum(map(len, load._queues.values())) == 5)
+        await until(lambda: load.count_pending() == 6)
         load.leave("a")
     assert came == ["a", "b", "a", "b", "a"]
 
@@ -102,7 +114,7 @@ async def test_one_that_gives_up_just_as_its_turn_comes_gives_the_place_back():
     load = AdmissionControl()
 
     async def hold():
-        async with load.slot("a", 1):
+        async with slot(load, "a", 1):
             await anyio.sleep_forever()
 
     assert load.enter("a", 1)
@@ -167,8 +179,47 @@ async def test_a_call_waits_for_its_turn_on_the_fast_path(gateway):
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(one, opened)
-            await until(lambda: alpha.calls and len(opened.gateway.pool.load._queues.get("alpha", ())) == 2)
+            await until(lambda: alpha.calls and opened.gateway.pool.load.count_pending() == 3)
             assert len(alpha.calls) == 1
             may_go.set()
     assert len(done) == 3
     assert all(answer["result"]["content"][0]["text"] == "held" for answer in done)
+
+
+async def test_the_calls_of_one_caller_leave_room_for_those_of_the_others():
+    load = AdmissionControl(Limits(calls=100, queue=8, wait=30.0), is_fair=True)
+    assert sum(load.enter("a", 8, "mallory") for _ in range(20)) == 6
+    assert [load.enter("a", 8, "ann"), load.enter("a", 8, "bob")] == [True, True]
+    load.leave("a", "ann")
+    assert not load.enter("a", 8, "mallory")
+    assert load.enter("a", 8, "ann")
+
+
+async def test_no_caller_fills_all_that_servers_share():
+    load = AdmissionControl(Limits(calls=8, queue=8, wait=30.0), is_fair=True)
+    assert sum(load.enter(server, 4, "mallory") for server in "abcd" for _ in range(4)) == 6
+    assert load.enter("a", 8, "ann")
+
+
+async def test_no_caller_fills_the_queue_of_a_server():
+    load = AdmissionControl(Limits(calls=100, queue=8, wait=30.0), is_fair=True)
+    assert load.enter("a", 1, "ann")
+    admitted = []
+
+    async def wait(caller):
+        await load.wait_turn("a", 1, caller)
+        admitted.append(caller)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(wait, "mallory")
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(Overloaded, match="6 wait"):
+            await load.wait_turn("a", 1, "mallory")
+        tasks.start_soon(wait, "bob")
+        await anyio.wait_all_tasks_blocked()
+        for caller in ("ann", "mallory"):
+            load.leave("a", caller)
+            await anyio.wait_all_tasks_blocked()
+        assert admitted == ["mallory", "bob"], "callers take turns"
+        tasks.cancel_scope.cancel()

@@ -88,15 +88,16 @@ class EraBridge:
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
         spec, load = session_key.spec, self.pool.load
-        if not load.enter(spec.name, spec.max_calls):
-            await load.wait_turn(spec.name, spec.max_calls)
+        sender = caller.client or ""
+        if not load.enter(spec.name, spec.max_calls, sender):
+            await load.wait_turn(spec.name, spec.max_calls, sender)
         try:
             async for attempt in self.pool.attempts(session_key, retry=retry):
                 async with attempt as session:
                     exchange = Exchange(caller.client, channel, session=session, capabilities=caller.capabilities)
                     return await exchange.run(request)
         finally:
-            load.leave(spec.name)
+            load.leave(spec.name, sender)
         raise AssertionError  # the last attempt returns or raises
 
     async def _answer_requests(

@@ -6,8 +6,6 @@ The limits are per server and in all; a request beyond them waits in a queue or 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -42,19 +40,29 @@ class _QueuedRequest:
     turn: anyio.Event = field(default_factory=anyio.Event)
 
 
+def share_of(limit: int) -> int:
+    """Return how much of a limit one caller may use: three quarters, and all of a small limit."""
+    return limit - limit // 4
+
+
 @dataclass(slots=True)
 class AdmissionControl:
     """Admission control that counts concurrent requests and queues the others.
 
-    A slot that becomes free goes to the request that has waited longest for its server; servers take turns.
+    A slot that becomes free goes to the request that has waited longest for its server; servers take turns, and so do
+    the callers of a server. If it `is_fair`, no caller may use more than its share of a limit, so that the calls of
+    one, hung or abandoned, leave room for those of the others.
     """
 
     limits: Limits = field(default_factory=Limits)
+    is_fair: bool = False
     _all: int = 0
     _busy: dict[str, int] = field(default_factory=dict)
-    _queues: dict[str, deque[_QueuedRequest]] = field(default_factory=dict)
+    _shares: dict[tuple[str | None, str], int] = field(default_factory=dict)
+    """Concurrent requests by server and caller; by caller alone under the server None."""
+    _queues: dict[str, dict[str, deque[_QueuedRequest]]] = field(default_factory=dict)
 
-    def enter(self, server: str, max_calls: int) -> bool:
+    def enter(self, server: str, max_calls: int, caller: str = "") -> bool:
         """Admit a request if below the limits; return success.
 
         `max_calls` is the maximum number of concurrent requests to this server.
@@ -62,15 +70,17 @@ class AdmissionControl:
         busy = self._busy.get(server, 0)
         if busy >= max_calls or self._all >= self.limits.calls:
             return False
+        if self.is_fair and not self._take_share(server, max_calls, caller):
+            return False
         self._busy[server] = busy + 1
         self._all += 1
         return True
 
     def count_pending(self) -> int:
         """Return the number of concurrent and queued requests."""
-        return self._all + sum(map(len, self._queues.values()))
+        return self._all + sum(len(queue) for queues in self._queues.values() for queue in queues.values())
 
-    def leave(self, server: str) -> None:
+    def leave(self, server: str, caller: str = "") -> None:
         """Release a request's slot."""
         self._all -= 1
         left = self._busy[server] - 1
@@ -78,62 +88,79 @@ class AdmissionControl:
             self._busy[server] = left
         else:
             del self._busy[server]
+        if self.is_fair:
+            self._give_share_back(server, caller)
         if self._queues:
             self._admit()
 
-    async def wait_turn(self, server: str, max_calls: int) -> None:
-        """Wait in the server's queue until the request is admitted.
+    async def wait_turn(self, server: str, max_calls: int, caller: str = "") -> None:
+        """Wait in the queue of the server and caller until the request is admitted.
 
         Raises:
             Overloaded: the queue is full, or the queue timeout expired.
 
         """
-        queue = self._queues.get(server, ())
-        if len(queue) >= self.limits.queue:
-            raise Overloaded(
-                f"{self._full(server, max_calls)}, and {len(queue)} wait (GATEWAY_MAX_QUEUE); try again soon"
-            )
+        self._check_queue(server, max_calls, caller)
         waiting = _QueuedRequest(max_calls)
-        self._queues.setdefault(server, deque()).append(waiting)
+        self._queues.setdefault(server, {}).setdefault(caller, deque()).append(waiting)
         try:
             with anyio.move_on_after(self.limits.wait):
                 await waiting.turn.wait()
         except BaseException:
             # Cancelled after it was admitted: its slot must be released here, or it is lost for ever.
             if waiting.turn.is_set():
-                self.leave(server)
+                self.leave(server, caller)
             raise
         finally:
             if not waiting.turn.is_set():
-                self._give_up(server, waiting)
+                self._give_up(server, caller, waiting)
         if not waiting.turn.is_set():
             waited = f"it waited {self.limits.wait:g} s for its turn (GATEWAY_QUEUE_TIMEOUT)"
             raise Overloaded(f"{self._full(server, max_calls)}, and {waited}; try again soon")
 
-    @asynccontextmanager
-    async def slot(self, server: str, max_calls: int) -> AsyncIterator[None]:
-        """Hold a slot for a request during the block, queueing first."""
-        if not self.enter(server, max_calls):
-            await self.wait_turn(server, max_calls)
-        try:
-            yield
-        finally:
-            self.leave(server)
+    def _take_share(self, server: str, max_calls: int, caller: str) -> bool:
+        here, everywhere = self._shares.get((server, caller), 0), self._shares.get((None, caller), 0)
+        if here >= share_of(max_calls) or everywhere >= share_of(self.limits.calls):
+            return False
+        self._shares[server, caller], self._shares[None, caller] = here + 1, everywhere + 1
+        return True
+
+    def _give_share_back(self, server: str, caller: str) -> None:
+        for key in ((server, caller), (None, caller)):
+            left = self._shares[key] - 1
+            if left:
+                self._shares[key] = left
+            else:
+                del self._shares[key]
+
+    def _check_queue(self, server: str, max_calls: int, caller: str) -> None:
+        """Raise `Overloaded` if the queue of the server, or the caller's share of it, is full."""
+        queues, limit = self._queues.get(server, {}), self.limits.queue
+        queued = sum(map(len, queues.values()))
+        of_caller = len(queues.get(caller, ()))
+        if queued >= limit or (self.is_fair and of_caller >= share_of(limit)):
+            raise Overloaded(f"{self._full(server, max_calls)}, and {queued} wait (GATEWAY_MAX_QUEUE); try again soon")
 
     def _admit(self) -> None:
-        """Give free slots to queued requests; servers take turns."""
-        for server, queue in list(self._queues.items()):
-            if self.enter(server, queue[0].max_calls):
-                queue.popleft().turn.set()
-                del self._queues[server]
-                if queue:
-                    self._queues[server] = queue  # to the end of the rotation
-                return
+        """Give a free slot to a queued request; servers take turns, and the callers of each."""
+        for server, queues in list(self._queues.items()):
+            for caller, queue in list(queues.items()):
+                if self.enter(server, queue[0].max_calls, caller):
+                    queue.popleft().turn.set()
+                    # Both go to the end of their rotation.
+                    del queues[caller], self._queues[server]
+                    if queue:
+                        queues[caller] = queue
+                    if queues:
+                        self._queues[server] = queues
+                    return
 
-    def _give_up(self, server: str, waiting: _QueuedRequest) -> None:
-        queue = self._queues[server]
-        queue.remove(waiting)
-        if not queue:
+    def _give_up(self, server: str, caller: str, waiting: _QueuedRequest) -> None:
+        queues = self._queues[server]
+        queues[caller].remove(waiting)
+        if not queues[caller]:
+            del queues[caller]
+        if not queues:
             del self._queues[server]
 
     def _full(self, server: str, max_calls: int) -> str:
@@ -141,4 +168,6 @@ class AdmissionControl:
         if busy >= max_calls:
             setting = "GATEWAY_MAX_CALLS_PER_SERVER, or its max_calls"
             return f"server {server!r} is busy: {busy} of {max_calls} calls are under way ({setting})"
-        return f"the gateway is busy: {self._all} of {self.limits.calls} calls are under way (GATEWAY_MAX_CALLS)"
+        if self._all >= self.limits.calls:
+            return f"the gateway is busy: {self._all} of {self.limits.calls} calls are under way (GATEWAY_MAX_CALLS)"
+        return f"your calls have their share of server {server!r}: {share_of(max_calls)} of {max_calls} at a time"
