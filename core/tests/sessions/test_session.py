@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import error_of_exception
 from mcp_gateway.client.server_messages import ServerMessageRouter
-from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable
+from mcp_gateway.plugin import AuthError, Credentials, RequestNotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import session as module
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
@@ -188,6 +188,12 @@ def test_a_failure_names_the_server_and_keeps_what_the_transport_noted():
 
 def test_a_failure_without_words_is_called_by_its_kind():
     assert str(error_of_exception("alpha", TimeoutError())) == "server 'alpha' is not available: TimeoutError"
+
+
+def test_a_session_whose_first_request_could_not_be_sent_has_an_error_that_says_so():
+    error = error_of_exception("alpha", RequestNotSent("it refuses connections"))
+    assert str(error) == "server 'alpha' cannot be reached: it refuses connections"
+    assert type(error) is ServerUnavailable
 
 
 def test_a_failure_that_lasts_stays_one_that_lasts():
