@@ -26,9 +26,12 @@ def _short_pause(monkeypatch):
 
 
 def make_session(transport, **changes):
+    configured = spec(
+        **{"timeout": 5.0, **{key: changes[key] for key in ("timeout", "max_call_time") if key in changes}}
+    )
     settled = {
-        "timeout": 5.0,
-        "max_call_time": 60.0,
+        "timeout": configured.timeout,
+        "max_call_time": configured.max_call_time,
         "max_retries": 0,
         "idle": 60.0,
         "attended": False,
@@ -38,7 +41,7 @@ def make_session(transport, **changes):
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,
         "on_over": lambda _: None,
-        "breaker": CircuitBreaker(spec()),
+        "breaker": CircuitBreaker(configured),
     }
     return Session(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 
