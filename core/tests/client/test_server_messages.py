@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from msgspec import Raw
 
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
@@ -186,7 +187,7 @@ async def test_a_question_that_only_seems_to_belong_to_a_request_outlives_it(ann
 def test_progress_goes_to_the_request_whose_id_was_its_token(ann, bob, token):
     router = ServerMessageRouter()
     with in_flight(router, 1, ann.exchange()) as exchange, in_flight(router, 2, bob.exchange()):
-        params = {"progress": b"1", "vendor": b"[null]", "progressToken": token}
+        params = {"progress": Raw(b"1"), "vendor": Raw(b"[null]"), "progressToken": Raw(token)}
         router.on_notification("notifications/progress", params, exchange)
     assert ann.notifications == []
     assert [params["vendor"] for _, params in bob.notifications] == [[None]]
@@ -215,8 +216,8 @@ def test_progress_goes_to_the_request_whose_id_was_its_token(ann, bob, token):
 def test_progress_with_a_token_that_is_of_no_request_is_for_nobody(ann, token):
     router = ServerMessageRouter(way_to={"ann": ann.channel}.get, clients={"ann"})
     with in_flight(router, 2, ann.exchange()) as exchange:
-        router.on_notification("notifications/progress", {"progress": b"1", "progressToken": token}, exchange)
-        router.on_notification("notifications/progress", {"progress": b"1"}, exchange)
+        router.on_notification("notifications/progress", {"progress": Raw(b"1"), "progressToken": Raw(token)}, exchange)
+        router.on_notification("notifications/progress", {"progress": Raw(b"1")}, exchange)
     assert ann.notifications == []
 
 
@@ -232,12 +233,12 @@ async def test_what_comes_on_the_stream_of_the_gateways_own_request_is_not_guess
     asked = []
     router = ServerMessageRouter(ROOTS, way_to={"ann": ann.channel}.get, on_asked=asked.append)
     with in_flight(router, 1, bob.exchange()):
-        router.on_notification(MESSAGE, {"data": b"1"}, InFlightRequest())
+        router.on_notification(MESSAGE, {"data": Raw(b"1")}, InFlightRequest())
         with pytest.raises(MCPError, match="belongs to no request"):
             await router.on_request("roots/list", {}, InFlightRequest())
         assert (bob.notifications, asked) == ([], [True])
         router.add_client("ann")
-        router.on_notification(MESSAGE, {"data": b"2"}, InFlightRequest())
+        router.on_notification(MESSAGE, {"data": Raw(b"2")}, InFlightRequest())
         assert (await router.on_request("roots/list", {}, InFlightRequest()))["answered"] == "ann"
     assert (ann.notifications, bob.notifications) == ([(MESSAGE, {"data": 2})], [])
 

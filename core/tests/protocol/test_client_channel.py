@@ -14,7 +14,7 @@ from mcp_gateway.protocol.capabilities import (
     widens,
 )
 from mcp_gateway.protocol.client_channel import can_answer, is_severe
-from mcp_gateway.protocol.raw_json import encode
+from mcp_gateway.protocol.raw_json import encode_raw
 
 FORM = {"elicitation": {"form": {}}}
 BOTH = {"elicitation": {"form": {}, "url": {}}}
@@ -71,7 +71,7 @@ def test_capabilities_are_wider_if_they_have_all_that_the_others_have_and_more(f
     [("debug", "info", False), ("info", "info", True), ("emergency", "debug", True), ("loud", "error", True)],
 )
 def test_a_message_is_severe_enough_or_not_and_one_of_unknown_severity_always_is(level, least, severe):
-    assert is_severe({"level": encode(level)}, least) is severe
+    assert is_severe({"level": encode_raw(level)}, least) is severe
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_an_id_that_is_not_there_is_not_ours():
 
 @pytest.mark.parametrize("request_id", [b"7", b'"7"', b"7.0", b'"\\u00e9\\/"', b"%d" % 2**200, DIGITS, b"null"])
 def test_the_id_of_a_peer_goes_back_byte_for_byte(request_id):
-    assert encode_result(request_id, b"{}") == b'{"jsonrpc":"2.0","id":%b,"result":{}}' % request_id
+    assert encode_result(request_id, {}) == b'{"jsonrpc":"2.0","id":%b,"result":{}}' % request_id
     error = encode_error(request_id, MCPError(-1, "no"))
     assert error == b'{"jsonrpc":"2.0","id":%b,"error":{"code":-1,"message":"no"}}' % request_id
 

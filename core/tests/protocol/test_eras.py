@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec import Raw
 
 from mcp_gateway.protocol import eras
 from mcp_gateway.protocol.raw_json import decode_members, encode_members
@@ -35,8 +36,8 @@ def test_unknown_fields_nulls_big_numbers_and_the_order_of_keys_stay(modern):
 @pytest.mark.parametrize("modern", [True, False])
 def test_what_is_not_of_an_era_stays_byte_for_byte_the_same(modern):
     came = {"content": b'[ {"n" : 1.0, "big":123456789012345678901234567890} ]', "odd": b'"\\ud800"', "n": b"9" * 5000}
-    shaped = eras.adapt_result(came, modern=modern)
-    assert {name: shaped[name] for name in came} == came
+    shaped = eras.adapt_result({name: Raw(value) for name, value in came.items()}, modern=modern)
+    assert {name: bytes(shaped[name]) for name in came} == came
 
 
 @pytest.mark.parametrize("modern", [True, False])
@@ -44,7 +45,7 @@ def test_the_result_that_came_is_not_changed(modern):
     came = encode_members({"content": [], "_meta": {SERVER: {}, "mine": 1}, "ttlMs": 3, "resultType": "complete"})
     before = dict(came)
     eras.adapt_result(came, modern=modern)
-    assert came == before
+    assert decode_members(came) == decode_members(before)
 
 
 def test_a_modern_client_is_told_that_the_result_is_complete_and_from_whom():

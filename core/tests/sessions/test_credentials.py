@@ -113,15 +113,15 @@ class Renewable:
         return True
 
 
-async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whichever_way_it_is_sent():
+async def test_credentials_that_were_refused_are_renewed_once_for_a_call_however_often_it_is_sent():
     found, used = access(Renewable()), []
 
     async def operation(session_key):
         used.append(session_key.credentials.headers["Authorization"])
         raise CredentialsRejected("no", 401)
 
-    repetition = RetryPolicy(spec(), repeatable=False)
-    for _ in range(2):  # on the fast path, and in the usual way
+    repetition = RetryPolicy.begin(spec(), repeatable=False)
+    for _ in range(2):  # two rounds of attempts at one request
         with pytest.raises(CredentialsRejected):
             await found.with_credentials(spec(), ME, operation, repetition)
     assert used == ["Bearer 0", "Bearer 1", "Bearer 1"]

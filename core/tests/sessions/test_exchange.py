@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from msgspec import Raw
 
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerTimeout, ServerUnavailable
@@ -21,7 +22,7 @@ from ..support.fake_channel import FakeServer, SentRequest
 from ..support.fake_servers import text, until
 from .test_session import make_session, open_session
 
-CALL = Request("tools/call", {"name": b'"x"', "arguments": b'{"n":1.0}'})
+CALL = Request("tools/call", {"name": Raw(b'"x"'), "arguments": Raw(b'{"n":1.0}')})
 PROGRESS, LOG = "notifications/progress", "notifications/message"
 
 
@@ -79,7 +80,7 @@ async def test_the_result_is_what_the_server_has_sent_byte_for_byte():
 @pytest.mark.parametrize("modern", [True, False])
 async def test_what_the_payload_is_does_not_matter_to_the_way(raw, modern):
     """Numbers that Python does not read, and deep nesting, pass through; halves of characters become U+FFFD."""
-    request = Request("tools/call", {"name": b'"x"', "arguments": raw})
+    request = Request("tools/call", {"name": Raw(b'"x"'), "arguments": Raw(raw)})
     async with running(FakeServer(modern=modern), request=request) as run:
         assert raw in run.request.message
         run.request.send(b'{"jsonrpc":"2.0","id":1,"result":{"structuredContent":%b}}' % raw)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from msgspec import Raw
 
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import (
@@ -30,7 +31,7 @@ from ..support.fake_channel import FakeServer
 from ..support.fake_servers import Remote, text, tool, until
 from ..support.gateway import spec
 
-CALL = Request("tools/call", {"name": b'"x"'})
+CALL = Request("tools/call", {"name": Raw(b'"x"')})
 ALICE, BOB = Credentials.of({"Authorization": "alice"}), Credentials.of({"Authorization": "bob"})
 
 

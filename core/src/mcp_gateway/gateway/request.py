@@ -20,7 +20,6 @@ from mcp_gateway.protocol.raw_json import (
     Fields,
     decode,
     decode_member,
-    decode_members,
     encode_object,
     encode_raw,
 )
