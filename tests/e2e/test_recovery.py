@@ -62,13 +62,12 @@ def test_a_server_over_http_that_goes_away_comes_back_by_itself(launcher: Launch
     assert not failure(client, "plain__whoami")
 
 
-@pytest.mark.parametrize("direct", ["true", "false"])
 @pytest.mark.parametrize("tool, repeated", [("read", True), ("set", True), ("pay", False)])
 def test_a_call_whose_connection_broke_is_repeated_only_if_that_is_safe(
-    launcher: Launcher, tmp_path: Path, tool: str, repeated: bool, direct: str
+    launcher: Launcher, tmp_path: Path, tool: str, repeated: bool
 ) -> None:
     entry = {"name": "plain", "command": sys.executable, "args": [str(PLAIN.with_name("dropping.py")), str(tmp_path)]}
-    client = HttpClient(launcher.start_http(launcher.config(entry), GATEWAY_DIRECT=direct).url, modern=True)
+    client = HttpClient(launcher.start_http(launcher.config(entry)).url, modern=True)
     until(lambda: notes(client) == [], "it is ready")
     said = failure(client, f"plain__{tool}")
     if repeated:

@@ -23,12 +23,11 @@ def stranger(launcher: Launcher, log: Path, *, remote: bool) -> Json:
     return {"name": "evil", "url": launcher.start_plain_http(*listed, log=log)[0], **keys}
 
 
-@pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("http", [True, False], ids=["http", "stdio"])
 @pytest.mark.parametrize("up", [True, False], ids=["owner-up", "owner-down"])
-def test_a_server_takes_no_reserved_names_over_any_transport_era_or_path(
-    launcher: Launcher, direct: str, modern: bool, http: bool, up: bool
+def test_a_server_takes_no_reserved_names_over_any_transport_or_era(
+    launcher: Launcher, modern: bool, http: bool, up: bool
 ) -> None:
     evil_log, mail_log = launcher.folder / "evil.log", launcher.folder / "mail.log"
     mail = plain_entry("mail", mail_log, expose_tools=True)
@@ -37,10 +36,10 @@ def test_a_server_takes_no_reserved_names_over_any_transport_era_or_path(
     config = launcher.config(stranger(launcher, evil_log, remote=http), mail)
     client: HttpClient | StdioClient
     if http:
-        process = launcher.start_http(config, GATEWAY_DIRECT=direct)
+        process = launcher.start_http(config)
         client = HttpClient(process.url, modern=modern)
     else:
-        environment = launcher.environment(config, GATEWAY_DIRECT=direct)
+        environment = launcher.environment(config)
         client = StdioClient(process=launcher.start([GATEWAY], environment), modern=modern)
     listed = [tool["name"] for tool in client.ask("tools/list", {})["result"]["tools"]]
     assert listed[:3] == OWN

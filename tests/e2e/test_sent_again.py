@@ -86,17 +86,16 @@ ERAS = ("handshake", "modern")
 Call = Callable[[str, str], str]
 
 
-@pytest.fixture(scope="module", params=[(d, e) for d in ("true", "false") for e in ERAS], ids="-".join)
+@pytest.fixture(scope="module", params=ERAS)
 def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Call, Counter]]:
     """Call a tool of a server through a gateway; return the text of an error, or nothing."""
-    direct, era = request.param
     answers = {name: answer for kind in ROWS.values() for name, answer in kind.items()}
     with ExitStack() as stack:
         counter = stack.enter_context(counting(answers))
         launcher = Launcher(tmp_path_factory.mktemp("sent"), stack)
         names = [f"{name}-{theirs}" for name in answers for theirs in ERAS]
         config = launcher.config(*({"name": name, "url": counter.url(name), "timeout": 10} for name in names))
-        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=era == "modern")
+        client = HttpClient(launcher.start_http(config).url, modern=request.param == "modern")
 
         def call_tool(server: str, tool: str) -> str:
             answer = client.call(f"{server}__{tool}")
@@ -191,15 +190,12 @@ def test_a_connection_that_was_closed_before_the_call_makes_no_difference(
     assert counter.made(server, "pay") == 2
 
 
-@pytest.mark.parametrize("direct", ["true", "false"])
 @pytest.mark.parametrize("era", ERAS)
-def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
-    launcher: Launcher, era: str, direct: str
-) -> None:
+def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(launcher: Launcher, era: str) -> None:
     port, name = free_port(), f"here-{era}"
     with counting({}, port) as counter:
         config = launcher.config({"name": name, "url": counter.url(name), "max_retries": 8})
-        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=True)
+        client = HttpClient(launcher.start_http(config).url, modern=True)
         until(lambda: not client.call(f"{name}__warm")["result"].get("isError"), "it is ready")
     with ThreadPoolExecutor() as pool:
         calling = pool.submit(client.call, f"{name}__warm")
@@ -208,13 +204,12 @@ def test_a_call_that_finds_nobody_listening_is_sent_until_somebody_is(
             assert counter.made(name, "warm") == 1
 
 
-@pytest.mark.parametrize("direct", ["true", "false"])
-def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launcher: Launcher, direct: str) -> None:
+def test_what_a_modern_server_wants_to_be_asked_again_is_not_begun_again(launcher: Launcher) -> None:
     result = {"resultType": "input_required", "requestState": "half done"}
     asks = Answer("200 OK", {"jsonrpc": "2.0", "id": "ID", "result": result}, "application/json")
     with counting({"asks": asks}) as counter:
         config = launcher.config({"name": "asks", "url": counter.url("asks-modern")})
-        client = HttpClient(launcher.start_http(config, GATEWAY_DIRECT=direct).url, modern=False)
+        client = HttpClient(launcher.start_http(config).url, modern=False)
         until(lambda: not client.call("asks__warm")["result"].get("isError"), "it is ready")
         before = len(counter.states)
         assert not client.call("asks__pay")["result"].get("isError")

@@ -267,7 +267,7 @@ def test_without_a_file_that_can_be_used_it_answers_and_says_why_until_there_is_
     if wrong is not None:
         workspace.configure(at=file)
         file.write_text(wrong)
-    variables = {"SERVER_CONFIG_PATH": str(file), "GATEWAY_DIRECT": "false"} if named else {}
+    variables = {"SERVER_CONFIG_PATH": str(file)} if named else {}
     client, told = workspace.connect(modern=modern, **QUICK, **variables)
     for said in (told, json.dumps(search(client)), json.dumps(client.call("x__y", {}))):
         assert str(file) in said

@@ -22,6 +22,19 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         + b"x" * 100
         + b'","id":"s","jsonrpc":"2.0"}\nr',
     ),
+    "child_line": (
+        b'{"jsonrpc":"2.0","id":1,"result":{"text":"\\ud83d\\ude00 \\ud83d","x":NaN}}',
+        b'{"result":{"content":[]},"jsonrpc":"2.0","id":12}',
+        b'[{"id":"7","error":{"code":"x"}}]',
+        b'\xef\xbb\xbf{"jsonrpc":"2.0","method":"notifications/progress","params":{"progress":1}}',
+    ),
+    "child_output": (
+        b'\x05\x20\x01\x40banner\n{"jsonrpc":"2.0","method":"m"}\r\n\n{"jsonrpc":"2.0","id":1,"result":{}}\n{"id":2.0,"result":1',
+        b'\x05\x20\x01\x40{"jsonrpc":"2.0","id":1,"result":"'
+        + b"x" * 1200
+        + b'"}\n{"result":[1],"jsonrpc":"2.0","id":2}\n',
+        b'\x05\x20\x01\x40{"jsonrpc":"2.0","id":"q","method":"ping","params":"' + b"x" * 1200 + b'"}\n',
+    ),
     "arguments": (
         b'{"query":"x","max_results":3,"use_regex":true,"server":["a"],"explain":false}',
         b'{"server_name":"a"}',

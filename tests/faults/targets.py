@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error
-from msgspec import Raw
+from msgspec import UNSET
 from pydantic import ValidationError
 
 from mcp_gateway.catalog.listing import Listing
@@ -24,11 +24,12 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.server_file import ServerFile, read_servers
 from mcp_gateway.config.settings import Environment, read_environment, read_settings
-from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex
+from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex, replace_lone_surrogates
 from mcp_gateway.plugin_host.loader import Choice, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
+from mcp_gateway.protocol.envelope import ServerError, parse_message, parse_response
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.raw_json import encode_object, parse_call, parse_list, parse_remote_call, parse_response
+from mcp_gateway.protocol.raw_json import encode_object
 from mcp_gateway.protocol.tool_names import (
     MAX_NAME,
     full_name,
@@ -41,6 +42,7 @@ from mcp_gateway.storage.listings import _parse_record
 from mcp_gateway.text.suggestions import find_similar_names
 
 from .targets_http import cut, events, loop, response
+from .targets_stdio import child_line, child_output
 
 Target = Callable[[bytes], None]
 LIMIT = 64
@@ -121,21 +123,24 @@ def variables(data: bytes) -> None:
 
 
 def frame(data: bytes) -> None:
-    """A frame that is taken for a plain call is one, and whatever passes through stays what it was."""
-    call = parse_call(data)
-    if call is not None and (message := parse_json(data)) is not None:
-        assert (message["method"], message["params"]["name"]) == ("tools/call", call.params.name)
-        assert json.loads(bytes(call.id)) == message["id"]
-    parse_list(data)
-    parse_remote_call(Raw(data))
+    """An envelope that is read is that of the message, and whatever passes through stays what it was."""
     try:
-        fields, _ = parse_response(data)
-    except (ValueError, RecursionError):
+        envelope = parse_message(data)
+    except ValueError as error:
+        assert str(error)
         return
-    if fields is not None:
-        message = json.loads(data)
-        again = json.loads(b"".join(bytes(piece) for piece in encode_object(fields)))
-        assert json.dumps(again) == json.dumps(message["result"])
+    message = parse_json(data) if replace_lone_surrogates(data) is data else None
+    if message is None:
+        return
+    assert (None if envelope.method is UNSET else envelope.method) == message.get("method")
+    assert envelope.id is UNSET or parse_json(bytes(envelope.id)) == message["id"]
+    try:
+        fields = parse_response(data)
+    except ServerError as error:
+        assert isinstance(error.error.message, str)
+        return
+    again = parse_json(bytes(encode_object(fields)))
+    assert json.dumps(again) == json.dumps(message["result"])
 
 
 def lines(data: bytes) -> None:
@@ -248,7 +253,7 @@ TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
         *(server_file, environment, variables),
-        *(frame, lines, arguments),
+        *(frame, lines, child_line, child_output, arguments),
         *(definitions, names, events, response),
         query,
     )

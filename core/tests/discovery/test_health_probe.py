@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.discovery import health_probe as module
 from mcp_gateway.plugin import ANONYMOUS, AuthError, ServerUnavailable, TransportFault
-from mcp_gateway.protocol.raw_json import decode_members
+from mcp_gateway.protocol.raw_json import decode_members, encode_members
 from mcp_gateway.sessions import circuit_breaker as breaker
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 
@@ -32,7 +32,7 @@ async def ready(opened, name="alpha"):
 
 
 async def call(opened, name="alpha__x"):
-    return decode_members(await opened.gateway.call(name, {"arguments": b"{}"}, ANONYMOUS))
+    return decode_members(await opened.gateway.call(name, encode_members({"arguments": {}}), ANONYMOUS))
 
 
 @pytest.fixture

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from mcp_gateway.protocol.capabilities import decode_capabilities, encode_capabilities, widens
+from mcp_gateway.protocol.capabilities import (
+    DeclaredCapabilities,
+    capabilities_json,
+    decode_capabilities,
+    encode_capabilities,
+    widens,
+)
 from mcp_gateway.protocol.client_channel import can_answer, is_severe
+from mcp_gateway.protocol.raw_json import encode_raw
 
 FORM = {"elicitation": {"form": {}}}
 BOTH = {"elicitation": {"form": {}, "url": {}}}
@@ -35,6 +44,13 @@ def test_equal_capabilities_are_equal_texts_whatever_their_order():
     assert (encode_capabilities({}), decode_capabilities("")) == ("", {})
 
 
+def test_capabilities_that_were_encoded_once_are_what_they_were():
+    declared = DeclaredCapabilities(BOTH)
+    assert declared == BOTH
+    assert encode_capabilities(declared) == encode_capabilities(BOTH)
+    assert json.loads(capabilities_json(declared)) == json.loads(capabilities_json(BOTH)) == BOTH
+
+
 @pytest.mark.parametrize(
     "first, second, wider",
     [
@@ -55,4 +71,11 @@ def test_capabilities_are_wider_if_they_have_all_that_the_others_have_and_more(f
     [("debug", "info", False), ("info", "info", True), ("emergency", "debug", True), ("loud", "error", True)],
 )
 def test_a_message_is_severe_enough_or_not_and_one_of_unknown_severity_always_is(level, least, severe):
-    assert is_severe({"level": level}, least) is severe
+    assert is_severe({"level": encode_raw(level)}, least) is severe
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"level": b"null"}, {"level": b"3"}, {"level": b'"\xff"'}, {"level": b'"\\ud800"'}]
+)
+def test_so_is_one_whose_severity_cannot_be_read(params):
+    assert is_severe(params, "emergency") is True

@@ -99,6 +99,9 @@ async def test_a_strategy_that_breaks_is_reported_without_its_message_which_the_
     assert [entry["event"] for entry in logs] == ["auth plugin failed"]
 
 
+REFUSAL = CredentialsRejected("no", 401)
+
+
 class Renewable:
     """Has other credentials each time that some were refused."""
 
@@ -113,21 +116,21 @@ class Renewable:
         return True
 
 
-async def test_credentials_that_were_refused_are_renewed_once_for_a_call_on_whichever_way_it_is_sent():
+async def test_credentials_that_were_refused_are_renewed_once_for_a_call_however_often_it_is_sent():
     found, used = access(Renewable()), []
 
     async def operation(session_key):
         used.append(session_key.credentials.headers["Authorization"])
-        raise CredentialsRejected("no", 401)
+        raise REFUSAL
 
-    repetition = RetryPolicy(spec(), repeatable=False)
-    for _ in range(2):  # on the fast path, and in the usual way
+    for _ in range(2):
         with pytest.raises(CredentialsRejected):
-            await found.with_credentials(spec(), ME, operation, repetition)
-    assert used == ["Bearer 0", "Bearer 1", "Bearer 1"]
+            await found.with_credentials(spec(), ME, operation)
+    assert used == ["Bearer 0", "Bearer 1", "Bearer 1", "Bearer 2"]
+    key, retry, refusal = await found.session_key(spec(), ME), RetryPolicy.begin(spec(), repeatable=True), REFUSAL
+    assert (await found.renew(key, ME, refusal, retry)).credentials.headers == {"Authorization": "Bearer 3"}
     with pytest.raises(CredentialsRejected):
-        await found.with_credentials(spec(), ME, operation)
-    assert used[3:] == ["Bearer 1", "Bearer 2"]
+        await found.renew(key, ME, refusal, retry)
 
 
 class Shared:

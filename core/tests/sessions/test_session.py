@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import error_of_exception
 from mcp_gateway.client.server_messages import ServerMessageRouter
-from mcp_gateway.plugin import AuthError, Credentials, ServerTimeout, ServerUnavailable
+from mcp_gateway.plugin import AuthError, Credentials, RequestNotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import session as module
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
@@ -26,9 +26,12 @@ def _short_pause(monkeypatch):
 
 
 def make_session(transport, **changes):
+    configured = spec(
+        **{"timeout": 5.0, **{key: changes[key] for key in ("timeout", "max_call_time") if key in changes}}
+    )
     settled = {
-        "timeout": 5.0,
-        "max_call_time": 60.0,
+        "timeout": configured.timeout,
+        "max_call_time": configured.max_call_time,
         "max_retries": 0,
         "idle": 60.0,
         "attended": False,
@@ -38,7 +41,7 @@ def make_session(transport, **changes):
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,
         "on_over": lambda _: None,
-        "breaker": CircuitBreaker(spec()),
+        "breaker": CircuitBreaker(configured),
     }
     return Session(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 
@@ -188,6 +191,12 @@ def test_a_failure_names_the_server_and_keeps_what_the_transport_noted():
 
 def test_a_failure_without_words_is_called_by_its_kind():
     assert str(error_of_exception("alpha", TimeoutError())) == "server 'alpha' is not available: TimeoutError"
+
+
+def test_a_session_whose_first_request_could_not_be_sent_has_an_error_that_says_so():
+    error = error_of_exception("alpha", RequestNotSent("it refuses connections"))
+    assert str(error) == "server 'alpha' cannot be reached: it refuses connections"
+    assert type(error) is ServerUnavailable
 
 
 def test_a_failure_that_lasts_stays_one_that_lasts():

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from mcp_gateway.plugin import Credentials, ResponseHandler
+from mcp_gateway.protocol.envelope import parse_message
 
 from .fake_servers import Json, tool, until
 
@@ -35,7 +36,7 @@ class SentRequest:
 
     @property
     def method(self) -> str:
-        return str(self.content["method"])
+        return str(parse_message(self.message).method)
 
     def respond(self, result: Any = None, **members: Any) -> None:
         content = members or {"result": result or {}}

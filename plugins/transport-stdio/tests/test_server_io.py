@@ -90,7 +90,7 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(gateway=None, answer_first=lambda _: None, longest=1 << 20):
+async def serve_client(gateway=None, answer_first=lambda _: None, longest=1 << 20):
     """Serve a client whose server is `gateway`; without one it is not loaded yet."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
@@ -120,7 +120,7 @@ async def lines_for_sdk(pipes, count):
 
 async def test_a_message_is_answered_by_who_takes_it_and_others_are_for_the_sdk():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL, OTHER)
         assert gateway.taken == [CALL]
         assert await lines_for_sdk(client.pipes, 1) == [OTHER.decode()]
@@ -132,14 +132,14 @@ async def test_a_message_is_answered_by_who_takes_it_and_others_are_for_the_sdk(
 
 
 async def test_without_a_server_for_bytes_all_is_for_the_sdk():
-    async with serving(object()) as client:
+    async with serve_client(object()) as client:
         await client.write(CALL, OTHER)
         assert await lines_for_sdk(client.pipes, 2) == [CALL.decode(), OTHER.decode()]
 
 
 async def test_what_is_written_before_the_response_comes_before_it():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         for _ in range(3):
             gateway.writers[0].write(PROGRESS)
@@ -150,7 +150,7 @@ async def test_what_is_written_before_the_response_comes_before_it():
 async def test_each_message_is_one_line_whatever_its_length():
     gateway = Gateway()
     long = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {"text": "x" * 3_000_000}}, indent=2).encode()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         gateway.writers[0].write(json.dumps(json.loads(PROGRESS), indent=2).encode())
         gateway.writers[0].finish(RawResponse(long))
@@ -160,7 +160,7 @@ async def test_each_message_is_one_line_whatever_its_length():
 
 async def test_a_response_of_the_clients_is_dispatched_and_nothing_is_written_for_it():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL, REPLY, CALL)
         assert gateway.taken == [CALL, REPLY, CALL]
         gateway.writers[1].finish(RawResponse(b"", accepted=True))
@@ -184,7 +184,7 @@ async def test_a_response_of_the_clients_is_dispatched_and_nothing_is_written_fo
 )
 async def test_lines_are_dispatched_as_they_are_but_for_their_text(written, taken):
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write_only(written)
         await until(lambda: gateway.taken)
         assert gateway.taken == taken
@@ -192,7 +192,7 @@ async def test_lines_are_dispatched_as_they_are_but_for_their_text(written, take
 
 async def test_a_line_that_is_too_long_is_refused_alone():
     gateway = Gateway()
-    async with serving(gateway, longest=1000) as client:
+    async with serve_client(gateway, longest=1000) as client:
         await client.write_only(CALL[:-1] + b" " * 2000 + b"}", CALL)
         assert json.loads(await client.read())["error"]["code"] == -32600
         await until(lambda: gateway.taken == [CALL])
@@ -200,7 +200,7 @@ async def test_a_line_that_is_too_long_is_refused_alone():
 
 async def test_what_comes_before_the_server_is_loaded_is_dispatched_then_in_its_order():
     gateway = Gateway()
-    async with serving(answer_first=lambda _: RESULT) as client:
+    async with serve_client(answer_first=lambda _: RESULT) as client:
         await client.write(OTHER, CALL, REPLY)
         assert await client.read() == RESULT
         assert gateway.taken == []
@@ -211,7 +211,7 @@ async def test_what_comes_before_the_server_is_loaded_is_dispatched_then_in_its_
 
 async def test_what_comes_before_the_server_is_loaded_is_bounded():
     gateway = Gateway()
-    async with serving(longest=10_000) as client:
+    async with serve_client(longest=10_000) as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(client.write_only, *[CALL] * 20_000)
             await until(lambda: client.pipes._is_reading_paused)
@@ -223,7 +223,7 @@ async def test_what_comes_before_the_server_is_loaded_is_bounded():
 
 async def test_a_client_that_left_before_the_server_was_loaded_is_answered():
     gateway = Gateway()
-    async with serving() as client:
+    async with serve_client() as client:
         await client.write(CALL)
         os.write(client.writing, OTHER)  # without its end
         client.close_input()
@@ -236,7 +236,7 @@ async def test_a_client_that_left_before_the_server_was_loaded_is_answered():
 
 async def test_the_end_of_the_input_abandons_nothing():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         client.close_input()
         assert [line async for line in client.pipes] == []
@@ -246,7 +246,7 @@ async def test_the_end_of_the_input_abandons_nothing():
 
 async def test_all_in_flight_is_abandoned_once_when_serving_ends():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL, REPLY, CALL)
         gateway.writers[1].finish(RawResponse(b"", accepted=True))
     assert gateway.abandoned == [1, 3]
@@ -254,7 +254,7 @@ async def test_all_in_flight_is_abandoned_once_when_serving_ends():
 
 async def test_all_in_flight_is_abandoned_when_the_client_closes_its_output():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         client.close_output()
         await until(lambda: gateway.abandoned)
@@ -266,7 +266,7 @@ async def test_all_in_flight_is_abandoned_when_the_client_closes_its_output():
 
 async def test_a_client_that_does_not_read_is_congested_until_it_does():
     gateway = Gateway()
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         (writer,) = gateway.writers
         count = 0
@@ -282,7 +282,7 @@ async def test_a_client_that_reads_nothing_is_not_read_for_ever(monkeypatch):
     monkeypatch.setattr(server_output, "MAX_UNREAD_BYTES", 1 << 20)
     gateway = Gateway()
     long = b'{"jsonrpc":"2.0","id":1,"result":"%b"}' % (b"x" * 4_000_000)
-    async with serving(gateway) as client:
+    async with serve_client(gateway) as client:
         await client.write(CALL)
         gateway.writers[0].finish(RawResponse(long))
         async with anyio.create_task_group() as tasks:

@@ -252,8 +252,8 @@ class Connection:
             raise RequestNotSent("the session has just ended")
         try:
             message = encode_request(b"%d" % request_id, method, encode(params))
-        except RecursionError:
-            raise MCPError(types.INVALID_PARAMS, "the arguments cannot be sent: nested too deeply") from None
+        except (ValueError, RecursionError) as error:
+            raise MCPError(types.INVALID_PARAMS, f"the arguments cannot be sent: {error}") from None
         response = _Response(self, asyncio.get_running_loop().create_future())
         abandon = self.channel.request(message, request_id, headers, response)
         try:

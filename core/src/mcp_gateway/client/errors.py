@@ -86,6 +86,8 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
         return _without_unknown_outcome(error_of_answer(server, leaf, notes)) or RequestRejected(
             f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
         )
+    if isinstance(leaf, RequestNotSent):
+        return ServerUnavailable(f"{explain_unsent(server, leaf)}{notes}", permanent=leaf.permanent)
     if isinstance(leaf, ServerUnavailable):
         return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
     # Before GatewayError, its base class: its constructor needs the login link, too.
@@ -117,6 +119,11 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
         case TransportFault.SESSION_LOST:
             return _session_loss(server, error, notes)
     return None
+
+
+def explain_unsent(server: str, error: RequestNotSent) -> str:
+    """Say of which server it is that no byte of a request reached it."""
+    return f"server {server!r} cannot be reached: {error}"
 
 
 def _session_loss(server: str, error: MCPError, notes: str) -> SessionLost:

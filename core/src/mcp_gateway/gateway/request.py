@@ -20,7 +20,6 @@ from mcp_gateway.protocol.raw_json import (
     Fields,
     decode,
     decode_member,
-    decode_members,
     encode_object,
     encode_raw,
 )
@@ -102,4 +101,6 @@ class Request(Struct, frozen=True):
         """Return the headers that a modern server wants to see over HTTP."""
         if self.headers is not None and not self.mirrored:
             return self.headers
-        return routing_headers(self.method, decode_members(self.params), self.mirrored)
+        # The arguments are decoded only if some of them are repeated: they may have numbers that Python cannot read.
+        read = {name: decode(raw) for name, raw in self.params.items() if name != "arguments" or self.mirrored}
+        return routing_headers(self.method, read, self.mirrored)

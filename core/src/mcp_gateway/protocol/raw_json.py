@@ -69,18 +69,17 @@ def encode_string(text: str) -> bytes:
 
 
 def encode(value: object) -> bytes:
-    """Encode a value as compact JSON in UTF-8.
-
-    Halves of surrogate pairs become U+FFFD.
+    """Encode a value as compact JSON; lone surrogates become U+FFFD.
 
     Raises:
+        ValueError: it has a number that JSON has no form for: NaN, or infinity, as 1e999 decodes to.
         RecursionError: it is nested too deeply.
 
     """
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        return replace_lone_surrogates(json.dumps(value, separators=(",", ":")).encode())
+        return replace_lone_surrogates(json.dumps(value, allow_nan=False, separators=(",", ":")).encode())
 
 
 def encode_raw(value: object) -> Raw:
@@ -94,20 +93,20 @@ def encode_members(value: Mapping[str, Any]) -> dict[str, Raw]:
 
 
 def decode(raw: Raw | bytes) -> Any:
-    """Read a value; halves of surrogate pairs become U+FFFD.
+    """Decode a value; lone surrogates become U+FFFD.
 
     Raises:
-        UnreadableJson: it is no JSON, nested too deeply, or has a number with thousands of digits.
+        UnreadableJson: it is no JSON (as NaN), nested too deeply, or has a number with thousands of digits.
 
     """
     try:
-        return from_json(replace_lone_surrogates(bytes(raw)), cache_strings="keys")
+        return from_json(replace_lone_surrogates(bytes(raw)), allow_inf_nan=False, cache_strings="keys")
     except (ValueError, RecursionError) as error:
         raise UnreadableJson(str(error)) from None
 
 
 def decode_members(fields: Fields) -> dict[str, Any]:
-    """Read each member of an object; see `decode`."""
+    """Decode each member of an object; see `decode`."""
     return {name: decode(raw) for name, raw in fields.items()}
 
 
@@ -128,9 +127,6 @@ def decode_text(raw: Raw) -> str:
 
 
 def decode_member(fields: Fields, name: str) -> Any:
-    """Read one member of an object; see `decode`.
-
-    None if it is not there.
-    """
+    """Decode one member of an object; None if it is missing."""
     raw = fields.get(name)
     return None if raw is None else decode(raw)

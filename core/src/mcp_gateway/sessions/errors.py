@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer
+from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer, explain_unsent
 from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
@@ -42,7 +42,11 @@ async def record_failure(session: Session, error: MCPError | ServerUnavailable) 
 def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailable:
     if str(error).startswith("server "):
         return error
-    named = type(error)(f"server {session.server!r}: {error}")
+    if isinstance(error, RequestNotSent):
+        message = explain_unsent(session.server, error)
+    else:
+        message = f"server {session.server!r}: {error}"
+    named = type(error)(message)
     named.permanent = error.permanent
     return named
 

@@ -156,6 +156,15 @@ async def test_a_connection_that_is_not_used_any_more_is_closed():
             await stream.receive()
 
 
+async def test_a_body_that_does_not_come_behind_a_known_head_is_not_waited_for():
+    async with connected(RawServer(), GATEWAY_BODY_TIMEOUT="0.2", GATEWAY_KEEP_ALIVE_TIMEOUT="3600") as stream:
+        await stream.send(request(b'{"plain":1}'))
+        await response(stream)
+        await stream.send(head(11))
+        with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
+            await stream.receive()
+
+
 async def test_an_answer_may_be_an_event_of_a_stream():
     async with connected(RawServer()) as stream:
         await stream.send(request(b'{"plain":"streamed"}'))

@@ -109,7 +109,7 @@ class Listener:
 
 
 @asynccontextmanager
-async def opened(limit=32 << 20, server=SERVER):
+async def open_listener(limit=32 << 20, server=SERVER):
     """Start the server."""
     stray_output = StrayOutput("server")
     program = ChildCommand([sys.executable, "-c", server], {}, None, sys.stderr)

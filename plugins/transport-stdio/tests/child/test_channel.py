@@ -17,7 +17,7 @@ from mcp_gateway_transport_stdio.child.write_queue import MAX_MESSAGES
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerChannel, ServerUnavailable
 
-from .support import NOTIFICATION, SERVER, opened
+from .support import NOTIFICATION, SERVER, open_listener
 
 PROGRESS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":%d}}\n'
 RESPONSE = b'{"jsonrpc":"2.0","id":%d,"result":{}}\n'
@@ -28,12 +28,12 @@ BIG = "x" * 500_000
 
 
 async def test_it_is_a_channel_to_a_server():
-    async with opened() as listener:
+    async with open_listener() as listener:
         assert isinstance(listener.channel, ServerChannel)
 
 
 async def test_requests_get_the_lines_that_answer_them():
-    async with opened() as listener:
+    async with open_listener() as listener:
         handlers = [listener.begin(request_id=number, text=BIG if number % 7 == 0 else number) for number in range(20)]
         answers = [json.loads(await handler.outcome()) for handler in handlers]
     assert [answer["id"] for answer in answers] == list(range(20))
@@ -41,7 +41,7 @@ async def test_requests_get_the_lines_that_answer_them():
 
 
 async def test_a_request_is_one_line_however_it_is_written():
-    async with opened() as listener:
+    async with open_listener() as listener:
         handler = listener.begin()
         pretty = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "echo", "params": {"a": 1}}, indent=2).encode()
         listener.channel.request(pretty, 2, {}, handler)
@@ -50,7 +50,7 @@ async def test_a_request_is_one_line_however_it_is_written():
 
 
 async def test_of_an_abandoned_request_nothing_more_is_heard_but_its_response_beside():
-    async with opened() as listener:
+    async with open_listener() as listener:
         handler = listener.begin()
         handler.abandon()
         assert b'"id": 2' in await listener.ask(request_id=2)
@@ -67,7 +67,7 @@ async def test_nothing_is_overtaken(count):
     lines = [PROGRESS % number for number in range(999)]
     written = b"".join([*lines[:333], RESPONSE % 1, *lines[333:666], RESPONSE % 2, *lines[666:]])
     size = len(written) // count + 1
-    async with opened() as listener:
+    async with open_listener() as listener:
         listener.begin("silence", request_id=1)
         listener.begin("silence", request_id=2)
         await listener.begin_write(
@@ -78,7 +78,7 @@ async def test_nothing_is_overtaken(count):
 
 
 async def test_ten_thousand_notifications_come_before_the_response_that_follows_them():
-    async with opened() as listener:
+    async with open_listener() as listener:
         await listener.ask("repeat", piece=(NOTIFICATION + b"\n").hex(), times=10_000)
         assert listener.heard == [NOTIFICATION] * 10_000 + [1]
 
@@ -92,7 +92,7 @@ async def test_others_have_their_turn_during_a_flood():
             await anyio.lowlevel.checkpoint()
             turns += 1
 
-    async with opened() as listener, anyio.create_task_group() as tasks:
+    async with open_listener() as listener, anyio.create_task_group() as tasks:
         tasks.start_soon(count_turns)
         await listener.ask("repeat", piece=(NOTIFICATION + b"\n").hex(), times=100_000)
         assert len(listener.messages) == 100_000
@@ -101,7 +101,7 @@ async def test_others_have_their_turn_during_a_flood():
 
 
 async def test_nothing_is_heard_while_reading_is_paused_and_nothing_is_lost():
-    async with opened() as listener:
+    async with open_listener() as listener:
         listener.channel.set_reading_paused(paused=True)
         handler = listener.begin("repeat", piece=(NOTIFICATION + b"\n").hex(), times=20_000)
         await anyio.wait_all_tasks_blocked()
@@ -112,7 +112,7 @@ async def test_nothing_is_heard_while_reading_is_paused_and_nothing_is_lost():
 
 
 async def test_a_listener_may_pause_in_the_middle_of_a_piece():
-    async with opened() as listener:
+    async with open_listener() as listener:
 
         def pause_once(message):
             listener.heard.append(message)
@@ -135,7 +135,7 @@ async def test_a_listener_may_pause_in_the_middle_of_a_piece():
 
 
 async def test_a_process_that_ends_takes_its_requests_with_it():
-    async with opened() as listener:
+    async with open_listener() as listener:
         waiting = listener.begin("silence")
         with pytest.raises(ConnectionDropped, match="closed the connection"):
             await listener.ask("exit", request_id=2)
@@ -145,7 +145,7 @@ async def test_a_process_that_ends_takes_its_requests_with_it():
 
 
 async def test_what_a_process_has_written_before_its_end_is_heard():
-    async with opened() as listener:
+    async with open_listener() as listener:
         handlers = [listener.begin("silence", request_id=number) for number in (1, 2)]
         written = [NOTIFICATION + b"\n", RESPONSE % 1, NOTIFICATION + b"\n", RESPONSE % 2]
         last = listener.begin_write(*written, request_id=3, exits=True)
@@ -156,7 +156,7 @@ async def test_what_a_process_has_written_before_its_end_is_heard():
 
 
 async def test_what_was_written_is_heard_also_when_the_end_is_known_before():
-    async with opened() as listener:
+    async with open_listener() as listener:
         listener.channel.set_reading_paused(paused=True)
         handler = listener.begin_write(NOTIFICATION + b"\n", RESPONSE % 1, exits=True)
         assert await handler.outcome() == (RESPONSE % 1).strip()
@@ -165,7 +165,7 @@ async def test_what_was_written_is_heard_also_when_the_end_is_known_before():
 
 
 async def test_a_request_to_a_process_that_has_ended_was_not_sent_and_that_is_told_later():
-    async with opened() as listener:
+    async with open_listener() as listener:
         with pytest.raises(ServerUnavailable):
             await listener.ask("exit")
         late, abandoned = listener.begin(request_id=2), listener.begin(request_id=3)
@@ -179,7 +179,7 @@ async def test_a_request_to_a_process_that_has_ended_was_not_sent_and_that_is_to
 
 
 async def test_a_process_that_ends_at_once_closes_its_channel_once():
-    async with opened(server="") as listener:
+    async with open_listener(server="") as listener:
         while not listener.closings:
             await anyio.lowlevel.checkpoint()
         with pytest.raises(RequestNotSent):
@@ -188,7 +188,7 @@ async def test_a_process_that_ends_at_once_closes_its_channel_once():
 
 
 async def test_the_owner_of_a_channel_ends_what_is_under_way():
-    async with opened() as listener:
+    async with open_listener() as listener:
         waiting = listener.begin("silence")
         await listener.ask(request_id=2)
     assert [type(error) for error in waiting.failures] == [ConnectionDropped]
@@ -209,7 +209,7 @@ async def fill(listener):
 
 async def test_requests_wait_until_the_child_reads_and_are_written_in_order():
     slow = SERVER.replace("time.sleep(60)", "sys.stdin.buffer.peek(1); time.sleep(0.2)")
-    async with opened(server=slow) as listener:
+    async with open_listener(server=slow) as listener:
         await fill(listener)
         handlers = [listener.begin(request_id=number) for number in range(1, 6)]
         handlers[2].abandon()
@@ -221,7 +221,7 @@ async def test_requests_wait_until_the_child_reads_and_are_written_in_order():
 
 async def test_notifications_wait_until_the_child_reads():
     slow = SERVER.replace("time.sleep(60)", "time.sleep(0.2)")
-    async with opened(server=slow) as listener:
+    async with open_listener(server=slow) as listener:
         await fill(listener)
         handler = listener.begin()
         await listener.channel.send(NOTIFICATION, {})
@@ -229,7 +229,7 @@ async def test_notifications_wait_until_the_child_reads():
 
 
 async def test_requests_that_wait_are_not_sent_when_the_child_ends():
-    async with opened() as listener:
+    async with open_listener() as listener:
         await fill(listener)
         waiting, abandoned = listener.begin(request_id=1), listener.begin(request_id=2)
         abandoned.abandon()
@@ -247,7 +247,7 @@ async def test_requests_that_wait_are_not_sent_when_the_child_ends():
 
 
 async def test_a_sender_that_gives_up_leaves_nothing_to_be_written():
-    async with opened() as listener:
+    async with open_listener() as listener:
         await fill(listener)
         with anyio.move_on_after(0.01):
             await listener.channel.send(NOTIFICATION, {})
@@ -257,7 +257,7 @@ async def test_a_sender_that_gives_up_leaves_nothing_to_be_written():
 
 @pytest.mark.parametrize("text, limit", [("", MAX_MESSAGES), (BIG, 2)], ids=["in number", "in bytes"])
 async def test_only_so_much_waits_for_a_child_that_does_not_read(text, limit):
-    async with opened(limit=1_200_000) as listener:
+    async with open_listener(limit=1_200_000) as listener:
         await fill(listener)
         handlers = [listener.begin(request_id=number, text=text) for number in range(limit + 3)]
         await anyio.lowlevel.checkpoint()
@@ -271,7 +271,7 @@ async def test_only_so_much_waits_for_a_child_that_does_not_read(text, limit):
 
 
 async def test_a_response_that_is_too_long_fails_its_request_and_no_other():
-    async with opened(limit=10_000) as listener:
+    async with open_listener(limit=10_000) as listener:
         with pytest.raises(ServerUnavailable, match=r"more than the 10000 .*GATEWAY_MAX_RESULT_BYTES"):
             await listener.ask(text="x" * 20_000)
         assert b'"id": 2' in await listener.ask(request_id=2)
@@ -280,7 +280,7 @@ async def test_a_response_that_is_too_long_fails_its_request_and_no_other():
 @pytest.mark.parametrize("written_id", [b"1", b'"1"', b"1.0"])
 async def test_it_is_known_by_its_id_however_that_is_written(written_id):
     line = b'{"jsonrpc":"2.0","id":%b,"result":"%b"}\n' % (written_id, b"x" * 20_000)
-    async with opened(limit=10_000) as listener:
+    async with open_listener(limit=10_000) as listener:
         with pytest.raises(ServerUnavailable, match="more than the 10000 "):
             await listener.begin_write(line).outcome()
 
@@ -289,7 +289,7 @@ async def test_a_request_of_the_server_that_is_too_long_is_answered_with_an_erro
     # The server sends the error back, and answers it, too.
     line = b'{"jsonrpc":"2.0","id":7,"method":"roots/list","params":"%b"}\n' % (b"x" * 20_000)
     echo = SERVER.replace('"id" not in message', '"error" in message and write(b"[" + line.strip() + b"]\\n")')
-    async with opened(limit=10_000, server=echo) as listener:
+    async with open_listener(limit=10_000, server=echo) as listener:
         listener.begin_write(line)
         await listener.ask(request_id=2)
         await listener.ask(request_id=3)
@@ -299,13 +299,13 @@ async def test_a_request_of_the_server_that_is_too_long_is_answered_with_an_erro
 
 
 async def test_a_response_without_an_end_fails_as_soon_as_it_is_too_long():
-    async with opened(limit=10_000) as listener:
+    async with open_listener(limit=10_000) as listener:
         with pytest.raises(ServerUnavailable, match="it answered with a message of more than the 10000 bytes"):
             await listener.ask("endless", piece=b'{"jsonrpc":"2.0","id":1,"result":"'.hex())
 
 
 async def test_a_line_without_an_end_ends_the_session_and_says_why():
-    async with opened(limit=1 << 20) as listener:
+    async with open_listener(limit=1 << 20) as listener:
         with pytest.raises(ServerUnavailable, match="no end of it") as failure:
             await listener.ask("endless", piece=b'{"jsonrpc":"2.0","id":99,"result":"'.hex())
         assert not isinstance(failure.value, ConnectionDropped)
@@ -325,7 +325,7 @@ def open_files():
 @pytest.mark.parametrize("method", ["echo", "exit"])
 async def test_a_session_leaves_no_file_open(method):
     async def use():
-        async with opened() as listener:
+        async with open_listener() as listener:
             with suppress(ServerUnavailable):
                 await listener.ask(method)
 

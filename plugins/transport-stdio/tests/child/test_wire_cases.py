@@ -9,7 +9,7 @@ from mcp_gateway_transport_stdio.child.envelope import match_response, parse_mes
 
 from mcp_gateway.plugin import ConnectionDropped
 
-from .support import NOTIFICATION, opened
+from .support import NOTIFICATION, open_listener
 
 RESPONSE = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 REQUEST = b'{"jsonrpc":"2.0","id":"s-1","method":"ping"}'
@@ -139,7 +139,7 @@ CASES = [
 async def test_each_line_is_what_it_is(case, count):
     written = case.written + b"\n"
     size = len(written) // count + 1
-    async with opened() as listener:
+    async with open_listener() as listener:
         handler = listener.begin_write(*(written[at : at + size] for at in range(0, len(written), size)))
         await listener.ask(request_id=2)
         assert handler.responses == [case.response]
@@ -150,14 +150,14 @@ async def test_each_line_is_what_it_is(case, count):
 
 @pytest.mark.parametrize("line", [RESPONSE, b'{"result":{},"id":1}', b"[" + RESPONSE + b"]"])
 async def test_a_last_line_without_its_end_counts(line):
-    async with opened() as listener:
+    async with open_listener() as listener:
         assert await listener.begin_write(NOTIFICATION + b"\n", line, exits=True).outcome() == line.strip(b"[]")
         assert listener.heard == [NOTIFICATION, 1]
 
 
 @pytest.mark.parametrize("line", [RESPONSE[:-1], b'{"jsonrpc":"2.0","id":1,"result":{"a":"b', b'{"id":1,"result":[{}'])
 async def test_a_last_line_that_is_cut_is_no_response(line):
-    async with opened() as listener:
+    async with open_listener() as listener:
         with pytest.raises(ConnectionDropped):
             await listener.begin_write(line, exits=True).outcome()
         assert listener.stray_output.lines == 1
