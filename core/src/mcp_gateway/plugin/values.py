@@ -149,8 +149,7 @@ class Hits:
     filtered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RawResponse:
+class RawResponse(NamedTuple):
     """A JSON-RPC response as bytes, with its error code, if any.
 
     `streamed` says that a client over HTTP expects it as an event of a stream. An empty message is none: the client

@@ -128,17 +128,26 @@ def _capabilities(context: Context) -> Json:
     return declared if isinstance(declared, dict) else {}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class RawClient:
     """The sender of a raw request: opaque name and declared capabilities."""
 
     name: str
     capabilities: Json
     principal: Principal | None = None
+    _last: tuple[Mapping[str, str] | None, Principal | None, Caller] | None = None
 
     def caller(self, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
-        """Return the caller of a request with these headers."""
-        return Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
+        """Return the caller of a request with these headers.
+
+        Transports hand over the very same object for equal headers on a connection, so the last caller often fits.
+        """
+        last = self._last
+        if last is not None and last[0] is headers and last[1] is principal:
+            return last[2]
+        caller = Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
+        self._last = (headers, principal, caller)
+        return caller
 
 
 @dataclass(slots=True)

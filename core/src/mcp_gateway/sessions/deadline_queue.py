@@ -18,10 +18,9 @@ class DeadlineQueue:
     _ends: dict[int, tuple[float, Callable[[], None]]] = field(default_factory=dict)
     _timer: asyncio.TimerHandle | None = None
 
-    def add(self, request_id: int, expired: Callable[[], None]) -> None:
-        """Add a request; `expired` is called unless it is removed in time."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self.seconds
+    def add(self, request_id: int, expired: Callable[[], None], loop: asyncio.AbstractEventLoop, now: float) -> None:
+        """Add a request at the loop's time `now`; `expired` is called unless it is removed in time."""
+        end = now + self.seconds
         self._ends[request_id] = (end, expired)
         if self._timer is None:
             self._timer = loop.call_at(end, self._look)

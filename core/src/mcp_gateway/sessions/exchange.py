@@ -76,10 +76,10 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         headers = request.modern_headers() if connection.modern else connection.handshake_headers
         loop = asyncio.get_running_loop()
         self._future, self.timer = loop.create_future(), self
-        if session.max_call_time < math.inf:
-            self._end = loop.time() + session.max_call_time
+        now = loop.time()
+        self._end = now + session.max_call_time
         connection.router.enter(request_id, self)
-        self._start_timer()
+        self._start_timer(loop, now)
         message = encode_request(b"%d" % request_id, request.method, params)
         abandon = connection.channel.request(message, request_id, headers, self)
         try:
@@ -124,7 +124,8 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         # The timer of the total limit, once it runs, is the last one.
         if not self._pauses and self._last is None:
             self._stop_timer()
-            self._start_timer()
+            loop = asyncio.get_running_loop()
+            self._start_timer(loop, loop.time())
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -142,18 +143,18 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
                 # The total limit is for the server's work and excludes the time a person took to answer.
                 self._end += loop.time() - self._paused_at
                 if self._future is not None and not self._future.done():
-                    self._start_timer()
+                    self._start_timer(loop, loop.time())
 
-    def _start_timer(self) -> None:
+    def _start_timer(self, loop: asyncio.AbstractEventLoop, now: float) -> None:
         """Time the request, by its session's queue or the total limit.
 
         What comes first counts.
         """
-        session, loop = self.session, asyncio.get_running_loop()
-        if self._end < loop.time() + session.timeout:
+        session = self.session
+        if self._end < now + session.timeout:
             self._last = loop.call_at(self._end, self._on_timeout)
         else:
-            session.deadlines.add(self.request_id, self._on_timeout)
+            session.deadlines.add(self.request_id, self._on_timeout, loop, now)
 
     def _stop_timer(self) -> None:
         self.session.deadlines.remove(self.request_id)

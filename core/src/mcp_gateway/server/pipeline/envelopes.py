@@ -28,7 +28,7 @@ class Envelopes:
     Clients send the same ones again and again, so each is checked once.
     """
 
-    _known: dict[tuple[bytes, bytes], DeclaredCapabilities] = field(default_factory=dict)
+    _known: dict[tuple[bytes, bytes, str], RawClient] = field(default_factory=dict)
 
     def client(self, meta: Fields, headers: Mapping[str, str] | None, principal: Principal | None) -> RawClient | None:
         """Return the client of a request's `_meta`, or None if invalid."""
@@ -36,10 +36,13 @@ class Envelopes:
             return None
         declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
         info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
-        capabilities = self._known.get((declared, info))
-        if capabilities is None:
-            capabilities = self._validate(declared, info)
-        return None if capabilities is None else RawClient(modern_name(headers, principal), capabilities)
+        key = (declared, info, modern_name(headers, principal))
+        client = self._known.get(key)
+        if client is None and (capabilities := self._validate(declared, info)) is not None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[key] = client = RawClient(key[2], capabilities)
+        return client
 
     def _validate(self, declared: bytes, info: bytes) -> DeclaredCapabilities | None:
         """Validate a new envelope with the SDK; None if invalid."""
@@ -51,10 +54,7 @@ class Envelopes:
             validate_client_request("tools/call", LATEST_MODERN_VERSION, {"name": "x", "_meta": meta})
         except (ValueError, RecursionError):
             return None
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        self._known[declared, info] = capabilities = DeclaredCapabilities(meta[types.CLIENT_CAPABILITIES_META_KEY])
-        return capabilities
+        return DeclaredCapabilities(meta[types.CLIENT_CAPABILITIES_META_KEY])
 
 
 def headers_match(headers: Mapping[str, str], method: str, name: str | None) -> bool:

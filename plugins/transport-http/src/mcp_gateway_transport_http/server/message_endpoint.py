@@ -78,6 +78,7 @@ class MessageEndpoint:
         fields = fold_headers(lines)
         if fields is None or not is_message_post(fields) or not self._may_use_session(fields, admission.scope):
             return None
+        fields.pop("content-length", None)  # of this body alone; all else means the same for equal heads
         return MessageRequest(
             headers=fields,
             principal=admission.principal,

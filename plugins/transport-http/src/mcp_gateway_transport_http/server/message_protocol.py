@@ -7,7 +7,6 @@ application. A POST is held until it is complete, and then dispatched, or handed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from starlette.types import Scope
@@ -139,7 +138,7 @@ class MessageProtocol(ResponseProtocol):
             super().on_message_complete()
             return
         body, request = bytes(held.body), held.request
-        if not self._dispatch(normalize_body(body), request, request.headers):
+        if not self._dispatch(normalize_body(body), request):
             self._replay_to_asgi(held)
             super().on_message_complete()
             return
@@ -229,16 +228,16 @@ class MessageProtocol(ResponseProtocol):
         return True
 
     def _dispatch_known(self, body: bytes, request: MessageRequest) -> bool:
-        return self._dispatch(normalize_body(body), request, {**request.headers, "content-length": str(len(body))})
+        return self._dispatch(normalize_body(body), request)
 
-    def _dispatch(self, message: bytes, request: MessageRequest, headers: Mapping[str, str]) -> bool:
+    def _dispatch(self, message: bytes, request: MessageRequest) -> bool:
         """Offer a message to the server; return whether it was taken."""
         open_requests = self._endpoint.sessions.open_requests
         if open_requests.is_full:
             return False
         writer = HttpResponseWriter(self, request)
         try:
-            writer.abandon = self._endpoint.server.dispatch_raw(message, headers, request.principal, writer)
+            writer.abandon = self._endpoint.server.dispatch_raw(message, request.headers, request.principal, writer)
         except Exception:
             self.logger.exception("dispatch failed")
             self.loop.call_soon(writer.fail)
