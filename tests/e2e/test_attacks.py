@@ -51,11 +51,11 @@ class Target:
         return bool(self.call().json()["result"]["structuredContent"])
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["fast-path", "sdk-path"])
-def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A gateway that nobody changes, on the fast path and without."""
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A gateway that nobody changes."""
     with ExitStack() as stack:
-        yield Target(Launcher(tmp_path_factory.mktemp("target"), stack), GATEWAY_DIRECT=request.param)
+        yield Target(Launcher(tmp_path_factory.mktemp("target"), stack))
 
 
 # -- who gets in

@@ -194,14 +194,13 @@ def test_garbage_over_http_is_refused_and_survived(launcher: Launcher) -> None:
     assert HttpClient(gateway.url, modern=True).call("plain__echo")["result"]
 
 
-@pytest.mark.parametrize("path", ["fast", "sdk"])
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize("transport", ["stdio", "http"])
 def test_a_call_under_way_finishes_after_a_signal(
-    launcher: Launcher, tmp_path: Path, transport: str, modern: bool, path: str
+    launcher: Launcher, tmp_path: Path, transport: str, modern: bool
 ) -> None:
     config = launcher.config(plain_entry("plain", tmp_path / "log"))
-    patient = {"GATEWAY_SHUTDOWN_GRACE": "30", "GATEWAY_DIRECT": str(path == "fast")}
+    patient = {"GATEWAY_SHUTDOWN_GRACE": "30"}
     if transport == "stdio":
         gateway = launcher.start([GATEWAY], launcher.environment(config, **patient))
         client: Any = StdioClient(process=gateway, modern=modern)

@@ -10,7 +10,7 @@ from .support.gateways import GATEWAY, Launcher, plain_entry
 from .support.raw_clients import HttpClient, StdioClient
 
 
-@pytest.mark.parametrize("options", [{}, {"_meta": {"progressToken": 7}}], ids=["fast-path", "sdk-path"])
+@pytest.mark.parametrize("options", [{}, {"_meta": {"progressToken": 7}}], ids=["plain", "ordinary"])
 @pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
 @pytest.mark.parametrize("server", ["stdio", "http"])
 @pytest.mark.parametrize("client", ["stdio", "http"])

@@ -40,17 +40,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher,
         yield launcher, launcher.config(*entries)
 
 
-@pytest.fixture(scope="module", params=[f"{client}-{how}" for client in SERVERS for how in ("fast", "sdk")])
+@pytest.fixture(scope="module", params=SERVERS)
 def client(request: pytest.FixtureRequest, config: tuple[Launcher, Path]) -> Any:
-    """Clients of all kinds, whose plain calls take the fast path, or the SDK path."""
-    transport, era, how = request.param.split("-")
+    """Clients of all kinds."""
+    transport, era = request.param.split("-")
     launcher, path = config
-    direct = "true" if how == "fast" else "false"
     if transport == "stdio":
-        return StdioClient(
-            launcher.start([GATEWAY], launcher.environment(path, GATEWAY_DIRECT=direct)), era == "modern"
-        )
-    return HttpClient(launcher.start_http(path, GATEWAY_DIRECT=direct).url, era == "modern")
+        return StdioClient(launcher.start([GATEWAY], launcher.environment(path)), era == "modern")
+    return HttpClient(launcher.start_http(path).url, era == "modern")
 
 
 @pytest.fixture(params=SERVERS)

@@ -35,39 +35,30 @@ def error_text(response: Json) -> Any:
     return {key: result[key] for key in ANSWER if key in result}
 
 
-@pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])
 @pytest.mark.parametrize("era", ["handshake", "modern"])
-def test_an_answer_over_several_lines_reaches_a_client_of_a_pipe_in_one(
-    launcher: Launcher, era: str, direct: str
-) -> None:
+def test_an_answer_over_several_lines_reaches_a_client_of_a_pipe_in_one(launcher: Launcher, era: str) -> None:
     config = launcher.config(*entries(launcher, era))
-    process = launcher.start([GATEWAY], launcher.environment(config, GATEWAY_DIRECT=direct))
+    process = launcher.start([GATEWAY], launcher.environment(config))
     client = StdioClient(process=process, modern=era == "modern")  # a line that is no JSON is an error there
     for how in HOW:
         for _ in range(2):  # the session is open when the second one comes
             assert error_text(client.call(f"{how}__attack", {})) == ANSWER, how
 
 
-@pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])
 @pytest.mark.parametrize("era", ["handshake", "modern"])
-def test_an_answer_over_several_lines_reaches_a_client_over_http_in_one_event(
-    launcher: Launcher, era: str, direct: str
-) -> None:
-    gateway = launcher.start_http(launcher.config(*entries(launcher, era)), GATEWAY_DIRECT=direct)
+def test_an_answer_over_several_lines_reaches_a_client_over_http_in_one_event(launcher: Launcher, era: str) -> None:
+    gateway = launcher.start_http(launcher.config(*entries(launcher, era)))
     client = HttpClient(gateway.url, modern=era == "modern")
     for how in HOW:
         for _ in range(2):
             assert error_text(client.call(f"{how}__attack", {})) == ANSWER, how
 
 
-@pytest.mark.parametrize("direct", ["true", "false"], ids=["fast-path", "sdk-path"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["lf", "crlf", "cr"])
-def test_a_request_over_several_lines_reaches_a_server_of_a_pipe_in_one(
-    launcher: Launcher, end: str, direct: str
-) -> None:
+def test_a_request_over_several_lines_reaches_a_server_of_a_pipe_in_one(launcher: Launcher, end: str) -> None:
     log = launcher.folder / "seen.log"
     entry = plain_entry("child", log, "--era", "modern")
-    gateway = launcher.start_http(launcher.config(entry), GATEWAY_DIRECT=direct)
+    gateway = launcher.start_http(launcher.config(entry))
     client = HttpClient(gateway.url, modern=True)
     client.call("child__echo", {})
     params = add_envelope({"name": "child__echo", "arguments": {"a": {"b": [1, 2]}}})

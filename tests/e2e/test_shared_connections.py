@@ -222,12 +222,9 @@ def run_users(pool: UserPool, port: int, calls: int, *, connection_for_each: boo
     }
 
 
-@pytest.mark.parametrize("direct, calls", [("true", 4000), ("false", 400)], ids=["fast-path", "sdk-path"])
-def test_eight_users_over_two_connections_each_call_with_their_own_credentials(
-    launcher: Launcher, direct: str, calls: int
-) -> None:
-    with open_user_pool(launcher, GATEWAY_DIRECT=direct) as (pool, port):
-        run_users(pool, port, calls, connection_for_each=False)
+def test_eight_users_over_two_connections_each_call_with_their_own_credentials(launcher: Launcher) -> None:
+    with open_user_pool(launcher) as (pool, port):
+        run_users(pool, port, 4000, connection_for_each=False)
 
 
 @pytest.mark.parametrize("proxy", ["nginx", "haproxy"])

@@ -73,12 +73,11 @@ class GuardedGateway:
         return httpx2.post(self.gateway.url, json=INITIALIZE, headers=headers, timeout=30).status_code == 200
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["fast-path", "sdk-path"])
-def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedGateway]:
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedGateway]:
     with ExitStack() as stack:
         launcher = Launcher(tmp_path_factory.mktemp("guarded"), stack)
-        variables = {"GATEWAY_DIRECT": request.param, "GATEWAY_AUTH_TOKEN": TOKEN}
-        guarded = GuardedGateway(launcher.start_http(launcher.config(), **variables), stack)
+        guarded = GuardedGateway(launcher.start_http(launcher.config(), GATEWAY_AUTH_TOKEN=TOKEN), stack)
         assert guarded.serves()
         yield guarded
 

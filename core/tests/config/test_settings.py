@@ -44,7 +44,6 @@ DEFAULTS = {
     "MCP_GATEWAY_MAX_SESSIONS_PER_SERVER": ("max_server_sessions", 100, "7", 7),
     "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
     "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),
-    "GATEWAY_DIRECT": ("direct", True, "false", False),
     "GATEWAY_PINNING": ("pinning", "warn", "Block", "block"),
     "GATEWAY_STATE_DIR": ("state", None, "/x", Path("/x")),
     "GATEWAY_PLUGINS": ("plugins", "", "a,b", "a,b"),

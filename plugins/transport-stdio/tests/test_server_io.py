@@ -137,6 +137,12 @@ async def test_without_a_server_for_bytes_all_is_for_the_sdk():
         assert await lines_for_sdk(client.pipes, 2) == [CALL.decode(), OTHER.decode()]
 
 
+async def test_lines_for_the_sdk_have_no_half_of_a_surrogate_pair():
+    async with serve_client(Gateway()) as client:
+        await client.write(b'{"method":"logging","x":"\\ud83d"}')
+        assert await lines_for_sdk(client.pipes, 1) == ['{"method":"logging","x":"\\ufffd"}']
+
+
 async def test_what_is_written_before_the_response_comes_before_it():
     gateway = Gateway()
     async with serve_client(gateway) as client:
@@ -176,7 +182,7 @@ async def test_a_response_of_the_clients_is_dispatched_and_nothing_is_written_fo
         (b"\xef\xbb\xbf" + CALL, [CALL]),
         (CALL + b"\r", [CALL]),
         (b"\n\r\n  \n" + CALL, [CALL]),
-        (b'{"id":1,"x":"\\ud83d"}', [b'{"id":1,"x":"\\ufffd"}']),
+        (b'{"id":1,"x":"\\ud83d"}', [b'{"id":1,"x":"\\ud83d"}']),
         (b'{"id":1,"x":"\xff"}', ['{"id":1,"x":"\ufffd"}'.encode()]),
         (b'{"id":1,"x":NaN,"y":' + b"9" * 5000 + b"}", [b'{"id":1,"x":NaN,"y":' + b"9" * 5000 + b"}"]),
     ],

@@ -105,7 +105,6 @@ def run_over_http(launcher: Launcher, children: Sequence[Row], remote: Sequence[
 
 
 def run_over_stdio(launcher: Launcher, children: Sequence[Row], remote: Sequence[Row]) -> dict[str, Outcome]:
-    """Run without the fast path."""
     config = launcher.config(*entries(launcher, children, remote))
-    process = launcher.start([GATEWAY], launcher.environment(config, GATEWAY_DIRECT="false"))
+    process = launcher.start([GATEWAY], launcher.environment(config))
     return run_all(FaultyGateway(launcher.folder / "faults", StdioCaller(process)), (*children, *remote))

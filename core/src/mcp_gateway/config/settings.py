@@ -157,11 +157,6 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions):
         "auto", alias="GATEWAY_LOG_FORMAT", description="`json`, `console`, or `auto`: console on a terminal"
     )
     plugins: str = Field("", alias="GATEWAY_PLUGINS", description="Load only these plugins (comma-separated)")
-    direct: bool = Field(
-        default=True,
-        alias="GATEWAY_DIRECT",
-        description="Answer plain calls on the fast path, past the MCP SDK; `false`: all calls take the SDK path",
-    )
     pinning: Annotated[PinningMode, _in_lower_case] = Field(
         "warn",
         alias="GATEWAY_PINNING",

@@ -235,6 +235,25 @@ async def test_cookies_come_back_until_they_are_taken_away(carrier):
     assert sent == [b"cookie: replica=7; a=b", b"cookie: a=b"]
 
 
+@pytest.mark.parametrize("value", ["a=\xd3", "\xff\xfe", "a", "=", "a=b; Max-Age=x", "a=b; expires=\xff"])
+async def test_odd_cookies_and_ids_hurt_nobody(carrier, value):
+    more = f"set-cookie: {value}\r\nmcp-session-id: {value}\r\n"
+    async with scripted(response(OPENED, more=more), response(ANSWER), carrier=carrier) as wire:
+        heard, _ = wire.begin({}, INITIALIZE, 1)
+        assert await heard.response() == OPENED
+        assert await wire.send() == ANSWER
+
+
+async def test_an_id_that_cannot_be_sent_is_none(carrier):
+    if carrier != "direct":
+        pytest.skip("h11 refuses such a field")
+    async with scripted(response(OPENED, more="mcp-session-id: a\x01b\r\n"), response(ANSWER)) as wire:
+        heard, _ = wire.begin({}, INITIALIZE, 1)
+        assert await heard.response() == OPENED
+        assert await wire.send() == ANSWER
+        assert b"mcp-session-id" not in wire.requests[1]
+
+
 async def test_cookies_of_another_domain_are_not_kept(carrier):
     more = "set-cookie: a=b; Domain=elsewhere.test\r\n"
     async with scripted(response(ANSWER, more=more), response(ANSWER), carrier=carrier) as wire:

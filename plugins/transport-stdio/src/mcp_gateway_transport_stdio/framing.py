@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from mcp_gateway.plugin import replace_lone_surrogates
-
 log = logging.getLogger(__name__)
 
 INVALID_REQUEST, INTERNAL_ERROR = -32600, -32603
@@ -136,12 +134,11 @@ class LineSplitter:
             self.on_excess(OversizedLine(bytes(self._held), b"", self._size))
 
 
-def clean_text(line: bytes) -> bytes:
-    """Return JSON whose text is Unicode.
+def to_utf8(line: bytes) -> bytes:
+    """Replace bytes that are no UTF-8 by U+FFFD.
 
-    Lone surrogates, and bytes that are no UTF-8, become U+FFFD. Other JSON comes back as the same object.
+    Other lines come back as the same object.
     """
-    line = replace_lone_surrogates(line)
     if not line.isascii():
         try:
             line.decode()

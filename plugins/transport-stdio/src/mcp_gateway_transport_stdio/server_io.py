@@ -16,8 +16,9 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
+from mcp_gateway.plugin import replace_lone_surrogates
 from mcp_gateway.plugin.channel import SupportsRawDispatch
-from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, clean_text, encode_oversize_error
+from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error, to_utf8
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput
 
@@ -95,7 +96,7 @@ class StdioServerProtocol(asyncio.Protocol):
         self._adjust_reading()
 
     def _on_line(self, line: bytes) -> None:
-        message = clean_text(line.removeprefix(BOM_UTF8).strip())
+        message = to_utf8(line.removeprefix(BOM_UTF8).strip())
         if not message:
             return
         if self._answer_first is not None:
@@ -114,7 +115,7 @@ class StdioServerProtocol(asyncio.Protocol):
                 self._in_flight[writer] = abandon
                 return
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-            self._lines_in.send_nowait(message.decode())
+            self._lines_in.send_nowait(replace_lone_surrogates(message).decode())
             self._waiting_size += len(message)
 
     def _on_first_line(self, line: bytes, answer_first: FirstAnswerFn) -> None:

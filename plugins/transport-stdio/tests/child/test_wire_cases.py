@@ -13,7 +13,6 @@ from .support import NOTIFICATION, open_listener
 
 RESPONSE = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 REQUEST = b'{"jsonrpc":"2.0","id":"s-1","method":"ping"}'
-REPLACED = b'{"jsonrpc":"2.0","id":1,"result":{"text":"\\ufffd"}}'
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,8 @@ CASES = [
     answer("neither result nor error", b'{"jsonrpc":"2.0","id":1}'),
     answer("BOM", b"\xef\xbb\xbf" + RESPONSE, RESPONSE),
     answer("array of one", b"[ " + RESPONSE + b" ]", RESPONSE),
-    answer("half a surrogate pair", REPLACED.replace(b"\\ufffd", b"\\ud83d"), REPLACED),
-    answer(
-        "half of one, id as text",
-        b'{"id":"1","result":"\\uDe00 \\ud83d\\ude00"}',
-        b'{"id":"1","result":"\\ufffd \\ud83d\\ude00"}',
-    ),
+    answer("half a surrogate pair", b'{"jsonrpc":"2.0","id":1,"result":"\\ud83d"}'),
+    answer("half of one, id as text", b'{"id":"1","result":"\\uDe00 \\ud83d\\ude00"}'),
     answer(
         "no UTF-8",
         b'{"jsonrpc":"2.0","id":1,"result":"caf\xe9"}',

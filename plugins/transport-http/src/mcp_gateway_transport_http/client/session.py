@@ -46,16 +46,17 @@ class HttpSession:
 
     def open(self, session_id: str, version: str) -> None:
         """Take the id and the version of the response to `initialize`."""
-        self.id, self.version = session_id or None, version
+        self.id, self.version = session_id if session_id and _is_writable(session_id) else None, version
         self._encode()
 
     def keep_cookies(self, head: ResponseHead) -> None:
         """Keep cookies: load balancers hold a session at one replica by them."""
         request = httpx2.Request("POST", self.endpoint.origin + self.endpoint.target)
-        headers = [("set-cookie", cookie) for cookie in head.cookies]
+        headers = [(b"set-cookie", cookie.encode("latin-1")) for cookie in head.cookies]
         self._cookies.extract_cookies(httpx2.Response(head.status, headers=headers, request=request))
-        self._cookies.set_cookie_header(request)
-        self._cookie = request.headers.get("cookie", "")
+        self._cookies.jar.clear_expired_cookies()
+        pairs = (f"{cookie.name}={cookie.value}" for cookie in self._cookies.jar)
+        self._cookie = "; ".join(filter(_is_writable, pairs))
         self._encode()
 
     def move_to_https(self) -> None:
@@ -67,6 +68,10 @@ class HttpSession:
         self._fields = self.endpoint.encode_fields(self._headers)
         named = {"mcp-session-id": self.id or "", "cookie": self._cookie}
         self._own_fields = _encode_lines((name, value) for name, value in named.items() if value)
+
+
+def _is_writable(value: str) -> bool:
+    return _ILLEGAL.search(encode_value(value)) is None
 
 
 def _encode_lines(headers: Iterable[tuple[str, str]]) -> bytes:

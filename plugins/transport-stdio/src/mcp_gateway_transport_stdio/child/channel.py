@@ -18,8 +18,8 @@ from mcp_gateway_transport_stdio.framing import (
     INVALID_REQUEST,
     LineSplitter,
     OversizedLine,
-    clean_text,
     encode_error,
+    to_utf8,
 )
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class ChildChannel:
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
-            handler.on_response(clean_text(line))
+            handler.on_response(to_utf8(line))
         elif line:
             self._on_other_line(line)
 

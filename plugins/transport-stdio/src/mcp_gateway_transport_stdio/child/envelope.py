@@ -1,7 +1,7 @@
 """Envelopes of the lines of a server: which message a line is.
 
 A line is looked into no further than that: what is in a message is for those who need it. NaN, Infinity and numbers of
-any length pass, as does a control character in a text; who cannot parse them says so.
+any length pass, as do halves of surrogate pairs and control characters in a text; who cannot parse them says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
-from mcp_gateway_transport_stdio.framing import OversizedLine, clean_text
+from mcp_gateway_transport_stdio.framing import OversizedLine, to_utf8
 
 _ID = re.compile(rb'"?(0|[1-9]\d{0,14})(?:\.0+)?"?')
 # The two orders of members that programs write.
@@ -65,7 +65,7 @@ def parse_message(line: bytes) -> Message | None:
         line = line[1:-1].strip()
     if not (line.startswith(b"{") and line.endswith(b"}")):
         return None
-    content = clean_text(line)
+    content = to_utf8(line)
     try:
         members: _Members | None = _members.decode(content)
     except DecodeError:
@@ -96,7 +96,7 @@ def _message(content: bytes, members: _Members) -> Message | None:
 
 
 def _decode_leniently(content: bytes) -> _Members | None:
-    """Decode what few decoders take: NaN, Infinity, control characters."""
+    """Decode what few decoders take, NaN for example."""
     try:
         found: Any = json.loads(content, strict=False, parse_int=_keep, parse_float=_keep, parse_constant=_keep)
     except (ValueError, RecursionError):

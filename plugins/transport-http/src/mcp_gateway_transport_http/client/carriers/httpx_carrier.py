@@ -107,14 +107,18 @@ class _HttpxFlow:
                 receiver.on_end()
 
     async def _read(self, response: httpx2.Response) -> None:
+        head = read_head(response.status_code, response.headers.raw)
         if self._receiver is not None:
-            self._receiver.on_head(read_head(response.status_code, response.headers.raw))
+            self._receiver.on_head(head)
         async for piece in response.aiter_raw():
             await self._resumed.wait()
             if self._receiver is None:
                 return
             if piece:
                 self._receiver.on_body(piece)
+        if head.ends_with_connection and (stream := response.extensions.get("network_stream")) is not None:
+            # httpcore takes a connection that has just ended so for one that serves again.
+            await stream.aclose()
 
 
 def _explain(error: Exception) -> ConnectionLost:
