@@ -122,7 +122,7 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
 
 
 def explain_unsent(server: str, error: RequestNotSent) -> str:
-    """Say of which server it is that no byte of a request reached it."""
+    """Name the server that no byte of a request reached."""
     return f"server {server!r} cannot be reached: {error}"
 
 

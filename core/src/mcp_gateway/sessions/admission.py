@@ -41,7 +41,10 @@ class _QueuedRequest:
 
 
 def share_of(limit: int) -> int:
-    """Return how much of a limit one caller may use: three quarters, and all of a small limit."""
+    """Return how much of a limit one caller may use.
+
+    It is three quarters, and all of a small limit.
+    """
     return limit - limit // 4
 
 
@@ -94,7 +97,9 @@ class AdmissionControl:
             self._admit()
 
     async def wait_turn(self, server: str, max_calls: int, caller: str = "") -> None:
-        """Wait in the queue of the server and caller until the request is admitted.
+        """Wait in the queue until the request is admitted.
+
+        Each server has one, with a part for each caller.
 
         Raises:
             Overloaded: the queue is full, or the queue timeout expired.
@@ -134,7 +139,10 @@ class AdmissionControl:
                 del self._shares[key]
 
     def _check_queue(self, server: str, max_calls: int, caller: str) -> None:
-        """Raise `Overloaded` if the queue of the server, or the caller's share of it, is full."""
+        """Raise `Overloaded` if the queue is full.
+
+        The caller's share of it counts, too.
+        """
         queues, limit = self._queues.get(server, {}), self.limits.queue
         queued = sum(map(len, queues.values()))
         of_caller = len(queues.get(caller, ()))
@@ -142,7 +150,10 @@ class AdmissionControl:
             raise Overloaded(f"{self._full(server, max_calls)}, and {queued} wait (GATEWAY_MAX_QUEUE); try again soon")
 
     def _admit(self) -> None:
-        """Give a free slot to a queued request; servers take turns, and the callers of each."""
+        """Give a free slot to a queued request.
+
+        Servers take turns, and the callers of each.
+        """
         for server, queues in list(self._queues.items()):
             for caller, queue in list(queues.items()):
                 if self.enter(server, queue[0].max_calls, caller):

@@ -58,7 +58,7 @@ class HttpChannel:
         return exchange.abandon
 
     async def send(self, message: bytes, headers: Mapping[str, str]) -> None:
-        """Send a message that has no response; requests do not wait for it.
+        """Send a message without a response; requests do not wait for it.
 
         Raises:
             MCPError: it cannot be delivered.
@@ -115,4 +115,4 @@ class HttpChannel:
 
 
 def _ignore(_: bytes) -> None:
-    """Drop what nobody listens for."""
+    """Drop a message without a listener."""

@@ -44,7 +44,7 @@ class Delivery(Exchange):
                 self.close()
 
     def on_head(self, head: ResponseHead) -> None:
-        """Settle at the status; what it says beside is read for its length only."""
+        """Settle at the status; the body is only measured."""
         super().on_head(head)
         if head.status < HTTPStatus.MULTIPLE_CHOICES:
             self._settle(None)

@@ -109,11 +109,17 @@ class Exchange(ABC):
 
     @abstractmethod
     def on_stream_end(self, events: SseParser) -> None:
-        """Handle that the stream of events is over; the connection has been released or closed."""
+        """Handle the end of the event stream.
+
+        The connection has been released or closed.
+        """
 
     @abstractmethod
     def on_whole(self, head: ResponseHead, body: bytes) -> None:
-        """Handle a response that is no stream; the connection has been released or closed."""
+        """Handle a response that is no stream.
+
+        The connection has been released or closed.
+        """
 
     @abstractmethod
     def on_broken(self, error: ConnectionLost | LimitExceeded) -> None:
@@ -154,7 +160,10 @@ class Exchange(ABC):
             self._finish()
 
     def on_lost(self, error: ConnectionLost | LimitExceeded) -> None:
-        """Make the best of what has come; a refusal or a stream with ids may do without the rest."""
+        """Handle a lost connection with what has been received.
+
+        A refusal or a stream with ids may do without the rest.
+        """
         head = self._head
         is_enough = head is not None and (self._events is not None or not head.has_message)
         if isinstance(error, LimitExceeded) or not is_enough:
@@ -186,7 +195,7 @@ class Exchange(ABC):
     # --
 
     def _read_events(self, events: SseParser, piece: bytes) -> None:
-        """Read events at once, if they are few, else in turns with others."""
+        """Read a few events at once, and many in turns."""
         if not self._is_begun:
             self._is_begun = True
             # JSON under a wrong name; no stream of events begins so.

@@ -43,7 +43,10 @@ def follow_redirect(request: HttpRequest, head: ResponseHead) -> HttpRequest | N
 
 
 def is_upgrade(origin: str, wanted: str) -> bool:
-    """Whether this leads from HTTP to HTTPS of the same host, at the usual ports."""
+    """Whether this leads from HTTP to HTTPS of the same host.
+
+    Both at the usual ports.
+    """
     name = origin.removeprefix("http://").removesuffix(":80")
     return origin == f"http://{name}:80" and wanted == f"https://{name}:443"
 

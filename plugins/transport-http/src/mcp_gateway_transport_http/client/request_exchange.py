@@ -51,7 +51,7 @@ MessageFn = Callable[[bytes], None]
 
 
 class RequestExchange(Exchange):
-    """A POST that carries a request, and the GETs that resume its stream."""
+    """A request's POST, and the GETs that resume its stream."""
 
     __slots__ = (
         "_fruitless",
@@ -122,7 +122,7 @@ class RequestExchange(Exchange):
             self._read_odd_body(head, body)
 
     def on_stream_end(self, events: SseParser) -> None:
-        """Resume a stream that has ended before the response, if it has ids."""
+        """Resume a stream with ids that ended before the response."""
         self._stop_timer()
         if self._handler is None:
             return
@@ -153,7 +153,7 @@ class RequestExchange(Exchange):
             self._skipped.count(kind)
 
     def _answer(self, message: bytes) -> None:
-        """Hand the response over; the rest of its stream is read for a moment."""
+        """Deliver the response; read the rest of its stream briefly."""
         handler, self._handler = self._handler, None
         self._stop_timer()
         if self._flow is not None and not self._flow.is_complete:
@@ -210,7 +210,10 @@ class RequestExchange(Exchange):
             self._send(request)
 
     def _fail(self, error: Exception) -> None:
-        """Tell the handler; what follows a broken stream is not about the request."""
+        """Report a failure to the handler.
+
+        What follows a broken stream is not about the request.
+        """
         handler, self._handler = self._handler, None
         if handler is None:
             return

@@ -1,4 +1,4 @@
-"""What a session has got of its server, and says with each request."""
+"""The state of a session, which goes with each request."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def _encode_lines(headers: Iterable[tuple[str, str]]) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _encode_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
-    """Encode the headers of a kind of request, which come again and again."""
+    """Encode the headers that a kind of request repeats."""
     return _encode_lines(headers)

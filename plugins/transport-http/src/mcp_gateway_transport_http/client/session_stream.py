@@ -82,7 +82,10 @@ class SessionStream(Exchange):
         self._schedule()
 
     def on_whole(self, head: ResponseHead, body: bytes) -> None:  # noqa: ARG002
-        """Try again if the server is busy; else it has no such stream."""
+        """Try again if the server is busy, else stop.
+
+        It has no such stream then.
+        """
         if head.status in _BUSY:
             self._schedule()
         else:

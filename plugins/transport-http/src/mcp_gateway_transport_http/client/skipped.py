@@ -1,4 +1,4 @@
-"""Counts of what servers send that is for nobody."""
+"""Counts of messages of servers that are dropped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from mcp_gateway_transport_http.client.responses.messages import Kind
 
 log = logging.getLogger(__name__)
 
-_EVENTS = {Kind.FOREIGN: "response_foreign", Kind.RESPONSE: "response_repeated", Kind.NONE: "message_unreadable"}
+_REASONS = {Kind.FOREIGN: "foreign response", Kind.RESPONSE: "repeated response", Kind.NONE: "unreadable"}
 
 
 class Skipped:
     """Counts messages that are dropped; logs powers of ten."""
 
     def __init__(self, host: str) -> None:
-        """Begin; a URL may hold a secret, so only its host is named."""
+        """Count for a host; a URL may hold a secret."""
         self._host = host
         self._counts = Counter[Kind]()
 
@@ -25,4 +25,5 @@ class Skipped:
         self._counts[kind] += 1
         count = self._counts[kind]
         if str(count).strip("0") == "1":
-            log.warning("%s: host=%s count=%d", _EVENTS.get(kind, "message_unreadable"), self._host, count)
+            fields = {"reason": _REASONS.get(kind, "unreadable"), "host": self._host, "count": count}
+            log.warning("message dropped", extra=fields)

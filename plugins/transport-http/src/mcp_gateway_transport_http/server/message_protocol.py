@@ -146,7 +146,7 @@ class MessageProtocol(ResponseProtocol):
         self._remember(cast("RequestHead", self.parser), body, request)
 
     def _remember(self, head: RequestHead, body: bytes, request: MessageRequest) -> None:
-        """Remember the head of a request that was dispatched, if it may come again."""
+        """Remember the head of a dispatched request, if it is cacheable."""
         # Tokens of OAuth expire: a head with one must be checked each time.
         may_come_again = head.keep_alive and not head.expects_continue and self._endpoint.gate.is_constant
         if may_come_again and len(head.raw) <= _MAX_KNOWN_BYTES and len(body) < _MAX_KNOWN_BODY_BYTES:

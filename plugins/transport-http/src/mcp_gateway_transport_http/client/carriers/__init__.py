@@ -1,1 +1,1 @@
-"""How a request gets to a server: a connection of our own, or httpx2."""
+"""Carriers of requests: connections of our own, or httpx2."""

@@ -155,7 +155,7 @@ class Flow(Protocol):
         ...
 
     def release(self) -> None:
-        """Let go of a response that is complete; its connection may serve again."""
+        """Release a complete response; its connection may be used again."""
         ...
 
     def set_reading_paused(self, *, paused: bool) -> None:

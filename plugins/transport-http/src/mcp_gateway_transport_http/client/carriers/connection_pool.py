@@ -33,7 +33,10 @@ class ConnectionPool:
 
     @classmethod
     def of(cls, origin: str, security: ssl.SSLContext, guard: SsrfGuard | None, outbox: WriteBatch) -> ConnectionPool:
-        """Return the empty pool of an origin, which is the beginning of a URL."""
+        """Return the empty pool of an origin.
+
+        That is the beginning of a URL.
+        """
         parts = urlsplit(origin)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)

@@ -17,7 +17,7 @@ CONNECT_SECONDS = 30.0
 
 
 class DirectCarrier:
-    """Sends each request on a connection that is open and free, or on a new one."""
+    """Sends each request on a free connection, or a new one."""
 
     def __init__(self, security: ssl.SSLContext, guard: SsrfGuard | None) -> None:
         """Begin without connections; `security` is for origins with TLS."""

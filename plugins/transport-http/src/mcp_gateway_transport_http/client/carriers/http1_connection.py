@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         return self._transport is None or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close, whatever is under way; nobody hears of it."""
+        """Close, whatever is under way, without a callback."""
         self._receiver = None
         self._settle()
         self._abort()

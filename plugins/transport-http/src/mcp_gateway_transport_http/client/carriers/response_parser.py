@@ -25,7 +25,10 @@ _LENIENCIES = {
 
 
 class KnownFields:
-    """The fields of the last response on a connection, and what they say: the next one often has the same."""
+    """The fields of the last response on a connection, parsed.
+
+    The next one often has the same.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -88,7 +91,10 @@ class ResponseParser:
                 raise LimitExceeded(f"the head of its answer has more than {MAX_HEAD_BYTES} bytes")
 
     def find_cacheable(self, data: bytes) -> Head | None:
-        """Return the header block of a response that was this data alone, if it may come again."""
+        """Return the header block of this data, if it is cacheable.
+
+        The data must have been one whole response.
+        """
         head = self.head
         if head is None or not (self.is_complete and self.keeps_alive and head.length and len(self.pieces) == 1):
             return None
@@ -99,7 +105,10 @@ class ResponseParser:
     # -- what llhttp tells
 
     def on_message_begin(self) -> None:
-        """Take note of a second message, which must not be taken for the response to the next request."""
+        """Note a second message.
+
+        It must not be taken for the response to the next request.
+        """
         self.has_more = self.is_complete
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -19,7 +19,7 @@ class BodyOwner(Protocol):
         ...
 
     def on_read(self, error: LimitExceeded | None) -> None:
-        """Hear that the body has been read to its end, or why it cannot be."""
+        """Handle the end of the body, or why it cannot be read."""
         ...
 
     def set_turn_over(self, *, over: bool) -> None:
@@ -54,7 +54,7 @@ class BodyReader:
         self._run()
 
     def close(self) -> None:
-        """Read nothing more, and tell nobody."""
+        """Stop reading, without a callback."""
         self._is_closed = True
         self._backlog.clear()
         if self._timer is not None:
@@ -100,7 +100,7 @@ class BodyReader:
             self._owner.set_turn_over(over=False)
 
     def _read(self, piece: bytes) -> Iterator[bytes | None]:
-        """Yield what a piece holds, and None where others may have their turn."""
+        """Yield a piece's content, and None where others may run."""
         if self._decoder is None:
             parts = (piece[at : at + PIECE_BYTES] for at in range(0, len(piece), PIECE_BYTES))
         else:

@@ -94,7 +94,10 @@ def _has_zlib_header(piece: bytes) -> bool:
 
 
 class _BoundedDecoder:
-    """Decoder of a library whose decompressor bounds what it returns (`compression.zstd` and its like)."""
+    """Decoder of a library whose decompressor bounds its output.
+
+    `compression.zstd` is one, for example.
+    """
 
     def __init__(self, decompress: Callable[[bytes, int], bytes], is_finished: Callable[[], bool], errors: Any) -> None:
         self._decompress, self._is_finished, self._errors = decompress, is_finished, errors
@@ -113,7 +116,10 @@ class _BoundedDecoder:
 
 
 class _SlicedDecoder:
-    """Decoder of a library that returns all that there is: it gets little at a time."""
+    """Decoder of a library that does not bound its output.
+
+    It gets little at a time.
+    """
 
     def __init__(self, decompress: Callable[[bytes], bytes], is_finished: Callable[[], bool], errors: Any) -> None:
         self._decompress, self._is_finished, self._errors = decompress, is_finished, errors

@@ -19,7 +19,10 @@ TURN_SECONDS = 0.005
 
 
 class LimitExceeded(Exception):
-    """A server sends more than is read, or what cannot be; the words say of what."""
+    """A message beyond a limit, or one that cannot be read.
+
+    The words say which limit.
+    """
 
 
 def too_long(what: str, max_bytes: int) -> LimitExceeded:

@@ -49,7 +49,7 @@ _list = rpc.Decoder(list[Raw])
 
 
 def is_plain_response(message: bytes, request_id: int) -> bool:
-    """Whether this is a response to that request, in the form that nearly all have.
+    """Whether this is a response to that request in the usual form.
 
     Nothing is parsed, so a message of any length takes the same time; False says nothing.
     """
@@ -80,7 +80,7 @@ def kind_of(message: bytes, request_id: int) -> Kind:
 
 
 def split_messages(text: bytes) -> list[bytes]:
-    """Return the messages of a text: those of an array, or the one that it is."""
+    """Return the messages of a text, which may be an array."""
     text = strip_mark(text)
     if not text.startswith(b"["):
         return [text]
@@ -110,7 +110,10 @@ def method_of(message: bytes) -> str:
 
 
 def negotiated_version(response: bytes) -> str:
-    """Return the protocol version in a response to `initialize`, or an empty text."""
+    """Return the protocol version in a response to `initialize`.
+
+    Empty if there is none.
+    """
     try:
         version = json.loads(strip_mark(response))["result"]["protocolVersion"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -126,7 +129,10 @@ def _read_envelope(message: bytes) -> _Envelope | None:
 
 
 def _read_odd_envelope(message: bytes) -> _Envelope | None:
-    """Read the envelope of what is JSON for Python alone: NaN, or halves of surrogates."""
+    """Read the envelope of JSON that only Python reads.
+
+    It has NaN, or halves of surrogates.
+    """
     if not message.startswith(b"{"):
         return None
     try:

@@ -107,7 +107,10 @@ def rpc_error(body: bytes, content_type: str = "") -> Json | None:
 
 
 def own_error(body: bytes, content_type: str) -> bytes:
-    """Return the message of a refusal that `refusal_of` has called the server's own."""
+    """Return the message of a refusal that is the server's own.
+
+    `refusal_of` has said so.
+    """
     text = body.lstrip()
     return text if text.startswith(b"{") else json.dumps(_read_error(body, content_type)).encode()
 
@@ -136,7 +139,10 @@ def _read_error(body: bytes, content_type: str) -> Json | None:
 
 
 def _is_odd_error(body: bytes, content_type: str) -> bool:
-    """Whether a body is an error of JSON-RPC, but for its form: its words are the server's own."""
+    """Whether a body is a JSON-RPC error of an odd form.
+
+    Its words are the server's own.
+    """
     envelope = _read_error(body, content_type)
     return envelope is not None and "jsonrpc" in envelope and isinstance(envelope["error"], dict | str)
 

@@ -71,7 +71,7 @@ class SseParser:
             self._check(len(self._rest))
 
     def _dispatch(self) -> bytes | None:
-        """Return the data of the event that ends here, if it is a message."""
+        """Return the data of the ended event, if it is a message."""
         self.last_event_id = self._id
         data, name = self._data, self._name
         self._data, self._name, self._size = [], b"", 0
