@@ -204,7 +204,7 @@ async def test_questions_above_the_bound_are_refused_until_others_are_answered()
         assert [(refusal["id"], refusal["error"]["code"]) for refusal in server.sent] == [("more", -32600)]
         await until(lambda: len(asked) == MAX_OPEN_REQUESTS)
         assert open_.count == MAX_OPEN_REQUESTS
-        server.sent.clear()
+        server.raw_sent.clear()
         may_answer.set()
         await until(lambda: len(server.sent) == MAX_OPEN_REQUESTS)
         assert sorted(answer["id"] for answer in server.sent) == list(range(MAX_OPEN_REQUESTS))

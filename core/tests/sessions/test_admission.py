@@ -140,8 +140,8 @@ def holding(alpha):
 NO_QUEUE = {"GATEWAY_MAX_QUEUE": "0"}
 
 
-@pytest.mark.parametrize("path", ["fast", "sdk"])
-async def test_a_busy_server_refuses_more_with_an_error_that_may_be_retried(gateway, path):
+@pytest.mark.parametrize("entrance", ["bytes", "sdk"])
+async def test_a_busy_server_refuses_more_with_an_error_that_may_be_retried(gateway, entrance):
     alpha = Remote(tool("x"))
     may_go, held = holding(alpha), []
 
@@ -153,7 +153,7 @@ async def test_a_busy_server_refuses_more_with_an_error_that_may_be_retried(gate
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hold, opened)
             await until(lambda: alpha.calls)
-            if path == "fast":
+            if entrance == "bytes":
                 error = (await dispatch(opened, call()))["error"]
             else:
                 with pytest.raises(MCPError) as refusal:
@@ -167,7 +167,7 @@ async def test_a_busy_server_refuses_more_with_an_error_that_may_be_retried(gate
     assert json.dumps(held).count("held") == 1
 
 
-async def test_a_call_waits_for_its_turn_on_the_fast_path(gateway):
+async def test_a_call_that_comes_as_bytes_waits_for_its_turn(gateway):
     alpha = Remote(tool("x"))
     may_go, done = holding(alpha), []
 

@@ -58,7 +58,7 @@ class SentRequest:
 class FakeServer:
     """A client transport to a server, and the channel to it; it answers handshakes and lists by itself.
 
-    `requests` has the others, `sent` the notifications and responses that the gateway has sent. With `faults`, the
+    `requests` has the others, `raw_sent` the notifications and responses that the gateway has sent. With `faults`, the
     requests end with these errors, one each.
     """
 
@@ -66,7 +66,6 @@ class FakeServer:
     capabilities: Json = field(default_factory=lambda: {"tools": {}})
     carries_credentials: bool = True
     requests: list[SentRequest] = field(default_factory=list)
-    sent: list[Json] = field(default_factory=list)
     raw_sent: list[bytes] = field(default_factory=list)
     is_paused: bool = False
     pauses: int = 0
@@ -76,6 +75,10 @@ class FakeServer:
     """Before it is set, what the gateway sends beside requests is not taken."""
     _on_message: Callable[[bytes], None] = print
     _on_close: Callable[[], None] = print
+
+    @property
+    def sent(self) -> list[Json]:
+        return [json.loads(message) for message in self.raw_sent]
 
     @asynccontextmanager
     async def connect(self, credentials: Credentials) -> AsyncIterator[Any]:
@@ -106,9 +109,8 @@ class FakeServer:
     async def send(self, message: bytes, headers: Mapping[str, str]) -> None:
         if self.may_take is not None:
             await self.may_take.wait()
-        self.raw_sent.append(message)
-        if json.loads(message).get("method") != "notifications/initialized":
-            self.sent.append(json.loads(message))
+        if parse_message(message).method != "notifications/initialized":
+            self.raw_sent.append(message)
 
     def set_reading_paused(self, *, paused: bool) -> None:
         assert paused != self.is_paused, "paused or resumed twice"

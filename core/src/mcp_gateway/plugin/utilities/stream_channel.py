@@ -16,6 +16,7 @@ from mcp_gateway.plugin.errors import ConnectionDropped, RequestNotSent, ServerU
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
+    from mcp.shared.exceptions import MCPError
     from mcp.shared.message import SessionMessage
 
     from mcp_gateway.plugin.channel import ResponseHandler
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CLOSED = "it closed the connection"
+
+# JSON-RPC's codes; the SDK's types are not loaded by what only declares plugins.
+_INVALID_PARAMS = -32602
+_INTERNAL_ERROR = -32603
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +96,8 @@ class StreamChannel:
             await self._write.send(_encode(message, headers))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             raise ServerUnavailable(_CLOSED) from None
+        except ValueError as error:
+            raise _not_carried(error) from None
 
     def set_reading_paused(self, *, paused: bool) -> None:
         """Stop reading or go on; see `ServerChannel`."""
@@ -111,6 +118,9 @@ class StreamChannel:
             self._fail(key, RequestNotSent("the session has just ended"))
         except (MCPError, ServerUnavailable) as error:
             self._fail(key, error)
+        except ValueError as error:
+            # Only this request fails: the session is shared with others.
+            self._fail(key, _not_carried(error))
 
     def _fail(self, key: str, error: Exception) -> None:
         if (request := self._requests.pop(key, None)) is not None:
@@ -133,8 +143,16 @@ class StreamChannel:
             on_close()
 
     def _hand_over(self, item: SessionMessage, on_message: Callable[[bytes], None]) -> None:
-        content = item.message.model_dump(by_alias=True, exclude_unset=True)
-        message = json.dumps(content, separators=(",", ":")).encode()
+        content = _content(item)
+        try:
+            message = json.dumps(content, separators=(",", ":")).encode()
+        except (ValueError, RecursionError) as error:
+            # Only this message is lost: the session is shared with others.
+            log.debug("message unreadable", extra={"reason": str(error)})
+            if "method" in content:
+                return
+            problem = {"code": _INTERNAL_ERROR, "message": f"the server sent a response that cannot be read: {error}"}
+            message = json.dumps({"jsonrpc": "2.0", "id": content.get("id"), "error": problem}).encode()
         related = str(getattr(item.metadata, "related_request_id", None))
         if "method" in content:
             request = self._requests.get(related)
@@ -144,6 +162,23 @@ class StreamChannel:
         answered = content.get("id")
         request = self._requests.pop(related if answered is None else str(answered), None)
         (on_message if request is None else request.handler.on_response)(message)
+
+
+def _content(item: SessionMessage) -> dict[str, Any]:
+    """Return the members of a message; a dump of the whole model would limit the depth of its payload."""
+    message = item.message
+    content = {name: getattr(message, name) for name in message.model_fields_set}
+    if "error" in content:
+        content["error"] = content["error"].model_dump(exclude_unset=True)
+    return content
+
+
+def _not_carried(problem: ValueError) -> MCPError:
+    from mcp.shared.exceptions import MCPError
+
+    # Pydantic's text quotes the message, which may hold secrets.
+    kind = type(problem).__name__
+    return MCPError(_INVALID_PARAMS, f"the server's transport cannot carry this message ({kind}): numbers too long?")
 
 
 def _encode(message: bytes, headers: Mapping[str, str]) -> SessionMessage:
