@@ -165,7 +165,10 @@ class StreamChannel:
 
 
 def _content(item: SessionMessage) -> dict[str, Any]:
-    """Return the members of a message; a dump of the whole model would limit the depth of its payload."""
+    """Return the members of a message.
+
+    A dump of the whole model would limit the depth of its payload.
+    """
     message = item.message
     content = {name: getattr(message, name) for name in message.model_fields_set}
     if "error" in content:
