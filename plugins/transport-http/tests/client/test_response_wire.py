@@ -371,3 +371,25 @@ async def test_what_could_be_understood_in_two_ways_ends_its_connection(carrier)
     async with scripted(ODD["a length beside chunks"], response(ANSWER)) as wire:
         assert [await wire.send() for _ in range(2)] == [ANSWER] * 2
         assert wire.connections == 2
+
+
+async def test_a_body_that_comes_byte_by_byte_takes_no_more_memory_than_its_bytes(carrier):
+    if carrier != "direct":
+        pytest.skip("both collect alike, and this one says which pieces come")
+    body = ANSWER.replace(b"{}", b'{"text":"%b"}' % (b"x" * 3000))
+
+    async def drip(writer):
+        writer.write(head(JSON, f"content-length: {len(body)}"))
+        for at in range(len(body)):
+            writer.write(body[at : at + 1])
+            await writer.drain()
+            await anyio.lowlevel.checkpoint()
+            if at == len(body) - 2:
+                (exchange,) = wire.channel._link.exchanges
+                kept.append(len(exchange._pieces))
+
+    kept = []
+    async with scripted(drip, response(ANSWER)) as wire:
+        assert await wire.send() == body
+        assert await wire.send() == ANSWER
+    assert kept[0] <= 2

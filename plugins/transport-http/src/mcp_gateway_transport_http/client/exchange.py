@@ -74,7 +74,7 @@ class Exchange(ABC):
         self._moved: HttpRequest | None = None
         self._reader: BodyReader | None = None
         self._events: SseParser | None = None
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._size = 0
         self._is_begun = self._is_turn_over = False
         self.link.exchanges.add(self)
@@ -233,13 +233,22 @@ class Exchange(ABC):
     def _collect(self, piece: bytes) -> None:
         if self._head is None or self._flow is None:
             return
-        self._pieces.append(piece)
-        self._size += len(piece)
+        self._keep(piece)
         if self._head.has_message:
             if self._size > self.link.max_bytes:
                 self._break_off(too_long("its answer", self.link.max_bytes))
         elif self._size > (_REFUSAL_BYTES if self._moved is None else _REDIRECT_BYTES):
             self._end_early(b"")
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a piece; small ones together, as a server may send a body byte by byte."""
+        self._size += len(piece)
+        if not self._pieces or len(piece) > _SMALL_BYTES:
+            self._pieces.append(piece)
+        elif isinstance(last := self._pieces[-1], bytearray):
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
 
     def _end_early(self, body: bytes) -> None:
         """Take the response for complete, and close its connection."""
@@ -259,7 +268,7 @@ class Exchange(ABC):
         elif events is not None:
             self.on_stream_end(events)
         elif head is not None:
-            self.on_whole(head, pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            self.on_whole(head, bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces))
 
     def _leave(self) -> None:
         self.link.exchanges.discard(self)
