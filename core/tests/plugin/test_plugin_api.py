@@ -50,9 +50,19 @@ def _members(value):
     if dataclasses.is_dataclass(value):
         fields = [_field(item) for item in dataclasses.fields(value)]
         return [f"frozen={value.__dataclass_params__.frozen}", *fields, *_functions(value)]
+    if issubclass(value, tuple):
+        defaults = value._field_defaults
+        kinds = inspect.get_annotations(value)
+        fields = [f"{name}: {_type(kinds[name])}{' = ...' if name in defaults else ''}" for name in value._fields]
+        return [*fields, *_functions(value)]
     code = [f"code = {value.code!r}"] if issubclass(value, Exception) else []
     started = [f"__init__{_signature(value.__init__)}"] if "__init__" in vars(value) and code else []
     return [*code, *started, *_functions(value)]
+
+
+def _type(annotation):
+    """Return an annotation as it is written: a NamedTuple wraps it."""
+    return getattr(annotation, "__forward_arg__", annotation)
 
 
 def _field(item):
