@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+POST = (
+    b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    b"accept: application/json, text/event-stream\r\n"
+)
+GET = b"GET /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "server_file": (
         b'{"servers": [{"name": "a", "command": "x", "args": ["${HOME}"], "env": {"A": "1"}, "timeout": 3}]}',
@@ -53,6 +59,18 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata: 2\n\n",
         b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n[1, 2, 3]\r\n0\r\n\r\n",
         b"\x00\x00\x00\x00HTTP/1.0 404\r\nContent-Encoding: gzip\r\n\r\nxx",
+    ),
+    "requests": (
+        b"\x05\x20\x60\x40"
+        + POST
+        + b'content-length: 9\r\n\r\n{"a":"b"}'
+        + POST
+        + b'content-length: 9\r\n\r\n{"a":"c"}',
+        b"\x90\x10\x04\x02"
+        + POST
+        + b'transfer-encoding: chunked\r\n\r\n5;x=y\r\n{"a":\r\n4\r\n"b"}\r\n0\r\nt: x\r\n\r\n',
+        b"\x70\x30\x08\x01" + POST + b'expect: 100-continue\r\ncontent-length: 12\r\n\r\n\xef\xbb\xbf[{"a":1}]' + GET,
+        b"\x01\x01\x01\x01" + GET + POST.replace(b"1.1", b"1.0") + b"content-length: 2\r\n\r\n{}" + GET,
     ),
     "query": (b"\x03read a file", b"\x83^tool_[0-4]$", b"\x01(a|b){2,}?.*[^x]\\d+(?i)", b"\x05alpha__tool_1 serch"),
 }

@@ -42,6 +42,7 @@ from mcp_gateway.storage.listings import _parse_record
 from mcp_gateway.text.suggestions import find_similar_names
 
 from .targets_http import cut, events, loop, response
+from .targets_server import requests
 from .targets_stdio import child_line, child_output
 
 Target = Callable[[bytes], None]
@@ -254,7 +255,7 @@ TARGETS: dict[str, Target] = {
     for target in (
         *(server_file, environment, variables),
         *(frame, lines, child_line, child_output, arguments),
-        *(definitions, names, events, response),
+        *(definitions, names, events, response, requests),
         query,
     )
 }
