@@ -19,7 +19,10 @@ class DeadlineQueue:
     _timer: asyncio.TimerHandle | None = None
 
     def add(self, request_id: int, expired: Callable[[], None], loop: asyncio.AbstractEventLoop, now: float) -> None:
-        """Add a request at the loop's time `now`; `expired` is called unless it is removed in time."""
+        """Add a request at the loop's time `now`.
+
+        `expired` is called unless the request is removed in time.
+        """
         end = now + self.seconds
         self._ends[request_id] = (end, expired)
         if self._timer is None:

@@ -241,7 +241,10 @@ class Exchange(ABC):
             self._end_early(b"")
 
     def _keep(self, piece: bytes) -> None:
-        """Keep a piece; small ones together, as a server may send a body byte by byte."""
+        """Keep a piece, small ones together.
+
+        A server may send a body byte by byte.
+        """
         self._size += len(piece)
         if not self._pieces or len(piece) > _SMALL_BYTES:
             self._pieces.append(piece)
