@@ -24,7 +24,6 @@ from mcp_gateway_transport_http.client.responses.messages import (
 )
 from mcp_gateway_transport_http.client.responses.refusals import (
     SESSION_CODE,
-    Refusal,
     foreign_answer,
     no_message,
     own_error,
@@ -181,19 +180,12 @@ class RequestExchange(Exchange):
 
     def _read_odd_body(self, head: ResponseHead, body: bytes) -> None:
         """Read a body that is not written as nearly all are."""
+        refusal = no_message() if head.content_type.startswith("application/json") else wrong_kind(head.content_type)
         text = strip_mark(body)
-        if not looks_like_json(text):
-            self._refuse(wrong_kind(head.content_type) if not _is_json(head) else no_message())
-            return
-        foreign = False
-        for message in split_messages(text):
-            foreign = foreign or kind_of(message, self._request_id) is Kind.FOREIGN
+        for message in split_messages(text) if looks_like_json(text) else ():
+            if kind_of(message, self._request_id) is Kind.FOREIGN:
+                refusal = foreign_answer()
             self._sort(message)
-        if self._handler is not None:
-            unnamed = no_message() if _is_json(head) else wrong_kind(head.content_type)
-            self._refuse(foreign_answer() if foreign else unnamed)
-
-    def _refuse(self, refusal: Refusal) -> None:
         self._fail(refusal.error)
 
     def _resume(self) -> None:
@@ -203,7 +195,8 @@ class RequestExchange(Exchange):
         headers = {**self._headers, "last-event-id": self._last_event_id or ""}
         try:
             request = self.link.session.build_request(headers, None, "GET")
-        except RequestNotSent as error:  # the id holds what no header may
+        # The id may hold what no header does.
+        except RequestNotSent as error:
             self.link.exchanges.discard(self)
             self._fail(error)
         else:
@@ -241,7 +234,3 @@ def failure_of(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
     if isinstance(error, LimitExceeded):
         return ServerUnavailable(str(error))
     return ConnectionDropped(str(error)) if error.was_written else RequestNotSent(str(error))
-
-
-def _is_json(head: ResponseHead) -> bool:
-    return head.content_type.startswith("application/json")

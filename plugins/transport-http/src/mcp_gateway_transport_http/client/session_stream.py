@@ -51,7 +51,8 @@ class SessionStream(Exchange):
         headers = {} if self._last_event_id is None else {"last-event-id": self._last_event_id}
         try:
             request = self.link.session.build_request(headers, None, "GET")
-        except RequestNotSent:  # the id holds what no header may
+        # The id may hold what no header does.
+        except RequestNotSent:
             self._last_event_id = None
             self._schedule()
         else:
