@@ -1,7 +1,13 @@
 """The plugin API: all that a plugin may import."""
 
 from mcp_gateway.plugin.auth import AuthStrategy, InteractiveAuth, RefreshableAuth, SharedCredentials
-from mcp_gateway.plugin.channel import ResponseHandler, ResponseWriter, ServerChannel, open_stream_channel
+from mcp_gateway.plugin.channel import (
+    ResponseHandler,
+    ResponseWriter,
+    ServerChannel,
+    SupportsRawDispatch,
+    open_stream_channel,
+)
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -27,10 +33,6 @@ from mcp_gateway.plugin.transport import (
     ServerTransport,
     SingleClient,
     SupportsLazyServer,
-    SupportsRawDispatch,
-    SupportsRawRequest,
-    SupportsRawRequestNowait,
-    SupportsStart,
 )
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
@@ -106,9 +108,6 @@ __all__ = [
     "StorageError",
     "SupportsLazyServer",
     "SupportsRawDispatch",
-    "SupportsRawRequest",
-    "SupportsRawRequestNowait",
-    "SupportsStart",
     "TransportFault",
     "hookimpl",
     "is_link_local",

@@ -5,14 +5,14 @@ They are structural: a product need not inherit from them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from mcp.server import Server
 
-    from mcp_gateway.plugin.values import Credentials, Principal, RawResponse
+    from mcp_gateway.plugin.values import Credentials
 
 
 @runtime_checkable
@@ -88,99 +88,6 @@ class SupportsLazyServer(ServerTransport, Protocol):
 
     async def serve_lazy(self, lazy_server: LazyServer, *, ready: Callable[[str], None]) -> None:
         """Serve like `serve`, with the server that `lazy_server` loads."""
-        ...
-
-
-@runtime_checkable
-class SupportsRawRequest(Protocol):
-    """Optional: a client transport's write stream that sends raw requests.
-
-    Such requests bypass the MCP SDK, which saves most of the cost of a call. Without it every call takes the SDK path.
-    """
-
-    async def request_raw(self, message: bytes, request_id: int, headers: Mapping[str, str], seconds: float) -> bytes:
-        """Send a raw JSON-RPC request; return the raw response.
-
-        Both are JSON as bytes, with the same id.
-
-        `headers` are the HTTP headers that the protocol era requires, unused over stdio. Other messages that arrive
-        before the response take the SDK path, with `request_id` in their metadata if the transport knows the relation.
-        Cancelling the call abandons the request.
-
-        Raises:
-            RequestNotSent: no byte can have reached the server; the request will be sent on the SDK path.
-            TimeoutError: there was no response within `seconds`.
-            ConnectionDropped: the connection closed after something was written and before the response.
-            MCPError: a failure with a `TransportFault` code, as on the SDK path.
-            ServerUnavailable: any other failure of the server.
-
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsRawRequestNowait(Protocol):
-    """Optional: raw requests that are sent at once, with a callback.
-
-    Such a request needs no task, which is cheaper still.
-    """
-
-    def request_raw_nowait(
-        self,
-        message: bytes,
-        request_id: int,
-        headers: Mapping[str, str],
-        seconds: float,
-        done: Callable[[bytes | Exception], None],
-    ) -> Callable[[], None] | None:
-        """Send a raw request without awaiting; return its cancel function.
-
-        It does the same as `request_raw` if nothing has to be awaited first; otherwise it returns None, and nothing
-        was sent. `done` is called once, later, with the response or one of the errors of `request_raw`, and never
-        after the request was cancelled. The request times out after `seconds`.
-        """
-        ...
-
-
-@runtime_checkable
-class SupportsStart(Protocol):
-    """Optional: a raw dispatch that can run without a task.
-
-    It is implemented by what `SupportsRawDispatch.dispatch_raw` returns.
-    """
-
-    def start(self, done: Callable[[RawResponse], None]) -> bool:
-        """Start at once, or return False without effect.
-
-        After False it must be awaited instead. `done` is called once, later, with the response, and never after
-        `cancel`.
-        """
-        ...
-
-    def cancel(self, msg: object = None) -> object:
-        """Cancel the dispatch; the signature is that of `asyncio.Task`."""
-        ...
-
-
-@runtime_checkable
-class SupportsRawDispatch(Protocol):
-    """Optional: dispatch of raw JSON-RPC messages without the SDK.
-
-    The gateway's server implements it. A server transport may use it to be faster.
-    """
-
-    def dispatch_raw(
-        self, message: bytes, headers: Mapping[str, str] | None = None, principal: Principal | None = None
-    ) -> Awaitable[RawResponse] | None:
-        """Return an awaitable response to a raw message, or None.
-
-        None means that the message must go through the MCP SDK.
-
-        `headers` are those of the HTTP request, in lower case and without duplicates; None means that the message came
-        from the only client. `principal` is the authenticated sender, if any. Await the response in a task of its own:
-        cancelling the task cancels the call. A response without a message means that the client has cancelled the
-        request and expects none.
-        """
         ...
 
 

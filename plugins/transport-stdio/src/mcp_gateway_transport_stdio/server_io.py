@@ -16,8 +16,7 @@ from typing import cast
 import anyio
 import anyio.lowlevel
 
-from mcp_gateway.plugin import replace_lone_surrogates
-from mcp_gateway.plugin.channel import SupportsRawDispatch
+from mcp_gateway.plugin import SupportsRawDispatch, replace_lone_surrogates
 from mcp_gateway_transport_stdio.framing import LineSplitter, OversizedLine, encode_oversize_error, to_utf8
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 from mcp_gateway_transport_stdio.server_output import PipeWriter, ServerOutput

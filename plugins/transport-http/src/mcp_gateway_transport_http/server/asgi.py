@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mcp_gateway.plugin.channel import SupportsRawDispatch
+from mcp_gateway.plugin import SupportsRawDispatch
 from mcp_gateway_transport_http.auth.bearer import TOKEN_HEADER, BearerAuthMiddleware
 from mcp_gateway_transport_http.http1.bounded_protocol import BoundedProtocol
 from mcp_gateway_transport_http.http1.connection_bounds import ConnectionBounds, raise_file_limit

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Scope
 from uvicorn.config import Config
 
-from mcp_gateway.plugin.channel import SupportsRawDispatch
+from mcp_gateway.plugin import SupportsRawDispatch
 from mcp_gateway_transport_http._uvicorn import ServerState
 from mcp_gateway_transport_http.auth.bearer import Admission, BearerAuthMiddleware
 from mcp_gateway_transport_http.http1.connection_registry import ConnectionRegistry
