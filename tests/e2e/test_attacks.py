@@ -61,7 +61,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 # -- who gets in
 
 
-def test_another_machine_gets_in_without_a_token_on_neither_path_and_at_no_url(launcher: Launcher) -> None:
+def test_another_machine_gets_in_without_a_token_at_no_url(launcher: Launcher) -> None:
     target = Target(launcher, GATEWAY_HOST="0.0.0.0")
     before = target.calls
     url = target.url.replace("127.0.0.1", own_address())
@@ -78,7 +78,7 @@ def test_another_machine_gets_in_without_a_token_on_neither_path_and_at_no_url(l
     "header",
     ["forwarded", "x-forwarded-for", "x-forwarded-proto", "via", "x-real-ip", "cf-connecting-ip", "true-client-ip"],
 )
-def test_no_header_of_a_proxy_admits_a_caller_on_either_path(target: Target, header: str, modern: bool) -> None:
+def test_no_header_of_a_proxy_admits_a_caller(target: Target, header: str, modern: bool) -> None:
     client = HttpClient(target.url, modern=modern)
     assert "result" in client.call("open__echo", {})
     before = target.calls
@@ -231,7 +231,7 @@ def test_json_that_is_nested_deeply_is_an_error_and_nothing_more(
 
 
 def test_a_key_that_stands_twice_means_the_same_to_all_who_read_it(target: Target) -> None:
-    """What is checked is what is sent: the last one counts, as on each path and in the server behind."""
+    """What is checked is what is sent: the last one counts, as in the server behind."""
     twice = '{"tool_name": "forward__echo", "tool_name": "open__echo", "arguments": {"a": 1}, "arguments": {"b": 2}}'
     sent = target.call(twice, "call_remote_tool").json()["result"]
     assert sent["structuredContent"]["arguments"] == {"b": 2}

@@ -150,8 +150,9 @@ class Hits:
 
 
 class RawResponse(NamedTuple):
-    """A JSON-RPC response as bytes, with its error code, if any.
+    """A JSON-RPC response as bytes.
 
+    `error` is its error code, if HTTP tells it by a status (in the modern era).
     `streamed` says that a client over HTTP expects it as an event of a stream. An empty message is none: the client
     has cancelled its request, or, if it is `accepted`, has sent a notification or a response (HTTP 202).
     """

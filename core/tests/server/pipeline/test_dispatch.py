@@ -86,14 +86,19 @@ async def test_the_response_is_written_byte_for_byte_around_the_payload(gateway)
     assert response.message.startswith(b'{"jsonrpc":"2.0","id":"\\u0061","result":{"resultType":"complete",')
 
 
-async def test_an_error_is_told_with_its_code(gateway):
+@eras
+async def test_an_error_is_told_with_its_code_and_by_a_status_in_the_modern_era_only(gateway, modern):
+    """The SDK's 1.x client takes any HTTP 400 for the end of its session."""
     alpha, client = Remote(tool("x")), RawClient()
     alpha.answers["x"] = MCPError(-31999, "no", {"why": [None]})
-    async with gateway({"alpha": alpha}) as opened:
-        dispatch_raw(await discover_alpha(opened), call(), client=client)
+    async with (
+        gateway({"alpha": alpha}) as opened,
+        open_era_client(await discover_alpha(opened), "bytes", modern=modern),
+    ):
+        dispatch_raw(opened, call(meta=MODERN if modern else None), client=client)
         response = await client.response()
     assert json.loads(response.message)["error"] == {"code": -31999, "message": "no", "data": {"why": [None]}}
-    assert response.error == -31999
+    assert response.error == (-31999 if modern else None)
 
 
 async def test_a_remote_call_is_the_call_of_the_tool_that_it_names(gateway):

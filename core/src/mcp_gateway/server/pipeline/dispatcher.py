@@ -129,7 +129,8 @@ class Dispatcher:
         try:
             result = await self.handlers.answer(request, handler)
         except MCPError as error:
-            response = RawResponse(encode_error(request_id, error), error.code)
+            # Clients of the handshake era take HTTP 400 for the end of their session, whatever its body says.
+            response = RawResponse(encode_error(request_id, error), error.code if request.modern else None)
         else:
             response = RawResponse(encode_result(request_id, result))
         self.requests.end_stream(writer)
