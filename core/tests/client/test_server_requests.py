@@ -238,6 +238,20 @@ async def test_a_servers_error_is_a_servers_error():
         assert (errors[0].code, errors[0].error.message) == (-32603, "go away")
 
 
+async def test_what_comes_on_the_stream_of_our_own_request_is_not_for_a_client_that_has_one_in_flight():
+    told = []
+    async with connected() as (connection, server), anyio.create_task_group() as tasks:
+        connection.router.enter(99, InFlightRequest("me", ClientChannel(lambda *heard: told.append(heard))))
+        tasks.start_soon(connection.request, "prompts/list", {})
+        request = await server.next_request()
+        request.tell("notifications/message", {"data": 1})
+        request.tell("roots/list", {}, id="q")
+        assert "belongs to no request" in json.loads(await answered(server))["error"]["message"]
+        server.tell("notifications/message", {"data": 2})
+        request.respond()
+    assert [method for method, _ in told] == ["notifications/message"]
+
+
 @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
 async def test_what_json_has_no_form_for_is_not_sent(odd):
     async with connected() as (connection, server):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import anyio
 import pytest
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
+from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client import subscribe as watching
+from mcp_gateway.client.connection import open_connection
+from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions import session
 
+from ..support.fake_channel import MODERN, FakeServer
 from ..support.fake_servers import Remote, ScriptedTransport, tool, until
 
 OLD, NEW = ["alpha__old"], ["alpha__new"]
@@ -109,3 +113,23 @@ async def test_a_server_that_does_not_announce_though_it_said_so_is_not_waited_f
     refused = {} if refusal is None else {"subscriptions/listen": refusal}
     async with gateway({"alpha": ScriptedTransport({**answers, **refused})}) as opened:
         await until(lambda: names(opened) == OLD)
+
+
+@pytest.mark.parametrize("honoured", [3, True, None, "x://y", {"x://y": 1}, ["x://z"]])
+async def test_a_resource_that_an_acknowledgement_does_not_list_is_not_watched(honoured):
+    server, started = FakeServer(), []
+    with anyio.fail_after(10):
+        async with open_connection(server.connect(Credentials())) as connection, anyio.create_task_group() as tasks:
+            connection.version = MODERN
+
+            async def follow():
+                with pytest.raises(MCPError, match="does not announce changes of this resource"):
+                    await watching.watch(connection, "x://y", {}, lambda: started.append(1), lambda _: None)
+                started.append("refused")
+
+            tasks.start_soon(follow)
+            name = {"io.modelcontextprotocol/subscriptionId": (await server.next_request()).request_id}
+            acknowledged = {"notifications": {"resourceSubscriptions": honoured}, "_meta": name}
+            server.tell("notifications/subscriptions/acknowledged", acknowledged)
+            await until(lambda: started)
+    assert started == ["refused"]

@@ -380,17 +380,18 @@ async def test_the_time_stands_still_while_a_question_is_open():
         run.request.tell("roots/list", {}, id="q1")
         await until(lambda: client.asked)
         assert session.deadlines._ends == {}
+        began, ends = anyio.current_time(), run.exchange._end
+        await until(lambda: anyio.current_time() > began + 0.2)
         run.request.tell("roots/list", {}, id="q2")
         report(server, run)
         await until(lambda: len(client.asked) == 2)
-        ends, now = run.exchange._end, anyio.current_time()
         assert session.deadlines._ends == {}, "progress does not start the clock, either"
-        await until(lambda: anyio.current_time() > now + 0.4)
+        await until(lambda: anyio.current_time() > began + 0.6)
         assert run.outcomes == []
         client.may_answer.set()
         await until(lambda: len(server.sent) == 2)
-        waited = anyio.current_time() - now
-        assert 0.4 <= run.exchange._end - ends < waited + 0.3, "two questions at once stop one clock"
+        waited = anyio.current_time() - began
+        assert 0.6 <= run.exchange._end - ends < waited + 0.2, "two questions at once stop one clock"
         run.request.respond(text("done"))
         assert decode_members(await run.outcome()) == text("done")
     assert sorted(answer["id"] for answer in server.sent) == ["q1", "q2"]
