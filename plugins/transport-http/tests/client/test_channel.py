@@ -505,6 +505,21 @@ async def test_at_the_end_requests_fail_and_later_ones_were_not_sent(carrier):
 # -- connections of our own
 
 
+async def test_on_a_free_connection_a_request_is_written_at_once_without_a_task_or_a_timer(carrier):
+    if carrier != "direct":
+        pytest.skip("httpx needs a task")
+    async with scripted(response(ANSWER), response(ANSWER)) as wire:
+        await wire.send()
+        loop = asyncio.get_running_loop()
+        tasks, timers = asyncio.all_tasks(), len(loop._scheduled)
+        heard, _ = wire.begin()
+        (exchange,) = wire.channel._link.exchanges
+        assert exchange._flow._is_written
+        assert (asyncio.all_tasks(), len(loop._scheduled)) == (tasks, timers)
+        assert await heard.response() == ANSWER
+        assert wire.connections == 1
+
+
 async def test_a_connection_that_the_server_has_closed_is_not_written_to(carrier):
     if carrier != "direct":
         pytest.skip("httpx has rules of its own")
