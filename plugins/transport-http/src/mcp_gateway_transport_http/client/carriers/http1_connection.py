@@ -134,14 +134,14 @@ class Connection(asyncio.Protocol):
         else:
             self._parse(data)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Take note that nothing more will come.
 
         A response without a length ends so; the parser has no call for that.
         """
         self._transport = None
         head = None if self._parser is None else self._parser.head
-        if head is not None and head.ends_with_connection and error is None and not self.is_complete:
+        if head is not None and head.ends_with_connection and exc is None and not self.is_complete:
             self.is_complete = True
             self._tell(head, [])
         else:

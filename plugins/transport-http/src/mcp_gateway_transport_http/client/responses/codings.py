@@ -39,7 +39,7 @@ def open_decoder(codings: tuple[str, ...]) -> Decoder:
     """
     if len(codings) > 1:
         raise LimitExceeded(f"its answer is compressed more than once ({', '.join(codings)}), though nobody asked")
-    (coding,) = codings
+    coding = codings[0]
     if coding in ("gzip", "x-gzip"):
         return _Inflater(_GZIP)
     if coding == "deflate":
