@@ -6,8 +6,9 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.client.errors import RequestRejected
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, TransportFault
-from mcp_gateway.protocol.envelope import ServerError
+from mcp_gateway.protocol.envelope import ServerError, UnreadableResponse
 from mcp_gateway.sessions.circuit_breaker import CircuitOpen
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -80,6 +81,13 @@ async def test_what_is_no_failure_to_reach_the_server_ends_the_attempts(alpha, e
             await use_session(pool, KEY, raising(error), repeatable=True)
         assert raised.value is error
         assert users(pool) == [0]
+
+
+async def test_a_response_that_cannot_be_read_names_the_server_and_never_opens_the_circuit(alpha):
+    async with pool_of(alpha) as pool:
+        for _ in range(6):
+            with pytest.raises(RequestRejected, match=r"^server 'alpha' sent a response that cannot be read: nested"):
+                await use_session(pool, KEY, raising(UnreadableResponse(ValueError("nested"))), repeatable=True)
 
 
 async def test_a_request_that_is_cancelled_is_not_sent_again(alpha):

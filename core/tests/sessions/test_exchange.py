@@ -14,7 +14,7 @@ from msgspec import Raw
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.protocol.client_channel import ClientChannel
-from mcp_gateway.protocol.envelope import ServerError
+from mcp_gateway.protocol.envelope import ServerError, UnreadableResponse
 from mcp_gateway.protocol.raw_json import decode_members, encode_object
 from mcp_gateway.sessions.exchange import Exchange
 
@@ -152,7 +152,7 @@ async def test_a_response_that_cannot_be_read_is_an_error_of_the_servers(respons
     async with running(FakeServer()) as run:
         run.request.send(response)
         found = await run.outcome()
-    assert isinstance(found, ServerError)
+    assert isinstance(found, UnreadableResponse)
     assert found.error.code == -32603
     assert found.error.message.startswith("the server sent a response that cannot be read: ")
 

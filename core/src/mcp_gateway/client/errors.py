@@ -26,7 +26,7 @@ NOBODY_KNOWS = "; whether the request was carried out is not known"
 
 
 class RequestRejected(ServerUnavailable):
-    """The server is reachable, but rejected the request."""
+    """The server is reachable, but rejected the request, or sent a response that cannot be read."""
 
 
 class CredentialsRejected(AuthError):

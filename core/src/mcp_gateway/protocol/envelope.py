@@ -57,6 +57,15 @@ class ServerError(MCPError):
     """
 
 
+class UnreadableResponse(ServerError):
+    """A response that cannot be read; `problem` says why."""
+
+    def __init__(self, problem: Exception) -> None:
+        """Say what is wrong with it."""
+        self.problem = str(problem)
+        super().__init__(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}")
+
+
 _message = Decoder(Message)
 _ids = Decoder()
 
@@ -90,7 +99,8 @@ def parse_response(response: bytes) -> dict[str, Raw]:
     """Read a response; return the members of its result as they came.
 
     Raises:
-        ServerError: the response is an error, or cannot be read.
+        ServerError: the response is an error.
+        UnreadableResponse: it cannot be read.
 
     """
     try:
@@ -99,7 +109,7 @@ def parse_response(response: bytes) -> dict[str, Raw]:
         if error is UNSET or bytes(error) == b"null":
             return members(_result_of(answer))
     except ValueError as problem:
-        raise ServerError(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}") from None
+        raise UnreadableResponse(problem) from None
     raise read_error(bytes(error))
 
 
@@ -113,14 +123,15 @@ def parse_result(response: bytes) -> dict[str, Any]:
     """Read a response whole; return its result.
 
     Raises:
-        ServerError: the response is an error, or cannot be read.
+        ServerError: the response is an error.
+        UnreadableResponse: it cannot be read.
 
     """
     fields = parse_response(response)
     try:
         return decode_members(fields)
     except (ValueError, RecursionError) as problem:
-        raise ServerError(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}") from None
+        raise UnreadableResponse(problem) from None
 
 
 def read_error(error: bytes) -> ServerError:

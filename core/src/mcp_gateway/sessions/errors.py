@@ -13,6 +13,7 @@ from mcp_gateway.plugin import (
     ServerTimeout,
     ServerUnavailable,
 )
+from mcp_gateway.protocol.envelope import UnreadableResponse
 from mcp_gateway.sessions.session import Session
 
 
@@ -25,7 +26,7 @@ async def record_failure(session: Session, error: MCPError | ServerUnavailable) 
     """
     if isinstance(error, ServerTimeout):
         return error  # recorded where it was found
-    failure = error_of_answer(session.server, error) if isinstance(error, MCPError) else _name_server(session, error)
+    failure = _error_of_answer(session, error) if isinstance(error, MCPError) else _name_server(session, error)
     if isinstance(failure, ConnectionDropped):
         failure = await session.enrich_error(failure)
     if isinstance(failure, SessionLost):
@@ -37,6 +38,12 @@ async def record_failure(session: Session, error: MCPError | ServerUnavailable) 
     elif session.connection is not None:  # otherwise the session itself has recorded the failure
         session.breaker.record_no_answer(failure)
     return failure
+
+
+def _error_of_answer(session: Session, error: MCPError) -> GatewayError | None:
+    if isinstance(error, UnreadableResponse):
+        return RequestRejected(f"server {session.server!r} sent a response that cannot be read: {error.problem}")
+    return error_of_answer(session.server, error)
 
 
 def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailable:
