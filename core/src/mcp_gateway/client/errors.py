@@ -26,7 +26,7 @@ NOBODY_KNOWS = "; whether the request was carried out is not known"
 
 
 class RequestRejected(ServerUnavailable):
-    """The server is reachable, but rejected the request, or sent a response that cannot be read."""
+    """A request that a reachable server rejected or answered unreadably."""
 
 
 class CredentialsRejected(AuthError):
