@@ -75,7 +75,8 @@ def test_a_new_one_finds_tools_before_any_server_is_up(launcher: Launcher, port:
     url, server = launcher.start_plain_http()
     some = replicas(launcher, port, {"name": "plain", "url": url}, MCP_GATEWAY_TOOL_CACHE_TTL="1")
     some.start("one")
-    assert search(some.running["one"].url, "echo arguments")[0] == "plain__echo"
+    found = until(lambda: search(some.running["one"].url, "echo arguments"), "the tools are found")
+    assert found[0] == "plain__echo"
     some.running["one"].end()
     server.end()
     ended = time.monotonic()
