@@ -255,6 +255,17 @@ async def test_headers_must_say_what_the_message_says(gateway, wrong):
         assert (await dispatch(opened, call(), HEADERS))["result"]["resultType"] == "complete"
 
 
+async def test_arguments_that_must_be_repeated_in_headers_are_checked_by_the_sdks_server(gateway):
+    """Also when no such header is there: it may be missing."""
+    schema = {"type": "object", "properties": {"n": {"type": "string", "x-mcp-header": "N"}}}
+    async with gateway({"alpha": Remote({**tool("x"), "inputSchema": schema}, tool("y"))}) as opened:
+        await discover_alpha(opened)
+        assert dispatch_raw(opened, call(arguments={"n": "1"}), HEADERS) is None
+        assert (await dispatch(opened, call(arguments={"n": "1"})))["id"] == 7, "without HTTP there are no headers"
+        other = call("alpha__y", {"n": "1"})
+        assert (await dispatch(opened, other, {**HEADERS, "mcp-name": "alpha__y"}))["id"] == 7
+
+
 @pytest.mark.parametrize(
     "method, params, name",
     [

@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Struct
 
 from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.gateway.routes import METHOD
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
 from mcp_gateway.protocol.envelope import Message, encode_error, encode_result, parse_message, read_id
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
@@ -162,12 +163,20 @@ class Dispatcher:
         headers, principal = origin.headers, origin.principal
         if not modern:
             return self.clients.raw_client(headers, principal)
-        if headers is not None and not headers_match(headers, method, name_of(method, params)):
+        if headers is not None and not self._are_headers_right(headers, method, name_of(method, params)):
             return None
         client = self._envelopes.client(meta, headers, principal)
         if client is not None and headers is None:
             self.clients.on_modern_stdio_client()
         return client
+
+    def _are_headers_right(self, headers: Mapping[str, str], method: str, name: str | None) -> bool:
+        """Whether a modern request's headers are known to match its body."""
+        if not headers_match(headers, method, name):
+            return False
+        # Whether a tool's arguments are repeated in `Mcp-Param-*` headers, the SDK's server checks.
+        route = self.gateway.routes.find(name) if method == METHOD and name is not None else None
+        return route is None or not route.mirrored
 
     def _take_response(self, response: Message, origin: Origin) -> Callable[[], None] | None:
         """Take a client's response to a request of the gateway's."""
