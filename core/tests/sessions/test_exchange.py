@@ -188,7 +188,7 @@ async def test_on_a_session_that_has_ended_nothing_is_sent():
     server = FakeServer()
     async with open_session(make_session(server)) as session:
         connection = session.connection
-        connection.closed.set()
+        connection.on_close()
         with pytest.raises(RequestNotSent):
             await Exchange(session=session).run(CALL)
         session.connection = None

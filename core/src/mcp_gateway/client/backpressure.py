@@ -34,7 +34,7 @@ class Backpressure:
     dropped: int = 0
     _is_paused: bool = False
     _gave_up: bool = False
-    _congested: list[ClientChannel] = field(default_factory=list)
+    congested: list[ClientChannel] = field(default_factory=list)
     _until: float = 0.0
     _timer: asyncio.TimerHandle | None = None
 
@@ -54,29 +54,29 @@ class Backpressure:
             self._until = loop.time() + WAIT_SECONDS
             self.set_paused(True)
             self._timer = loop.call_later(_CHECK_SECONDS, self._check)
-        if channel not in self._congested:
-            self._congested.append(channel)
+        if channel not in self.congested:
+            self.congested.append(channel)
         return True
 
     def forget(self, channel: ClientChannel) -> None:
         """Stop waiting for the client of a request that is over."""
-        if channel in self._congested:
-            self._congested.remove(channel)
+        if channel in self.congested:
+            self.congested.remove(channel)
 
     def close(self) -> None:
         """Stop waiting for clients: the connection is over."""
         if self._timer is not None:
             self._timer.cancel()
-        self._congested.clear()
+        self.congested.clear()
 
     def _check(self) -> None:
         """Resume reading once all clients keep up, or after `WAIT_SECONDS`."""
         loop = asyncio.get_running_loop()
-        self._congested = [channel for channel in self._congested if channel.is_congested()]
+        self.congested = [channel for channel in self.congested if channel.is_congested()]
         if self._gave_up:
-            self._gave_up = bool(self._congested)
-        elif not self._congested or loop.time() >= self._until:
-            self._gave_up, self._is_paused = bool(self._congested), False
+            self._gave_up = bool(self.congested)
+        elif not self.congested or loop.time() >= self._until:
+            self._gave_up, self._is_paused = bool(self.congested), False
             self.set_paused(False)
         if self._is_paused or self._gave_up:
             self._timer = loop.call_later(_CHECK_SECONDS, self._check)

@@ -74,6 +74,7 @@ class Connection:
     router: ServerMessageRouter = field(default_factory=ServerMessageRouter)
     announcements: Announcements = field(default_factory=Announcements)
     closed: anyio.Event = field(default_factory=anyio.Event)
+    is_closed: bool = False
     version: str = ""
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -200,6 +201,7 @@ class Connection:
 
     def on_close(self) -> None:
         """Handle the end of the connection."""
+        self.is_closed = True
         self.closed.set()
         self.router.backpressure.close()
 

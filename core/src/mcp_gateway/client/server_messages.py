@@ -100,7 +100,8 @@ class ServerMessageRouter:
         """Unregister an in-flight request, if registered."""
         if (exchange := self._exchanges.pop(request_id, None)) is not None:
             exchange.cancel_server_requests()
-            self.backpressure.forget(exchange.channel)
+            if self.backpressure.congested:
+                self.backpressure.forget(exchange.channel)
 
     def on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None = None) -> None:
         """Handle a notification: forward it to the right client.

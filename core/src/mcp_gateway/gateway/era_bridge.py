@@ -65,6 +65,9 @@ class EraBridge:
         if self.pool.is_known_modern(session_key.spec):
             return await self._send(session_key, request, caller, channel, retry)
         try:
+            # If the client can answer nothing and has answered nothing, the server's era makes no difference.
+            if not caller.capabilities and request.params.keys().isdisjoint(ANSWERS):
+                return await self._send(session_key, request, caller, channel, retry)
             return await self._send_for_modern(session_key, request, caller, channel, retry)
         except MCPError as error:
             if error.code != types.URL_ELICITATION_REQUIRED or self.pool.is_known_modern(session_key.spec):
@@ -74,13 +77,8 @@ class EraBridge:
     async def _send_for_modern(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
-        """Send a modern client's request to a server of either era.
-
-        The era may not be known yet.
-        """
-        # If the client can answer nothing and has answered nothing, the server's era makes no difference.
-        is_plain = not caller.capabilities and request.params.keys().isdisjoint(ANSWERS)
-        if is_plain or await self.pool.is_modern(session_key):
+        """Send a modern client's request to a server whose era may not be known yet."""
+        if await self.pool.is_modern(session_key):
             return await self._send(session_key, request, caller, channel, retry)
         return await self._send_suspending(session_key, request, caller, channel, retry)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -50,6 +50,9 @@ class Message(Struct, gc=False):
         return members(self.params) if self.params is not UNSET and is_object(self.params) else {}
 
 
+MessageT = TypeVar("MessageT")
+
+
 class ServerError(MCPError):
     """A server's own JSON-RPC error.
 
@@ -66,7 +69,27 @@ class UnreadableResponse(ServerError):
         super().__init__(types.INTERNAL_ERROR, f"the server sent a response that cannot be read: {problem}")
 
 
+class RequestMessage(Struct, gc=False):
+    """The envelope of what a client sends, with the members of its params."""
+
+    jsonrpc: str | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    params: dict[str, Raw] | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+class _Result(Struct, gc=False):
+    """A response, with the members of its result."""
+
+    result: dict[str, Raw] | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+
+
 _message = Decoder(Message)
+_request = Decoder(RequestMessage)
+_result = Decoder(_Result)
 _ids = Decoder()
 
 
@@ -77,22 +100,33 @@ def parse_message(message: bytes) -> Message:
         ValueError: it is no JSON object in UTF-8, or nested too deeply.
 
     """
+    return _decode(_message, message)
+
+
+def parse_request(message: bytes) -> RequestMessage:
+    """Read the envelope of what a client sends, and the members of its params.
+
+    Raises:
+        ValueError: it is no JSON object in UTF-8, its params are none, or it is nested too deeply.
+
+    """
+    return _decode(_request, message)
+
+
+def _decode(decoder: Decoder[MessageT], message: bytes) -> MessageT:
     try:
-        return _decode(message)
+        # msgspec does not validate the parts that it leaves undecoded (`Raw`). Most messages are ASCII, told at once.
+        if not message.isascii():
+            message.decode()
+        return decoder.decode(message)
     except (DecodeError, UnicodeDecodeError):
         # JavaScript cuts text in the middle of surrogate pairs.
         if (whole := replace_lone_surrogates(message)) is message:
             raise
-        return _decode(whole)
+        whole.decode()
+        return decoder.decode(whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def _decode(message: bytes) -> Message:
-    # msgspec does not validate the parts that it leaves undecoded (`Raw`). The fast path is for ASCII, as most are.
-    if not message.isascii():
-        message.decode()
-    return _message.decode(message)
 
 
 def parse_response(response: bytes) -> dict[str, Raw]:
@@ -103,6 +137,17 @@ def parse_response(response: bytes) -> dict[str, Raw]:
         UnreadableResponse: it cannot be read.
 
     """
+    try:
+        # Nearly always: a result that is an object, and nothing beside it.
+        answer = _decode(_result, response)
+        if answer.error is UNSET and answer.result is not UNSET:
+            return answer.result
+    except ValueError:
+        pass  # of an error, the result may be anything
+    return _parse_odd_response(response)
+
+
+def _parse_odd_response(response: bytes) -> dict[str, Raw]:
     try:
         answer = parse_message(response)
         error = answer.error

@@ -169,7 +169,10 @@ class Tools:
         name = decode_text(request.params["name"])
         try:
             if name not in self._builtin_schemas:
-                return await self._call_directly(name, request)
+                result = await self._gateway.call(
+                    name, request.params, request.caller, request.channel, meta=request.meta
+                )
+                return self._limit(name, result, request.caller)
             match name:
                 case "tool_search":
                     return encode_members(await self._search(_arguments(request), request.caller))
@@ -183,6 +186,8 @@ class Tools:
         except Overloaded as error:
             raise overload_error(error) from None
         except GatewayError as error:
+            if name not in self._builtin_schemas and isinstance(error, MalformedName | UnknownServer | UnknownTool):
+                raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
             return encode_members(error_result(error))
         # They are no faults of a plugin: servers answer so, and clients send such requests.
         except (MCPError, UnreadableJson):
@@ -222,13 +227,6 @@ class Tools:
         caller = with_override(request.caller, wanted.auth_header) if wanted.auth_header else request.caller
         result = await self._gateway.call(wanted.tool_name, params, caller, request.channel, meta=request.meta)
         return self._limit(wanted.tool_name, result, request.caller)
-
-    async def _call_directly(self, name: str, request: ClientRequest) -> Fields:
-        try:
-            result = await self._gateway.call(name, request.params, request.caller, request.channel, meta=request.meta)
-        except (MalformedName, UnknownServer, UnknownTool) as error:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {error}") from None
-        return self._limit(name, result, request.caller)
 
     def _limit(self, name: str, result: Fields, caller: Caller) -> Fields:
         """Limit the size of a tool's result."""

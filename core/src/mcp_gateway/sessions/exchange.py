@@ -66,14 +66,15 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
 
         """
         session, connection = self.session, self.session.connection
-        if connection is None or connection.closed.is_set():
+        if connection is None or connection.is_closed:
             raise RequestNotSent("the session has just ended")
-        if connection.lacks_log_level(self.channel.log_level):
+        if self.channel.log_level is not None and connection.lacks_log_level(self.channel.log_level):
             with limit_inactivity(session):
                 await connection.set_log_level(self.channel.log_level)
         self.request_id = request_id = next(connection.ids)
-        params = request.encode_params(self, modern=connection.modern)
-        headers = request.modern_headers() if connection.modern else connection.handshake_headers
+        modern = connection.modern
+        params = request.encode_params(self, modern=modern)
+        headers = request.modern_headers() if modern else connection.handshake_headers
         loop = asyncio.get_running_loop()
         self._future, self.timer = loop.create_future(), self
         now = loop.time()

@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw
 from mcp_gateway.plugin import ResponseWriter
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
 from mcp_gateway.protocol.envelope import (
-    Message,
+    RequestMessage,
     encode_notification,
     encode_request,
     parse_result,
@@ -77,7 +77,7 @@ class ClientRequests:
             if not asked.future.done():
                 asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client's request is over"))
 
-    def on_response(self, client: str, response: Message) -> bool:
+    def on_response(self, client: str, response: RequestMessage) -> bool:
         """Handle a response, if it is to one of these requests.
 
         Returns whether it is.

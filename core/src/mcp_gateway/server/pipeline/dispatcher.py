@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
-from typing import cast
 
 import mcp_types as types
 import structlog
@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.routes import METHOD
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
-from mcp_gateway.protocol.envelope import Message, encode_error, encode_result, parse_message, read_id
+from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_result, parse_request, read_id
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
 from mcp_gateway.protocol.raw_json import Fields, decode_member, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
@@ -49,6 +49,16 @@ Key = tuple[str, object]
 """A client, and the id of its request."""
 
 
+class _Call:
+    """A request in flight, in a task; with a `key` its client can cancel it."""
+
+    __slots__ = ("key", "task", "writer")
+
+    def __init__(self, key: Key | None, writer: ResponseWriter) -> None:
+        self.key, self.writer = key, writer
+        self.task: asyncio.Task[None]
+
+
 @dataclass(slots=True)
 class Dispatcher:
     """Dispatches messages as bytes; implements `SupportsRawDispatch`.
@@ -62,8 +72,8 @@ class Dispatcher:
     handlers: RequestHandlers
     requests: ClientRequests = field(default_factory=ClientRequests)
     _envelopes: Envelopes = field(default_factory=Envelopes)
-    _in_flight: dict[Key, tuple[asyncio.Task[None], ResponseWriter]] = field(default_factory=dict)
-    _tasks: dict[asyncio.Task[None], Key | None] = field(default_factory=dict)
+    _in_flight: dict[Key, _Call] = field(default_factory=dict)
+    _calls: set[_Call] = field(default_factory=set)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def dispatch(
@@ -72,13 +82,16 @@ class Dispatcher:
         """Begin to answer a message; see `SupportsRawDispatch`."""
         origin = Origin(headers, principal, writer)
         try:
-            parsed = parse_message(message)
+            parsed = parse_request(message)
             if parsed.jsonrpc != "2.0":
                 return None
             if parsed.method is UNSET:
                 return self._take_response(parsed, origin)
-            params = parsed.fields
-            meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
+            params = {} if parsed.params is UNSET else parsed.params
+            raw_meta = params.pop("_meta", None)
+            if raw_meta is not None and not is_object(raw_meta):
+                return None
+            meta = {} if raw_meta is None else members(raw_meta)
             if parsed.id is UNSET:
                 return self._take_notification(parsed.method, params, origin)
             return self._begin(parsed, params, meta, origin)
@@ -91,16 +104,14 @@ class Dispatcher:
         for key in [key for key in self._in_flight if key[0] == client]:
             self._cancel(key)
 
-    def _begin(self, parsed: Message, params: Fields, meta: Fields, origin: Origin) -> Callable[[], None] | None:
+    def _begin(self, parsed: RequestMessage, params: Fields, meta: Fields, origin: Origin) -> Callable[[], None] | None:
         """Begin to answer a request, if it is for the pipeline.
 
         None if the method or the envelope is not.
         """
         method, request_id = str(parsed.method), bytes(parsed.id or b"")
         handler, key_id = self.handlers.find(method), read_id(request_id)
-        if handler is None or not isinstance(key_id, str | int) or "_meta" in params:
-            return None
-        if not has_valid_shape(method, parsed, params):
+        if handler is None or not isinstance(key_id, str | int) or not has_valid_shape(method, params):
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in meta
         client = self._client(method, params, meta, origin, modern=modern)
@@ -113,46 +124,51 @@ class Dispatcher:
         channel = open_channel(origin.writer, client.name, self.requests, meta, level, modern=modern)
         passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON} if meta else meta
         request = ClientRequest(method, params, passed_on, caller, modern, channel)
-        task = asyncio.get_running_loop().create_task(self._answer(request, handler, request_id, origin.writer))
         # A modern client cancels over HTTP by closing the stream; all others name the request.
         key = (client.name, key_id) if not modern or origin.headers is None else None
-        self._tasks[task] = key
+        call = _Call(key, origin.writer)
+        call.task = asyncio.get_running_loop().create_task(self._answer(request, handler, request_id, call))
+        self._calls.add(call)
         if key is not None:
-            self._in_flight[key] = (task, origin.writer)
-        task.add_done_callback(self._on_done)
-        return cast("Callable[[], None]", task.cancel)
+            self._in_flight[key] = call
+        return partial(self._abandon, call)
 
-    async def _answer(
-        self, request: ClientRequest, handler: HandlerFn, request_id: bytes, writer: ResponseWriter
-    ) -> None:
+    async def _answer(self, request: ClientRequest, handler: HandlerFn, request_id: bytes, call: _Call) -> None:
         # The task has a context of its own, so it need not be unset.
         _LOG_REQUEST_ID.set(next(self._numbers))
         try:
-            result = await self.handlers.answer(request, handler)
-        except MCPError as error:
-            # Clients of the handshake era take HTTP 400 for the end of their session, whatever its body says.
-            response = RawResponse(encode_error(request_id, error), error.code if request.modern else None)
-        else:
-            response = RawResponse(encode_result(request_id, result))
-        self.requests.end_stream(writer)
-        writer.finish(response)
+            try:
+                result = await self.handlers.answer(request, handler)
+            except MCPError as error:
+                # Clients of the handshake era take HTTP 400 for the end of their session, whatever its body says.
+                response = RawResponse(encode_error(request_id, error), error.code if request.modern else None)
+            else:
+                response = RawResponse(encode_result(request_id, result))
+            self._forget(call)
+            self.requests.end_stream(call.writer)
+            call.writer.finish(response)
+        except Exception:
+            log.exception("request failed", method=request.method)
+        finally:
+            self._forget(call)
 
-    def _on_done(self, task: asyncio.Task[None]) -> None:
-        key = self._tasks.pop(task)
-        if key is not None and (entry := self._in_flight.get(key)) is not None and entry[0] is task:
-            del self._in_flight[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("request failed", exc_info=error)
+    def _forget(self, call: _Call) -> None:
+        self._calls.discard(call)
+        if call.key is not None and self._in_flight.get(call.key) is call:
+            del self._in_flight[call.key]
+
+    def _abandon(self, call: _Call) -> None:
+        """Cancel a request whose transport wants no response."""
+        call.task.cancel()
+        self._forget(call)
 
     def _cancel(self, key: Key) -> bool:
         """Cancel a request, if in flight; return whether it was."""
-        entry = self._in_flight.pop(key, None)
-        if entry is None or entry[0].done():
+        if (call := self._in_flight.get(key)) is None:
             return False
-        task, writer = entry
-        task.cancel()
-        self.requests.end_stream(writer)
-        writer.finish(_CANCELLED)
+        self._abandon(call)
+        self.requests.end_stream(call.writer)
+        call.writer.finish(_CANCELLED)
         return True
 
     def _client(self, method: str, params: Fields, meta: Fields, origin: Origin, *, modern: bool) -> RawClient | None:
@@ -178,7 +194,7 @@ class Dispatcher:
         route = self.gateway.routes.find(name) if method == METHOD and name is not None else None
         return route is None or not route.mirrored
 
-    def _take_response(self, response: Message, origin: Origin) -> Callable[[], None] | None:
+    def _take_response(self, response: RequestMessage, origin: Origin) -> Callable[[], None] | None:
         """Take a client's response to a request of the gateway's."""
         client = self.clients.raw_client(origin.headers, origin.principal)
         if client is None or not self.requests.on_response(client.name, response):

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from mcp.shared.inbound import NAME_BEARING_METHODS
-from msgspec import UNSET
 
-from mcp_gateway.protocol.envelope import Message
-from mcp_gateway.protocol.raw_json import Fields, decode_text, is_object
+from mcp_gateway.protocol.raw_json import Fields, decode_text
 
 _TEXT, _OBJECT = ord('"'), ord("{")
 _LIST: Mapping[str, tuple[int, bool]] = {"cursor": (_TEXT, False)}
@@ -32,10 +30,8 @@ _MEMBERS: Mapping[str, Mapping[str, tuple[int, bool]]] = MappingProxyType(
 """By method, what begins a member of the params, and whether it must be there."""
 
 
-def has_valid_shape(method: str, message: Message, params: Fields) -> bool:
+def has_valid_shape(method: str, params: Fields) -> bool:
     """Whether the params of a request have the members its method needs."""
-    if message.params is not UNSET and not is_object(message.params):
-        return False
     for name, (begin, is_required) in _MEMBERS.get(method, {}).items():
         raw = params.get(name)
         if raw is None:
