@@ -79,8 +79,7 @@ class Connection:
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     server_requests: ServerRequests = field(init=False)
-    dropped: int = 0
-    """How many messages of the server were unreadable, or responses without a request."""
+    dropped: int = 0  # messages of the server that were unreadable, or responses without a request
     _level: str | None = None
 
     def __post_init__(self) -> None:

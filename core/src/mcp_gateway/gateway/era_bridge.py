@@ -77,7 +77,7 @@ class EraBridge:
     async def _send_for_modern(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
-        """Send a modern client's request to a server whose era may not be known yet."""
+        """Send a modern client's request, when the server's era is known."""
         if await self.pool.is_modern(session_key):
             return await self._send(session_key, request, caller, channel, retry)
         return await self._send_suspending(session_key, request, caller, channel, retry)

@@ -70,7 +70,7 @@ class UnreadableResponse(ServerError):
 
 
 class RequestMessage(Struct, gc=False):
-    """The envelope of what a client sends, with the members of its params."""
+    """The envelope of a client's message, with the members of its params."""
 
     jsonrpc: str | UnsetType = UNSET
     id: Raw | UnsetType = UNSET
@@ -104,7 +104,7 @@ def parse_message(message: bytes) -> Message:
 
 
 def parse_request(message: bytes) -> RequestMessage:
-    """Read the envelope of what a client sends, and the members of its params.
+    """Read the envelope and the params of a client's message.
 
     Raises:
         ValueError: it is no JSON object in UTF-8, its params are none, or it is nested too deeply.

@@ -50,7 +50,7 @@ Key = tuple[str, object]
 
 
 class _Call:
-    """A request in flight, in a task; with a `key` its client can cancel it."""
+    """A request in flight; its client can cancel one with a `key`."""
 
     __slots__ = ("key", "task", "writer")
 
