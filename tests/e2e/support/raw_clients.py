@@ -230,19 +230,25 @@ class HttpClient(Client):
         """Send a request; return the HTTP response."""
         return self._send(*self._request(method, params))
 
-    def _open(self, verb: str, message: Json | None, headers: Mapping[str, str]) -> Stream:
+    def connect(self) -> HTTPConnection:
+        """Return a connection, which is opened when it is used."""
+        return HTTPConnection(urlsplit(self.url).netloc, timeout=WAIT_SECONDS)
+
+    def _open(
+        self, verb: str, message: Json | None, headers: Mapping[str, str], connection: HTTPConnection | None = None
+    ) -> Stream:
         where = urlsplit(self.url)
-        stream = Stream(HTTPConnection(where.netloc, timeout=WAIT_SECONDS))
+        stream = Stream(connection or self.connect())
         self._streams.append(stream)
         body = None if message is None else json.dumps(message)
         sent = {"content-type": "application/json", **self._headers(headers)}
         stream.connection.request(verb, where.path, body, sent)
         return stream
 
-    def begin(self, method: str, params: Json) -> Stream:
-        """Send a request; do not wait."""
+    def begin(self, method: str, params: Json, connection: HTTPConnection | None = None) -> Stream:
+        """Send a request, on a connection of its own if none is given; do not wait."""
         message, headers = self._request(method, params)
-        stream = self._open("POST", message, headers)
+        stream = self._open("POST", message, headers, connection)
         stream.id = message["id"]
         return stream
 
