@@ -61,8 +61,8 @@ class AdmissionControl:
     is_fair: bool = False
     _all: int = 0
     _busy: dict[str, int] = field(default_factory=dict)
-    _shares: dict[tuple[str | None, str], int] = field(default_factory=dict)
-    """Concurrent requests by server and caller; by caller alone under the server None."""
+    _callers: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Concurrent requests by server and caller, if it is fair."""
     _queues: dict[str, dict[str, deque[_QueuedRequest]]] = field(default_factory=dict)
 
     def enter(self, server: str, max_calls: int, caller: str = "") -> bool:
@@ -73,8 +73,12 @@ class AdmissionControl:
         busy = self._busy.get(server, 0)
         if busy >= max_calls or self._all >= self.limits.calls:
             return False
-        if self.is_fair and not self._take_share(server, max_calls, caller):
-            return False
+        if self.is_fair:
+            callers = self._callers.setdefault(server, {})
+            of_caller = callers.get(caller, 0)
+            if of_caller >= share_of(max_calls) or not self._has_share_of_all(caller):
+                return False
+            callers[caller] = of_caller + 1
         self._busy[server] = busy + 1
         self._all += 1
         return True
@@ -92,7 +96,10 @@ class AdmissionControl:
         else:
             del self._busy[server]
         if self.is_fair:
-            self._give_share_back(server, caller)
+            callers = self._callers[server]
+            callers[caller] -= 1
+            if not callers[caller]:
+                del callers[caller]
         if self._queues:
             self._admit()
 
@@ -123,20 +130,11 @@ class AdmissionControl:
             waited = f"it waited {self.limits.wait:g} s for its turn (GATEWAY_QUEUE_TIMEOUT)"
             raise Overloaded(f"{self._full(server, max_calls)}, and {waited}; try again soon")
 
-    def _take_share(self, server: str, max_calls: int, caller: str) -> bool:
-        here, everywhere = self._shares.get((server, caller), 0), self._shares.get((None, caller), 0)
-        if here >= share_of(max_calls) or everywhere >= share_of(self.limits.calls):
-            return False
-        self._shares[server, caller], self._shares[None, caller] = here + 1, everywhere + 1
-        return True
-
-    def _give_share_back(self, server: str, caller: str) -> None:
-        for key in ((server, caller), (None, caller)):
-            left = self._shares[key] - 1
-            if left:
-                self._shares[key] = left
-            else:
-                del self._shares[key]
+    def _has_share_of_all(self, caller: str) -> bool:
+        """Whether a caller has less than its share of all concurrent requests."""
+        share = share_of(self.limits.calls)
+        # Only then can it have used that up.
+        return self._all < share or sum(callers.get(caller, 0) for callers in self._callers.values()) < share
 
     def _check_queue(self, server: str, max_calls: int, caller: str) -> None:
         """Raise `Overloaded` if the queue is full.

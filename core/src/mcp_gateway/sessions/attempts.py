@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import anyio
 import structlog
 from mcp.shared.exceptions import MCPError
+from msgspec import Struct
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.request_timeout import InactivityTimeout
@@ -24,8 +24,7 @@ from mcp_gateway.sessions.session_key import SessionKey
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class Attempts:
+class Attempts(Struct, eq=False):
     """The attempts to send one request.
 
         async for attempt in pool.attempts(key):
