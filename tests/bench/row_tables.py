@@ -23,7 +23,7 @@ is the throughput at 32 callers in per cent of the direct call's. Rows that were
 many they were.
 
 """
-HEAD = ("", "CPU ms, 1", f"{MANY}", "256", "to plain", "baseline", "to baseline", *OTHERS)
+HEAD: tuple[str, ...] = ("", "CPU ms, 1", f"{MANY}", "256", "to plain", "baseline", "to baseline", *OTHERS)
 HEAD += ("of direct", "p99 ms, 256", "reports a call", "wrong")
 NOTHING = Samples([], "gateway")
 

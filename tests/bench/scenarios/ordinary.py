@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..bench import Bench, direct_pair, say, yardstick
@@ -72,7 +73,7 @@ def measure_case(bench: Bench, case: Case) -> None:
             stages.append((peer, stack.enter_context(open_stage(case, peer))))
 
         for peer in choose_peers(bench, case):
-            bench.measure(SCENARIO, peer, case.pair, lambda peer=peer: start(peer), **case.key)
+            bench.measure(SCENARIO, peer, case.pair, partial(start, peer), **case.key)
         for number in range(bench.rounds):
             for callers in case.row.callers or bench.callers:
                 for peer, stage in stages:
