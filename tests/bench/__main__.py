@@ -16,9 +16,11 @@ from .binaries import cache_folder, program
 from .conversations import KINDS
 from .environments import Unavailable
 from .peers import PAIRS, PEERS, Peer
+from .rows import ROWS
 from .scenarios.calls import calls, large
 from .scenarios.cold import cold
 from .scenarios.memory import memory
+from .scenarios.ordinary import ordinary
 from .scenarios.profile import profile
 from .scenarios.replicas import replicas
 from .scenarios.soak import soak
@@ -26,6 +28,7 @@ from .scenarios.tools import idle, tools
 
 SCENARIOS: dict[str, Callable[[Bench], None]] = {
     "calls": calls,
+    "ordinary": ordinary,
     "large": large,
     "tools": tools,
     "cold": cold,
@@ -58,6 +61,30 @@ def chosen_pairs(text: str) -> list[str]:
     return text.split(",")
 
 
+def chosen_rows(text: str) -> list[str]:
+    unknown = [row for row in text.split(",") if row not in ROWS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)}; there are {', '.join(ROWS)}")
+    return text.split(",")
+
+
+def chosen_eras(text: str) -> list[str]:
+    for eras in text.split(","):
+        client, _, server = eras.partition("-")
+        if client not in {"handshake", "modern"} or server not in {"handshake", "modern", "both", ""}:
+            raise argparse.ArgumentTypeError(f"{eras}: say handshake, modern, or CLIENT-SERVER (modern-handshake)")
+    return text.split(",")
+
+
+def find_baseline(text: str) -> Path:
+    """Return the program: that file, or the one in that environment."""
+    path = Path(text).resolve()
+    found = path / "bin" / "mcp-orchestration-gateway" if path.is_dir() else path
+    if not found.exists():
+        raise argparse.ArgumentTypeError(f"{found}: there is no such program")
+    return found
+
+
 def chosen_kinds(text: str) -> tuple[str, ...]:
     unknown = [kind for kind in text.split(",") if text and kind not in KINDS]
     if unknown:
@@ -73,8 +100,18 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement of calls")
     parser.add_argument(
-        "--callers", type=numbers, default="1,32,256", help="how many at once, in `calls` and `replicas`"
+        "--callers", type=numbers, default="1,32,256", help="how many at once, in `calls`, `ordinary` and `replicas`"
     )
+    parser.add_argument(
+        "--rows", type=chosen_rows, default=",".join(ROWS), help=f"of `ordinary`: {', '.join(ROWS)}; by default all"
+    )
+    parser.add_argument(
+        "--eras",
+        type=chosen_eras,
+        default="handshake,modern",
+        help="in `ordinary`: of client and server, or CLIENT-SERVER",
+    )
+    parser.add_argument("--baseline", type=find_baseline, help="another gateway to measure beside this one")
     parser.add_argument("--tools", type=numbers, default="10,100,1000,10000", help="how many, in `tools`")
     parser.add_argument("--servers", type=numbers, default="1,10,30", help="how many, in `cold`")
     parser.add_argument("--replicas", type=numbers, default="1,2,3", help="how many, in `replicas`")
@@ -115,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "calls",
         "kinds",
         "trace",
+        "rows",
+        "eras",
+        "baseline",
     )
     bench = Bench(**{name: getattr(options, name) for name in fields}, machine=machine.describe())
     if "check" in options.scenario:

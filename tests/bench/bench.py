@@ -35,6 +35,9 @@ class Bench:
     calls: int
     kinds: Sequence[str]
     trace: bool
+    rows: Sequence[str] = ()
+    eras: Sequence[str] = ()
+    baseline: Path | None = None
     machine: Json = field(default_factory=dict)
 
     def chosen(self) -> Iterator[tuple[Peer, str]]:

@@ -18,10 +18,13 @@ from .binaries import program
 from .clients import Client, HttpClient, Refused, SseClient, StdioClient
 from .load import Load
 from .peers import Launch, Peer, Place, Server
+from .peers.base import AUTHORIZATION
 from .processes import Process, cpu_between, cpu_seconds, free_port, memory
+from .rows import Row
 
 Json = dict[str, Any]
 MEBIBYTE = 1 << 20
+ECHO = Row("echo", "a plain call of any size", size=0)
 NOT_READY = (OSError, http.client.HTTPException, Refused, KeyError, ValueError)
 
 
@@ -42,10 +45,12 @@ class Stage:
         make: Callable[[int], Server] | None = None,
         patience: float = 120,
         options: tuple[str, ...] = (),
+        credentials: str = "",
     ) -> None:
         self.peer, self.pair, self.patience = peer, pair, patience
         self._count = servers or (2 if peer.aggregates else 1)
         self._tools, self._make, self._options = tools, make, options
+        self._credentials = credentials
         self._running: list[Process] = []
         self.process: Process | None = None
 
@@ -54,7 +59,7 @@ class Stage:
         try:
             self.servers = tuple(self._server(number) for number in range(self._count))
             self.peer.server_count = self._count
-            self.place = Place(self.pair, self.servers, free_port(), self._folder)
+            self.place = Place(self.pair, self.servers, free_port(), self._folder, self._credentials)
             self.log = self._folder / "gateway.log"
             self.launch: Launch = self.peer.launch(self.place)
             self.port = self.launch.port or self.place.port
@@ -77,7 +82,8 @@ class Stage:
         if self._make:
             return self._make(number)
         name = f"d{number + 1}"
-        options = ("--tools", str(self._tools), "--name", name, *self._options)
+        asked = ("--authorization", AUTHORIZATION) if self._credentials else ()
+        options = ("--tools", str(self._tools), "--name", name, *self._options, *asked)
         if self.pair.endswith("stdio"):
             return Server(name, command=(program("downstream"), "--stdio", *options))
         port = free_port()
@@ -127,15 +133,17 @@ class Stage:
     def _elapsed(self) -> float:
         return round(time.perf_counter() - self.began, 3)
 
-    def load(self, callers: int, *, calls: int = 0, seconds: float = 0, size: int = 0, warmup: int = -1) -> Load:
+    def load(
+        self, callers: int, *, calls: int = 0, seconds: float = 0, size: int = 0, warmup: int = -1, row: Row = ECHO
+    ) -> Load:
         """Start the load client; it waits for the word."""
-        arguments: Json = {"text": "{T}", **({"size": size} if size else {})}
-        tool, arguments = self.peer.call("d1", "echo", arguments)
-        params = json.dumps({"name": tool, "arguments": arguments}, separators=(",", ":"))
+        size = size or row.size
+        tool, sent = self._request(row, size)
+        params = json.dumps(sent, separators=(",", ":"))
         warmup = warmup if warmup >= 0 else max(20, 2 * callers)
         numbers = {"callers": callers, "warmup": warmup, "timeout": 60, "size": size, "seconds": seconds}
         command = [f"--{name}={value}".split("=")[part] for name, value in numbers.items() for part in (0, 1)]
-        command += ["--era", self.peer.era, "--tool", tool, "--params", params]
+        command += ["--era", self.peer.era, "--method", row.method, "--tool", tool, "--params", params, *row.client]
         command += ["--calls", str(calls)] if calls else []
         if self.place.over_http:
             command += ["--url", f"http://127.0.0.1:{self.port}{self.launch.path}", "--sessions", self.peer.sessions]
@@ -145,6 +153,20 @@ class Stage:
         settings = ["env", *(f"{name}={value}" for name, value in self.launch.environment.items())]
         where = ["sh", "-c", 'cd "$0" && exec "$@"', str(self.launch.folder or ".")]
         return Load([*command, "--stderr", str(self.log), "--", *settings, *where, *self.launch.command])
+
+    def _request(self, row: Row, size: int) -> tuple[str, Json]:
+        """Return the name that a modern client repeats in a header, and the params."""
+        if row.method == "prompts/get":
+            name = self.peer.tool("d1", "say")
+            return name, {"name": name, "arguments": {"text": "{T}"}}
+        if row.method == "resources/read":
+            return "bench://d1/{T}", {"uri": "bench://d1/{T}"}
+        if row.method == "completion/complete":
+            ref = {"type": "ref/prompt", "name": self.peer.tool("d1", "say")}
+            return "", {"ref": ref, "argument": {"name": "text", "value": "{T}"}}
+        arguments: Json = {"text": "{T}", **({"size": size} if size else {}), **row.arguments}
+        name, arguments = self.peer.call("d1", "echo", arguments)
+        return name, {"name": name, "arguments": arguments}
 
     def measure(self, callers: int, **options: Any) -> Json:
         """Run one load; return what the client saw, and what it cost the gateway's processes."""

@@ -107,7 +107,8 @@ class HttpTalker(Talker):
                     if "method" in message and "id" in message:
                         await self.respond(message)
                     elif "method" in message:
-                        heard(message)
+                        if not answer:  # what comes after the answer comes too late
+                            heard(message)
                     elif message.get("id") == request["id"]:
                         answer = message
             finished = True
@@ -165,7 +166,7 @@ class StdioTalker(Talker):
     def __init__(self, process: asyncio.subprocess.Process, era: str) -> None:
         super().__init__(era)
         self._process = process
-        self._waiting: dict[int, tuple[asyncio.Future[Json], Heard]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Json], Any]] = {}
         self._tokens: dict[Any, Heard] = {}
         self._reading = asyncio.ensure_future(self._read())
 
@@ -180,6 +181,7 @@ class StdioTalker(Talker):
             elif (waiting := self._waiting.get(message["id"])) and not waiting[
                 0
             ].done():  # it may be cancelled just now
+                self._tokens.pop(waiting[1], None)  # what comes after the answer comes too late
                 waiting[0].set_result(message)
 
     async def tell(self, message: Json) -> None:
@@ -190,7 +192,7 @@ class StdioTalker(Talker):
     async def ask(self, request: Json, heard: Heard = lambda _: None) -> Json:
         answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         token = request["params"].get("_meta", {}).get("progressToken")
-        self._waiting[request["id"]] = (answer, heard)
+        self._waiting[request["id"]] = (answer, token)
         self._tokens[token] = heard
         try:
             await self.tell(request)

@@ -30,8 +30,8 @@ def shown(value: float | None, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if abs(value) < 100 else f"{value:.0f}"
 
 
-def times(value: float | None, other: float | None) -> str:
-    return f"{shown(value / other, 1)}x" if value is not None and other else "-"
+def times(value: float | None, other: float | None, digits: int = 1) -> str:
+    return f"{shown(value / other, digits)}x" if value is not None and other else "-"
 
 
 def percent(value: float | None, whole: float | None) -> str:

@@ -9,13 +9,14 @@ from .bench import median, records
 from .chart import bars
 from .peers import PEERS
 from .report import INTRODUCTION, Samples, calls, failures, grid, large, measured, of_pair, shown, table
+from .row_tables import ordinary
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent
 MEASUREMENTS = HERE.parent.parent / "core" / "docs" / "measurements.md"
 MARK = "<!-- made by tox -e bench -->"
 """Stands before and after the short table in the page of measurements."""
-SCENARIOS = ("calls", "large", "tools", "cold", "idle", "memory", "soak", "replicas", "profile")
+SCENARIOS = ("calls", "ordinary", "large", "tools", "cold", "idle", "memory", "soak", "replicas", "profile")
 
 
 def heading() -> str:
@@ -183,8 +184,8 @@ def summary() -> str:
 
 def page() -> str:
     """Return the whole page."""
-    parts = {"calls": calls, "large": large, "tools": tools, "cold": cold, "idle": idle, "memory": memory, "soak": soak}
-    parts |= {"replicas": replicas, "profile": profile}
+    parts = {"calls": calls, "ordinary": ordinary, "large": large, "tools": tools, "cold": cold, "idle": idle}
+    parts |= {"memory": memory, "soak": soak, "replicas": replicas, "profile": profile}
     written = [write() for scenario, write in parts.items() if records(scenario)]
     return "\n".join([INTRODUCTION, heading(), "![CPU per call](results.svg)\n", *written]).rstrip() + "\n"
 

@@ -105,3 +105,64 @@ def test_delay_and_size_are_kept() -> None:
     for result in (over_http, over_stdio):
         assert result["good"] == 4
         assert result["p50_ms"] >= 30
+
+
+REPORTING = ("--progress-token", "--reports", "3", "--params")
+REPORTING += (json.dumps({"name": "echo", "arguments": {"text": "{T}", "size": 100, "reports": 3}}),)
+
+
+def run_on_both(era: str, load: tuple[str, ...], *options: str) -> list[Any]:
+    """Run a load in front of a server over HTTP, and of one over stdio."""
+    with server("--era", era, *options) as url:
+        over_http = run("--url", url, "--era", era, "--callers", "8", *load)
+    command = (program("downstream"), "--stdio", "--era", era, *options)
+    return [over_http, run("--era", era, "--callers", "8", *load, "--", *command)]
+
+
+@pytest.mark.parametrize("era", ["handshake", "modern"])
+def test_an_ordinary_client_gets_what_a_plain_one_gets(era: str) -> None:
+    load = ("--progress-token", "--split", "--capabilities", '{"roots":{},"sampling":{},"elicitation":{}}')
+    for result in run_on_both(era, load, "--sse", "--logging"):
+        assert (result["good"], result["reports"]) == (100, 0)
+
+
+@pytest.mark.parametrize("era", ["handshake", "modern"])
+def test_every_report_of_progress_is_counted(era: str) -> None:
+    for result in run_on_both(era, REPORTING):
+        assert (result["good"], result["reports"], result["kinds"]) == (100, 300, {})
+
+
+@pytest.mark.parametrize(
+    "fault, kinds",
+    [("late", {"lost": 10, "late": 10}), ("lost", {"lost": 10}), ("stray", {"lost": 10, "stray": 10})],
+)
+def test_a_report_that_is_missing_late_or_of_another_call_is_noticed(fault: str, kinds: dict[str, int]) -> None:
+    for result in run_on_both("handshake", REPORTING, "--fault", fault):
+        # what follows the last answer over stdio is not read any more
+        late = result["kinds"].get("late", 0)
+        assert (result["good"], result["reports"]) == (90, 290)
+        assert result["kinds"] == {**kinds, **({"late": late} if late == 9 else {})}
+
+
+METHODS = {
+    "prompts/get": ("say", {"name": "say", "arguments": {"text": "{T}"}}),
+    "resources/read": ("bench://downstream/{T}", {"uri": "bench://downstream/{T}"}),
+    "completion/complete": (
+        "",
+        {"ref": {"type": "ref/prompt", "name": "say"}, "argument": {"name": "text", "value": "{T}"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("era", ["handshake", "modern"])
+@pytest.mark.parametrize("method", METHODS)
+def test_prompts_resources_and_completions_are_answered(era: str, method: str) -> None:
+    name, params = METHODS[method]
+    load = ("--method", method, "--tool", name, "--size", "0", "--params", json.dumps(params))
+    assert [result["good"] for result in run_on_both(era, load, "--content")] == [100, 100]
+
+
+def test_a_header_that_is_missing_is_noticed() -> None:
+    with server("--authorization", "Bearer one") as url:
+        assert run("--url", url, "-H", "Authorization: Bearer one")["good"] == 100
+        assert "http_status" in run("--url", url)

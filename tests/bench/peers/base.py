@@ -13,6 +13,8 @@ from ..clients import Client
 Json = dict[str, Any]
 PAIRS = ("http-http", "http-stdio", "stdio-stdio", "stdio-http")
 """How the client reaches the gateway, and how the gateway reaches its servers."""
+AUTHORIZATION = "Bearer of-the-bench"
+"""The header that servers ask for."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Place:
     servers: tuple[Server, ...]
     port: int
     folder: Path
+    credentials: str = ""
+    """Where the header comes from that the servers ask for: `static`, `forwarded` or nowhere."""
 
     @property
     def over_http(self) -> bool:

@@ -9,9 +9,16 @@ from pathlib import Path
 
 from ..clients import Client
 from ..environments import gateway_program
-from .base import Json, Launch, Peer, Place
+from .base import AUTHORIZATION, Json, Launch, Peer, Place, Server
 
 HERE = Path(__file__).parent
+CREDENTIALS: dict[str, Json] = {
+    "": {},
+    "static": {"auth_type": "static", "auth_headers": {"Authorization": AUTHORIZATION}},
+    "forwarded": {"auth_type": "forward"},
+}
+MANY_SESSIONS = {"GATEWAY_MAX_SESSIONS": "10000", "GATEWAY_MAX_SESSIONS_PER_CALLER": "10000"}
+"""All load comes from one address."""
 
 
 class Gateway(Peer):
@@ -25,10 +32,7 @@ class Gateway(Peer):
         return f"{released} ({commit})" if commit else released
 
     def launch(self, place: Place) -> Launch:
-        servers = [
-            {"name": server.name, **server.entry(), **({"expose_tools": True} if self.exposes else {})}
-            for server in place.servers
-        ]
+        servers = [self._entry(server, place.credentials) for server in place.servers]
         environment = {
             "SERVER_CONFIG_PATH": place.write("servers.json", {"servers": servers}),
             "GATEWAY_TRANSPORT": "http" if place.over_http else "stdio",
@@ -36,8 +40,18 @@ class Gateway(Peer):
             "GATEWAY_PORT": str(place.port),
             "GATEWAY_LOG_LEVEL": "WARNING",
             "GATEWAY_STATE_DIR": str(place.folder / "state"),
+            **MANY_SESSIONS,
         }
-        return Launch((gateway_program(),), environment, place.folder)
+        headers = {"Authorization": AUTHORIZATION} if place.credentials == "forwarded" else {}
+        return Launch((self.program(),), environment, place.folder, headers=headers)
+
+    def program(self) -> str:
+        """Return the path of its command."""
+        return gateway_program()
+
+    def _entry(self, server: Server, credentials: str) -> Json:
+        exposed = {"expose_tools": True} if self.exposes else {}
+        return {"name": server.name, **server.entry(), **exposed, **CREDENTIALS[credentials]}
 
     def search(self, query: str) -> tuple[str, Json]:
         return "tool_search", {"query": query}
@@ -60,3 +74,20 @@ class SearchingGateway(Gateway):
 
 class ExposingGateway(Gateway):
     name, about, lists, exposes = "gateway-exposed", "the same with expose_tools: it lists all tools", True, True
+
+
+class Baseline(Gateway):
+    """Another installation of it, such as one of the commit before."""
+
+    name, about = "baseline", "the gateway that --baseline names: {version}"
+
+    def __init__(self, program: Path, era: str) -> None:
+        self._program = program
+        self.era = era  # type: ignore[misc]
+
+    def version(self) -> str:
+        said = subprocess.run([self._program, "--version"], capture_output=True, text=True, check=True).stdout
+        return said.strip().split(" ")[-1]
+
+    def program(self) -> str:
+        return str(self._program)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from ..environments import PythonEnvironment, Unavailable
-from .base import Launch, Peer, Place
+from .base import AUTHORIZATION, Launch, Peer, Place
 
 PROGRAMS = Path(__file__).parent.parent / "programs"
 ENVIRONMENT = PythonEnvironment("yardsticks", ("uvloop", "httptools", "orjson", "uvicorn"))
@@ -31,7 +31,8 @@ class Direct(Yardstick):
 
     def launch(self, place: Place) -> Launch:
         server = place.servers[0]
-        return Launch(port=int(server.port)) if server.url else Launch(server.command)
+        headers = {"Authorization": AUTHORIZATION} if place.credentials else {}
+        return Launch(port=int(server.port), headers=headers) if server.url else Launch(server.command)
 
 
 class Raw(Yardstick):

@@ -2,7 +2,7 @@
  *
  *   downstream --http PORT | --stdio
  *              [--tools N] [--name NAME] [--era both|handshake|modern] [--page N] [--delay MS] [--sse]
- *              [--start-delay MS] [--fault KIND]
+ *              [--logging] [--content] [--authorization VALUE] [--start-delay MS] [--fault KIND]
  *
  * It speaks both eras of the protocol:
  *   handshake (up to 2025-11-25)  initialize, notifications, ping, tools/list, tools/call; over HTTP with
@@ -11,10 +11,17 @@
  *
  * All tools do the same: they return arguments.text, padded with x to arguments.size bytes, after
  * arguments.delay_ms milliseconds. The first is "echo"; the others have names and descriptions as real ones
- * have, made from their number.
+ * have, made from their number. Before the answer come arguments.reports reports of progress, if the call has
+ * a token for them; over HTTP both then come in a stream of events, as with --sse all answers do, in chunks.
+ * With arguments.image the result has an image of 8 KiB besides, and arguments.data as structured content.
+ *
+ * --logging declares logging. --content declares a prompt "say" (arguments.text), resources at
+ * bench://say/{text} and completions; each says the text that it is asked for. With --authorization a request
+ * over HTTP must have that header, or gets 401.
  *
  * --fault makes every tenth answer to a call wrong, so that a load client can be tried on it:
- * id, token, size, is_error, error, junk, status, closed or silence.
+ * id, token, size, is_error, error, junk, status, closed or silence; late (a report comes after the answer),
+ * lost (one is missing) or stray (one has another call's token).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,8 +38,8 @@
 
 /* ---------- options ---------- */
 static long tool_count = 10, page_size = 0, default_delay = 0;
-static int speaks_handshake = 1, speaks_modern = 1, answers_by_sse = 0;
-static const char *server_name = "downstream", *fault = "";
+static int speaks_handshake = 1, speaks_modern = 1, answers_by_sse = 0, has_logging = 0, has_content = 0;
+static const char *server_name = "downstream", *fault = "", *authorization = "";
 
 /* ---------- tools: their definitions are written once, at the start ---------- */
 static Buf definitions;
@@ -136,6 +143,9 @@ static void write_counts(int signal_number) {
 }
 
 /* ---------- JSON-RPC ---------- */
+static Buf reports;      /* what is told before the answer that is being made: lines */
+static Buf late_reports; /* and after it, which is wrong */
+
 typedef struct {
     int status; /* of the HTTP response */
     long delay; /* milliseconds until it is sent */
@@ -170,12 +180,46 @@ static Reply refuse_version(Buf *out, Span id, Span requested) {
     return (Reply){.status = 400};
 }
 
+static void write_report(Buf *out, Span token, long i, long n) {
+    bstr(out, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":");
+    bput(out, token.s, (size_t)(token.e - token.s));
+    bfmt(out, ",\"progress\":%ld,\"total\":%ld}}\n", i, n);
+}
+
+static void report(Span arguments, Span token, int bad) {
+    static const char stray[] = "\"another-call\"";
+    long n = token.s ? to_long(get(arguments, "reports"), 0) : 0;
+    for (long i = 1; i <= n; i++) {
+        int last_is_bad = bad && i == n;
+        if (last_is_bad && !strcmp(fault, "lost")) {
+            continue;
+        }
+        int is_stray = last_is_bad && !strcmp(fault, "stray");
+        write_report(last_is_bad && !strcmp(fault, "late") ? &late_reports : &reports,
+                     is_stray ? (Span){stray, stray + sizeof stray - 1} : token, i, n);
+    }
+}
+
+/* An image, and the data of the call as structured content. */
+static void write_image(Buf *out, Span arguments) {
+    static char image[8193];
+    for (int i = 0; !image[8191] && i < 8192; i++) {
+        image[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[i * 7919u % 64];
+    }
+    Span data = get(arguments, "data");
+    bstr(out, ",{\"type\":\"image\",\"mimeType\":\"image/png\",\"data\":\"");
+    bstr(out, image);
+    bstr(out, "\"}],\"structuredContent\":");
+    bput(out, data.s ? data.s : "{}", data.s ? (size_t)(data.e - data.s) : 2);
+}
+
 static Reply call_tool(Buf *out, Span id, Span params, const char *kind) {
     Span arguments = get(params, "arguments"), text = get(arguments, "text");
     if (!is_tool(get(params, "name"))) {
         return refuse(out, id, 200, -32602, "Unknown tool");
     }
     int bad = *fault && counts.call % 10 == 0;
+    report(arguments, get(get(params, "_meta"), "progressToken"), bad);
     Reply reply = {.status = 200, .delay = to_long(get(arguments, "delay_ms"), default_delay)};
     if (bad && !strcmp(fault, "error")) {
         return refuse(out, id, 200, -32603, "Out of order");
@@ -215,7 +259,13 @@ static Reply call_tool(Buf *out, Span id, Span params, const char *kind) {
         memset(out->p + out->n, 'x', padding);
         out->n += padding;
     }
-    bfmt(out, "\"}],\"isError\":%s}}", bad && !strcmp(fault, "is_error") ? "true" : "false");
+    bstr(out, "\"}");
+    if (to_long(get(arguments, "image"), 0)) {
+        write_image(out, arguments);
+    } else {
+        bstr(out, "]");
+    }
+    bfmt(out, ",\"isError\":%s}}", bad && !strcmp(fault, "is_error") ? "true" : "false");
     return reply;
 }
 
@@ -241,6 +291,64 @@ static Reply list_tools(Buf *out, Span id, Span params, int modern) {
     return (Reply){.status = 200};
 }
 
+/* ---------- prompts, resources, completions: all say the text that they are asked for ---------- */
+#define CACHED "\"ttlMs\":300000,\"cacheScope\":\"public\","
+#define LIST(name, entries) "\"" name "\":[" entries "]}}"
+
+static void begin_result(Buf *out, Span id, int modern, int is_cached) {
+    begin(out, id);
+    bfmt(out, ",\"result\":{%s%s", modern ? "\"resultType\":\"complete\"," : "",
+         modern && is_cached ? CACHED : "");
+}
+
+/* Writes a JSON string as it came; an empty one if there is none. */
+static void write_string(Buf *out, Span text) {
+    int is_there = text.s && *text.s == '"';
+    bput(out, is_there ? text.s : "\"\"", is_there ? (size_t)(text.e - text.s) : 2);
+}
+
+/* Answers what has to do with prompts, resources and completions: 1 it was that. */
+static int answer_content(Buf *out, Span id, Span method, Span params, int modern) {
+    if (is_string(method, "prompts/list")) {
+        begin_result(out, id, modern, 1);
+        bstr(out,
+             LIST("prompts", "{\"name\":\"say\",\"description\":\"Say a text.\",\"arguments\":[{\"name\":"
+                             "\"text\",\"required\":true}]}"));
+    } else if (is_string(method, "prompts/get")) {
+        begin_result(out, id, modern, 0);
+        bstr(out, "\"messages\":[{\"role\":\"user\",\"content\":{\"type\":\"text\",\"text\":");
+        write_string(out, get(get(params, "arguments"), "text"));
+        bstr(out, "}}]}}");
+    } else if (is_string(method, "resources/list")) {
+        begin_result(out, id, modern, 1);
+        bfmt(out, LIST("resources", "{\"uri\":\"bench://%s\",\"name\":\"say\"}"), server_name);
+    } else if (is_string(method, "resources/templates/list")) {
+        begin_result(out, id, modern, 1);
+        bfmt(out, LIST("resourceTemplates", "{\"uriTemplate\":\"bench://%s/{text}\",\"name\":\"say\"}"),
+             server_name);
+    } else if (is_string(method, "resources/read")) {
+        begin_result(out, id, modern, 1);
+        bstr(out, "\"contents\":[{\"mimeType\":\"text/plain\",\"uri\":");
+        write_string(out, get(params, "uri"));
+        bstr(out, ",\"text\":");
+        write_string(out, get(params, "uri"));
+        bstr(out, "}]}}");
+    } else if (is_string(method, "completion/complete")) {
+        begin_result(out, id, modern, 0);
+        bstr(out, "\"completion\":{\"values\":[");
+        write_string(out, get(get(params, "argument"), "value"));
+        bstr(out, "],\"total\":1,\"hasMore\":false}}}");
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static void write_capabilities(Buf *out) {
+    bfmt(out, "\"capabilities\":{\"tools\":{}%s%s},", has_logging ? ",\"logging\":{}" : "",
+         has_content ? ",\"prompts\":{},\"resources\":{},\"completions\":{}" : "");
+}
+
 static Reply initialize(Buf *out, Span id, Span params) {
     static const char *known[] = {HANDSHAKE, "2025-06-18", "2025-03-26", "2024-11-05"};
     const char *agreed = known[0];
@@ -250,7 +358,8 @@ static Reply initialize(Buf *out, Span id, Span params) {
         }
     }
     begin(out, id);
-    bfmt(out, ",\"result\":{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}},", agreed);
+    bfmt(out, ",\"result\":{\"protocolVersion\":\"%s\",", agreed);
+    write_capabilities(out);
     bfmt(out, "\"serverInfo\":{\"name\":\"%s\",\"version\":\"1\"}}}", server_name);
     return (Reply){.status = 200, .opens_session = 1};
 }
@@ -259,8 +368,8 @@ static Reply discover(Buf *out, Span id) {
     begin(out, id);
     bfmt(out, ",\"result\":{\"resultType\":\"complete\",\"supportedVersions\":[\"" MODERN "\"%s],",
          speaks_handshake ? ",\"" HANDSHAKE "\"" : "");
-    bfmt(out, "\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":\"%s\",\"version\":\"1\"},",
-         server_name);
+    write_capabilities(out);
+    bfmt(out, "\"serverInfo\":{\"name\":\"%s\",\"version\":\"1\"},", server_name);
     bfmt(out, "\"_meta\":{\"" RESERVED "serverInfo\":{\"name\":\"%s\",\"version\":\"1\"}},", server_name);
     bstr(out, "\"ttlMs\":3600000,\"cacheScope\":\"public\"}}");
     return (Reply){.status = 200};
@@ -301,7 +410,10 @@ static Reply answer(const char *body, size_t n, int modern_header, Buf *out) {
         return discover(out, id);
     }
     counts.other++;
-    if (is_string(method, "ping")) {
+    if (has_content && answer_content(out, id, method, params, modern)) {
+        return (Reply){.status = 200};
+    }
+    if (is_string(method, "ping") || (has_logging && is_string(method, "logging/setLevel"))) {
         begin(out, id);
         bstr(out, ",\"result\":{}}");
         return (Reply){.status = 200};
@@ -373,12 +485,15 @@ static void answer_lines(Buf *in, size_t scanned, Buf *out) {
     while ((end = memchr(in->p + scanned, '\n', in->n - scanned))) {
         size_t length = (size_t)(end - in->p) - start;
         Buf one = {0};
+        reports.n = late_reports.n = 0;
         Reply reply = answer(in->p + start, length, 0, &one);
         if (reply.hangs_up) {
             exit(0);
         }
+        bput(out, reports.p, reports.n);
         if (one.n) {
             bput(&one, "\n", 1);
+            bput(&one, late_reports.p, late_reports.n);
             if (reply.delay > 0) {
                 postpone(reply.delay, &one);
             } else {
@@ -463,7 +578,7 @@ static int flush(Connection *c) {
 typedef struct {
     int post, delete, closes, modern, chunked;
     long length;
-    Span session;
+    Span session, authorization;
 } Head;
 
 static Head read_head(const char *p, const char *end) {
@@ -481,6 +596,8 @@ static Head read_head(const char *p, const char *end) {
                 head.closes = stop - value == 5 && !strncasecmp(value, "close", 5);
             } else if (is_header(p, n, "mcp-session-id")) {
                 head.session = (Span){value, stop};
+            } else if (is_header(p, n, "authorization")) {
+                head.authorization = (Span){value, stop};
             } else if (is_header(p, n, "mcp-protocol-version")) {
                 head.modern = stop - value == 10 && !memcmp(value, MODERN, 10);
             }
@@ -523,6 +640,9 @@ static int is_session(Span s) {
 static Reply answer_post(Head *head, const char *body, size_t n, Buf *out) {
     Span message = {body, body + n};
     int modern = head->modern || get(get(get(message, "params"), "_meta"), RESERVED "protocolVersion").s;
+    if (*authorization && !is_bytes(head->authorization, authorization)) {
+        return (Reply){.status = 401};
+    }
     if (!modern && !is_string(get(message, "method"), "initialize") && !is_session(head->session)) {
         bstr(out,
              "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32000,\"message\":\"No such session\"}}");
@@ -535,14 +655,26 @@ static const char *phrase(int status) {
     return status == 200   ? "OK"
            : status == 202 ? "Accepted"
            : status == 400 ? "Bad Request"
+           : status == 401 ? "Unauthorized"
            : status == 404 ? "Not Found"
            : status == 405 ? "Method Not Allowed"
                            : "Internal Server Error";
 }
 
+/* Writes messages, one in a line, as events, each in a chunk of its own. */
+static void write_events(Buf *out, const char *p, size_t n) {
+    static const char before[] = "event: message\r\ndata: ", after[] = "\r\n\r\n";
+    for (const char *end; n; n -= (size_t)(end + 1 - p), p = end + 1) {
+        end = memchr(p, '\n', n);
+        size_t length = (size_t)(end - p);
+        bfmt(out, "%zx\r\n%s", length + strlen(before) + strlen(after), before);
+        bput(out, p, length);
+        bfmt(out, "%s\r\n", after);
+    }
+}
+
 static void write_response(Buf *out, Reply reply, Buf *body, int closes) {
-    int sse = answers_by_sse && reply.status == 200 && body->n;
-    const char *before = sse ? "event: message\ndata: " : "", *after = sse ? "\n\n" : "";
+    int sse = (answers_by_sse || reports.n || late_reports.n) && reply.status == 200 && body->n;
     bfmt(out, "HTTP/1.1 %d %s\r\n", reply.status, phrase(reply.status));
     if (reply.opens_session) {
         bfmt(out, "Mcp-Session-Id: s-%x-%u\r\n", boot, ++last_session);
@@ -553,11 +685,18 @@ static void write_response(Buf *out, Reply reply, Buf *body, int closes) {
     if (reply.status == 405) {
         bstr(out, "Allow: POST, DELETE\r\n");
     }
-    bfmt(out, "Content-Length: %zu\r\n%s\r\n", strlen(before) + body->n + strlen(after),
-         closes ? "Connection: close\r\n" : "");
-    bstr(out, before);
-    bput(out, body->p, body->n);
-    bstr(out, after);
+    bstr(out, closes ? "Connection: close\r\n" : "");
+    if (!sse) {
+        bfmt(out, "Content-Length: %zu\r\n\r\n", body->n);
+        bput(out, body->p, body->n);
+        return;
+    }
+    bstr(out, "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n");
+    bput(body, "\n", 1);
+    write_events(out, reports.p, reports.n);
+    write_events(out, body->p, body->n);
+    write_events(out, late_reports.p, late_reports.n);
+    bstr(out, "0\r\n\r\n");
 }
 
 /* Answers one request from position *at: 1 done, 0 it is not all there. */
@@ -581,6 +720,7 @@ static int answer_request(Connection *c, size_t *at) {
         return 0;
     }
     counts.requests++;
+    reports.n = late_reports.n = 0;
     const char *path = memchr(start, ' ', (size_t)(blank - start));
     Reply reply = {.status = 200};
     if (!path || strncmp(path + 1, "/mcp", 4)) {
@@ -692,11 +832,18 @@ int main(int argc, char **argv) {
     signal(SIGUSR1, write_counts);
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
-        i += strcmp(option, "--stdio") && strcmp(option, "--sse");
+        i += strcmp(option, "--stdio") && strcmp(option, "--sse") && strcmp(option, "--logging") &&
+             strcmp(option, "--content");
         if (!strcmp(option, "--stdio")) {
             stdio = 1;
         } else if (!strcmp(option, "--sse")) {
             answers_by_sse = 1;
+        } else if (!strcmp(option, "--logging")) {
+            has_logging = 1;
+        } else if (!strcmp(option, "--content")) {
+            has_content = 1;
+        } else if (!strcmp(option, "--authorization")) {
+            authorization = value;
         } else if (!strcmp(option, "--http")) {
             port = atoi(value);
         } else if (!strcmp(option, "--tools")) {

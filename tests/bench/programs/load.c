@@ -3,15 +3,22 @@
  *   load --url http://127.0.0.1:PORT/PATH [--sessions each|shared|sse] [-H 'Name: value']... OPTIONS
  *   load OPTIONS -- COMMAND ARGUMENT...       (over stdio; [--stderr FILE])
  *   OPTIONS: [--callers N] [--calls N] [--seconds S] [--warmup N] [--timeout S] [--size BYTES]
- *            [--era handshake|modern] [--tool NAME] [--params JSON] [--now]
+ *            [--era handshake|modern] [--method NAME] [--tool NAME] [--params JSON] [--now]
+ *            [--capabilities JSON] [--progress-token] [--reports N] [--split]
  *
  * Each caller sends its next call when the answer to the last one is there. Over HTTP a caller has a
  * connection of its own, and in the handshake era a session of its own (shared: one for all; sse: the
  * HTTP+SSE transport of 2024-11-05, a stream for each). Over stdio all callers share the pipe.
  *
- * {T} in the params becomes a token that no other call has. A good answer has the id of the call, a result
- * that is no error, that token, and with --size exactly the padding that makes its text that long. All else
- * is counted by its kind.
+ * What an ordinary client does beside that: it declares capabilities, sends a progress token with every call
+ * (that of the call), and sends head and body of a request in two segments.
+ *
+ * {T} in the params (and in the name, which a modern client repeats in a header) becomes a token that no
+ * other call has. A good answer has the id of the call, a result that is no error, that token, and with
+ * --size exactly the padding that makes its text that long. With
+ * --reports as many reports of progress come before it, in order. All else is counted by its kind: lost (the
+ * answer came before the last report), late (a report after its answer), stray (one out of order, or of no
+ * call).
  *
  * It prints "READY {...}" when it is connected and warmed up, waits for a line (unless --now), and prints
  * "RESULT {...}". Then it keeps its connections until standard input closes, so that memory can be measured.
@@ -30,21 +37,15 @@
 
 #include "wire.h"
 
-#define ENVELOPE                                                                                             \
-    "\"_meta\":{\"" RESERVED "protocolVersion\":\"" MODERN "\",\"" RESERVED                                  \
-    "clientInfo\":{\"name\":\"load\",\"version\":\"1\"},\"" RESERVED "clientCapabilities\":{}}"
-#define INITIALIZE                                                                                           \
-    "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" HANDSHAKE   \
-    "\",\"capabilities\":{},\"clientInfo\":{\"name\":\"load\",\"version\":\"1\"}}}"
 #define INITIALIZED "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"
 
 /* ---------- options ---------- */
 static struct {
     char host[64], path[1024];
-    int port, callers, modern, shared, sse, at_once;
+    int port, callers, modern, shared, sse, at_once, has_progress_token, split, reports;
     long calls, warmup, size;
     double timeout, seconds;
-    const char *params, *tool, *errors;
+    const char *params, *method, *tool, *capabilities, *errors;
     Buf headers;
     char **command;
 } options = {.host = "127.0.0.1",
@@ -53,7 +54,9 @@ static struct {
              .calls = 1000000000,
              .timeout = 30,
              .params = "{\"name\":\"echo\",\"arguments\":{\"text\":\"{T}\"}}",
+             .method = "tools/call",
              .tool = "echo",
+             .capabilities = "{}",
              .errors = "/dev/null"};
 
 /* ---------- the tally ---------- */
@@ -68,12 +71,16 @@ enum fault {
     CLOSED,
     JUNK,
     CONNECT,
+    LOST,
+    LATE,
+    STRAY,
     FAULTS
 };
 static const char *FAULT_NAMES[] = {"http_status", "jsonrpc_error", "is_error", "wrong_id", "wrong_token",
-                                    "wrong_size",  "timeout",       "closed",   "junk",     "connect"};
+                                    "wrong_size",  "timeout",       "closed",   "junk",     "connect",
+                                    "lost",        "late",          "stray"};
 static struct {
-    long faults[FAULTS], good, reconnected, retried, left_open;
+    long faults[FAULTS], good, reports, reconnected, retried, left_open;
     char samples[3][400];
     int sample_count;
     double *latencies;
@@ -104,6 +111,7 @@ static struct {
 } run = {.next_id = 1};
 static unsigned token_base;
 static Buf parts, message; /* the params, cut where {T} stands; the body of the next call */
+static Buf initialize;
 static size_t cuts[16];
 static int cut_count;
 
@@ -111,17 +119,46 @@ static int write_token(char *out, long id) {
     return sprintf(out, "t%08x-%ld-", token_base, id);
 }
 
+/* What a modern client says of itself in the _meta of every request. */
+static void write_envelope(Buf *out) {
+    bstr(out, "\"" RESERVED "protocolVersion\":\"" MODERN "\",\"" RESERVED
+              "clientInfo\":{\"name\":\"load\",\"version\":\"1\"},\"" RESERVED "clientCapabilities\":");
+    bstr(out, options.capabilities);
+}
+
+/* The handshake, as a string. */
+static void write_initialize(void) {
+    bstr(
+        &initialize,
+        "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" HANDSHAKE
+        "\",\"capabilities\":");
+    bstr(&initialize, options.capabilities);
+    bstr(&initialize, ",\"clientInfo\":{\"name\":\"load\",\"version\":\"1\"}}}");
+    bput(&initialize, "", 1);
+}
+
 static void cut_params(void) {
+    Buf whole = {0};
     const char *p = options.params;
-    if (options.modern) {
+    if (options.modern || options.has_progress_token) {
         p = strchr(p, '{') + 1;
-        bstr(&parts, "{" ENVELOPE ",");
+        bstr(&whole, "{\"_meta\":{");
+        if (options.modern) {
+            write_envelope(&whole);
+        }
+        if (options.has_progress_token) {
+            bstr(&whole, options.modern ? ",\"progressToken\":\"{T}\"" : "\"progressToken\":\"{T}\"");
+        }
+        bstr(&whole, "},");
     }
+    bput(&whole, p, strlen(p) + 1);
+    p = whole.p;
     for (const char *q; (q = strstr(p, "{T}")) && cut_count < 16; p = q + 3) {
         bput(&parts, p, (size_t)(q - p));
         cuts[cut_count++] = parts.n;
     }
     bstr(&parts, p);
+    free(whole.p);
 }
 
 static void write_call(long id) {
@@ -129,7 +166,7 @@ static void write_call(long id) {
     int n = write_token(token, id);
     size_t at = 0;
     message.n = 0;
-    bfmt(&message, "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"tools/call\",\"params\":", id);
+    bfmt(&message, "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"%s\",\"params\":", id, options.method);
     for (int i = 0; i < cut_count; at = cuts[i++]) {
         bput(&message, parts.p + at, cuts[i] - at);
         bput(&message, token, (size_t)n);
@@ -185,11 +222,46 @@ static enum fault judge(const char *p, size_t n, long id) {
     return options.size && q - token != (options.size > length ? options.size : length) ? WRONG_SIZE : FAULTS;
 }
 
+/* ---------- reports of progress ---------- */
+static int is_report(Span event) {
+    return is_string(get(event, "method"), "notifications/progress");
+}
+
+/* The id of the call that a report is of: it is in the token; -1: it is no token of this run. */
+static long find_reported(Span event) {
+    Span token = get(get(event, "params"), "progressToken");
+    char text[64] = "";
+    unsigned base;
+    long id;
+    if (!token.s || token.e - token.s >= (long)sizeof text) {
+        return -1;
+    }
+    memcpy(text, token.s, (size_t)(token.e - token.s));
+    return sscanf(text, "\"t%08x-%ld-\"", &base, &id) == 2 && base == token_base ? id : -1;
+}
+
+/* Counts a report; `heard`: how many of the same call came before it, or NULL if that is none of the open
+ * ones. */
+static void count_report(Span event, int *heard, int is_answered) {
+    size_t n = (size_t)(event.e - event.s);
+    if (heard && !is_answered && to_long(get(get(event, "params"), "progress"), -1) == *heard + 1) {
+        ++*heard;
+        tally.reports++;
+    } else {
+        count_fault(is_answered ? LATE : STRAY, event.s, n);
+    }
+}
+
+/* An answer is no good if it has overtaken a report. */
+static enum fault judge_reports(enum fault kind, int heard) {
+    return kind == FAULTS && heard < options.reports ? LOST : kind;
+}
+
 /* ---------- HTTP ---------- */
 typedef struct Connection {
     int fd;
     Buf in, out;
-    size_t written;
+    size_t written, head_end;
     /* the response that is being read */
     int has_head, status, chunked, sse, closes;
     long length;
@@ -197,7 +269,7 @@ typedef struct Connection {
     size_t line, scanned; /* where the body's next line begins, and how far it was searched for its end */
     int data_taken;
     /* the call that is under way */
-    int busy, judged, posted, tries, reused;
+    int busy, judged, posted, tries, reused, heard;
     long id;
     double began;
     char session[256], version[16], path[512];
@@ -253,7 +325,7 @@ static void write_request(Connection *c, const char *verb, const char *method, c
     bstr(out, "Accept: application/json, text/event-stream\r\n");
     if (options.modern) {
         bfmt(out, "MCP-Protocol-Version: " MODERN "\r\nMcp-Method: %s\r\n", method);
-        if (tool) {
+        if (tool && *tool) {
             bfmt(out, "Mcp-Name: %s\r\n", tool);
         }
     }
@@ -265,6 +337,7 @@ static void write_request(Connection *c, const char *verb, const char *method, c
     }
     bput(out, options.headers.p, options.headers.n);
     bfmt(out, "Content-Length: %zu\r\n\r\n", n);
+    c->head_end = options.split ? out->n : 0;
     bput(out, body, n);
     c->has_head = c->status = c->chunked = c->sse = c->closes = c->judged = c->posted = c->data_taken = 0;
     c->length = -1;
@@ -274,7 +347,8 @@ static void write_request(Connection *c, const char *verb, const char *method, c
 /* Sends what can be sent: 1 all, 0 not all, -1 the connection is gone. */
 static int push(Connection *c) {
     while (c->written < c->out.n) {
-        ssize_t k = write(c->fd, c->out.p + c->written, c->out.n - c->written);
+        size_t end = c->written < c->head_end ? c->head_end : c->out.n;
+        ssize_t k = write(c->fd, c->out.p + c->written, end - c->written);
         if (k < 0) {
             return errno == EAGAIN ? 0 : -1;
         }
@@ -385,6 +459,14 @@ static int next_event(Connection *c, int complete) {
     }
 }
 
+/* A notification or a request of the server has come with a call's answer, or in its place. */
+static void on_event(Connection *c, Span event) {
+    if (is_report(event)) {
+        int is_own = c->busy && find_reported(event) == c->id;
+        count_report(event, is_own ? &c->heard : NULL, is_own && c->judged);
+    }
+}
+
 /* Looks for the answer in what has come: 0 it is not there yet, 1 it is and *kind says what is wrong with it.
  */
 static int find_answer(Connection *c, int complete, enum fault *kind) {
@@ -394,10 +476,11 @@ static int find_answer(Connection *c, int complete, enum fault *kind) {
     }
     while (next_event(c, complete)) {
         Span event = {c->data.p, c->data.p + c->data.n};
-        if (!get(event, "method").s) { /* else a notification or a request of the server */
+        if (!get(event, "method").s) {
             *kind = judge(c->data.p, c->data.n, c->id);
             return 1;
         }
+        on_event(c, event);
     }
     *kind = JUNK;
     return complete;
@@ -505,7 +588,7 @@ static int open_stream(Connection *c) {
         endpoint = slash ? slash : endpoint;
     }
     snprintf(c->path, sizeof c->path, "%.*s", (int)(end - endpoint), endpoint);
-    if (!exchange(c, "POST", "initialize", INITIALIZE, -1)) {
+    if (!exchange(c, "POST", "initialize", initialize.p, -1)) {
         return 0;
     }
     do {
@@ -521,7 +604,7 @@ static int open_session(Connection *c) {
     if (options.sse) {
         return open_stream(c);
     }
-    if (!exchange(c, "POST", "initialize", INITIALIZE, 0)) {
+    if (!exchange(c, "POST", "initialize", initialize.p, 0)) {
         return 0;
     }
     Buf *body = c->sse ? &c->data : &c->body;
@@ -573,6 +656,19 @@ static void close_sessions(void) {
     }
 }
 
+/* The name that a modern client repeats in a header. */
+static const char *name_call(long id) {
+    static char name[512];
+    const char *cut = strstr(options.tool, "{T}");
+    char token[64];
+    if (!cut) {
+        return options.tool;
+    }
+    write_token(token, id);
+    snprintf(name, sizeof name, "%.*s%s%s", (int)(cut - options.tool), options.tool, token, cut + 3);
+    return name;
+}
+
 static void begin_call(Connection *c) {
     c->busy = take_turn();
     if (!c->busy) {
@@ -586,8 +682,8 @@ static void begin_call(Connection *c) {
     }
     c->id = run.next_id++;
     write_call(c->id);
-    write_request(c, "POST", "tools/call", options.tool, message.p, message.n);
-    c->tries = 0;
+    write_request(c, "POST", options.method, name_call(c->id), message.p, message.n);
+    c->tries = c->heard = 0;
     c->began = now();
     if (push(c) == 0) {
         watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -609,6 +705,7 @@ static void fail_call(Connection *c, enum fault kind, const char *p, size_t n) {
 
 static void record(Connection *c, enum fault kind, const char *p, size_t n) {
     c->judged = 1;
+    kind = judge_reports(kind, c->heard);
     if (kind == FAULTS) {
         count_good(now() - c->began);
     } else {
@@ -623,6 +720,7 @@ static void on_stream(Connection *s) {
     while (next_event(s, 0)) {
         Span event = {s->data.p, s->data.p + s->data.n};
         if (get(event, "method").s) {
+            on_event(c, event);
             continue;
         }
         if (!c->busy || c->judged) {
@@ -704,6 +802,9 @@ static void on_response(Connection *c) {
             record(c, kind, c->sse ? c->data.p : c->body.p, c->sse ? c->data.n : c->body.n);
         }
     }
+    while (c->judged && c->sse && next_event(c, done)) {
+        on_event(c, (Span){c->data.p, c->data.p + c->data.n});
+    }
     if (done) {
         if (c->closes) {
             redial(c);
@@ -759,8 +860,11 @@ static struct {
     Buf reading, writing;
     size_t written, scanned;
 } child;
-static double *began; /* when each call was sent, by its id; 0: it is answered */
-static long began_room, awaited;
+static struct {
+    double began; /* 0: it is answered */
+    int heard;
+} *sent; /* each call, by its id */
+static long sent_room, awaited;
 static Buf received;
 
 static void write_line(const char *p, size_t n) {
@@ -779,6 +883,14 @@ static void answer_request(Span method, Span id) {
     free(line.p);
 }
 
+static void on_notification(Span event) {
+    if (is_report(event)) {
+        long id = find_reported(event);
+        int is_known = id > 0 && id < sent_room;
+        count_report(event, is_known ? &sent[id].heard : NULL, is_known && !sent[id].began);
+    }
+}
+
 /* Writes and reads until a line makes `on_line` return other than 0, which is returned; 0: it is time; -1:
  * the end. */
 static int pump(double until, int (*on_line)(const char *, size_t)) {
@@ -794,7 +906,9 @@ static int pump(double until, int (*on_line)(const char *, size_t)) {
             Span method = get((Span){line, end}, "method"), id = get((Span){line, end}, "id");
             if (method.s && id.s) {
                 answer_request(method, id);
-            } else if (!method.s && n > 1) {
+            } else if (method.s) {
+                on_notification((Span){line, end});
+            } else if (n > 1) {
                 stop = on_line(line, n);
             }
             start = child.scanned = (size_t)(end + 1 - in->p);
@@ -879,18 +993,23 @@ static void start_child(void) {
 
 /* Shakes hands, if that is the era, and waits until the server answers tools/list. */
 static int greet_child(void) {
-    char line[600];
+    Buf line = {0};
     if (!options.modern) {
-        if (!ask_child(INITIALIZE, 0)) {
+        if (!ask_child(initialize.p, 0)) {
             return no(CLOSED, "initialize", 10);
         }
         write_line(INITIALIZED, strlen(INITIALIZED));
     }
-    const char *params = options.modern ? "{" ENVELOPE "}" : "{}";
     for (long id = 2000000001; id < 2000000200; id++) {
-        snprintf(line, sizeof line,
-                 "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"tools/list\",\"params\":%s}", id, params);
-        if (!ask_child(line, id)) {
+        line.n = 0;
+        bfmt(&line, "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"tools/list\",\"params\":{", id);
+        if (options.modern) {
+            bstr(&line, "\"_meta\":{");
+            write_envelope(&line);
+            bstr(&line, "}");
+        }
+        bput(&line, "}}", 3);
+        if (!ask_child(line.p, id)) {
             return no(CLOSED, "tools/list", 10);
         }
         if (get((Span){received.p, received.p + received.n}, "result").s) {
@@ -903,32 +1022,32 @@ static int greet_child(void) {
 
 static void write_next(void) {
     long id = run.next_id++;
-    if (id >= began_room) {
+    if (id >= sent_room) {
         long room = id * 2 + 1024;
-        began = realloc(began, (size_t)room * sizeof *began);
-        memset(began + began_room, 0, (size_t)(room - began_room) * sizeof *began);
-        began_room = room;
+        sent = realloc(sent, (size_t)room * sizeof *sent);
+        memset(sent + sent_room, 0, (size_t)(room - sent_room) * sizeof *sent);
+        sent_room = room;
     }
     write_call(id);
-    began[id] = now();
+    sent[id].began = now();
     write_line(message.p, message.n);
 }
 
 static int on_answer(const char *p, size_t n) {
     Span id_text = get((Span){p, p + n}, "id");
     long id = to_long(id_text, -1);
-    if (id < 1 || id >= began_room || !began[id]) {
+    if (id < 1 || id >= sent_room || !sent[id].began) {
         /* whose answer this should have been is not known; that call will be counted as timed out, too */
         count_fault(id_text.s ? WRONG_ID : JUNK, p, n);
         return 0;
     }
-    enum fault kind = judge(p, n, id);
+    enum fault kind = judge_reports(judge(p, n, id), sent[id].heard);
     if (kind == FAULTS) {
-        count_good(now() - began[id]);
+        count_good(now() - sent[id].began);
     } else {
         count_fault(kind, p, n);
     }
-    began[id] = 0;
+    sent[id].began = 0;
     run.done++;
     if (take_turn()) {
         write_next();
@@ -1016,8 +1135,8 @@ static void print_result(double seconds) {
     printf("\"p50_ms\":%.4f,\"p95_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%.4f,\"mean_ms\":%.4f,",
            percentile(.5), percentile(.95), percentile(.99), percentile(1),
            tally.latency_count ? sum / (double)tally.latency_count * 1e3 : 0);
-    printf("\"reconnected\":%ld,\"retried\":%ld,\"left_open\":%ld,\"kinds\":{", tally.reconnected,
-           tally.retried, tally.left_open);
+    printf("\"reports\":%ld,\"reconnected\":%ld,\"retried\":%ld,\"left_open\":%ld,\"kinds\":{", tally.reports,
+           tally.reconnected, tally.retried, tally.left_open);
     for (int i = 0; i < FAULTS; i++) {
         if (tally.faults[i]) {
             printf("%s\"%s\":%ld", comma, FAULT_NAMES[i], tally.faults[i]);
@@ -1062,9 +1181,13 @@ static void read_options(int argc, char **argv) {
             options.command = argv + i + 1;
             return;
         }
-        i += strcmp(option, "--now") != 0;
+        i += strcmp(option, "--now") && strcmp(option, "--progress-token") && strcmp(option, "--split");
         if (!strcmp(option, "--now")) {
             options.at_once = 1;
+        } else if (!strcmp(option, "--progress-token")) {
+            options.has_progress_token = 1;
+        } else if (!strcmp(option, "--split")) {
+            options.split = 1;
         } else if (!strcmp(option, "--url")) {
             set_url(value);
         } else if (!strcmp(option, "--callers")) {
@@ -1079,6 +1202,12 @@ static void read_options(int argc, char **argv) {
             options.timeout = atof(value);
         } else if (!strcmp(option, "--size")) {
             options.size = atol(value);
+        } else if (!strcmp(option, "--reports")) {
+            options.reports = atoi(value);
+        } else if (!strcmp(option, "--capabilities")) {
+            options.capabilities = value;
+        } else if (!strcmp(option, "--method")) {
+            options.method = value;
         } else if (!strcmp(option, "--params")) {
             options.params = value;
         } else if (!strcmp(option, "--tool")) {
@@ -1105,6 +1234,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     read_options(argc, argv);
     token_base = (unsigned)(now() * 1e6) ^ (unsigned)getpid();
+    write_initialize();
     cut_params();
     double *session_times = calloc((size_t)options.callers, sizeof *session_times), start = now();
     int session_count = 0;
@@ -1131,7 +1261,8 @@ int main(int argc, char **argv) {
     }
     tally.sample_count = faults_so_far() ? tally.sample_count : 0;
     memset(tally.faults, 0, sizeof tally.faults);
-    tally.good = tally.latency_count = tally.reconnected = tally.retried = tally.left_open = 0;
+    tally.good = tally.reports = tally.latency_count = 0;
+    tally.reconnected = tally.retried = tally.left_open = 0;
     begin_run(options.calls, options.seconds);
     start = now();
     run_calls();

@@ -25,12 +25,13 @@ class Leg:
 
 @dataclass(frozen=True)
 class Known:
-    """A difference that is as it should be. What it does not name, it fits."""
+    """A difference that is as it should be. What it does not name, it fits; if `is_rare`, it need not show."""
 
     scenario: str
     checks: frozenset[str]
     why: str
     where: tuple[tuple[str, str], ...]
+    is_rare: bool = False
 
     def fits(self, leg: Leg) -> bool:
         return all(getattr(leg, key) == value for key, value in self.where)
@@ -47,6 +48,7 @@ def unexplained(leg: Leg, found: dict[Name, Outcome]) -> list[str]:
     """Return a line for every difference that is not known, and for everything known that did not show."""
     known = [each for each in read_known() if each.fits(leg)]
     explained = {(each.scenario, check) for each in known for check in each.checks}
+    rare = {(each.scenario, check) for each in known if each.is_rare for check in each.checks}
     met = {(name.scenario, name.check) for name in found}
     return [
         *(
@@ -56,7 +58,7 @@ def unexplained(leg: Leg, found: dict[Name, Outcome]) -> list[str]:
         ),
         *(
             f"{scenario}: {check} is in differences.toml, but made no difference"
-            for scenario, check in sorted(explained - met)
+            for scenario, check in sorted(explained - rare - met)
         ),
     ]
 
@@ -70,8 +72,9 @@ def read_known() -> tuple[Known, ...]:
 
 def _known(entry: dict[str, Any]) -> Known:
     scenario, checks, why = entry.pop("scenario"), frozenset(entry.pop("checks")), entry.pop("why")
+    is_rare = entry.pop("sometimes", False)
     assert entry.keys() <= {"client", "server", "transport"}, entry
-    return Known(scenario, checks, why, tuple(entry.items()))
+    return Known(scenario, checks, why, tuple(entry.items()), is_rare)
 
 
 def _at(results: Results, name: Name) -> Outcome:
