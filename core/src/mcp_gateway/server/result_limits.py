@@ -13,7 +13,6 @@ from typing import Any
 
 import anyio
 from cachetools import TTLCache
-from msgspec import Raw
 
 from mcp_gateway.catalog.resolver import UnknownResource
 from mcp_gateway.plugin import Caller, GatewayError
@@ -70,7 +69,9 @@ class ResultLimits:
             ResultTooLarge: the result is too large and cannot be truncated.
 
         """
-        size = sum(map(_size_of, result.values()))
+        size = 0
+        for raw in result.values():
+            size += len(memoryview(raw))
         return result if size <= self.max_bytes else self._shorten(what(), size, result, caller)
 
     def _shorten(self, what: str, size: int, whole: Fields, caller: Caller) -> Fields:
@@ -120,10 +121,6 @@ class ResultLimits:
         kind, uri = "text/plain" if is_text else "application/json", f"{PREFIX}{secrets.token_urlsafe(24)}"
         self._kept[uri] = _Kept(_owner(caller), text, kind, size)
         return uri, kind
-
-
-def _size_of(raw: Raw) -> int:
-    return len(memoryview(raw))
 
 
 def result_of(tool: str, server: str | None) -> str:

@@ -20,6 +20,14 @@ class Overloaded(ServerUnavailable):
     retry_after = 1.0
 
 
+def share_of(limit: int) -> int:
+    """Return how much of a limit one caller may use.
+
+    It is three quarters, and all of a small limit.
+    """
+    return limit - limit // 4
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits: concurrent requests, queue length per server, and queue timeout.
@@ -30,6 +38,12 @@ class Limits:
     calls: int = 1000
     queue: int = 500
     wait: float = 10.0
+    share_of_calls: int = field(init=False)
+    """How many of the concurrent requests may be those of one caller."""
+
+    def __post_init__(self) -> None:
+        """Compute the share."""
+        object.__setattr__(self, "share_of_calls", share_of(self.calls))
 
 
 @dataclass(slots=True, eq=False)
@@ -38,14 +52,6 @@ class _QueuedRequest:
 
     max_calls: int
     turn: anyio.Event = field(default_factory=anyio.Event)
-
-
-def share_of(limit: int) -> int:
-    """Return how much of a limit one caller may use.
-
-    It is three quarters, and all of a small limit.
-    """
-    return limit - limit // 4
 
 
 @dataclass(slots=True)
@@ -132,7 +138,7 @@ class AdmissionControl:
 
     def _has_share_of_all(self, caller: str) -> bool:
         """Whether a caller has less than its share of all concurrent requests."""
-        share = share_of(self.limits.calls)
+        share = self.limits.share_of_calls
         # Only then can it have used that up.
         return self._all < share or sum(callers.get(caller, 0) for callers in self._callers.values()) < share
 

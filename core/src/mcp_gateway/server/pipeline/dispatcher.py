@@ -150,7 +150,8 @@ class Dispatcher:
         except Exception:
             log.exception("request failed", method=request.method)
         finally:
-            self._forget(call)
+            if call in self._calls:
+                self._forget(call)
 
     def _forget(self, call: _Call) -> None:
         self._calls.discard(call)
