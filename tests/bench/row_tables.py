@@ -24,7 +24,7 @@ many they were.
 
 """
 HEAD: tuple[str, ...] = ("", "CPU ms, 1", f"{MANY}", "256", "to plain", "baseline", "to baseline", *OTHERS)
-HEAD += ("of direct", "p99 ms, 256", "reports a call", "wrong")
+HEAD += ("of direct", "p99 ms, 256", "baseline", "reports a call", "wrong")
 NOTHING = Samples([], "gateway")
 
 
@@ -58,6 +58,12 @@ class Group:
         return ", ".join(sorted(said - {"0"})) or "0"
 
 
+def to_cost(samples: Samples) -> str:
+    """Return what a call costs another gateway; how many answers are wrong if none is right."""
+    faults = samples.faults()
+    return shown(samples.median("cpu_ms_per_call"), 3) if samples.good or faults == "0" else f"wrong: {faults}"
+
+
 def to_cells(group: Group, row: str) -> Row:
     many = group.choose_callers(row)
     cpu, before = group.cpu(row, "gateway", many), group.cpu(row, "baseline", many)
@@ -72,9 +78,10 @@ def to_cells(group: Group, row: str) -> Row:
         times(cpu, group.cpu("plain", "gateway", many), 2),
         shown(before, 3),
         times(cpu, before, 2),
-        *(shown(group.cpu(row, other, many), 3) for other in OTHERS),
+        *(to_cost(group.samples(row, other, many)) for other in OTHERS),
         percent(here.median("per_second"), group.samples(row, "direct", many).median("per_second")),
         shown(all_.median("p99_ms"), 1),
+        shown(group.samples(row, "baseline", 256).median("p99_ms"), 1),
         shown(reports / calls if calls else None, 1),
         group.faults(row),
     ]

@@ -31,6 +31,8 @@ class Row:
     """`static` or `forwarded`: whose the header is that the server asks for."""
     open_sessions: int = 0
     """Sessions of other clients, which are open meanwhile."""
+    are_listening: bool = False
+    """Whether each of those has a stream open for what the server says by itself."""
     callers: tuple[int, ...] = ()
     """How many at once, if the row has numbers of its own."""
     pairs: tuple[str, ...] = PAIRS
@@ -108,5 +110,6 @@ ROWS: dict[str, Row] = {
         replace(CONTENT, name="resource", about="plain resources/read", method="resources/read"),
         replace(CONTENT, name="completion", about="plain completion/complete", method="completion/complete"),
         CROWD,
+        replace(CROWD, name="crowd-listening", about="the same, each with a stream open", are_listening=True),
     )
 }

@@ -166,3 +166,8 @@ def test_a_header_that_is_missing_is_noticed() -> None:
     with server("--authorization", "Bearer one") as url:
         assert run("--url", url, "-H", "Authorization: Bearer one")["good"] == 100
         assert "http_status" in run("--url", url)
+
+
+def test_a_stream_that_is_refused_is_noticed() -> None:
+    with server() as url:
+        assert "405" in run("--url", url, "--listen", "--callers", "1")

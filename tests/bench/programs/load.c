@@ -4,14 +4,15 @@
  *   load OPTIONS -- COMMAND ARGUMENT...       (over stdio; [--stderr FILE])
  *   OPTIONS: [--callers N] [--calls N] [--seconds S] [--warmup N] [--timeout S] [--size BYTES]
  *            [--era handshake|modern] [--method NAME] [--tool NAME] [--params JSON] [--now]
- *            [--capabilities JSON] [--progress-token] [--reports N] [--split]
+ *            [--capabilities JSON] [--progress-token] [--reports N] [--split] [--listen]
  *
  * Each caller sends its next call when the answer to the last one is there. Over HTTP a caller has a
  * connection of its own, and in the handshake era a session of its own (shared: one for all; sse: the
  * HTTP+SSE transport of 2024-11-05, a stream for each). Over stdio all callers share the pipe.
  *
  * What an ordinary client does beside that: it declares capabilities, sends a progress token with every call
- * (that of the call), and sends head and body of a request in two segments.
+ * (that of the call), sends head and body of a request in two segments, and listens: each session over HTTP
+ * has a stream open for what the server may say by itself.
  *
  * {T} in the params (and in the name, which a modern client repeats in a header) becomes a token that no
  * other call has. A good answer has the id of the call, a result that is no error, that token, and with
@@ -42,7 +43,7 @@
 /* ---------- options ---------- */
 static struct {
     char host[64], path[1024];
-    int port, callers, modern, shared, sse, at_once, has_progress_token, split, reports;
+    int port, callers, modern, shared, sse, at_once, has_progress_token, split, listens, reports;
     long calls, warmup, size;
     double timeout, seconds;
     const char *params, *method, *tool, *capabilities, *errors;
@@ -600,6 +601,20 @@ static int open_stream(Connection *c) {
 }
 
 /* ---------- callers over HTTP ---------- */
+/* Opens the stream for what the server says by itself; what comes there stays unread. */
+static int listen_to(Connection *c) {
+    Connection s = {.fd = -1};
+    memcpy(s.session, c->session, sizeof s.session);
+    memcpy(s.version, c->version, sizeof s.version);
+    if (!dial(&s)) {
+        return no(CONNECT, "stream", 6);
+    }
+    write_request(&s, "GET", "", NULL, "", 0);
+    int is_open = push(&s) == 1 && wait_for(s.fd, POLLIN, now() + options.timeout) && pull(&s) > 0;
+    int is_stream = is_open && s.in.n > 12 && !memcmp(s.in.p + 9, "200", 3);
+    return is_stream ? 1 : no(STATUS, s.in.p, s.in.n);
+}
+
 static int open_session(Connection *c) {
     if (options.sse) {
         return open_stream(c);
@@ -612,7 +627,8 @@ static int open_session(Connection *c) {
     if (version.s && version.e - version.s > 2) {
         snprintf(c->version, sizeof c->version, "%.*s", (int)(version.e - version.s) - 2, version.s + 1);
     }
-    return exchange(c, "POST", "notifications/initialized", INITIALIZED, -1);
+    return exchange(c, "POST", "notifications/initialized", INITIALIZED, -1) &&
+           (!options.listens || listen_to(c));
 }
 
 /* Opens all connections and sessions; fills in how long each session took. */
@@ -1181,13 +1197,16 @@ static void read_options(int argc, char **argv) {
             options.command = argv + i + 1;
             return;
         }
-        i += strcmp(option, "--now") && strcmp(option, "--progress-token") && strcmp(option, "--split");
+        i += strcmp(option, "--now") && strcmp(option, "--progress-token") && strcmp(option, "--split") &&
+             strcmp(option, "--listen");
         if (!strcmp(option, "--now")) {
             options.at_once = 1;
         } else if (!strcmp(option, "--progress-token")) {
             options.has_progress_token = 1;
         } else if (!strcmp(option, "--split")) {
             options.split = 1;
+        } else if (!strcmp(option, "--listen")) {
+            options.listens = 1;
         } else if (!strcmp(option, "--url")) {
             set_url(value);
         } else if (!strcmp(option, "--callers")) {

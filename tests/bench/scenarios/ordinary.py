@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from ..bench import Bench, direct_pair, say, yardstick
+from ..load import Load
 from ..measurement import Stage
 from ..peers import PEERS, Peer
 from ..peers.gateway import Baseline
@@ -92,7 +93,7 @@ def open_stage(case: Case, peer: Peer) -> Iterator[Stage]:
     if peer.name == "direct" and case.server_era != case.era:
         options = (*case.row.server, "--era", "both")
     with Stage(peer, pair, options=options, credentials=case.row.credentials) as stage:
-        others = stage.load(case.row.open_sessions, calls=1, warmup=0) if case.row.open_sessions else None
+        others = open_sessions(stage, case.row) if case.row.open_sessions and peer.name != "direct" else None
         try:
             if others and others.failed:
                 raise RuntimeError(f"the other sessions could not be opened: {others.failed}")
@@ -100,6 +101,11 @@ def open_stage(case: Case, peer: Peer) -> Iterator[Stage]:
         finally:
             if others:
                 others.end()
+
+
+def open_sessions(stage: Stage, row: Row) -> Load:
+    """Open the sessions of clients that do nothing meanwhile."""
+    return stage.load(row.open_sessions, warmup=0, row=replace(row, client=("--listen",) if row.are_listening else ()))
 
 
 def run_load(stage: Stage, row: Row, callers: int, seconds: float) -> Json:
