@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from . import row_tables
+from .bench import Bench, records
 from .binaries import find_compiler, program
+from .environments import gateway_program
 from .load import Load
 from .measurement import wait_for_port
+from .peers import PEERS
 from .processes import Process, free_port
+from .scenarios.ordinary import ordinary
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 
@@ -171,3 +177,20 @@ def test_a_header_that_is_missing_is_noticed() -> None:
 def test_a_stream_that_is_refused_is_noticed() -> None:
     with server() as url:
         assert "405" in run("--url", url, "--listen", "--callers", "1")
+
+
+def test_rows_are_measured_beside_the_baseline_and_tabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path))
+    few: dict[str, Any] = {"rounds": 1, "seconds": 0.05, "callers": (2,), "calls": 0, "kinds": (), "trace": False}
+    none: dict[str, Any] = {"tools": (), "servers": (), "replicas": ()}
+    rows, peers = ("reports", "forwarded", "prompt"), [PEERS["gateway-modern"]]
+    baseline = Path(gateway_program())
+    ordinary(Bench(peers, ("http-http",), rows=rows, eras=("modern-both",), baseline=baseline, **few, **none))
+    kept = records("ordinary")
+    assert [(row["row"], row["peer"], row["gateway"]["kinds"]) for row in kept] == [
+        (row, peer, {}) for row in rows for peer in ("gateway-modern", "baseline", "direct")
+    ]
+    lines = row_tables.ordinary().splitlines()
+    cells = {line.split("|")[1].strip(): line.split("|") for line in lines if line.startswith("| `")}
+    assert list(cells) == [f"`{row}`" for row in rows]
+    assert [cells["`reports`"][-3].strip(), cells["`reports`"][-2].strip()] == ["3.0", "0"]
