@@ -17,6 +17,7 @@ from mcp_gateway.protocol.envelope import (
     parse_message,
     parse_response,
     parse_result,
+    parse_server_message,
     read_error,
     read_id,
     read_own_id,
@@ -71,6 +72,16 @@ def test_a_message_that_can_be_read_has_members_or_is_a_value_error(depth):
         assert parse_message(message).fields.keys() == {"a"}
     except ValueError as error:
         assert "nested too deeply" in str(error)  # noqa: PT017  # it depends on the depth of the stack
+
+
+def test_what_is_no_utf8_in_a_message_of_a_server_is_replaced():
+    message = parse_server_message(b'{"method":"x","params":{"a":"caf\xe9"}}')
+    assert bytes(message.fields["a"]) == '"caf\ufffd"'.encode()
+    response = b'{"id":1,"result":{"a":"\xff","b":"\\ud83d"}}'
+    assert {name: bytes(raw).decode() for name, raw in parse_response(response).items()} == {
+        "a": '"\ufffd"',
+        "b": '"\\ufffd"',
+    }
 
 
 def test_halves_of_surrogate_pairs_are_replaced_and_whole_pairs_stay():

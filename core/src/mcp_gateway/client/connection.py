@@ -28,7 +28,7 @@ from mcp_gateway.client.server_requests import ServerRequests
 from mcp_gateway.plugin import RequestNotSent, ServerChannel, ServerUnavailable, open_stream_channel
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
-from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_message, parse_result
+from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_result, parse_server_message
 from mcp_gateway.protocol.headers import Mirrored, routing_headers, version_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 from mcp_gateway.protocol.raw_json import Fields, encode
@@ -182,7 +182,7 @@ class Connection:
         `exchange` is the request on whose stream it came, if the transport knows.
         """
         try:
-            parsed = parse_message(message)
+            parsed = parse_server_message(message)
             if parsed.method is UNSET:
                 self._drop_unexpected("response without a request")
             elif parsed.id is not UNSET and bytes(parsed.id) != b"null":

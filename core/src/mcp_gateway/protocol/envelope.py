@@ -103,6 +103,21 @@ def parse_message(message: bytes) -> Message:
     return _decode(_message, message)
 
 
+def parse_server_message(message: bytes) -> Message:
+    """Read the envelope of a server's message.
+
+    What is no UTF-8 in it becomes U+FFFD.
+
+    Raises:
+        ValueError: it is no JSON object, or nested too deeply.
+
+    """
+    try:
+        return parse_message(message)
+    except UnicodeDecodeError:
+        return parse_message(message.decode(errors="replace").encode())
+
+
 def parse_request(message: bytes) -> RequestMessage:
     """Read the envelope and the params of a client's message.
 
@@ -149,7 +164,7 @@ def parse_response(response: bytes) -> dict[str, Raw]:
 
 def _parse_odd_response(response: bytes) -> dict[str, Raw]:
     try:
-        answer = parse_message(response)
+        answer = parse_server_message(response)
         error = answer.error
         if error is UNSET or bytes(error) == b"null":
             return members(_result_of(answer))

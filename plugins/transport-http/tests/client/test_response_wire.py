@@ -300,6 +300,18 @@ async def test_what_is_not_ours_is_never_taken_for_the_answer(carrier, foreign):
         assert heard.messages == []
 
 
+UNNAMED = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no"}}'
+
+
+@pytest.mark.parametrize("more", ["", "id: 1\n"])
+async def test_an_error_without_an_id_is_the_answer_if_no_other_comes(carrier, more):
+    event = more.encode() + b"data: " + UNNAMED + b"\n\n"
+    async with scripted(response(event + EVENT, kind=EVENTS), response(event, kind=EVENTS), carrier=carrier) as wire:
+        assert await wire.send() == ANSWER
+        assert await wire.send() == UNNAMED
+        assert len(wire.requests) == 2
+
+
 PING = b'{"jsonrpc":"2.0","id":5,"method":"ping"}'
 STREAMS = {
     "a request of the server's with our id": (b"data: " + PING + b"\n\n" + EVENT, [PING]),

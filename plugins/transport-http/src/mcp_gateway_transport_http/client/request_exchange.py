@@ -63,6 +63,7 @@ class RequestExchange(Exchange):
         "_session_id",
         "_skipped",
         "_timer",
+        "_unnamed",
     )
 
     def __init__(
@@ -74,6 +75,7 @@ class RequestExchange(Exchange):
         self._handler: ResponseHandler | None = handler
         self._timer: asyncio.TimerHandle | None = None
         self._last_event_id: str | None = None
+        self._unnamed: bytes | None = None
         self._session_id: str | None = None
         self._resumed = False
         self._fruitless = 0
@@ -125,6 +127,9 @@ class RequestExchange(Exchange):
         self._stop_timer()
         if self._handler is None:
             return
+        if self._unnamed is not None:
+            self._answer(self._unnamed)
+            return
         last, before = events.last_event_id or self._last_event_id, self._last_event_id
         if last is None:
             self._fail(ConnectionDropped(_NO_ANSWER))
@@ -146,6 +151,8 @@ class RequestExchange(Exchange):
         kind = kind_of(message, self._request_id)
         if kind is Kind.RESPONSE and self._handler is not None:
             self._answer(message)
+        elif kind is Kind.UNNAMED and self._handler is not None:
+            self._unnamed = message
         elif kind is Kind.OTHER:
             (self._on_late_message if self._handler is None else self._handler.on_message)(message)
         else:
@@ -186,6 +193,8 @@ class RequestExchange(Exchange):
             if kind_of(message, self._request_id) is Kind.FOREIGN:
                 refusal = foreign_answer()
             self._sort(message)
+        if self._unnamed is not None:
+            self._answer(self._unnamed)
         self._fail(refusal.error)
 
     def _resume(self) -> None:

@@ -9,7 +9,12 @@ from mcp_gateway_transport_http.client.responses.messages import Kind
 
 log = logging.getLogger(__name__)
 
-_REASONS = {Kind.FOREIGN: "foreign response", Kind.RESPONSE: "repeated response", Kind.NONE: "unreadable"}
+_REASONS = {
+    Kind.FOREIGN: "foreign response",
+    Kind.RESPONSE: "repeated response",
+    Kind.UNNAMED: "foreign response",
+    Kind.NONE: "unreadable",
+}
 
 
 class Skipped:

@@ -37,8 +37,8 @@ def test_the_usual_forms_are_known_without_parsing(message, plain):
     [
         (b'{"jsonrpc":"2.0","id":"5","result":1}', Kind.RESPONSE),
         (b'{"jsonrpc":"2.0","id":5.0,"result":1}', Kind.RESPONSE),
-        (b'{"id":null,"error":{}}', Kind.RESPONSE),
-        (b'{"error":"x"}', Kind.RESPONSE),
+        (b'{"id":null,"error":{}}', Kind.UNNAMED),
+        (b'{"error":"x"}', Kind.UNNAMED),
         (b'{"id":null,"error":null}', Kind.NONE),
         (b'{"id":6,"error":{}}', Kind.FOREIGN),
         (b'{"id":"x","result":{}}', Kind.FOREIGN),

@@ -20,6 +20,7 @@ _ID = re.compile(rb'"?(0|[1-9]\d{0,14})(?:\.0+)?"?')
 # The two orders of members that programs write.
 _BEGINNING = re.compile(rb'\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*,\s*"(?:result|error)"\s*:')
 _ENDING = re.compile(rb',\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,15})\s*\}\Z')
+_ESCAPE_CODES = re.compile(rb"(?:\x1b\[[\d;?]*[A-Za-z])+")
 _RESULT = b'{"result":'
 _LONGEST_ENDING = 64
 
@@ -58,9 +59,10 @@ def match_response(line: bytes) -> int | None:
 def parse_message(line: bytes) -> Message | None:
     """Parse a line; None if it is no message of JSON-RPC.
 
-    An array of one message is that message, and a byte order mark is skipped.
+    An array of one message is that message, and a byte order mark is skipped, as is what a terminal does not show
+    before a message: a line that was written over, and escape codes.
     """
-    line = line.removeprefix(BOM_UTF8).strip()
+    line = _strip_terminal_codes(line.removeprefix(BOM_UTF8).strip())
     if line.startswith(b"[") and line.endswith(b"]"):
         line = line[1:-1].strip()
     if not (line.startswith(b"{") and line.endswith(b"}")):
@@ -75,6 +77,15 @@ def parse_message(line: bytes) -> Message | None:
     return None if members is None else _message(content, members)
 
 
+def _strip_terminal_codes(line: bytes) -> bytes:
+    """Return a line without what a terminal hides at its beginning."""
+    if line[:1] in (b"{", b"["):
+        return line
+    line = line[line.rfind(b"\r") + 1 :]
+    found = _ESCAPE_CODES.match(line)
+    return line if found is None else line[found.end() :]
+
+
 def parse_id(text: bytes) -> int | None:
     """Return a response's id as the number that it stands for.
 
@@ -86,7 +97,8 @@ def parse_id(text: bytes) -> int | None:
 
 def _message(content: bytes, members: _Members) -> Message | None:
     is_declared = members.jsonrpc is not UNSET and bytes(members.jsonrpc) == b'"2.0"'
-    if members.method is not UNSET:
+    # Serializers of some languages write all members of a type, and null for those without a value.
+    if members.method is not UNSET and bytes(members.method) != b"null":
         # Programs log JSON with a method, too.
         return Message(content, None) if is_declared and bytes(members.method)[:1] == b'"' else None
     has_outcome = members.result is not UNSET or members.error is not UNSET

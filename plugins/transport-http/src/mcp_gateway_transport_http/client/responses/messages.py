@@ -29,6 +29,8 @@ class Kind(Enum):
     """What a message is to the request on whose stream it came."""
 
     RESPONSE = auto()
+    UNNAMED = auto()
+    """An error without an id: the response, if no other comes."""
     FOREIGN = auto()
     """A response to another request."""
     OTHER = auto()
@@ -62,7 +64,7 @@ def is_plain_response(message: bytes, request_id: int) -> bool:
 def kind_of(message: bytes, request_id: int) -> Kind:
     """Return what a message is to a request.
 
-    Ids are compared leniently, as some servers write 7 as "7" or 7.0. An error without an id is a response, too.
+    Ids are compared leniently, as some servers write 7 as "7" or 7.0.
     """
     if is_plain_response(message, request_id):
         return Kind.RESPONSE
@@ -73,7 +75,7 @@ def kind_of(message: bytes, request_id: int) -> Kind:
         return Kind.OTHER
     has_error = envelope.error is not UNSET and bytes(envelope.error) != b"null"
     if envelope.id is None:
-        return Kind.RESPONSE if has_error else Kind.NONE
+        return Kind.UNNAMED if has_error else Kind.NONE
     if envelope.result is UNSET and not has_error:
         return Kind.NONE
     return Kind.RESPONSE if envelope.id in (request_id, str(request_id)) else Kind.FOREIGN
