@@ -1,0 +1,150 @@
+"""The table of wire cases, over every pair of transports and of eras: see `wire_cases.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from .support.gateways import GATEWAY, HERE, Launcher, until
+from .support.wire_clients import HttpWire, StdioWire, WireClient
+from .wire_cases import ALL, CASES, JSON, OWN_IDS, SSE, STDIO, Case, Error, Fault
+
+SERVER = str(HERE / "servers" / "wire.py")
+ERAS = ("handshake", "modern")
+CLIENTS = tuple(f"{over}-{era}" for over in ("http", STDIO) for era in ERAS)
+SERVERS = tuple(f"{wire}-{era}" for wire in ALL for era in ERAS)
+Json = dict[str, Any]
+
+
+@dataclass
+class Wires:
+    """Gateways in front of servers of every kind, and their clients."""
+
+    launcher: Launcher
+    log: Path
+    config: Path
+    base: str
+    clients: dict[str, WireClient] = field(default_factory=dict)
+    _http: str = ""
+    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def client(self, kind: str) -> WireClient:
+        """Return a client: over HTTP they share a gateway, over a pipe each has its own."""
+        if kind not in self.clients:
+            over, era = kind.split("-")
+            if over == STDIO:
+                process = self.launcher.start([GATEWAY], self.launcher.environment(self.config))
+                self.clients[kind] = StdioWire(process, era == "modern")
+            else:
+                self._http = self._http or self.launcher.start_http(self.config).url
+                self.clients[kind] = HttpWire(self._http, era == "modern")
+        return self.clients[kind]
+
+    def params(self, server: str, case: str, **arguments: Any) -> Json:
+        """Return the params of a call, with a nonce of its own."""
+        number = next(self._numbers)
+        played = {"case": case, "nonce": f"n{number}", **arguments}
+        return {"name": f"{server}__play", "arguments": played, "_meta": {"progressToken": f"t{number}"}}
+
+    def times(self, params: Json) -> int:
+        """Return how often a server has carried out a call."""
+        return self.log.read_text(encoding="utf-8").split("\n").count(params["arguments"]["nonce"])
+
+
+@pytest.fixture(scope="module")
+def wires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wires]:
+    with ExitStack() as stack:
+        launcher = Launcher(tmp_path_factory.mktemp("wires"), stack)
+        log = launcher.folder / "calls.log"
+        log.touch()
+        process = launcher.start([sys.executable, SERVER, "http", str(log)], dict(os.environ))
+        assert process.popen.stdout is not None
+        base = f"http://127.0.0.1:{process.popen.stdout.readline().strip()}"
+        entries: list[Json] = [
+            {"name": f"{wire}-{era}", "url": f"{base}/{era}/{wire}"} for wire in (JSON, SSE) for era in ERAS
+        ]
+        entries += [
+            {"name": f"{STDIO}-{era}", "command": sys.executable, "args": [SERVER, STDIO, str(log), era]}
+            for era in ERAS
+        ]
+        config = launcher.config(*({**entry, "timeout": 5, "max_retries": 3} for entry in entries))
+        found = Wires(launcher, log, config, base)
+        yield found
+        for client in found.clients.values():
+            client.close()
+
+
+def check(outcome: str | Error | Fault, server: str, response: bytes) -> None:
+    """Compare a response with what must arrive."""
+    fields = msgspec.json.decode(response, type=dict[str, msgspec.Raw])
+    if isinstance(outcome, Error):
+        found = msgspec.json.decode(fields["error"], type=dict[str, msgspec.Raw])
+        message = json.loads(bytes(found["message"]))
+        assert (bytes(found["code"]), bytes(found.get("data", b""))) == (b"%d" % outcome.code, outcome.data.encode())
+        if outcome.code == -32603 and "sent a response" in message:
+            assert message.startswith(f"server '{server}' sent a response that cannot be read")
+        assert outcome.words in message
+        return
+    assert "error" not in fields, response[:500]
+    result = msgspec.json.decode(fields["result"], type=dict[str, msgspec.Raw])
+    if isinstance(outcome, Fault):
+        assert bytes(result.get("isError", b"false")) == b"true", response[:500]
+        text = json.loads(bytes(result["structuredContent"]))["error"]
+        assert text.startswith(f"server '{server}'")
+        assert outcome.words in text
+        return
+    assert bytes(result["structuredContent"]) == outcome.encode(), response[:500]
+
+
+ROWS = [
+    pytest.param(case, client, f"{wire}-{era}", id=f"{case.name}, {client}, {wire}-{era}")
+    for case in CASES
+    for client in CLIENTS
+    for wire in case.wires
+    for era in ERAS
+]
+
+
+@pytest.mark.parametrize("case, client, server", ROWS)
+def test_each_case_arrives(wires: Wires, case: Case, client: str, server: str) -> None:
+    connected = wires.client(client)
+    if any("<held>" in sent for sent in case.sent if isinstance(sent, str)):
+        held = wires.params(server, "hold")
+        connected.abandon('"held"', "tools/call", held, lambda: until(lambda: wires.times(held), "it was called"))
+    params = wires.params(server, case.name)
+    *before, response = connected.ask("1", "tools/call", params)
+    check(case.outcome, server, response)
+    heard = [
+        message for message in before if params["_meta"]["progressToken"].encode() in message or b"log " in message
+    ]
+    assert len(heard) == len(case.before), heard
+    assert all(words.encode() in message for words, message in zip(case.before, heard, strict=True))
+    assert wires.times(params) == 1
+
+
+@pytest.mark.parametrize("id_", OWN_IDS)
+@pytest.mark.parametrize("server", [f"{STDIO}-handshake", f"{SSE}-modern"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_ids_ofclients_go_back_byte_for_byte(wires: Wires, client: str, server: str, id_: str) -> None:
+    params = wires.params(server, "plain")
+    response = wires.client(client).ask(id_, "tools/call", params)[-1]
+    assert response.startswith(b'{"jsonrpc":"2.0","id":%b,"result":' % id_.encode())
+    assert wires.times(params) == 1
+
+
+@pytest.mark.parametrize("id_", OWN_IDS)
+@pytest.mark.parametrize("server", [f"{wire}-{era}" for wire in (STDIO, SSE) for era in ERAS])
+def test_ids_of_servers_go_back_byte_for_byte(wires: Wires, server: str, id_: str) -> None:
+    params = wires.params(server, "ask", id=id_)
+    response = wires.client("http-modern").ask("1", "tools/call", params)[-1]
+    check(f'{{"v":{id_}}}', server, response)

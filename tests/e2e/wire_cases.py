@@ -1,0 +1,429 @@
+"""The table of wire cases: what a server writes for a call, what the client gets, and what the plain SDK client sees.
+
+One row is one call. In what is written, `<id>` is the id of the gateway's request as it came, `<token>` its progress
+token, `<held>` the id of an earlier request that was abandoned, and `<result>` a result whose structured content is the
+row's `value`. A row without wires of its own is written over every wire: as a line of a pipe, as a JSON body, as events
+of a stream. Every call is carried out once.
+
+The last column is what the SDK's client sees that asks the same server without a gateway: "same", "else" (another
+value), "error", "waits" (until it gives up); three of them where pipe, JSON and events differ.
+
+`test_wire_cases.py` runs the table; `core/docs/wire.md` is made of it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+VALUE = '{"v":1}'
+STDIO, JSON, SSE = "stdio", "json", "sse"
+ALL = (STDIO, JSON, SSE)
+STREAMS = (STDIO, SSE)
+PLAIN = '{"jsonrpc":"2.0","id":<id>,"result":<result>}'
+WRONG = '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"v":"WRONG"}}}'
+CLOSE = b""
+"""A piece that closes the connection."""
+
+HttpForm = Callable[[bytes], Sequence[bytes]]
+"""Writes a JSON body as a whole HTTP response, in pieces that are sent one by one."""
+
+
+@dataclass(frozen=True)
+class Error:
+    """A JSON-RPC error that the client gets; `words` are in its message."""
+
+    code: int
+    words: str
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A result of the gateway's that is an error, names the server and has these words."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row: the name, what the server writes, what the client must get."""
+
+    name: str
+    sent: tuple[str | bytes, ...]
+    value: str = VALUE
+    expected: str | Error | Fault = ""
+    """The structured content that arrives, if it is not `value`; or an error."""
+    before: tuple[str, ...] = ()
+    """What the client hears before its answer, in this order."""
+    http: HttpForm | None = None
+    wires: tuple[str, ...] = ALL
+    decision: str = ""
+    """The documented treatment, where it is not obvious."""
+    sdk: str = "same"
+
+    @property
+    def outcome(self) -> str | Error | Fault:
+        """What the client gets."""
+        return self.expected or self.value
+
+    def sdk_sees(self, wire: str) -> str:
+        """Return what the plain SDK client sees over a wire."""
+        seen = self.sdk.split()
+        return seen[0] if len(seen) == 1 else seen[ALL.index(wire)]
+
+
+def answer(name: str, sent: str | bytes, sdk: str = "same", **more: object) -> Case:
+    """Make a row of an answer that is written in another way."""
+    return Case(name, (sent,), sdk=sdk, **more)  # type: ignore[arg-type]
+
+
+def value(name: str, text: str, sdk: str = "same", **more: object) -> Case:
+    """Make a row of a value that arrives byte for byte."""
+    return Case(name, (PLAIN,), text, sdk=sdk, **more)  # type: ignore[arg-type]
+
+
+def error(name: str, sent: str, code: int, words: str, data: str = "") -> Case:
+    """Make a row of an error of the server's."""
+    written = f'{{"jsonrpc":"2.0","id":<id>,{sent}}}'
+    return Case(name, (written,), expected=Error(code, words, data), sdk="error")
+
+
+def stream(name: str, *sent: str, sdk: str = "same", **more: object) -> Case:
+    """Make a row of several messages, on the wires that carry them."""
+    return Case(name, sent, sdk=sdk, **{"wires": STREAMS, **more})  # type: ignore[arg-type]
+
+
+def http(name: str, form: HttpForm, sdk: str = "same", **more: object) -> Case:
+    """Make a row of an HTTP response."""
+    return Case(name, (PLAIN,), http=form, wires=(JSON,), sdk=sdk, **more)  # type: ignore[arg-type]
+
+
+def lines(name: str, *sent: str | bytes, sdk: str = "same", **more: object) -> Case:
+    """Make a row of lines on a pipe."""
+    return Case(name, sent, wires=(STDIO,), sdk=sdk, **more)  # type: ignore[arg-type]
+
+
+# -- forms of HTTP
+
+
+def head(*headers: str, status: str = "200 OK", version: str = "HTTP/1.1") -> bytes:
+    """Write a head."""
+    return "\r\n".join([f"{version} {status}", *headers, "", ""]).encode("latin-1")
+
+
+def whole(body: bytes, kind: str = "application/json", *headers: str, **line: str) -> bytes:
+    """Write a response with its length."""
+    return head(f"content-type: {kind}", f"content-length: {len(body)}", *headers, **line) + body
+
+
+def coded(coding: str, pack: Callable[[bytes], bytes]) -> HttpForm:
+    """Make the form of a compressed body."""
+    return lambda body: [whole(pack(body), "application/json", f"content-encoding: {coding}")]
+
+
+def chunks(body: bytes, size: int, kind: str = "application/json") -> bytes:
+    """Write a response in chunks."""
+    cut = [body[at : at + size] for at in range(0, len(body), size)]
+    return (
+        head(f"content-type: {kind}", "transfer-encoding: chunked")
+        + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in cut)
+        + b"0\r\n\r\n"
+    )
+
+
+def single_bytes(data: bytes) -> list[bytes]:
+    """Cut data wherever it can be cut."""
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+def raw_deflate(data: bytes) -> bytes:
+    """Compress as some servers do that know nothing of zlib's envelope."""
+    pack = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return pack.compress(data) + pack.flush()
+
+
+def stored_brotli(data: bytes) -> bytes:
+    """Write Brotli without compression (RFC 7932, section 9.2)."""
+    return struct.pack("<I", (len(data) - 1) << 4 | 1 << 20)[:3] + data + b"\x03"
+
+
+def stored_zstd(data: bytes) -> bytes:
+    """Write Zstandard without compression (RFC 8878, section 3.1.1)."""
+    block = struct.pack("<I", len(data) << 3 | 1)[:3]
+    return b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", len(data)) + block + data
+
+
+def events(form: Callable[[bytes], bytes], kind: str = "text/event-stream") -> HttpForm:
+    """Make the form of a stream of events, written by `form`."""
+    return lambda body: [whole(form(body), kind)]
+
+
+def is_installed(*names: str) -> bool:
+    """Whether one of these modules is there."""
+    return any(find_spec(name.partition(".")[0]) and find_spec(name) for name in names)
+
+
+def unless_installed(coding: str, *names: str) -> Fault | str:
+    """Return what comes of a coding that needs a library."""
+    return "" if is_installed(*names) else Fault(f"content coding '{coding}'")
+
+
+JSON_TYPE = "content-type: application/json"
+EVENTS_TYPE = "content-type: text/event-stream"
+BOM = b"\xef\xbb\xbf"
+NEWS = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":<token>,"progress":%d}}'
+LOG = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"log %d"}}'
+REPORTS = tuple(NEWS % number for number in (1, 2, 3))
+HEARD = tuple(f'"progress":{number}' for number in (1, 2, 3))
+TEXT = '{"text":"%s"}'
+NINES = "9" * 5000
+UNREADABLE = "sent a response that cannot be read"
+
+# -- the table
+
+IDS = [
+    answer("plain", PLAIN),
+    answer("id as text", '{"jsonrpc":"2.0","id":"<id>","result":<result>}'),
+    answer("id as a float", '{"jsonrpc":"2.0","id":<id>.0,"result":<result>}', sdk="waits"),
+    answer("id at the end", '{"jsonrpc":"2.0","result":<result>,"id":<id>}'),
+    answer("id twice, ours last", '{"jsonrpc":"2.0","id":0,"result":<result>,"id":<id>}'),
+    answer("no jsonrpc", '{"id":<id>,"result":<result>}', sdk="waits"),
+    answer("jsonrpc 1.0", '{"jsonrpc":"1.0","id":<id>,"result":<result>}', sdk="waits"),
+    answer("error null beside result", '{"jsonrpc":"2.0","id":<id>,"result":<result>,"error":null}'),
+    answer("members that nobody knows", '{"jsonrpc":"2.0","x":[{}],"id":<id>,"result":<result>,"method":null}'),
+    stream("foreign id before", WRONG % 999999, PLAIN),
+    stream("foreign text id before", WRONG % '"zzz"', PLAIN),
+    stream("foreign negative id before", WRONG % -1, PLAIN),
+    stream("foreign id true before", WRONG % "true", PLAIN),
+    stream("foreign id of 5,000 digits before", WRONG % NINES, PLAIN),
+    stream("error of id null before", '{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"WRONG"}}', PLAIN),
+    stream("answer twice", PLAIN, WRONG % "<id>"),
+    stream("stale answer of an abandoned request", WRONG % "<held>", PLAIN),
+]
+
+OWN_ERRORS = [
+    error(
+        f"own error {code}", f'"error":{{"code":{code},"message":"own","data":{{"a":null}}}}', code, "own", '{"a":null}'
+    )
+    for code in (-32000, -31001, -31002, -31003, -32700, 1, 0)
+]
+
+ERRORS = [
+    *OWN_ERRORS,
+    error("error as text", '"error":"it broke"', -32603, "it broke"),
+    error("error as a list", '"error":["it broke"]', -32603, "it broke"),
+    error("error without code", '"error":{"message":"it broke"}', -32603, "it broke"),
+    error("error with a code as text", '"error":{"code":"-32001","message":"it broke"}', -32001, "it broke"),
+    error("error with a code of letters", '"error":{"code":"E_BROKE","message":"it is"}', -32603, "E_BROKE: it is"),
+    error("error with a code as a float", '"error":{"code":-32001.0,"message":"it broke"}', -32001, "it broke"),
+    error("error without message", '"error":{"code":-32001}', -32001, ""),
+    error(
+        "error with a message that is none", '"error":{"code":-32001,"message":{"en":"it broke"}}', -32001, "it broke"
+    ),
+    error("error with data null", '"error":{"code":-32001,"message":"it broke","data":null}', -32001, "it broke"),
+    error("error beside result null", '"result":null,"error":{"code":-32001,"message":"it broke"}', -32001, "it broke"),
+    error("error with half a surrogate pair", '"error":{"code":1,"message":"cut \\ud83d"}', 1, "cut \ufffd"),
+    error(
+        "error with big numbers",
+        '"error":{"code":1,"message":"m","data":18446744073709551616}',
+        1,
+        "m",
+        "18446744073709551616",
+    ),
+    answer("neither result nor error", '{"jsonrpc":"2.0","id":<id>,"x":1}', expected=Fault("")),
+    answer("result null", '{"jsonrpc":"2.0","id":<id>,"result":null}', expected=Fault("")),
+    answer("result a list", '{"jsonrpc":"2.0","id":<id>,"result":[1]}', expected=Fault("")),
+]
+
+VALUES = [
+    value("nulls", '{"a":null,"b":[null,{"c":null}]}'),
+    value("key order", '{"z":1,"a":{"y":1,"b":2},"m":3}'),
+    value("empty names and values", '{"":{"":[]},"a":""}'),
+    value("duplicate keys", '{"a":1,"a":2}'),
+    value("blanks", '{ "a" : [ 1 , 2 ] }'),
+    value("escapes", '{"a":"\\u0041\\/\\n\\ud83e\\udd8a"}'),
+    value("2^53+1", '{"n":9007199254740993}'),
+    value("2^70", '{"n":1180591620717411303424}'),
+    value("1.0", '{"n":1.0,"m":-0,"k":1E5}'),
+    value("1e400", '{"n":1e400}'),
+    value("number of 5,000 digits", f'{{"n":{NINES}}}'),
+    value("float of 5,000 digits", f'{{"n":0.{NINES}}}'),
+    value("NaN", '{"n":NaN}', expected=Fault(UNREADABLE)),
+    value("Infinity", '{"n":[-Infinity]}', expected=Fault(UNREADABLE)),
+    value("half a surrogate pair", TEXT % "cut \\ud83d", expected='{"text":"cut \\ufffd"}'),
+    value("halves in the wrong order", TEXT % "\\udd8a\\ud83e", expected='{"text":"\\ufffd\\ufffd"}'),
+    value("NUL", TEXT % "a\\u0000b"),
+    value("line separators", TEXT % "a\u2028b\u2029c\x85d"),
+    value("nested 120 deep", f'{{"n":{"[" * 120}{"]" * 120}}}'),
+    value("nested 100,000 deep", f'{{"n":{"[" * 100_000}{"]" * 100_000}}}', expected=Fault("nested too deeply")),
+    value("a megabyte", TEXT % ("x" * 1_000_000)),
+    answer("control character in a text", PLAIN, value='{"text":"a\tb"}', expected=Fault(UNREADABLE)),
+    answer("no UTF-8", PLAIN.encode(), value='{"text":"caf\udce9"}', expected='{"text":"caf\ufffd"}'),
+    answer("cut in the middle", '{"jsonrpc":"2.0","id":<id>,"result":{"a', expected=Fault(UNREADABLE)),
+    answer("BOM", BOM + PLAIN.encode()),
+    answer("array of one", f"[{PLAIN}]"),
+    answer("array of one, with blanks", f" [ {PLAIN} ] "),
+]
+
+BEFORE = [
+    stream("progress before the answer", *REPORTS, PLAIN, before=HEARD),
+    stream("progress of another's token", NEWS.replace("<token>", '"other"') % 9, REPORTS[0], PLAIN, before=HEARD[:1]),
+    stream("progress with NaN", NEWS.replace("%d", "NaN"), REPORTS[0], PLAIN, before=HEARD[:1]),
+    stream(
+        "progress with odd members",
+        '{"jsonrpc":"2.0","params":{"progress":1e400,"x":null,"progressToken":<token>},"method":"notifications/progress"}',
+        PLAIN,
+        before=('"progress":1e400,"x":null',),
+    ),
+    stream(
+        "log messages before the answer",
+        LOG % 1,
+        REPORTS[0],
+        LOG % 2,
+        PLAIN,
+        before=('"log 1"', HEARD[0], '"log 2"'),
+        wires=(SSE,),
+    ),
+    stream("notification that nobody knows", '{"jsonrpc":"2.0","method":"notifications/x","params":[1]}', PLAIN),
+    stream("request that nobody knows", '{"jsonrpc":"2.0","id":"q","method":"x/y"}', PLAIN),
+]
+
+CODINGS = [
+    http("gzip", coded("gzip", gzip.compress)),
+    http("x-gzip in capitals", coded("X-GZIP", gzip.compress), sdk="error"),
+    http("deflate", coded("deflate", zlib.compress)),
+    http("deflate without an envelope", coded("deflate", raw_deflate)),
+    http("identity", coded("identity", bytes)),
+    http("br", coded("br", stored_brotli), expected=unless_installed("br", "brotli", "brotlicffi"), sdk="error"),
+    http(
+        "zstd",
+        coded("zstd", stored_zstd),
+        expected=unless_installed("zstd", "compression.zstd", "backports.zstd", "pyzstd", "zstandard"),
+        sdk="error",
+    ),
+    http(
+        "a coding that nobody knows", coded("compress", bytes), expected=Fault("content coding 'compress'"), sdk="same"
+    ),
+    http(
+        "gzip twice",
+        coded("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))),
+        expected=Fault("more than once"),
+    ),
+    http("gzip that is none", coded("gzip", bytes), expected=Fault("cannot be decompressed"), sdk="error"),
+    http(
+        "gzip of events",
+        lambda body: [whole(gzip.compress(b"data: %b\n\n" % body), "text/event-stream", "content-encoding: gzip")],
+    ),
+]
+
+FRAMING = [
+    http("head and body apart", lambda body: [whole(body)[: -len(body)], body]),
+    http("cut anywhere", lambda body: single_bytes(whole(body))),
+    http("chunks", lambda body: [chunks(body, 7)]),
+    http("chunks, cut anywhere", lambda body: single_bytes(chunks(body, 7))),
+    http("framed by the end of the connection", lambda body: [head(JSON_TYPE), body, CLOSE]),
+    http("events until the end of the connection", lambda body: [head(EVENTS_TYPE) + b"data: %b\n\n" % body, CLOSE]),
+    http("HTTP/1.0", lambda body: [head(JSON_TYPE, version="HTTP/1.0") + body, CLOSE]),
+    http("HTTP/1.0 with a length", lambda body: [whole(body, version="HTTP/1.0"), CLOSE]),
+    http("connection: close", lambda body: [whole(body, "application/json", "connection: close"), CLOSE]),
+    http("connection: close, though it stays", lambda body: [whole(body, "application/json", "connection: close")]),
+    http("upgrade", lambda body: [whole(body, "application/json", "connection: upgrade", "upgrade: h2c")]),
+    http("no reason", lambda body: [whole(body, status="200 ")]),
+    http("headers that are not ASCII", lambda body: [whole(body, "application/json", "x-name: \xe9\xff")]),
+    http("another status that succeeds", lambda body: [whole(body, status="201 Created")]),
+    *(
+        http(f"interim {status}", lambda body, status=status: [head(status=status) + whole(body)])
+        for status in ("100 Continue", "102 Processing", "103 Early Hints")
+    ),
+    http(
+        "three interim responses, apart",
+        lambda body: [*[head("link: </a>", status="103 Early Hints")] * 3, whole(body)],
+    ),
+]
+
+TYPES = [
+    *(
+        http(f"type {kind or 'of no name'}", lambda body, kind=kind: [whole(body, kind)], sdk=sdk)
+        for kind, sdk in (
+            ("application/json; charset=utf-8", "same"),
+            ("APPLICATION/JSON", "same"),
+            ("application/vnd.api+json", "error"),
+            ("text/plain", "error"),
+            ("text/html; charset=iso-8859-1", "error"),
+            ("application/octet-stream", "error"),
+            ("text/event-stream", "waits"),
+            ("", "error"),
+        )
+    ),
+    http("no type", lambda body: [head(f"content-length: {len(body)}") + body], sdk="error"),
+    http("HTML", lambda body: [whole(b"<html>", "text/html")], expected=Fault("text/html"), sdk="error"),
+    http("empty", lambda body: [whole(b"")], expected=Fault("no JSON-RPC message"), sdk="error"),
+    http("blanks around", lambda body: [whole(b"\r\n\t " + body + b"\r\n\r\n")]),
+    http("pretty-printed", lambda body: [whole(body.replace(b",", b",\n  "))]),
+    http("pretty-printed with CRLF", lambda body: [whole(body.replace(b",", b",\r\n\t"))]),
+]
+
+EVENTS = [
+    http(name, events(form), sdk=sdk)
+    for name, form, sdk in (
+        ("events with LF", lambda body: b"data: " + body + b"\n\n", "same"),
+        ("events with CRLF", lambda body: b"data: " + body + b"\r\n\r\n", "same"),
+        ("events with CR", lambda body: b"data: " + body + b"\r\r", "same"),
+        ("events with a BOM", lambda body: BOM + b"data: " + body + b"\n\n", "same"),
+        ("events without a blank", lambda body: b"data:" + body + b"\n\n", "same"),
+        ("events with comments", lambda body: b": hi\n\n:\ndata: " + body + b"\n: ho\n\n", "same"),
+        ("events with names", lambda body: b"event: ping\ndata: {}\n\nevent: message\ndata: " + body + b"\n\n", "same"),
+        ("events with ids and retry", lambda body: b"id: 7\nretry: 10\nx: y\nz\ndata: " + body + b"\n\n", "same"),
+        ("empty events", lambda body: b"data:\n\ndata\n\nid: 1\n\ndata: " + body + b"\n\n", "same"),
+        ("an event of several lines", lambda body: b"data: " + body.replace(b",", b",\ndata: ") + b"\n\n", "same"),
+        ("an array in an event", lambda body: b"data: [" + body + b"]\n\n", "waits"),
+        ("something behind the answer", lambda body: b"data: " + body + b"\n\ndata: what\n\ndata: {", "same"),
+    )
+] + [
+    http("events, cut anywhere", lambda body: single_bytes(chunks(b"data: " + body + b"\n\n", 9, "text/event-stream"))),
+    http(
+        "an event that is not finished",
+        lambda body: [head(EVENTS_TYPE) + b"data: " + body + b"\n", CLOSE],
+        expected=Fault("it ended the stream without an answer"),
+        decision="the standard discards it",
+    ),
+]
+
+BROKEN = [
+    http("less than its length", lambda body: [whole(body)[:-1], CLOSE], expected=Fault(""), sdk="error"),
+    http("no HTTP", lambda _: [b"SSH-2.0-x\r\n\r\n", CLOSE], expected=Fault(""), sdk="error"),
+    http("an interim response alone", lambda _: [head(status="100 Continue"), CLOSE], expected=Fault(""), sdk="error"),
+    http("no answer at all", lambda _: [CLOSE], expected=Fault(""), sdk="error"),
+]
+
+LINES = [
+    lines(f"noise: {name}", noise, PLAIN)
+    for name, noise in (
+        ("banner", "🚀 Server v1.0 started"),
+        ("JSON log", '{"level":30,"time":1700000000000,"msg":"request"}'),
+        ("JSON log with an id", '{"id":<id>,"msg":"log with an id"}'),
+        ("JSON log with a method", '{"method":"GET","url":"/x"}'),
+        ("scalars", '"text"\n12\nnull\ntrue\n[]\n[1,2]\n{}'),
+        ("latin-1", b"caf\xe9 ouvert"),
+        ("UTF-16", "Starting\r\n".encode("utf-16")),
+        ("NUL", b"\0\0\0"),
+        ("blank lines", "\n\r\n  \n"),
+        ("a cut message", '{"jsonrpc":"2.0","method":"notifications/mess'),
+        ("100,000 brackets", "[" * 100_000),
+    )
+] + [
+    lines("line with CRLF", PLAIN + "\r"),
+    lines("line with blanks", "  \t" + PLAIN + "  "),
+    lines("spinner before the message", "\rworking |\rworking -\r" + PLAIN),
+    lines("escape codes before the message", "\x1b[2K\x1b[0m" + PLAIN),
+]
+
+CASES = [*IDS, *ERRORS, *VALUES, *BEFORE, *CODINGS, *FRAMING, *TYPES, *EVENTS, *BROKEN, *LINES]
+
+OWN_IDS = ("0", "-1", "9007199254740993", '"0"', '""', '"a\\"b\\\\c\\u0041\\ud83e\\udd8a"', '"é 🦊"', f'"{"x" * 500}"')
+"""Ids of clients' requests, and of servers': they go back byte for byte."""
