@@ -75,6 +75,7 @@ class Connection:
     announcements: Announcements = field(default_factory=Announcements)
     closed: anyio.Event = field(default_factory=anyio.Event)
     is_closed: bool = False
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop, repr=False)
     version: str = ""
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
@@ -271,10 +272,7 @@ class Connection:
 async def open_connection(
     transport: Transport, router: ServerMessageRouter | None = None, on_announced: AnnouncedFn | None = None
 ) -> AsyncIterator[Connection]:
-    """Open `transport`; yield a connection before negotiation.
-
-    Its `closed` is set when it ends.
-    """
+    """Open `transport`; yield a connection before negotiation."""
     async with transport as yielded:
         opened: object = yielded
         if isinstance(opened, ServerChannel):

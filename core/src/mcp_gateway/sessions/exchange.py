@@ -75,7 +75,7 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         modern = connection.modern
         params = request.encode_params(self, modern=modern)
         headers = request.modern_headers() if modern else connection.handshake_headers
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         self._future, self.timer = loop.create_future(), self
         now = loop.time()
         self._end = now + session.max_call_time

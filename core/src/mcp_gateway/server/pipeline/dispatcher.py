@@ -75,6 +75,8 @@ class Dispatcher:
     _in_flight: dict[Key, _Call] = field(default_factory=dict)
     _calls: set[_Call] = field(default_factory=set)
     _numbers: count[int] = field(default_factory=lambda: count(1))
+    # Asking for it takes a system call each time (Python 3.11).
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def dispatch(
         self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None, writer: ResponseWriter
@@ -127,7 +129,7 @@ class Dispatcher:
         # A modern client cancels over HTTP by closing the stream; all others name the request.
         key = (client.name, key_id) if not modern or origin.headers is None else None
         call = _Call(key, origin.writer)
-        call.task = asyncio.get_running_loop().create_task(self._answer(request, handler, request_id, call))
+        call.task = self._loop.create_task(self._answer(request, handler, request_id, call))
         self._calls.add(call)
         if key is not None:
             self._in_flight[key] = call

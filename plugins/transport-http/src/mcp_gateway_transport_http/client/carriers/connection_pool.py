@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
+from time import monotonic
 from urllib.parse import urlsplit
 
 from mcp_gateway.plugin import is_link_local
@@ -44,7 +45,7 @@ class ConnectionPool:
 
     def idle(self) -> Connection | None:
         """Return the open connection that was used last, if any."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         while self._idle:
             # The last used first: those that are not needed grow old, and go.
             connection = self._idle.pop()
@@ -84,7 +85,7 @@ class ConnectionPool:
         if self._closed or not connection.is_open:
             connection.close()
             return
-        connection.used = asyncio.get_running_loop().time()
+        connection.used = monotonic()
         self._idle.append(connection)
 
     def close(self) -> None:
