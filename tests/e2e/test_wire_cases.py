@@ -12,11 +12,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+from mcp import Client, MCPError, StdioServerParameters
 
 from .support.gateways import GATEWAY, HERE, Launcher, until
 from .support.wire_clients import HttpWire, StdioWire, WireClient
+from .support.wire_page import PAGE, page
 from .wire_cases import ALL, CASES, JSON, OWN_IDS, SSE, STDIO, Case, Error, Fault
 
 SERVER = str(HERE / "servers" / "wire.py")
@@ -49,6 +52,13 @@ class Wires:
                 self._http = self._http or self.launcher.start_http(self.config).url
                 self.clients[kind] = HttpWire(self._http, era == "modern")
         return self.clients[kind]
+
+    def target(self, wire: str) -> str | StdioServerParameters:
+        """Return what a client connects to without a gateway."""
+        arguments = [SERVER, STDIO, str(self.log), "handshake"]
+        if wire == STDIO:
+            return StdioServerParameters(command=sys.executable, args=arguments)
+        return f"{self.base}/handshake/{wire}"
 
     def params(self, server: str, case: str, **arguments: Any) -> Json:
         """Return the params of a call, with a nonce of its own."""
@@ -148,3 +158,45 @@ def test_ids_of_servers_go_back_byte_for_byte(wires: Wires, server: str, id_: st
     params = wires.params(server, "ask", id=id_)
     response = wires.client("http-modern").ask("1", "tools/call", params)[-1]
     check(f'{{"v":{id_}}}', server, response)
+
+
+def test_the_page_says_what_the_table_says() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text) == text, "renew it: python -m tests.e2e.support.wire_page"
+
+
+async def test_the_last_column_is_what_the_sdk_sees(wires: Wires, subtests: pytest.Subtests) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    limit = anyio.Semaphore(6)
+
+    async def look(case: Case, wire: str) -> None:
+        async with limit:
+            seen[case.name, wire] = await see(wires, case, wire, 3)
+
+    async with anyio.create_task_group() as tasks:
+        for case in CASES:
+            for wire in case.wires:
+                tasks.start_soon(look, case, wire)
+    for case in CASES:
+        for wire in case.wires:
+            if seen[case.name, wire] != case.sdk_sees(wire):  # the machine may have been busy
+                seen[case.name, wire] = await see(wires, case, wire, 20)
+            with subtests.test(case.name, wire=wire):
+                assert seen[case.name, wire] == case.sdk_sees(wire)
+
+
+async def see(wires: Wires, case: Case, wire: str, seconds: float) -> str:
+    """Return what the SDK's client sees of a case."""
+    try:
+        async with Client(wires.target(wire), mode="legacy", read_timeout_seconds=seconds) as client:
+            if any("<held>" in sent for sent in case.sent if isinstance(sent, str)):
+                with anyio.move_on_after(0.5):
+                    await client.call_tool("play", {"case": "hold"})
+            try:
+                result = await client.call_tool("play", {"case": case.name})
+            except MCPError as error:
+                return "waits" if "timed out" in error.error.message.lower() else "error"
+            wanted = case.value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            return "same" if repr(result.structured_content) == repr(json.loads(wanted)) else "else"
+    except Exception:
+        return "error"  # its session breaks

@@ -8,7 +8,8 @@ of a stream. Every call is carried out once.
 The last column is what the SDK's client sees that asks the same server without a gateway: "same", "else" (another
 value), "error", "waits" (until it gives up); three of them where pipe, JSON and events differ.
 
-`test_wire_cases.py` runs the table; `core/docs/wire.md` is made of it.
+`test_wire_cases.py` runs the table and holds the last column against the SDK; `core/docs/wire.md` is made of it:
+python -m tests.e2e.support.wire_page
 """
 
 from __future__ import annotations
@@ -62,17 +63,23 @@ class Case:
     """What the client hears before its answer, in this order."""
     http: HttpForm | None = None
     wires: tuple[str, ...] = ALL
+    libraries: tuple[str, ...] = ()
+    """One of these modules is needed to read it."""
     decision: str = ""
-    """The documented treatment, where it is not obvious."""
+    """Why, where it is not obvious."""
     sdk: str = "same"
 
     @property
     def outcome(self) -> str | Error | Fault:
         """What the client gets."""
+        if self.libraries and not is_installed(*self.libraries):
+            return Fault(f"content coding '{self.name}'")
         return self.expected or self.value
 
     def sdk_sees(self, wire: str) -> str:
         """Return what the plain SDK client sees over a wire."""
+        if self.libraries and not is_installed(*self.libraries):
+            return "error"
         seen = self.sdk.split()
         return seen[0] if len(seen) == 1 else seen[ALL.index(wire)]
 
@@ -87,10 +94,10 @@ def value(name: str, text: str, sdk: str = "same", **more: object) -> Case:
     return Case(name, (PLAIN,), text, sdk=sdk, **more)  # type: ignore[arg-type]
 
 
-def error(name: str, sent: str, code: int, words: str, data: str = "") -> Case:
+def error(name: str, sent: str, code: int, words: str, *, data: str = "", sdk: str = "error") -> Case:
     """Make a row of an error of the server's."""
     written = f'{{"jsonrpc":"2.0","id":<id>,{sent}}}'
-    return Case(name, (written,), expected=Error(code, words, data), sdk="error")
+    return Case(name, (written,), expected=Error(code, words, data), sdk=sdk)
 
 
 def stream(name: str, *sent: str, sdk: str = "same", **more: object) -> Case:
@@ -168,11 +175,6 @@ def is_installed(*names: str) -> bool:
     return any(find_spec(name.partition(".")[0]) and find_spec(name) for name in names)
 
 
-def unless_installed(coding: str, *names: str) -> Fault | str:
-    """Return what comes of a coding that needs a library."""
-    return "" if is_installed(*names) else Fault(f"content coding '{coding}'")
-
-
 JSON_TYPE = "content-type: application/json"
 EVENTS_TYPE = "content-type: text/event-stream"
 BOM = b"\xef\xbb\xbf"
@@ -189,85 +191,155 @@ UNREADABLE = "sent a response that cannot be read"
 IDS = [
     answer("plain", PLAIN),
     answer("id as text", '{"jsonrpc":"2.0","id":"<id>","result":<result>}'),
-    answer("id as a float", '{"jsonrpc":"2.0","id":<id>.0,"result":<result>}', sdk="waits"),
+    answer("id as a float", '{"jsonrpc":"2.0","id":<id>.0,"result":<result>}', sdk="waits error error"),
     answer("id at the end", '{"jsonrpc":"2.0","result":<result>,"id":<id>}'),
     answer("id twice, ours last", '{"jsonrpc":"2.0","id":0,"result":<result>,"id":<id>}'),
-    answer("no jsonrpc", '{"id":<id>,"result":<result>}', sdk="waits"),
-    answer("jsonrpc 1.0", '{"jsonrpc":"1.0","id":<id>,"result":<result>}', sdk="waits"),
+    answer("no jsonrpc", '{"id":<id>,"result":<result>}', sdk="waits error error"),
+    answer("jsonrpc 1.0", '{"jsonrpc":"1.0","id":<id>,"result":<result>}', sdk="waits error error"),
     answer("error null beside result", '{"jsonrpc":"2.0","id":<id>,"result":<result>,"error":null}'),
     answer("members that nobody knows", '{"jsonrpc":"2.0","x":[{}],"id":<id>,"result":<result>,"method":null}'),
-    stream("foreign id before", WRONG % 999999, PLAIN),
-    stream("foreign text id before", WRONG % '"zzz"', PLAIN),
-    stream("foreign negative id before", WRONG % -1, PLAIN),
-    stream("foreign id true before", WRONG % "true", PLAIN),
-    stream("foreign id of 5,000 digits before", WRONG % NINES, PLAIN),
-    stream("error of id null before", '{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"WRONG"}}', PLAIN),
+    stream("foreign id before", WRONG % 999999, PLAIN, sdk="same - else"),
+    stream("foreign text id before", WRONG % '"zzz"', PLAIN, sdk="same - else"),
+    stream("foreign negative id before", WRONG % -1, PLAIN, sdk="same - else"),
+    stream("foreign id true before", WRONG % "true", PLAIN, sdk="same - error"),
+    stream("foreign id of 5,000 digits before", WRONG % NINES, PLAIN, sdk="same - error"),
+    stream(
+        "error of id null before",
+        '{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"WRONG"}}',
+        PLAIN,
+        sdk="same - error",
+        decision="it is the answer if no other comes",
+    ),
     stream("answer twice", PLAIN, WRONG % "<id>"),
-    stream("stale answer of an abandoned request", WRONG % "<held>", PLAIN),
+    stream("stale answer of an abandoned request", WRONG % "<held>", PLAIN, sdk="same - else"),
 ]
 
 OWN_ERRORS = [
     error(
-        f"own error {code}", f'"error":{{"code":{code},"message":"own","data":{{"a":null}}}}', code, "own", '{"a":null}'
+        f"own error {code}",
+        f'"error":{{"code":{code},"message":"own","data":{{"a":null}}}}',
+        code,
+        "own",
+        data='{"a":null}',
     )
     for code in (-32000, -31001, -31002, -31003, -32700, 1, 0)
 ]
 
 ERRORS = [
     *OWN_ERRORS,
-    error("error as text", '"error":"it broke"', -32603, "it broke"),
-    error("error as a list", '"error":["it broke"]', -32603, "it broke"),
-    error("error without code", '"error":{"message":"it broke"}', -32603, "it broke"),
-    error("error with a code as text", '"error":{"code":"-32001","message":"it broke"}', -32001, "it broke"),
-    error("error with a code of letters", '"error":{"code":"E_BROKE","message":"it is"}', -32603, "E_BROKE: it is"),
-    error("error with a code as a float", '"error":{"code":-32001.0,"message":"it broke"}', -32001, "it broke"),
-    error("error without message", '"error":{"code":-32001}', -32001, ""),
+    error("error as text", '"error":"it broke"', -32603, "it broke", sdk="waits error error"),
+    error("error as a list", '"error":["it broke"]', -32603, "it broke", sdk="waits error error"),
     error(
-        "error with a message that is none", '"error":{"code":-32001,"message":{"en":"it broke"}}', -32001, "it broke"
+        "error without code",
+        '"error":{"message":"it broke"}',
+        -32603,
+        "it broke",
+        sdk="waits error error",
+    ),
+    error("error with a code as text", '"error":{"code":"-32001","message":"it broke"}', -32001, "it broke"),
+    error(
+        "error with a code of letters",
+        '"error":{"code":"E_BROKE","message":"it is"}',
+        -32603,
+        "E_BROKE: it is",
+        sdk="waits error error",
+    ),
+    error("error with a code as a float", '"error":{"code":-32001.0,"message":"it broke"}', -32001, "it broke"),
+    error("error without message", '"error":{"code":-32001}', -32001, "", sdk="waits error error"),
+    error(
+        "error with a message that is none",
+        '"error":{"code":-32001,"message":{"en":"it broke"}}',
+        -32001,
+        "it broke",
+        sdk="waits error error",
     ),
     error("error with data null", '"error":{"code":-32001,"message":"it broke","data":null}', -32001, "it broke"),
     error("error beside result null", '"result":null,"error":{"code":-32001,"message":"it broke"}', -32001, "it broke"),
-    error("error with half a surrogate pair", '"error":{"code":1,"message":"cut \\ud83d"}', 1, "cut \ufffd"),
+    error(
+        "error with half a surrogate pair",
+        '"error":{"code":1,"message":"cut \\ud83d"}',
+        1,
+        "cut \ufffd",
+        sdk="waits error error",
+    ),
     error(
         "error with big numbers",
         '"error":{"code":1,"message":"m","data":18446744073709551616}',
         1,
         "m",
-        "18446744073709551616",
+        data="18446744073709551616",
     ),
-    answer("neither result nor error", '{"jsonrpc":"2.0","id":<id>,"x":1}', expected=Fault("")),
-    answer("result null", '{"jsonrpc":"2.0","id":<id>,"result":null}', expected=Fault("")),
-    answer("result a list", '{"jsonrpc":"2.0","id":<id>,"result":[1]}', expected=Fault("")),
+    answer(
+        "neither result nor error", '{"jsonrpc":"2.0","id":<id>,"x":1}', expected=Fault(""), sdk="waits error error"
+    ),
+    answer("result null", '{"jsonrpc":"2.0","id":<id>,"result":null}', expected=Fault(""), sdk="waits error error"),
+    answer("result a list", '{"jsonrpc":"2.0","id":<id>,"result":[1]}', expected=Fault(""), sdk="waits error error"),
 ]
 
 VALUES = [
     value("nulls", '{"a":null,"b":[null,{"c":null}]}'),
     value("key order", '{"z":1,"a":{"y":1,"b":2},"m":3}'),
     value("empty names and values", '{"":{"":[]},"a":""}'),
-    value("duplicate keys", '{"a":1,"a":2}'),
+    value("duplicate keys", '{"a":1,"a":2}', decision="which one counts is for the client to say"),
     value("blanks", '{ "a" : [ 1 , 2 ] }'),
     value("escapes", '{"a":"\\u0041\\/\\n\\ud83e\\udd8a"}'),
     value("2^53+1", '{"n":9007199254740993}'),
     value("2^70", '{"n":1180591620717411303424}'),
     value("1.0", '{"n":1.0,"m":-0,"k":1E5}'),
-    value("1e400", '{"n":1e400}'),
-    value("number of 5,000 digits", f'{{"n":{NINES}}}'),
+    value("1e400", '{"n":1e400}', decision="whether it is infinity is for the client to say"),
+    value("number of 5,000 digits", f'{{"n":{NINES}}}', sdk="waits error error"),
     value("float of 5,000 digits", f'{{"n":0.{NINES}}}'),
-    value("NaN", '{"n":NaN}', expected=Fault(UNREADABLE)),
-    value("Infinity", '{"n":[-Infinity]}', expected=Fault(UNREADABLE)),
-    value("half a surrogate pair", TEXT % "cut \\ud83d", expected='{"text":"cut \\ufffd"}'),
-    value("halves in the wrong order", TEXT % "\\udd8a\\ud83e", expected='{"text":"\\ufffd\\ufffd"}'),
+    value("NaN", '{"n":NaN}', expected=Fault(UNREADABLE), decision="no JSON; no client could read it"),
+    value("Infinity", '{"n":[-Infinity]}', expected=Fault(UNREADABLE), decision="no JSON; no client could read it"),
+    value(
+        "half a surrogate pair",
+        TEXT % "cut \\ud83d",
+        expected='{"text":"cut \\ufffd"}',
+        sdk="waits error error",
+        decision="no text has it in UTF-8",
+    ),
+    value(
+        "halves in the wrong order",
+        TEXT % "\\udd8a\\ud83e",
+        expected='{"text":"\\ufffd\\ufffd"}',
+        sdk="waits error error",
+    ),
     value("NUL", TEXT % "a\\u0000b"),
     value("line separators", TEXT % "a\u2028b\u2029c\x85d"),
     value("nested 120 deep", f'{{"n":{"[" * 120}{"]" * 120}}}'),
-    value("nested 100,000 deep", f'{{"n":{"[" * 100_000}{"]" * 100_000}}}', expected=Fault("nested too deeply")),
+    value(
+        "nested 100,000 deep",
+        f'{{"n":{"[" * 100_000}{"]" * 100_000}}}',
+        expected=Fault("nested too deeply"),
+        sdk="waits error error",
+        decision="no client could read it",
+    ),
     value("a megabyte", TEXT % ("x" * 1_000_000)),
-    answer("control character in a text", PLAIN, value='{"text":"a\tb"}', expected=Fault(UNREADABLE)),
-    answer("no UTF-8", PLAIN.encode(), value='{"text":"caf\udce9"}', expected='{"text":"caf\ufffd"}'),
-    answer("cut in the middle", '{"jsonrpc":"2.0","id":<id>,"result":{"a', expected=Fault(UNREADABLE)),
-    answer("BOM", BOM + PLAIN.encode()),
-    answer("array of one", f"[{PLAIN}]"),
-    answer("array of one, with blanks", f" [ {PLAIN} ] "),
+    answer(
+        "control character in a text",
+        PLAIN,
+        value='{"text":"a\tb"}',
+        expected=Fault(UNREADABLE),
+        sdk="waits error error",
+        decision="no JSON; no client could read it",
+    ),
+    answer(
+        "no UTF-8",
+        PLAIN.encode(),
+        value='{"text":"caf\udce9"}',
+        expected='{"text":"caf\ufffd"}',
+        sdk="error error same",
+        decision="JSON is UTF-8",
+    ),
+    answer(
+        "cut in the middle",
+        '{"jsonrpc":"2.0","id":<id>,"result":{"a',
+        expected=Fault(UNREADABLE),
+        sdk="waits error error",
+    ),
+    answer("BOM", BOM + PLAIN.encode(), sdk="waits error error"),
+    answer("array of one", f"[{PLAIN}]", sdk="waits error error"),
+    answer("array of one, with blanks", f" [ {PLAIN} ] ", sdk="waits error error"),
 ]
 
 BEFORE = [
@@ -289,7 +361,12 @@ BEFORE = [
         before=('"log 1"', HEARD[0], '"log 2"'),
         wires=(SSE,),
     ),
-    stream("notification that nobody knows", '{"jsonrpc":"2.0","method":"notifications/x","params":[1]}', PLAIN),
+    stream(
+        "notification that nobody knows",
+        '{"jsonrpc":"2.0","method":"notifications/x","params":[1]}',
+        PLAIN,
+        sdk="same - error",
+    ),
     stream("request that nobody knows", '{"jsonrpc":"2.0","id":"q","method":"x/y"}', PLAIN),
 ]
 
@@ -299,13 +376,8 @@ CODINGS = [
     http("deflate", coded("deflate", zlib.compress)),
     http("deflate without an envelope", coded("deflate", raw_deflate)),
     http("identity", coded("identity", bytes)),
-    http("br", coded("br", stored_brotli), expected=unless_installed("br", "brotli", "brotlicffi"), sdk="error"),
-    http(
-        "zstd",
-        coded("zstd", stored_zstd),
-        expected=unless_installed("zstd", "compression.zstd", "backports.zstd", "pyzstd", "zstandard"),
-        sdk="error",
-    ),
+    http("br", coded("br", stored_brotli), libraries=("brotli", "brotlicffi")),
+    http("zstd", coded("zstd", stored_zstd), libraries=("compression.zstd", "backports.zstd", "pyzstd", "zstandard")),
     http(
         "a coding that nobody knows", coded("compress", bytes), expected=Fault("content coding 'compress'"), sdk="same"
     ),
@@ -356,7 +428,7 @@ TYPES = [
             ("text/plain", "error"),
             ("text/html; charset=iso-8859-1", "error"),
             ("application/octet-stream", "error"),
-            ("text/event-stream", "waits"),
+            ("text/event-stream", "error"),
             ("", "error"),
         )
     ),
@@ -374,14 +446,14 @@ EVENTS = [
         ("events with LF", lambda body: b"data: " + body + b"\n\n", "same"),
         ("events with CRLF", lambda body: b"data: " + body + b"\r\n\r\n", "same"),
         ("events with CR", lambda body: b"data: " + body + b"\r\r", "same"),
-        ("events with a BOM", lambda body: BOM + b"data: " + body + b"\n\n", "same"),
+        ("events with a BOM", lambda body: BOM + b"data: " + body + b"\n\n", "error"),
         ("events without a blank", lambda body: b"data:" + body + b"\n\n", "same"),
         ("events with comments", lambda body: b": hi\n\n:\ndata: " + body + b"\n: ho\n\n", "same"),
         ("events with names", lambda body: b"event: ping\ndata: {}\n\nevent: message\ndata: " + body + b"\n\n", "same"),
         ("events with ids and retry", lambda body: b"id: 7\nretry: 10\nx: y\nz\ndata: " + body + b"\n\n", "same"),
         ("empty events", lambda body: b"data:\n\ndata\n\nid: 1\n\ndata: " + body + b"\n\n", "same"),
         ("an event of several lines", lambda body: b"data: " + body.replace(b",", b",\ndata: ") + b"\n\n", "same"),
-        ("an array in an event", lambda body: b"data: [" + body + b"]\n\n", "waits"),
+        ("an array in an event", lambda body: b"data: [" + body + b"]\n\n", "error"),
         ("something behind the answer", lambda body: b"data: " + body + b"\n\ndata: what\n\ndata: {", "same"),
     )
 ] + [
@@ -391,6 +463,7 @@ EVENTS = [
         lambda body: [head(EVENTS_TYPE) + b"data: " + body + b"\n", CLOSE],
         expected=Fault("it ended the stream without an answer"),
         decision="the standard discards it",
+        sdk="error",
     ),
 ]
 
@@ -402,25 +475,25 @@ BROKEN = [
 ]
 
 LINES = [
-    lines(f"noise: {name}", noise, PLAIN)
-    for name, noise in (
-        ("banner", "🚀 Server v1.0 started"),
-        ("JSON log", '{"level":30,"time":1700000000000,"msg":"request"}'),
-        ("JSON log with an id", '{"id":<id>,"msg":"log with an id"}'),
-        ("JSON log with a method", '{"method":"GET","url":"/x"}'),
-        ("scalars", '"text"\n12\nnull\ntrue\n[]\n[1,2]\n{}'),
-        ("latin-1", b"caf\xe9 ouvert"),
-        ("UTF-16", "Starting\r\n".encode("utf-16")),
-        ("NUL", b"\0\0\0"),
-        ("blank lines", "\n\r\n  \n"),
-        ("a cut message", '{"jsonrpc":"2.0","method":"notifications/mess'),
-        ("100,000 brackets", "[" * 100_000),
+    lines(f"noise: {name}", noise, PLAIN, sdk=sdk)
+    for name, noise, sdk in (
+        ("banner", "🚀 Server v1.0 started", "same"),
+        ("JSON log", '{"level":30,"time":1700000000000,"msg":"request"}', "same"),
+        ("JSON log with an id", '{"id":<id>,"msg":"log with an id"}', "same"),
+        ("JSON log with a method", '{"method":"GET","url":"/x"}', "same"),
+        ("scalars", '"text"\n12\nnull\ntrue\n[]\n[1,2]\n{}', "same"),
+        ("latin-1", b"caf\xe9 ouvert", "error"),
+        ("UTF-16", "Starting\r\n".encode("utf-16"), "error"),
+        ("NUL", b"\0\0\0", "same"),
+        ("blank lines", "\n\r\n  \n", "same"),
+        ("a cut message", '{"jsonrpc":"2.0","method":"notifications/mess', "same"),
+        ("100,000 brackets", "[" * 100_000, "same"),
     )
 ] + [
     lines("line with CRLF", PLAIN + "\r"),
     lines("line with blanks", "  \t" + PLAIN + "  "),
-    lines("spinner before the message", "\rworking |\rworking -\r" + PLAIN),
-    lines("escape codes before the message", "\x1b[2K\x1b[0m" + PLAIN),
+    lines("spinner before the message", "\rworking |\rworking -\r" + PLAIN, sdk="waits"),
+    lines("escape codes before the message", "\x1b[2K\x1b[0m" + PLAIN, sdk="waits"),
 ]
 
 CASES = [*IDS, *ERRORS, *VALUES, *BEFORE, *CODINGS, *FRAMING, *TYPES, *EVENTS, *BROKEN, *LINES]
