@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import msgspec
@@ -20,7 +21,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from .support.gateways import GATEWAY, HERE, Launcher, until
 from .support.wire_clients import HttpWire, StdioWire, WireClient
 from .support.wire_page import PAGE, page
-from .wire_cases import ALL, CASES, JSON, OWN_IDS, SSE, STDIO, Case, Error, Fault
+from .wire_cases import ALL, CASES, JSON, OWN_IDS, SSE, STDIO, VALUE, Case, Error, Fault
 
 SERVER = str(HERE / "servers" / "wire.py")
 ERAS = ("handshake", "modern")
@@ -200,3 +201,35 @@ async def see(wires: Wires, case: Case, wire: str, seconds: float) -> str:
             return "same" if repr(result.structured_content) == repr(json.loads(wanted)) else "else"
     except Exception:
         return "error"  # its session breaks
+
+
+def is_written_everywhere(case: Case) -> bool:
+    """Whether a server may answer everything like this, and is served."""
+    text = [sent for sent in case.sent if isinstance(sent, str)]
+    return case.outcome == VALUE and not any(mark in sent for sent in text for mark in ("<held>", "<token>"))
+
+
+def test_a_check_that_connects_reads_whatever_a_call_reads(wires: Wires) -> None:
+    base, log = wires.base, str(wires.log)
+    entries: list[Json] = []
+    for number, case in enumerate(filter(is_written_everywhere, CASES)):
+        paths = [f"{era}/{wire}/{quote(case.name, safe='')}" for era in ERAS for wire in case.wires if wire != STDIO]
+        entries += [
+            {"name": f"{path.split('/')[0]}-{number}-{path.split('/')[1]}", "url": f"{base}/{path}"} for path in paths
+        ]
+        if case.wires != ALL and STDIO in case.wires:
+            arguments = [SERVER, STDIO, log, "handshake", case.name]
+            entries.append({"name": f"stdio-{number}", "command": sys.executable, "args": arguments})
+    found = wires.launcher.run("check", "--connect", "--json", config=wires.launcher.config(*entries), timeout=200)
+    trials = {trial["server"]: trial for trial in json.loads(found.stdout)["trials"]}
+    assert [trial for trial in trials.values() if not trial["ok"] or trial["tools"] != 1] == []
+    assert len(trials) == len(entries) > 100
+
+
+def test_a_check_that_connects_names_a_server_as_a_call_does(wires: Wires) -> None:
+    faults = {"cut": "cut in the middle", "twice": "gzip twice", "short": "less than its length"}
+    entries = [{"name": name, "url": f"{wires.base}/handshake/json/{quote(case)}"} for name, case in faults.items()]
+    found = wires.launcher.run("check", "--connect", "--json", config=wires.launcher.config(*entries))
+    trials = {trial["server"]: trial for trial in json.loads(found.stdout)["trials"]}
+    assert not any(trial["ok"] for trial in trials.values())
+    assert all(trial["reason"].startswith(f"server '{name}'") for name, trial in trials.items())

@@ -128,7 +128,7 @@ class HttpServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 length = [int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length:")]
                 body = await reader.readexactly(length[0]) if length else b"{}"
-                path = unquote(head.split()[1]).strip("/").split("/")
+                path = [unquote(part) for part in head.split()[1].strip("/").split("/")]
                 async for piece in self.pieces(head, path, body):
                     if piece == CLOSE:
                         writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 
 import anyio
 import pytest
@@ -17,6 +18,25 @@ SECONDS = 30
 """How long a test may take on a slow machine before it counts as hanging."""
 
 ANONYMOUS = Credentials()
+
+WIRE_VALUES: dict[str, object] = {
+    "nulls": {"a": None, "b": [None, {"c": None}]},
+    "key order": {"z": 1, "a": {"y": 1, "b": 2}, "m": 3},
+    "empty names and values": {"": {"": []}, "a": "", "b": {}},
+    "2^53+1": 2**53 + 1,
+    "a number of 300 digits": 10**299 + 7,
+    "fractions": [1.0, -0.0, 0.1, 1e300, 5e-324],
+    "NUL and other controls": "a\x00b\x1b[0m\x7f",
+    "line ends in texts": "a\nb\r\nc\rd\u2028e\u2029f\x85g",
+    "texts that look like framing": ["data: x\n\n", "\n\n", "0\r\n\r\n", '{"jsonrpc":"2.0","id":1,"result":{}}'],
+    "members that look like an envelope": {"jsonrpc": "2.0", "id": 1, "method": "ping", "result": {}, "error": None},
+    "whole surrogate pairs": "\U0001f98a",
+    "a byte order mark": "\ufeff",
+}
+"""Values that arrive unchanged in arguments and in results."""
+
+OWN_CODES = (-32000, -31001, -31002, -31003, -32603, -32700, 1, 0)
+"""Codes that a server may give to its own errors, some of which transports know another meaning of."""
 
 REPORTS = 50
 """How often a call reports progress, where that is looked at."""
@@ -77,6 +97,36 @@ class ClientTransportContract(Contract[ClientTransport]):
         with anyio.fail_after(SECONDS):
             async with session(subject.connect(ANONYMOUS)) as opened:
                 assert await opened.text("echo", say=text) == text
+
+    @pytest.mark.parametrize("value", WIRE_VALUES.values(), ids=WIRE_VALUES)
+    async def test_any_value_goes_there_and_back(self, subject: ClientTransport, value: object) -> None:
+        """Also what looks like a part of the wire."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(ANONYMOUS)) as opened:
+                answer = await opened.call("return", value=value)
+        assert json.dumps(answer["structuredContent"]) == json.dumps({"value": value})
+
+    async def test_deep_nesting_goes_there_and_back(self, subject: ClientTransport) -> None:
+        """At least 100 levels do."""
+        value: list[object] = []
+        for _ in range(100):
+            value = [value]
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(ANONYMOUS)) as opened:
+                answer = await opened.call("return", value=value)
+        assert answer["structuredContent"]["value"] == value
+
+    @pytest.mark.parametrize("code", OWN_CODES)
+    async def test_an_error_of_the_servers_is_no_fault_of_the_transports(
+        self, subject: ClientTransport, code: int
+    ) -> None:
+        """Whatever its code, it comes as a response."""
+        with anyio.fail_after(SECONDS):
+            async with session(subject.connect(ANONYMOUS)) as opened:
+                outcome = opened.begin_call("fail", code=code)
+                await outcome.ended.wait()
+        assert outcome.failures == []
+        assert [response["error"]["code"] for response in outcome.responses] == [code]
 
     async def test_requests_at_the_same_time_get_their_own_answers(self, subject: ClientTransport) -> None:
         """Callers share a session."""

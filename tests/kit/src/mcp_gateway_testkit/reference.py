@@ -34,7 +34,8 @@ TOOLS: list[Json] = [
     for name, text in {
         "echo": "Say `say` back",
         "odd": "Answer with what no model knows",
-        "fail": "Answer with a JSON-RPC error of its own",
+        "fail": "Answer with a JSON-RPC error of its own, with `code` if there is one",
+        "return": "Answer with `value` as structured content",
         "wait": "Answer when `release` was called with the same `name`",
         "release": "Let `wait` go on",
         "announce": "Send a notification",
@@ -67,13 +68,11 @@ class _Reference:
         return await call_next(ctx)
 
     async def _call(self, context: ServerRequestContext[Any, Any], name: str, arguments: Json) -> Json:
+        if name in _ANSWERS:
+            return _ANSWERS[name](arguments)
         match name:
-            case "echo":
-                return _text(str(arguments.get("say")))
-            case "odd":
-                return ODD
             case "fail":
-                raise MCPError(FAILURE_CODE, "it fails on purpose", FAILURE_DATA)
+                raise MCPError(int(arguments.get("code", FAILURE_CODE)), "it fails on purpose", FAILURE_DATA)
             case "wait":
                 await self._released[str(arguments.get("name"))].wait()
                 return _text("released")
@@ -84,8 +83,6 @@ class _Reference:
             case "report":
                 for number in range(int(arguments["times"])):
                     await context.session.report_progress(number + 1)
-            case "process":
-                return _text(str(os.getpid()))
             case _:
                 raise MCPError(-32602, f"Unknown tool: {name}")
         return _text("done")
@@ -109,6 +106,15 @@ def reference_server() -> Server[Any]:
 
 def _text(text: str) -> Json:
     return {"content": [{"type": "text", "text": text}]}
+
+
+_ANSWERS: Mapping[str, Callable[[Json], Json]] = {
+    "echo": lambda arguments: _text(str(arguments.get("say"))),
+    "odd": lambda _: ODD,
+    "return": lambda arguments: {**_text("returned"), "structuredContent": {"value": arguments["value"]}},
+    "process": lambda _: _text(str(os.getpid())),
+}
+"""The tools that answer at once."""
 
 
 async def _list_tools(_: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None) -> ListToolsResult:
