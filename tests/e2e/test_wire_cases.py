@@ -233,3 +233,18 @@ def test_a_check_that_connects_names_a_server_as_a_call_does(wires: Wires) -> No
     trials = {trial["server"]: trial for trial in json.loads(found.stdout)["trials"]}
     assert not any(trial["ok"] for trial in trials.values())
     assert all(trial["reason"].startswith(f"server '{name}'") for name, trial in trials.items())
+
+
+def test_a_child_that_writes_over_several_lines_is_told_of(wires: Wires) -> None:
+    script = """
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    print(json.dumps({"jsonrpc": "2.0", "id": message.get("id"), "result": {}}, indent=2), flush=True)
+    print("waiting for the database", file=sys.stderr, flush=True)
+"""
+    config = wires.launcher.config({"name": "pretty", "command": sys.executable, "args": ["-c", script], "timeout": 3})
+    (trial,) = json.loads(wires.launcher.run("check", "--connect", "--json", config=config).stdout)["trials"]
+    assert trial["reason"].startswith("server 'pretty' did not start within 3 s; it wrote ")
+    assert "lines to standard output that are no MCP messages" in trial["reason"]
+    assert "it last wrote to standard error: waiting for the database" in trial["reason"]

@@ -81,7 +81,7 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
     Notes that transports add to their exceptions are kept, such as the last stderr lines of a process.
     """
     leaf = leaf_of(error)
-    notes = "".join(f"; {note}" for note in _notes(error))
+    notes = notes_of(error)
     if isinstance(leaf, MCPError):
         return _without_unknown_outcome(error_of_answer(server, leaf, notes)) or RequestRejected(
             f"server {server!r} refused to open a session: {leaf.message} ({leaf.code}){notes}"
@@ -197,6 +197,11 @@ def leaf_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def notes_of(error: BaseException) -> str:
+    """Return the notes on an exception, to be appended to a message."""
+    return "".join(f"; {note}" for note in _notes(error))
 
 
 def _notes(error: BaseException) -> Iterator[str]:

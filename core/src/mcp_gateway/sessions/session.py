@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.client.announcements import LISTS, AnnouncedFn
 from mcp_gateway.client.connection import Connection, open_connection
-from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception
+from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception, notes_of
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.subscribe import listen
@@ -194,21 +194,30 @@ class Session:
         None if it was stopped, or expired unused.
         """
         self._scope = anyio.CancelScope(deadline=deadline)
+        notes = ""
         try:
             with self._scope:
-                transport = self.client_transport.connect(self.credentials)
-                async with open_connection(transport, self.router, self.on_announced) as connection:
-                    await negotiate(connection)
-                    async with anyio.create_task_group() as tasks:
-                        await self._subscribe_list_changes(connection, tasks)
-                        self._open(connection)
-                        await self._wait_over()
-                        tasks.cancel_scope.cancel()
+                try:
+                    await self._run()
+                except anyio.get_cancelled_exc_class() as error:
+                    notes = notes_of(error)
+                    raise
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
             return None if self._stopping else error_of_exception(self.server, error)
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
-            return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s")
+            return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s{notes}")
         return None
+
+    async def _run(self) -> None:
+        """Open the session; keep it open while it is needed."""
+        transport = self.client_transport.connect(self.credentials)
+        async with open_connection(transport, self.router, self.on_announced) as connection:
+            await negotiate(connection)
+            async with anyio.create_task_group() as tasks:
+                await self._subscribe_list_changes(connection, tasks)
+                self._open(connection)
+                await self._wait_over()
+                tasks.cancel_scope.cancel()
 
     async def _subscribe_list_changes(self, connection: Connection, tasks: TaskGroup) -> None:
         """Subscribe to list changes before anything is listed.

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerChannel, ServerUnavailable, open_stream_channel
 from mcp_gateway_transport_stdio.child.channel import open_child_channel
 from mcp_gateway_transport_stdio.child.command import child_environment, resolve_command, resolve_directory
@@ -56,7 +58,8 @@ async def _open_session(options: StdioOptions) -> AsyncIterator[ServerChannel]:
             raise ServerUnavailable(
                 f"{options.program!r} cannot be started: {error.strerror}", permanent=True
             ) from error
-        except Exception as error:
+        # Cancelled means that it did not start in time, perhaps.
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
             if stray_output.lines:
                 error.add_note(f"it wrote {stray_output.summary}")
             if output := stderr.last_lines():
