@@ -22,10 +22,10 @@ from mcp_gateway.discovery.config_reload import ConfigReloader
 from mcp_gateway.discovery.health_probe import HealthProber
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
+from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
 from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions
-from mcp_gateway.gateway.routes import Routes
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.pinning.policy import Pinning
@@ -132,7 +132,7 @@ async def open_gateway(
             Tasks(registry),
             pool,
             events,
-            Routes(registry),
+            CatalogCompiler(registry),
         )
         lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), loading)
         discovery.start(later=later)

@@ -19,11 +19,12 @@ from mcp_gateway.client.errors import CredentialsRejected
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.refresher import Refresher
+from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
 from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
-from mcp_gateway.gateway.routes import METHOD, Routes, route_of
+from mcp_gateway.gateway.routes import METHOD, route_of
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
@@ -80,7 +81,7 @@ class Gateway:
     tasks: Tasks
     pool: Pool
     events: GatewayEvents
-    routes: Routes
+    compiler: CatalogCompiler
 
     async def discover(self, server: str, caller: Caller) -> Listing:
         """List a server now, for a caller; return its listing."""
@@ -124,7 +125,7 @@ class Gateway:
         """
         began = time.perf_counter()
         try:
-            route = self.routes.find(name)
+            route = self.compiler.current().route(name)
             if route is None or self.access.may_have_private(route.spec, caller):
                 result = await self._find_and_call(name, Request(METHOD, params, meta), caller, channel)
             elif route.spec.name in self.access.strategies:
@@ -244,10 +245,7 @@ class Gateway:
         )
 
     async def _send(self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel = ALONE) -> Fields:
-        """Send a request with the caller's credentials, with login if required.
-
-        Returns the server's result.
-        """
+        """Send a request with the caller's credentials, with login if required."""
         # Only auth plugins can demand a login.
         if spec.name not in self.access.strategies:
             return await self._send_with_credentials(spec, request, caller, channel)

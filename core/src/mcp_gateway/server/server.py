@@ -99,7 +99,6 @@ class GatewayServer(Server[Any]):
         )
         # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
-        self._info: tuple[Catalog | None, Raw] = (None, Raw(b""))
         self._handlers = RequestHandlers(self._tools, self._content, self._server_info)
         self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
@@ -113,14 +112,9 @@ class GatewayServer(Server[Any]):
         return self._dispatcher.dispatch(message, headers, principal, writer)
 
     def _server_info(self) -> Raw:
-        """Return the `serverInfo` of modern results as JSON.
-
-        It changes with the catalog only.
-        """
-        catalog = self._gateway.registry.catalog
-        if self._info[0] is not catalog:
-            self._info = (catalog, encode_raw(server_info(self._gateway)))
-        return self._info[1]
+        """Return the `serverInfo` of modern results, as JSON."""
+        compiled = self._gateway.compiler.current()
+        return compiled.encoded("serverInfo", lambda: encode_raw(server_info(self._gateway)))
 
     def create_initialization_options(
         self,

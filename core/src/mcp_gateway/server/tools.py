@@ -83,7 +83,7 @@ class Tools:
         self._gateway, self._results = gateway, results
         self._builtin_tools: list[Json] = []
         self._builtin_schemas: dict[str, Json] = {}
-        self._encoded: dict[bool, tuple[tuple[object, ...], bytes]] = {}
+        self._version = 0
         self.set_builtin_tools(builtin_tools)
 
     def set_builtin_tools(self, builtin_tools: list[Json]) -> bool:
@@ -96,6 +96,7 @@ class Tools:
             [] if self._gateway.resolver.transparent is not None else builtin_tools,
         )
         self._builtin_schemas = {tool["name"]: tool["inputSchema"] for tool in self._builtin_tools}
+        self._version += 1
         return self._builtin_tools != before
 
     @property
@@ -131,25 +132,21 @@ class Tools:
         if self._exposes_tools() and (self._gateway.discovery.running or seen.varies_by_caller(TOOLS)):
             seen = await self._gateway.resolver_for(request.caller, SETTLE_EMPTY_SECONDS)
         hint = encode_members(seen.cache_hint(TOOLS)) if request.modern else {}
-        return {"tools": Raw(self._encoded_list(seen, modern=request.modern)), **hint}
+        return {"tools": self._encode_list(seen, modern=request.modern), **hint}
 
     def _exposes_tools(self) -> bool:
         return any(TOOLS.name in spec.exposed for spec in self._gateway.registry.specs.values())
 
-    def _encoded_list(self, seen: Resolver, *, modern: bool) -> bytes:
-        """Return the listed tools as JSON.
+    def _encode_list(self, seen: Resolver, *, modern: bool) -> Raw:
+        """Return the listed tools as JSON, the common ones encoded once."""
 
-        That of the common catalog is encoded once.
-        """
-        known = (seen.catalog, self._gateway.registry.specs, self._builtin_tools)
-        kept = self._encoded.get(modern)
-        # Each is replaced as a whole, so identity is enough.
-        if kept is not None and all(one is other for one, other in zip(kept[0], known, strict=True)):
-            return kept[1]
-        encoded = b"[%b]" % b",".join(map(encode, self.list_definitions(seen, modern=modern)))
-        if seen.catalog is self._gateway.registry.catalog:
-            self._encoded[modern] = (known, encoded)
-        return encoded
+        def encode_list() -> Raw:
+            return Raw(b"[%b]" % b",".join(map(encode, self.list_definitions(seen, modern=modern))))
+
+        compiled = self._gateway.compiler.current()
+        if seen.catalog is not compiled.catalog:
+            return encode_list()
+        return compiled.encoded(("tools/list", modern, self._version), encode_list)
 
     def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""

@@ -524,9 +524,11 @@ async def test_a_list_follows_the_catalog_and_is_encoded_once(gateway):
         await discover_alpha(opened)
         await until(lambda: not opened.gateway.discovery.running)
         assert "alpha__y" not in str(await dispatch(opened, list_message(), LISTING))
-        kept = server_of(opened)._tools._encoded[True]
+        kept = dict(opened.gateway.compiler.current()._encoded)
         await dispatch(opened, list_message(), LISTING)
-        assert server_of(opened)._tools._encoded[True] is kept
+        again = opened.gateway.compiler.current()._encoded
+        assert kept
+        assert all(again[key] is value for key, value in kept.items())
         alpha.tools.append(tool("y"))
         await discover_alpha(opened)
         assert "alpha__y" in str(await dispatch(opened, list_message(), LISTING))

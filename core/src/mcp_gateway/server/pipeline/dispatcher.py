@@ -194,7 +194,7 @@ class Dispatcher:
         if not headers_match(headers, method, name):
             return False
         # Whether a tool's arguments are repeated in `Mcp-Param-*` headers, the SDK's server checks.
-        route = self.gateway.routes.find(name) if method == METHOD and name is not None else None
+        route = self.gateway.compiler.current().route(name) if method == METHOD and name is not None else None
         return route is None or not route.mirrored
 
     def _take_response(self, response: RequestMessage, origin: Origin) -> Callable[[], None] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import Raw
 
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.discovery.refresher import ANONYMOUS
-from mcp_gateway.gateway import routes as module
+from mcp_gateway.gateway import compiled_catalog as module
 from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 from ..support.fake_servers import Remote, tool, until
@@ -19,22 +20,22 @@ async def discover(opened):
     """Have the only server listed, and wait until nothing changes any more."""
     await opened.gateway.discover("alpha", ANONYMOUS)
     await until(lambda: not opened.gateway.discovery.running)
-    return opened.gateway.routes
+    return opened.gateway.compiler
 
 
 async def test_a_route_is_found_once(gateway):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        routes = await discover(opened)
-        found = routes.find("alpha__x")
+        compiler = await discover(opened)
+        found = compiler.current().route("alpha__x")
         assert (found.spec.name, bytes(found.name), found.repeatable) == ("alpha", b'"x"', False)
-        assert routes.find("alpha__x") is found
+        assert compiler.current().route("alpha__x") is found
 
 
 async def test_a_route_knows_what_the_definition_says(gateway):
     schema = {"type": "object", "properties": {"n": {"type": "string", "x-mcp-header": "N"}}}
     odd = {**tool("x", annotations={"readOnlyHint": True}), "inputSchema": schema}
     async with gateway({"alpha": Remote(odd)}) as opened:
-        found = (await discover(opened)).find("alpha__x")
+        found = (await discover(opened)).current().route("alpha__x")
     assert found.repeatable
     request = found.request(encode_members({"name": "alpha__x", "arguments": {"n": "a"}, "vendor": None}), {})
     assert decode_members(request.params) == {
@@ -52,7 +53,7 @@ async def test_a_route_knows_what_the_definition_says(gateway):
 
 async def test_without_arguments_a_server_gets_an_empty_object(gateway):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        request = (await discover(opened)).find("alpha__x").request(encode_members({"name": "alpha__x"}), {})
+        request = (await discover(opened)).current().route("alpha__x").request(encode_members({"name": "alpha__x"}), {})
     assert decode_members(request.params) == {"arguments": {}, "name": "x"}
 
 
@@ -67,40 +68,57 @@ def replace_specs(registry):
 @pytest.mark.parametrize("change", [replace_catalog, replace_specs])
 async def test_it_is_found_anew_when_anything_that_it_depends_on_is_replaced(gateway, change):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        routes = await discover(opened)
-        before = routes.find("alpha__x")
+        compiler = await discover(opened)
+        before = compiler.current().route("alpha__x")
         change(opened.gateway.registry)
-        after = routes.find("alpha__x")
+        after = compiler.current().route("alpha__x")
         assert after is not before
-        assert routes.find("alpha__x") is after
+        assert compiler.current().route("alpha__x") is after
 
 
 async def test_nothing_of_the_snapshot_before_is_left(gateway):
     alpha = Remote(tool("x"), tool("y"))
     async with gateway({"alpha": alpha}) as opened:
-        routes = await discover(opened)
-        assert routes.find("alpha__y") is not None
+        compiler = await discover(opened)
+        assert compiler.current().route("alpha__y") is not None
         spec = replace(opened.gateway.registry.specs["alpha"])
         del alpha.tools[1]
         await discover(opened)
         opened.gateway.registry.replace({"alpha": spec}, ())
-        assert routes.find("alpha__y") is None
-        assert routes.find("alpha__x").spec is spec
+        assert compiler.current().route("alpha__y") is None
+        assert compiler.current().route("alpha__x").spec is spec
         assert "Unknown tool" in (await dispatch(opened, call("alpha__y")))["error"]["message"]
 
 
 async def test_a_name_without_a_tool_is_looked_up_again(gateway):
     async with gateway({"alpha": Remote(tool("x"))}) as opened:
-        routes = await discover(opened)
+        compiler = await discover(opened)
         for name in ("alpha__unknown", "beta__x", "nonsense", ""):
-            assert routes.find(name) is None
-        assert routes._routes == {}
+            assert compiler.current().route(name) is None
+        assert compiler.current()._routes == {}
 
 
 async def test_ever_new_names_do_not_fill_the_memory(gateway, monkeypatch):
     monkeypatch.setattr(module, "_MAX_ROUTES_PER_SERVER", 1)
     async with gateway({"alpha": Remote(*map(tool, "abcdef"))}) as opened:
-        routes = await discover(opened)
+        compiler = await discover(opened)
         for name in "abcdef":
-            assert routes.find(f"alpha__{name}") is not None
-        assert len(routes._routes) <= 3
+            assert compiler.current().route(f"alpha__{name}") is not None
+        assert len(compiler.current()._routes) <= 3
+
+
+async def test_what_is_encoded_of_a_snapshot_is_made_once_for_each_key(gateway):
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        compiler, made = await discover(opened), []
+
+        def encode(value):
+            made.append(value)
+            return Raw(value)
+
+        compiled = compiler.current()
+        for _ in range(2):
+            assert bytes(compiled.encoded("one", lambda: encode(b"1"))) == b"1"
+            assert bytes(compiled.encoded(("two", True), lambda: encode(b"2"))) == b"2"
+        assert made == [b"1", b"2"]
+        replace_catalog(opened.gateway.registry)
+        assert bytes(compiler.current().encoded("one", lambda: encode(b"3"))) == b"3"

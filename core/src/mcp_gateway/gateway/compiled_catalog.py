@@ -1,0 +1,73 @@
+"""What is derived from one catalog snapshot, and dies with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec import Raw
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.snapshot import Catalog
+from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.gateway.routes import Route, route_of
+
+_MAX_ROUTES_PER_SERVER = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class CompiledCatalog:
+    """A catalog's routes, and its parts encoded as JSON.
+
+    Both are made at the first use: thousands of definitions take long to encode, and while servers start most snapshots
+    are replaced before anything is asked of them. An outdated object is replaced, never changed.
+    """
+
+    catalog: Catalog
+    specs: Mapping[str, ServerSpec]
+    _routes: dict[str, Route] = field(default_factory=dict, repr=False)
+    _encoded: dict[Hashable, Raw] = field(default_factory=dict, repr=False)
+
+    def route(self, name: str) -> Route | None:
+        """Return the route of a tool by its full name.
+
+        None if the catalog does not have it.
+        """
+        route = self._routes.get(name)
+        return self._find(name) if route is None else route
+
+    def encoded(self, key: Hashable, encode: Callable[[], Raw]) -> Raw:
+        """Return what `encode` makes of this snapshot, made once for each key."""
+        found = self._encoded.get(key)
+        if found is None:
+            self._encoded[key] = found = encode()
+        return found
+
+    def _find(self, name: str) -> Route | None:
+        server = self.catalog.owner(name)
+        listing = self.catalog.servers.get(server or "")
+        tool = None if listing is None else listing.tool_name(name)
+        if server is None or listing is None or tool is None:
+            return None
+        # A tool has several names: clients that make up ever new ones must not fill the memory.
+        if len(self._routes) > (len(self.catalog.servers) + 1) * _MAX_ROUTES_PER_SERVER:
+            self._routes.clear()
+        self._routes[name] = route = route_of(self.specs[server], listing, tool)
+        return route
+
+
+@dataclass(slots=True)
+class CatalogCompiler:
+    """Keeps the compiled form of the registry's current catalog."""
+
+    registry: Registry
+    _compiled: CompiledCatalog | None = None
+
+    def current(self) -> CompiledCatalog:
+        """Return the compiled current catalog; ask again after each await."""
+        registry, compiled = self.registry, self._compiled
+        # Both are replaced as a whole, so identity is enough. `revision` is not: it does not count what a server says
+        # of itself.
+        if compiled is None or registry.catalog is not compiled.catalog or registry.specs is not compiled.specs:
+            self._compiled = compiled = CompiledCatalog(registry.catalog, registry.specs)
+        return compiled
