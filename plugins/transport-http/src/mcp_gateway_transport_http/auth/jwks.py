@@ -1,8 +1,9 @@
 """JWKS client: signing keys of an authorization server.
 
-The keys are fetched on demand. PyJWT's own `PyJWKClient` lacks the limits: it reads bodies of any size, its timeout is
-per read instead of total, and its interval between fetches (none in older releases) starts only after successful ones,
-so that unknown tokens cause fetches again and again.
+The keys are fetched on demand. PyJWT's own `PyJWKClient` is not used because it has no limits: it reads bodies of any
+size (2.15.1 with a timeout of 2 s held 1.9 GiB after 3 s of an endless response), its timeout is per read instead of
+total, and its interval between fetches starts only after successful ones, so that unknown tokens cause fetches again
+and again while the authorization server fails. With these added, nothing but a dictionary would be left of it.
 """
 
 from __future__ import annotations
