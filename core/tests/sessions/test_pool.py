@@ -28,7 +28,7 @@ from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
 from ..support.fake_channel import FakeServer
-from ..support.fake_servers import Remote, text, tool, until
+from ..support.fake_servers import EndingServer, Remote, text, tool, until
 from ..support.gateway import spec
 
 CALL = Request("tools/call", {"name": Raw(b'"x"')})
@@ -99,6 +99,14 @@ async def test_a_client_that_leaves_takes_its_sessions_with_it(alpha):
         await until(lambda: alpha.open == 1)
         await use_session(pool, SessionKey(one, client="you"), connection)
     assert len(alpha.opened) == 2
+
+
+async def test_a_server_that_ends_at_server_discover_is_asked_so_only_once():
+    server, one = EndingServer(tool("x"), credentials=True), spec()
+    async with pool_of(server) as pool:
+        await use_session(pool, SessionKey(one, ALICE), connection)
+        await use_session(pool, SessionKey(one, BOB), connection)
+    assert [headers["Authorization"] for headers in server.opened] == ["alice", "alice", "bob"]
 
 
 async def test_many_at_once_open_one_session(alpha):

@@ -16,7 +16,7 @@ from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.session import Session
 
-from ..support.fake_servers import Remote, ScriptedTransport, tool
+from ..support.fake_servers import EndingServer, Remote, ScriptedTransport, tool
 from ..support.gateway import spec
 
 
@@ -202,3 +202,29 @@ def test_a_session_whose_first_request_could_not_be_sent_has_an_error_that_says_
 def test_a_failure_that_lasts_stays_one_that_lasts():
     assert error_of_exception("alpha", ServerUnavailable("no such command", permanent=True)).permanent
     assert not error_of_exception("alpha", ServerUnavailable("refused")).permanent
+
+
+async def test_a_server_that_ends_at_another_first_message_gets_initialize_on_a_new_connection():
+    server = EndingServer(tool("x"))
+    async with open_session(make_session(server)) as session:
+        assert (session.error, session.connection.modern, session.initialize_first) == (None, False, True)
+        assert len(server.opened) == 2
+
+
+async def test_a_server_that_is_known_to_end_gets_initialize_first():
+    server = EndingServer(tool("x"))
+    async with open_session(make_session(server, initialize_first=True)) as session:
+        assert session.connection is not None
+        assert len(server.opened) == 1
+
+
+async def test_a_server_that_was_thought_to_end_may_be_modern():
+    async with open_session(make_session(Remote(tool("x")), initialize_first=True)) as session:
+        assert session.connection is not None
+
+
+async def test_a_server_that_always_ends_is_started_twice_and_the_error_says_so():
+    server = EndingServer(tool("x"), ends=("server/discover", "initialize"))
+    async with open_session(make_session(server)) as session:
+        assert str(session.error) == "server 'alpha' is not available: it closed the connection"
+        assert len(server.opened) == 2

@@ -138,6 +138,32 @@ async def _call_nothing(_: Any, __: Any) -> CallToolResult:
     return CallToolResult(content=[])
 
 
+class EndingServer(Remote):
+    """A server of the handshake era that ends at certain first messages, like those on older Rust SDKs."""
+
+    def __init__(self, *tools: Json, ends: tuple[str, ...] = ("server/discover",), **options: Any) -> None:
+        super().__init__(*tools, handshake=True, **options)
+        self.ends = ends
+
+    async def _serve(self, streams: Any) -> None:
+        read, write = streams
+        first = await read.receive()
+        if first.message.method in self.ends:
+            await self.die()
+            return
+        send, again = anyio.create_memory_object_stream[Any](10)
+        async with send, again, anyio.create_task_group() as tasks:
+            await send.send(first)
+            tasks.start_soon(_pass_on, read, send)
+            await super()._serve((again, write))
+            tasks.cancel_scope.cancel()
+
+
+async def _pass_on(read: Any, send: Any) -> None:
+    async for message in read:
+        await send.send(message)
+
+
 @asynccontextmanager
 async def scripted_streams(answers: Mapping[str, Any]) -> AsyncIterator[Any]:
     """Open a transport to a server that answers only the methods in `answers`, and is silent to those with `...`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -9,7 +11,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_gateway.client.connection import Connection
-from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_notification
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
@@ -23,18 +25,34 @@ PROBE_SECONDS = 2.0
 _FAILURES = (MCPError, ServerUnavailable)
 """How an attempt to shake hands may end."""
 
+# Between a write that fails and the end of the server's output.
+_END_SECONDS = 0.1
 
-async def negotiate(connection: Connection) -> None:
+
+class ClosedInHandshake(ServerUnavailable):
+    """The server closed the connection during the handshake."""
+
+
+async def negotiate(connection: Connection, *, initialize_first: bool = False) -> None:
     """Detect the server's era, and initialize.
 
     A handshake-era server answers `server/discover` with an error or not at all. After `PROBE_SECONDS` without an
     answer `initialize` is sent as well, and the first successful answer wins: neither an old server, which never
     answers the probe, nor a slow modern one is misjudged.
 
+    With `initialize_first` the order is reversed, for servers that end at any other first message.
+
     Raises:
         MCPError: the server accepted neither handshake.
+        ClosedInHandshake: the server closed the connection instead.
+        ServerUnavailable: the server could not be reached.
 
     """
+    if initialize_first:
+        # A server of the modern era alone has no `initialize`.
+        with suppress(MCPError):
+            await _initialize(connection)
+            return
     failure: MCPError | ServerUnavailable | None = None
     async with anyio.create_task_group() as tasks:
         refused = anyio.Event()
@@ -44,7 +62,17 @@ async def negotiate(connection: Connection) -> None:
         failure = await _initialize_beside(connection, refused)
         tasks.cancel_scope.cancel()
     if not connection.version and failure is not None:
+        if await _is_end(connection, failure):
+            raise ClosedInHandshake("it closed the connection") from None
         raise failure
+
+
+async def _is_end(connection: Connection, failure: MCPError | ServerUnavailable) -> bool:
+    """Whether the server closed the connection, rather than refusing."""
+    if isinstance(failure, RequestNotSent):
+        with anyio.move_on_after(_END_SECONDS):
+            await connection.closed.wait()
+    return connection.is_closed and not isinstance(failure, MCPError)
 
 
 async def _discover(connection: Connection, done: anyio.CancelScope, refused: anyio.Event) -> None:

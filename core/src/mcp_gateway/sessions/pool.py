@@ -200,6 +200,7 @@ class Pool:
             on_over=self._retire,
             breaker=breaker,
             on_lost=self._give_up,
+            initialize_first=spec.name in self._shared.initialize_first,
         )
         session.router.on_asked = lambda attributed: self._shared.on_server_request(session, attributed=attributed)
         self._shared.sessions[key] = session

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from mcp_gateway.client.announcements import LISTS, AnnouncedFn
 from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception, notes_of
-from mcp_gateway.client.handshake import negotiate
+from mcp_gateway.client.handshake import ClosedInHandshake, negotiate
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.subscribe import listen
 from mcp_gateway.plugin import (
@@ -79,6 +79,8 @@ class Session:
     breaker: CircuitBreaker = field(repr=False)
     on_lost: Callable[[Session], None] = lambda _: None
     """Called when the server turns out to have forgotten the session."""
+    initialize_first: bool = False
+    """Whether the server ends if `server/discover` is its first message."""
     connection: Connection | None = None
     error: GatewayError | None = None
     """Why it failed, if it did."""
@@ -209,15 +211,30 @@ class Session:
         return None
 
     async def _run(self) -> None:
-        """Open the session; keep it open while it is needed."""
+        """Open the session; keep it open while it is needed.
+
+        Servers on older Rust SDKs end if the first message is not `initialize`: they get it first on a new connection.
+        """
+        if not await self._connect(initialize_first=self.initialize_first):
+            await self._connect(initialize_first=True)
+
+    async def _connect(self, *, initialize_first: bool) -> bool:
+        """Connect; return whether the server stayed until the handshake was done."""
         transport = self.client_transport.connect(self.credentials)
         async with open_connection(transport, self.router, self.on_announced) as connection:
-            await negotiate(connection)
+            try:
+                await negotiate(connection, initialize_first=initialize_first)
+            except ClosedInHandshake:
+                if initialize_first:
+                    raise
+                return False
+            self.initialize_first = initialize_first
             async with anyio.create_task_group() as tasks:
                 await self._subscribe_list_changes(connection, tasks)
                 self._open(connection)
                 await self._wait_over()
                 tasks.cancel_scope.cancel()
+        return True
 
     async def _subscribe_list_changes(self, connection: Connection, tasks: TaskGroup) -> None:
         """Subscribe to list changes before anything is listed.

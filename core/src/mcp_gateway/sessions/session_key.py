@@ -35,12 +35,14 @@ class SessionIndex:
     request will be meant for one of them as well. If the server does not say which call its request belongs to, a
     client that may be several people (`is_one` returns False) even gets one session for each concurrent call.
 
-    `modern` maps servers to whether they are of the modern era, as far as known.
+    `modern` maps servers to whether they are of the modern era, as far as known. `initialize_first` holds the servers
+    that end if their first message is another one.
     """
 
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
     # By server: the era belongs to the program, not to one of its sessions.
     modern: dict[str, bool] = field(default_factory=dict)
+    initialize_first: set[str] = field(default_factory=set)
     is_one: Callable[[str], bool] = lambda _: True
     _asking: dict[str, bool] = field(default_factory=dict)
 
@@ -94,6 +96,7 @@ class SessionIndex:
         Its era is forgotten, too.
         """
         self.modern.pop(spec.name, None)
+        self.initialize_first.discard(spec.name)
         self._asking.pop(spec.name, None)
         return [self.sessions.pop(key) for key in list(self.sessions) if key.spec is spec]
 
@@ -103,6 +106,8 @@ class SessionIndex:
         A modern server gets capabilities with each request, so one session is enough for all clients.
         """
         self.modern[session.server] = modern
+        if session.initialize_first:
+            self.initialize_first.add(session.server)
         key = self.key_of(session)
         if modern and key is not None and key.capabilities:
             self._rekey(key, replace(key, capabilities=""))
