@@ -74,7 +74,7 @@ class DyingTransport(ScriptedTransport):
 
 async def list_through(transport, **changes):
     """Return how many tools, prompts, resources and templates are listed, and what was logged of failures."""
-    one = spec(**changes)
+    one, listing = spec(**changes), None
     with capture_logs() as logs, anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             pool = Pool(tasks, {"alpha": transport}, 60.0)
@@ -83,6 +83,7 @@ async def list_through(transport, **changes):
             finally:
                 await pool.close()
                 tasks.cancel_scope.cancel()
+    assert listing is not None
     failed = [(log["server"], log["method"], log["reason"]) for log in logs if log["event"] == "list failed"]
     return [len(part) for part in (listing.tools, listing.prompts, listing.resources, listing.templates)], failed
 
