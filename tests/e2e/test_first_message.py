@@ -10,7 +10,7 @@ import pytest
 from .support.gateways import GATEWAY, Launcher, until
 from .support.raw_clients import HttpClient, Json, StdioClient
 
-SERVER = Path(__file__).parent / "servers" / "ending.py"
+SERVER = Path(__file__).parent / "servers" / "initialize_only.py"
 
 
 def entry(name: str, starts: Path, *options: str, **keys: object) -> Json:

@@ -11,12 +11,12 @@ from typing import Any
 
 from mcp_gateway_transport_http.client.carriers.carrier import HttpRequest, ResponseReceiver
 from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
+from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Link
 from mcp_gateway_transport_http.client.request_exchange import RequestExchange
 from mcp_gateway_transport_http.client.request_target import Endpoint
 from mcp_gateway_transport_http.client.responses.sse import SseParser
 from mcp_gateway_transport_http.client.session import HttpSession
-from mcp_gateway_transport_http.client.skipped import Skipped
 from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 
@@ -124,7 +124,7 @@ class OneConnection:
 async def _response(_: bytes, pieces: list[bytes]) -> None:
     carrier, heard = OneConnection(), Heard()
     link = Link(HttpSession(Endpoint.of("http://127.0.0.1/mcp"), {}), carrier, 1 << 20)
-    exchange = RequestExchange(link, 5, heard, Skipped("fuzz"), lambda _: None)
+    exchange = RequestExchange(link, 5, heard, DropCounter("fuzz"), lambda _: None)
     exchange.begin(b'{"jsonrpc":"2.0","id":5,"method":"tools/call"}', {})
     connection = carrier.connection
     for piece in filter(None, pieces):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from mcp_gateway_transport_http.client.carriers.carrier import HttpRequest, ResponseHead
+from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Link
 from mcp_gateway_transport_http.client.redirects import follow_redirect
 from mcp_gateway_transport_http.client.request_exchange import RequestExchange
 from mcp_gateway_transport_http.client.request_target import Endpoint
 from mcp_gateway_transport_http.client.session import HttpSession
-from mcp_gateway_transport_http.client.skipped import Skipped
 
 from .scripted_server import ANSWER, Heard, response, scripted
 
@@ -106,7 +106,7 @@ async def test_after_a_redirect_to_https_everything_goes_there():
     link = Link(session, Recorder(), 1000)
     for _ in range(2):
         heard = Heard()
-        RequestExchange(link, 5, heard, Skipped("here.test"), print).begin(b"{}", {})
+        RequestExchange(link, 5, heard, DropCounter("here.test"), print).begin(b"{}", {})
         if len(link.carrier.requests) == 1:
             link.carrier.receivers[-1].on_head(ResponseHead(308, location="https://here.test/mcp"))
             link.carrier.receivers[-1].on_end()

@@ -138,7 +138,7 @@ async def test_a_stream_that_ends_at_once_is_not_asked_for_without_end(carrier, 
 @pytest.mark.parametrize("fruitless, delay", [(0, 1.0), (1, 1.0), (4, 8.0), (7, 60.0)])
 async def test_the_pause_grows(carrier, fruitless, delay):
     async with scripted(carrier=carrier) as wire:
-        stream = session_stream.SessionStream(wire.channel._link, print, wire.channel._skipped)
+        stream = session_stream.SessionStream(wire.channel._link, print, wire.channel._dropped)
         stream._fruitless = fruitless
         stream._began = anyio.current_time()
         stream._schedule()

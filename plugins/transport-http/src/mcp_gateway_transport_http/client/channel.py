@@ -13,12 +13,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.plugin import ServerUnavailable, TransportFault
 from mcp_gateway_transport_http.client.carriers.carrier import Carrier
 from mcp_gateway_transport_http.client.delivery import Delivery
+from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Link
 from mcp_gateway_transport_http.client.request_exchange import RequestExchange
 from mcp_gateway_transport_http.client.responses.messages import method_of
 from mcp_gateway_transport_http.client.session import HttpSession
 from mcp_gateway_transport_http.client.session_stream import SessionStream
-from mcp_gateway_transport_http.client.skipped import Skipped
 
 if TYPE_CHECKING:
     from mcp_gateway.plugin import ResponseHandler
@@ -36,7 +36,7 @@ class HttpChannel:
     def __init__(self, session: HttpSession, carrier: Carrier, max_bytes: int) -> None:
         """Begin without a connection."""
         self._link = Link(session, carrier, max_bytes)
-        self._skipped = Skipped(urlsplit(session.endpoint.origin).hostname or "")
+        self._dropped = DropCounter(urlsplit(session.endpoint.origin).hostname or "")
         self._stream: SessionStream | None = None
         self._on_message: Callable[[bytes], None] = _ignore
         self._on_close: Callable[[], None] | None = None
@@ -50,7 +50,7 @@ class HttpChannel:
         self, message: bytes, request_id: int, headers: Mapping[str, str], handler: ResponseHandler
     ) -> Callable[[], None]:
         """Send a request: at once, if a connection is open and free."""
-        exchange = RequestExchange(self._link, request_id, handler, self._skipped, self._on_message)
+        exchange = RequestExchange(self._link, request_id, handler, self._dropped, self._on_message)
         if self._is_closed:
             asyncio.get_running_loop().call_soon(exchange.end)
         else:
@@ -100,7 +100,7 @@ class HttpChannel:
 
     def _open_stream(self) -> None:
         if self._link.session.id is not None and self._stream is None and not self._is_closed:
-            self._stream = SessionStream(self._link, self._on_message, self._skipped)
+            self._stream = SessionStream(self._link, self._on_message, self._dropped)
             self._stream.open()
 
     async def _delete(self) -> None:

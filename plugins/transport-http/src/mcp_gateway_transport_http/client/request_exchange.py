@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, ResponseHead
+from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Exchange, Link
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
 from mcp_gateway_transport_http.client.responses.messages import (
@@ -34,7 +35,6 @@ from mcp_gateway_transport_http.client.responses.refusals import (
 )
 from mcp_gateway_transport_http.client.responses.session_loss import MAX_WORDS
 from mcp_gateway_transport_http.client.responses.sse import SseParser
-from mcp_gateway_transport_http.client.skipped import Skipped
 
 if TYPE_CHECKING:
     from mcp_gateway.plugin import ResponseHandler
@@ -53,6 +53,7 @@ class RequestExchange(Exchange):
     """A request's POST, and the GETs that resume its stream."""
 
     __slots__ = (
+        "_dropped",
         "_fruitless",
         "_handler",
         "_headers",
@@ -61,17 +62,16 @@ class RequestExchange(Exchange):
         "_request_id",
         "_resumed",
         "_session_id",
-        "_skipped",
         "_timer",
         "_unnamed",
     )
 
     def __init__(
-        self, link: Link, request_id: int, handler: ResponseHandler, skipped: Skipped, on_late_message: MessageFn
+        self, link: Link, request_id: int, handler: ResponseHandler, dropped: DropCounter, on_late_message: MessageFn
     ) -> None:
         """Prepare; `on_late_message` gets what comes on its stream after the response."""
         super().__init__(link)
-        self._request_id, self._skipped, self._on_late_message = request_id, skipped, on_late_message
+        self._request_id, self._dropped, self._on_late_message = request_id, dropped, on_late_message
         self._handler: ResponseHandler | None = handler
         self._timer: asyncio.TimerHandle | None = None
         self._last_event_id: str | None = None
@@ -156,7 +156,7 @@ class RequestExchange(Exchange):
         elif kind is Kind.OTHER:
             (self._on_late_message if self._handler is None else self._handler.on_message)(message)
         else:
-            self._skipped.count(kind)
+            self._dropped.count(kind)
 
     def _answer(self, message: bytes) -> None:
         """Deliver the response; read the rest of its stream briefly."""

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from mcp_gateway.plugin import RequestNotSent
 from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, ResponseHead
+from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Exchange, Link
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
 from mcp_gateway_transport_http.client.responses.messages import Kind, kind_of, split_messages
 from mcp_gateway_transport_http.client.responses.sse import SseParser
-from mcp_gateway_transport_http.client.skipped import Skipped
 
 _MIN_DELAY, _MAX_DELAY = 0.25, 60.0
 _MAX_FRUITLESS = 8
@@ -29,12 +29,12 @@ _NO_REQUEST = -1
 class SessionStream(Exchange):
     """The stream of a session, opened again whenever it ends."""
 
-    __slots__ = ("_began", "_delay", "_fruitless", "_is_over", "_last_event_id", "_on_message", "_skipped", "_timer")
+    __slots__ = ("_began", "_delay", "_dropped", "_fruitless", "_is_over", "_last_event_id", "_on_message", "_timer")
 
-    def __init__(self, link: Link, on_message: Callable[[bytes], None], skipped: Skipped) -> None:
+    def __init__(self, link: Link, on_message: Callable[[bytes], None], dropped: DropCounter) -> None:
         """Prepare."""
         super().__init__(link)
-        self._on_message, self._skipped = on_message, skipped
+        self._on_message, self._dropped = on_message, dropped
         self._timer: asyncio.TimerHandle | None = None
         self._last_event_id: str | None = None
         self._delay = SseParser().retry_delay
@@ -71,7 +71,7 @@ class SessionStream(Exchange):
         for message in split_messages(event):
             kind = kind_of(message, _NO_REQUEST)
             if kind is Kind.NONE:
-                self._skipped.count(kind)
+                self._dropped.count(kind)
             else:
                 self._on_message(message)
 

@@ -17,7 +17,7 @@ _REASONS = {
 }
 
 
-class Skipped:
+class DropCounter:
     """Counts messages that are dropped; logs powers of ten."""
 
     def __init__(self, host: str) -> None:

@@ -1,6 +1,6 @@
 """An MCP server of the handshake era that ends when its first message is not `initialize`.
 
-ending.py STARTS [--answer] [--seconds N]
+initialize_only.py STARTS [--answer] [--seconds N]
 
 It adds a line to STARTS for each start: its first message's method. With --answer it first answers with an error whose
 id is null; it ends after N seconds.
