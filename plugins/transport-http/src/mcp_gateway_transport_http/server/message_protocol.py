@@ -6,13 +6,10 @@ application. A POST is held until it is complete, and then dispatched, or handed
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from starlette.types import Scope
-from uvicorn.config import Config
 
-from mcp_gateway_transport_http._uvicorn import ServerState
 from mcp_gateway_transport_http.auth.bearer import Admission
 from mcp_gateway_transport_http.http1.header_cache import Head, cacheable_head
 from mcp_gateway_transport_http.http1.request_head import RequestHead
@@ -24,9 +21,6 @@ from mcp_gateway_transport_http.server.message_request import (
 )
 from mcp_gateway_transport_http.server.response_protocol import ResponseProtocol
 from mcp_gateway_transport_http.server.response_writer import HttpResponseWriter
-
-if TYPE_CHECKING:
-    from mcp_gateway_transport_http.server.message_endpoint import MessageEndpoint
 
 _MAX_KNOWN_HEADS, _MAX_KNOWN_BYTES = 4, 8 << 10
 """How many heads of a connection are remembered, and how long they may be.
@@ -68,21 +62,12 @@ class _HeldRequest(NamedTuple):
 class MessageProtocol(ResponseProtocol):
     """A connection that dispatches messages itself."""
 
-    def __init__(
-        self,
-        endpoint: MessageEndpoint,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        loop: asyncio.AbstractEventLoop | None,
-    ) -> None:
-        """Begin unconnected."""
-        super().__init__(endpoint, config, server_state, app_state, loop)
-        self._is_checking = False
-        self._held: _HeldRequest | None = None
-        self._known: tuple[_KnownHead, ...] = ()
-        self._known_before: tuple[_KnownHead, ...] = ()
-        self._begun: _BegunRequest | None = None
+    # Defaults of the class: a connection that has received nothing.
+    _is_checking = False
+    _held: _HeldRequest | None = None
+    _known: tuple[_KnownHead, ...] = ()
+    _known_before: tuple[_KnownHead, ...] = ()
+    _begun: _BegunRequest | None = None
 
     def data_received(self, data: bytes) -> None:
         """Handle received bytes: match a known head, else parse.
