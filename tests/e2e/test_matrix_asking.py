@@ -29,6 +29,7 @@ from .support.matrix import (
     MatrixGateway,
     Pair,
     cell,
+    fresh_name,
     open_clients,
     shared_matrix_gateway,
 )
@@ -131,17 +132,17 @@ def test_a_url_gets_an_id_for_an_old_client(make_client: ClientFactory, pair: Pa
 
 @cell("URL required (-32042)", pairs=PAIRS[:1])
 def test_the_error_that_wants_a_visit_passes_between_old_ones(make_client: ClientFactory, pair: Pair) -> None:
-    client = make_client.answering(pair)
-    error = client.call(f"{pair.name}__visit", {"id": f"{pair}"})["error"]
-    data = {"elicitations": [{**LOGIN, "elicitationId": f"{pair}"}]}
+    client, name = make_client.answering(pair), fresh_name(pair, "visit")
+    error = client.call(f"{pair.name}__visit", {"id": name})["error"]
+    data = {"elicitations": [{**LOGIN, "elicitationId": name}]}
     assert error == {"code": -32042, "message": "A visit is needed", "data": data}
-    assert client.call(f"{pair.name}__visit", {"id": f"{pair}"})["result"]["content"][0]["text"] == "visited"
+    assert client.call(f"{pair.name}__visit", {"id": name})["result"]["content"][0]["text"] == "visited"
 
 
 @cell("URL required (-32042)", pairs=[*FORWARD, *NEW_CLIENT])
 def test_all_others_are_asked_for_the_visit(make_client: ClientFactory, pair: Pair) -> None:
     client = make_client.answering(pair)
-    params = {"name": f"{pair.name}__visit", "arguments": {"id": f"{pair}"}}
+    params = {"name": f"{pair.name}__visit", "arguments": {"id": fresh_name(pair, "visit")}}
     result = client.request_with_answers("tools/call", params)["result"]
     assert result["content"][0]["text"] == "visited"
     ((method, asked),) = client.asked

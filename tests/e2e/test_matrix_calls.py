@@ -29,6 +29,7 @@ from .support.matrix import (
     MatrixGateway,
     Pair,
     cell,
+    fresh_name,
     open_clients,
     shared_matrix_gateway,
     without_envelope,
@@ -114,7 +115,7 @@ def test_all_pages_of_a_server_are_one_page_here(
 def test_progress_passes_whole_under_the_client_s_own_token(
     make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
-    client, name = make_client(pair), f"{pair}-progress"
+    client, name = make_client(pair), fresh_name(pair, "progress")
     arguments = {"steps": 3, "seconds": 0.05, "extra": PROGRESS, "name": name}
     answer = client.call(f"{pair.name}__slow", arguments, _meta={"progressToken": "mine"})
     assert answer["result"]["content"] == [{"type": "text", "text": "slow done"}]
@@ -128,19 +129,19 @@ def test_progress_passes_whole_under_the_client_s_own_token(
 def test_a_cancelled_call_ends_at_the_server_and_no_other_does(
     make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
-    client, name = make_client(pair), f"{pair}-cancelled"
+    client, name, other_name = make_client(pair), fresh_name(pair, "cancelled"), fresh_name(pair, "other")
     slow = {"name": f"{pair.name}__slow", "arguments": {"seconds": 50, "name": name}}
     cancelled = client.begin("tools/call", slow)
-    other = client.begin("tools/call", {**slow, "arguments": {"steps": 8, "seconds": 0.1, "name": f"{pair}-other"}})
+    other = client.begin("tools/call", {**slow, "arguments": {"steps": 8, "seconds": 0.1, "name": other_name}})
 
     def received() -> set[str]:
         return {call["arguments"].get("name") for call in gateway.logged(pair, "tools/call")}
 
-    until(lambda: {name, f"{pair}-other"} <= received(), "both calls are under way")
+    until(lambda: {name, other_name} <= received(), "both calls are under way")
     client.cancel(cancelled)
     until(lambda: name in gateway.logged(pair, "stopped"), "the server hears that the call is cancelled")
     assert client.finish(other)["result"]["content"] == [{"type": "text", "text": "slow done"}]
-    assert f"{pair}-other" not in gateway.logged(pair, "stopped")
+    assert other_name not in gateway.logged(pair, "stopped")
     assert client.call(f"{pair.name}__echo", {"n": 1})["result"]["structuredContent"]["arguments"] == {"n": 1}
 
 
@@ -148,7 +149,7 @@ def test_a_cancelled_call_ends_at_the_server_and_no_other_does(
 def test_the_calls_of_a_client_that_goes_away_are_cancelled(
     make_client: ClientFactory, gateway: MatrixGateway, pair: Pair
 ) -> None:
-    client, name = make_client(pair), f"{pair}-left"
+    client, name = make_client(pair), fresh_name(pair, "left")
     client.begin("tools/call", {"name": f"{pair.name}__slow", "arguments": {"seconds": 50, "name": name}})
     until(
         lambda: name in [call["arguments"].get("name") for call in gateway.logged(pair, "tools/call")],
@@ -179,7 +180,7 @@ def test_a_server_is_told_what_the_client_can_do_and_no_more(
 ) -> None:
     vendor = {"com.example/z": {"k": None, "one": 1.0}}
     for declared in ({}, {"elicitation": {}, "extensions": vendor}, {"roots": {"listChanged": True}}):
-        name = f"{pair}-{declared}"
+        name = fresh_name(pair, declared)
         make_client(pair, declared).call(f"{pair.name}__echo", {"name": name})
         (received,) = [call for call in gateway.logged(pair, "tools/call") if call["arguments"].get("name") == name]
         if pair.server == "modern":

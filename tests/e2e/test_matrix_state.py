@@ -17,6 +17,7 @@ from .support.matrix import (
     MatrixGateway,
     Pair,
     cell,
+    fresh_name,
     open_clients,
     shared_matrix_gateway,
 )
@@ -131,7 +132,7 @@ def test_the_server_decides_whose_its_state_is(make_client: ClientFactory, pair:
 def test_a_state_belongs_to_one_request(make_client: ClientFactory, gateway: MatrixGateway, pair: Pair) -> None:
     client = make_client.answering(pair)
     params, answers = begin_call(client, pair)
-    other = asking(pair, more=1)
+    other = asking(pair, more=fresh_name(pair, "other"))
     for changed in (other, {**other, "name": f"{pair.name}__echo"}):
         error = client.ask("tools/call", {**changed, **answers})["error"]
         assert (error["code"], "requestState" in error["message"]) == (-32602, True)
@@ -145,7 +146,7 @@ def test_the_server_sees_the_arguments_that_came_with_its_state(
 ) -> None:
     client = make_client.answering(pair)
     _, answers = begin_call(client, pair)
-    other = asking(pair, more=2)
+    other = asking(pair, more=fresh_name(pair, "other"))
     client.ask("tools/call", {**other, **answers})
     found = [call for call in gateway.logged(pair, "tools/call") if call["arguments"] == other["arguments"]]
     assert [call["requestState"] for call in found] == [answers["requestState"]]

@@ -40,7 +40,9 @@ def read_log(log: Path, what: str) -> list[Any]:
     """Return what a plain server has logged under one heading."""
     if not log.exists():
         return []
-    pairs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    # A reader can see half of a line that crosses a page of the file, so an unfinished one is left for the next time.
+    written = log.read_text(encoding="utf-8").rpartition("\n")[0]
+    pairs = [json.loads(line) for line in written.splitlines()]
     return [value for heading, value in pairs if heading == what]
 
 

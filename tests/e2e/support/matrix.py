@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -52,6 +53,14 @@ class Pair:
     def modern(self) -> bool:
         """Whether the client is."""
         return self.client == "modern"
+
+
+_NUMBERS = itertools.count(1)
+
+
+def fresh_name(pair: Pair, what: object) -> str:
+    """Name a call so that a log tells it from all others, those of an earlier try of the same test too."""
+    return f"{pair}-{what}-{next(_NUMBERS)}"
 
 
 def cell(*features: str, pairs: Sequence[str] = PAIRS, over: Sequence[str] = TRANSPORTS) -> Callable[[Any], Any]:
