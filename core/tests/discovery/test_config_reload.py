@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from mcp_gateway.app import open_gateway
-from mcp_gateway.config.file_watcher import watch_file
 from mcp_gateway.config.settings import read_settings
+from mcp_gateway.discovery.file_watcher import watch_file
 from mcp_gateway.plugin import ANONYMOUS, ConfigError, PluginError, ServerUnavailable
 
 from ..support.fake_plugins import everything, providers_of

@@ -12,10 +12,10 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
-from mcp_gateway.config.file_watcher import watch_file
 from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import Environment
+from mcp_gateway.discovery.file_watcher import watch_file
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.sessions.pool import Pool
