@@ -10,9 +10,11 @@ from mcp_gateway.client import handshake as module
 from mcp_gateway.client.connection import open_connection
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.client.pagination import list_all
-from mcp_gateway.plugin import Credentials
+from mcp_gateway.plugin import Credentials, TransportFault
+from mcp_gateway.protocol.envelope import ServerError
 from mcp_gateway.protocol.primitives import TOOLS
 
+from ..support.fake_channel import FakeServer
 from ..support.fake_servers import Remote, scripted_streams, text, tool
 
 MODERN, HANDSHAKE = "2026-07-28", "2025-11-25"
@@ -103,6 +105,52 @@ async def test_a_server_that_refuses_both_is_an_error_with_its_words():
         await negotiation_error({"server/discover": MCPError(-32601, "no"), "initialize": MCPError(-32500, "go away")})
         == "go away"
     )
+
+
+class Refusing(FakeServer):
+    """A server that answers neither handshake with a result."""
+
+    def _answer(self, method):
+        return None
+
+
+def rejection(status):
+    return MCPError(TransportFault.UNAUTHORIZED, f"HTTP {status}", {"status": status, "challenge": "Bearer"})
+
+
+TOO_NEW = ServerError(-32022, "Unsupported protocol version", None)
+
+
+@pytest.mark.parametrize("initialize_first", [False, True])
+@pytest.mark.parametrize(
+    "discover, initialize, said",
+    [
+        (rejection(401), TOO_NEW, "HTTP 401"),
+        (rejection(403), TOO_NEW, "HTTP 403"),
+        (rejection(403), rejection(401), "HTTP 401"),
+        (ServerError(-32601, "no", None), rejection(401), "HTTP 401"),
+        # The code of a fault in a server's own error is no fault.
+        (ServerError(TransportFault.UNAUTHORIZED, "HTTP 401", {"status": 401}), TOO_NEW, "Unsupported"),
+    ],
+)
+async def test_rejected_credentials_are_not_hidden_by_the_error_of_the_other_handshake(
+    discover, initialize, said, initialize_first
+):
+    server = Refusing(faults=[initialize, discover, initialize] if initialize_first else [discover, initialize])
+    with anyio.fail_after(5):
+        async with open_connection(server.connect(Credentials())) as connection:
+            with pytest.raises(MCPError, match=said):
+                await negotiate(connection, initialize_first=initialize_first)
+
+
+async def test_a_server_that_rejects_discover_alone_is_initialized_in_the_handshake_era():
+    server = FakeServer(modern=False)
+    server._answer = lambda method: None if method == "server/discover" else FakeServer._answer(server, method)
+    server.faults.append(rejection(401))
+    with anyio.fail_after(5):
+        async with open_connection(server.connect(Credentials())) as connection:
+            await negotiate(connection)
+            assert connection.version == HANDSHAKE
 
 
 async def test_a_server_of_an_unknown_version_is_an_error_that_names_it():

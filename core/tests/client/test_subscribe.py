@@ -9,7 +9,8 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client import subscribe as watching
 from mcp_gateway.client.connection import open_connection
-from mcp_gateway.plugin import Credentials
+from mcp_gateway.client.handshake import negotiate
+from mcp_gateway.plugin import Credentials, TransportFault
 from mcp_gateway.sessions import session
 
 from ..support.fake_channel import MODERN, FakeServer
@@ -133,3 +134,19 @@ async def test_a_resource_that_an_acknowledgement_does_not_list_is_not_watched(h
             server.tell("notifications/subscriptions/acknowledged", acknowledged)
             await until(lambda: started)
     assert started == ["refused"]
+
+
+async def test_a_subscription_whose_credentials_are_rejected_has_the_lists_asked_for_again_once(monkeypatch):
+    monkeypatch.setattr(watching, "RELISTEN_SECONDS", 0.0)
+    server = FakeServer(capabilities={"tools": {"listChanged": True}})
+    ready, missed = anyio.Event(), []
+    with anyio.fail_after(10):
+        async with open_connection(server.connect(Credentials())) as connection, anyio.create_task_group() as tasks:
+            await negotiate(connection)
+            tasks.start_soon(watching.listen, connection, ready, lambda: missed.append(1))
+            (await server.next_request()).respond({})  # the server ends it, as the token has expired, say
+            rejected = MCPError(TransportFault.UNAUTHORIZED, "HTTP 401", {"status": 401})
+            (await server.next_request(2)).fail(rejected)
+    assert ready.is_set()
+    assert len(missed) == 2
+    assert len(server.requests) == 2

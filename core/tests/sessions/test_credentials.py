@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from mcp_gateway.client.errors import CredentialsRejected
-from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, ServerUnavailable
+from mcp_gateway.plugin import ANONYMOUS, AuthError, Bound, Caller, Credentials, LoginRequired, ServerUnavailable
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.retry import RetryPolicy
 
@@ -131,6 +131,82 @@ async def test_credentials_that_were_refused_are_renewed_once_for_a_call_however
     assert (await found.renew(key, ME, refusal, retry)).credentials.headers == {"Authorization": "Bearer 3"}
     with pytest.raises(CredentialsRejected):
         await found.renew(key, ME, refusal, retry)
+
+
+class Challenged:
+    """Reads challenges; a login replaces the credentials."""
+
+    def __init__(self, outcome):
+        self.outcome, self.heard, self.number = outcome, [], 0
+
+    async def credentials(self, _):
+        return Credentials.of({"Authorization": f"Bearer {self.number}"})
+
+    async def answer_challenge(self, credentials, status, challenge):
+        self.heard.append((credentials.headers["Authorization"], status, challenge))
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        self.number += self.outcome
+        return self.outcome
+
+    def is_login_pending(self):
+        return bool(self.heard)
+
+
+def challenged(status):
+    return CredentialsRejected("no", status, 'Bearer scope="x"')
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_strategy_that_reads_challenges_gets_them_and_its_other_credentials_are_used(status):
+    strategy, used = Challenged(True), []
+    found = access(strategy)
+
+    async def operation(session_key):
+        used.append(session_key.credentials.headers["Authorization"])
+        if len(used) == 1:
+            raise challenged(status)
+        return "done"
+
+    assert not found.is_login_pending(spec())
+    assert await found.with_credentials(spec(), ME, operation) == "done"
+    assert strategy.heard == [("Bearer 0", status, 'Bearer scope="x"')]
+    assert used == ["Bearer 0", "Bearer 1"]
+    assert found.is_login_pending(spec())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    "outcome, raised",
+    [
+        (False, CredentialsRejected),
+        (LoginRequired("https://login.example", "log in for more"), LoginRequired),
+        (AuthError("it wants more than is allowed"), AuthError),
+        (ServerUnavailable("away"), ServerUnavailable),
+        (RuntimeError("s3cr3t"), ServerUnavailable),
+    ],
+)
+async def test_what_a_strategy_says_of_a_challenge_names_the_server(status, outcome, raised):
+    async def operation(_):
+        raise challenged(status)
+
+    with pytest.raises(raised) as caught:
+        await access(Challenged(outcome)).with_credentials(spec(), ME, operation)
+    assert type(caught.value) is raised
+    assert "s3cr3t" not in str(caught.value)
+    if outcome:
+        assert str(caught.value).startswith("server 'alpha': ")
+
+
+@pytest.mark.parametrize("strategy", [Renewable(), Challenged(True), None])
+async def test_only_who_reads_challenges_is_asked_of_403_and_never_for_a_header_of_the_call(strategy):
+    async def operation(_):
+        raise challenged(403)
+
+    for caller in (ME, OVERRIDE) if not isinstance(strategy, Challenged) else (OVERRIDE,):
+        with pytest.raises(CredentialsRejected):
+            await access(strategy).with_credentials(spec(), caller, operation)
+    assert getattr(strategy, "number", 0) == 0
 
 
 class Shared:

@@ -30,12 +30,15 @@ class RequestRejected(ServerUnavailable):
 
 
 class CredentialsRejected(AuthError):
-    """Rejected credentials; `status` is the HTTP status."""
+    """Rejected credentials; `status` is the HTTP status.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    `challenge` is the `WWW-Authenticate` header of the response, if there was one.
+    """
+
+    def __init__(self, message: str, status: int | None = None, challenge: str = "") -> None:
         """Say what happened."""
         super().__init__(message)
-        self.status = status
+        self.status, self.challenge = status, challenge
 
 
 class SessionLost(ServerUnavailable):
@@ -115,10 +118,20 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
                 f"server {server!r} refused the credentials: {error.message}; "
                 f"check its auth_headers, or pass auth_header with the call{notes}",
                 _status_of(error),
+                _challenge_of(error),
             )
         case TransportFault.SESSION_LOST:
             return _session_loss(server, error, notes)
     return None
+
+
+def status_of_rejection(error: MCPError) -> int | None:
+    """Return the HTTP status with which credentials were rejected.
+
+    None if the error says something else.
+    """
+    is_rejection = not isinstance(error, ServerError) and error.code == TransportFault.UNAUTHORIZED
+    return _status_of(error) if is_rejection else None
 
 
 def explain_unsent(server: str, error: RequestNotSent) -> str:
@@ -142,6 +155,11 @@ def _session_loss(server: str, error: MCPError, notes: str) -> SessionLost:
 def _status_of(error: MCPError) -> int | None:
     status = error.error.data.get("status") if isinstance(error.error.data, dict) else None
     return status if isinstance(status, int) else None
+
+
+def _challenge_of(error: MCPError) -> str:
+    challenge = error.error.data.get("challenge") if isinstance(error.error.data, dict) else None
+    return challenge if isinstance(challenge, str) else ""
 
 
 def _without_unknown_outcome(failure: GatewayError | None) -> GatewayError | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import anyio
 import mcp_types as types
@@ -11,6 +13,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 
 from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.errors import status_of_rejection
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_notification
@@ -22,6 +25,8 @@ PROBE_SECONDS = 2.0
 """How long a server may leave `server/discover` unanswered before `initialize` is tried in parallel."""
 
 
+Failure = MCPError | ServerUnavailable
+
 _FAILURES = (MCPError, ServerUnavailable)
 """How an attempt to shake hands may end."""
 
@@ -31,6 +36,18 @@ _END_SECONDS = 0.1
 
 class ClosedInHandshake(ServerUnavailable):
     """The server closed the connection during the handshake."""
+
+
+@dataclass(slots=True, eq=False)
+class _Probe:
+    """The attempt at `server/discover`; `refused` is set when it has failed."""
+
+    refused: anyio.Event = field(default_factory=anyio.Event)
+    failure: Failure | None = None
+
+    def fail(self, failure: Failure | None = None) -> None:
+        self.failure = failure
+        self.refused.set()
 
 
 async def negotiate(connection: Connection, *, initialize_first: bool = False) -> None:
@@ -53,21 +70,34 @@ async def negotiate(connection: Connection, *, initialize_first: bool = False) -
         with suppress(MCPError):
             await _initialize(connection)
             return
-    failure: MCPError | ServerUnavailable | None = None
+    failure: Failure | None = None
+    probe = _Probe()
     async with anyio.create_task_group() as tasks:
-        refused = anyio.Event()
-        tasks.start_soon(_discover, connection, tasks.cancel_scope, refused)
+        tasks.start_soon(_discover, connection, tasks.cancel_scope, probe)
         with anyio.move_on_after(PROBE_SECONDS):
-            await refused.wait()
-        failure = await _initialize_beside(connection, refused)
+            await probe.refused.wait()
+        failure = await _initialize_beside(connection, probe.refused)
         tasks.cancel_scope.cancel()
     if not connection.version and failure is not None:
         if await _is_end(connection, failure):
             raise ClosedInHandshake("it closed the connection") from None
-        raise failure
+        raise _choose_failure(failure, probe.failure)
 
 
-async def _is_end(connection: Connection, failure: MCPError | ServerUnavailable) -> bool:
+def _choose_failure(initialize: Failure, discover: Failure | None) -> Failure:
+    """Return the failure that says most: rejected credentials before all else.
+
+    A modern server answers `initialize` with "Unsupported protocol version", whatever the credentials: that must not
+    hide that they were rejected, because only then are they refreshed, or a login is asked for.
+    """
+    for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        for failure in (discover, initialize):
+            if isinstance(failure, MCPError) and status_of_rejection(failure) == status:
+                return failure
+    return initialize
+
+
+async def _is_end(connection: Connection, failure: Failure) -> bool:
     """Whether the server closed the connection, rather than refusing."""
     if isinstance(failure, RequestNotSent):
         with anyio.move_on_after(_END_SECONDS):
@@ -75,19 +105,19 @@ async def _is_end(connection: Connection, failure: MCPError | ServerUnavailable)
     return connection.is_closed and not isinstance(failure, MCPError)
 
 
-async def _discover(connection: Connection, done: anyio.CancelScope, refused: anyio.Event) -> None:
+async def _discover(connection: Connection, done: anyio.CancelScope, probe: _Probe) -> None:
     try:
         result = await _send_discover(connection)
     except _FAILURES as error:
         if not _wants_modern(error):
-            return refused.set()
+            return probe.fail(error)
         try:
             result = await _send_discover(connection)
-        except _FAILURES:
-            return refused.set()
+        except _FAILURES as again:
+            return probe.fail(again)
     versions = result.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
-        return refused.set()
+        return probe.fail()
     connection.version, connection.initialize_result = LATEST_MODERN_VERSION, result
     return done.cancel()
 
@@ -98,7 +128,7 @@ async def _send_discover(connection: Connection) -> Json:
     )
 
 
-def _wants_modern(error: MCPError | ServerUnavailable) -> bool:
+def _wants_modern(error: Failure) -> bool:
     """Whether an error names our modern version as supported.
 
     `server/discover` is then sent once more.
@@ -110,7 +140,7 @@ def _wants_modern(error: MCPError | ServerUnavailable) -> bool:
     return error.code == types.UNSUPPORTED_PROTOCOL_VERSION and named
 
 
-async def _initialize_beside(connection: Connection, refused: anyio.Event) -> MCPError | ServerUnavailable | None:
+async def _initialize_beside(connection: Connection, refused: anyio.Event) -> Failure | None:
     """Send `initialize`; on failure wait for `server/discover`.
 
     A successful `server/discover` cancels this call.

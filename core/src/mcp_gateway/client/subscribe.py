@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.announcements import LISTS, Subscription
 from mcp_gateway.client.connection import Connection
+from mcp_gateway.client.errors import status_of_rejection
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 
@@ -55,6 +56,11 @@ async def listen(connection: Connection, ready: anyio.Event, on_missed: Callable
             if error.code == types.METHOD_NOT_FOUND:
                 break
             log.info("subscription ended", reason=error.error.message)
+            if status_of_rejection(error) is not None:
+                # They will not get better; what lists the server again gets others, and a session for them.
+                if ready.is_set():
+                    on_missed()
+                break
         ready.set()
         await anyio.sleep(RELISTEN_SECONDS)
         on_missed()

@@ -68,15 +68,20 @@ async def with_login(
 
 
 async def _wait_for_login(access: CredentialResolver, spec: ServerSpec, caller: Caller) -> None:
-    """Wait until there are credentials, at most `WAIT_SECONDS`."""
+    """Wait until there are the credentials of a login, at most `WAIT_SECONDS`."""
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
-            try:
-                await access.session_key(spec, caller)
-            except LoginRequired:
-                await anyio.sleep(_LOOK_SECONDS)
-            else:
+            if await _has_login(access, spec, caller):
                 return
+            await anyio.sleep(_LOOK_SECONDS)
+
+
+async def _has_login(access: CredentialResolver, spec: ServerSpec, caller: Caller) -> bool:
+    try:
+        await access.session_key(spec, caller)
+    except LoginRequired:
+        return False
+    return not access.is_login_pending(spec)
 
 
 def _extract_reply(request: Request) -> tuple[Json | None, Request]:

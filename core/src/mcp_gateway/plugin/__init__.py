@@ -1,6 +1,12 @@
 """The plugin API: all that a plugin may import."""
 
-from mcp_gateway.plugin.auth import AuthStrategy, InteractiveAuth, RefreshableAuth, SharedCredentials
+from mcp_gateway.plugin.auth import (
+    AuthStrategy,
+    InteractiveAuth,
+    RefreshableAuth,
+    SharedCredentials,
+    SupportsChallenge,
+)
 from mcp_gateway.plugin.channel import (
     ResponseHandler,
     ResponseWriter,
@@ -106,6 +112,7 @@ __all__ = [
     "SingleClient",
     "StorageBackend",
     "StorageError",
+    "SupportsChallenge",
     "SupportsLazyServer",
     "SupportsRawDispatch",
     "TransportFault",

@@ -58,6 +58,31 @@ class RefreshableAuth(AuthStrategy, Protocol):
 
 
 @runtime_checkable
+class SupportsChallenge(AuthStrategy, Protocol):
+    """Optional: a strategy that reads the challenge of a rejection.
+
+    It is asked in place of a `RefreshableAuth`, and of HTTP 403 as well as of HTTP 401.
+    """
+
+    async def answer_challenge(self, credentials: Credentials, status: int, challenge: str) -> bool:
+        """Handle a rejection; return whether there are other credentials now.
+
+        `challenge` is the server's `WWW-Authenticate` header, empty if there was none.
+
+        Raises:
+            LoginRequired: a person has to log in, though the credentials may be good for other requests.
+            AuthError: no login helps; the error says what does.
+            ServerUnavailable: other credentials cannot be had now.
+
+        """
+        ...
+
+    def is_login_pending(self) -> bool:
+        """Whether a login is awaited that a challenge has asked for."""
+        ...
+
+
+@runtime_checkable
 class InteractiveAuth(AuthStrategy, Protocol):
     """Optional: a strategy with which a person can log in."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TypeVar
@@ -22,6 +23,7 @@ from mcp_gateway.plugin import (
     LoginRequired,
     RefreshableAuth,
     ServerUnavailable,
+    SupportsChallenge,
 )
 from mcp_gateway.protocol.capabilities import encode_capabilities
 from mcp_gateway.sessions.retry import RetryPolicy
@@ -114,22 +116,23 @@ class CredentialResolver:
         if spec.auth_optional and caller.principal is not None:
             # The caller's token was issued for the gateway: it is forwarded only if the server's auth_type says so.
             caller = replace(caller, headers={})
-        try:
-            return await strategy.credentials(caller)
-        # Before AuthError, its base class, whose handler would drop the login link.
-        except LoginRequired as error:
-            raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
-        except AuthError as error:
-            if spec.auth_optional:
-                return Credentials()
-            raise AuthError(f"server {spec.name!r}: {error}") from None
-        except ServerUnavailable as error:
-            raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
-        except Exception as error:
-            log.exception("auth plugin failed", server=spec.name)
-            # The type only: the text of a plugin's exception may quote credentials.
-            reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
-            raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
+        with _plugin_errors(spec):
+            try:
+                return await strategy.credentials(caller)
+            except LoginRequired:
+                raise
+            except AuthError:
+                if spec.auth_optional:
+                    return _NONE
+                raise
+
+    def is_login_pending(self, spec: ServerSpec) -> bool:
+        """Whether a login is awaited though there are credentials.
+
+        A server has rejected some request with them, and its auth strategy has asked for a login.
+        """
+        strategy = self.strategies.get(spec.name)
+        return isinstance(strategy, SupportsChallenge) and strategy.is_login_pending()
 
     async def with_credentials(
         self,
@@ -154,34 +157,43 @@ class CredentialResolver:
     ) -> SessionKey:
         """Return a session key with refreshed credentials.
 
-        The server has rejected others with HTTP 401.
+        The server has rejected others with HTTP 401; or 403, which only some auth strategies can do something about.
 
         Raises:
             CredentialsRejected: there are no others, or this request has been renewed already.
             LoginRequired: a person has to log in first.
+            AuthError: the auth strategy says why there are no others.
+            ServerUnavailable: other credentials cannot be had now.
 
         """
         spec = session_key.spec
         strategy = self.strategies.get(spec.name)
-        if (
-            error.status != HTTPStatus.UNAUTHORIZED
-            or caller.auth_header is not None
-            or not isinstance(strategy, RefreshableAuth)
-            or not retry.may_renew()
-        ):
+        if caller.auth_header is not None or strategy is None or not retry.may_renew():
             raise error
-        if not await self._refresh(spec, strategy, session_key.credentials):
-            await self.session_key(spec, caller)  # may raise LoginRequired, which is more useful than the 401
+        if not await self._replace_rejected(spec, strategy, session_key.credentials, error):
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                await self.session_key(spec, caller)  # may raise LoginRequired, which is more useful than the 401
             raise error
         return await self.session_key(spec, caller)
 
-    async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, refused: Credentials) -> bool:
+    async def _replace_rejected(
+        self, spec: ServerSpec, strategy: AuthStrategy, rejected: Credentials, error: CredentialsRejected
+    ) -> bool:
+        """Have rejected credentials replaced; return whether there are others."""
+        if isinstance(strategy, SupportsChallenge) and error.status is not None:
+            with _plugin_errors(spec):
+                return await strategy.answer_challenge(rejected, error.status, error.challenge)
+        if isinstance(strategy, RefreshableAuth) and error.status == HTTPStatus.UNAUTHORIZED:
+            return await self._refresh(spec, strategy, rejected)
+        return False
+
+    async def _refresh(self, spec: ServerSpec, strategy: RefreshableAuth, rejected: Credentials) -> bool:
         """Refresh rejected credentials; return whether there are new ones.
 
         An error of the strategy is logged, and the result is False.
         """
         try:
-            return await strategy.refresh(refused)
+            return await strategy.refresh(rejected)
         except GatewayError as error:
             log.info("credentials not refreshed", server=spec.name, reason=str(error))
         except Exception:
@@ -191,6 +203,25 @@ class CredentialResolver:
     def _refuse_override(self, spec: ServerSpec, caller: Caller, reason: str) -> None:
         if caller.auth_header is not None:
             raise AuthError(f"server {spec.name!r}: {reason}")
+
+
+@contextmanager
+def _plugin_errors(spec: ServerSpec) -> Iterator[None]:
+    """Name the server in the errors of its auth strategy."""
+    try:
+        yield
+    # Before AuthError, its base class, whose handler would drop the login link.
+    except LoginRequired as error:
+        raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
+    except AuthError as error:
+        raise AuthError(f"server {spec.name!r}: {error}") from None
+    except ServerUnavailable as error:
+        raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
+    except Exception as error:
+        log.exception("auth plugin failed", server=spec.name)
+        # The type only: the text of a plugin's exception may quote credentials.
+        reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
+        raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
 
 
 def without_credentials(caller: Caller) -> Caller:

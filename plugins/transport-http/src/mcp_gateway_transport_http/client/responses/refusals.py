@@ -28,6 +28,9 @@ SESSION_CODE = b"-32001"
 _OF_A_REQUEST = frozenset({-32602, -32601})
 """Invalid params and unknown methods: if their text mentions sessions, it means the request."""
 
+_MAX_CHALLENGE = 4096
+"""How much of a challenge is kept: scopes, and where the metadata is."""
+
 _ASKING_TO_WAIT = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -57,7 +60,8 @@ def refusal_of(head: ResponseHead, body: bytes, session_id: str | None) -> Refus
     if session_id is not None and _is_lost(head, body, error, session_id):
         return Refusal(TransportFault.SESSION_LOST, status_line(status), {"status": status})
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return Refusal(TransportFault.UNAUTHORIZED, status_line(status), _data(head))
+        challenge = {"challenge": head.challenge[:_MAX_CHALLENGE]} if head.challenge else {}
+        return Refusal(TransportFault.UNAUTHORIZED, status_line(status), {"status": status, **challenge})
     asks_to_wait = status in _ASKING_TO_WAIT and head.retry_after
     if (error is not None or _is_odd_error(body, head.content_type)) and not asks_to_wait:
         return None
