@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.catalog.search_documents import document_from_definition
+from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import Document
 from mcp_gateway.protocol.encoded_json import may_contain, read
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.tool_names import MAX_NAME, full_name, split_name
 
 if TYPE_CHECKING:
@@ -81,6 +83,8 @@ class Listing:
     * `namespace`: the prefix of full names; None for no prefix, empty for the server's name.
     * `withheld`: tools that the server has but that are not in `tools`, with the reason.
     * `refused`: definitions under names of other owners; they are in no other field.
+    * `forbidden`: names of tools that the server has and the configuration forbids; they are in no other field.
+    * `idle_globs`: globs of the configuration that match none of the server's tools.
     """
 
     server: str
@@ -96,6 +100,27 @@ class Listing:
     namespace: str | None = field(default="", compare=False)
     withheld: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
+    forbidden: tuple[str, ...] = field(default=(), compare=False)
+    idle_globs: tuple[str, ...] = field(default=(), compare=False)
+
+    def restrict(self, policy: ToolPolicy) -> Listing:
+        """Return the listing without the tools that a policy forbids.
+
+        Every listing passes here before anything else sees it: what comes from the server, from storage, and what is
+        kept when the configuration changes.
+        """
+        if not policy:
+            return self
+        names = [definition["name"] for definition in self.tools]
+        gone = {name for name in names if not policy.permits(name)}
+        return replace(
+            self,
+            tools=tuple(definition for definition in self.tools if definition["name"] not in gone),
+            withheld={name: why for name, why in self.withheld.items() if policy.permits(name)},
+            refused=tuple(one for one in self.refused if one.primitive != TOOLS.name or policy.permits(one.name)),
+            forbidden=tuple(dict.fromkeys(name for name in names if name in gone)),
+            idle_globs=tuple(policy.find_idle(names)),
+        )
 
     def why_withheld(self, name: str) -> str | None:
         """Return why a tool is withheld, by its full name.

@@ -85,7 +85,9 @@ class Registry:
         listing = self.catalog.servers.get(spec.name)
         if before is None or listing is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
             return None
-        return self.admission.admit(listing if before is spec else replace(listing, namespace=spec.namespace))
+        if before is not spec:
+            listing = replace(listing, namespace=spec.namespace).restrict(spec.tool_policy)
+        return self.admission.admit(listing)
 
     def put(self, listing: Listing, state: State = State.READY) -> None:
         """Store a listing; emit an event if the catalog changed."""

@@ -16,6 +16,7 @@ from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.server_spec import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, fold_name, is_server_name, name_prefix
+from mcp_gateway.text.suggestions import suggest_word
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +139,7 @@ class Admission:
 
     reservations: Reservations = field(default_factory=Reservations)
     _warned: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
+    _idle_globs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def admit(self, listing: Listing) -> Listing:
         """Apply `Reservations.admit` to a listing, and log new refusals."""
@@ -153,7 +155,25 @@ class Admission:
             else:
                 reason = describe_refusal(listing.server, refusal)
                 log.warning("definition refused", server=listing.server, name=refusal.name, reason=reason)
+        self._warn_idle_globs(listing)
         return admitted
+
+    def _warn_idle_globs(self, listing: Listing) -> None:
+        """Warn once of a policy's globs that match no tool."""
+        if listing.idle_globs != self._idle_globs.get(listing.server, ()):
+            self._idle_globs[listing.server] = listing.idle_globs
+            if listing.idle_globs:
+                log.warning("tool pattern idle", server=listing.server, patterns=list(listing.idle_globs))
+
+
+def describe_idle_globs(listing: Listing) -> list[str]:
+    """Describe the globs of a policy that match no tool."""
+    names = [*listing.by_name, *listing.forbidden]
+    return [
+        f'server {listing.server!r}: none of its tools is called {glob!r}, which "tools" names'
+        f"{suggest_word(glob, names)}"
+        for glob in listing.idle_globs
+    ]
 
 
 def describe_refusal(server: str, refusal: Refusal) -> str:

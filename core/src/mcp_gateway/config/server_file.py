@@ -14,11 +14,22 @@ from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, warn_long_timeout
+from mcp_gateway.config.tool_policy import ToolPolicy, policy_from_globs
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
 from mcp_gateway.text.suggestions import suggest_word
+
+
+class ToolFilter(BaseModel):
+    """The tools of a server that may be used."""
+
+    # A misspelled key would forbid nothing.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    include: tuple[str, ...] | None = Field(None, description="Globs: only tools of these names may be used")
+    exclude: tuple[str, ...] = Field((), description="Globs: tools of these names may not be used")
 
 
 class ServerEntry(BaseModel):
@@ -49,6 +60,7 @@ class ServerEntry(BaseModel):
         None, description="Seconds until a call of this server ends, whatever progress it makes"
     )
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
+    tools: ToolFilter | None = Field(None, description="Which of its tools may be used: globs in include and exclude")
     max_calls: int | None = Field(None, ge=1, description="How many requests to this server may be under way")
 
     @field_validator("name", "namespace")
@@ -170,6 +182,7 @@ class _EntryReader:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
+        policy = policy_from_globs(entry.tools.include, entry.tools.exclude) if entry.tools else ToolPolicy()
         # Only a limit that was set explicitly bounds the timeout; the default must not.
         limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
         timeout = entry.timeout or min(environment.timeout, limit)
@@ -191,6 +204,7 @@ class _EntryReader:
                 fingerprint=fingerprint_of(keys),
                 saved=credentials_hash(keys),
                 digest=digest_of(keys),
+                tool_policy=policy,
                 max_definitions=environment.max_definitions,
                 max_calls=entry.max_calls or environment.max_server_calls,
             )

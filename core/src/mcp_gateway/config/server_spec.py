@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport
 
 
@@ -17,6 +18,7 @@ class ServerSpec:
     * `fingerprint`: hash of the endpoint.
     * `saved`: slow hash of the credentials in the entry.
     * `digest`: hash of the whole entry.
+    * `tool_policy`: which of its tools may be used.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ServerSpec:
     fingerprint: str
     saved: str = ""
     digest: str = ""
+    tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
     max_calls: int = 200
     max_definitions: int = 10_000
 

@@ -61,7 +61,9 @@ async def list_server(
         namespace=spec.namespace,
         withheld={},
         refused=(),
-    )
+        forbidden=(),
+        idle_globs=(),
+    ).restrict(spec.tool_policy)
 
 
 async def _list_usable(

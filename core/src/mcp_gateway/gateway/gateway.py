@@ -21,6 +21,7 @@ from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
 from mcp_gateway.gateway.era_bridge import EraBridge
+from mcp_gateway.gateway.errors import ToolForbidden, ToolWithheld
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
@@ -55,15 +56,6 @@ class UnknownMethod(GatewayError):
     """A request with a method that no server here supports."""
 
     code = "unknown_method"
-
-
-class ToolWithheld(GatewayError):
-    """A call of a withheld tool.
-
-    The tool's definition has changed without approval, or its name is reserved for another owner.
-    """
-
-    code = "tool_withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +283,14 @@ class Gateway:
             raise ToolWithheld(f"the tool {name!r} is withheld: {why}")
         if tool is None and (why := tools.why_refused(TOOLS.name, name)) is not None:
             raise ToolWithheld(f"server {spec.name!r}: {why}")
-        if tool is None and self.resolver.transparent is not None and not tools.modern:
+        its_own = name.removeprefix(tools.full_name("")) if tool is None else tool
+        if not spec.tool_policy.permits(its_own):
+            raise ToolForbidden(
+                f"the configuration of server {spec.name!r} permits no tool called {its_own!r}; "
+                "tool_search finds those that may be called"
+            )
+        # A policy is for names that are listed: the server may understand others, such as one in another case.
+        if tool is None and not spec.tool_policy and self.resolver.transparent is not None and not tools.modern:
             return tools, name  # of a modern server it may have been dropped as invalid, and must not be called
         if tool is None:
             raise resolver.unknown_tool_error(name, tools)

@@ -108,9 +108,10 @@ def identity(spec: ServerSpec) -> str:
     """Return the identity of a server among replicas.
 
     It is the same in all gateways that share storage. Servers of the same name with different endpoints or
-    credentials have different identities.
+    credentials have different identities, and those of which other tools are forbidden: a listing is stored without
+    them.
     """
-    return f"{spec.name}:{spec.fingerprint}{spec.saved}"
+    return f"{spec.name}:{spec.fingerprint}{spec.saved}{spec.tool_policy.digest}"
 
 
 def read_stamp(value: bytes | str) -> ListingVersion | None:
@@ -185,7 +186,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
             # From the configuration, not from storage: gateways that share it may use another namespace.
             namespace=spec.namespace,
             withheld={},
-        )
+        ).restrict(spec.tool_policy)  # another version of the gateway may have stored more
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         _complain(spec, str(error) if isinstance(error, TooLarge) else _FORM)
         return None

@@ -12,7 +12,7 @@ from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.catalog.listing import Listing
-from mcp_gateway.catalog.reservations import Reservations, describe_refusal
+from mcp_gateway.catalog.reservations import Reservations, describe_idle_globs, describe_refusal
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.client.errors import error_of_exception, leaf_of
@@ -36,8 +36,8 @@ class Trial:
 
     It also has the protocol version.
 
-    `refused` describes, one per line, the definitions under names of other owners. `suspicious` has the violations of
-    scanner rules in anything but tools, whose violations are in their pins.
+    `refused` describes, one per line, the definitions under names of other owners, `idle_globs` the globs that match no
+    tool. `suspicious` has the violations of scanner rules in anything but tools, whose violations are in their pins.
     """
 
     server: str
@@ -48,6 +48,8 @@ class Trial:
     tools: int = 0
     reason: str = ""
     refused: tuple[str, ...] = ()
+    forbidden: int = 0
+    idle_globs: tuple[str, ...] = ()
     suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -57,6 +59,7 @@ class Trial:
             return f"{self.server}: failed after {self.seconds:.1f} s"
         era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
         tools = f"{self.tools} tool{'' if self.tools == 1 else 's'}"
+        tools += f" ({self.forbidden} more forbidden)" if self.forbidden else ""
         return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
 
 
@@ -102,6 +105,8 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
         protocol=version,
         tools=len(listing.tools),
         refused=tuple(describe_refusal(spec.name, refusal) for refusal in listing.refused),
+        forbidden=len(listing.forbidden),
+        idle_globs=tuple(describe_idle_globs(listing)),
         suspicious=await anyio.to_thread.run_sync(scan_rest, listing),
     )
 

@@ -43,7 +43,12 @@ def file_schema(providers: Providers) -> Json:
             "mcpServers": {"type": "object", "additionalProperties": {"$ref": "#/$defs/clientServer"}},
         },
         "anyOf": [{"required": ["servers"]}, {"required": ["mcpServers"]}],
-        "$defs": {"server": _server(providers), "clientServer": {"type": "object"}, **_definitions(providers)},
+        "$defs": {
+            "server": _server(providers),
+            "clientServer": {"type": "object"},
+            **_definitions(providers),
+            **ServerEntry.model_json_schema().get("$defs", {}),
+        },
     }
 
 
@@ -85,7 +90,7 @@ def _requirements(key: str, shelf: ProviderRegistry[Any]) -> list[Json]:
 
 
 def _definitions(providers: Providers) -> Json:
-    found: Json = {}
+    found: Json = {**ServerEntry.model_json_schema().get("$defs", {})}
     for provider in _entry_providers(providers):
         found |= _schema(provider.options).get("$defs", {})
     return found
