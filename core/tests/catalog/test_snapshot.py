@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.protocol.tool_names import full_name
+from mcp_gateway.protocol.tool_names import former_names, full_name
 
 from ..support.fake_servers import tool
 
@@ -35,6 +37,30 @@ def test_a_namespace_stands_in_place_of_the_servers_name():
     assert (found.owner("a__x"), found.owner("b__y")) == (None, None)
     assert list(other.prompts_by_name) == ["work__p"]
     assert [document.id for document in found.documents()] == ["work__x", "y", "z" * 90]
+
+
+@pytest.mark.parametrize("limit", [24, 40, 128])
+@pytest.mark.parametrize("namespace", ["a", "my-company-internal-tools", "s" * 55, None])
+def test_a_tool_is_found_by_its_former_names_at_another_limit(namespace, limit):
+    long, odd = "t" * 90, "b/c d"
+    server = "a" if namespace is None else namespace
+    listing = Listing(server, (definition(long), definition(odd)), namespace=namespace, max_name=limit)
+    found = Catalog({"other": Listing("other", (definition("x"),)), server: listing})
+    assert max(map(len, found.full_names())) <= max(limit, len("other__x"))
+    for own in (long, odd):
+        for name in (full_name(namespace, own, limit), *former_names(namespace, own)):
+            assert found.find(name) == definition(own)
+            assert found.owner(name) == server
+    assert found.owner(full_name(namespace, long, 25)) is None
+
+
+def test_a_prompt_is_found_by_its_former_names_at_another_limit():
+    prompt = {"name": "p" * 90}
+    listing = Listing("a", prompts=(prompt,), max_name=40)
+    (name,) = listing.prompts_by_name
+    assert len(name) == 40
+    assert all(listing.prompt(known) is prompt for known in (name, f"a__{'p' * 90}", full_name("a", "p" * 90)))
+    assert listing.prompt("a__p") is None
 
 
 def definition(name):

@@ -202,14 +202,34 @@ def test_two_servers_of_one_namespace_are_refused_and_both_named(problem):
 
 
 def test_in_a_clients_form_what_is_wrong_disables_one_server_only(read):
-    servers = {"my-server": {"command": "x"}, "my server": {"command": "x"}, "old": {"type": "sse", "url": "http://h"}}
-    found = read({"mcpServers": servers})
+    found = read({"mcpServers": {"my-server": {"command": "x"}, "old": {"type": "sse", "url": "http://h"}}})
     assert [spec.name for spec in found.specs] == ["my-server"]
     assert [(off.name, off.reason.partition(";")[0]) for off in found.disabled] == [
-        ("my-server", "another server has the same name"),
-        ("old", "no client transport is called 'sse'"),
+        ("old", "no client transport is called 'sse'")
     ]
-    assert "server 'my server': disabled: another server has the same name" in found.warnings[1]
+
+
+def test_names_of_a_client_that_would_become_the_same_stay_apart_in_any_order_and_are_described(read):
+    names = ["my server", "my-server", "my/server", "高德地图", "天气查询"]
+    for order in (names, names[::-1]):
+        found = read({"mcpServers": {name: {"command": "x"} for name in order}})
+        assert {spec.name: spec.description for spec in found.specs} == {
+            "my-server-4b6398": "my server",
+            "my-server": "",
+            "my-server-74d9ae": "my/server",
+            "server-1ecb3b": "高德地图",
+            "server-144cd5": "天气查询",
+        }
+        assert found.disabled == ()
+
+
+def test_short_names_of_two_long_namespaces_stay_apart_at_a_low_limit(read):
+    names = [f"my-company-internal-{number}" for number in range(3)]
+    found = read({"servers": [command(name=name) for name in names]}, GATEWAY_NAME_LENGTH="24")
+    assert [(spec.name, spec.max_name) for spec in found.specs] == [(name, 24) for name in names]
+    assert found.warnings == ()
+    (bare,) = read({"servers": [command(namespace=None)]}).specs
+    assert bare.max_name is None
 
 
 def test_every_problem_has_a_line_of_its_own(problem):

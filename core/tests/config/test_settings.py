@@ -37,6 +37,7 @@ DEFAULTS = {
     "GATEWAY_MAX_CALLS_PER_SERVER": ("max_server_calls", 200, "7", 7),
     "GATEWAY_MAX_QUEUE": ("max_queue", 500, "0", 0),
     "GATEWAY_QUEUE_TIMEOUT": ("queue_timeout", 10.0, "0.5", 0.5),
+    "GATEWAY_NAME_LENGTH": ("max_name", 64, "40", 40),
     "GATEWAY_MAX_DEFINITIONS": ("max_definitions", 10_000, "7", 7),
     "GATEWAY_MAX_RESULT_BYTES": ("max_result_bytes", 32 << 20, "10000", 10_000),
     "GATEWAY_RESULT_OVERFLOW": ("overflow", "error", "Cut", "cut"),

@@ -18,7 +18,7 @@ from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import Document
 from mcp_gateway.protocol.encoded_json import may_contain, read
 from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.tool_names import MAX_NAME, full_name, split_name
+from mcp_gateway.protocol.tool_names import MAX_NAME, former_names, full_name, full_names, split_name
 
 if TYPE_CHECKING:
     from mcp.shared.uri_template import UriTemplate
@@ -81,6 +81,7 @@ class Listing:
     * `client_capabilities`: the client capabilities that the server was given.
     * `hints`: cache hints by the name of the primitive.
     * `namespace`: the prefix of full names; None for no prefix, empty for the server's name.
+    * `max_name`: how long full names may be, if that is configured.
     * `withheld`: tools that the server has but that are not in `tools`, with the reason.
     * `refused`: definitions under names of other owners; they are in no other field.
     * `forbidden`: names of tools that the server has and the configuration forbids; they are in no other field.
@@ -98,6 +99,7 @@ class Listing:
     hints: Mapping[str, CacheHint] = field(default_factory=dict, compare=False)
     fetched: float = field(default=0.0, compare=False)
     namespace: str | None = field(default="", compare=False)
+    max_name: int | None = field(default=None, compare=False)
     withheld: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
     forbidden: tuple[str, ...] = field(default=(), compare=False)
@@ -127,7 +129,7 @@ class Listing:
 
         None if the server has no such tool or it is not withheld.
         """
-        return next((why for offered, why in self.withheld.items() if self.full_name(offered) == name), None)
+        return next((why for offered, why in self.withheld.items() if self._is_called(offered, name)), None)
 
     def why_refused(self, kind: str, name: str) -> str | None:
         """Return why a definition is refused, by its full name.
@@ -135,11 +137,14 @@ class Listing:
         None if the server does not list such a definition or it is not refused.
         """
         found = (refusal for refusal in self.refused if refusal.primitive == kind)
-        return next((f"its {refusal.what}" for refusal in found if self.full_name(refusal.name) == name), None)
+        return next((f"its {refusal.what}" for refusal in found if self._is_called(refusal.name, name)), None)
 
     def full_name(self, name: str) -> str:
         """Return a tool's or prompt's full name."""
-        return full_name(self._prefix, name)
+        return self._full_names.get(name) or full_name(self.prefix, name, self.max_name)
+
+    def _is_called(self, offered: str, name: str) -> bool:
+        return name == self.full_name(offered) or name in former_names(self.prefix, offered)
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
@@ -166,13 +171,21 @@ class Listing:
         return sha256(json.dumps([self.namespace, self.tools], sort_keys=True, default=read).encode()).hexdigest()
 
     @property
-    def _prefix(self) -> str | None:
+    def prefix(self) -> str | None:
+        """The namespace that full names begin with, or None for none."""
         return self.server if self.namespace == "" else self.namespace
 
     @cached_property
     def by_name(self) -> Mapping[str, Definition]:
         """The tools by unqualified name."""
         return {definition["name"]: definition for definition in self.tools}
+
+    @cached_property
+    def _full_names(self) -> Mapping[str, str]:
+        """The full names of tools and prompts by unqualified name."""
+        return full_names(
+            self.prefix, {**self.by_name, **{prompt["name"]: 0 for prompt in self.prompts}}, self.max_name
+        )
 
     @cached_property
     def tool_names(self) -> Mapping[str, str]:
@@ -184,12 +197,28 @@ class Listing:
         """The prompts by full name."""
         return {self.full_name(definition["name"]): definition for definition in self.prompts}
 
+    @cached_property
+    def former_tool_names(self) -> Mapping[str, str]:
+        """The unqualified tool names by names of another length.
+
+        Clients may remember these; whole names that begin with a namespace are not among them.
+        """
+        if self.max_name is None:
+            return {}
+        return {form: name for name in self.by_name for form in former_names(self.prefix, name)}
+
     def tool_name(self, name: str) -> str | None:
-        """Return a tool's unqualified name by full or short name."""
+        """Return a tool's unqualified name by full, short or former name."""
         parts = split_name(name)
-        if parts is not None and parts[0] == self._prefix and parts[1] in self.by_name:
+        if parts is not None and parts[0] == self.prefix and parts[1] in self.by_name:
             return parts[1]
-        return self.tool_names.get(name)
+        return self.tool_names.get(name) or self.former_tool_names.get(name)
+
+    def prompt(self, name: str) -> Definition | None:
+        """Return a prompt by its full name, or by a former one."""
+        return self.prompts_by_name.get(name) or next(
+            (prompt for prompt in self.prompts if name in former_names(self.prefix, prompt["name"])), None
+        )
 
     def lists(self, uri: str) -> bool:
         """Whether the server lists a resource with exactly this URI."""

@@ -86,7 +86,7 @@ class Registry:
         if before is None or listing is None or (before.fingerprint, before.saved) != (spec.fingerprint, spec.saved):
             return None
         if before is not spec:
-            listing = replace(listing, namespace=spec.namespace).restrict(spec.tool_policy)
+            listing = replace(listing, namespace=spec.namespace, max_name=spec.max_name).restrict(spec.tool_policy)
         return self.admission.admit(listing)
 
     def put(self, listing: Listing, state: State = State.READY) -> None:

@@ -15,7 +15,14 @@ from mcp_gateway.catalog.listing import Definition, Listing, Refusal
 from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.server_spec import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
-from mcp_gateway.protocol.tool_names import OWN_TOOLS, OWN_URIS, fold_name, is_server_name, name_prefix
+from mcp_gateway.protocol.tool_names import (
+    OWN_TOOLS,
+    OWN_URIS,
+    SEPARATOR,
+    fold_name,
+    is_server_name,
+    name_prefixes,
+)
 from mcp_gateway.text.suggestions import suggest_word
 
 log = structlog.get_logger(__name__)
@@ -64,9 +71,13 @@ class Reservations:
             if server.namespace is not None:
                 servers.setdefault(server.namespace, server.name)
         # A server's name is reserved in addition to its namespace: it must never lead to another server's tool.
-        named = [(name, name) for name in _names(specs, disabled)]
-        for namespace, name in (*servers.items(), *named):
-            prefixes.setdefault(fold_name(name_prefix(namespace)), name)
+        named = [*servers.items(), *((name, name) for name in _names(specs, disabled))]
+        max_name = next((spec.max_name for spec in specs), None)
+        for namespace, name in named:
+            for prefix in name_prefixes(namespace, max_name):
+                prefixes.setdefault(fold_name(prefix), name)
+                if prefix.endswith(SEPARATOR):
+                    servers.setdefault(prefix.removesuffix(SEPARATOR), name)
         return cls({fold_name(name): "" for name in builtin}, prefixes, servers)
 
     def admit(self, listing: Listing) -> Listing:

@@ -139,8 +139,8 @@ class Resolver:
         which then answers with its own error.
         """
         for server, listing in self.catalog.servers.items():
-            if name in listing.prompts_by_name and PROMPTS.name in self._primitives_of(server):
-                return self.registry.specs[server], listing.prompts_by_name[name]
+            if PROMPTS.name in self._primitives_of(server) and (prompt := listing.prompt(name)) is not None:
+                return self.registry.specs[server], prompt
         refused = (listing.why_refused(PROMPTS.name, name) for listing in self.catalog.servers.values())
         why = next(filter(None, refused), None)
         if why is None and (only := self.transparent) is not None:
@@ -224,7 +224,7 @@ class Resolver:
     def unknown_tool_error(self, name: str, listing: Listing) -> UnknownTool:
         """Build the error for a tool that the server lacks."""
         server = listing.server
-        tool = name.removeprefix(listing.full_name(""))
+        tool = name.removeprefix("" if listing.prefix is None else f"{listing.prefix}{SEPARATOR}")
         near = [listing.full_name(similar) for similar in find_similar_names(tool, listing.by_name)]
         near = near or find_similar_names(name, self.catalog.full_names())
         hint = f"; {format_suggestion(near)}" if near else "."

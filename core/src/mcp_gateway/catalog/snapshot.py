@@ -8,7 +8,10 @@ from functools import cached_property
 
 from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.plugin import Document
-from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
+from mcp_gateway.protocol.tool_names import split_name
+
+_NAMES = frozenset({"_namespaces", "_irregular", "_former"})
+"""What a catalog derives from names."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Catalog:
         found = {**self.servers, listing.server: listing}
         catalog = Catalog({name: found[name] for name in order if name in found}, self.revision + changed)
         if before is not None and not changed and before.namespace == listing.namespace:
-            names = {name: value for name, value in vars(self).items() if name in {"_namespaces", "_irregular"}}
+            names = {name: value for name, value in vars(self).items() if name in _NAMES}
             vars(catalog).update(names)  # expensive to compute, and unchanged
         return catalog
 
@@ -67,11 +70,11 @@ class Catalog:
             server = self._namespaces[parts[0]]
             if self.servers[server].tool_name(name) is not None:
                 return server
-        return self._irregular.get(name)
+        return self._irregular.get(name) or self._former.get(name)
 
     @cached_property
     def _namespaces(self) -> Mapping[str, str]:
-        return {listing.full_name("").removesuffix(SEPARATOR): server for server, listing in self.servers.items()}
+        return {listing.prefix: server for server, listing in self.servers.items() if listing.prefix is not None}
 
     @cached_property
     def _irregular(self) -> Mapping[str, str]:
@@ -85,6 +88,11 @@ class Catalog:
             for name in listing.tool_names
             if listing.namespace is None or (split_name(name) or ("",))[0] not in self._namespaces
         }
+
+    @cached_property
+    def _former(self) -> Mapping[str, str]:
+        """The servers of tools by names of another length."""
+        return {name: server for server, listing in self.servers.items() for name in listing.former_tool_names}
 
     def full_names(self) -> Iterator[str]:
         """Iterate over every tool's full name."""

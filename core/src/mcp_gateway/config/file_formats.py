@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.tool_names import sanitize_server_name
+from mcp_gateway.protocol.tool_names import sanitize_server_name, sanitize_server_names
 from mcp_gateway.text.suggestions import suggest_word
 
 _TRANSPORTS = {
@@ -80,8 +80,10 @@ def read_entries(path: Path, check: CheckFn | None = None) -> list[RawEntry]:
     if isinstance(native, list):
         _reject_unknown_keys(path, document)
         entries += [_native(path, number, item) for number, item in enumerate(native)]
+    # Clients allow any text as a server's name; here it becomes part of tool names.
+    names = sanitize_server_names([name for mapping in foreign for name in mapping])
     for mapping in foreign:
-        entries += [_foreign(path, name, item) for name, item in mapping.items()]
+        entries += [_foreign(path, name, item, names[name]) for name, item in mapping.items()]
     return entries
 
 
@@ -174,13 +176,14 @@ def _native(path: Path, number: int, item: Any) -> RawEntry:
     return RawEntry(where, _with_transport(keys), foreign=False, unclear=unclear)
 
 
-def _foreign(path: Path, name: str, item: Any) -> RawEntry:
+def _foreign(path: Path, name: str, item: Any, valid_name: str) -> RawEntry:
     if not isinstance(item, dict):
         raise ConfigError(f"{path}: server {name!r}: it must be an object")
     keys = _without_nulls(item)
-    # Clients allow any text as a server's name; here it becomes part of tool names.
-    keys["name"] = sanitize_server_name(name)
-    warnings = [] if keys["name"] == name else [f"it is called {keys['name']!r} here"]
+    keys["name"] = valid_name
+    warnings = [] if valid_name == name else [f"it is called {valid_name!r} here"]
+    if not name.isascii() or valid_name != sanitize_server_name(name):
+        keys.setdefault("description", name)  # so that a model knows it by more than a hash
     for spelling in _CLIENT_URL_KEYS:
         if spelling in keys:
             keys["url"] = keys.pop(spelling)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway.protocol.tool_names import fold_name, is_server_name, name_prefix
+from mcp_gateway.protocol.tool_names import fold_name, is_server_name, name_prefixes
 
 
 class NamedServer(Protocol):
@@ -23,7 +23,7 @@ class NamedServer(Protocol):
         ...
 
 
-def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> list[str]:
+def check_namespace(namespace: str | None, others: Iterable[NamedServer], max_name: int | None = None) -> list[str]:
     """Check that a namespace is unique; return warnings of look-alikes.
 
     Look-alikes are namespaces that some clients cannot distinguish from this one.
@@ -40,10 +40,10 @@ def check_namespace(namespace: str | None, others: Iterable[NamedServer]) -> lis
             continue
         if namespace == other.namespace:
             raise ConfigError(_describe_clash(f"both have the namespace {namespace!r}", other))
-        mine, theirs = name_prefix(namespace), name_prefix(other.namespace)
-        if mine == theirs:
-            raise ConfigError(_describe_clash(f"the short names of both begin with {mine!r}", other))
-        if fold_name(mine) == fold_name(theirs):
+        mine, theirs = name_prefixes(namespace, max_name), name_prefixes(other.namespace, max_name)
+        if both := set(mine) & set(theirs):
+            raise ConfigError(_describe_clash(f"the short names of both begin with {min(both)!r}", other))
+        if set(map(fold_name, mine)) & set(map(fold_name, theirs)):
             warnings.append(
                 f"namespace: some clients cannot tell {namespace!r} from {other.namespace!r}, that of server "
                 f"{other.name!r}; give one of them another"

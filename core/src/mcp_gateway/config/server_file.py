@@ -116,6 +116,8 @@ class _EntryReader:
         self._environment = environment
         self._environ = environ
         self._providers = providers
+        # Names without a namespace stay as they are, unless a limit is set on purpose.
+        self._max_name = environment.max_name if "max_name" in environment.model_fields_set else None
         self._seen: set[str] = set()
         self.specs: list[ServerSpec] = []
         self.disabled: list[DisabledServer] = []
@@ -172,7 +174,8 @@ class _EntryReader:
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
         namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
-        self.warnings += [f"{raw.where}: {warning}" for warning in check_namespace(namespace, self.specs)]
+        found = check_namespace(namespace, self.specs, self._max_name)
+        self.warnings += [f"{raw.where}: {warning}" for warning in found]
         self._seen.add(entry.name)
         self._bind(raw, entry, keys)
 
@@ -206,6 +209,7 @@ class _EntryReader:
                 digest=digest_of(keys),
                 tool_policy=policy,
                 max_definitions=environment.max_definitions,
+                max_name=self._max_name,
                 max_calls=entry.max_calls or environment.max_server_calls,
             )
         )

@@ -19,6 +19,7 @@ class ServerSpec:
     * `saved`: slow hash of the credentials in the entry.
     * `digest`: hash of the whole entry.
     * `tool_policy`: which of its tools may be used.
+    * `max_name`: how long full names may be, if that is configured.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ServerSpec:
     tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
     max_calls: int = 200
     max_definitions: int = 10_000
+    max_name: int | None = None
 
 
 SWITCHED_OFF = '"enabled" is false'

@@ -24,7 +24,8 @@ from mcp_gateway.plugin import (
 )
 from mcp_gateway.plugin_host.loader import Choice
 from mcp_gateway.plugin_host.providers import EVERYTHING, ProviderRegistry, Providers
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.protocol.tool_names import MAX_NAME, MIN_MAX_NAME
+from mcp_gateway.text.suggestions import suggest_variable
 
 AuthMode = Literal["auto", "static", "forward"]
 PinningMode = Literal["warn", "block", "off"]
@@ -142,6 +143,16 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions):
         description=(
             "How many tools one server may list, and as many prompts, resources and templates, 64 MiB of each; "
             "the rest is left out, with a warning"
+        ),
+    )
+    max_name: int = Field(
+        MAX_NAME,
+        ge=MIN_MAX_NAME,
+        le=128,
+        alias="GATEWAY_NAME_LENGTH",
+        description=(
+            "How long the names of tools and prompts may be; a longer one is shortened, with a hash at its end, and "
+            "its whole name still works in calls"
         ),
     )
     max_server_sessions: int = Field(
@@ -270,7 +281,7 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
     return [
         f"environment: {warning}" for name, seconds in long.items() for warning in warn_long_timeout(name, seconds)
     ] + [
-        f"environment: nobody reads {name}{suggest_word(name, known)}"
+        f"environment: nobody reads {name}{suggest_variable(name, known)}"
         for name in sorted(environ)
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) and name not in known
     ]

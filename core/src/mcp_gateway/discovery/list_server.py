@@ -59,6 +59,7 @@ async def list_server(
         hints={name: CacheHint(page.ttl_ms, page.scope) for name, page in pages.items() if page.ttl_ms and page.scope},
         fetched=time.time(),
         namespace=spec.namespace,
+        max_name=spec.max_name,
         withheld={},
         refused=(),
         forbidden=(),

@@ -1,9 +1,11 @@
-"""Tool names: qualification with a namespace, and look-alikes."""
+"""Names of tools and servers: qualification, short forms, look-alikes."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 
 from mcp_gateway.text.normalization import to_look_alikes
@@ -11,7 +13,12 @@ from mcp_gateway.text.normalization import to_look_alikes
 SEPARATOR = "__"
 # Many clients reject longer names, although the specification allows 128 characters.
 MAX_NAME = 64
+MIN_MAX_NAME = 24
+"""The least limit of a name's length: below it nothing readable would be left of a name."""
+
 HASH_LENGTH = 6
+_LONG_HASH = 16
+"""How many digits tell apart two names of one server that have the same hash."""
 
 OWN_TOOLS = frozenset({"tool_search", "discover_tools", "call_remote_tool"})
 """The names of the built-in tools."""
@@ -20,35 +27,85 @@ OWN_URIS = "gateway://results/"
 """The prefix of the URIs of the gateway's own resources."""
 
 _SERVER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*")
-_ACCEPTED = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME}}}")
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]+")
 _FOREIGN = re.compile(r"[^A-Za-z0-9._-]+")
 _NOT_A_WORD = re.compile(r"[^a-z0-9_]")
 _UNSEEN = frozenset({"Cc", "Cf", "Mn", "Me"})
+# Latin letters that Unicode does not decompose.
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "\u0131": "i"}
+)
 
 
-def full_name(namespace: str | None, tool: str) -> str:
+def full_name(
+    namespace: str | None, tool: str, max_length: int | None = None, *, hash_length: int = HASH_LENGTH
+) -> str:
     """Join a namespace and a tool's name: `server__tool`.
 
-    The namespace is the server's name unless the entry has another. Without a namespace the tool's name is unchanged.
+    The namespace is the server's name unless the entry has another. Without a namespace the tool's name is unchanged,
+    unless it is longer than a `max_length` that was asked for.
 
-    A name that many clients reject (more than 64 characters, or others than letters, digits, `_`, `-` and `.`) gets a
-    short form that ends with a hash of the whole name. It depends only on the two names, so it is stable.
+    A name that many clients reject (longer than `max_length`, or with others than letters, digits, `_`, `-` and `.`)
+    gets a short form that ends with a hash of the whole name. It depends on nothing else, so it is stable.
     """
-    if namespace is None:
+    whole, limit = _join(namespace, tool), max_length or MAX_NAME
+    if namespace is None and (max_length is None or len(tool) <= limit):
         return tool
-    whole = f"{namespace}{SEPARATOR}{tool}"
-    if _ACCEPTED.fullmatch(whole):
+    if len(whole) <= limit and _ACCEPTED.fullmatch(whole):
         return whole
-    plain = _FOREIGN.sub("_", whole)[: MAX_NAME - HASH_LENGTH - 1]
-    return f"{plain}_{sha256(whole.encode()).hexdigest()[:HASH_LENGTH]}"
+    short = _join(None if namespace is None else _shorten_namespace(namespace, limit), tool)
+    plain = _FOREIGN.sub("_", short)[: limit - hash_length - 1]
+    return f"{plain}_{_hash(whole, hash_length)}"
 
 
-def name_prefix(namespace: str) -> str:
-    """Return the common prefix of names in a namespace.
+def full_names(namespace: str | None, tools: Iterable[str], max_length: int | None = None) -> Mapping[str, str]:
+    """Return the full names of a server's tools, by unqualified name.
 
-    Short forms begin with it, too.
+    Short forms with the same hash get a longer one, all of them, so that the order of the tools makes no difference.
     """
-    return f"{namespace}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1]
+    names = {tool: full_name(namespace, tool, max_length) for tool in tools}
+    if len(set(names.values())) == len(names):
+        return names
+    short = {tool: name for tool, name in names.items() if name != _join(namespace, tool)}
+    counts = Counter(short.values())
+    again = {
+        tool: full_name(namespace, tool, max_length, hash_length=_LONG_HASH)
+        for tool, name in short.items()
+        if counts[name] > 1
+    }
+    return {**names, **again}
+
+
+def former_names(namespace: str | None, tool: str) -> tuple[str, str]:
+    """Return the names of a tool that depend on no limit.
+
+    They are its whole name and its form of the default length; clients may remember them.
+    """
+    return _join(namespace, tool), full_name(namespace, tool)
+
+
+def name_prefixes(namespace: str, max_length: int | None = None) -> tuple[str, ...]:
+    """Return the prefixes of names in a namespace, short forms included."""
+    forms = (namespace, _shorten_namespace(namespace, max_length or MAX_NAME))
+    return tuple(dict.fromkeys(f"{form}{SEPARATOR}"[: MAX_NAME - HASH_LENGTH - 1] for form in forms))
+
+
+def _shorten_namespace(namespace: str, max_length: int) -> str:
+    """Shorten a namespace that would leave too little of a tool's name."""
+    room = (max_length - HASH_LENGTH - 1 - len(SEPARATOR)) * 2 // 3
+    # From the default length on, names keep the form that they have always had.
+    if max_length >= MAX_NAME or len(namespace) <= room:
+        return namespace
+    return f"{namespace[: room - HASH_LENGTH - 1]}-{_hash(namespace, HASH_LENGTH)}"
+
+
+def _join(namespace: str | None, tool: str) -> str:
+    return tool if namespace is None else f"{namespace}{SEPARATOR}{tool}"
+
+
+def _hash(text: str, length: int, start: int = 0) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[start : start + length]
 
 
 def fold_name(name: str) -> str:
@@ -82,9 +139,28 @@ def is_server_name(name: str) -> bool:
 
 
 def sanitize_server_name(name: str) -> str:
-    """Turn a foreign name into a valid server name.
+    """Turn any text into a valid server name.
 
-    It comes from another program's configuration: `My Server!` becomes `My-Server`.
+    `My Server!` becomes `My-Server`, and `naïve` becomes `naive`. Where letters of another script are lost, a hash of
+    the whole name is added: `高德 map` becomes `map-a43ebb`.
     """
-    plain = _FOREIGN.sub("-", name)
-    return re.sub(r"_{2,}", "_", plain).strip("-_.") or "server"
+    parts = unicodedata.normalize("NFKD", name.translate(_LETTERS))
+    readable = "".join(part for part in parts if unicodedata.category(part) not in _UNSEEN)
+    plain = re.sub(r"_{2,}", "_", _FOREIGN.sub("-", readable)).strip("-_.") or "server"
+    if all(part.isascii() or not part.isalnum() for part in readable):
+        return plain
+    # Editors may write the same letters as NFC or as NFD.
+    return f"{plain}-{_hash(unicodedata.normalize('NFC', name), HASH_LENGTH)}"
+
+
+def sanitize_server_names(names: Collection[str]) -> Mapping[str, str]:
+    """Return valid server names, no two alike, by the names given.
+
+    Of names that would become the same, a valid one stays, and the others get a hash; their order makes no difference.
+    """
+    found = {name: sanitize_server_name(name) for name in names}
+    counts = Counter(found.values())
+    return {
+        name: valid if counts[valid] == 1 or valid == name else f"{valid}-{_hash(name, HASH_LENGTH, HASH_LENGTH)}"
+        for name, valid in found.items()
+    }

@@ -185,6 +185,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
             fetched=stamp.fetched,
             # From the configuration, not from storage: gateways that share it may use another namespace.
             namespace=spec.namespace,
+            max_name=spec.max_name,
             withheld={},
         ).restrict(spec.tool_policy)  # another version of the gateway may have stored more
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:

@@ -42,6 +42,20 @@ def suggest_word(word: str, known: Iterable[str]) -> str:
     return f"; {format_suggestion(near)}" if near else ""
 
 
+def suggest_variable(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'X'?` for the nearest environment variable.
+
+    The prefix that all have in common does not count.
+    """
+    variables = {_without_prefix(variable): variable for variable in known}
+    near = find_similar_names(_without_prefix(name), variables, 1)
+    return f"; {format_suggestion([variables[word] for word in near])}" if near else ""
+
+
+def _without_prefix(variable: str) -> str:
+    return variable.removeprefix("MCP_").removeprefix("GATEWAY_")
+
+
 def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> str:
     """Format the suggestions for a query without hits.
 

@@ -88,7 +88,9 @@ def _check_pins(reading: CommandContext, found: Findings) -> None:
     reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)
     for spec in reading.servers.specs:
         pins = read_pin_file(spec, reading.environment.state)
-        seen = Listing(spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace)
+        seen = Listing(
+            spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace, max_name=spec.max_name
+        )
         found.warnings += [describe_refusal(spec.name, refusal) for refusal in reservations.admit(seen).refused]
         for tool, pin in pins.items():
             if pin.pending:
