@@ -76,12 +76,19 @@ def test_a_message_that_can_be_read_has_members_or_is_a_value_error(depth):
 
 def test_what_is_no_utf8_in_a_message_of_a_server_is_replaced():
     message = parse_server_message(b'{"method":"x","params":{"a":"caf\xe9"}}')
-    assert bytes(message.fields["a"]) == '"caf\ufffd"'.encode()
+    assert message.params is not UNSET
+    assert bytes(message.params["a"]) == '"caf\ufffd"'.encode()
     response = b'{"id":1,"result":{"a":"\xff","b":"\\ud83d"}}'
     assert {name: bytes(raw).decode() for name, raw in parse_response(response).items()} == {
         "a": '"\ufffd"',
         "b": '"\\ufffd"',
     }
+
+
+@pytest.mark.parametrize("params", [b"[1]", b"null", b'"x"', b"7"])
+def test_params_of_a_server_that_are_no_object_count_as_absent(params: bytes):
+    message = parse_server_message(b'{"jsonrpc":"2.0","id":1,"method":"x","params":%b}' % params)
+    assert (message.method, bytes(message.id or b""), message.params) == ("x", b"1", {})
 
 
 def test_halves_of_surrogate_pairs_are_replaced_and_whole_pairs_stay():

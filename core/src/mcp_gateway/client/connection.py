@@ -31,7 +31,7 @@ from mcp_gateway.protocol.client_channel import LEVELS, Json
 from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_result, parse_server_message
 from mcp_gateway.protocol.headers import Mirrored, routing_headers, version_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
-from mcp_gateway.protocol.raw_json import Fields, encode
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, encode
 
 log = structlog.get_logger(__name__)
 
@@ -189,7 +189,7 @@ class Connection:
             elif parsed.id is not UNSET and bytes(parsed.id) != b"null":
                 self.server_requests.on_request(parsed, len(message), exchange)
             else:
-                self._on_notification(parsed.method, parsed.fields, exchange)
+                self._on_notification(parsed.method, parsed.params or NO_MEMBERS, exchange)
         except ValueError:
             self._drop_unexpected("unreadable")
 

@@ -19,7 +19,7 @@ from mcp_gateway.client.open_requests import MAX_REFUSALS, REFUSAL_SECONDS
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
-from mcp_gateway.protocol.envelope import Message, encode_error, encode_result
+from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_result
 from mcp_gateway.protocol.raw_json import decode_members, encode_members
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ class ServerRequests:
     # Some servers restart their request ids on each stream, so an id may be open more than once.
     _open: dict[bytes, list[anyio.CancelScope]] = field(default_factory=dict)
 
-    def on_request(self, request: Message, size: int, exchange: InFlightRequest | None) -> None:
+    def on_request(self, request: RequestMessage, size: int, exchange: InFlightRequest | None) -> None:
         """Handle a request of `size` bytes; beyond the limits it is rejected."""
         bounds, request_id = self.router.open_requests, bytes(request.id or b"null")
         if bounds.begin(size):
@@ -54,7 +54,9 @@ class ServerRequests:
         if scopes := self._open.get(request_id):
             scopes[-1].cancel()
 
-    async def _answer(self, request: Message, request_id: bytes, size: int, exchange: InFlightRequest | None) -> None:
+    async def _answer(
+        self, request: RequestMessage, request_id: bytes, size: int, exchange: InFlightRequest | None
+    ) -> None:
         scope = anyio.CancelScope()
         scopes = self._open.setdefault(request_id, [])
         scopes.append(scope)
@@ -67,9 +69,9 @@ class ServerRequests:
                 self._open.pop(request_id, None)
             self.router.open_requests.end(size)
 
-    async def _response(self, request: Message, request_id: bytes, exchange: InFlightRequest | None) -> bytes:
+    async def _response(self, request: RequestMessage, request_id: bytes, exchange: InFlightRequest | None) -> bytes:
         try:
-            params: Json = decode_members(request.fields)
+            params: Json = decode_members(request.params or {})
             answer = await self.router.on_request(str(request.method), params, exchange)
             return encode_result(request_id, encode_members(answer))
         except MCPError as error:

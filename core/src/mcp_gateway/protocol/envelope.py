@@ -70,7 +70,7 @@ class UnreadableResponse(ServerError):
 
 
 class RequestMessage(Struct, gc=False):
-    """The envelope of a client's message, with the members of its params."""
+    """The envelope of a message, with the members of its params."""
 
     jsonrpc: str | UnsetType = UNSET
     id: Raw | UnsetType = UNSET
@@ -103,23 +103,31 @@ def parse_message(message: bytes) -> Message:
     return _decode(_message, message)
 
 
-def parse_server_message(message: bytes) -> Message:
-    """Read the envelope of a server's message.
+def parse_server_message(message: bytes) -> RequestMessage:
+    """Read the envelope and the params of a server's message.
 
-    What is no UTF-8 in it becomes U+FFFD.
+    What is no UTF-8 in it becomes U+FFFD; params that are no object count as absent.
 
     Raises:
         ValueError: it is no JSON object, or nested too deeply.
 
     """
     try:
-        return parse_message(message)
+        return parse_request(message)
+    except ValueError:
+        return _parse_odd_message(message)
+
+
+def _parse_odd_message(message: bytes) -> RequestMessage:
+    try:
+        read = parse_message(message)
     except UnicodeDecodeError:
-        return parse_message(message.decode(errors="replace").encode())
+        read = parse_message(message.decode(errors="replace").encode())
+    return RequestMessage(read.jsonrpc, read.id, read.method, read.fields, read.result, read.error)
 
 
 def parse_request(message: bytes) -> RequestMessage:
-    """Read the envelope and the params of a client's message.
+    """Read the envelope and the params of a message.
 
     Raises:
         ValueError: it is no JSON object in UTF-8, its params are none, or it is nested too deeply.
@@ -173,7 +181,7 @@ def _parse_odd_response(response: bytes) -> dict[str, Raw]:
     raise read_error(bytes(error))
 
 
-def _result_of(answer: Message) -> Raw:
+def _result_of(answer: RequestMessage) -> Raw:
     if answer.result is UNSET:
         raise ValueError("it has neither a result nor an error")
     return answer.result

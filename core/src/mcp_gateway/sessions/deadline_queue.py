@@ -28,6 +28,12 @@ class DeadlineQueue:
         if self._timer is None:
             self._timer = loop.call_at(end, self._look)
 
+    def renew(self, request_id: int, now: float) -> None:
+        """Begin the time of a request anew, unless it has finished."""
+        entry = self._ends.pop(request_id, None)
+        if entry is not None:
+            self._ends[request_id] = (now + self.seconds, entry[1])
+
     def remove(self, request_id: int) -> None:
         """Remove a finished request."""
         self._ends.pop(request_id, None)

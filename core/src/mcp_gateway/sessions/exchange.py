@@ -123,10 +123,15 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
     def reset(self) -> None:
         """Restart the time limit after a sign of activity."""
         # The timer of the total limit, once it runs, is the last one.
-        if not self._pauses and self._last is None:
+        if self._pauses or self._last is not None or self._future is None:
+            return
+        loop = self._future.get_loop()  # to ask for the running one takes a system call (Python 3.11)
+        now = loop.time()
+        if self._end < now + self.session.timeout:
             self._stop_timer()
-            loop = asyncio.get_running_loop()
-            self._start_timer(loop, loop.time())
+            self._start_timer(loop, now)
+        else:
+            self.session.deadlines.renew(self.request_id, now)
 
     @contextmanager
     def pause(self) -> Iterator[None]:

@@ -532,7 +532,7 @@ async def test_a_connection_that_the_server_has_closed_is_not_written_to(carrier
             pool.port = there
             with listening.accept()[0]:
                 pass
-            assert stale.is_open, "the event loop does not know yet"
+            assert stale.is_open(), "the event loop does not know yet"
             assert await wire.send() == ANSWER
             assert stale.is_closing()
 

@@ -26,7 +26,30 @@ async def test_what_is_sent_together_goes_when_all_that_is_ready_has_run():
     outbox.write(wire, b"2")
     assert written == []
     await anyio.lowlevel.checkpoint()
-    assert written == [b"1", b"2"]
+    assert written == [b"12"]
+
+
+async def test_what_goes_to_one_connection_is_one_write_in_its_order():
+    written: list[bytes] = []
+    one: Any = Wire(written)
+    other: Any = Wire(written)
+    outbox = WriteBatch(requests_in_flight=2)
+    for wire, data in ((one, b"1"), (other, b"a"), (one, b"2"), (other, b"b"), (one, b"3")):
+        outbox.write(wire, data)
+    outbox.flush()
+    assert written == [b"123", b"ab"]
+
+
+async def test_what_more_follows_waits_another_turn_and_no_longer():
+    written: list[bytes] = []
+    wire: Any = Wire(written)
+    outbox = WriteBatch(requests_in_flight=1)
+    outbox.write(wire, b"1", more=True)
+    await anyio.lowlevel.checkpoint()
+    outbox.write(wire, b"2", more=True)
+    assert written == []
+    await anyio.lowlevel.checkpoint()
+    assert written == [b"12"]
 
 
 async def test_one_alone_is_sent_at_once():

@@ -43,7 +43,7 @@ class Connection:
     def default_headers(self) -> bytes:
         return b"date: today\r\n"
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, more: bool = False) -> None:
         self.data += data
 
     def send_at_once(self, *parts: bytes) -> None:

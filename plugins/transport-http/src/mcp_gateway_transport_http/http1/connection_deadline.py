@@ -20,11 +20,16 @@ class Awaited(Enum):
 class ConnectionDeadline:
     """A deadline that is checked periodically, without a timer."""
 
-    __slots__ = ("_awaited", "_bounds", "_since", "at")
+    __slots__ = ("_awaited", "_bounds", "_since", "_timeouts", "at")
 
     def __init__(self, bounds: ConnectionBounds) -> None:
         """Begin without a deadline."""
         self._bounds = bounds
+        self._timeouts = {
+            Awaited.REQUEST: bounds.idle_timeout,
+            Awaited.HEAD: bounds.head_timeout,
+            Awaited.BODY: bounds.body_timeout,
+        }
         self._since, self.at = 0.0, math.inf
         self._awaited = Awaited.NOTHING
 
@@ -57,9 +62,4 @@ class ConnectionDeadline:
     def _begin(self, awaited: Awaited, now: float) -> None:
         if self._awaited is not awaited:
             self._awaited, self._since = awaited, now
-            self.at = now + self._timeout_of(awaited)
-
-    def _timeout_of(self, awaited: Awaited) -> float:
-        if awaited is Awaited.REQUEST:
-            return self._bounds.idle_timeout
-        return self._bounds.head_timeout if awaited is Awaited.HEAD else self._bounds.body_timeout
+            self.at = now + self._timeouts[awaited]

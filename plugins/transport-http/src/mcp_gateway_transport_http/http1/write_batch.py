@@ -28,28 +28,53 @@ class WriteBatch:
 
     Waking a process that sleeps costs more than sending it a kilobyte. One that is still
     busy with the first message when the second comes need not be woken for it. With
-    one request under way (`busy`) there is nothing to wait for.
+    one request under way there is nothing to wait for, unless more of its response follows.
     """
 
     requests_in_flight: int = 0
-    _buffer: list[tuple[Sink, bytes]] = field(default_factory=list)
+    _buffer: dict[Sink, list[bytes]] = field(default_factory=dict)
+    _has_more: bool = False
+    # Asking for it takes a system call each time (Python 3.11).
+    _loop: asyncio.AbstractEventLoop | None = None
 
-    def write(self, transport: Sink, data: bytes) -> None:
-        """Send some bytes in a moment, or at once."""
+    def write(self, transport: Sink, data: bytes, *, more: bool = False) -> None:
+        """Send some bytes in a moment, or at once.
+
+        `more`: others for the same transport may follow in the next turn of the loop.
+        """
         # Alone, it would only wait a turn of the loop for nobody.
-        if self.requests_in_flight <= 1 and not self._buffer:
+        if self.requests_in_flight <= 1 and not more and not self._buffer:
             transport.write(data)
             return
+        self._has_more = self._has_more or more
         if not self._buffer:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._buffer.append((transport, data))
+            self._schedule()
+        parts = self._buffer.get(transport)
+        if parts is None:
+            self._buffer[transport] = [data]
+        else:
+            parts.append(data)
+
+    def _schedule(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._on_turn, self._loop)
+
+    def _on_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Flush at the end of this turn, or of the next one if more follows."""
+        if self._has_more:
+            # What a server says before its response is here at once; that takes a turn, to wake a task.
+            loop.call_soon(self.flush)
+        else:
+            self.flush()
 
     def flush(self) -> None:
         """Write all buffered data.
 
         Connections closed in the meantime are skipped.
         """
-        waiting, self._buffer = self._buffer, []
-        for transport, data in waiting:
+        waiting, self._buffer, self._has_more = self._buffer, {}, False
+        for transport, parts in waiting.items():
             if not transport.is_closing():
-                transport.write(data)
+                # One write, however many messages: each takes a system call.
+                transport.write(parts[0] if len(parts) == 1 else b"".join(parts))

@@ -80,10 +80,10 @@ class ResponseProtocol(BoundedProtocol):
             self._header_lines = lines, b"".join([b"%b: %b\r\n" % line for line in lines])
         return self._header_lines[1]
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, *, more: bool = False) -> None:
         """Write a small piece of a response, together with those of others."""
         if not self.transport.is_closing():
-            self._endpoint.outbox.write(self.transport, data)
+            self._endpoint.outbox.write(self.transport, data, more=more)
 
     def send_at_once(self, *parts: bytes) -> None:
         """Write a large piece, or the last of the connection."""

@@ -24,6 +24,7 @@ _STREAM_HEAD = b"content-type: text/event-stream\r\ncache-control: no-cache, no-
 _JSON = b"content-type: application/json\r\n"
 _INTERNAL_ERROR = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}'
 _COMMENT = b": ping\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ResponseConnection(Protocol):
@@ -43,8 +44,11 @@ class ResponseConnection(Protocol):
         """Return the header lines of every response."""
         ...
 
-    def send(self, data: bytes) -> None:
-        """Write a small piece of a response, together with those of others."""
+    def send(self, data: bytes, *, more: bool = False) -> None:
+        """Write a small piece of a response, together with those of others.
+
+        `more`: the response goes on.
+        """
         ...
 
     def send_at_once(self, *parts: bytes) -> None:
@@ -75,17 +79,18 @@ class _NullEvent:
 class HttpResponseWriter:
     """Writes one response; stands in for uvicorn's cycle, too.
 
-    `abandon` is what ends the call, `silent_since` when something was written last, as far as it was looked at.
+    `request` is what it answers, `abandon` what ends the call, `silent_since` when something was written last, as far
+    as it was looked at.
     """
 
     __slots__ = (
         "_connection",
         "_events",
         "_has_ended",
-        "_request",
         "abandon",
         "disconnected",
         "keep_alive",
+        "request",
         "response_complete",
         "response_started",
         "silent_since",
@@ -96,17 +101,12 @@ class HttpResponseWriter:
 
     def __init__(self, connection: ResponseConnection, request: MessageRequest) -> None:
         """Begin with nothing written."""
-        self._connection, self._request = connection, request
+        self._connection, self.request = connection, request
         self._events: EventStream | None = None
         self._has_ended = self.response_complete = self.response_started = self.disconnected = False
         self.keep_alive = request.keep_alive
         self.abandon: Callable[[], None] | None = None
         self.silent_since: float | None = None
-
-    @property
-    def request(self) -> MessageRequest:
-        """What it is the response to."""
-        return self._request
 
     # -- what the server tells
 
@@ -120,14 +120,14 @@ class HttpResponseWriter:
         # Who has lost the connection before there was an event has no id to ask by.
         if self._has_ended or (self.disconnected and self._events is None):
             return
-        if self._is_overfull():
+        if self._connection.is_write_paused and self._is_overfull():
             self._connection.on_message_dropped()
             return
         self.silent_since = None
         head = b"" if self.response_started else self._start_stream()
         event = self._encode_event(message, is_first=bool(head))
         if not self.disconnected:
-            self._send(head, *self._frame(*event))
+            self._send_event(event, head=head)
 
     def finish(self, response: RawResponse) -> None:
         """Write the response, and go on with the connection."""
@@ -151,7 +151,7 @@ class HttpResponseWriter:
     def on_connection_lost(self) -> None:
         """Go on if the client may come back; else abandon."""
         self.disconnected = True
-        if not self._request.is_resumable and not self._has_ended:
+        if not self.request.is_resumable and not self._has_ended:
             self._end()
             self._abandon()
 
@@ -164,7 +164,7 @@ class HttpResponseWriter:
 
     def on_tick(self, now: float, interval: float) -> None:
         """Write a comment if nothing was written for so many seconds."""
-        if (session := self._request.session) is not None:
+        if (session := self.request.session) is not None:
             session.touch(now)
         if self.silent_since is None:
             self.silent_since = now
@@ -177,21 +177,21 @@ class HttpResponseWriter:
     def _write_comment(self) -> None:
         """Write what keeps clients and proxies from giving up."""
         if self.response_started:
-            self._send(*self._frame(_COMMENT))
+            self._send_event((_COMMENT,))
             return
         head = self._start_stream()
         priming = b""
-        if self._events is not None and self._request.can_be_primed:
+        if self._events is not None and self.request.can_be_primed:
             # Who loses the connection now can ask for what follows.
             priming = b"id: %d\r\nretry: %d\r\ndata: \r\n\r\n" % (self._events.append(None), RETRY_MILLISECONDS)
-        self._send(head, *self._frame(priming, _COMMENT))
+        self._send_event((priming, _COMMENT), head=head)
 
     def _start_stream(self) -> bytes:
         """Return the head of a stream that begins."""
         self.response_started = True
-        if self._request.is_resumable and self._request.session is not None:
-            self._events = self._request.session.open_stream()
-        framing = b"transfer-encoding: chunked\r\n" if self._request.is_chunkable else b""
+        if self.request.is_resumable and self.request.session is not None:
+            self._events = self.request.session.open_stream()
+        framing = b"transfer-encoding: chunked\r\n" if self.request.is_chunkable else b""
         return self._head(HTTPStatus.OK, _STREAM_HEAD + framing)
 
     def _encode_event(self, message: bytes, *, is_first: bool = False) -> tuple[bytes, bytes, bytes]:
@@ -202,39 +202,42 @@ class HttpResponseWriter:
         retry = b"retry: %d\r\n" % RETRY_MILLISECONDS if is_first else b""
         return b"id: %d\r\nevent: message\r\n%bdata: " % (self._events.append(line), retry), line, b"\r\n\r\n"
 
-    def _frame(self, *parts: bytes) -> tuple[bytes, ...]:
-        if not self._request.is_chunkable:
-            return parts
-        return (b"%x\r\n" % sum(map(len, parts)), *parts, b"\r\n")
+    def _send_event(self, event: tuple[bytes, ...], *, head: bytes = b"", is_last: bool = False) -> None:
+        """Write an event, if any, behind the head of its stream or before its end."""
+        size = sum(map(len, event))
+        parts = (head, *event)
+        if self.request.is_chunkable:
+            chunk = (b"%x\r\n" % size, *event, b"\r\n") if event else ()
+            parts = (head, *chunk, _LAST_CHUNK if is_last else b"")
+        self._send(*parts, size=size, is_last=is_last)
 
     def _finish_stream(self, response: RawResponse) -> None:
         """Write the response as the last event of the stream."""
-        last = self._frame(*self._encode_event(response.message)) if response.message else ()
+        event = self._encode_event(response.message) if response.message else ()
         if self._events is not None:
             self._events.end()
         if not self.disconnected:
-            end = b"0\r\n\r\n" if self._request.is_chunkable else b""
-            self._send(*last, end, is_last=True)
+            self._send_event(event, is_last=True)
             self._connection.on_response_written(self)
 
     # -- a response alone
 
     def _finish_whole(self, status: int, kind: bytes, body: bytes) -> None:
         head = self._head(status, b"%bcontent-length: %d\r\n" % (kind, len(body)))
-        self._send(head, body, is_last=True)
+        self._send(head, body, size=len(body), is_last=True)
         self._connection.on_response_written(self)
 
     def _head(self, status: int, lines: bytes) -> bytes:
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
         return b"".join(
-            (STATUS_LINE[status], self._connection.default_headers(), self._request.response_headers, lines, end)
+            (STATUS_LINE[status], self._connection.default_headers(), self.request.response_headers, lines, end)
         )
 
-    def _send(self, *parts: bytes, is_last: bool = False) -> None:
-        if (is_last and not self.keep_alive) or max(map(len, parts)) >= _LARGE:
+    def _send(self, *parts: bytes, size: int, is_last: bool) -> None:
+        if size >= _LARGE or (is_last and not self.keep_alive):
             self._connection.send_at_once(*parts)
         else:
-            self._connection.send(b"".join(parts))
+            self._connection.send(b"".join(parts), more=not is_last)
 
     # -- its end
 

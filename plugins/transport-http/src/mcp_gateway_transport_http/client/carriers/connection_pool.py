@@ -50,7 +50,7 @@ class ConnectionPool:
             # The last used first: those that are not needed grow old, and go.
             connection = self._idle.pop()
             # What a server writes on an idle connection is its end, which the loop may not have told yet.
-            if connection.is_open and now - connection.used < KEEP_SECONDS and connection.is_quiet:
+            if connection.is_open() and now - connection.used < KEEP_SECONDS and connection.is_quiet():
                 return connection
             connection.close()
         return None
@@ -82,7 +82,7 @@ class ConnectionPool:
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request, or close it."""
-        if self._closed or not connection.is_open:
+        if self._closed or not connection.is_open():
             connection.close()
             return
         connection.used = monotonic()

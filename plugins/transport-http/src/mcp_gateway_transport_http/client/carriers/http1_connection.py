@@ -52,12 +52,10 @@ class Connection(asyncio.Protocol):
         self._known_fields = KnownFields()
         self._poll: select.poll | None = None
 
-    @property
     def is_open(self) -> bool:
         """Whether another request can be sent."""
-        return self.is_complete and not self.is_closing()
+        return self.is_complete and self._transport is not None and not self._transport.is_closing()
 
-    @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to be read.
 

@@ -21,6 +21,8 @@ _BLANK = b" \t\r\n"
 # Where servers write the id of a response: before its result (Python), or at the end (TypeScript).
 _ID_FIRST = re.compile(rb'\{"jsonrpc":\s?"2\.0",\s?"id":\s?(\d{1,18}),\s?"(?:result|error)":\s?\{')
 _ID_LAST = re.compile(rb'\},"jsonrpc":"2\.0","id":(\d{1,18})\}\Z')
+# Nothing else begins so: what has a method is a notification or a request, whatever else it has.
+_METHOD_FIRST = re.compile(rb'\{(?:"jsonrpc":\s?"2\.0",\s?)?"method":\s?"')
 _RESULT_FIRST = (b'{"result":{', b'{"error":{')
 _TAIL_BYTES = 64
 
@@ -68,9 +70,13 @@ def kind_of(message: bytes, request_id: int) -> Kind:
     """
     if is_plain_response(message, request_id):
         return Kind.RESPONSE
+    if _METHOD_FIRST.match(message) and message.endswith(b"}"):
+        return Kind.OTHER
     envelope = _read_envelope(message)
-    if envelope is None:
-        return Kind.NONE
+    return Kind.NONE if envelope is None else _kind_of_envelope(envelope, request_id)
+
+
+def _kind_of_envelope(envelope: _Envelope, request_id: int) -> Kind:
     if envelope.method is not None:
         return Kind.OTHER
     has_error = envelope.error is not UNSET and bytes(envelope.error) != b"null"

@@ -97,13 +97,15 @@ class SseParser:
             raise too_long("an event of its answer", self.limit)
 
     def _parse_field(self, line: bytes) -> None:
-        self._check(len(line))
+        size = len(line)
+        if self._size + size > self.limit:
+            self._check(size)
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         match name:
             case b"data":
                 self._data.append(value)
-                self._size += len(line)
+                self._size += size
             case b"event":
                 self._name = value
             # An id with NUL is ignored, and an empty one resets it (section 9.2.6).
