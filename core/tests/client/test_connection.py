@@ -9,10 +9,8 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_gateway.client import handshake as module
 from mcp_gateway.client.connection import open_connection
 from mcp_gateway.client.handshake import negotiate
-from mcp_gateway.client.pagination import list_all
 from mcp_gateway.plugin import Credentials, TransportFault
 from mcp_gateway.protocol.envelope import ServerError
-from mcp_gateway.protocol.primitives import TOOLS
 
 from ..support.fake_channel import FakeServer
 from ..support.fake_servers import Remote, scripted_streams, text, tool
@@ -175,63 +173,6 @@ async def test_an_old_server_gets_the_params_as_they_are_and_a_modern_one_an_env
     assert new["_meta"]["mine"] == 1
     assert new["_meta"]["io.modelcontextprotocol/protocolVersion"] == MODERN
     assert new["_meta"]["io.modelcontextprotocol/clientCapabilities"] == {}
-
-
-@pytest.mark.parametrize("handshake", [False, True])
-async def test_a_list_of_tools_is_read_page_by_page_whole(handshake):
-    remote = Remote(*(tool(f"t{number}", odd=None) for number in range(7)), handshake=handshake)
-    remote.page_size = 3
-    touched = []
-    async with open_connection(remote.connect(Credentials())) as connection:
-        await negotiate(connection)
-        assert (await list_all(connection, TOOLS, lambda: touched.append(1))).items == remote.tools
-    assert len(touched) == remote.listed == 3
-
-
-async def test_a_list_that_comes_back_to_where_it_was_is_cut():
-    endless = {"tools": [tool("x")], "nextCursor": "again"}
-    async with open_connection(
-        scripted_streams({"initialize": INITIALIZE_RESULT, "tools/list": endless})
-    ) as connection:
-        await negotiate(connection)
-        assert len((await list_all(connection, TOOLS, lambda: None)).items) == 2
-
-
-@pytest.mark.parametrize("tools", [None, 3, {}, [3, None, {}, {"name": ""}, {"name": 3}]])
-async def test_what_is_no_definition_is_left_out(tools):
-    async with open_connection(
-        scripted_streams({"initialize": INITIALIZE_RESULT, "tools/list": {"tools": tools}})
-    ) as connection:
-        await negotiate(connection)
-        assert (await list_all(connection, TOOLS, lambda: None)).items == []
-
-
-async def test_a_modern_servers_tool_with_invalid_header_annotations_is_left_out():
-    bad = {"type": "object", "properties": {"a": {"type": "object", "x-mcp-header": "A"}}}
-    remote = Remote(tool("good"), {**tool("bad"), "inputSchema": bad})
-    async with open_connection(remote.connect(Credentials())) as connection:
-        await negotiate(connection)
-        assert [found["name"] for found in (await list_all(connection, TOOLS, lambda: None)).items] == ["good"]
-
-
-async def test_a_server_that_lists_too_much_is_read_so_far():
-    remote = Remote(*(tool(f"t{number}") for number in range(50)))
-    remote.page_size = 20
-    async with open_connection(remote.connect(Credentials())) as connection:
-        await negotiate(connection)
-        page = await list_all(connection, TOOLS, lambda: None, max_definitions=30)
-        assert (len(page.items), page.cut, remote.listed) == (30, True, 2)
-        assert not (await list_all(connection, TOOLS, lambda: None, max_definitions=50)).cut
-
-
-async def test_a_list_has_so_many_bytes(monkeypatch):
-    monkeypatch.setattr("mcp_gateway.client.pagination.MAX_LIST_BYTES", 20_000)
-    remote = Remote(*(tool(f"t{number}", "x" * 1000) for number in range(50)))
-    remote.page_size = 10
-    async with open_connection(remote.connect(Credentials())) as connection:
-        await negotiate(connection)
-        page = await list_all(connection, TOOLS, lambda: None)
-        assert (len(page.items), page.cut) == (10, True)
 
 
 async def test_a_request_of_the_servers_is_refused_but_for_ping():

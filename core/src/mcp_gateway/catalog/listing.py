@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from mcp_gateway.catalog.omissions import Omission
 from mcp_gateway.catalog.search_documents import document_from_definition
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import Document
@@ -86,6 +87,7 @@ class Listing:
     * `refused`: definitions under names of other owners; they are in no other field.
     * `forbidden`: names of tools that the server has and the configuration forbids; they are in no other field.
     * `idle_globs`: globs of the configuration that match none of the server's tools.
+    * `omissions`: what is missing in it.
     """
 
     server: str
@@ -102,6 +104,7 @@ class Listing:
     max_name: int | None = field(default=None, compare=False)
     withheld: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
+    omissions: tuple[Omission, ...] = field(default=(), compare=False)
     forbidden: tuple[str, ...] = field(default=(), compare=False)
     idle_globs: tuple[str, ...] = field(default=(), compare=False)
 

@@ -89,11 +89,11 @@ class Registry:
             listing = replace(listing, namespace=spec.namespace, max_name=spec.max_name).restrict(spec.tool_policy)
         return self.admission.admit(listing)
 
-    def put(self, listing: Listing, state: State = State.READY) -> None:
+    def put(self, listing: Listing, state: State = State.READY, reason: str = "") -> None:
         """Store a listing; emit an event if the catalog changed."""
         before = self.catalog.revision
         self.catalog = self.catalog.with_listing(self.admission.admit(listing), list(self.specs))
-        self.mark(listing.server, state)
+        self.mark(listing.server, state, reason)
         if self.catalog.revision != before:
             self.events.catalog_changed.emit(self.catalog)
 

@@ -29,7 +29,7 @@ from mcp_gateway.plugin import RequestNotSent, ServerChannel, ServerUnavailable,
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
 from mcp_gateway.protocol.envelope import encode_notification, encode_request, parse_result, parse_server_message
-from mcp_gateway.protocol.headers import Mirrored, routing_headers, version_headers
+from mcp_gateway.protocol.headers import routing_headers, version_headers
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, encode
 
@@ -101,19 +101,11 @@ class Connection:
         """
         return self.version == LATEST_MODERN_VERSION
 
-    async def request(
-        self,
-        method: str,
-        params: Json,
-        *,
-        capabilities: Mapping[str, Any] | None = None,
-        mirrored: Mirrored | None = None,
-    ) -> Json:
+    async def request(self, method: str, params: Json, *, capabilities: Mapping[str, Any] | None = None) -> Json:
         """Send a request of the gateway's own; return the unmodified result.
 
         `capabilities` are those of the client for whom it is, for a modern server; a handshake-era server got them at
-        the handshake. `mirrored` maps paths of arguments to the names of the `Mcp-Param-*` headers in which a modern
-        server wants a copy of them.
+        the handshake.
 
         Raises:
             ServerError: the server answered with an error.
@@ -121,10 +113,20 @@ class Connection:
             ServerUnavailable: the request did not get through, or the connection closed.
 
         """
+        return parse_result(await self.request_raw(method, params, capabilities=capabilities))
+
+    async def request_raw(self, method: str, params: Json, *, capabilities: Mapping[str, Any] | None = None) -> bytes:
+        """Send a request of the gateway's own; return the undecoded response.
+
+        Raises:
+            MCPError: the transport answered in the server's place, by a `TransportFault`.
+            ServerUnavailable: the request did not get through, or the connection closed.
+
+        """
         request_id = next(self.ids)
         if self.modern:
-            return await self.send_modern(method, params, request_id, capabilities=capabilities, mirrored=mirrored)
-        return await self.send(method, params, self.handshake_headers, request_id)
+            return await self._send_modern_raw(method, params, request_id, capabilities)
+        return await self._send_raw(method, params, self.handshake_headers, request_id)
 
     async def set_log_level(self, level: str | None, *, fewer: bool = False) -> None:
         """Set the log level of a handshake-era server.
@@ -217,38 +219,32 @@ class Connection:
         await self.channel.send(message, self.handshake_headers)
 
     async def send_modern(
-        self,
-        method: str,
-        params: Json,
-        request_id: int,
-        *,
-        capabilities: Mapping[str, Any] | None = None,
-        mirrored: Mirrored | None = None,
+        self, method: str, params: Json, request_id: int, *, capabilities: Mapping[str, Any] | None = None
     ) -> Json:
-        """Send a modern request with envelope and routing headers.
+        """Send a modern request with envelope and routing headers; return its result."""
+        return parse_result(await self._send_modern_raw(method, params, request_id, capabilities))
 
-        The envelope is in `_meta`.
-        """
+    async def _send_modern_raw(
+        self, method: str, params: Json, request_id: int, capabilities: Mapping[str, Any] | None
+    ) -> bytes:
         meta = {
             **(params.get("_meta") or {}),
             types.PROTOCOL_VERSION_META_KEY: LATEST_MODERN_VERSION,
             types.CLIENT_INFO_META_KEY: IMPLEMENTATION,
             types.CLIENT_CAPABILITIES_META_KEY: dict(capabilities or {}),
         }
-        headers = routing_headers(method, params, mirrored)
-        return await self.send(method, {**params, "_meta": meta}, headers, request_id)
+        return await self._send_raw(
+            method, {**params, "_meta": meta}, routing_headers(method, params, None), request_id
+        )
 
     async def send(self, method: str, params: Json, headers: Mapping[str, str], request_id: int) -> Json:
-        """Send a request without changes; return its result.
+        """Send a request without changes; return its result; see `request`.
 
         If the caller is cancelled, the server is notified.
-
-        Raises:
-            ServerError: the server answered with an error.
-            MCPError: the transport answered in the server's place, by a `TransportFault`.
-            ServerUnavailable: the request did not get through, or the connection closed.
-
         """
+        return parse_result(await self._send_raw(method, params, headers, request_id))
+
+    async def _send_raw(self, method: str, params: Json, headers: Mapping[str, str], request_id: int) -> bytes:
         if self.closed.is_set():
             # It was not sent, so the retry policy may send it again.
             raise RequestNotSent("the session has just ended")
@@ -259,7 +255,7 @@ class Connection:
         response = _Response(self, asyncio.get_running_loop().create_future())
         abandon = self.channel.request(message, request_id, headers, response)
         try:
-            return parse_result(await response.future)
+            return await response.future
         except asyncio.CancelledError:
             abandon()
             # Clients must not cancel initialize (specification 2025-11-25, cancellation).

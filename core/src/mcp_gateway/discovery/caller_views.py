@@ -12,6 +12,7 @@ import anyio
 import structlog
 
 from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.omissions import fill_in, why_tools_are_missing
 from mcp_gateway.catalog.overlays import CallerCatalog, Key, OverlayEntry, Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
@@ -181,11 +182,16 @@ class CallerRefresher:
             raise
         if not self.registry.is_current(request.spec):
             raise NoLongerConfigured(request.spec.name)
+        listing = fill_in(listing, self.personal.listing(request.spec.name, request.session_key.credentials))
         listing = self.registry.admission.admit(
             await self.discovery.shared.pinning.admit(request.spec, listing, personal=True)
         )
         before = self.personal.put(request.key, listing)
-        self.discovery.scheduler.on_success(request.key)
+        if why := why_tools_are_missing(listing):
+            reason = f"server {listing.server!r} did not list all of its tools: {why}"
+            self._on_failure(request, NotListed(reason))
+        else:
+            self.discovery.scheduler.on_success(request.key)
         if before != listing:
             clients = frozenset(self.personal.entry(request.key).clients)
             log.info("discovered for caller", server=listing.server, tools=len(listing.tools))

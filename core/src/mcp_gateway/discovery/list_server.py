@@ -6,8 +6,8 @@ The result of its handshake is part of the listing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -16,12 +16,13 @@ import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.listing import CacheHint, Listing
+from mcp_gateway.catalog.omissions import Omission
 from mcp_gateway.client.connection import Connection
-from mcp_gateway.client.errors import error_of_answer
-from mcp_gateway.client.pagination import Page, list_all
+from mcp_gateway.client.errors import AskedToWait, SessionLost, error_of_answer
+from mcp_gateway.client.pagination import Page, PaginatedList
 from mcp_gateway.client.request_timeout import InactivityTimeout
 from mcp_gateway.config.server_spec import ServerSpec
-from mcp_gateway.plugin import ConnectionDropped, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import PRIMITIVES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.sessions.attempts import limit_inactivity
@@ -30,9 +31,39 @@ from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
 
+_NOT_OF_THE_LIST = (SessionLost, AskedToWait, RequestNotSent)
+"""Failures that any request would have met."""
+
+_MAX_ROUNDS = 2 * len(PRIMITIVES)
+"""How often a server is listed at most, each time without more of what it failed at."""
+
 
 class NotListed(ServerUnavailable):
-    """The server answers, but does not list its tools."""
+    """The server answers, but does not list all of its tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """A fault of a list, after so many pages."""
+
+    pages: int
+    reason: str
+
+    def omission(self, primitive: Primitive) -> Omission:
+        """Return what is missing for it."""
+        missing = f"what follows page {self.pages} is missing: {self.reason}" if self.pages else self.reason
+        return Omission(primitive, missing, is_failure=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """The faults of a server's lists, over several attempts.
+
+    `fatal` ones closed the connection, so that what follows is not requested again. Lists in `failed` have failed once.
+    """
+
+    fatal: dict[Primitive, _Fault] = field(default_factory=dict)
+    failed: set[Primitive] = field(default_factory=set)
 
 
 async def list_server(
@@ -48,8 +79,9 @@ async def list_server(
         raise NotListed(
             f"server {spec.name!r} did not list its tools: {error.error.message} ({error.error.code})"
         ) from error
-    if cut := [name for name, page in pages.items() if page.cut]:
-        log.warning("list truncated", server=spec.name, primitives=cut, hint="raise GATEWAY_MAX_DEFINITIONS")
+    omissions = tuple(omission for page in pages.values() for omission in page.omissions)
+    for omission in omissions:
+        log.warning("list incomplete", server=spec.name, method=omission.primitive.method, reason=omission.reason)
     return Listing(
         spec.name,
         **{name: tuple(page.items) for name, page in pages.items()},
@@ -64,36 +96,44 @@ async def list_server(
         refused=(),
         forbidden=(),
         idle_globs=(),
+        omissions=omissions,
     ).restrict(spec.tool_policy)
 
 
 async def _list_usable(
     pool: Pool, session_key: SessionKey, capabilities: Mapping[str, Any], *, trial: bool
 ) -> tuple[Json, dict[str, Page]]:
-    """List all primitives, without those at which the server closes the connection."""
-    closing: set[str] = set()
-    try:
-        return await _list_all(pool, session_key, capabilities, closing, trial=trial)
-    except ServerUnavailable:
-        if not closing:
-            raise
-    # Also if the configuration wants no retries: this one leaves out what failed.
-    return await _list_all(pool, session_key, capabilities, closing, trial=trial)
+    """List all primitives, without the parts at which the server fails.
+
+    A failure that concerns one list is followed by another round, also if the configuration wants no retries.
+    """
+    faults = _Faults()
+    for _ in range(_MAX_ROUNDS - 1):
+        known = faults.fatal.copy(), faults.failed.copy()
+        try:
+            return await _list_all(pool, session_key, capabilities, faults, trial=trial)
+        except ServerUnavailable:
+            if known == (faults.fatal, faults.failed):
+                raise
+    return await _list_all(pool, session_key, capabilities, faults, trial=trial)
 
 
 async def _list_all(
-    pool: Pool, session_key: SessionKey, capabilities: Mapping[str, Any], closing: set[str], *, trial: bool
+    pool: Pool, session_key: SessionKey, capabilities: Mapping[str, Any], faults: _Faults, *, trial: bool
 ) -> tuple[Json, dict[str, Page]]:
     """Return the `initialize` result and all pages of each primitive.
 
-    The lists at which the server closes the connection are added to `closing`.
+    The lists at which the server fails are added to `faults`.
     """
-    max_definitions = session_key.spec.max_definitions
     async for attempt in pool.attempts(session_key, repeatable=True, trial=trial):
         async with attempt as session:
             with limit_inactivity(session) as (connection, inactivity):
-                lists = _Lists(connection, inactivity, capabilities, max_definitions, session_key.spec.name, closing)
-                pages = {primitive.name: await lists.fetch(primitive) for primitive in PRIMITIVES}
+                lists = _Lists(connection, inactivity, capabilities, session_key.spec.max_definitions, faults)
+                pages = dict[str, Page]()
+                for primitive in PRIMITIVES:
+                    pages[primitive.name] = await lists.fetch(primitive)
+                    # So a server that ends at several lists is not cut off: it answers in between.
+                    session.breaker.record_answer()
                 return connection.initialize_result, pages
     raise AssertionError  # the last attempt returns or raises
 
@@ -102,16 +142,15 @@ async def _list_all(
 class _Lists:
     """The lists of one server on one connection.
 
-    The server is usable without the lists other than that of its tools, so one that fails is left out, with a warning.
+    The server is usable without what follows the first page of its tools. So a list that fails is left out, or what
+    follows the pages that came.
     """
 
     connection: Connection
     inactivity: InactivityTimeout
     capabilities: Mapping[str, Any]
     max_definitions: int
-    server: str
-    closing: set[str]
-    """Lists at which the server closed the connection in an earlier attempt; they are not requested again."""
+    faults: _Faults
 
     async def fetch(self, primitive: Primitive) -> Page:
         """List one primitive, if declared or tools.
@@ -119,57 +158,64 @@ class _Lists:
         Tools are requested even if the server does not declare them.
         """
         declared = self.connection.declares(primitive.capability)
-        if primitive is TOOLS:
-            return await self._fetch_tools(declared=declared)
-        return await self._fetch_declared(primitive) if declared else Page([])
-
-    async def _fetch_declared(self, primitive: Primitive) -> Page:
-        if primitive.name in self.closing:
-            return self._leave_out(primitive, "the server closed the connection instead of answering")
+        if not declared and primitive is not TOOLS:
+            return Page([])
+        wanted = PaginatedList(self.connection, primitive, self.capabilities, self.max_definitions)
+        if fault := self.faults.fatal.get(primitive):
+            wanted.max_pages, wanted.end = fault.pages, fault.omission(primitive)
         try:
-            return await self._fetch_in_time(primitive)
+            return await self._read_in_time(wanted)
         except MCPError as error:
-            if error.code == types.METHOD_NOT_FOUND and primitive is TEMPLATES:
+            optional = primitive is TEMPLATES or not declared
+            if error.code == types.METHOD_NOT_FOUND and optional and not wanted.pages:
                 return Page([])
-            if error_of_answer("", error) is not None:
-                raise
-            return self._leave_out(primitive, error.error.message)
+            return self._on_answer(wanted, error)
         except ServerUnavailable as error:
             if not isinstance(error, ConnectionDropped) and not self.connection.is_closed:
                 raise
-            # The first time ends the attempt: the rest is requested again on a new connection, without this list.
-            if not self.closing:
-                self.closing.add(primitive.name)
-                raise
-            return self._leave_out(primitive, str(error))
-
-    async def _fetch_tools(self, *, declared: bool) -> Page:
-        try:
-            return await self._request_pages(TOOLS, self.inactivity.reset)
-        except MCPError as error:
-            if error.code == types.METHOD_NOT_FOUND and not declared:
-                return Page([])
+            # Everything is requested again on a new connection, without what failed; the second time without the list.
+            if not _is_necessary(wanted):
+                pages = 0 if primitive in self.faults.fatal else wanted.pages
+                self.faults.fatal[primitive] = _Fault(pages, "the server closed the connection instead of answering")
             raise
 
-    async def _fetch_in_time(self, primitive: Primitive) -> Page:
-        """Request a list; give up before all would fail with it."""
-        seconds = self.inactivity.seconds / 2
-        with anyio.move_on_after(seconds) as scope:
+    def _on_answer(self, wanted: PaginatedList, error: MCPError) -> Page:
+        """Handle an error response, of the server or of the transport."""
+        failure = error_of_answer("", error)
+        if failure is None and not _is_necessary(wanted):
+            return self._end(wanted, error.error.message)
+        if isinstance(failure, ServerUnavailable) and not isinstance(failure, _NOT_OF_THE_LIST):
+            if wanted.primitive in self.faults.failed:
+                return self._end(wanted, error.error.message)
+            # It may be over at the next attempt.
+            if not _is_necessary(wanted):
+                self.faults.failed.add(wanted.primitive)
+        raise error
 
-            def on_page() -> None:
+    async def _read_in_time(self, wanted: PaginatedList) -> Page:
+        """Read a list; give up before all would fail with it."""
+        seconds = self.inactivity.seconds / 2
+        with anyio.CancelScope() as scope:
+
+            def limit() -> None:
                 self.inactivity.reset()
                 scope.deadline = anyio.current_time() + seconds
 
-            return await self._request_pages(primitive, on_page)
+            if not _is_necessary(wanted):
+                limit()
+            return await wanted.read(limit)
         self.inactivity.reset()
-        return self._leave_out(primitive, f'no answer within {seconds:g} s, half of the server\'s "timeout"')
+        return self._end(wanted, f'no answer within {seconds:g} s, half of the server\'s "timeout"')
 
-    async def _request_pages(self, primitive: Primitive, on_page: Callable[[], None]) -> Page:
-        return await list_all(self.connection, primitive, on_page, self.capabilities, self.max_definitions)
+    def _end(self, wanted: PaginatedList, reason: str) -> Page:
+        """End a list before its last page."""
+        wanted.omissions.append(_Fault(wanted.pages, reason).omission(wanted.primitive))
+        return wanted.page()
 
-    def _leave_out(self, primitive: Primitive, reason: str) -> Page:
-        log.warning("list failed", server=self.server, method=primitive.method, reason=reason)
-        return Page([])
+
+def _is_necessary(wanted: PaginatedList) -> bool:
+    """Whether the server is useless without the next page."""
+    return wanted.primitive is TOOLS and not wanted.pages
 
 
 def _description(initialize_result: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.omissions import fill_in, why_tools_are_missing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.errors import NoLongerConfigured
@@ -171,11 +172,17 @@ class Refresher:
             partly = isinstance(error, NotListed) or spec.name in self.registry.catalog.servers
             self._on_failure(spec, State.DEGRADED if partly else State.DOWN, error)
             raise
+        listing = fill_in(listing, self.registry.catalog.servers.get(spec.name))
         admitted = self.registry.admission.admit(await self.shared.pinning.admit(spec, listing))
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
-        self.scheduler.on_success((spec.name, None))
-        await self.shared.publish(spec, listing, admitted, turn)
+        if why := why_tools_are_missing(listing):  # kept from storage and other replicas, which may have a whole one
+            incomplete = NotListed(f"server {spec.name!r} did not list all of its tools: {why}")
+            self.registry.put(admitted, State.DEGRADED, str(incomplete))
+            self._on_failure(spec, State.DEGRADED, incomplete)
+        else:
+            self.scheduler.on_success((spec.name, None))
+            await self.shared.publish(spec, listing, admitted, turn)
         return admitted
 
     def listing_caller(self, spec: ServerSpec, caller: Caller) -> Caller:

@@ -134,6 +134,7 @@ def _trials(reading: CommandContext, found: Findings) -> None:
     found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
     refused = (line for trial in found.trials for line in (*trial.refused, *trial.idle_globs))
     found.warnings += [line for line in refused if line not in found.warnings]
+    found.warnings += [line for trial in found.trials for line in trial.missing]
     found.warnings += [
         f"server {trial.server!r}: {part} is suspicious: {', '.join(rules)}"
         for trial in found.trials

@@ -37,7 +37,8 @@ class Trial:
     It also has the protocol version.
 
     `refused` describes, one per line, the definitions under names of other owners, `idle_globs` the globs that match no
-    tool. `suspicious` has the violations of scanner rules in anything but tools, whose violations are in their pins.
+    tool. `missing` names what is missing in the lists, and why. `suspicious` has the violations of scanner rules in
+    anything but tools, whose violations are in their pins.
     """
 
     server: str
@@ -50,6 +51,7 @@ class Trial:
     refused: tuple[str, ...] = ()
     forbidden: int = 0
     idle_globs: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -107,6 +109,7 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
         refused=tuple(describe_refusal(spec.name, refusal) for refusal in listing.refused),
         forbidden=len(listing.forbidden),
         idle_globs=tuple(describe_idle_globs(listing)),
+        missing=tuple(f"server {spec.name!r}: {omission}" for omission in listing.omissions),
         suspicious=await anyio.to_thread.run_sync(scan_rest, listing),
     )
 
