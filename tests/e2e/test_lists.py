@@ -16,7 +16,7 @@ from .support.gateways import HERE, Launcher
 from .support.raw_clients import HttpClient, Json
 
 SERVER = str(HERE / "servers" / "lists.py")
-SECONDS = 2
+SECONDS = 6
 WHOLE, FIRST = (5, 4), (3, 4)
 """How many tools and prompts there are: all, and those of the first page of tools."""
 ENDS = "it does not end: it is cut after page "
