@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.plugin import ANONYMOUS, ConfigError
+from mcp_gateway.plugin import ANONYMOUS, ConfigError, Options, UrlOptions
+
+from ..support.fake_plugins import everything, plugin, provider, providers_of
+
+
+class Loose(Options):
+    """Options that read what they do not check."""
+
+    url: str
+    socket: str = ""
+    cert: str = ""
 
 
 @pytest.fixture
@@ -353,3 +363,23 @@ def test_a_number_of_seconds_has_an_end(read, problem):
     assert "timeout: Input should be less than or equal to 1000000000" in problem(command(timeout=10**10))
     found = read({"mcpServers": {"alpha": {"command": "x", "timeout": 10**400}}})
     assert "timeout: Input should be" in found.disabled[0].reason
+
+
+async def test_paths_of_an_entry_begin_in_the_folder_of_its_file(read, tmp_path):
+    of_urls = plugin(client_transports=[provider("web", lambda options: options, UrlOptions)])
+    written = {"servers": [{"name": "a", "transport": "web", "url": "http://a", "socket": "a.sock"}]}
+    (spec,) = read(written, providers_of(everything(), of_urls)).specs
+    async with spec.client_transport.open() as options:
+        assert options.socket == tmp_path / "a.sock"
+
+
+def test_another_socket_is_another_server_and_another_certificate_other_credentials(read):
+    of_urls = providers_of(everything(), plugin(client_transports=[provider("web", options=Loose)]))
+
+    def hashes(**keys):
+        (spec,) = read({"servers": [{"name": "a", "transport": "web", "url": "https://a", **keys}]}, of_urls).specs
+        return spec.fingerprint, spec.saved
+
+    plain, socket, certificate = hashes(), hashes(socket="a.sock"), hashes(cert="a.pem")
+    assert socket[0] != plain[0] == certificate[0]
+    assert plain[1] == "" != certificate[1]

@@ -20,6 +20,7 @@ def fingerprint_of(keys: Mapping[str, Any]) -> str:
     It keeps a stored listing from being used for another server of the same name.
     """
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
+    leads += [str(keys[key]) for key in ("socket",) if key in keys]
     return sha256("\0".join(leads).encode()).hexdigest()[:12]
 
 
@@ -29,7 +30,7 @@ def credentials_hash(keys: Mapping[str, Any]) -> str:
     It keeps a stored listing from being used with other credentials. The hash is slow to compute, because it is in
     storage, where somebody could try to guess the credentials from it.
     """
-    saved = [str(keys[key]) for key in ("auth_type", "auth_headers", "env") if keys.get(key)]
+    saved = [str(keys[key]) for key in ("auth_type", "auth_headers", "env", "cert") if keys.get(key)]
     if not saved:
         return ""
     # Salted with the endpoint: equal credentials of two servers must have different hashes in storage.

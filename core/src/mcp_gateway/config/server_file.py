@@ -186,6 +186,7 @@ class _EntryReader:
         self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
         policy = policy_from_globs(entry.tools.include, entry.tools.exclude) if entry.tools else ToolPolicy()
+        folder = environment.server_config.absolute().parent
         # Only a limit that was set explicitly bounds the timeout; the default must not.
         limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
         timeout = entry.timeout or min(environment.timeout, limit)
@@ -194,8 +195,8 @@ class _EntryReader:
                 name=entry.name,
                 namespace=entry.namespace if "namespace" in entry.model_fields_set else entry.name,
                 description=" ".join(entry.description.split()),
-                client_transport=transport.bind(self._source(transport, keys)),
-                auth=auth.bind(self._source(auth, keys)) if auth else None,
+                client_transport=transport.bind(self._source(transport, keys), folder),
+                auth=auth.bind(self._source(auth, keys), folder) if auth else None,
                 auth_optional=optional,
                 overridable=environment.auth_mode != "static",
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",

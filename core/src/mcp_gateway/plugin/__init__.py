@@ -32,9 +32,11 @@ from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOption
 from mcp_gateway.plugin.provider import Bound, Options, Provider
 from mcp_gateway.plugin.ranker import BackgroundRanker, Ranker, RankerIndex, RefreshableIndex
 from mcp_gateway.plugin.ranker_context import RankerContext
+from mcp_gateway.plugin.server_url import UrlOptions
 from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway.plugin.transport import (
     ClientTransport,
+    HandshakeEraTransport,
     LazyServer,
     ServerTransport,
     SingleClient,
@@ -43,7 +45,10 @@ from mcp_gateway.plugin.transport import (
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
+from mcp_gateway.plugin.utilities.proxies import can_connect_directly
+from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
+from mcp_gateway.plugin.utilities.tls import TlsContexts, TlsFiles, explain_tls_error
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,
@@ -75,12 +80,14 @@ __all__ = [
     "Credentials",
     "Document",
     "GatewayError",
+    "HandshakeEraTransport",
     "Hit",
     "Hits",
     "InteractiveAuth",
     "Label",
     "LazyServer",
     "LeaseStorage",
+    "LinkLocalAddress",
     "LoginRequired",
     "Match",
     "MessageLimits",
@@ -110,12 +117,18 @@ __all__ = [
     "SharedCredentials",
     "ShutdownOptions",
     "SingleClient",
+    "SsrfGuard",
     "StorageBackend",
     "StorageError",
     "SupportsChallenge",
     "SupportsLazyServer",
     "SupportsRawDispatch",
+    "TlsContexts",
+    "TlsFiles",
     "TransportFault",
+    "UrlOptions",
+    "can_connect_directly",
+    "explain_tls_error",
     "hookimpl",
     "is_link_local",
     "is_public",

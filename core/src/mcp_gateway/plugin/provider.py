@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -79,6 +80,8 @@ class Provider(Generic[OptionsT, ProductT]):
       example because a program is not installed, else None. It must not start or connect to anything.
     * `caution`: for `check` and the log at start-up. Returns in one line a warning of options that work but are
       unwise, with the setting's name and the remedy, else None.
+    * `fallback`: for client transports. The name of another one that is tried when a server answers with
+      `TransportFault.UNSUPPORTED`. If it reaches the server, that is remembered.
     """
 
     name: str
@@ -88,15 +91,18 @@ class Provider(Generic[OptionsT, ProductT]):
     build_in: Callable[[OptionsT, RankerContext], AbstractAsyncContextManager[ProductT]] | None = None
     preflight: Callable[[OptionsT], str | None] | None = None
     caution: Callable[[OptionsT], str | None] | None = None
+    fallback: str = ""
 
-    def bind(self, source: Mapping[str, object]) -> Bound[ProductT]:
+    def bind(self, source: Mapping[str, object], folder: Path | None = None) -> Bound[ProductT]:
         """Validate `source` into options.
+
+        `folder` is that of the file that `source` comes from, in which its relative paths begin.
 
         Raises:
             pydantic.ValidationError: the options are invalid.
 
         """
-        options = self.options.model_validate(source)
+        options = self.options.model_validate(source, context={"folder": folder})
         with_context, obstacle, caution = self.build_in, self.preflight, self.caution
         return Bound(
             self.name,

@@ -182,3 +182,5 @@ class TransportFault(IntEnum):
     With HTTP status 404 or none in `data` the request was not executed and is retried. With another status that is
     unknown, and it is retried only if it is repeatable.
     """
+    UNSUPPORTED = -31004
+    """The server does not speak this transport at all; see `Provider.fallback`."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, hookimpl
-from mcp_gateway_transport_http.options import HttpOptions, ListenOptions
+from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, UrlOptions, hookimpl
+from mcp_gateway_transport_http.options import ListenOptions
 
 GATEWAY_API = 1
 
 
-def open_client_transport(options: HttpOptions) -> AbstractAsyncContextManager[ClientTransport]:
+def open_client_transport(options: UrlOptions) -> AbstractAsyncContextManager[ClientTransport]:
     """Open the transport to a server with a URL."""
     from mcp_gateway_transport_http.client_transport import http_client_transport  # the MCP SDK is slow to import
 
@@ -26,9 +26,9 @@ def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager
 
 
 @hookimpl
-def mcp_gateway_client_transports() -> Iterator[Provider[HttpOptions, ClientTransport]]:
+def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTransport]]:
     """Yield `http` for servers."""
-    yield Provider(name="http", summary="reach a URL", options=HttpOptions, build=open_client_transport)
+    yield Provider(name="http", summary="reach a URL", options=UrlOptions, build=open_client_transport, fallback="sse")
 
 
 @hookimpl

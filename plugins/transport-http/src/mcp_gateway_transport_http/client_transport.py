@@ -8,21 +8,27 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import httpx2
 
-from mcp_gateway.plugin import ClientTransport, Credentials, ServerChannel
+from mcp_gateway.plugin import (
+    ClientTransport,
+    Credentials,
+    ServerChannel,
+    SsrfGuard,
+    TlsContexts,
+    UrlOptions,
+    can_connect_directly,
+)
 from mcp_gateway_transport_http.client.carriers.carrier import Carrier
 from mcp_gateway_transport_http.client.carriers.direct_carrier import DirectCarrier
 from mcp_gateway_transport_http.client.carriers.httpx_carrier import HttpxCarrier
 from mcp_gateway_transport_http.client.channel import HttpChannel
-from mcp_gateway_transport_http.client.request_target import Endpoint, can_connect_directly
+from mcp_gateway_transport_http.client.request_target import Endpoint
 from mcp_gateway_transport_http.client.responses.limits import MAX_MESSAGE_BYTES
 from mcp_gateway_transport_http.client.session import HttpSession
-from mcp_gateway_transport_http.client.ssrf import SsrfGuard
-from mcp_gateway_transport_http.options import HttpOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class HttpClientTransport:
     url: str
     guard: SsrfGuard | None = None
     max_bytes: int = MAX_MESSAGE_BYTES
+    tls: TlsContexts | None = field(default=None, repr=False)
+    socket: str | None = None
 
     @property
     def carries_credentials(self) -> bool:
@@ -47,10 +55,12 @@ class HttpClientTransport:
 
 
 @asynccontextmanager
-async def http_client_transport(options: HttpOptions) -> AsyncIterator[ClientTransport]:
+async def http_client_transport(options: UrlOptions) -> AsyncIterator[ClientTransport]:
     """Open the transport; nothing is connected yet."""
     guard = None if options.allow_link_local else SsrfGuard()
-    yield HttpClientTransport(str(options.url), guard, options.max_message_bytes)
+    tls = None if options.tls_files is None else TlsContexts(options.tls_files, httpx2.create_ssl_context)
+    socket = None if options.socket is None else str(options.socket)
+    yield HttpClientTransport(str(options.url), guard, options.max_message_bytes, tls, socket)
 
 
 @asynccontextmanager
@@ -64,8 +74,10 @@ async def _open_channel(to: HttpClientTransport, headers: dict[str, str]) -> Asy
 
 
 def _open_carrier(to: HttpClientTransport) -> Carrier:
-    carrier = DirectCarrier if can_connect_directly(to.url) else HttpxCarrier
-    return carrier(load_certificates(), to.guard)
+    get_security = load_certificates if to.tls is None else to.tls.current
+    if to.socket is not None:
+        return DirectCarrier(get_security, None, to.socket)
+    return (DirectCarrier if can_connect_directly(to.url) else HttpxCarrier)(get_security, to.guard)
 
 
 @cache

@@ -1,7 +1,4 @@
-"""Options of the HTTP transports.
-
-Those of a client transport come from a server's entry, those of the server transport from the environment.
-"""
+"""Options of the HTTP server transport, from the environment."""
 
 from __future__ import annotations
 
@@ -10,14 +7,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
-from mcp_gateway.plugin import MessageLimits, ServeOptions, SessionOptions, is_link_local
+from mcp_gateway.plugin import ServeOptions, SessionOptions
 
 _MIN_TOKEN, _SAFE_TOKEN = 8, 16
 _NAME = re.compile(r"[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#]+")
-
-# Names of clouds' metadata services, refused whatever they resolve to.
-_METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
 """The names of this machine in URLs."""
@@ -60,25 +54,6 @@ def _check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
 Listed = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
 Names = Annotated[Listed, AfterValidator(_check_host_names)]
 Origins = Annotated[Listed, AfterValidator(_check_origins)]
-
-
-class HttpOptions(MessageLimits):
-    """The URL of a server, and how to reach it.
-
-    The URL may contain a secret, so it is never printed.
-    """
-
-    url: HttpUrl = Field(repr=False, description="The URL of the server's MCP endpoint")
-    allow_link_local: bool = Field(
-        default=False, description="Reach this server even at link-local addresses, where clouds keep credentials"
-    )
-
-    @model_validator(mode="after")
-    def _check_link_local(self) -> Self:
-        host = (self.url.host or "").strip("[]")
-        if not self.allow_link_local and (is_link_local(host) or host.rstrip(".") in _METADATA_NAMES):
-            raise ValueError("url: it leads to where clouds keep credentials; if that is meant, set allow_link_local")
-        return self
 
 
 class ListenOptions(ServeOptions, SessionOptions):

@@ -145,7 +145,7 @@ async def scripted(
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     session = HttpSession(Endpoint.of(f"http://127.0.0.1:{port}/mcp?a=b"), {"authorization": "Bearer me"})
-    carried = CARRIERS[carrier](load_certificates(), None)
+    carried = CARRIERS[carrier](load_certificates, None)
     wire = Wire(HttpChannel(session, carried, max_bytes), session, carried)
     wire.channel.start(wire.unasked.append, lambda: wire.closings.append(1))
     try:

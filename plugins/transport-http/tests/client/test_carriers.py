@@ -50,7 +50,7 @@ async def listening(answer, host="127.0.0.1", security=None):
 
 @asynccontextmanager
 async def channel_to(url, carrier, security):
-    channel = HttpChannel(HttpSession(Endpoint.of(url), {}), CARRIERS[carrier](security, None), 1 << 20)
+    channel = HttpChannel(HttpSession(Endpoint.of(url), {}), CARRIERS[carrier](lambda: security, None), 1 << 20)
     try:
         yield channel
     finally:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway_transport_http.client.request_target import Endpoint, can_connect_directly
+from mcp_gateway_transport_http.client.request_target import Endpoint
+
+from mcp_gateway.plugin import can_connect_directly
 
 
 @pytest.mark.parametrize(

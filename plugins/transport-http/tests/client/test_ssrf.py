@@ -6,11 +6,10 @@ from mcp_gateway_transport_http.client.carriers.connection_pool import Connectio
 from mcp_gateway_transport_http.client.channel import HttpChannel
 from mcp_gateway_transport_http.client.request_target import Endpoint
 from mcp_gateway_transport_http.client.session import HttpSession
-from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard, check_address
-from mcp_gateway_transport_http.options import HttpOptions
 from pydantic import ValidationError
 
-from mcp_gateway.plugin import RequestNotSent
+from mcp_gateway.plugin import LinkLocalAddress, RequestNotSent, SsrfGuard, UrlOptions
+from mcp_gateway.plugin.utilities.ssrf import check_address
 
 from .scripted_server import CARRIERS, MESSAGE, Heard, load_certificates
 
@@ -37,16 +36,16 @@ FORBIDDEN = [
 @pytest.mark.parametrize("host", FORBIDDEN, ids=ascii)
 def test_a_url_that_says_so_is_refused_unless_it_is_allowed(host):
     with pytest.raises(ValidationError, match="allow_link_local") as caught:
-        HttpOptions.model_validate({"url": f"http://{host}/latest/s3cr3t"})
+        UrlOptions.model_validate({"url": f"http://{host}/latest/s3cr3t"})
     assert "s3cr3t" not in str(caught.value)
-    assert HttpOptions.model_validate({"url": f"http://{host}/", "allow_link_local": True}).allow_link_local
+    assert UrlOptions.model_validate({"url": f"http://{host}/", "allow_link_local": True}).allow_link_local
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "[::1]", "10.0.0.1", "192.168.1.1", "example.org", "[fd00::1]", "8.8.8.8"]
 )
 def test_other_addresses_are_everybodys_own_affair(host):
-    assert HttpOptions.model_validate({"url": f"http://{host}/mcp"})
+    assert UrlOptions.model_validate({"url": f"http://{host}/mcp"})
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1%eth0", "::ffff:169.254.0.1", "100.100.100.200"])
@@ -56,7 +55,7 @@ async def test_a_name_that_resolves_to_one_is_not_connected_to(address, carrier)
         return ["127.0.0.1", address]
 
     session = HttpSession(Endpoint.of("http://innocent.example/mcp"), {})
-    channel = HttpChannel(session, CARRIERS[carrier](load_certificates(), SsrfGuard(resolve)), 1000)
+    channel = HttpChannel(session, CARRIERS[carrier](load_certificates, SsrfGuard(resolve)), 1000)
     heard = Heard()
     channel.request(MESSAGE, 5, {}, heard)
     with anyio.fail_after(20), pytest.raises(RequestNotSent, match="link-local"):

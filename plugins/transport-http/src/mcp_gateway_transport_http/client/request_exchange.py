@@ -242,4 +242,5 @@ def failure_of(error: ConnectionLost | LimitExceeded) -> ServerUnavailable:
     """
     if isinstance(error, LimitExceeded):
         return ServerUnavailable(str(error))
-    return ConnectionDropped(str(error)) if error.was_written else RequestNotSent(str(error))
+    kind = ConnectionDropped if error.was_written else RequestNotSent
+    return kind(str(error), permanent=error.is_permanent)

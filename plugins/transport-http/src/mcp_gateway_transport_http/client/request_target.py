@@ -1,4 +1,4 @@
-"""Where requests go: whether straight there, and what each says of it."""
+"""Where requests go, and what each says of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 
@@ -55,15 +54,6 @@ class Endpoint:
             "accept-encoding": "identity",
         }
         return b"".join(b"%b: %b\r\n" % (name.encode("latin-1"), encode_value(text)) for name, text in fields.items())
-
-
-def can_connect_directly(url: str) -> bool:
-    """Whether a server is reached without a proxy.
-
-    Then connections of our own lead to it.
-    """
-    parts, proxies = urlsplit(url), getproxies()
-    return bool(proxy_bypass(parts.hostname or "")) or not (parts.scheme in proxies or "all" in proxies)
 
 
 def encode_value(value: str) -> bytes:

@@ -17,16 +17,21 @@ _RETRY_AFTER = 40
 """How many characters of Retry-After are read; a date has 29."""
 
 
+# Many servers close without an alert, and TLS 1.3 refuses a client only after its first request.
+MAYBE_CERTIFICATE = '; over TLS that may mean that it wants a client certificate: "cert" and "key"'
+"""What may be the reason of a TLS connection that ends without a response."""
+
+
 class ConnectionLost(Exception):
     """The connection closed before the response was complete.
 
-    `was_written` unless no byte of the request was.
+    `was_written` unless no byte of the request was; `is_permanent` if another attempt at once cannot help.
     """
 
-    def __init__(self, reason: str, *, was_written: bool = True) -> None:
+    def __init__(self, reason: str, *, was_written: bool = True, is_permanent: bool = False) -> None:
         """Say why."""
         super().__init__(reason)
-        self.was_written = was_written
+        self.was_written, self.is_permanent = was_written, is_permanent
 
 
 class HttpRequest(NamedTuple):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from urllib.parse import urlsplit
 
-from mcp_gateway.plugin import is_link_local
+from mcp_gateway.plugin import LinkLocalAddress, SsrfGuard, is_link_local
 from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
-from mcp_gateway_transport_http.client.ssrf import SsrfGuard
 from mcp_gateway_transport_http.http1.write_batch import WriteBatch
+
+SecurityFn = Callable[[], ssl.SSLContext]
+"""Returns the context for the next TLS connection."""
 
 KEEP_SECONDS = 1.5
 """How long an unused connection is used again. Servers close theirs after two seconds (gunicorn) or more, and what is
@@ -26,22 +29,25 @@ class ConnectionPool:
 
     host: str
     port: int
-    security: ssl.SSLContext | None
+    get_security: SecurityFn | None
     guard: SsrfGuard | None = None
     outbox: WriteBatch = field(default_factory=WriteBatch)
+    socket: str | None = None
     _idle: deque[Connection] = field(default_factory=deque)
     _closed: bool = False
 
     @classmethod
-    def of(cls, origin: str, security: ssl.SSLContext, guard: SsrfGuard | None, outbox: WriteBatch) -> ConnectionPool:
+    def of(
+        cls, origin: str, get_security: SecurityFn, guard: SsrfGuard | None, outbox: WriteBatch, socket: str | None
+    ) -> ConnectionPool:
         """Return the empty pool of an origin.
 
-        That is the beginning of a URL.
+        That is the beginning of a URL. With a `socket`, connections lead there.
         """
         parts = urlsplit(origin)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        return cls(parts.hostname or "", port, security if secure else None, guard, outbox)
+        return cls(parts.hostname or "", port, get_security if secure else None, guard, outbox, socket)
 
     def idle(self) -> Connection | None:
         """Return the open connection that was used last, if any."""
@@ -61,23 +67,27 @@ class ConnectionPool:
         Raises:
             OSError: the server cannot be connected to.
             LinkLocalAddress: it must not be.
+            ServerUnavailable: a file for TLS cannot be used.
 
         """
-        server_name = self.host if self.security is not None else None
+        security = None if self.get_security is None else self.get_security()
+        server_name = self.host if security is not None else None
+        build = partial(Connection, self.outbox, self.give_back)
+        if self.socket is not None:
+            _, connection = await asyncio.get_running_loop().create_unix_connection(
+                build, self.socket, ssl=security, server_hostname=server_name
+            )
+            return connection
         if self.guard is not None:
             await self.guard.check_name(self.host)
         transport, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, self.outbox, self.give_back),
-            self.host,
-            self.port,
-            ssl=self.security,
-            server_hostname=server_name,
+            build, self.host, self.port, ssl=security, server_hostname=server_name
         )
         # The name may have another address by now than when it was checked.
         peer = transport.get_extra_info("peername")
         if self.guard is not None and peer and is_link_local(str(peer[0])):
             connection.close()
-            raise OSError("its address is link-local")
+            raise LinkLocalAddress("its address is link-local", permanent=True)
         return connection
 
     def give_back(self, connection: Connection) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 
+from mcp_gateway.plugin import ServerUnavailable, SsrfGuard, explain_tls_error
 from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, Flow, HttpRequest, ResponseReceiver
-from mcp_gateway_transport_http.client.carriers.connection_pool import ConnectionPool
+from mcp_gateway_transport_http.client.carriers.connection_pool import ConnectionPool, SecurityFn
 from mcp_gateway_transport_http.client.carriers.http1_connection import Connection
-from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway_transport_http.http1.write_batch import WriteBatch
 
 CONNECT_SECONDS = 30.0
@@ -19,9 +18,9 @@ CONNECT_SECONDS = 30.0
 class DirectCarrier:
     """Sends each request on a free connection, or a new one."""
 
-    def __init__(self, security: ssl.SSLContext, guard: SsrfGuard | None) -> None:
-        """Begin without connections; `security` is for origins with TLS."""
-        self._security, self._guard = security, guard
+    def __init__(self, get_security: SecurityFn, guard: SsrfGuard | None, socket: str | None = None) -> None:
+        """Begin without connections; all lead to the `socket`, if there is one."""
+        self._get_security, self._guard, self._socket = get_security, guard, socket
         self.outbox = WriteBatch()
         self._pools: dict[str, ConnectionPool] = {}
         self._openings: set[_Opening] = set()
@@ -30,7 +29,9 @@ class DirectCarrier:
         """Return the connections to an origin."""
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = ConnectionPool.of(origin, self._security, self._guard, self.outbox)
+            pool = self._pools[origin] = ConnectionPool.of(
+                origin, self._get_security, self._guard, self.outbox, self._socket
+            )
         return pool
 
     def send(self, request: HttpRequest, receiver: ResponseReceiver) -> Flow:
@@ -89,7 +90,7 @@ class _Opening:
         # Foreign code: whatever it is, who waits must hear of it. An odd host name is a UnicodeError, say.
         except Exception as error:  # noqa: BLE001
             self._openings.discard(self)
-            self._receiver.on_lost(ConnectionLost(_explain_connect_error(error), was_written=False))
+            self._receiver.on_lost(self._lost(error))
             return
         self._openings.discard(self)
         self._connection = connection
@@ -97,12 +98,20 @@ class _Opening:
         if self._is_paused:
             connection.set_reading_paused(paused=True)
 
+    def _lost(self, error: Exception) -> ConnectionLost:
+        settled = str(error) if isinstance(error, ServerUnavailable) else explain_tls_error(error)
+        if settled is not None:
+            return ConnectionLost(settled, was_written=False, is_permanent=True)
+        return ConnectionLost(_explain_connect_error(error, self._pool), was_written=False)
 
-def _explain_connect_error(error: Exception) -> str:
-    if isinstance(error, LinkLocalAddress):
-        return f"it is not connected to ({error})"
+
+def _explain_connect_error(error: Exception, pool: ConnectionPool) -> str:
     if isinstance(error, TimeoutError):
         return "connecting took too long"
+    if isinstance(error, OSError) and pool.socket is not None:
+        return f"nobody listens at its socket {pool.socket} ({error.strerror or type(error).__name__})"
     if isinstance(error, ConnectionRefusedError | socket.gaierror):
         return f"it refuses connections, or its address does not exist ({error})"
+    if isinstance(error, ConnectionError) and pool.get_security is not None:
+        return 'it breaks off the TLS handshake; if it wants a client certificate, set "cert" and "key"'
     return f"it cannot be connected to ({error})"

@@ -12,7 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, ResponseHead, ResponseReceiver
+from mcp_gateway.plugin import explain_tls_error
+from mcp_gateway_transport_http.client.carriers.carrier import (
+    MAYBE_CERTIFICATE,
+    ConnectionLost,
+    ResponseHead,
+    ResponseReceiver,
+)
 from mcp_gateway_transport_http.client.carriers.response_parser import KnownFields, ResponseParser
 from mcp_gateway_transport_http.client.responses.limits import LimitExceeded
 from mcp_gateway_transport_http.http1.header_cache import Head
@@ -44,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._outbox, self._on_idle = outbox, on_idle
         self.used = 0.0
         self.is_complete = True
+        self._is_secure = False
         self._is_written = self._is_awaited = self._is_told = self._is_paused = False
         self._transport: asyncio.Transport | None = None
         self._receiver: ResponseReceiver | None = None
@@ -109,6 +116,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._is_secure = transport.get_extra_info("sslcontext") is not None
         opened = transport.get_extra_info("socket")
         if opened is not None and hasattr(select, "poll"):
             # The event loop hears of the end of an idle connection a moment too late.
@@ -142,8 +150,10 @@ class Connection(asyncio.Protocol):
         if head is not None and head.ends_with_connection and exc is None and not self.is_complete:
             self.is_complete = True
             self._tell(head, [])
+        elif head is None and exc is not None and (tls := explain_tls_error(exc, is_open=True)) is not None:
+            self._fail(ConnectionLost(tls, was_written=self._is_written, is_permanent=True))
         else:
-            self._fail(_CLOSED if head is None else _IN_THE_MIDDLE)
+            self._fail(self._describe_end() if head is None else _IN_THE_MIDDLE)
 
     # --
 
@@ -191,11 +201,14 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _fail(self, reason: str | LimitExceeded) -> None:
+    def _fail(self, reason: str | ConnectionLost | LimitExceeded) -> None:
         self._settle()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
-            receiver.on_lost(reason if isinstance(reason, LimitExceeded) else self._lost(reason))
+            receiver.on_lost(self._lost(reason) if isinstance(reason, str) else reason)
+
+    def _describe_end(self) -> str:
+        return f"{_CLOSED}{MAYBE_CERTIFICATE}" if self._is_secure and not self.used else _CLOSED
 
     def _lost(self, reason: str) -> ConnectionLost:
         return ConnectionLost(reason, was_written=self._is_written)

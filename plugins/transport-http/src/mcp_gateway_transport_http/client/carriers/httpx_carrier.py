@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
+from mcp_gateway.plugin import LinkLocalAddress, SsrfGuard, explain_tls_error
 from mcp_gateway_transport_http.client.carriers.carrier import (
+    MAYBE_CERTIFICATE,
     ConnectionLost,
     Flow,
     HttpRequest,
     ResponseReceiver,
     read_head,
 )
-from mcp_gateway_transport_http.client.carriers.connection_pool import KEEP_SECONDS
+from mcp_gateway_transport_http.client.carriers.connection_pool import KEEP_SECONDS, SecurityFn
 from mcp_gateway_transport_http.client.carriers.direct_carrier import CONNECT_SECONDS
-from mcp_gateway_transport_http.client.ssrf import LinkLocalAddress, SsrfGuard
 
 _TIMEOUT = httpx2.Timeout(CONNECT_SECONDS, read=None, pool=None)
 """Reading has no limit here: how long a call may take is the gateway's to say, and streams stay open."""
@@ -25,18 +25,24 @@ _TIMEOUT = httpx2.Timeout(CONNECT_SECONDS, read=None, pool=None)
 # httpx2 keeps 20 connections alive by default, and opens 100: 200 parallel calls took two waves.
 _LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=KEEP_SECONDS)
 
-_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
+_NOT_SENT = (
+    LinkLocalAddress,
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
 """What is raised before a byte of the request is written."""
 
 
 class HttpxCarrier:
     """Sends each request in a task of its own."""
 
-    def __init__(self, security: ssl.SSLContext, guard: SsrfGuard | None) -> None:
-        """Begin without connections."""
+    def __init__(self, get_security: SecurityFn, guard: SsrfGuard | None) -> None:
+        """Begin without connections; a proxy leads to no socket of this machine."""
         # Cookies are the session's, whichever carrier it has.
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        self._client = httpx2.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, verify=security, cookies=cookies)
+        self._client = httpx2.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, verify=get_security(), cookies=cookies)
         self._client.headers.clear()
         self._guard = guard
         self._flows: set[_HttpxFlow] = set()
@@ -69,7 +75,7 @@ class _HttpxFlow:
         receiver: ResponseReceiver,
         flows: set[_HttpxFlow],
     ) -> None:
-        self.is_complete = False
+        self.is_complete = self._has_head = False
         self._client, self._request = client, request
         self._receiver: ResponseReceiver | None = receiver
         self._resumed = asyncio.Event()
@@ -99,7 +105,8 @@ class _HttpxFlow:
         except Exception as error:  # noqa: BLE001
             if (receiver := self._receiver) is not None:
                 self._receiver = None
-                receiver.on_lost(_explain(error))
+                is_unanswered = not self._has_head and self._request.url.scheme == "https"
+                receiver.on_lost(_explain(error, may_be_certificate=is_unanswered))
         else:
             self.is_complete = True
             if (receiver := self._receiver) is not None:
@@ -108,6 +115,7 @@ class _HttpxFlow:
 
     async def _read(self, response: httpx2.Response) -> None:
         head = read_head(response.status_code, response.headers.raw)
+        self._has_head = True
         if self._receiver is not None:
             self._receiver.on_head(head)
         async for piece in response.aiter_raw():
@@ -121,7 +129,10 @@ class _HttpxFlow:
             await stream.aclose()
 
 
-def _explain(error: Exception) -> ConnectionLost:
+def _explain(error: Exception, *, may_be_certificate: bool) -> ConnectionLost:
+    was_written = not isinstance(error, _NOT_SENT)
+    if (tls := explain_tls_error(error, is_open=was_written)) is not None:
+        return ConnectionLost(tls, was_written=was_written, is_permanent=True)
     kinds = {
         LinkLocalAddress: "it is not connected to",
         httpx2.ConnectTimeout: "connecting took too long",
@@ -131,4 +142,7 @@ def _explain(error: Exception) -> ConnectionLost:
         httpx2.ReadError: "the connection broke",
     }
     words = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
-    return ConnectionLost(f"{words} ({error})" if str(error) else words, was_written=not isinstance(error, _NOT_SENT))
+    words = f"{words} ({error})" if str(error) else words
+    if may_be_certificate and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
+        words += MAYBE_CERTIFICATE
+    return ConnectionLost(words, was_written=was_written)

@@ -6,21 +6,18 @@ to.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import httpx2
-
-from mcp_gateway.plugin import is_link_local
+from mcp_gateway.plugin.errors import ServerUnavailable
+from mcp_gateway.plugin.utilities.network import is_link_local
 
 ResolveFn = Callable[[str], Awaitable[list[str]]]
 """Returns the addresses of a name."""
 
 
-class LinkLocalAddress(httpx2.ConnectError):
+class LinkLocalAddress(ServerUnavailable):
     """A link-local server address without `allow_link_local`."""
 
 
@@ -29,9 +26,14 @@ async def resolve_host(host: str) -> list[str]:
 
     The list is empty if the name cannot be resolved; the connection then fails with a better error.
     """
+    # The event loop is not loaded by what only declares plugins.
+    import asyncio
+    import socket
+
     try:
-        found = await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    # An odd host name is a UnicodeError.
+    except (OSError, UnicodeError):
         return []
     return [str(address[0]) for *_, address in found]
 
@@ -79,5 +81,6 @@ def check_address(address: str) -> None:
     """
     if is_link_local(address):
         raise LinkLocalAddress(
-            "its address is link-local, where clouds keep credentials; if that is meant, allow_link_local"
+            "its address is link-local, where clouds keep credentials; if that is meant, allow_link_local",
+            permanent=True,
         )
