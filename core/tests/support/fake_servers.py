@@ -32,7 +32,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def tool(name: str, description: str = "", **more: Any) -> Json:
-    return {"name": name, "description": description, "inputSchema": {"type": "object"}, **more}
+    return {"name": name, "description": description, "inputSchema": {"type": "object", "properties": {}}, **more}
 
 
 def text(response: str) -> Json:

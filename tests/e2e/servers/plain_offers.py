@@ -21,7 +21,7 @@ ODD_TOOL = {
     "inputSchema": {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
-        "properties": {"thing": {"$ref": "#/$defs/thing"}, "any": True},
+        "properties": {"thing": {"$ref": "#/$defs/thing"}, "any": {}},
         "$defs": {"thing": {"type": ["string", "null"], "x-order": [2, 1]}},
         "unevaluatedProperties": False,
     },
@@ -58,7 +58,7 @@ def odd_contents(uri: str) -> dict[str, Any]:
     return {"contents": [{"uri": uri, "text": "a", "vendorField": 2**66, "xNull": None}], "vendorTop": {"f": 1.0}}
 
 
-SIMPLE = {"type": "object"}
+SIMPLE: dict[str, Any] = {"type": "object", "properties": {}}
 FULL_TOOLS = [
     {"name": name, "description": description, "inputSchema": SIMPLE}
     for name, description in (

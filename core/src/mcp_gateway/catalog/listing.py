@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mcp_gateway.catalog.omissions import Omission
+from mcp_gateway.catalog.refusal import Refusal
+from mcp_gateway.catalog.repair.definitions import LeftOut
+from mcp_gateway.catalog.repair.repairs import Repairs
 from mcp_gateway.catalog.search_documents import document_from_definition
+from mcp_gateway.catalog.uri_templates import matches_template
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import Document
 from mcp_gateway.protocol.encoded_json import may_contain, read
-from mcp_gateway.protocol.primitives import TOOLS
-from mcp_gateway.protocol.tool_names import MAX_NAME, former_names, full_name, full_names, split_name
-
-if TYPE_CHECKING:
-    from mcp.shared.uri_template import UriTemplate
+from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, TOOLS, Primitive
+from mcp_gateway.protocol.tool_names import former_names, full_name, full_names, split_name
 
 Definition = Mapping[str, Any]
 """The definition of a tool, prompt, resource or template: the server's JSON object with all of its fields."""
@@ -48,28 +49,6 @@ class CacheHint:
     scope: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A definition refused because its name is reserved for another owner.
-
-    `primitive` is the name of its primitive, `name` its unqualified name, and `owner` a phrase that names the owner.
-    """
-
-    primitive: str
-    name: str
-    owner: str
-    definition: Definition
-
-    @property
-    def what(self) -> str:
-        """The definition and the owner of its name, in words.
-
-        Text that comes from the server is quoted and shortened.
-        """
-        quoted = repr(self.name if len(self.name) <= MAX_NAME else f"{self.name[:MAX_NAME]}…")
-        return f"{self.primitive.removesuffix('s')} {quoted} is refused: the name belongs to {self.owner}"
-
-
 @dataclass(frozen=True)
 class Listing:
     """The listing of one server, with its `initialize` result.
@@ -88,6 +67,7 @@ class Listing:
     * `forbidden`: names of tools that the server has and the configuration forbids; they are in no other field.
     * `idle_globs`: globs of the configuration that match none of the server's tools.
     * `omissions`: what is missing in it.
+    * `repairs`: what clients see in the place of definitions that they would refuse.
     """
 
     server: str
@@ -107,6 +87,7 @@ class Listing:
     omissions: tuple[Omission, ...] = field(default=(), compare=False)
     forbidden: tuple[str, ...] = field(default=(), compare=False)
     idle_globs: tuple[str, ...] = field(default=(), compare=False)
+    repairs: Repairs = field(default_factory=Repairs)
 
     def restrict(self, policy: ToolPolicy) -> Listing:
         """Return the listing without the tools that a policy forbids.
@@ -210,6 +191,26 @@ class Listing:
             return {}
         return {form: name for name in self.by_name for form in former_names(self.prefix, name)}
 
+    def shown(self, primitive: Primitive) -> Iterator[tuple[str, Definition]]:
+        """Yield what clients see of a primitive: names and definitions.
+
+        Only tools and prompts have full names.
+        """
+        if primitive is TOOLS:
+            listed: Iterable[tuple[str, Definition]] = (
+                (name, self.by_name[tool]) for name, tool in self.tool_names.items()
+            )
+        elif primitive is PROMPTS:
+            listed = self.prompts_by_name.items()
+        else:
+            listed = ((definition[primitive.key], definition) for definition in getattr(self, primitive.name))
+        return self.repairs.apply(primitive, listed)
+
+    @cached_property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The definitions that clients do not see."""
+        return self.repairs.find_left_out({kind.name: getattr(self, kind.name) for kind in PRIMITIVES})
+
     def tool_name(self, name: str) -> str | None:
         """Return a tool's unqualified name by full, short or former name."""
         parts = split_name(name)
@@ -229,9 +230,7 @@ class Listing:
 
     def has_template(self, uri: str) -> bool:
         """Whether a listed resource template equals or matches `uri`."""
-        return any(
-            template["uriTemplate"] == uri or _makes(template["uriTemplate"], uri) for template in self.templates
-        )
+        return any(matches_template(template["uriTemplate"], uri) for template in self.templates)
 
     @cached_property
     def _uris(self) -> frozenset[str]:
@@ -255,21 +254,5 @@ class Listing:
 
         They are not cached: each ranker builds an index from them and drops them.
         """
-        for name, tool in self.tool_names.items():
-            yield document_from_definition(self.server, self.by_name[tool], name)
-
-
-@lru_cache(maxsize=4096)
-def _template(text: str) -> UriTemplate | None:
-    from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
-
-    try:
-        return UriTemplate.parse(text)
-    except InvalidUriTemplate:
-        return None
-
-
-def _makes(template: str, uri: str) -> bool:
-    """Whether a URI template (RFC 6570) can expand to `uri`."""
-    parsed = _template(template)
-    return parsed is not None and parsed.match(uri) is not None
+        for name, tool in self.shown(TOOLS):
+            yield document_from_definition(self.server, tool, name)

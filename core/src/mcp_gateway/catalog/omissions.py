@@ -39,7 +39,10 @@ def fill_in(listing: Listing, before: Listing | None) -> Listing:
     if before is None or not failed:
         return listing
     kept: dict[str, Any] = {kind.name: _merge(kind, before, listing) for kind in failed}
-    return replace(listing, **kept)
+    repairs = listing.repairs
+    for kind in failed:
+        repairs = repairs.fill_in(before.repairs, kind, getattr(listing, kind.name))
+    return replace(listing, **kept, repairs=repairs)
 
 
 def _merge(kind: Primitive, before: Listing, listing: Listing) -> tuple[Definition, ...]:

@@ -13,7 +13,7 @@ from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerS
 from mcp_gateway.runtime.events import GatewayEvents
 
 MAX_REFUSED = 5
-"""How many refused definitions of a server are named in a line."""
+"""How many refused definitions of a server are named in a line, and how many that are left out."""
 
 _NOT_ASKED = "its tools have not been asked for"
 
@@ -115,7 +115,9 @@ class Registry:
         known, states = (catalog or self.catalog).servers, {**dict(self.states.items()), **theirs}
         notes = [note for name, state in states.items() if (note := _note(name, state, known=name in known))]
         notes += [_withheld(listing) for listing in known.values() if listing.withheld]
-        return [*self.notices, *notes, *(_describe_refusals(listing) for listing in known.values() if listing.refused)]
+        notes += [_describe_refusals(listing) for listing in known.values() if listing.refused]
+        notes += [_describe_left_out(listing) for listing in known.values() if listing.left_out]
+        return [*self.notices, *notes]
 
 
 def _withheld(listing: Listing) -> str:
@@ -126,9 +128,17 @@ def _withheld(listing: Listing) -> str:
 
 def _describe_refusals(listing: Listing) -> str:
     """Describe a server's refused definitions and the owners of their names."""
-    shown = "; ".join(refusal.what for refusal in listing.refused[:MAX_REFUSED])
-    more = len(listing.refused) - MAX_REFUSED
-    return f"{listing.server}: its {shown}{f'; and {more} more' if more > 0 else ''}"
+    return f"{listing.server}: its {_join([refusal.what for refusal in listing.refused])}"
+
+
+def _describe_left_out(listing: Listing) -> str:
+    """Describe the definitions of a server that clients do not see."""
+    return f"{listing.server}: its {_join([left_out.what for left_out in listing.left_out])}"
+
+
+def _join(lines: list[str]) -> str:
+    more = len(lines) - MAX_REFUSED
+    return f"{'; '.join(lines[:MAX_REFUSED])}{f'; and {more} more' if more > 0 else ''}"
 
 
 def _note(server: str, state: ServerState, *, known: bool) -> str:

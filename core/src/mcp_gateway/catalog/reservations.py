@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from mcp_gateway.catalog.listing import Definition, Listing, Refusal
+from mcp_gateway.catalog.listing import Definition, Listing
+from mcp_gateway.catalog.refusal import Refusal
+from mcp_gateway.catalog.repair.definitions import LeftOut
 from mcp_gateway.config.namespaces import NamedServer
 from mcp_gateway.config.server_spec import DisabledServer, ServerSpec
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES, TOOLS, Primitive
@@ -151,10 +153,12 @@ class Admission:
     reservations: Reservations = field(default_factory=Reservations)
     _warned: dict[str, set[tuple[str, str, str]]] = field(default_factory=dict)
     _idle_globs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _left_out: dict[str, set[LeftOut]] = field(default_factory=dict)
 
     def admit(self, listing: Listing) -> Listing:
         """Apply `Reservations.admit` to a listing, and log new refusals."""
         admitted = self.reservations.admit(listing)
+        self._warn_left_out(admitted)
         warned = self._warned.setdefault(listing.server, set())
         for refusal in admitted.refused:
             key = (refusal.primitive, refusal.name, refusal.owner)
@@ -175,6 +179,19 @@ class Admission:
             self._idle_globs[listing.server] = listing.idle_globs
             if listing.idle_globs:
                 log.warning("tool pattern idle", server=listing.server, patterns=list(listing.idle_globs))
+
+    def _warn_left_out(self, listing: Listing) -> None:
+        """Warn of definitions that clients do not see, once of each."""
+        warned = self._left_out.setdefault(listing.server, set())
+        for left_out in listing.left_out:
+            if left_out in warned or len(warned) > MAX_WARNINGS:
+                continue
+            warned.add(left_out)
+            if len(warned) > MAX_WARNINGS:
+                log.warning("more definitions left out", server=listing.server, left_out=len(listing.left_out))
+            else:
+                reason = f"server {listing.server!r}: its {left_out.what}"
+                log.warning("definition left out", server=listing.server, name=left_out.name, reason=reason)
 
 
 def describe_idle_globs(listing: Listing) -> list[str]:

@@ -13,7 +13,7 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError
-from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TOOLS, Primitive
+from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
@@ -105,18 +105,9 @@ class Resolver:
     def list_definitions(self, primitive: Primitive) -> list[tuple[str, Definition]]:
         """Return name and definition of everything exposed of a primitive.
 
-        Only tools and prompts are renamed.
+        Definitions are as clients see them. Only tools and prompts are renamed.
         """
-        listings = self._exposing(primitive)
-        if primitive is TOOLS:
-            return [(name, listing.by_name[tool]) for listing in listings for name, tool in listing.tool_names.items()]
-        if primitive is PROMPTS:
-            return [item for listing in listings for item in listing.prompts_by_name.items()]
-        return [
-            (definition[primitive.key], definition)
-            for listing in listings
-            for definition in getattr(listing, primitive.name)
-        ]
+        return [item for listing in self._exposing(primitive) for item in listing.shown(primitive)]
 
     def varies_by_caller(self, primitive: Primitive) -> bool:
         """Whether lists of a primitive may differ between callers.

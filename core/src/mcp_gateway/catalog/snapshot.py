@@ -8,6 +8,7 @@ from functools import cached_property
 
 from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.plugin import Document
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.tool_names import split_name
 
 _NAMES = frozenset({"_namespaces", "_irregular", "_former"})
@@ -59,6 +60,14 @@ class Catalog:
         owner = self.owner(name)
         tool = self.servers[owner].tool_name(name) if owner else None
         return self.servers[owner].by_name[tool] if owner and tool else None
+
+    def find_shown(self, name: str) -> Definition | None:
+        """Return the definition of a tool as clients see it.
+
+        None if there is no such tool, or they do not see it.
+        """
+        owner, definition = self.owner(name), self.find(name)
+        return self.servers[owner].repairs.shown(TOOLS, definition) if owner and definition else None
 
     def owner(self, name: str) -> str | None:
         """Return the name of the server that has a tool.

@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import RunningGateway, open_gateway
+from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, complain_text, show, show_json, show_text
 from mcp_gateway.client.connection import Connection, open_connection
@@ -127,6 +128,7 @@ async def _tools(visit: LocalClient, arguments: Namespace) -> int:
     else:
         for name in names:
             _print_server(name, answers[name])
+            _print_notes(_describe_left_out(registry, name))
         _print_notes([note for note in notes if note.partition(":")[0] not in answers])
         _print_notes(["no servers are configured"] if not names and not notes else [])
     return 0 if all(answer["success"] for answer in answers.values()) else 1
@@ -191,6 +193,11 @@ def _print_server(name: str, answer: Json) -> None:
     show(f"{name} ({answer['tool_count']} tools)")
     for tool in answer["tools"]:
         _print_tool(tool)
+
+
+def _describe_left_out(registry: Registry, server: str) -> list[str]:
+    listing = registry.catalog.servers.get(server)
+    return [f"its {left_out.what}" for left_out in listing.left_out] if listing is not None else []
 
 
 def _print_tool(tool: Json) -> None:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import mcp_types as types
 import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.catalog.listing import CacheHint, Listing
 from mcp_gateway.catalog.omissions import Omission
+from mcp_gateway.catalog.repair.repairs import repair_lists
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import AskedToWait, SessionLost, error_of_answer
 from mcp_gateway.client.pagination import Page, PaginatedList
@@ -82,9 +84,10 @@ async def list_server(
     omissions = tuple(omission for page in pages.values() for omission in page.omissions)
     for omission in omissions:
         log.warning("list incomplete", server=spec.name, method=omission.primitive.method, reason=omission.reason)
+    lists = {name: tuple(page.items) for name, page in pages.items()}
     return Listing(
         spec.name,
-        **{name: tuple(page.items) for name, page in pages.items()},
+        **lists,
         description=_description(initialize_result),
         initialize_result=initialize_result,
         client_capabilities=capabilities,
@@ -97,6 +100,7 @@ async def list_server(
         forbidden=(),
         idle_globs=(),
         omissions=omissions,
+        repairs=await anyio.to_thread.run_sync(repair_lists, lists),
     ).restrict(spec.tool_policy)
 
 

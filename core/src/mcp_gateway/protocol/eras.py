@@ -70,36 +70,16 @@ def adapt_result(result: Fields, *, modern: bool, server_info: Raw = _OUR_INFO) 
     return plain
 
 
-def adapt_definition(definition: Mapping[str, Any], *, modern: bool) -> Json | None:
+def adapt_definition(definition: Mapping[str, Any], *, modern: bool) -> Json:
     """Adapt a tool definition to the client's era.
 
-    Fields that clients cannot parse are removed.
-
-    None if the definition cannot be adapted: a client that fails to parse one definition drops the whole list.
+    Before 2026-07-28 an `outputSchema` is a schema of objects, or clients refuse the whole list.
     """
     definition = read(definition)
-    # The root must be an object schema in both eras, although 2026-07-28 permits any keyword below it.
-    if not _is_object_schema(definition.get("inputSchema")):
-        return None
-    return {key: value for key, value in definition.items() if _is_readable(key, value, modern=modern)}
-
-
-def _is_readable(key: str, value: Any, *, modern: bool) -> bool:
-    if value is None:
-        return True
-    match key:
-        case "title" | "description":
-            return isinstance(value, str)
-        case "annotations" | "_meta":
-            return isinstance(value, dict)
-        case "outputSchema":
-            # Before 2026-07-28 an outputSchema must be an object schema, or the client drops the whole list.
-            return isinstance(value, dict) if modern else _is_object_schema(value)
-    return True
-
-
-def _is_object_schema(schema: Any) -> bool:
-    return isinstance(schema, dict) and schema.get("type") == "object"
+    schema = definition.get("outputSchema")
+    if modern or schema is None or schema.get("type") == "object":
+        return definition
+    return {key: value for key, value in definition.items() if key != "outputSchema"}
 
 
 def adapt_error(error: MCPError, *, modern: bool) -> MCPError:

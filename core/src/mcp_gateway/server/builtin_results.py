@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.protocol.encoded_json import read
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.search.indexes import SearchResult
 from mcp_gateway.sessions.admission import Overloaded
 
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 
 def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Json:
     """Return the result of `tool_search`."""
-    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find(hit.id))]
+    known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find_shown(hit.id))]
     answer = {
         "success": True,
         "tool_references": [{"type": "tool_reference", "tool_name": hit.id} for hit, _ in known],
@@ -49,7 +50,7 @@ def _explain_hit(hit: Hit) -> Json:
 
 def discover_answer(tools: Listing) -> Json:
     """Return the result of `discover_tools`."""
-    described = [_describe_tool(name, tools.by_name[tool]) for name, tool in tools.tool_names.items()]
+    described = [_describe_tool(name, tool) for name, tool in tools.shown(TOOLS)]
     return _result(
         {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
     )
@@ -74,13 +75,11 @@ def overload_error(error: Overloaded) -> MCPError:
 
 def _describe_tool(name: str, definition: Definition) -> Json:
     definition = read(definition)
-    schema = definition.get("inputSchema")
-    description = definition.get("description")
     return {
         "type": "tool_reference",
         "tool_name": name,
-        "description": description if isinstance(description, str) else "",
-        "input_schema": schema if isinstance(schema, dict | bool) else {"type": "object"},
+        "description": definition.get("description", ""),
+        "input_schema": definition["inputSchema"],
     }
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.listing import Definition, Listing
 from mcp_gateway.gateway.gateway import Gateway
-from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS, Primitive
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.clients import Clients
 from mcp_gateway.server.listen import ListenStreams
 from mcp_gateway.server.tools import Tools
-
-log = structlog.get_logger(__name__)
 
 
 class ListChanges:
@@ -40,8 +36,6 @@ class ListChanges:
         self._exposed = exposed
         if self._update_builtin_tools():
             changed.add(TOOLS)
-        if TOOLS in changed:
-            self._warn_of_unlistable()
         self._start_notify(changed)
 
     def on_caller_catalog_changed(
@@ -68,11 +62,6 @@ class ListChanges:
             return False
         self._specs = self._gateway.registry.specs
         return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
-
-    def _warn_of_unlistable(self) -> None:
-        names = [name for name, definition in self._exposed[TOOLS] if adapt_definition(definition, modern=True) is None]
-        if names:
-            log.warning("tools not listed", tools=names, reason="they have no proper inputSchema")
 
     def _start_notify(self, changed: set[Primitive], clients: frozenset[str] | None = None) -> None:
         if changed:

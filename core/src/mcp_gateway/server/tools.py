@@ -152,9 +152,7 @@ class Tools:
         """Yield the listed tools in a catalog, for an era."""
         yield from self._builtin_tools
         for name, definition in seen.list_definitions(TOOLS):
-            shaped = adapt_definition(definition, modern=modern)
-            if shaped is not None:
-                yield {**shaped, "name": name}
+            yield {**adapt_definition(definition, modern=modern), "name": name}
 
     async def call(self, request: ClientRequest) -> Fields:
         """Answer `tools/call`.

@@ -17,6 +17,7 @@ import anyio.to_thread
 import structlog
 
 from mcp_gateway.catalog.listing import CacheHint, Listing
+from mcp_gateway.catalog.repair.repairs import repair_lists
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.protocol.encoded_json import EncodedTool, as_bytes
 from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS
@@ -174,6 +175,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
     try:
         kept: Any = json.loads(unpack(body, MAX_OFFER_BYTES))
         offered = {kind.name: tuple(filter(kind.admits, kept[kind.name])) for kind in PRIMITIVES}
+        repairs = repair_lists(offered)
         offered |= {TOOLS.name: tuple(map(EncodedTool, offered[TOOLS.name]))}
         listing = Listing(
             spec.name,
@@ -187,6 +189,7 @@ def _parse_record(spec: ServerSpec, value: bytes) -> Stored | None:
             namespace=spec.namespace,
             max_name=spec.max_name,
             withheld={},
+            repairs=repairs,
         ).restrict(spec.tool_policy)  # another version of the gateway may have stored more
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         _complain(spec, str(error) if isinstance(error, TooLarge) else _FORM)

@@ -135,6 +135,7 @@ def _trials(reading: CommandContext, found: Findings) -> None:
     refused = (line for trial in found.trials for line in (*trial.refused, *trial.idle_globs))
     found.warnings += [line for line in refused if line not in found.warnings]
     found.warnings += [line for trial in found.trials for line in trial.missing]
+    found.warnings += [line for trial in found.trials for line in trial.left_out]
     found.warnings += [
         f"server {trial.server!r}: {part} is suspicious: {', '.join(rules)}"
         for trial in found.trials

@@ -21,6 +21,7 @@ from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.pinning.scanner import scan_rest
 from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
@@ -36,9 +37,9 @@ class Trial:
 
     It also has the protocol version.
 
-    `refused` describes, one per line, the definitions under names of other owners, `idle_globs` the globs that match no
-    tool. `missing` names what is missing in the lists, and why. `suspicious` has the violations of scanner rules in
-    anything but tools, whose violations are in their pins.
+    `refused` describes, one per line, the definitions under names of other owners, `left_out` those that clients would
+    refuse, `idle_globs` the globs that match no tool, and `missing` what is missing in the lists. `suspicious` has the
+    violations of scanner rules in anything but tools, whose violations are in their pins.
     """
 
     server: str
@@ -52,6 +53,7 @@ class Trial:
     forbidden: int = 0
     idle_globs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -105,7 +107,8 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
         seconds=seconds,
         says=_says(listing.initialize_result),
         protocol=version,
-        tools=len(listing.tools),
+        tools=sum(1 for _ in listing.shown(TOOLS)),
+        left_out=tuple(f"server {spec.name!r}: its {left_out.what}" for left_out in listing.left_out),
         refused=tuple(describe_refusal(spec.name, refusal) for refusal in listing.refused),
         forbidden=len(listing.forbidden),
         idle_globs=tuple(describe_idle_globs(listing)),

@@ -12,6 +12,7 @@ from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging, open_local_client, warn_if_no_servers
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.primitives import TOOLS
 
 
 def show_servers(reading: CommandContext, *, as_json: bool) -> int:
@@ -45,8 +46,9 @@ def _describe_servers(registry: Registry) -> list[Json]:
             "state": state.name.value,
             "since": datetime.fromtimestamp(state.since, UTC).isoformat(timespec="seconds"),
             "reason": state.brief(name),
-            "tools": len(listings[name].tools) if name in listings else 0,
+            "tools": sum(1 for _ in listings[name].shown(TOOLS)) if name in listings else 0,
             "refused": [refusal.what for refusal in listings[name].refused] if name in listings else [],
+            "left_out": [left_out.what for left_out in listings[name].left_out] if name in listings else [],
         }
         for name, state in registry.states.items()
     ]
@@ -60,7 +62,7 @@ def _print(found: list[Json]) -> None:
             f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
         )
         show(message.rstrip())
-        for what in item["refused"]:
+        for what in (*item["refused"], *item["left_out"]):
             show(f"{'':<{name}}  its {what}")
     if not found:
         show("no servers are configured")

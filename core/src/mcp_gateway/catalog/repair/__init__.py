@@ -1,0 +1,1 @@
+"""Repair of definitions that would make clients refuse a whole list."""
