@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.repair.repairs import repair_lists
 from mcp_gateway.catalog.reservations import MAX_WARNINGS, Reservations
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer
 from mcp_gateway.plugin import ServerUnavailable
@@ -159,6 +160,25 @@ def test_each_refusal_is_warned_of_once_with_both_names_and_there_is_a_most_of_t
         assert events == [f"{said}give server 'evil' a \"namespace\""]
         registry.put(listing_of(*(f"mail__{number}" for number in range(1000))))
     assert sum("refused" in entry["event"] for entry in logs) == MAX_WARNINGS + 1
+    assert registry.notes()[-1].endswith("; and 995 more")
+
+
+def test_each_definition_that_is_left_out_is_warned_of_once_and_there_is_a_most_of_them():
+    registry = Registry.of((spec("evil"),), ())
+
+    def odd(*names):
+        tools = tuple({"name": name, "inputSchema": 5} for name in names)
+        repairs = repair_lists({"tools": tools, "prompts": (), "resources": (), "templates": ()})
+        return Listing("evil", tools, repairs=repairs)
+
+    with capture_logs() as logs:
+        registry.put(odd("x"))
+        registry.put(odd("x", "y"))
+        named = [(entry["name"], entry["reason"]) for entry in logs if entry["event"] == "definition left out"]
+        assert named[0] == ("x", "server 'evil': its tool 'x' is left out: its inputSchema is no object")
+        assert [name for name, _ in named] == ["x", "y"]
+        registry.put(odd(*(f"x{number}" for number in range(1000))))
+    assert sum("left out" in entry["event"] for entry in logs) == MAX_WARNINGS + 1
     assert registry.notes()[-1].endswith("; and 995 more")
 
 

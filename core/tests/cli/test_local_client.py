@@ -93,6 +93,26 @@ def test_a_check_that_connects_says_why_a_server_fails(run, servers, remote):
     ]
 
 
+def test_a_definition_that_clients_would_refuse_is_named_and_not_counted(run, alpha):
+    alpha.tools += [{"name": "odd", "inputSchema": "object"}, {"name": "mute", "inputSchema": None}]
+    why = "its tool 'odd' is left out: its inputSchema is no object"
+    found = json.loads(run("check", "--connect", "--json")[1])
+    assert (found["ok"], found["trials"][0]["tools"]) == (True, 2)
+    assert f"server 'alpha': {why}" in found["warnings"]
+    assert f"warning: server 'alpha': {why}" in run("check", "--connect")[1]
+    assert run("tools")[1].splitlines() == [
+        "alpha (2 tools)",
+        "  alpha__echo()",
+        "      Say it back",
+        "  alpha__mute()",
+        "      ",
+        f"note: {why}",
+    ]
+    (server,) = json.loads(run("servers", "--json")[1])["servers"]
+    assert (server["tools"], server["left_out"]) == (2, [why.removeprefix("its ")])
+    assert run("servers")[1].splitlines()[-1].strip() == why
+
+
 def test_a_search_finds_what_a_model_would_find(run, alpha):
     code, out, _ = run("search", "say")
     assert code == 0

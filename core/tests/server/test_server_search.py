@@ -56,7 +56,7 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
                 "type": "tool_reference",
                 "tool_name": "git__close_issue",
                 "description": "Close an issue",
-                "input_schema": {"type": "object"},
+                "input_schema": {"type": "object", "properties": {}},
             },
         ],
         "total_matches": 2,

@@ -12,6 +12,7 @@ import structlog
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.plugin import StorageError
+from mcp_gateway.protocol import primitives
 from mcp_gateway.storage import resilient
 from mcp_gateway.storage.listings import KEPT_SECONDS, PREFIX, ListingStore
 from mcp_gateway.storage.resilient import ResilientStorage
@@ -60,6 +61,17 @@ async def test_what_is_saved_is_loaded_with_every_field():
     assert (stored.listing.fetched, stored.listing.description) == (1000.0, "what it is")
     assert stored.stamp == stamp == await kept.load_version(spec())
     assert (stamp.fetched, stamp.turn) == (1000.0, "a turn")
+
+
+async def test_what_the_server_sent_is_saved_and_is_repaired_again_when_it_is_loaded():
+    kept = ListingStore(ResilientStorage(MemoryStorage()), ttl=300)
+    sent = (tool("x", title=None), tool("y", inputSchema=5), tool("z"))
+    await kept.save(spec(), replace(TOOLS, tools=sent))
+    stored = await kept.load(spec())
+    assert stored is not None
+    assert stored.listing.tools == sent
+    assert list(stored.listing.shown(primitives.TOOLS)) == [("alpha__x", tool("x")), ("alpha__z", tool("z"))]
+    assert [left_out.name for left_out in stored.listing.left_out] == ["y"]
 
 
 async def test_definitions_have_the_same_digest_if_the_server_said_the_same():
