@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from mcp_gateway.catalog.omissions import fill_in, why_tools_are_missing
 from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.plugin import ServerUnavailable, TransportFault, open_stream_channel
+from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.session_key import SessionKey
 
@@ -239,6 +240,16 @@ async def test_what_was_known_is_kept_where_a_list_fails():
     assert sorted(kept.by_name) == ["x", "y"]
     assert (kept.prompts, kept.omissions) == (whole.prompts, part.omissions)
     assert fill_in(whole, part) is whole
+
+
+async def test_what_was_known_is_kept_as_clients_saw_it():
+    odd = {"tools": [tool("x", title=None), tool("y", title=None), tool("z", inputSchema=5)]}
+    whole, _ = await listing_through(ScriptedTransport({**ANSWERS, "tools/list": odd}))
+    refused = in_pages("tools/list", MCPError(-32602, "invalid cursor"))
+    part, _ = await listing_through(ScriptedTransport(refused))
+    kept = fill_in(part, whole)
+    assert dict(kept.shown(TOOLS)) == {"alpha__x": kept.by_name["x"], "alpha__y": tool("y")}
+    assert [left_out.name for left_out in kept.left_out] == ["z"]
 
 
 @pytest.mark.parametrize("fault", [500, 502, 404, None])
