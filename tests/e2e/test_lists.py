@@ -20,7 +20,10 @@ SECONDS = 6
 WHOLE, FIRST = (5, 4), (3, 4)
 """How many tools and prompts there are: all, and those of the first page of tools."""
 ENDS = "it does not end: it is cut after page "
-SILENT = f'no answer within {SECONDS / 2:g} s, half of the server\'s "timeout"'
+SILENT = (
+    f'no answer within {SECONDS / 2:g} s, half of {SECONDS} s (its "timeout"); '
+    'raise that, or set its "list_timeout", if it needs longer'
+)
 AFTER = "what follows page 1 is missing: "
 DEEP = "'deep' is left out: it is nested more than 124 levels deep"
 

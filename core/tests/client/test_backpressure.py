@@ -149,6 +149,7 @@ async def test_progress_that_is_dropped_is_still_a_sign_of_life(monkeypatch):
         client.is_congested = True
         log(connection, 0)
         await until(lambda: not server.is_paused)
+        resets.clear()
         server.tell("notifications/progress", {"progressToken": 1000, "progress": 1, "data": "x"})
         assert (client.taken, resets) == ([0], [1])
 

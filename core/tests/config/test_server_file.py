@@ -52,7 +52,7 @@ def test_an_entry_comes_to_a_settled_server(one):
     assert (spec.name, spec.client_transport.name, spec.auth, spec.description) == ("alpha", "stdio", None, "")
     assert (spec.stateful, spec.auto_discover) == (False, True)
     assert spec.exposed == {"prompts", "resources", "templates"}
-    assert (spec.timeout, spec.max_retries) == (30.0, 3)
+    assert spec.max_retries == 3
 
 
 def test_a_file_may_have_no_servers(read):
@@ -79,22 +79,11 @@ def test_enabled_may_come_from_a_variable(read):
     assert len(read({"servers": [command(enabled="${ON}")]}, ON="true").specs) == 1
 
 
-def test_the_last_bound_of_a_call_is_never_shorter_than_the_wait_for_its_first_sign_of_life(one):
-    environ = {"MCP_GATEWAY_MAX_CALL_TIME": "60"}
-    assert one(environ).max_call_time == 60
-    assert (one(environ, timeout=90).timeout, one(environ, timeout=90).max_call_time) == (90, 90)
-    assert (one(environ, max_call_time=5).timeout, one(environ, max_call_time=5).max_call_time) == (5, 5)
-
-
-def test_the_last_bound_of_all_calls_bounds_the_wait_of_servers_that_do_not_say_how_long_to_wait(one):
-    environ = {"MCP_GATEWAY_MAX_CALL_TIME": "5"}
-    assert (one(environ).timeout, one(environ).max_call_time) == (5, 5)
-    assert one({"MCP_GATEWAY_CONNECTION_TIMEOUT": "7200"}).timeout == 7200
-
-
 def test_a_timeout_of_a_server_that_may_be_meant_in_milliseconds_is_a_warning(read):
-    found = read({"servers": [command(timeout=30_000)]})
-    assert found.warnings[0].endswith("timeout: 30000 seconds are 8.3 hours; is it meant in milliseconds?")
+    for key in ("timeout", "start_timeout", "list_timeout", "call_timeout"):
+        found = read({"servers": [command(**{key: 30_000})]})
+        said = [f"{key}: 30000 seconds are 8.3 hours; is it meant in milliseconds?"]
+        assert [warning.partition(": ")[2].partition(": ")[2] for warning in found.warnings] == said
 
 
 def test_an_entry_that_leads_nowhere_says_what_it_needs(problem):
@@ -135,10 +124,10 @@ def test_connection_mode_falls_back_to_the_environments(one, said, default, stat
     assert one(environ, **keys).stateful is stateful
 
 
-def test_timeout_and_retries_of_a_server_win_over_the_environments(one):
-    environ = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "7.5", "MCP_GATEWAY_MAX_RETRIES": "5"}
-    assert (one(environ).timeout, one(environ).max_retries) == (7.5, 5)
-    assert (one(environ, timeout=2).timeout, one(environ, max_retries=0).max_retries) == (2, 0)
+def test_retries_of_a_server_win_over_the_environments(one):
+    environ = {"MCP_GATEWAY_MAX_RETRIES": "5"}
+    assert one(environ).max_retries == 5
+    assert one(environ, max_retries=0).max_retries == 0
 
 
 def test_where_an_entry_leads_shows_in_its_fingerprint_and_how_it_is_called_does_not(one):

@@ -28,7 +28,10 @@ DEFAULTS = {
     "GATEWAY_AUTH_MODE": ("auth_mode", "auto", "Static", "static"),
     "MCP_GATEWAY_TOOL_CACHE_TTL": ("tool_ttl", 300.0, "60", 60.0),
     "MCP_GATEWAY_DEFAULT_CONNECTION_MODE": ("connection_mode", "stateless", "STATEFUL", "stateful"),
-    "MCP_GATEWAY_CONNECTION_TIMEOUT": ("timeout", 30.0, "0.5", 0.5),
+    "MCP_GATEWAY_CONNECTION_TIMEOUT": ("timeout", None, "0.5", 0.5),
+    "GATEWAY_START_TIMEOUT": ("start_timeout", 180.0, "0.5", 0.5),
+    "GATEWAY_LIST_TIMEOUT": ("list_timeout", 60.0, "0.5", 0.5),
+    "GATEWAY_CALL_TIMEOUT": ("call_timeout", 600.0, "0.5", 0.5),
     "MCP_GATEWAY_MAX_RETRIES": ("max_retries", 3, "0", 0),
     "MCP_GATEWAY_MAX_CALL_TIME": ("max_call_time", 3600.0, "60", 60.0),
     "MCP_GATEWAY_SESSION_IDLE_TIMEOUT": ("idle_timeout", 1800.0, "9", 9.0),
@@ -133,7 +136,7 @@ def test_which_plugins_load_is_a_list_with_commas():
     assert plugin_choice({}).admits("anything")
 
 
-@pytest.mark.parametrize("name", ["MCP_GATEWAY_CONNECTION_TIMEOUT", "GATEWAY_QUEUE_TIMEOUT"])
+@pytest.mark.parametrize("name", [name for name in DEFAULTS if name.endswith("_TIMEOUT") and "SESSION" not in name])
 def test_a_timeout_that_may_be_meant_in_milliseconds_is_a_warning(name):
     said = f"environment: {name}: 30000 seconds are 8.3 hours; is it meant in milliseconds?"
     assert warn_unknown_variables({name: "30000"}, providers_of(everything())) == [said]

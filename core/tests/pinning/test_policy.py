@@ -13,7 +13,7 @@ import structlog
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.config.folders import state_folder
+from mcp_gateway.config.sources import state_folder
 from mcp_gateway.gateway.gateway import ToolWithheld
 from mcp_gateway.pinning import policy as module
 from mcp_gateway.pinning.pins import Pin, decode_pins, difference, encode_pins, fields_of, hash_of

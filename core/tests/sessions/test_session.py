@@ -12,7 +12,6 @@ from mcp_gateway.client.errors import error_of_exception
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.plugin import AuthError, Credentials, RequestNotSent, ServerTimeout, ServerUnavailable
 from mcp_gateway.sessions import session as module
-from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.session import Session
 
@@ -30,19 +29,17 @@ def make_session(transport, **changes):
         **{"timeout": 5.0, **{key: changes[key] for key in ("timeout", "max_call_time") if key in changes}}
     )
     settled = {
-        "timeout": configured.timeout,
-        "max_call_time": configured.max_call_time,
+        "time_limits": configured.time_limits,
         "max_retries": 0,
         "idle": 60.0,
         "attended": False,
-        "max_calls": 10,
-        "load": AdmissionControl(),
         "router": ServerMessageRouter(),
         "on_announced": lambda *_: None,
         "on_open": lambda _: None,
         "on_over": lambda _: None,
         "breaker": CircuitBreaker(configured),
     }
+    changes = {key: value for key, value in changes.items() if key not in ("timeout", "max_call_time")}
     return Session(server="alpha", client_transport=transport, credentials=Credentials(), **{**settled, **changes})
 
 
@@ -111,7 +108,10 @@ async def test_a_server_that_never_answers_is_given_up_after_its_time():
     silent = ScriptedTransport({"server/discover": ..., "initialize": ...})
     async with open_session(make_session(silent, timeout=0.05, max_retries=3)) as session:
         assert isinstance(session.error, ServerTimeout)
-        assert str(session.error) == "server 'alpha' did not start within 0.05 s"
+        assert str(session.error) == (
+            "server 'alpha' did not start within 0.05 s (its \"timeout\"); "
+            'raise that, or set its "start_timeout", if it needs longer'
+        )
 
 
 async def test_a_server_that_refuses_to_open_a_session_is_quoted():

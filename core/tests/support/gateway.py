@@ -17,6 +17,7 @@ from mcp_gateway.client.handshake import _initialize, negotiate
 from mcp_gateway.config.server_file import ServerFile, read_servers
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import read_environment, read_settings
+from mcp_gateway.config.time_limits import TimeKeys, TimeLimits, TimeSettings, settle_time_limits
 from mcp_gateway.plugin import Bound
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.server.server import GatewayServer
@@ -38,12 +39,19 @@ def spec(name: str = "alpha", **changes: Any) -> ServerSpec:
         "stateful": False,
         "auto_discover": True,
         "exposed": frozenset({"prompts", "resources", "templates"}),
-        "timeout": WAIT_SECONDS,
-        "max_call_time": 60.0,
+        "time_limits": limits(WAIT_SECONDS, 60.0),
         "max_retries": 0,
         "fingerprint": "f00",
     }
+    if "timeout" in changes or "max_call_time" in changes:
+        seconds, total = changes.pop("timeout", WAIT_SECONDS), changes.pop("max_call_time", 60.0)
+        settled["time_limits"] = limits(seconds, total)
     return ServerSpec(**{**settled, **changes})
+
+
+def limits(seconds: float, max_call_time: float = 60.0) -> TimeLimits:
+    """Make the time limits of a server whose entry says so."""
+    return settle_time_limits(TimeKeys(timeout=seconds, max_call_time=max_call_time), TimeSettings())
 
 
 def read(folder: Path, written: Any, providers: Providers | None = None, **environ: str) -> ServerFile:

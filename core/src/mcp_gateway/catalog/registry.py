@@ -147,7 +147,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.READY:
             return ""
         case State.STARTING:
-            return f"{since}; search again in a moment"
+            return f"{since}{f': {reason}' if reason else ''}; search again in a moment"
         case State.IDLE:
             return f"{server}: {reason}; call discover_tools with server_name {server!r}"
         case State.DISABLED:

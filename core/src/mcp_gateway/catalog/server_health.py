@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any, Protocol
 
+import anyio
 import structlog
 
 from mcp_gateway.runtime.backoff import Backoff
@@ -23,6 +25,8 @@ QUIET_SECONDS, LONGEST_QUIET = 0.1, 60.0
 
 # Short, because reasons are part of every search result until the server is back.
 _MAX_REASON = 240
+_SHORT_START = 2.0
+"""For how many seconds a start is not worth mentioning, if a server's tools are known."""
 _MAX_LINK = 2000
 """Longer, because a login link is useless when it is cut."""
 
@@ -56,6 +60,25 @@ def quiet_backoff() -> Backoff:
     return Backoff(QUIET_SECONDS, LONGEST_QUIET)
 
 
+class Start(Protocol):
+    """A start of a server that is under way, or was."""
+
+    @property
+    def last_line(self) -> str:
+        """The last line that the server has written for people, if known."""
+        ...
+
+    @property
+    def since(self) -> float:
+        """When it began, in seconds since the epoch."""
+        ...
+
+    @property
+    def settled(self) -> anyio.Event:
+        """Set when the server has started, or failed to."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ServerState:
     """A server's state, why, and since when (seconds since the epoch)."""
@@ -79,18 +102,20 @@ class ServerState:
 
 @dataclass(slots=True)
 class HealthRegistry:
-    """Health of every server, from its listings and failures.
+    """Health of every server, from its listings, failures and starts.
 
-    A failed server did not answer its last request; one that is cut off (open circuit) is not tried at all.
+    A failed server did not answer its last request; one that is cut off (open circuit) is not tried at all. While a
+    server starts, the last line that it has written is the reason; it is asked for only when somebody looks.
     """
 
     _shown: dict[str, ServerState] = field(default_factory=dict)
     _asked: dict[str, tuple[State, str]] = field(default_factory=dict)
     _troubles: dict[str, tuple[State, str]] = field(default_factory=dict)
+    _starts: dict[str, Start] = field(default_factory=dict)
 
     def __getitem__(self, server: str) -> ServerState:
         """Return a server's state; `KeyError` if there is no such server."""
-        return self._shown[server]
+        return self._with_start(server, self._shown[server])
 
     def __contains__(self, server: object) -> bool:
         """Whether there is such a server."""
@@ -98,7 +123,8 @@ class HealthRegistry:
 
     def items(self) -> Iterator[tuple[str, ServerState]]:
         """Iterate over servers and their states."""
-        yield from self._shown.items()
+        for server, state in self._shown.items():
+            yield server, self._with_start(server, state) if server in self._starts else state
 
     def discovery_state(self, server: str) -> State:
         """Return the state of the last listing, regardless of failures."""
@@ -123,10 +149,28 @@ class HealthRegistry:
         if self._troubles.pop(server, None) is not None:
             self._show(server)
 
+    def watch_start(self, server: str, start: Start) -> None:
+        """Show a start of a server that no session is open with."""
+        if server not in self._starts or self._starts[server].settled.is_set():
+            self._starts[server] = start
+
     def forget(self, server: str) -> None:
         """Remove a server that is no longer configured."""
-        for kept in (self._shown, self._asked, self._troubles):
+        kept: dict[str, Any]
+        for kept in (self._shown, self._asked, self._troubles, self._starts):
             kept.pop(server, None)
+
+    def _with_start(self, server: str, state: ServerState) -> ServerState:
+        """Return a state as it is while the server starts.
+
+        What is wrong with the server says more than that it is tried again.
+        """
+        start = self._starts.get(server)
+        if start is None or start.settled.is_set() or state.name in WRONG:
+            return state
+        if state.name is not State.STARTING and time.time() - start.since < _SHORT_START:
+            return state
+        return ServerState(State.STARTING, start.last_line, start.since)
 
     def _show(self, server: str) -> None:
         """Update the visible state; an unchanged state keeps its time."""

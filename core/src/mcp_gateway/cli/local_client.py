@@ -6,6 +6,7 @@ The commands go through the gateway's MCP interface, as a model would.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
@@ -22,12 +23,16 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, complain_text, show, show_json, show_text
 from mcp_gateway.client.connection import Connection, open_connection
+from mcp_gateway.client.errors import StillStarting
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.tool_names import split_name
 from mcp_gateway.runtime.logging import configure_logging
+
+LOOK_SECONDS = 30.0
+"""How long `servers` and `search` wait for servers; then they show which are still starting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,8 @@ class LocalClient:
 
     running: RunningGateway
     connection: Connection
-    inactivity: float
+    patience: float
+    """For how many seconds the slowest server may start and list."""
 
     async def call(self, tool: str, arguments: Json) -> Json:
         """Call a tool of the gateway; return the unmodified result.
@@ -49,9 +55,9 @@ class LocalClient:
             text = f"{error.error.message} (the server's error {error.error.code})"
             return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
 
-    async def wait_for_servers(self) -> None:
+    async def wait_for_servers(self, seconds: float = math.inf) -> None:
         """Wait until every server has been listed or has failed."""
-        await self.running.gateway.discovery.wait_for_servers(self.inactivity)
+        await self.running.gateway.discovery.wait_for_servers(min(seconds, self.patience))
 
 
 def use(reading: CommandContext, arguments: Namespace) -> int:
@@ -91,14 +97,15 @@ async def _use(reading: CommandContext, arguments: Namespace) -> int:
 @asynccontextmanager
 async def open_local_client(reading: CommandContext) -> AsyncIterator[LocalClient]:
     """Open an in-process gateway with a client connected to it."""
-    inactivity = max((spec.timeout for spec in reading.servers.specs), default=0.0)
+    limits = [spec.time_limits for spec in reading.servers.specs]
+    patience = max((limit.start.seconds + limit.list.seconds for limit in limits), default=0.0)
     async with open_gateway(reading.settings, reading.servers) as opened, anyio.create_task_group() as tasks:
         server = await opened.lazy_server.load()
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())
             async with open_connection(_transport_of(ours)) as connection:
                 await negotiate(connection)
-                yield LocalClient(opened, connection, inactivity)
+                yield LocalClient(opened, connection, patience)
         tasks.cancel_scope.cancel()
 
 
@@ -116,7 +123,7 @@ async def _tools(visit: LocalClient, arguments: Namespace) -> int:
     answers: dict[str, Json] = {}
 
     async def ask(name: str) -> None:
-        answers[name] = (await visit.call("discover_tools", {"server_name": name}))["structuredContent"]
+        answers[name] = await _discover(visit, name)
 
     async with anyio.create_task_group() as tasks:
         for name in names:
@@ -134,8 +141,17 @@ async def _tools(visit: LocalClient, arguments: Namespace) -> int:
     return 0 if all(answer["success"] for answer in answers.values()) else 1
 
 
+async def _discover(visit: LocalClient, name: str) -> Json:
+    """Return the answer of `discover_tools`, once the server has started."""
+    while True:
+        answer: Json = (await visit.call("discover_tools", {"server_name": name}))["structuredContent"]
+        if answer.get("error_code") != StillStarting.code:
+            return answer
+        complain(answer["error"].removesuffix("; try again in a moment"))
+
+
 async def _search(visit: LocalClient, arguments: Namespace) -> int:
-    await visit.wait_for_servers()
+    await visit.wait_for_servers(LOOK_SECONDS)
     wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
     wanted |= {"server": arguments.server, "explain": arguments.explain}
     answer = (await visit.call("tool_search", wanted))["structuredContent"]

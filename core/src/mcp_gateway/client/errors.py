@@ -76,6 +76,16 @@ class NoLongerConfigured(ServerUnavailable):
         )
 
 
+class StillStarting(ServerUnavailable):
+    """A server that a request did not see start in its time."""
+
+    code = "starting"
+
+    def __init__(self, server: str, line: str, waited: str) -> None:
+        """Quote the server's last `line`; `waited` says for how long."""
+        super().__init__(f"server {server!r} is starting{f': {line}' if line else ''}; {waited}; try again in a moment")
+
+
 def error_of_exception(server: str, error: BaseException) -> GatewayError:
     """Convert an exception of a session into a gateway error.
 

@@ -16,6 +16,8 @@ from mcp_gateway.protocol.raw_json import Fields
 ASK_SECONDS = 600.0
 """How long a client may take to answer a server request: a person may have to decide."""
 
+_SIGNS_OF_LIFE = ("notifications/progress", "notifications/message")
+
 
 class RequestTimer(Protocol):
     """The time limit of a request."""
@@ -42,8 +44,8 @@ class InFlightRequest(Struct, eq=False):
 
     def on_notification(self, method: str, params: Fields, *, dropped: bool = False) -> None:
         """Forward a notification of the server to the client, unless `dropped`."""
-        # Progress shows that the server works, even if the client does not receive it.
-        if self.timer is not None and method == "notifications/progress":
+        # It shows that the server works, even if the client does not receive it.
+        if self.timer is not None and method in _SIGNS_OF_LIFE:
             self.timer.reset()
         if not dropped:
             self.channel.notify(method, params)

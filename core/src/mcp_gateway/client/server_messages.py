@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +26,7 @@ _ASK_BESIDE_SECONDS = 30.0
 """How long a client may take to answer a server request that relates to none of its own."""
 
 _SEVERAL = 2
-_PROGRESS = "notifications/progress"
+_PROGRESS, _MESSAGE = "notifications/progress", "notifications/message"
 
 
 def _nowhere(_client: str) -> ClientChannel | None:
@@ -48,8 +50,9 @@ class ServerMessageRouter:
     they leave; only two of them are recorded, since two are already "several".
     `backpressure` pauses a server whose clients do not read, `open_requests` limits its unanswered requests, and
     `watchers` is the number of users that only wait for notifications. `capabilities` are the client capabilities
-    sent to the server. `way_to` returns the channel to a client that is independent of its requests. `on_asked` is
-    called when the server sends a request, with whether it named a related request.
+    sent to the server. `heard_at` is when the server last sent a log message that may belong to any request in flight,
+    on the event loop's clock. `way_to` returns the channel to a client that is independent of its requests. `on_asked`
+    is called when the server sends a request, with whether it named a related request.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class ServerMessageRouter:
     on_asked: Callable[[bool], None] = _ignore_request
     clients: set[str] = field(default_factory=set)
     watchers: int = 0
+    heard_at: float = -math.inf
     backpressure: Backpressure = field(default_factory=Backpressure)
     open_requests: OpenRequests = field(default_factory=OpenRequests)
     _exchanges: dict[int, InFlightRequest] = field(default_factory=dict)
@@ -108,6 +112,8 @@ class ServerMessageRouter:
 
         `exchange` is the request on whose stream it came, if the transport knows.
         """
+        if exchange is None and method == _MESSAGE:
+            self.heard_at = time.monotonic()
         exchange = self._progress_target(params) if method == _PROGRESS else self._exchange(exchange)
         if exchange is not None:
             exchange.on_notification(method, params, dropped=not self.backpressure.admits(exchange.channel))

@@ -13,7 +13,8 @@ from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerp
 from mcp_gateway.config.interpolation import Unset, expand
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
-from mcp_gateway.config.settings import ConnectionMode, Environment, Seconds, warn_long_timeout
+from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_timeout
+from mcp_gateway.config.time_limits import TimeKeys, settle_time_limits
 from mcp_gateway.config.tool_policy import ToolPolicy, policy_from_globs
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
@@ -32,7 +33,7 @@ class ToolFilter(BaseModel):
     exclude: tuple[str, ...] = Field((), description="Globs: tools of these names may not be used")
 
 
-class ServerEntry(BaseModel):
+class ServerEntry(TimeKeys):
     """The keys of a server entry that the core reads.
 
     All others belong to the entry's plugins.
@@ -55,10 +56,6 @@ class ServerEntry(BaseModel):
     expose_tools: bool = Field(default=False, description="List the tools natively, as server__tool")
     expose_prompts: bool = Field(default=True, description="List the prompts, as server__prompt")
     expose_resources: bool = Field(default=True, description="List the resources and their templates")
-    timeout: Seconds | None = Field(None, description="Seconds to wait for this server")
-    max_call_time: Seconds | None = Field(
-        None, description="Seconds until a call of this server ends, whatever progress it makes"
-    )
     max_retries: int | None = Field(None, ge=0, le=100, description="Further tries to connect to this server")
     tools: ToolFilter | None = Field(None, description="Which of its tools may be used: globs in include and exclude")
     max_calls: int | None = Field(None, ge=1, description="How many requests to this server may be under way")
@@ -170,7 +167,8 @@ class _EntryReader:
         if not entry.enabled:
             self._leave_out(keys)
             return
-        self.warnings += [f"{raw.where}: {warning}" for warning in warn_long_timeout("timeout", entry.timeout)]
+        for key in ("timeout", "start_timeout", "list_timeout", "call_timeout"):
+            self.warnings += [f"{raw.where}: {warning}" for warning in warn_long_timeout(key, getattr(entry, key))]
         if entry.name in self._seen:
             raise ConfigError("another server has the same name; rename one")
         namespace = entry.namespace if "namespace" in entry.model_fields_set else entry.name
@@ -187,9 +185,6 @@ class _EntryReader:
         environment = self._environment
         policy = policy_from_globs(entry.tools.include, entry.tools.exclude) if entry.tools else ToolPolicy()
         folder = environment.server_config.absolute().parent
-        # Only a limit that was set explicitly bounds the timeout; the default must not.
-        limit = environment.max_call_time if "max_call_time" in environment.model_fields_set else environment.timeout
-        timeout = entry.timeout or min(environment.timeout, limit)
         self.specs.append(
             ServerSpec(
                 name=entry.name,
@@ -202,8 +197,7 @@ class _EntryReader:
                 stateful=(entry.connection_mode or environment.connection_mode) == "stateful",
                 auto_discover=entry.auto_discover,
                 exposed=_primitives_to_expose(entry),
-                timeout=min(timeout, entry.max_call_time or timeout),
-                max_call_time=entry.max_call_time or max(environment.max_call_time, timeout),
+                time_limits=settle_time_limits(entry, environment),
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=fingerprint_of(keys),
                 saved=credentials_hash(keys),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport
 
@@ -32,8 +33,7 @@ class ServerSpec:
     stateful: bool
     auto_discover: bool
     exposed: frozenset[str]
-    timeout: float
-    max_call_time: float
+    time_limits: TimeLimits
     max_retries: int
     fingerprint: str
     saved: str = ""

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from mcp_gateway.config.file_formats import MAX_SECONDS
+from mcp_gateway.config.time_limits import Seconds, TimeSettings
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import (
     Bound,
@@ -45,10 +46,7 @@ def _not_always(seconds: float) -> float:
     return seconds
 
 
-Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
-
-
-class Environment(MessageLimits, SessionOptions, ShutdownOptions):
+class Environment(MessageLimits, SessionOptions, ShutdownOptions, TimeSettings):
     """The environment variables that the core reads.
 
     Those of the base classes are also read by plugins. Variables that are not here belong to plugins.
@@ -97,16 +95,6 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions):
     )
     connection_mode: ConnectionMode = Field(
         "stateless", alias="MCP_GATEWAY_DEFAULT_CONNECTION_MODE", description="For servers without a `connection_mode`"
-    )
-    timeout: Seconds = Field(
-        30.0,
-        alias="MCP_GATEWAY_CONNECTION_TIMEOUT",
-        description="Seconds to wait for a server: to connect, and for each answer (progress begins the wait anew)",
-    )
-    max_call_time: Seconds = Field(
-        3600.0,
-        alias="MCP_GATEWAY_MAX_CALL_TIME",
-        description="Seconds until a call ends, whatever progress it makes; what a user takes to answer does not count",
     )
     max_retries: int = Field(
         3,
@@ -189,7 +177,7 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions):
     )
 
 
-_WAITS = {"MCP_GATEWAY_CONNECTION_TIMEOUT": "timeout", "GATEWAY_QUEUE_TIMEOUT": "queue_timeout"}
+_WAITS = ("timeout", "start_timeout", "list_timeout", "call_timeout", "queue_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +265,7 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
         for provider in shelf.providers.values():
             known |= provider.options.variables()
     environment = read_environment(environ)
-    long = {name: getattr(environment, field) for name, field in _WAITS.items()}
+    long = {str(Environment.model_fields[field].alias): getattr(environment, field) for field in _WAITS}
     return [
         f"environment: {warning}" for name, seconds in long.items() for warning in warn_long_timeout(name, seconds)
     ] + [

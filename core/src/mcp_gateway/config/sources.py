@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mcp_gateway.config.folders import config_folder, state_folder
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol.implementation import NAME
@@ -206,3 +205,24 @@ def _to_one_line(path: Path) -> str:
     A stranger may have chosen the names of folders, which must not inject text into messages for the model.
     """
     return "".join(character if character.isprintable() else "?" for character in str(path))
+
+
+def config_folder() -> Path:
+    """Return the configuration folder: `~/.config/mcp-orchestration-gateway` on Linux."""
+    from platformdirs import user_config_path
+
+    return _resolve(lambda: user_config_path(NAME, appauthor=False))
+
+
+def state_folder() -> Path:
+    """Return the state folder: `~/.local/state/mcp-orchestration-gateway` on Linux."""
+    from platformdirs import user_state_path
+
+    return _resolve(lambda: user_state_path(NAME, appauthor=False))
+
+
+def _resolve(find: Callable[[], Path]) -> Path:
+    try:
+        return find()
+    except RuntimeError:  # there is no home folder
+        raise ConfigError("environment: HOME: there is no home folder; set HOME to a whole path") from None

@@ -18,9 +18,11 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import ServerState, State
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.time_limits import TimeLimit
 from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.discovery.refresher import LIST_CHANGED, Refresher
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh
+from mcp_gateway.discovery.start_limit import limit_start
 from mcp_gateway.plugin import AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.capabilities import decode_capabilities
 from mcp_gateway.protocol.client_channel import Json
@@ -95,12 +97,15 @@ class CallerRefresher:
         personal = None if credentials is None else self.personal.listing(spec.name, credentials)
         return personal or self.registry.catalog.servers.get(spec.name)
 
-    async def discover(self, spec: ServerSpec, caller: Caller, *, trial: bool = False) -> Listing:
+    async def discover(
+        self, spec: ServerSpec, caller: Caller, *, trial: bool = False, patience: TimeLimit | None = None
+    ) -> Listing:
         """List a server for a caller now.
 
-        A `trial` is let through even if the circuit is open.
+        A `trial` is let through even if the circuit is open. `patience` limits the wait for a server that starts.
 
         Raises:
+            StillStarting: that takes longer.
             AuthError: credentials are missing, or the server rejected them.
             ServerUnavailable: the server is unreachable, or its response is invalid.
 
@@ -108,13 +113,15 @@ class CallerRefresher:
         asker = self.discovery.listing_caller(spec, caller)
         await self.access.session_key(spec, asker)  # raises if the caller's credentials are unusable
         if await self.access.private_credentials(spec, caller) is None:
-            return await self.discovery.discover(spec, caller, trial=trial)
+            with limit_start(self.discovery.pool, spec, patience):
+                return await self.discovery.discover(spec, caller, trial=trial)
 
         async def ask(session_key: SessionKey) -> Listing:
             key = self.personal.key(spec.name, session_key.credentials)
             return await self._ask(ListingRequest(spec, key, session_key, asker.capabilities), trial=trial)
 
-        return await self.access.with_credentials(spec, asker, ask)
+        with limit_start(self.discovery.pool, spec, patience):
+            return await self.access.with_credentials(spec, asker, ask)
 
     def on_list_changed(self, key: SessionKey, method: str, params: Json) -> None:
         """Handle a `list_changed` notification for the session's credentials.

@@ -132,7 +132,7 @@ async def _list_all(
     async for attempt in pool.attempts(session_key, repeatable=True, trial=trial):
         async with attempt as session:
             with limit_inactivity(session) as (connection, inactivity):
-                lists = _Lists(connection, inactivity, capabilities, session_key.spec.max_definitions, faults)
+                lists = _Lists(connection, inactivity, capabilities, session_key.spec, faults)
                 pages = dict[str, Page]()
                 for primitive in PRIMITIVES:
                     pages[primitive.name] = await lists.fetch(primitive)
@@ -153,7 +153,7 @@ class _Lists:
     connection: Connection
     inactivity: InactivityTimeout
     capabilities: Mapping[str, Any]
-    max_definitions: int
+    spec: ServerSpec
     faults: _Faults
 
     async def fetch(self, primitive: Primitive) -> Page:
@@ -164,7 +164,7 @@ class _Lists:
         declared = self.connection.declares(primitive.capability)
         if not declared and primitive is not TOOLS:
             return Page([])
-        wanted = PaginatedList(self.connection, primitive, self.capabilities, self.max_definitions)
+        wanted = PaginatedList(self.connection, primitive, self.capabilities, self.spec.max_definitions)
         if fault := self.faults.fatal.get(primitive):
             wanted.max_pages, wanted.end = fault.pages, fault.omission(primitive)
         try:
@@ -209,7 +209,8 @@ class _Lists:
                 limit()
             return await wanted.read(limit)
         self.inactivity.reset()
-        return self._end(wanted, f'no answer within {seconds:g} s, half of the server\'s "timeout"')
+        limit_of_all = self.spec.time_limits.list
+        return self._end(wanted, f"no answer within {seconds:g} s, half of {limit_of_all}; {limit_of_all.hint}")
 
     def _end(self, wanted: PaginatedList, reason: str) -> Page:
         """End a list before its last page."""

@@ -90,7 +90,7 @@ class EraBridge:
         if not load.enter(spec.name, spec.max_calls, sender):
             await load.wait_turn(spec.name, spec.max_calls, sender)
         try:
-            async for attempt in self.pool.attempts(session_key, retry=retry):
+            async for attempt in self.pool.attempts(session_key, retry=retry, patience=spec.time_limits.call):
                 async with attempt as session:
                     exchange = Exchange(caller.client, channel, session=session, capabilities=caller.capabilities)
                     return await exchange.run(request)

@@ -277,7 +277,7 @@ class Gateway:
         tools = await self.views.listing_of(spec, caller)
         tool = tools.tool_name(name) if tools else None
         if tools is None or (tool is None and tools.age > _RECHECK_SECONDS):
-            tools = await self.views.discover(spec, caller)
+            tools = await self.views.discover(spec, caller, patience=spec.time_limits.call)
             tool = tools.tool_name(name)
         if (why := tools.why_withheld(name)) is not None:
             raise ToolWithheld(f"the tool {name!r} is withheld: {why}")

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from mcp_gateway.config.folders import state_folder
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.sources import state_folder
 from mcp_gateway.pinning.pins import Pins, compress_pins, decode_pins, decompress_pins, iter_pin_lines
 from mcp_gateway.plugin import LeaseStorage, PubSubStorage, StorageBackend, StorageError, write_file
 from mcp_gateway.plugin.utilities.atomic_files import remove_unfinished

@@ -11,6 +11,7 @@ from mcp_gateway.plugin.channel import (
     ResponseHandler,
     ResponseWriter,
     ServerChannel,
+    SupportsLastLine,
     SupportsRawDispatch,
     open_stream_channel,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "StorageBackend",
     "StorageError",
     "SupportsChallenge",
+    "SupportsLastLine",
     "SupportsLazyServer",
     "SupportsRawDispatch",
     "TlsContexts",

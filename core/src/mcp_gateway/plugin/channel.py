@@ -92,6 +92,22 @@ class ServerChannel(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsLastLine(ServerChannel, Protocol):
+    """Optional: a channel to a server that writes for people, too.
+
+    It is shown while the server starts.
+    """
+
+    @property
+    def last_line(self) -> str:
+        """The last line that the server has written, or an empty string.
+
+        Secrets are masked in it.
+        """
+        ...
+
+
 def open_stream_channel(read: Any, write: Any) -> AbstractAsyncContextManager[ServerChannel]:
     """Return the unopened channel over an SDK transport's opened pair of streams.
 

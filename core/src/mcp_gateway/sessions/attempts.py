@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.request_timeout import InactivityTimeout
+from mcp_gateway.config.time_limits import TimeLimit
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.errors import record_failure, record_timeout
@@ -41,6 +43,9 @@ class Attempts(Struct, eq=False):
     session_key: SessionKey
     borrow: Callable[[SessionKey], Session]
     give_back: Callable[[SessionKey, Session], None]
+    find_first_start: Callable[[SessionKey], Session | None]
+    patience: TimeLimit | None = None
+    """How long it waits for a session to open; None: as long as the server may take."""
     _session: Session | None = None
     _has_next: bool = True
 
@@ -61,14 +66,17 @@ class Attempts(Struct, eq=False):
 
         Raises:
             ServerUnavailable: the session could not be opened.
+            StillStarting: the server needs longer for that than `patience` allows.
             Overloaded: the server has its maximum of sessions, all in use.
             AuthError: the server rejected the credentials.
 
         """
+        if (first := self.find_first_start(self.session_key)) is not None:
+            await first.wait_opened(self.patience)
         session = self.borrow(self.session_key)
         try:
             if session.connection is None:
-                await session.wait_opened()
+                await session.wait_opened(self.patience)
         except BaseException:
             self.give_back(self.session_key, session)
             raise
@@ -118,17 +126,20 @@ class Attempts(Struct, eq=False):
 
 @contextmanager
 def limit_inactivity(session: Session) -> Iterator[tuple[Connection, InactivityTimeout]]:
-    """Limit the silence of a server; yield connection and timeout.
+    """Limit the silence of a server after requests of the gateway's own.
+
+    Yields connection and timeout.
 
     Raises:
-        ServerTimeout: the server was silent for its `timeout`, or took longer than its `max_call_time`.
+        ServerTimeout: the server was silent for its `list_timeout`, or took longer than its `max_call_time`.
 
     """
-    spec, connection = session.breaker.spec, session.connection
+    limits, connection = session.time_limits, session.connection
     if connection is None:
         raise AssertionError  # it is open
-    inactivity = InactivityTimeout(spec.timeout, spec.max_call_time)
+    total = limits.max_call_time if limits.max_call_time > limits.list.seconds else math.inf
+    inactivity = InactivityTimeout(limits.list.seconds, total)
     with inactivity.waiting():
         yield connection, inactivity
         return
-    raise record_timeout(session, is_exhausted=inactivity.is_exhausted)
+    raise record_timeout(session, limits.list, is_exhausted=inactivity.is_exhausted)

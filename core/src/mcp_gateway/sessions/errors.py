@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import RequestRejected, SessionLost, error_of_answer, explain_unsent
+from mcp_gateway.config.time_limits import TimeLimit
 from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
@@ -58,17 +59,18 @@ def _name_server(session: Session, error: ServerUnavailable) -> ServerUnavailabl
     return named
 
 
-def record_timeout(session: Session, *, is_exhausted: bool) -> ServerTimeout:
+def record_timeout(session: Session, limit: TimeLimit, *, is_exhausted: bool) -> ServerTimeout:
     """Return the error of a request that timed out, recording the outcome.
 
     With `is_exhausted` it has used up all of its `max_call_time`.
     """
-    spec = session.breaker.spec
+    name = session.server
     if is_exhausted:
+        seconds = session.time_limits.max_call_time
         return ServerTimeout(
-            f"server {spec.name!r} reports progress but has not come to an end within {spec.max_call_time:g} s; "
+            f"server {name!r} shows that it works but has not come to an end within {seconds:g} s; "
             'raise its "max_call_time" or MCP_GATEWAY_MAX_CALL_TIME if it needs longer'
         )
-    too_slow = ServerTimeout(session.too_slow)
+    too_slow = ServerTimeout(f"server {name!r} gave no answer within {limit}; {limit.hint}")
     session.breaker.record_no_answer(too_slow)
     return too_slow

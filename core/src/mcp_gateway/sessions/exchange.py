@@ -40,8 +40,8 @@ class Sendable(Protocol):
 class Exchange(InFlightRequest, eq=False, kw_only=True):
     """A request and its response: the channel's `ResponseHandler`, and the router's `InFlightRequest`.
 
-    `run` is called once. Progress notifications restart its time limit, up to the server's `max_call_time`; while the
-    server waits for the client the time does not count.
+    `run` is called once. Progress notifications and log messages restart its time limit, up to the server's
+    `max_call_time`; while the server waits for the client the time does not count.
     """
 
     session: Session
@@ -51,6 +51,8 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
     _end: float = math.inf
     _last: asyncio.TimerHandle | None = None
     """The timer of the total limit, once it comes before that of inactivity."""
+    _later: asyncio.TimerHandle | None = None
+    """The timer of inactivity after a sign of life that no transport assigns to a call."""
     _pauses: int = 0
     _paused_at: float = 0.0
 
@@ -78,7 +80,7 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         loop = connection.loop
         self._future, self.timer = loop.create_future(), self
         now = loop.time()
-        self._end = now + session.max_call_time
+        self._end = now + session.time_limits.max_call_time
         connection.router.enter(request_id, self)
         self._start_timer(loop, now)
         message = encode_request(b"%d" % request_id, request.method, params)
@@ -88,7 +90,8 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         except TimeoutError:
             abandon()
             connection.cancel_request(request_id)
-            raise record_timeout(session, is_exhausted=self._last is not None) from None
+            limit = session.time_limits.call
+            raise record_timeout(session, limit, is_exhausted=self._last is not None) from None
         except asyncio.CancelledError:
             abandon()
             connection.cancel_request(request_id)
@@ -157,7 +160,7 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         What comes first counts.
         """
         session = self.session
-        if self._end < now + session.timeout:
+        if self._end < now + session.deadlines.seconds:
             self._last = loop.call_at(self._end, self._on_timeout)
         else:
             session.deadlines.add(self.request_id, self._on_timeout, loop, now)
@@ -167,7 +170,20 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
         if self._last is not None:
             self._last.cancel()
             self._last = None
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
     def _on_timeout(self) -> None:
-        if self._future is not None and not self._future.done():
+        if self._future is None or self._future.done():
+            return
+        loop, session = asyncio.get_running_loop(), self.session
+        # A sign of life that may have been this call's is looked for only now: servers may write thousands a second.
+        quiet = min(session.router.heard_at + session.deadlines.seconds, self._end)
+        if self._last is None and quiet > loop.time():
+            if quiet == self._end:
+                self._last = loop.call_at(quiet, self._on_timeout)
+            else:
+                self._later = loop.call_at(quiet, self._on_timeout)
+        else:
             self._future.set_exception(TimeoutError())

@@ -15,6 +15,7 @@ from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.time_limits import TimeLimit
 from mcp_gateway.plugin import ClientTransport
 from mcp_gateway.protocol.capabilities import decode_capabilities
 from mcp_gateway.protocol.client_channel import ClientChannel, Json
@@ -23,8 +24,8 @@ from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
 from mcp_gateway.sessions.attempts import Attempts
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
 from mcp_gateway.sessions.retry import RetryPolicy
-from mcp_gateway.sessions.session import CLOSE_SECONDS, Session, finish
-from mcp_gateway.sessions.session_key import SessionIndex, SessionKey
+from mcp_gateway.sessions.session import CLOSE_SECONDS, Session
+from mcp_gateway.sessions.session_key import SessionIndex, SessionKey, finish
 
 _UPDATED = "notifications/resources/updated"
 
@@ -64,12 +65,13 @@ class Pool:
         repeatable: bool = False,
         trial: bool = False,
         retry: RetryPolicy | None = None,
+        patience: TimeLimit | None = None,
     ) -> Attempts:
         """Return the attempts to send one request, opening sessions if necessary.
 
         A request that was certainly not executed is retried; a `repeatable` one is also retried when the connection
         broke. `retry` counts the attempts if the caller has made some before. A `trial` is let through even if the
-        circuit is open.
+        circuit is open. `patience` limits the wait for a server that starts.
 
         Raises:
             CircuitOpen: the server has failed several times in a row and is not tried now.
@@ -78,7 +80,8 @@ class Pool:
         breaker = self.breakers.breaker_of(session_key.spec)
         breaker.check(trial=trial)
         retry = retry or RetryPolicy.begin(session_key.spec, repeatable=repeatable)
-        return Attempts(retry, breaker, session_key, self._borrow, self._give_back)
+        shared = self._shared.find_first_start
+        return Attempts(retry, breaker, session_key, self._borrow, self._give_back, shared, patience)
 
     @contextmanager
     def session(self, session_key: SessionKey) -> Iterator[Session]:
@@ -116,15 +119,15 @@ class Pool:
         return self._shared.modern.get(spec.name) is True
 
     async def is_modern(self, session_key: SessionKey) -> bool:
-        """Whether the server is modern; opens a session to find out.
-
-        A session is opened only if the era is not known yet.
-        """
+        """Whether the server is modern; opens a session if that is unknown."""
         if (known := self._shared.modern.get(session_key.spec.name)) is not None:
             return known
         self.breakers.breaker_of(session_key.spec).check()
+        patience = session_key.spec.time_limits.call
+        if (first := self._shared.find_first_start(session_key)) is not None:
+            return (await first.wait_opened(patience)).modern
         with self.session(session_key) as session:
-            return (await session.wait_opened()).modern
+            return (await session.wait_opened(patience)).modern
 
     async def get_shared_key(self, session_key: SessionKey) -> SessionKey:
         """Return the canonical key of the shared session.
@@ -133,6 +136,10 @@ class Pool:
         """
         await self.is_modern(session_key)
         return self._shared.key(session_key)
+
+    def find_start(self, spec: ServerSpec) -> Session | None:
+        """Return the session that a server starts for, if none is open."""
+        return self._shared.find_start(spec)
 
     def forget_client(self, client: str) -> None:
         """End the sessions that were opened for one client only."""
@@ -186,13 +193,10 @@ class Pool:
             server=spec.name,
             client_transport=self.client_transports[spec.name],
             credentials=key.credentials,
-            timeout=spec.timeout,
-            max_call_time=spec.max_call_time,
+            time_limits=spec.time_limits,
             # With an open circuit this is a trial: retries would only delay the expected failure.
             max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if personal or key.capabilities else math.inf,
-            max_calls=spec.max_calls,
-            load=self.load,
             attended=not key.credentials.pairs and not spec.stateful,
             router=ServerMessageRouter(decode_capabilities(key.capabilities), self._way_to),
             on_announced=lambda method, params: self._on_announced(self._shared.key_of(session) or key, method, params),
@@ -203,6 +207,8 @@ class Pool:
             initialize_first=spec.name in self._shared.initialize_first,
         )
         session.router.on_asked = lambda attributed: self._shared.on_server_request(session, attributed=attributed)
+        if not key.credentials.pairs and not self._shared.has_open(spec):
+            self.breakers.states.watch_start(spec.name, session)
         self._shared.sessions[key] = session
         self.tasks.start_soon(self._keep, session)
         return session

@@ -12,6 +12,8 @@ from mcp_gateway.plugin import ConnectionDropped, GatewayError, RequestNotSent
 from mcp_gateway.runtime.backoff import Backoff
 
 FIRST_PAUSE = 0.25
+RETRY_SECONDS = 30.0
+"""How long after its beginning a request may be sent again: clients wait for a minute, most of them."""
 
 
 def retry_backoff() -> Backoff:
@@ -41,7 +43,7 @@ class RetryPolicy(Struct, eq=False):
     def next_delay(self, failure: GatewayError) -> float | None:
         """Return the delay in seconds before a retry, or None for none.
 
-        * Not sent: up to `max_retries` times within the server's `timeout`.
+        * Not sent: up to `max_retries` times within `RETRY_SECONDS`, and the time of a call.
         * The server asked to wait: the same, if the request is repeatable.
         * Session lost: once, in a new session, if it was certainly not executed or is repeatable.
         * Connection dropped, so that the outcome is unknown: once, if it is repeatable.
@@ -69,5 +71,5 @@ class RetryPolicy(Struct, eq=False):
         return isinstance(failure, ConnectionDropped) and self.repeatable and self.spec.max_retries > 0
 
     def _within(self, pause: float, times: int) -> float | None:
-        left = self.began + self.spec.timeout - time.monotonic()
+        left = self.began + min(RETRY_SECONDS, self.spec.time_limits.call.seconds) - time.monotonic()
         return pause if times <= self.spec.max_retries and pause < left else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -12,23 +13,26 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.client.announcements import LISTS, AnnouncedFn
 from mcp_gateway.client.connection import Connection, open_connection
-from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, error_of_exception, notes_of
+from mcp_gateway.client.errors import NOBODY_KNOWS, RequestRejected, StillStarting, error_of_exception, notes_of
 from mcp_gateway.client.handshake import ClosedInHandshake, negotiate
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.subscribe import listen
+from mcp_gateway.config.time_limits import TimeLimit, TimeLimits
 from mcp_gateway.plugin import (
     AuthError,
     ClientTransport,
     ConnectionDropped,
     Credentials,
     GatewayError,
+    ServerChannel,
     ServerTimeout,
     ServerUnavailable,
+    SupportsLastLine,
 )
 from mcp_gateway.runtime.backoff import Backoff
-from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker
 from mcp_gateway.sessions.deadline_queue import DeadlineQueue
+from mcp_gateway.text.characters import escape_line, remove_terminal_sequences
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +45,8 @@ ANNOUNCING_SECONDS = 0.5
 If the acknowledgement comes later, the lists are requested again, because a change may have been missed.
 """
 
-FINISH_SECONDS = 0.1
-"""Interval of checking whether the last calls to a server that is no longer configured are done."""
-
 _FIRST_PAUSE = 0.25
+_LINE_CHARACTERS = 200
 # The last stderr lines of a process, which explain its failure, are known only after its session has been closed.
 _LAST_WORDS_SECONDS = 0.5
 
@@ -59,17 +61,12 @@ class Session:
     server: str
     client_transport: ClientTransport
     credentials: Credentials = field(repr=False)
-    timeout: float
-    """Seconds in which the session must open, and in which each request must be answered."""
-    max_call_time: float
-    """Seconds in which a request must come to an end however much progress it reports; may be infinite."""
+    time_limits: TimeLimits
     max_retries: int
     idle: float
     """Seconds without use after which it is closed; may be infinite."""
     attended: bool
     """Whether a connected client keeps it open, however long it is unused."""
-    max_calls: int
-    load: AdmissionControl
     router: ServerMessageRouter
     on_announced: AnnouncedFn
     on_open: Callable[[Connection], None]
@@ -81,6 +78,8 @@ class Session:
     """Called when the server turns out to have forgotten the session."""
     initialize_first: bool = False
     """Whether the server ends if `server/discover` is its first message."""
+    since: float = field(default_factory=time.time)
+    """When it began to open, in seconds since the epoch."""
     connection: Connection | None = None
     error: GatewayError | None = None
     """Why it failed, if it did."""
@@ -92,14 +91,15 @@ class Session:
     """Set when it has opened, or failed to."""
     gone: anyio.Event = field(default_factory=anyio.Event)
     """Set when it is closed."""
+    _channel: ServerChannel | None = None
     _over: anyio.Event = field(default_factory=anyio.Event)
     _stopping: bool = False
     _lendable: bool = True
     _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def __post_init__(self) -> None:
-        """Create the deadline queue from the session's timeout."""
-        self.deadlines = DeadlineQueue(self.timeout)
+        """Create the deadline queue from the time limit of calls."""
+        self.deadlines = DeadlineQueue(self.time_limits.call.seconds)
 
     def stop(self) -> None:
         """Close the session within `CLOSE_SECONDS`; immediately if not yet open."""
@@ -108,25 +108,32 @@ class Session:
         self._over.set()
         self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
 
-    async def wait_opened(self) -> Connection:
+    async def wait_opened(self, limit: TimeLimit | None = None) -> Connection:
         """Return the connection once the session is open.
 
         Raises:
+            StillStarting: the `limit` is over before that.
             GatewayError: it could not be opened, or has ended.
 
         """
-        await self.settled.wait()
+        with anyio.move_on_after(math.inf if limit is None else limit.seconds):
+            await self.settled.wait()
+        if limit is not None and not self.settled.is_set():
+            raise self.still_starting(str(limit))
         if self.connection is None:
             raise self.error or ServerUnavailable(f"server {self.server!r}: the session has just ended; try again")
         return self.connection
 
+    def still_starting(self, waited: str) -> StillStarting:
+        """Return the error of a request that `waited` for the start."""
+        had = f"it has had {time.time() - self.since:.0f} s of {self.time_limits.start}"
+        return StillStarting(self.server, self.last_line, f"{had}, and this request waited {waited}")
+
     @property
-    def too_slow(self) -> str:
-        """The error message for a server timeout."""
-        return (
-            f"server {self.server!r} gave no answer within {self.timeout:g} s; "
-            'raise its "timeout" or MCP_GATEWAY_CONNECTION_TIMEOUT if it needs longer'
-        )
+    def last_line(self) -> str:
+        """The last line that the server has written for people, if known."""
+        line = self._channel.last_line if isinstance(self._channel, SupportsLastLine) else ""
+        return escape_line(remove_terminal_sequences(line))[:_LINE_CHARACTERS]
 
     async def enrich_error(self, failure: ServerUnavailable) -> ServerUnavailable:
         """Return a request's error with the reason for which the session closed.
@@ -145,7 +152,7 @@ class Session:
 
     async def keep(self) -> None:
         """Open the session, with retries, keep it open, and close it."""
-        deadline, backoff = anyio.current_time() + self.timeout, Backoff(_FIRST_PAUSE, jitter=(0.8, 1.2))
+        deadline, backoff = self._start_deadline(), Backoff(_FIRST_PAUSE, jitter=(0.8, 1.2))
         try:
             for attempt in range(self.max_retries + 1):
                 if self._stopping:
@@ -207,7 +214,8 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
             return None if self._stopping else error_of_exception(self.server, error)
         if self._scope.cancelled_caught and not self.settled.is_set() and not self._stopping:
-            return ServerTimeout(f"server {self.server!r} did not start within {self.timeout:g} s{notes}")
+            limit = self.time_limits.start
+            return ServerTimeout(f"server {self.server!r} did not start within {limit}; {limit.hint}{notes}")
         return None
 
     async def _run(self) -> None:
@@ -216,12 +224,18 @@ class Session:
         Servers on older Rust SDKs end if the first message is not `initialize`: they get it first on a new connection.
         """
         if not await self._connect(initialize_first=self.initialize_first):
+            # The first process may have taken nearly all of the time, for a download that this one finds done.
+            self._scope.deadline = self._start_deadline()
             await self._connect(initialize_first=True)
+
+    def _start_deadline(self) -> float:
+        return anyio.current_time() + (0 if self._stopping else self.time_limits.start.seconds)
 
     async def _connect(self, *, initialize_first: bool) -> bool:
         """Connect; return whether the server stayed until the handshake was done."""
         transport = self.client_transport.connect(self.credentials)
         async with open_connection(transport, self.router, self.on_announced) as connection:
+            self._channel = connection.channel
             try:
                 await negotiate(connection, initialize_first=initialize_first)
             except ClosedInHandshake:
@@ -283,17 +297,3 @@ class Session:
         self._end_lending()
         if not self._stopping:
             raise ServerUnavailable("it closed the connection")
-
-
-async def finish(sessions: Sequence[Session]) -> None:
-    """Close sessions once their calls are done; new calls cannot begin."""
-    while busy := [
-        session for session in sessions if session.users > session.router.watchers and not session.gone.is_set()
-    ]:
-        for session in set(sessions).difference(busy):
-            session.stop()
-        # Polled, because the users of a session are only counted.
-        await anyio.sleep(FINISH_SECONDS)
-    for session in sessions:
-        session.stop()
-        await session.gone.wait()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+
+import anyio
 
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions.session import Session
+
+FINISH_SECONDS = 0.1
+"""Interval of checking whether the last calls to a server that is no longer configured are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,30 @@ class SessionIndex:
         if key is not None and key.client is None and len(session.router.clients) == 1:
             self._rekey(key, replace(key, client=next(iter(session.router.clients))))
 
+    def find_first_start(self, session_key: SessionKey) -> Session | None:
+        """Return the session with which a server is first being started.
+
+        Others wait for it: it may be a download, which a second process would begin anew, or spoil.
+        """
+        if session_key.spec.name in self.modern:
+            return None
+        opening = (
+            kept for key, kept in self.sessions.items() if _alike(key, session_key) and not kept.settled.is_set()
+        )
+        first = next(opening, None)
+        return None if first is self.sessions.get(self.key(session_key)) else first
+
+    def find_start(self, spec: ServerSpec) -> Session | None:
+        """Return the session that a server starts for, if none is open."""
+        if self.has_open(spec):
+            return None
+        theirs = (kept for key, kept in self.sessions.items() if key.spec is spec)
+        return next((kept for kept in theirs if not kept.settled.is_set()), None)
+
+    def has_open(self, spec: ServerSpec) -> bool:
+        """Whether a server has any open session."""
+        return any(key.spec is spec and kept.connection is not None for key, kept in self.sessions.items())
+
     def find_superseded(self, session_key: SessionKey) -> SessionKey | None:
         """Return the key of the gateway's superseded session.
 
@@ -143,3 +172,20 @@ class SessionIndex:
 
 def _alike(key: SessionKey, other: SessionKey) -> bool:
     return (key.spec, key.credentials) == (other.spec, other.credentials)
+
+
+async def finish(sessions: Sequence[Session]) -> None:
+    """Close sessions once their calls are done; new calls cannot begin."""
+    # On a session that is still opening, no call is under way.
+    while busy := [
+        session
+        for session in sessions
+        if session.users > session.router.watchers and session.settled.is_set() and not session.gone.is_set()
+    ]:
+        for session in set(sessions).difference(busy):
+            session.stop()
+        # Polled, because the users of a session are only counted.
+        await anyio.sleep(FINISH_SECONDS)
+    for session in sessions:
+        session.stop()
+        await session.gone.wait()

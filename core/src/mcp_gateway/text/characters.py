@@ -21,6 +21,9 @@ _FORBIDDEN = rf"\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_LINES}{_ANNOTATIONS}{I
 _IN_A_LINE = re.compile(rf"[\t\n{_FORBIDDEN}]")
 _IN_LINES = re.compile(rf"[{_FORBIDDEN}]")
 
+# ECMA-48, section 5.4; and the titles of windows.
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|[@-Z\\^_])")
+
 _EMOJI_STYLES = "\ufe0e\ufe0f"
 _KEYCAP = "\u20e3"
 # A joiner after letters of scripts without case (Arabic, Devanagari), their marks, or symbols has a visible effect.
@@ -44,6 +47,11 @@ def escape_lines(text: str) -> str:
 def escape_json(text: str) -> str:
     """Escape such characters in JSON; the value stays the same."""
     return text if _is_plain(text) else _IN_LINES.sub(lambda found: _as_json_escape(found[0]), text)
+
+
+def remove_terminal_sequences(text: str) -> str:
+    """Remove the sequences that colour text or move a terminal's cursor."""
+    return _TERMINAL.sub("", text) if "\x1b" in text else text
 
 
 def _is_plain(text: str) -> bool:

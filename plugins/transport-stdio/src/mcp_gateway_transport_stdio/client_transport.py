@@ -77,7 +77,7 @@ def _open_channel(
     environment, command, directory = child_environment(options), resolve_command(options), resolve_directory(options)
     if os.name == "posix":
         program = ChildCommand([command, *options.args], environment, directory, stderr.file)
-        return open_child_channel(program, stray_output, options.max_message_bytes)
+        return open_child_channel(program, stray_output, options.max_message_bytes, stderr.lines)
     return _open_sdk_channel(options, command, environment, directory, stderr)
 
 

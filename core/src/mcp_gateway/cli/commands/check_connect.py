@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.client.errors import error_of_exception, leaf_of
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.pinning.scanner import scan_rest
@@ -27,8 +29,8 @@ from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_server_plugins
 
-_MOST = 3
-"""A server may take so many times its `timeout` in all: to connect, to initialize and to list."""
+_MOST = 4
+"""A server may take so many times its `list_timeout` for all of its lists, once it has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) ->
 async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
     began = anyio.current_time()
     try:
-        with anyio.fail_after(_MOST * spec.timeout):
+        with anyio.fail_after(_most_seconds(spec.time_limits)):
             listing, seconds = await _list_timed(replace(spec, max_retries=0))
         listing = reservations.admit(listing)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
@@ -125,7 +127,7 @@ async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
     began = anyio.current_time()
     async with (
         open_server_plugins([spec]) as fitting,
-        open_pool(fitting.client_transports, spec.timeout, AdmissionControl(), max_sessions=1) as pool,
+        open_pool(fitting.client_transports, math.inf, AdmissionControl(), max_sessions=1) as pool,
     ):
         access = CredentialResolver(fitting.strategies, fitting.client_transports)
         listing = await access.with_credentials(
@@ -134,9 +136,17 @@ async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
         return listing, anyio.current_time() - began
 
 
+def _most_seconds(limits: TimeLimits) -> float:
+    return limits.start.seconds + _MOST * limits.list.seconds
+
+
 def _reason(spec: ServerSpec, error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return f"server {spec.name!r} did not list all that it has within {_MOST * spec.timeout:g} s"
+        limits = spec.time_limits
+        return (
+            f"server {spec.name!r} did not list all that it has within {_most_seconds(limits):g} s: "
+            f"{limits.start} to start, and {_MOST} times {limits.list} for its lists; {limits.list.hint}"
+        )
     if isinstance(error, LoginRequired):  # its link becomes invalid when this process ends
         return f"server {spec.name!r} needs a login: mcp-orchestration-gateway login {spec.name}"
     return str(error) if isinstance(error, GatewayError) else str(error_of_exception(spec.name, error))

@@ -9,7 +9,7 @@ import anyio
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.local_client import configure_quiet_logging, open_local_client, warn_if_no_servers
+from mcp_gateway.cli.local_client import LOOK_SECONDS, configure_quiet_logging, open_local_client, warn_if_no_servers
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import TOOLS
@@ -27,7 +27,7 @@ def show_servers(reading: CommandContext, *, as_json: bool) -> int:
 
 async def _show(reading: CommandContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
     async with open_local_client(reading) as visit:
-        await visit.wait_for_servers()
+        await visit.wait_for_servers(LOOK_SECONDS)
         found = _describe_servers(visit.running.gateway.registry)
     on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
     if as_json:

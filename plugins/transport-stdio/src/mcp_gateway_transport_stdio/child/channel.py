@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -32,10 +32,13 @@ class ChildChannel:
     its id. Lines that are no messages count as stray output, and messages of more than `limit` bytes are not read.
     """
 
-    def __init__(self, stray_output: StrayOutput, limit: int) -> None:
-        """Create a channel without a child; see `attach`."""
+    def __init__(self, stray_output: StrayOutput, limit: int, stderr_lines: Sequence[str] = ()) -> None:
+        """Create a channel without a child; see `attach`.
+
+        `stderr_lines` are the last ones that the child has written for people.
+        """
         self.lines = LineSplitter(self._on_line, self._on_long_line, limit, self._on_excess)
-        self._stray_output, self._limit = stray_output, limit
+        self._stray_output, self._limit, self._stderr_lines = stray_output, limit, stderr_lines
         self._pending: dict[int, ResponseHandler] = {}
         self._unwritten = WriteQueue(limit)
         self._on_message: Callable[[bytes], None] = lambda _: None
@@ -56,6 +59,11 @@ class ChildChannel:
         if self._child.closed:
             asyncio.get_running_loop().call_soon(on_close)
         self._child.set_reading_paused(paused=False)
+
+    @property
+    def last_line(self) -> str:
+        """The last line of standard error; see `SupportsLastLine`."""
+        return self._stderr_lines[-1] if self._stderr_lines else ""
 
     # -- to the child
 
@@ -205,10 +213,10 @@ def _fail_soon(handler: ResponseHandler, reason: str) -> Callable[[], None]:
 
 @asynccontextmanager
 async def open_child_channel(
-    program: ChildCommand, stray_output: StrayOutput, limit: int
+    program: ChildCommand, stray_output: StrayOutput, limit: int, stderr_lines: Sequence[str] = ()
 ) -> AsyncIterator[ChildChannel]:
     """Start a child; yield the channel to it."""
-    channel = ChildChannel(stray_output, limit)
+    channel = ChildChannel(stray_output, limit, stderr_lines)
     async with open_child(program, channel) as child:
         channel.attach(child)
         yield channel
