@@ -130,7 +130,7 @@ class Exchange(InFlightRequest, eq=False, kw_only=True):
             return
         loop = self._future.get_loop()  # to ask for the running one takes a system call (Python 3.11)
         now = loop.time()
-        if self._end < now + self.session.timeout:
+        if self._later is not None or self._end < now + self.session.deadlines.seconds:
             self._stop_timer()
             self._start_timer(loop, now)
         else:
