@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+
 POST = (
     b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     b"accept: application/json, text/event-stream\r\n"
@@ -41,6 +44,10 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         + b'"}\n{"result":[1],"jsonrpc":"2.0","id":2}\n',
         b'\x05\x20\x01\x40{"jsonrpc":"2.0","id":"q","method":"ping","params":"' + b"x" * 1200 + b'"}\n',
     ),
+    "client_lines": (
+        b'\x05\x20\x01\x40{"jsonrpc":"2.0","id":1,"method":"ping"}\r\n\n\xef\xbb\xbf{"a":"\\ud83d"}\n[{"id":1}]\nx\xff\n{"b":1}',
+        b'\x90\x20\x01\x40{"jsonrpc":"2.0","id":"q","method":"ping","params":"' + b"x" * 1200 + b'"}\n{"c":NaN}\n',
+    ),
     "arguments": (
         b'{"query":"x","max_results":3,"use_regex":true,"server":["a"],"explain":false}',
         b'{"server_name":"a"}',
@@ -59,6 +66,26 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\ndata: 2\n\n",
         b"\x09\x20\x08\x01HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n[1, 2, 3]\r\n0\r\n\r\n",
         b"\x00\x00\x00\x00HTTP/1.0 404\r\nContent-Encoding: gzip\r\n\r\nxx",
+        b"\x20\x20\x20\x20HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: application/json\r\n\r\n"
+        + gzip.compress(b'{"jsonrpc":"2.0","id":5,"result":{}}', mtime=0),
+        b"\x20\x20\x20\x20HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Type: text/event-stream\r\n\r\n"
+        + zlib.compress(b'data: {"jsonrpc":"2.0","id":5,"result":{}}\n\n'),
+        (
+            b"\x20\x20\x20\x20HTTP/1.1 103\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 41\r\n\r\n"
+            b'\xef\xbb\xbf[{"jsonrpc":"2.0","id":"5","result":{}}]  '
+        ),
+        (
+            b"\x20\x20\x20\x20HTTP/1.1 400 No\r\nContent-Length: 62\r\n\r\n"
+            b'{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}'
+        ),
+        b"\x20\x20\x20\x20HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer error=x\r\nContent-Length: 0\r\n\r\n",
+        b"\x20\x20\x20\x20HTTP/1.1 307 Go\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n",
+        b"\x20\x20\x20\x20HTTP/1.1 503 No\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n\r\nbusy",
+        (
+            b"\x20\x20\x20\x20HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nid: 1\nretry: 5\ndata: "
+            b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}\n\n'
+            b'data: {"jsonrpc":"2.0","id":5.0,"error":"x"}\n\n'
+        ),
     ),
     "requests": (
         b"\x05\x20\x60\x40"

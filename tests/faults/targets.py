@@ -43,7 +43,7 @@ from mcp_gateway.text.suggestions import find_similar_names
 
 from .targets_http import cut, events, loop, response
 from .targets_server import requests
-from .targets_stdio import child_line, child_output
+from .targets_stdio import child_line, child_output, client_lines
 
 Target = Callable[[bytes], None]
 LIMIT = 64
@@ -250,12 +250,15 @@ def query(data: bytes) -> None:
         assert len({hit.id for hit in found.hits}) == len(scores)
 
 
+CONNECTIONS: tuple[Target, ...] = (lines, child_line, child_output, client_lines, events, response, requests)
+"""What reads a connection: towards servers and towards clients, over pipes and over HTTP."""
+
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
         *(server_file, environment, variables),
-        *(frame, lines, child_line, child_output, arguments),
-        *(definitions, names, events, response, requests),
+        *(frame, arguments, definitions, names),
+        *CONNECTIONS,
         query,
     )
 }

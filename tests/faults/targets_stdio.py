@@ -1,15 +1,20 @@
-"""What child processes write, and what must hold whatever it is."""
+"""What child processes and clients write to pipes, and what must hold whatever it is."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mcp_gateway_transport_stdio.child.channel import ChildChannel
 from mcp_gateway_transport_stdio.child.envelope import match_response, parse_message
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.server_io import StdioServerProtocol
 
-from .targets_http import cut
+from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
+
+from .targets_http import Nowhere, cut, loop
 
 LIMIT = 1000
 """How many bytes a message may have here."""
@@ -96,3 +101,58 @@ def load_object(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+class Echo:
+    """A server that answers each object with itself; what is none is for the SDK."""
+
+    def dispatch_raw(
+        self, message: bytes, _headers: Mapping[str, str] | None, _principal: Principal | None, writer: ResponseWriter
+    ) -> Callable[[], None] | None:
+        """Answer in the next turn of the event loop."""
+        if not message.startswith(b"{"):
+            return None
+        return asyncio.get_running_loop().call_soon(writer.finish, RawResponse(message)).cancel
+
+
+class Output(Nowhere):
+    """A pipe that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+
+    def write(self, data: Any) -> None:
+        """Keep it."""
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        """Return that all was read."""
+        return 0
+
+
+def client_lines(data: bytes) -> None:
+    """Each message of a client is answered or left to the SDK, in whichever pieces it comes."""
+    asyncio.set_event_loop(loop())
+    whole, pieces = cut(data)
+    first, second = (loop().run_until_complete(exchange_lines(sent)) for sent in ([whole], pieces))
+    assert first == second
+
+
+async def exchange_lines(pieces: list[bytes]) -> tuple[list[bytes], list[str]]:
+    """Return the lines that the client gets, sorted, and those that are left to the SDK."""
+    protocol, output = StdioServerProtocol(lambda _: None, LIMIT), Output()
+    protocol.output.connection_made(output)
+    protocol.set_server(Echo())
+    for piece in filter(None, pieces):
+        protocol.data_received(piece)
+        await asyncio.sleep(0)
+    protocol.eof_received()
+    protocol.connection_lost(None)
+    await asyncio.sleep(0)
+    assert protocol.in_flight == 0
+    left = [line async for line in protocol]
+    protocol.close()
+    answers = bytes(output.written).split(b"\n")
+    assert answers.pop() == b""
+    return sorted(answers), left
