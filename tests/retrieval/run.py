@@ -4,6 +4,7 @@ python tests/retrieval/run.py                  everything; fails if a ranker has
 python tests/retrieval/run.py bm25 --sets metatool
 python tests/retrieval/run.py --write          takes what it finds as the new baseline
 python tests/retrieval/run.py --whole          what is not ours gets every query, not only every fifth
+python tests/retrieval/run.py --longer-than 200    only queries of more characters, and sets that have them
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def _row(name: str, cells: Sequence[str]) -> str:
 
 async def _main(arguments: argparse.Namespace) -> int:
     sets = [item for item in SETS if not arguments.sets or item.name in arguments.sets]
+    if arguments.longer_than:
+        sets = [longer for item in sets if (longer := item.longer_than(arguments.longer_than)).cases]
     async with searchers(arguments.searchers) as found:
         if not arguments.whole:
             print(f"{', '.join(OTHERS)}: every {SPARED}th query only; all of them with --whole")
@@ -117,12 +120,12 @@ async def _main(arguments: argparse.Namespace) -> int:
         print(_row("", MEASURES))
         for name, by_set in results.items():
             print(_row(name, [f"{value:.3f}" for value in macro(by_set).values()]))
-        if not arguments.sets:
+        if not arguments.sets and not arguments.longer_than:
             paces: dict[str, Pace] = {name: await speed(searcher) for name, searcher in found.items()}
             print_paces(paces)
     if arguments.write:
         write(results)
-    elif not arguments.sets and (complaints := worse(results)):
+    elif not arguments.sets and not arguments.longer_than and (complaints := worse(results)):
         print(*complaints, sep="\n", file=sys.stderr)
         return 1
     return 0
@@ -133,6 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("searchers", nargs="*", help=f"only these: {', '.join([*sorted(installed()), *OTHERS])}")
     parser.add_argument("--sets", nargs="+", choices=[item.name for item in SETS], help="only these sets")
+    parser.add_argument("--longer-than", type=int, default=0, help="only queries of more characters")
     parser.add_argument("--whole", action="store_true", help="give what is not ours every query, too")
     parser.add_argument("--write", action="store_true", help="take the results as the new baseline")
     return anyio.run(_main, parser.parse_args())

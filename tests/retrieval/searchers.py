@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from mcp_gateway.catalog.search_documents import document_from_definition
 from mcp_gateway.plugin import Bound, Document, Query, Ranker, RankerContext
+from mcp_gateway.search.queries import fit_query
 
 Tools = list[dict[str, Any]]
 Find = Callable[[str, int], Awaitable[list[str]]]
@@ -32,7 +33,8 @@ async def ranker(name: str, bound: Bound[Ranker], around: RankerContext) -> Asyn
             built = await opened.build(await anyio.to_thread.run_sync(_documents, tools))
 
             async def find(text: str, limit: int) -> list[str]:
-                asked = Query(text=_pattern(text) if name == "regex" else text, limit=limit)
+                words = fit_query(text, is_pattern=False).text
+                asked = Query(text=_pattern(text) if name == "regex" else words, limit=limit)
                 return [hit.id for hit in (await built.search(asked)).hits]
 
             return find

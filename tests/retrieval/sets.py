@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Set:
-    """A set by its name; `folder` is where its tools are, if several sets share them."""
+    """A set by its name; `folder` is where its tools are, if several sets share them.
+
+    Queries of `fewest` characters or less are left out.
+    """
 
     name: str
     folder: str = ""
+    fewest: int = -1
 
     @cached_property
     def tools(self) -> list[dict[str, Any]]:
@@ -38,7 +42,12 @@ class Set:
     def cases(self) -> list[Case]:
         """The queries."""
         rows = (json.loads(line) for line in _lines(self.name, "queries.jsonl"))
+        rows = (row for row in rows if len(row["query"]) > self.fewest)
         return [Case(row["query"], frozenset(row["relevant"]), row["match"] == "all") for row in rows]
+
+    def longer_than(self, length: int) -> Set:
+        """Return the set with its longer queries only."""
+        return replace(self, fewest=length)
 
 
 SETS = (

@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.client._memory import InMemoryTransport
 
 from mcp_gateway.plugin import Hit, Hits, Match
-from mcp_gateway.server.builtin_tools import builtin_tools
+from mcp_gateway.server.builtin_tools import NEXT, builtin_tools
 
 from ..support.fake_plugins import WordRanker
 from ..support.fake_servers import Remote, text, tool
@@ -41,6 +41,7 @@ async def test_a_search_answers_with_references_and_definitions(gateway, modern)
     answer = result["structuredContent"]
     assert answer == {
         "success": True,
+        "next": NEXT,
         "tool_references": [
             {"type": "tool_reference", "tool_name": "git__create_issue"},
             {"type": "tool_reference", "tool_name": "git__close_issue"},
@@ -158,7 +159,7 @@ async def test_a_search_may_ask_for_the_reasons(gateway):
     [
         ({"query": "x", "server": "gti"}, "unknown_server", "did you mean 'git'?"),
         ({"query": "x", "server": 3}, "invalid_arguments", "server"),
-        ({"query": "x" * 201}, "query_too_long", "the query has 201 characters; use at most 200"),
+        ({"query": None}, "invalid_arguments", "tool_search: query: it is missing"),
         ({}, "invalid_arguments", "tool_search: query: it is missing"),
         ({"query": "x", "limit": 1}, "invalid_arguments", "limit"),
         ({"query": "x", "max_results": "many"}, "invalid_arguments", "max_results"),
@@ -176,9 +177,78 @@ async def test_a_search_that_cannot_be_made_says_why_with_a_code(gateway, modern
     Draft202012Validator(output_schema("tool_search")).validate(answer)
 
 
-async def test_a_query_of_the_greatest_length_is_searched(gateway):
+SENTENCE = "Create an issue in the tracker of the project. "
+
+
+@pytest.mark.parametrize(
+    "query, more, searched",
+    [
+        ("x" * 2000, {}, "x" * 2000),
+        (SENTENCE * 40, {}, (SENTENCE * 40).strip()),
+        (SENTENCE * 100, {}, (SENTENCE * 42).strip()),
+        ("x" * 5000, {}, "x" * 2000),
+        ("a|" * 99 + "ab", {"use_regex": True}, "a|" * 99 + "ab"),
+        ("(issue|" + "word|" * 100 + "end)", {"use_regex": True}, f"(issue|{'word|' * 37}word)"),
+        ("issue|" * 100 + "z", {"ranker": "regex"}, ("issue|" * 33).removesuffix("|")),
+    ],
+    ids=["words", "sentences", "too-many", "one-word", "pattern", "group", "alternatives"],
+)
+@eras
+async def test_a_query_that_is_too_long_is_cut_with_a_hint_and_never_refused(gateway, modern, query, more, searched):
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as connection:
+        answer = (await ask(connection, "tool_search", {"query": query, **more}))["structuredContent"]
+    assert (answer["success"], answer["query"]) == (True, searched)
+    hinted = f"the query has {len(query.strip()):,} characters, of which only the first {len(searched):,} were searched"
+    assert any(hinted in hint for hint in answer["hints"]) == (len(query.strip()) > len(searched))
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
+async def test_if_patterns_are_the_default_the_bound_is_that_of_patterns(gateway):
+    environ = {"GATEWAY_RANKER": "regex"}
+    async with gateway({"git": git()}, environ) as opened, client(opened) as connection:
+        answer = (await ask(connection, "tool_search", {"query": "issue|" * 100}))["structuredContent"]
+    assert answer["query"] == "issue|" * 32 + "issue"
+
+
+@pytest.mark.parametrize(
+    "query", ["*", "", "list all", "List all tools", "show me everything", "what tools are there?"]
+)
+@pytest.mark.parametrize("more", [{}, {"use_regex": True}], ids=["words", "pattern"])
+@eras
+async def test_who_wants_all_tools_is_led_to_discovery(gateway, modern, query, more):
+    remotes = {"git": git(), "hub": Remote(tool("x"))}
+    async with gateway(remotes) as opened, client(opened, modern=modern) as connection:
+        answer = (await ask(connection, "tool_search", {"query": query, **more}))["structuredContent"]
+        one = (await ask(connection, "tool_search", {"query": query, "server": "hub", **more}))["structuredContent"]
+    said = "discover_tools lists all tools of one server: call it with server_name, one of: "
+    assert f"{said}git, hub" in answer["hints"][0]
+    assert one["hints"][0].endswith(f"{said}hub")
+    Draft202012Validator(output_schema("tool_search")).validate(answer)
+
+
+@pytest.mark.parametrize("query", ["list all issues", "get weather", "find a tool to send mail", "create"])
+async def test_who_wants_some_tools_is_not(gateway, query):
     async with gateway({"git": git()}) as opened, client(opened) as connection:
-        assert (await ask(connection, "tool_search", {"query": "x" * 200}))["structuredContent"]["success"]
+        answer = (await ask(connection, "tool_search", {"query": query}))["structuredContent"]
+    assert not any("server_name, one of" in hint for hint in answer["hints"])
+
+
+@pytest.mark.parametrize("server", ["hub, lab", "hub,lab", '["hub", "lab"]', ["hub", "lab"], " hub , lab "], ids=repr)
+async def test_servers_may_be_separated_by_commas(gateway, server):
+    async with (
+        gateway({name: Remote(tool("x")) for name in ("git", "hub", "lab")}) as opened,
+        client(opened) as connection,
+    ):
+        answer = (await ask(connection, "tool_search", {"query": "x", "server": server}))["structuredContent"]
+    assert {item["tool_name"] for item in answer["tools"]} == {"hub__x", "lab__x"}
+
+
+@eras
+async def test_null_is_taken_for_missing(gateway, modern):
+    missing = dict.fromkeys(["max_results", "use_regex", "ranker", "server", "explain"])
+    async with gateway({"git": git()}) as opened, client(opened, modern=modern) as connection:
+        plain = await ask(connection, "tool_search", {"query": "issue"})
+        assert await ask(connection, "tool_search", {"query": "issue", **missing}) == plain
 
 
 async def test_a_search_says_which_servers_tools_may_be_missing(gateway):

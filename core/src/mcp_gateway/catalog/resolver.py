@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,13 @@ from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
+
+_BORDERS = frozenset("_-.:/@ ")
+_MAX_PREFIX = 256
+"""How long what a client puts before a name may be."""
+
+_MARKED = re.compile(r"mcp[_.:/-]|functions[.:/]|@")
+"""How names begin that clients have made; without it, a tool without a namespace could be taken for another."""
 
 
 class MalformedName(GatewayError):
@@ -200,6 +208,31 @@ class Resolver:
                 f"{hint}find names with tool_search"
             )
         return self.server(server)
+
+    def strip_client_prefix(self, name: str) -> str:
+        """Return a tool's full name without what a client puts before it.
+
+        Clients name tools `mcp__gateway__server__tool`, `mcp_gateway_server__tool`, `gateway:server__tool` and the
+        like. A name that begins with the namespace of a server stays as it is: it belongs to that server.
+        """
+        name = name.strip()
+        parts = split_name(name)
+        namespaces = self.registry.admission.reservations.servers
+        if self.catalog.owner(name) or (parts is not None and parts[0] in namespaces):
+            return self._without_client_suffix(name)
+        tails = [name[at + 1 :] for at in range(len(name[:_MAX_PREFIX]) - 1) if name[at] in _BORDERS]
+        inside = [tail for tail in tails if (part := split_name(tail)) is not None and part[0] in namespaces]
+        for tail in inside:
+            # Of a server that is not listed, nobody knows which tools it has.
+            if self.catalog.owner(tail) or namespaces[tail.partition(SEPARATOR)[0]] not in self.catalog.servers:
+                return tail
+        bare = (tail for tail in tails if self.catalog.owner(tail)) if _MARKED.match(name) else iter(())
+        return next(iter(inside), None) or next(bare, name)
+
+    def _without_client_suffix(self, name: str) -> str:
+        """Return a name without `_mcp_gateway`, which LibreChat appends."""
+        head = name.rpartition("_mcp_")[0]
+        return head if head and not self.catalog.owner(name) and self.catalog.owner(head) else name
 
     def _server_of_namespace(self, name: str) -> str | None:
         """Return the server of a name's namespace.

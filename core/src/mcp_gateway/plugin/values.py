@@ -94,7 +94,7 @@ Label = Literal["strong", "weak", "none"]
 class Query:
     """A search query.
 
-    * `text`: the model's words, at most 200 characters.
+    * `text`: the model's words, at most 2,000 characters; for the ranker `regex` a pattern of at most 200.
     * `limit`: the maximum number of hits, at least 1.
     * `servers`: the servers to search; empty for all. A ranker may ignore it: then the gateway filters.
     * `explain`: whether hits should have `matches`. A ranker may ignore it.

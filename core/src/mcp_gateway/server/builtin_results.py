@@ -13,6 +13,7 @@ from mcp_gateway.plugin import GatewayError, Hit, Query
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.search.indexes import SearchResult
+from mcp_gateway.server.builtin_tools import NEXT
 from mcp_gateway.sessions.admission import Overloaded
 
 OVERLOADED = -31029
@@ -26,6 +27,7 @@ def search_answer(query: Query, found: SearchResult, notes: Sequence[str]) -> Js
     known = [(hit, definition) for hit in found.hits.hits if (definition := found.catalog.find_shown(hit.id))]
     answer = {
         "success": True,
+        **({"next": NEXT} if known else {}),
         "tool_references": [{"type": "tool_reference", "tool_name": hit.id} for hit, _ in known],
         "tools": [
             {**_describe_tool(hit.id, definition), **(_explain_hit(hit) if query.explain else {})}
@@ -52,7 +54,13 @@ def discover_answer(tools: Listing) -> Json:
     """Return the result of `discover_tools`."""
     described = [_describe_tool(name, tool) for name, tool in tools.shown(TOOLS)]
     return _result(
-        {"success": True, "server_name": tools.server, "tool_count": len(described), "tools": described},
+        {
+            "success": True,
+            **({"next": NEXT} if described else {}),
+            "server_name": tools.server,
+            "tool_count": len(described),
+            "tools": described,
+        }
     )
 
 

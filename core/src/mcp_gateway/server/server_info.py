@@ -17,13 +17,21 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
+from mcp_gateway.text.name_lists import clip, fit_lines, fit_names, utf16_length
 
 _TASKS: Json = {"list": {}, "cancel": {}, "requests": {"tools": {"call": {}}}}
 """The gateway's own `tasks` capability of the handshake era."""
 
+MAX_INSTRUCTIONS = 2000
+"""How many characters of instructions clients pass on to their models; Claude Code cuts off the rest."""
 
-MAX_DESCRIBED = 1500
-"""How many characters the list of servers may have in a tool's description."""
+_MAX_NOTES = 1000
+"""How many of these notes for the user may have."""
+
+_INTRODUCTION = (
+    "This gateway gives access to the tools of the servers below without listing them all.\n"
+    "Find tools with tool_search, then call them by their full name with call_remote_tool.\n"
+)
 
 
 def describe_server(seen: Resolver, base: Json, *, modern: bool) -> Json:
@@ -64,19 +72,13 @@ def instructions_of(gateway: Gateway) -> str:
 
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:
     """Return the gateway's instructions: its servers and their descriptions."""
-    lines = [_line(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
-    notes = truncate_list([f"Note for the user: {_clip(notice, 600)}." for notice in notices], MAX_DESCRIBED * 2)
-    if not lines:
+    named = [(spec.name, spec.description or about.get(spec.name, "")) for spec in specs]
+    notes = fit_lines([f"Note for the user: {clip(notice, 600)}." for notice in notices], _MAX_NOTES)
+    if not named:
         empty = "This gateway has no servers configured yet; list them in its server_config.json."
         return "\n".join([empty, *notes])
-    return "\n".join(
-        [
-            "This gateway gives access to the tools of the servers below without listing them all.",
-            "Find tools with tool_search, then call them by their full name with call_remote_tool.",
-            *truncate_list(lines, MAX_DESCRIBED * 4),
-            *notes,
-        ]
-    )
+    room = MAX_INSTRUCTIONS - utf16_length("\n".join([_INTRODUCTION, *notes]))
+    return "\n".join([_INTRODUCTION + fit_names(named, room, _line, "\n"), *notes])
 
 
 def server_info(gateway: Gateway) -> object:
@@ -91,21 +93,7 @@ def server_info(gateway: Gateway) -> object:
 
 
 def _line(name: str, about: str) -> str:
-    return f"- {name}: {_clip(about)}" if about else f"- {name}"
-
-
-def _clip(text: str, max_chars: int = 200) -> str:
-    return text if len(text) <= max_chars else f"{text[: max_chars - 1].rstrip()}…"
-
-
-def truncate_list(parts: list[str], max_chars: int) -> list[str]:
-    """Truncate a list to `max_chars` characters; append a count of the rest."""
-    kept: list[str] = []
-    for part in parts:
-        if sum(map(len, kept)) + len(part) > max_chars:
-            return [*kept, f"and {len(parts) - len(kept)} more"]
-        kept.append(part)
-    return kept
+    return f"- {name}: {about}" if about else f"- {name}"
 
 
 def _transparent_result(listing: Listing, base: Json, *, modern: bool) -> Json:

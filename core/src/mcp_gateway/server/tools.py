@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import mcp_types as types
@@ -18,8 +19,8 @@ from pydantic import ValidationError
 
 from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer, UnknownTool
 from mcp_gateway.config.validation_errors import format_validation_error
-from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, Gateway
-from mcp_gateway.plugin import Caller, GatewayError, Query
+from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, SETTLE_SECONDS, Gateway
+from mcp_gateway.plugin import Caller, GatewayError, Hits
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import TOOLS
@@ -27,15 +28,18 @@ from mcp_gateway.protocol.raw_json import (
     Fields,
     UnreadableJson,
     decode,
+    decode_members,
     decode_text,
     encode,
     encode_members,
     is_object,
     members,
 )
+from mcp_gateway.search.indexes import SearchResult
+from mcp_gateway.server.builtin.remote_call import RemoteCall, read_remote_call
+from mcp_gateway.server.builtin.search_request import read_search
 from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
 from mcp_gateway.server.builtin_tools import (
-    MAX_QUERY,
     Arguments,
     CallArguments,
     DiscoverArguments,
@@ -64,12 +68,6 @@ class Failed(GatewayError):
     """An unexpected exception of a plugin."""
 
     code = "unavailable"
-
-
-class QueryTooLong(GatewayError):
-    """A search query with too many characters."""
-
-    code = "query_too_long"
 
 
 class Tools:
@@ -193,40 +191,72 @@ class Tools:
 
     async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:
         wanted = _parse_arguments(SearchArguments, "tool_search", arguments)
-        if len(wanted.query) > MAX_QUERY:
-            raise QueryTooLong(f"the query has {len(wanted.query)} characters; use at most {MAX_QUERY}")
-        ranker = wanted.ranker or ("regex" if wanted.use_regex else None)
-        query = Query(
-            text=wanted.query,
-            limit=max(1, min(self._gateway.finder.max_results, wanted.max_results)),
-            servers=frozenset(self._gateway.resolver.server(name).name for name in wanted.servers),
-            explain=wanted.explain,
+        finder, resolver = self._gateway.finder, self._gateway.resolver
+        servers = [resolver.server(name).name for name in wanted.server]
+        request = read_search(
+            wanted, servers, self._gateway.registry.specs, default=finder.default, max_results=finder.max_results
         )
-        found = await self._gateway.search(query, caller, ranker)
-        return search_answer(query, found, await self._gateway.notes(caller))
+        if request.is_empty:
+            found = SearchResult(Hits(label="none"), self._gateway.registry.catalog, request.ranker)
+        else:
+            found = await self._gateway.search(request.query, caller, request.ranker)
+        found = replace(found, hits=replace(found.hits, hints=(*request.hints, *found.hits.hints)))
+        return search_answer(request.query, found, await self._gateway.notes(caller))
 
     async def _call_remote(self, request: ClientRequest) -> Fields:
         given = request.params.get("arguments", _NO_ARGUMENTS)
         fields = members(given)
         # Nearly always: what the tool is called with is not parsed.
         if fields.keys() == {"tool_name", "arguments"} and is_object(fields["arguments"]):
-            wanted = CallArguments.model_construct(tool_name=decode(fields["tool_name"]), auth_header=None)
+            call = RemoteCall(fields, fields["arguments"])
         else:
-            wanted = None
-        if wanted is None or not isinstance(wanted.tool_name, str):
-            wanted = _parse_arguments(CallArguments, "call_remote_tool", decode(given))
-        if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
-            raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
-        arguments = fields.get("arguments", _NO_ARGUMENTS)
-        params = {**request.params, "arguments": arguments if is_object(arguments) else _NO_ARGUMENTS}
+            call = read_remote_call(given)
+        wanted = _read_call_arguments(call, given)
+        name = self._resolve_name(wanted.tool_name)
         caller = with_override(request.caller, wanted.auth_header) if wanted.auth_header else request.caller
-        result = await self._gateway.call(wanted.tool_name, params, caller, request.channel, meta=request.meta)
-        return self._limit(wanted.tool_name, result, request.caller)
+        arguments = call.arguments
+        if call.wrapper and not await self._has_parameter(name, call.wrapper, request.caller):
+            arguments = call.unwrapped
+        params = {**request.params, "arguments": arguments or _NO_ARGUMENTS}
+        result = await self._gateway.call(name, params, caller, request.channel, meta=request.meta)
+        return self._limit(name, result, request.caller)
+
+    def _resolve_name(self, name: str) -> str:
+        """Return a tool's full name, without what a client puts before it."""
+        known = self._gateway.compiler.current().route(name) is not None
+        return name if known else self._gateway.resolver.strip_client_prefix(name)
+
+    async def _has_parameter(self, tool: str, parameter: str, caller: Caller) -> bool:
+        definition = (await self._gateway.resolver_for(caller)).definition(tool)
+        if definition is None:
+            definition = (await self._gateway.resolver_for(caller, SETTLE_SECONDS)).definition(tool)
+        schema = definition.get("inputSchema") if definition else None
+        properties = schema.get("properties") if isinstance(schema, Mapping) else None
+        return isinstance(properties, Mapping) and parameter in properties
 
     def _limit(self, name: str, result: Fields, caller: Caller) -> Fields:
         """Limit the size of a tool's result."""
         owner = self._gateway.registry.catalog.owner
         return self._results.limit(lambda: result_of(name, owner(name)), result, caller)
+
+
+def _read_call_arguments(call: RemoteCall, given: Raw) -> CallArguments:
+    """Read the tool's name and the `auth_header` of a call."""
+    if (
+        call.arguments is not None
+        and call.gateway_members.keys() <= {"tool_name", "arguments"}
+        and "tool_name" in call.gateway_members
+    ):
+        wanted = CallArguments.model_construct(tool_name=decode(call.gateway_members["tool_name"]), auth_header=None)
+        if isinstance(wanted.tool_name, str):
+            return wanted
+    given_members = decode_members(call.gateway_members) if "tool_name" in call.gateway_members else decode(given)
+    wanted = _parse_arguments(CallArguments, "call_remote_tool", given_members)
+    if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
+        raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
+    if call.arguments is None:
+        raise InvalidArguments("call_remote_tool: arguments: it is no JSON object")
+    return wanted
 
 
 def _arguments(request: ClientRequest) -> Json:

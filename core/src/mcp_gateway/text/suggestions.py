@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 
 _WORD = re.compile(r"[^\W_]{3,}")
+_MAX_WORDS = 16
+_LONGEST_WORD = 40
 _SIMILAR = 60.0
 _PARTLY_SIMILAR = 70.0
 _MOST = 3
@@ -78,7 +80,9 @@ def _find_partly_similar(text: str, names: list[str]) -> list[str]:
     from rapidfuzz import fuzz, process, utils
 
     found: dict[str, float] = {}
-    for word in dict.fromkeys(_WORD.findall(text.lower())):
+    words = [word for word in dict.fromkeys(_WORD.findall(text.lower())) if len(word) <= _LONGEST_WORD]
+    # Each word is compared with every name, which takes ten milliseconds for ten thousand.
+    for word in words[:_MAX_WORDS]:
         best = process.extract(
             word,
             names,

@@ -13,7 +13,7 @@ from mcp_gateway_ranker_bm25.aliases import Aliases
 from mcp_gateway_ranker_bm25.analyser import terms
 from mcp_gateway_ranker_bm25.fields import FIELDS, Floats, Ints
 from mcp_gateway_ranker_bm25.merge import MergedSections
-from mcp_gateway_ranker_bm25.repair import correct_term
+from mcp_gateway_ranker_bm25.repair import MAX_TERMS, correct_term
 
 _CALLED = 1.3
 """The factor of a tool's score if the query contains the whole name of its server."""
@@ -81,11 +81,12 @@ class WordIndex:
     def _query_terms(self, text: str) -> tuple[QueryTerm, ...]:
         """Return the query terms with corrections and synonyms.
 
-        A term of the query weighs 1 + log tf. A term that no tool has is corrected by one edit.
+        A term of the query weighs 1 + log tf. The first terms that no tool has are corrected by one edit.
         """
         frequency = self.tools.postings.frequency
         counts = Counter(terms(text))
         asked: dict[str, QueryTerm] = {}
+        corrected = 0
         for term, count in counts.items():
             weight = 1 + math.log10(count)
             others = [(other, share) for other, share in self.aliases.get(term, ()) if frequency(other)]
@@ -93,8 +94,9 @@ class WordIndex:
             for other, share in others:
                 if other not in counts and (other not in asked or asked[other].weight < weight * share):
                     asked[other] = QueryTerm(other, weight * share, term)
-            if frequency(term) or others:
+            if frequency(term) or others or corrected == MAX_TERMS:
                 continue
+            corrected += 1
             guess = correct_term(term, self.tools.postings.vocabulary, frequency)
             if guess and guess not in counts:
                 asked.setdefault(guess, QueryTerm(guess, weight * _GUESSED, term))

@@ -11,6 +11,12 @@ from string import ascii_lowercase
 LEAST = 5
 """The least length of words to correct; shorter ones are one edit away from too many others."""
 
+LONGEST = 32
+"""The greatest length of words to correct: there are fifty edits of each letter."""
+
+MAX_TERMS = 16
+"""How many words of a query are corrected at the most; a search runs on the event loop."""
+
 
 def correct_term(term: str, vocabulary: Container[str], frequency: Callable[[str], int]) -> str | None:
     """Return the best vocabulary term one edit away.
@@ -20,7 +26,7 @@ def correct_term(term: str, vocabulary: Container[str], frequency: Callable[[str
     An edit removes, adds or changes a letter, or swaps two neighbours. Terms with digits or letters other than a to z
     are names and numbers, and are not corrected.
     """
-    if len(term) < LEAST or not (term.isascii() and term.isalpha()):
+    if not LEAST <= len(term) <= LONGEST or not (term.isascii() and term.isalpha()):
         return None
     known = {edited for edited in _iter_edits(term) if edited in vocabulary}
     return min(known, key=lambda edited: (-frequency(edited), edited), default=None)

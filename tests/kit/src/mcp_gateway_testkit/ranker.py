@@ -54,6 +54,7 @@ ODD_QUERIES = (
     *("", " ", "\t\n", "\x00", "\ud83d", "!!!", "?", "...", "--", "^$"),
     *("(", "[", "*", "\\", "a{", "()", "((((" * 50, "%s %d {} {0}", "'; DROP TABLE tools; --"),
     *("AND OR NOT", "name:weather", "a" * 200, "x " * 100, "é" * 200, "天" * 200, "🚀👩‍🚀"),
+    *("a" * 2000, "misspeled " * 200, "天" * 2000, " ".join(f"w{number}ord" for number in range(250))),
 )
 """What a model may write, too: nothing, only punctuation, half a character, much of one thing."""
 

@@ -1,0 +1,1 @@
+"""Requests of the built-in tools, read as clients write them."""
