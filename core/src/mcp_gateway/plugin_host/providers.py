@@ -30,7 +30,7 @@ _NAME = re.compile(r"[\w.-]{1,40}")
 _RENAMED = {"mcp-gateway-auth-forward": "mcp-gateway-auth-forwarded"}
 _OURS = frozenset(
     {
-        *(f"mcp-gateway-transport-{name}" for name in ("http", "stdio")),
+        *(f"mcp-gateway-transport-{name}" for name in ("http", "sse", "stdio")),
         *(f"mcp-gateway-auth-{name}" for name in ("forwarded", "oauth", "static")),
         *(f"mcp-gateway-ranker-{name}" for name in ("bm25", "hybrid", "regex")),
         *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),

@@ -1,0 +1,29 @@
+"""HTTP+SSE, the transport of 2024-11-05, towards servers that speak nothing newer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+
+from mcp_gateway.plugin import ClientTransport, Provider, UrlOptions, hookimpl
+
+GATEWAY_API = 1
+
+
+def open_client_transport(options: UrlOptions) -> AbstractAsyncContextManager[ClientTransport]:
+    """Open the transport to a server with a URL."""
+    from mcp_gateway_transport_sse.client_transport import sse_client_transport  # the MCP SDK is slow to import
+
+    return sse_client_transport(options)
+
+
+@hookimpl
+def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTransport]]:
+    """Yield `sse` for servers."""
+    yield Provider(
+        name="sse",
+        summary="reach a URL in the old way (HTTP+SSE)",
+        options=UrlOptions,
+        build=open_client_transport,
+        fallback="http",
+    )
