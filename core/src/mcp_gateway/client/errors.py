@@ -121,7 +121,7 @@ def error_of_answer(server: str, error: MCPError, notes: str = "") -> GatewayErr
     if isinstance(error, ServerError):
         return None
     match error.code:
-        case TransportFault.UNREACHABLE:
+        case TransportFault.UNREACHABLE | TransportFault.UNSUPPORTED:
             return _error_of_fault(f"server {server!r} cannot be reached: {error.message}", error.error.data, notes)
         case TransportFault.UNAUTHORIZED:
             return CredentialsRejected(

@@ -178,7 +178,8 @@ class _EntryReader:
         self._bind(raw, entry, keys)
 
     def _bind(self, raw: RawEntry, entry: ServerEntry, keys: Mapping[str, Any]) -> None:
-        transport = self._providers.client_transports[entry.transport]
+        shelf = self._providers.client_transports
+        transport = shelf[entry.transport]
         auth, optional = self._auth(entry, keys)
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_unknown_keys(raw, entry, keys, readers)
@@ -191,6 +192,7 @@ class _EntryReader:
                 namespace=entry.namespace if "namespace" in entry.model_fields_set else entry.name,
                 description=" ".join(entry.description.split()),
                 client_transport=transport.bind(self._source(transport, keys), folder),
+                fallback=shelf.bind_fallback(transport, lambda other: self._source(other, keys), folder),
                 auth=auth.bind(self._source(auth, keys), folder) if auth else None,
                 auth_optional=optional,
                 overridable=environment.auth_mode != "static",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport
+from mcp_gateway.plugin_host.providers import Fallback
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,6 +15,7 @@ class ServerSpec:
     """A server with its chosen plugins and their validated options.
 
     * `exposed`: the primitives that are listed to clients: tools, prompts, resources, templates.
+    * `fallback`: the transport for a server that does not speak `client_transport`.
     * `auth`: the auth strategy; None if the server needs no credentials.
     * `auth_optional`: whether requests of callers without credentials are sent without any.
     * `fingerprint`: hash of the endpoint.
@@ -41,6 +43,7 @@ class ServerSpec:
     tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
     max_calls: int = 200
     max_definitions: int = 10_000
+    fallback: Fallback[ClientTransport] | None = None
     max_name: int | None = None
 
 

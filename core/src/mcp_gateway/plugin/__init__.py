@@ -37,7 +37,6 @@ from mcp_gateway.plugin.server_url import UrlOptions
 from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway.plugin.transport import (
     ClientTransport,
-    HandshakeEraTransport,
     LazyServer,
     ServerTransport,
     SingleClient,
@@ -81,7 +80,6 @@ __all__ = [
     "Credentials",
     "Document",
     "GatewayError",
-    "HandshakeEraTransport",
     "Hit",
     "Hits",
     "InteractiveAuth",

@@ -42,19 +42,6 @@ class ClientTransport(Protocol):
 
 
 @runtime_checkable
-class HandshakeEraTransport(ClientTransport, Protocol):
-    """Optional: a client transport of the handshake era, such as HTTP+SSE.
-
-    Its servers get `initialize` first, without a probe for the modern era.
-    """
-
-    @property
-    def handshake_only(self) -> bool:
-        """Whether all servers that it reaches are of the handshake era."""
-        ...
-
-
-@runtime_checkable
 class ServerTransport(Protocol):
     """Transport that serves the gateway to clients."""
 

@@ -183,4 +183,7 @@ class TransportFault(IntEnum):
     unknown, and it is retried only if it is repeatable.
     """
     UNSUPPORTED = -31004
-    """The server does not speak this transport at all; see `Provider.fallback`."""
+    """The server does not speak this transport at all; the provider's `fallback` is tried.
+
+    Only in answer to the first request of a session, or in place of one while connecting.
+    """

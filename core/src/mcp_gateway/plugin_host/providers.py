@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mcp_gateway.plugin import (
     AuthStrategy,
+    Bound,
     ClientTransport,
     PluginError,
     Provider,
@@ -20,6 +22,7 @@ from mcp_gateway.plugin_host.loader import Fault, LoadedPlugins, Origin
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 ProductT = TypeVar("ProductT")
+ProductT_co = TypeVar("ProductT_co", covariant=True)
 
 EVERYTHING = "pip install mcp-orchestration-gateway"
 """The command that installs the core with all default plugins."""
@@ -37,6 +40,15 @@ _OURS = frozenset(
     }
 )
 """The plugins that this project publishes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback(Generic[ProductT_co]):
+    """The bound fallback of a provider, or how it is installed."""
+
+    name: str
+    bound: Bound[ProductT_co] | None
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,20 @@ class ProviderRegistry(Generic[ProductT]):
             return self.providers[name]
         except KeyError:
             raise PluginError(self.describe_missing(name)) from None
+
+    def bind_fallback(
+        self,
+        provider: Provider[Any, ProductT],
+        get_source: Callable[[Provider[Any, ProductT]], Mapping[str, object]],
+        folder: Path,
+    ) -> Fallback[ProductT] | None:
+        """Bind the fallback that a provider names; None if it names none."""
+        name = provider.fallback
+        if not name:
+            return None
+        if (other := self.providers.get(name)) is None:
+            return Fallback(name, None, self.describe_missing(name))
+        return Fallback(name, other.bind(get_source(other), folder))
 
     def describe_missing(self, name: str) -> str:
         """Describe an unknown provider: alternatives and remedy, in one line."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from mcp_gateway.client.fallback.transport import FallbackTransport
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, RankerContext
 
@@ -82,11 +83,20 @@ class ServerPlugins:
         # Opened and closed by the same task: plugins may enter cancel scopes, which no other task may leave.
         async with AsyncExitStack() as stack:
             strategy = await stack.enter_async_context(open_product(spec.auth)) if spec.auth else None
-            transport = await stack.enter_async_context(open_product(spec.client_transport))
+            transport = await _open_transport(stack, spec)
             over = anyio.Event()
             task_status.started(OpenedServer(spec, transport, strategy, over))
             with anyio.CancelScope(shield=True):  # the products must outlive the sessions that use them
                 await over.wait()
+
+
+async def _open_transport(stack: AsyncExitStack, spec: ServerSpec) -> ClientTransport:
+    transport = await stack.enter_async_context(open_product(spec.client_transport))
+    if (fallback := spec.fallback) is None:
+        return transport
+    other = None if fallback.bound is None else await stack.enter_async_context(open_product(fallback.bound))
+    names = (spec.client_transport.name, fallback.name)
+    return FallbackTransport(spec.name, names, transport, other, fallback.hint)
 
 
 @asynccontextmanager

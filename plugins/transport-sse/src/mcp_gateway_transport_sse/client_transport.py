@@ -26,11 +26,6 @@ class SseClientTransport:
         """Credentials are sent as headers."""
         return True
 
-    @property
-    def handshake_only(self) -> bool:
-        """The transport is older than the modern era."""
-        return True
-
     def connect(self, credentials: Credentials) -> AbstractAsyncContextManager[tuple[MessageReader, MessageWriter]]:
         """Return the unopened pair of streams of a session.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from mcp_gateway.plugin import ServerUnavailable
@@ -64,6 +65,9 @@ class MessageWriter:
             ValueError: it cannot be written as JSON.
 
         """
+        if isinstance(message.message, types.JSONRPCRequest) and message.message.method == "server/discover":
+            # Servers as old as this transport may end when the first message is not `initialize`.
+            raise MCPError(types.METHOD_NOT_FOUND, "HTTP+SSE is older than server/discover")
         _check_encodable(message.message)
         async with self._turn:
             post = self._client.expect_post()

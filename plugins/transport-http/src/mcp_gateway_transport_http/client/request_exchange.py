@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable
+from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerUnavailable, TransportFault
 from mcp_gateway_transport_http.client.carriers.carrier import ConnectionLost, ResponseHead
 from mcp_gateway_transport_http.client.drop_counter import DropCounter
 from mcp_gateway_transport_http.client.exchange import Exchange, Link
@@ -44,6 +45,9 @@ _DRAIN_SECONDS = 1.0
 
 _BACK_OFF = 0.05
 _MAX_BACK_OFF = 5.0
+_REFUSED_POST = frozenset({400, 404, 405, 501})
+"""How older servers, over HTTP+SSE, refuse a POST (2025-11-25, "Backwards Compatibility")."""
+
 _NO_ANSWER = "it ended the stream without an answer"
 
 MessageFn = Callable[[bytes], None]
@@ -179,6 +183,8 @@ class RequestExchange(Exchange):
     def _on_refusal(self, head: ResponseHead, body: bytes) -> None:
         refusal = refusal_of(head, body, self._session_id)
         if refusal is not None:
+            if head.status in _REFUSED_POST and refusal.fault is TransportFault.UNREACHABLE and self._is_initialize():
+                refusal = replace(refusal, fault=TransportFault.UNSUPPORTED)
             self._fail(refusal.error)
         elif self._resumed:
             self._fail(ConnectionDropped(f"{_NO_ANSWER}, and then: {status_line(head.status)}"))

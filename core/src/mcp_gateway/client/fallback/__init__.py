@@ -1,0 +1,1 @@
+"""Servers that another transport reaches than the one that was tried first."""
