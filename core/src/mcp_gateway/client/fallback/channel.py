@@ -1,4 +1,4 @@
-"""A channel that may move to another transport before its first response."""
+"""A channel that may move to another transport before its first result."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.client.fallback.refusals import add_alternative, add_hint, is_unsupported
 from mcp_gateway.plugin import ResponseHandler, ServerChannel, open_stream_channel
+from mcp_gateway.protocol.envelope import parse_response
 
 
 async def enter_channel(stack: AsyncExitStack, connection: AbstractAsyncContextManager[Any]) -> ServerChannel:
@@ -28,7 +29,7 @@ async def enter_channel(stack: AsyncExitStack, connection: AbstractAsyncContextM
 class FallbackChannel:
     """The channel of one transport, and of another one where the server does not speak that.
 
-    Once a response has come, it only passes on. `on_reached` hears then whether it has moved.
+    Once a result has come, it only passes on. `on_reached` hears then whether it has moved.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class FallbackChannel:
         self._channel, self._alternative, self._name, self._hint = channel, alternative, name, hint
         self._on_reached = on_reached
         self._is_settled = self._has_moved = False
+        self._moving: list[tuple[_OpeningRequest, MCPError]] = []
         self._tasks: TaskGroup = anyio.create_task_group()
         self._over = anyio.Event()
         self._on_message: Callable[[bytes], None] = lambda _: None
@@ -83,34 +85,52 @@ class FallbackChannel:
         """Stop reading or go on; see `ServerChannel`."""
         self._channel.set_reading_paused(paused=paused)
 
-    def on_response(self) -> None:
-        """Stay with the transport over which a response has come."""
-        if not self._is_settled:
-            self._is_settled = True
-            self._on_reached(self._has_moved)
+    def on_response(self, response: bytes) -> None:
+        """Stay with the transport over which a result has come.
+
+        An error may be that of a server which does not know `server/discover`, or what it is spoken to.
+        """
+        if self._is_settled:
+            return
+        try:
+            parse_response(response)
+        except (MCPError, ValueError):
+            return
+        self._is_settled = True
+        self._on_reached(self._has_moved)
 
     def move(self, opening: _OpeningRequest, refusal: MCPError) -> None:
         """Send a request that the server refused over the alternative."""
         alternative, self._alternative = self._alternative, None
-        if alternative is None:
-            opening.fail(refusal if self._has_moved else add_hint(refusal, self._hint))
+        if alternative is not None:
+            self._moving = [(opening, refusal)]
+            self._tasks.start_soon(self._hold_alternative, alternative)
+        elif self._moving:
+            self._moving.append((opening, refusal))
+        elif self._has_moved and opening.channel is not self._channel:
+            self._send_over_alternative(opening, refusal)
         else:
-            self._tasks.start_soon(self._hold_alternative, alternative, opening, refusal)
+            opening.fail(opening.explain_failure(refusal) if self._has_moved else add_hint(refusal, self._hint))
 
-    async def _hold_alternative(
-        self, alternative: AbstractAsyncContextManager[Any], opening: _OpeningRequest, refusal: MCPError
-    ) -> None:
+    async def _hold_alternative(self, alternative: AbstractAsyncContextManager[Any]) -> None:
         async with AsyncExitStack() as stack:
             try:
                 channel = await enter_channel(stack, alternative)
             except Exception as error:  # noqa: BLE001  # a border with foreign code: transports may raise anything
-                opening.fail(add_alternative(refusal, self._name, leaf_of(error)))
+                refused, self._moving = self._moving, []
+                for opening, refusal in refused:
+                    opening.fail(add_alternative(refusal, self._name, leaf_of(error)))
                 return
             self._channel, self._has_moved = channel, True
             channel.start(self._on_message, self._on_close)
-            opening.explain_failure = lambda error: add_alternative(refusal, self._name, error)
-            opening.send(channel)
+            refused, self._moving = self._moving, []
+            for opening, refusal in refused:
+                self._send_over_alternative(opening, refusal)
             await self._over.wait()
+
+    def _send_over_alternative(self, opening: _OpeningRequest, refusal: MCPError) -> None:
+        opening.explain_failure = lambda error: add_alternative(refusal, self._name, error)
+        opening.send(self._channel)
 
     def _on_first_closed(self) -> None:
         if not self._has_moved:
@@ -130,12 +150,14 @@ class _OpeningRequest:
     ) -> None:
         self._owner, self._handler = owner, handler
         self._message, self._request_id, self._headers = message, request_id, headers
+        self.channel: ServerChannel | None = None
         self._is_abandoned = False
         self._abandon_sent: Callable[[], None] = lambda: None
         self.explain_failure: Callable[[Exception], Exception] = lambda error: error
 
     def send(self, channel: ServerChannel) -> None:
         """Send it, unless it was abandoned meanwhile."""
+        self.channel = channel
         if not self._is_abandoned:
             self._abandon_sent = channel.request(self._message, self._request_id, self._headers, self)
 
@@ -155,7 +177,7 @@ class _OpeningRequest:
 
     def on_response(self, response: bytes) -> None:
         """Pass the response on."""
-        self._owner.on_response()
+        self._owner.on_response(response)
         self._handler.on_response(response)
 
     def on_failure(self, error: Exception) -> None:
