@@ -48,7 +48,7 @@ from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
-from mcp_gateway.plugin.utilities.tls import TlsContexts, TlsFiles, explain_tls_error
+from mcp_gateway.plugin.utilities.tls import CLIENT_CERTIFICATE_HINT, TlsContexts, TlsFiles, explain_tls_error
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,
@@ -68,6 +68,7 @@ from mcp_gateway.plugin.values import (
 __all__ = [
     "ANONYMOUS",
     "API_VERSION",
+    "CLIENT_CERTIFICATE_HINT",
     "PROJECT",
     "AuthError",
     "AuthStrategy",

@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.plugin import (
+    CLIENT_CERTIFICATE_HINT,
     ConnectionDropped,
     RequestNotSent,
     ServerUnavailable,
@@ -140,7 +141,9 @@ class SseHttpClient(httpx2.AsyncClient):
         if isinstance(error, httpx2.HTTPStatusError):
             return fault_of_redirect(error.response)
         if isinstance(error, httpx2.HTTPError):
-            return explain_loss(error, self.target.socket)
+            lost = explain_loss(error, self.target.socket)
+            may_be_certificate = self._base.scheme == "https" and not lost.permanent and not was_not_sent(error)
+            return ServerUnavailable(f"{lost}{CLIENT_CERTIFICATE_HINT}") if may_be_certificate else lost
         return ServerUnavailable("it ended the stream of events before it said where messages go")
 
     async def send(self, request: httpx2.Request, **_options: Any) -> httpx2.Response:

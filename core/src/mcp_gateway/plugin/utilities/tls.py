@@ -20,6 +20,10 @@ _VERDICTS = {
     10: "its certificate has expired, and must be renewed there",
     23: "its certificate has been revoked",
 }
+# Many servers close without an alert, and TLS 1.3 refuses a client only after its first request.
+CLIENT_CERTIFICATE_HINT = '; over TLS that may mean that it wants a client certificate: "cert" and "key"'
+"""What may be the reason of a TLS connection that ends without a response."""
+
 # What the reasons of OpenSSL mean, by words in them.
 _OF_CLIENT_CERTIFICATES = {
     ("CERTIFICATE_REQUIRED",): 'it wants a client certificate; set "cert" and "key"',

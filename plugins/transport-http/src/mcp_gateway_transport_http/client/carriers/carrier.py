@@ -17,11 +17,6 @@ _RETRY_AFTER = 40
 """How many characters of Retry-After are read; a date has 29."""
 
 
-# Many servers close without an alert, and TLS 1.3 refuses a client only after its first request.
-MAYBE_CERTIFICATE = '; over TLS that may mean that it wants a client certificate: "cert" and "key"'
-"""What may be the reason of a TLS connection that ends without a response."""
-
-
 class ConnectionLost(Exception):
     """The connection closed before the response was complete.
 

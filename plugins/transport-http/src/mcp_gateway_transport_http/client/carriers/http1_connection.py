@@ -12,9 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from mcp_gateway.plugin import explain_tls_error
+from mcp_gateway.plugin import CLIENT_CERTIFICATE_HINT, explain_tls_error
 from mcp_gateway_transport_http.client.carriers.carrier import (
-    MAYBE_CERTIFICATE,
     ConnectionLost,
     ResponseHead,
     ResponseReceiver,
@@ -208,7 +207,7 @@ class Connection(asyncio.Protocol):
             receiver.on_lost(self._lost(reason) if isinstance(reason, str) else reason)
 
     def _describe_end(self) -> str:
-        return f"{_CLOSED}{MAYBE_CERTIFICATE}" if self._is_secure and not self.used else _CLOSED
+        return f"{_CLOSED}{CLIENT_CERTIFICATE_HINT}" if self._is_secure and not self.used else _CLOSED
 
     def _lost(self, reason: str) -> ConnectionLost:
         return ConnectionLost(reason, was_written=self._is_written)

@@ -7,9 +7,8 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
-from mcp_gateway.plugin import LinkLocalAddress, SsrfGuard, explain_tls_error
+from mcp_gateway.plugin import CLIENT_CERTIFICATE_HINT, LinkLocalAddress, SsrfGuard, explain_tls_error
 from mcp_gateway_transport_http.client.carriers.carrier import (
-    MAYBE_CERTIFICATE,
     ConnectionLost,
     Flow,
     HttpRequest,
@@ -144,5 +143,5 @@ def _explain(error: Exception, *, may_be_certificate: bool) -> ConnectionLost:
     words = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
     words = f"{words} ({error})" if str(error) else words
     if may_be_certificate and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
-        words += MAYBE_CERTIFICATE
+        words += CLIENT_CERTIFICATE_HINT
     return ConnectionLost(words, was_written=was_written)
