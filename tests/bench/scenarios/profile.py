@@ -29,7 +29,11 @@ PARTS = {
         "transport_http/http1/",
         "transport_http/auth/",
     ),
-    "HTTP and stdio towards servers: requests, parsing responses, timeouts": ("transport_http/", "transport_sse/", "transport_stdio/"),
+    "HTTP and stdio towards servers: requests, parsing responses, timeouts": (
+        "transport_http/",
+        "transport_sse/",
+        "transport_stdio/",
+    ),
     "choosing the path, reading and writing JSON-RPC, the eras' envelopes (msgspec)": ("mcp_gateway/server/",),
     "whose session: credentials, sharing, breaker, bounds, sending": ("mcp_gateway/",),
 }

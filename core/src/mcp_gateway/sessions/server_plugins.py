@@ -10,7 +10,6 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from mcp_gateway.client.fallback.transport import FallbackTransport
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, RankerContext
 
@@ -94,6 +93,9 @@ async def _open_transport(stack: AsyncExitStack, spec: ServerSpec) -> ClientTran
     transport = await stack.enter_async_context(open_product(spec.client_transport))
     if (fallback := spec.fallback) is None:
         return transport
+    # With it comes the SDK, which what only reads the configuration does without.
+    from mcp_gateway.client.fallback.transport import FallbackTransport
+
     other = None if fallback.bound is None else await stack.enter_async_context(open_product(fallback.bound))
     names = (spec.client_transport.name, fallback.name)
     return FallbackTransport(spec.name, names, transport, other, fallback.hint)

@@ -1,4 +1,4 @@
-"""The events of a session's stream: bounded, and mended for the SDK's client.
+"""The events of a session's stream, bounded and mended for the SDK.
 
 The SDK reads events up to 1 MiB and drops messages that its models do not accept, and with them the responses that
 somebody waits for. So what it cannot read is kept here beside a stand-in, in the order of the stream.
@@ -85,7 +85,10 @@ class EventSplitter:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as it came; `is_kept` if the SDK got a stand-in for it."""
+    """A message as it came.
+
+    `is_kept` if the SDK got a stand-in for it.
+    """
 
     data: bytes
     is_kept: bool
@@ -139,7 +142,7 @@ class SessionEvents:
 
 
 class MendedStream(httpx2.AsyncByteStream):
-    """The body that the SDK reads, in the place of the response's own."""
+    """The body that the SDK reads in the response's place."""
 
     def __init__(
         self, response: httpx2.Response, events: SessionEvents, explain: Callable[[Exception], Exception]

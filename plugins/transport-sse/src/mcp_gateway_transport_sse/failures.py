@@ -49,7 +49,7 @@ def is_redirect(response: httpx2.Response) -> bool:
 
 
 def fault_of_stream(response: httpx2.Response) -> MCPError | None:
-    """Return why a response is no stream of events, if it is none."""
+    """Return why a response is no stream of events."""
     status, kind = response.status_code, response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if response.is_success:
         if kind == "text/event-stream":

@@ -157,7 +157,10 @@ class SseHttpClient(httpx2.AsyncClient):
         return httpx2.Response(202, request=request)
 
     async def _open_stream(self, request: httpx2.Request) -> httpx2.Response:
-        """Open the stream; redirects are for the SDK, which follows them within the origin."""
+        """Open the stream.
+
+        Redirects are for the SDK, which follows them within the origin.
+        """
         response = await self._send_guarded(request)
         if is_redirect(response):
             return response
@@ -242,7 +245,7 @@ class SseHttpClient(httpx2.AsyncClient):
 
 
 async def _drain(response: httpx2.Response) -> None:
-    """Read the rest of an answer, so that its connection can be used again."""
+    """Read the rest of an answer, to use its connection again."""
     size = 0
     with anyio.move_on_after(_DRAIN_SECONDS), suppress(httpx2.HTTPError):
         async for piece in response.aiter_raw():
@@ -268,7 +271,10 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 
 def _encode_value(value: str) -> bytes:
-    """Encode a header as Latin-1, which restores a forwarded one, else as UTF-8."""
+    """Encode the value of a header as Latin-1, else as UTF-8.
+
+    Latin-1 restores the bytes of a forwarded header.
+    """
     try:
         return value.encode("latin-1")
     except UnicodeEncodeError:

@@ -1,4 +1,7 @@
-"""The pair of streams of a session: what the SDK's client reads and writes, and what it cannot."""
+"""The pair of streams of a session.
+
+They carry what the SDK's client reads and writes, and what it cannot.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class MessageReader:
 
 
 class MessageWriter:
-    """Sends the messages of a session, each as a request of its own."""
+    """Writer of a session's messages, each a request of its own."""
 
     def __init__(self, stream: Any, client: SseHttpClient) -> None:
         """Write to the SDK's stream."""
@@ -94,7 +97,7 @@ def _check_encodable(message: Message) -> None:
 
 
 def _read_odd_message(data: bytes) -> Iterator[Message]:
-    """Read what the SDK did not: long messages, odd ones, and arrays of messages."""
+    """Read long messages, odd ones, and arrays of messages."""
     try:
         message = types.jsonrpc_message_adapter.validate_json(data, by_name=False)
     except ValueError:

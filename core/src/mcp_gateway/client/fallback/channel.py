@@ -27,7 +27,7 @@ async def enter_channel(stack: AsyncExitStack, connection: AbstractAsyncContextM
 
 
 class FallbackChannel:
-    """The channel of one transport, and of another one where the server does not speak that.
+    """The channel of one transport, or of its fallback.
 
     Once a result has come, it only passes on. `on_reached` hears then whether it has moved.
     """
@@ -138,7 +138,7 @@ class FallbackChannel:
 
 
 class _OpeningRequest:
-    """A request before the first response, which may be sent over both transports."""
+    """A request before the first result, perhaps sent over both transports."""
 
     def __init__(
         self,

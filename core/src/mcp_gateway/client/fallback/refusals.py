@@ -14,7 +14,7 @@ def is_unsupported(error: BaseException) -> bool:
 
 
 def add_hint(refusal: MCPError, hint: str) -> MCPError:
-    """Return a refusal that says how another transport comes, if one may help."""
+    """Return a refusal that says how to install another transport."""
     if not hint:
         return refusal
     return MCPError(refusal.code, f"{refusal.message}; another transport may reach it: {hint}", refusal.error.data)

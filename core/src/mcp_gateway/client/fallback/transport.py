@@ -1,4 +1,4 @@
-"""A client transport with another one for servers that do not speak it."""
+"""A client transport with a fallback."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class FallbackTransport:
-    """Two ways to one server, of which the one that reached it last is tried first.
+    """Two ways to one server.
 
-    `names` are those of their providers. `second` is None if its plugin is not there; `hint` then says how it comes.
+    The one that reached it last is tried first. `names` are those of their providers. `second` is None if its plugin is
+    not there; `hint` then says how it comes.
     """
 
     server: str
@@ -58,7 +59,7 @@ class FallbackTransport:
             self.is_second_used = not self.is_second_used
 
     def connect(self, credentials: Credentials) -> AbstractAsyncContextManager[ServerChannel]:
-        """Return an unopened channel, which may come to be over the other transport."""
+        """Return an unopened channel, over either transport."""
         return self._open(credentials)
 
     @asynccontextmanager
