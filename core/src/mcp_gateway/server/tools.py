@@ -17,11 +17,13 @@ from mcp.shared.exceptions import MCPError
 from msgspec import Raw
 from pydantic import ValidationError
 
+from mcp_gateway.catalog.repair.identifiers import Identifiers
 from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer, UnknownTool
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, SETTLE_SECONDS, Gateway
 from mcp_gateway.plugin import Caller, GatewayError, Hits
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.encoded_json import may_contain
 from mcp_gateway.protocol.eras import adapt_definition
 from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.raw_json import (
@@ -148,9 +150,13 @@ class Tools:
 
     def list_definitions(self, seen: Resolver, *, modern: bool) -> Iterator[Json]:
         """Yield the listed tools in a catalog, for an era."""
+        identifiers = Identifiers()
         yield from self._builtin_tools
         for name, definition in seen.list_definitions(TOOLS):
-            yield {**adapt_definition(definition, modern=modern), "name": name}
+            adapted = adapt_definition(definition, modern=modern)
+            if may_contain(definition, '"$id"'):
+                adapted = identifiers.add(adapted)
+            yield {**adapted, "name": name}
 
     async def call(self, request: ClientRequest) -> Fields:
         """Answer `tools/call`.

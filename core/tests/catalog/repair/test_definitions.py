@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 from mcp_types import ListPromptsResult, ListResourcesResult, ListResourceTemplatesResult
+from mcp_types.methods import parse_server_result
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.repair.definitions import LeftOut, repair_definition
@@ -60,14 +61,16 @@ VALID_SCHEMAS = [
     DEEP,
 ]
 REFERRING = {"$anchor": "n", "properties": {"x": {"$ref": "#n"}}}
+ITEM = {"$id": "http://x/item", "type": "string"}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 VALID_OUTPUTS = [
     {"type": "object"},
+    {"type": "object", "$defs": {"item": ITEM}, "properties": {"a": {"$ref": "http://x/item"}, "$ref": {"$ref": "#"}}},
     {**NODE, "$defs": {"node": NODE}},
     {
         "type": "object",
         "$ref": "#/$defs/a%20b",
-        "$defs": {"a b": {"$anchor": "n", "properties": {"x": {"$ref": "#n"}}}},
+        "$defs": {"a b": REFERRING},
     },
     {
         "type": "object",
@@ -184,6 +187,7 @@ async def test_every_list_with_all_oddities_is_valid_and_has_the_good_ones(gatew
             answer = await connection.request(primitive.method, {})
             result = answer if modern else {key: answer[key] for key in answer if key != "resultType"}
             validator(modern, primitive).validate(result)
+            parse_server_result(primitive.method, ERAS[modern], result)
             rows = [row["shown"] for row in ODDITIES if row["primitive"] == primitive.name and row["shown"]]
             prefix = "s__" if primitive in (TOOLS, PROMPTS) else ""
             wanted = [f"{prefix}{shown[primitive.key]}" for shown in rows]
@@ -244,6 +248,23 @@ async def test_pins_and_hashes_are_of_what_the_server_sent(gateway):
     assert json.dumps(read(listing.by_name["odd"])) == json.dumps(odd)
     assert pins["odd"].known == (hash_of(odd),)
     assert listing.digest == Listing("alpha", (odd,), namespace="alpha").digest
+
+
+@pytest.mark.parametrize("modern", ERAS, ids=ERAS.get)
+async def test_one_identifier_stands_for_one_output_schema_in_all_of_a_list(gateway, modern):
+    item = {"$id": "http://x/item", "type": "object", "properties": {"a": {"type": "string"}}}
+    others = {"type": "object", "properties": {"item": {**item, "title": "other"}}}
+    same = {"type": "object", "properties": {"item": item}}
+    first = {"name": "first", "inputSchema": SIMPLE, "outputSchema": item}
+    remotes = {
+        "alpha": Remote(first, {**first, "name": "same", "outputSchema": same}),
+        "beta": Remote({**first, "name": "other", "outputSchema": others}, {**first, "name": "again"}),
+    }
+    exposed = {"expose_tools": True}
+    async with gateway(remotes, alpha=exposed, beta=exposed) as opened, client(opened, modern=modern) as connection:
+        listed = (await connection.request("tools/list", {}))["tools"]
+    found = {tool["name"]: tool.get("outputSchema") for tool in listed[3:]}
+    assert found == {"alpha__first": item, "alpha__same": same, "beta__other": None, "beta__again": item}
 
 
 def test_a_schema_that_is_nested_without_end_is_left_out():

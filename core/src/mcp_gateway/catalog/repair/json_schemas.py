@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_gateway.catalog.repair.patterns import is_portable_pattern
-from mcp_gateway.catalog.repair.references import References
+from mcp_gateway.catalog.repair.references import References, is_identifier
 from mcp_gateway.catalog.repair.shapes import (
     BOOLEAN,
     LIST,
@@ -126,6 +126,10 @@ def _output_schema(reference: Shape) -> SubSchema:
     schema.keywords = {
         **_keywords(schema),
         **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), NUMBER),
+        # A schema of the name `$id` is taken for an identifier by ajv, and `$async` schemas promise their verdict.
+        "$defs": MapOf(schema, lambda name: name != "$id"),
+        "$async": NEVER,
+        "$id": Plain(is_identifier),
         "$ref": reference,
         "enum": Plain(lambda value: isinstance(value, list) and bool(value)),
         "id": NEVER,  # of draft 4: ajv refuses it
@@ -136,7 +140,7 @@ def _output_schema(reference: Shape) -> SubSchema:
 
 
 INPUT_SCHEMA = _input_schema()
-_WITHOUT_REFERENCES = _output_schema(TEXT)
+_RESOLVED = _output_schema(TEXT)
 
 
 class OutputSchema:
@@ -150,6 +154,8 @@ class OutputSchema:
         if not isinstance(value, dict):
             return NOTHING
         references = References(value)
-        if not references.exist:
-            return _WITHOUT_REFERENCES.repair(value)
-        return _output_schema(Plain(references.resolves)).repair(value)
+        all_resolve = references.resolve
+        if not references.are_clear or (references.have_nested_ids and not all_resolve):
+            return NOTHING
+        shape = _RESOLVED if all_resolve else _output_schema(Plain(references.resolves))
+        return shape.repair(value)

@@ -1,7 +1,13 @@
-"""References inside a JSON Schema."""
+"""Identifiers and references inside a JSON Schema that clients compile.
+
+The TypeScript SDK 1.x refuses a list for one reference that it cannot resolve and for one identifier that it cannot
+read. What is said to be in order here is in order there; rare forms of both are not.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,52 +15,88 @@ from typing import Any
 from urllib.parse import unquote
 
 _ANCHORS = ("$anchor", "$dynamicAnchor")
+_ANCHOR = re.compile(r"[A-Za-z_][-A-Za-z0-9._]*", re.ASCII)
+_ID = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:/[\w./~+@=-]*)?|urn:[A-Za-z0-9][A-Za-z0-9-]+:[\w.:/-]+"
+    r"|(?!urn:)[A-Za-z][A-Za-z0-9+.-]*:[\w.-]+|[\w./~-]+",
+    re.ASCII | re.IGNORECASE,
+)
+_POINTER = re.compile(r"(?:/(?:[^%/~]|%[0-7][0-9A-Fa-f]|~[01])*)+")
+
+
+def is_identifier(value: Any) -> bool:
+    """Whether a value is an identifier that clients can read."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
 class References:
-    """What the references of one schema can lead to."""
+    """The identifiers and references of one schema."""
 
     root: dict[str, Any]
 
+    @property
+    def are_clear(self) -> bool:
+        """Whether each identifier stands for one schema."""
+        anchors = [name for node, _ in self._nodes for name in map(node.get, _ANCHORS) if isinstance(name, str)]
+        ids = [name for node, _ in self._nodes if isinstance(name := node.get("$id"), str)]
+        counts = (*Counter(anchors).values(), *Counter(ids).values())
+        return all(count == 1 for count in counts) and all(map(_ANCHOR.fullmatch, anchors))
+
+    @property
+    def resolve(self) -> bool:
+        """Whether all references lead to schemas of this document."""
+        found = ((node.get("$ref"), is_nested) for node, is_nested in self._nodes)
+        return all(
+            self.resolves(reference) and not (is_nested and reference.startswith("#"))
+            for reference, is_nested in found
+            if isinstance(reference, str)
+        )
+
+    @property
+    def have_nested_ids(self) -> bool:
+        """Whether there are documents inside, with references of their own."""
+        return any(is_nested for _, is_nested in self._nodes)
+
     def resolves(self, reference: Any) -> bool:
-        """Whether a reference leads to a schema of the same document.
+        """Whether a reference leads to a schema of this document.
 
         No client may fetch one from elsewhere.
         """
         if not isinstance(reference, str):
             return False
-        if reference in {"", "#"} or reference in self._names:
+        if reference == "#" or reference in self._names:
             return True
-        resource, _, fragment = reference.partition("#")
-        if resource and resource not in self._names:
-            return False
-        start = self._resources.get(resource, self.root)
-        return not fragment or (fragment.startswith("/") and _has_schema(start, fragment))
-
-    @cached_property
-    def exist(self) -> bool:
-        """Whether the schema has references at all."""
-        return any("$ref" in node for node in self._nodes())
+        resource, _, pointer = reference.partition("#")
+        start = self.resources.get(resource) if resource else self.root
+        return start is not None and _POINTER.fullmatch(pointer) is not None and _has_schema(start, pointer)
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        anchors = {f"#{name}" for node in self._nodes() for name in map(node.get, _ANCHORS) if isinstance(name, str)}
-        return frozenset(anchors | self._resources.keys())
+        anchors = (name for node, _ in self._nodes for name in map(node.get, _ANCHORS) if isinstance(name, str))
+        return frozenset({*(f"#{name}" for name in anchors), *self.resources})
 
     @cached_property
-    def _resources(self) -> dict[str, dict[str, Any]]:
-        return {name: node for node in self._nodes() if isinstance(name := node.get("$id"), str)}
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The schemas that have identifiers, by these."""
+        named = ((node.get("$id"), node) for node, _ in self._nodes)
+        return {name: node for name, node in named if isinstance(name, str) and is_identifier(name)}
 
-    def _nodes(self) -> Iterator[dict[str, Any]]:
-        waiting: list[Any] = [self.root]
+    @cached_property
+    def _nodes(self) -> list[tuple[dict[str, Any], bool]]:
+        return list(self._walk())
+
+    def _walk(self) -> Iterator[tuple[dict[str, Any], bool]]:
+        """Yield all objects, and whether each is in a nested document."""
+        waiting: list[tuple[Any, bool]] = [(self.root, False)]
         while waiting:
-            match waiting.pop():
-                case dict() as node:
-                    yield node
-                    waiting += node.values()
-                case list() as items:
-                    waiting += items
+            value, is_nested = waiting.pop()
+            if isinstance(value, dict):
+                is_nested = is_nested or (value is not self.root and isinstance(value.get("$id"), str))
+                yield value, is_nested
+                waiting += ((inner, is_nested) for inner in value.values())
+            elif isinstance(value, list):
+                waiting += ((inner, is_nested) for inner in value)
 
 
 def _has_schema(node: Any, pointer: str) -> bool:
