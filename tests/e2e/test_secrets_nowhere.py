@@ -210,7 +210,7 @@ def test_no_command_prints_one(launcher: Launcher, command: list[str]) -> None:
 def test_a_configuration_that_is_wrong_repeats_none(launcher: Launcher) -> None:
     wrong = [
         {"name": "a", "url": f"ftp://u:{secret('scheme')}@x", "auth_heders": {"X": secret("typo")}},
-        {"name": "b", "command": [secret("command")]},
+        {"name": "b", "command": {"x": secret("command")}},
         {"name": "c", "url": "http://x", "auth_type": "static", "auth_headers": secret("headers")},
     ]
     done = launcher.run("serve", config=launcher.config(*wrong), GATEWAY_PORT=secret("port"), GATEWAY_TRANSPORT="http")

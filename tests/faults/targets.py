@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.snapshot import Catalog
-from mcp_gateway.config.interpolation import Unset, expand
+from mcp_gateway.config.forms.variables import Unset, Variables
 from mcp_gateway.config.server_file import ServerFile, read_servers
 from mcp_gateway.config.settings import Environment, read_environment, read_settings
 from mcp_gateway.plugin import ConfigError, Query, QueryError, RankerIndex, replace_lone_surrogates
@@ -113,7 +113,7 @@ def variables(data: bytes) -> None:
     """A string without variables stays as it is; the others expand, or are refused."""
     text = data.decode("utf-8", "replace")
     try:
-        found = expand({"key": [text]}, {"A": "x", "B": "${A}"})["key"][0]
+        found = Variables({"A": "x", "B": "${A}"}).expand({"key": [text]})["key"][0]
     except Unset as error:
         assert str(error)
         return

@@ -68,7 +68,8 @@ def test_everything_that_is_wrong_is_reported_at_once(run, servers, monkeypatch)
     code, out, _ = run("check", "--json")
     found = json.loads(out)
     assert (code, found["ok"]) == (1, False)
-    assert len(found["problems"]) == 3
+    assert len(found["problems"]) == 4
+    assert "the environment variable NOT_THERE is not set" in found["problems"][2]
     assert "did you mean 'bm25'?" in found["problems"][0]
     assert "nobody reads the key 'comand'; did you mean 'command'?" in "".join(found["problems"])
     assert "no client transport is called 'pigeon'" in found["problems"][-1]
@@ -254,11 +255,23 @@ def test_a_port_at_which_nothing_listens_is_reported(run, servers):
     assert "nothing listens at GATEWAY_PORT with the transport 'stdio'; add --transport http" in err
 
 
-def test_every_problem_has_a_line_of_its_own_on_standard_error(run, servers):
-    servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
+def test_a_problem_of_the_file_has_its_picture_on_standard_error(run, servers, tmp_path):
+    servers()
+    (tmp_path / "server_config.json").write_text('{"servers": [\n  {"name": "a" "command": "x"}]}', encoding="utf-8")
     code, out, err = run("servers")
     assert (code, out) == (1, "")
-    assert [line.startswith("mcp-orchestration-gateway: ") for line in err.splitlines()] == [True, True]
+    where = "mcp-orchestration-gateway: server_config.json: line 2, column 15"
+    assert err.splitlines() == [
+        f"{where}: a comma is missing here (the file is not JSON)",
+        '    2 |   {"name": "\u00b7" "command": "\u00b7"}]}',
+        "      |               ^",
+    ]
+
+
+def test_servers_that_cannot_be_used_are_named_one_by_one(run, servers):
+    servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
+    out = run("servers")[1]
+    assert [line.split()[:2] for line in out.splitlines()] == [["a", "disabled"], ["b", "disabled"]]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_the_error_for_an_unknown_plugin_lists_those_there_are(name, kind):
 
 
 def test_a_wrong_option_of_the_plugin_that_is_chosen_is_named():
-    with pytest.raises(ConfigError, match=r"^environment: GATEWAY_PORT: Input should be less than or equal to 65535"):
+    with pytest.raises(ConfigError, match=r"^environment: GATEWAY_PORT: it must be 65535 or less"):
         read_settings({"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": "70000"}, providers_of(everything()))
 
 

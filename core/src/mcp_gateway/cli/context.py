@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from mcp_gateway.cli.terminal import find_asker
+from mcp_gateway.config.forms.variables import InputAnswers
 from mcp_gateway.config.server_file import ServerFile, read_servers
 from mcp_gateway.config.settings import (
     Environment,
@@ -18,11 +20,11 @@ from mcp_gateway.config.settings import (
     warn_unknown_variables,
 )
 from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
+from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.config.trust import Trust
 from mcp_gateway.plugin import ConfigError, PluginError
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
-from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.suggestions import suggest_word
 
 _OPTIONS = {
@@ -32,9 +34,6 @@ _OPTIONS = {
     "port": "GATEWAY_PORT",
 }
 
-_MAX_NOTICES = 3
-"""How many problems of an unusable file are reported to clients; the log has all."""
-
 
 @dataclass(frozen=True)
 class CommandContext:
@@ -42,19 +41,24 @@ class CommandContext:
 
     Every step may raise `ConfigError`.
 
-    `where` are the variables of the address to listen on that command-line options have replaced.
+    `where` are the variables of the address to listen on that command-line options have replaced. `answers` are those
+    of the person at the terminal.
     """
 
     source: ConfigSource
     where: frozenset[str] = frozenset()
+    answers: InputAnswers = field(default_factory=InputAnswers, repr=False)
 
     @classmethod
     def of(cls, arguments: Namespace) -> CommandContext:
         """Read the environment; command-line options take precedence."""
         options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
         given = {name: str(value) for name, value in options.items() if value is not None}
-        source = find_source({**os.environ, **given}, is_serving=arguments.command in (None, "serve"))
-        return cls(source, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}))
+        is_serving = arguments.command in (None, "serve")
+        source = find_source({**os.environ, **given}, is_serving=is_serving)
+        over_stdio = is_serving and source.environ.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http"
+        answers = InputAnswers(None if over_stdio else find_asker())
+        return cls(source, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}), answers)
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -101,16 +105,16 @@ class CommandContext:
         except ConfigError as error:
             if not self.source.is_tolerant:
                 raise
-            problems = str(error).splitlines()
-            notices = problems[:_MAX_NOTICES]
-            if more := len(problems) - len(notices):
-                notices.append(f"and {more} more: {NAME} --config {self.source.servers_file} check")
-            return ServerFile(warnings=tuple(problems[_MAX_NOTICES:]), notices=(*notices, *self.source.notices))
+            # Without pictures of places in the file: they are for a terminal.
+            notices = [split_lines(problem)[0] for problem in split_problems(str(error))]
+            return ServerFile(notices=(*notices, *self.source.notices))
+        finally:
+            self.answers.ask = None  # later, while it serves, nobody is asked
 
     def reload_servers(self) -> ServerFile:
         """Read the server file anew, with the environment unchanged."""
         check = self._check_trust if self.source.is_checked else None
-        file = read_servers(self.environment, self.environ, self.providers, check)
+        file = read_servers(self.environment, self.environ, self.providers, check, self.answers)
         return replace(file, notices=self.source.notices)
 
     def _check_trust(self, content: bytes) -> None:

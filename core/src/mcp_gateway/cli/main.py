@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import complain, complain_text
+from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME, VERSION
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments.command or "serve", arguments)
     except GatewayError as error:
-        complain(*(f"{NAME}: {line}" for line in str(error).splitlines()))
+        complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
         return 1
     except BrokenPipeError:  # the reader of the output has ended: `... tools | head`
         sys.stderr.close()

@@ -9,6 +9,7 @@ import json
 import sys
 from typing import Any
 
+from mcp_gateway.config.forms.variables import AskFn, InputQuestion
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 
 
@@ -38,3 +39,30 @@ def complain(*lines: str) -> None:
 def complain_text(text: str) -> None:
     """Print a text with line breaks on standard error."""
     print(escape_lines(text), file=sys.stderr)
+
+
+def find_asker() -> AskFn | None:
+    """Return the function that asks the person at the terminal.
+
+    None if there is none: input or output leads elsewhere.
+    """
+    both = (sys.stdin, sys.stderr)
+    return _ask if all(stream is not None and stream.isatty() for stream in both) else None
+
+
+def _ask(question: InputQuestion) -> str | None:
+    """Ask for an input on the terminal; return None without an answer."""
+    words = escape_line(question.description or question.name)
+    if question.options:
+        words += f" ({', '.join(map(escape_line, question.options))})"
+    if question.default is not None and not question.is_secret:
+        words += f" [{escape_line(question.default)}]"
+    try:
+        if question.is_secret:
+            import getpass
+
+            return getpass.getpass(f"{words}: ", stream=sys.stderr) or None
+        print(f"{words}: ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().rstrip("\r\n") or None
+    except EOFError:
+        return None

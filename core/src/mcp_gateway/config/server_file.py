@@ -6,31 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
-from mcp_gateway.config.file_formats import CheckFn, RawEntry, read_entries
 from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
-from mcp_gateway.config.interpolation import Unset, expand
+from mcp_gateway.config.forms.entries import RawEntry
+from mcp_gateway.config.forms.entry_file import CheckFn, read_entry_file
+from mcp_gateway.config.forms.paths import settle_surroundings
+from mcp_gateway.config.forms.values import UnclearValue, read_flag
+from mcp_gateway.config.forms.variables import InputAnswers, Unset, Variables
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_timeout
 from mcp_gateway.config.time_limits import TimeKeys, settle_time_limits
-from mcp_gateway.config.tool_policy import ToolPolicy, policy_from_globs
+from mcp_gateway.config.tool_policy import ToolFilter
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
 from mcp_gateway.text.suggestions import suggest_word
-
-
-class ToolFilter(BaseModel):
-    """The tools of a server that may be used."""
-
-    # A misspelled key would forbid nothing.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    include: tuple[str, ...] | None = Field(None, description="Globs: only tools of these names may be used")
-    exclude: tuple[str, ...] = Field((), description="Globs: tools of these names may not be used")
 
 
 class ServerEntry(TimeKeys):
@@ -82,15 +75,19 @@ class ServerFile:
 
 
 def read_servers(
-    environment: Environment, environ: Mapping[str, str], providers: Providers, check: CheckFn | None = None
+    environment: Environment,
+    environ: Mapping[str, str],
+    providers: Providers,
+    check: CheckFn | None = None,
+    answers: InputAnswers | None = None,
 ) -> ServerFile:
     """Read the server file and resolve every enabled entry.
 
     If the default file does not exist, that is only a warning, and there are no servers. `check` may reject the
-    content.
+    content. An entry that cannot be used disables its server only. `answers` are those of a person to inputs.
 
     Raises:
-        ConfigError: there are problems; the message has a line for each, with file, server and key.
+        ConfigError: the file cannot be read, or has no servers in any form.
 
     """
     path = environment.server_config
@@ -98,20 +95,21 @@ def read_servers(
         return ServerFile(
             warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
         )
-    reading = _EntryReader(environment, environ, providers)
-    for entry in read_entries(path, check):
+    file = read_entry_file(path, check)
+    variables = Variables(environ, file.folder, file.questions, answers or InputAnswers())
+    reading = _EntryReader(environment, variables, providers)
+    reading.warnings += file.warnings
+    for entry in file.entries:
         reading.add(entry)
-    if reading.problems:
-        raise ConfigError("\n".join(reading.problems))
     return ServerFile(tuple(reading.specs), tuple(reading.disabled), tuple(reading.warnings))
 
 
 class _EntryReader:
-    """A single pass over the entries that collects servers and problems."""
+    """A single pass over the entries that collects servers."""
 
-    def __init__(self, environment: Environment, environ: Mapping[str, str], providers: Providers) -> None:
+    def __init__(self, environment: Environment, variables: Variables, providers: Providers) -> None:
         self._environment = environment
-        self._environ = environ
+        self._variables = variables
         self._providers = providers
         # Names without a namespace stay as they are, unless a limit is set on purpose.
         self._max_name = environment.max_name if "max_name" in environment.model_fields_set else None
@@ -119,50 +117,39 @@ class _EntryReader:
         self.specs: list[ServerSpec] = []
         self.disabled: list[DisabledServer] = []
         self.warnings: list[str] = []
-        self.problems: list[str] = []
 
     def add(self, raw: RawEntry) -> None:
-        """Resolve one entry, or record its problems."""
+        """Resolve one entry, or disable its server."""
         self.warnings += [f"{raw.where}: {warning}" for warning in raw.warnings]
         try:
             self._settle(raw)
         except ValidationError as error:
-            self._refuse(raw, format_validation_error(error))
-        except ConfigError as error:
-            self._refuse(raw, str(error))
-
-    def _refuse(self, raw: RawEntry, reason: str) -> None:
-        """Reject an entry: an error if native, else disable its server.
-
-        A faulty entry in another program's format must not keep the gateway from starting.
-        """
-        if raw.foreign:
-            self._disable(raw, reason)
-        else:
-            self.problems.append(f"{raw.where}: {reason}")
+            self._disable(raw, format_validation_error(error))
+        except (ConfigError, Unset) as error:
+            self._disable(raw, str(error))
 
     def _disable(self, raw: RawEntry, reason: str) -> None:
         self.warnings.append(f"{raw.where}: disabled: {reason}")
-        namespace = read_namespace(raw.keys)
-        self.disabled.append(DisabledServer(str(raw.keys.get("name")), reason, namespace=namespace))
+        namespace, name = read_namespace(raw.keys), raw.keys.get("name")
+        # Its place, if it has no name.
+        named = name if isinstance(name, str) else raw.where.rpartition(": ")[2]
+        self.disabled.append(DisabledServer(named, reason, namespace=namespace))
 
-    def _leave_out(self, keys: Mapping[str, object]) -> None:
+    def _leave_out(self, keys: Mapping[str, object], reason: str = "") -> None:
         name = keys.get("name")
         if isinstance(name, str) and is_server_name(name):
             namespace = read_namespace(keys)
-            self.disabled.append(DisabledServer(name, SWITCHED_OFF, on_purpose=True, namespace=namespace))
+            self.disabled.append(DisabledServer(name, reason or SWITCHED_OFF, on_purpose=True, namespace=namespace))
 
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
-            self._leave_out(raw.keys)  # without expanding it: its variables may be unset
+            self._leave_out(raw.keys, raw.unclear)  # without expanding it: its variables may be unset
             return
         if raw.unclear:
             raise ConfigError(raw.unclear)
-        try:
-            keys: dict[str, Any] = expand(dict(raw.keys), self._environ)
-        except Unset as error:
-            self._disable(raw, str(error))
-            return
+        keys: dict[str, Any] = _settle_switch(self._variables.expand(dict(raw.keys)))
+        if keys.get("enabled") is not False:
+            keys = settle_surroundings(keys, self._variables.folder, self._variables.environ)
         entry = ServerEntry.model_validate(keys)
         if not entry.enabled:
             self._leave_out(keys)
@@ -184,8 +171,8 @@ class _EntryReader:
         readers: list[Provider[Any, Any]] = [transport, *([auth] if auth else [])]
         self._check_unknown_keys(raw, entry, keys, readers)
         environment = self._environment
-        policy = policy_from_globs(entry.tools.include, entry.tools.exclude) if entry.tools else ToolPolicy()
-        folder = environment.server_config.absolute().parent
+        policy = raw.policy.within(entry.tools.policy) if entry.tools else raw.policy
+        folder = self._variables.folder
         self.specs.append(
             ServerSpec(
                 name=entry.name,
@@ -203,7 +190,7 @@ class _EntryReader:
                 max_retries=environment.max_retries if entry.max_retries is None else entry.max_retries,
                 fingerprint=fingerprint_of(keys),
                 saved=credentials_hash(keys),
-                digest=digest_of(keys),
+                digest=digest_of({**keys, "tool policy": policy.digest}),
                 tool_policy=policy,
                 max_definitions=environment.max_definitions,
                 max_name=self._max_name,
@@ -213,8 +200,8 @@ class _EntryReader:
 
     def _source(self, provider: Provider[Any, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
         """Return the input of a provider's options: entry and environment variables."""
-        variables = provider.options.variables()
-        return {**keys, **{name: self._environ[name] for name in variables if name in self._environ}}
+        variables, environ = provider.options.variables(), self._variables.environ
+        return {**keys, **{name: environ[name] for name in variables if name in environ}}
 
     def _auth(self, entry: ServerEntry, keys: Mapping[str, Any]) -> tuple[Provider[Any, AuthStrategy] | None, bool]:
         """Choose the auth plugin; `GATEWAY_AUTH_MODE` may override the entry."""
@@ -235,7 +222,9 @@ class _EntryReader:
         for key in keys:
             if key in known or key.startswith("x-"):
                 continue
-            if raw.foreign:
+            if raw.foreign and (owners := self._owners(key)):
+                self.warnings.append(f"{raw.where}: the key {key!r} is read only with {' or '.join(owners)}")
+            elif raw.foreign:
                 near = suggest_word(key, known | self._all_keys())
                 self.warnings.append(f"{raw.where}: the gateway does not read the key {key!r}{near}")
             elif not (owners := self._owners(key)):
@@ -272,6 +261,17 @@ class _EntryReader:
         """
         overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
         return overruled or key == "auth_header_name"
+
+
+def _settle_switch(keys: dict[str, Any]) -> dict[str, Any]:
+    """Settle `disabled` from a variable; what is unclear is off."""
+    if "disabled" not in keys:
+        return keys
+    try:
+        disabled = read_flag(keys.pop("disabled"))
+    except UnclearValue as error:
+        raise ConfigError(f"disabled: {error}") from None
+    return {**keys, "enabled": False} if disabled else keys
 
 
 def _keys(provider: Provider[Any, Any]) -> frozenset[str]:

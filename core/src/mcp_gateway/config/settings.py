@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from mcp_gateway.config.file_formats import MAX_SECONDS
-from mcp_gateway.config.time_limits import Seconds, TimeSettings
+from mcp_gateway.config.time_limits import MAX_SECONDS, Seconds, TimeSettings
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import (
     Bound,

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from mcp_gateway.config.file_formats import MAX_SECONDS
 from mcp_gateway.plugin import Options
+
+MAX_SECONDS = 10**9
+"""The upper bound of durations in a configuration."""
 
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Kind = Literal["start_timeout", "list_timeout", "call_timeout"]

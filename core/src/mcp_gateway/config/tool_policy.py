@@ -14,6 +14,8 @@ from fnmatch import translate
 from functools import lru_cache
 from hashlib import sha256
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from mcp_gateway.protocol.tool_names import fold_name
 
 _WILDCARD = re.compile(r"(\*|\?|\[[^\]]*\])")
@@ -23,12 +25,14 @@ _WILDCARD = re.compile(r"(\*|\?|\[[^\]]*\])")
 class ToolRule:
     """A glob for names of tools, and whether what matches is permitted.
 
-    `prefix` is what another program puts before a tool's name, if the glob is meant for such names.
+    `prefix` is what another program puts before a tool's name, if the glob is meant for such names. `is_shared` says
+    that the rule stands for several servers.
     """
 
     glob: str
     permits: bool
     prefix: str = ""
+    is_shared: bool = False
 
     def matches(self, name: str) -> bool:
         """Whether a tool's own name matches.
@@ -77,7 +81,7 @@ class ToolPolicy:
         Such a glob is probably misspelled, and what it was to forbid is not forbidden.
         """
         known = list(names)
-        rules = (rule for found in self.lists for rule in found.rules)
+        rules = (rule for found in self.lists for rule in found.rules if not rule.is_shared)
         return [rule.glob for rule in rules if not any(map(rule.matches, known))]
 
     @property
@@ -100,6 +104,21 @@ def policy_from_globs(include: Iterable[str] | None = None, exclude: Iterable[st
     if rules := tuple(ToolRule(glob, permits=False) for glob in exclude or ()):
         lists.append(RuleList(rules))
     return ToolPolicy(tuple(lists))
+
+
+class ToolFilter(BaseModel):
+    """The tools of a server that may be used."""
+
+    # A misspelled key would forbid nothing.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    include: tuple[str, ...] | None = Field(None, description="Globs: only tools of these names may be used")
+    exclude: tuple[str, ...] = Field((), description="Globs: tools of these names may not be used")
+
+    @property
+    def policy(self) -> ToolPolicy:
+        """The policy that it comes to."""
+        return policy_from_globs(self.include, self.exclude)
 
 
 @lru_cache(maxsize=4096)

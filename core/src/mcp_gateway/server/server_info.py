@@ -12,7 +12,8 @@ import mcp_types as types
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.resolver import Resolver
-from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.catalog.server_health import State
+from mcp_gateway.config.server_spec import SWITCHED_OFF, ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION
 from mcp_gateway.protocol.client_channel import Json
@@ -67,7 +68,12 @@ def instructions_of(gateway: Gateway) -> str:
     """Return the gateway's current instructions."""
     registry = gateway.registry
     about = {name: listing.description for name, listing in registry.catalog.servers.items()}
-    return instructions(registry.specs.values(), about, registry.notices)
+    unusable = [
+        f"server {name!r} is left out: {state.reason}"
+        for name, state in registry.states.items()
+        if state.name is State.DISABLED and state.reason != SWITCHED_OFF
+    ]
+    return instructions(registry.specs.values(), about, [*registry.notices, *unusable])
 
 
 def instructions(specs: Iterable[ServerSpec], about: Mapping[str, str], notices: Sequence[str] = ()) -> str:

@@ -11,6 +11,7 @@ from mcp_gateway.catalog.reservations import Reservations, describe_refusal
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.pinning.store import read_pin_file
 from mcp_gateway.plugin import Bound, ConfigError, Ranker, RankerContext, StorageBackend, StorageError
 
@@ -47,7 +48,7 @@ def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
         try:
             step(reading, found)
         except ConfigError as error:
-            found.problems += [line for line in str(error).splitlines() if line not in found.problems]
+            found.problems += [problem for problem in split_problems(str(error)) if problem not in found.problems]
     if as_json:
         report = {"ok": not found.problems, **asdict(found)}
         show_json(report if connect else {key: report[key] for key in report if key != "trials"})
@@ -147,7 +148,7 @@ def _print(found: Findings) -> None:
     for trial in found.trials or ():
         show(trial.line)
     for problem in found.problems:
-        show(f"wrong: {problem}")
+        show(*split_lines(f"wrong: {problem}"))
     for warning in found.warnings:
         show(f"warning: {warning}")
     if not found.problems:

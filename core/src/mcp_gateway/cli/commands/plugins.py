@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
-from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.plugin import API_VERSION, ConfigError
 from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
@@ -51,7 +51,7 @@ def _find_selected(reading: CommandContext) -> set[tuple[str, str]]:
         (providers.rankers.kind, environment.ranker),
     }
     try:
-        entries = [entry.keys for entry in read_entries(environment.server_config)]
+        entries = [entry.keys for entry in read_entry_file(environment.server_config).entries]
     except ConfigError:
         entries = []
     for keys in entries:

@@ -47,7 +47,6 @@ def file_schema(providers: Providers) -> Json:
             "server": _server(providers),
             "clientServer": {"type": "object"},
             **_definitions(providers),
-            **ServerEntry.model_json_schema().get("$defs", {}),
         },
     }
 

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from mcp_gateway.cli.terminal import show
-from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.config.sources import open_trust_store
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
 from mcp_gateway.plugin import ConfigError
@@ -34,7 +34,7 @@ def run_trust(arguments: Namespace) -> int:
 
 def _add(store: TrustStore, file: Path) -> int:
     contents: list[bytes] = []
-    entries = read_entries(file, contents.append)
+    entries = read_entry_file(file, contents.append).entries
     store.add(file, contents[0])
     names = ", ".join(str(entry.keys.get("name")) for entry in entries) or "none"
     show(f"trusted as it is now: {file} (servers: {names})")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mcp_gateway.config.file_formats import read_entries
+from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.plugin import ConfigError
 
 
@@ -15,7 +15,18 @@ def entries(tmp_path):
     def read(written):
         path = tmp_path / "servers.json"
         path.write_text(written if isinstance(written, str) else json.dumps(written), encoding="utf-8")
-        return read_entries(path)
+        return list(read_entry_file(path).entries)
+
+    return read
+
+
+@pytest.fixture
+def whole(tmp_path):
+    def read(written, name="servers.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(written if isinstance(written, str) else json.dumps(written), encoding="utf-8")
+        return read_entry_file(path)
 
     return read
 
@@ -149,7 +160,7 @@ def test_a_null_is_as_good_as_nothing(entries):
 def test_a_byte_order_mark_is_no_matter(tmp_path):
     path = tmp_path / "servers.json"
     path.write_bytes(b"\xef\xbb\xbf" + b'{"servers": []}')
-    assert read_entries(path) == []
+    assert read_entry_file(path).entries == ()
 
 
 def test_text_that_is_not_json_is_named_with_line_and_column(problem):
@@ -188,7 +199,7 @@ def test_an_empty_file_is_told_what_to_hold(problem, written):
     "written, said",
     [
         ({"mcpServer": {}}, "nobody reads the key 'mcpServer'; did you mean 'mcpServers'?"),
-        ({"mcpServers": []}, "what 'mcpServers' holds is neither"),
+        ({"mcpServers": 3}, "what 'mcpServers' holds is neither"),
     ],
 )
 def test_a_file_without_servers_is_told_of_a_near_miss(problem, written, said):
@@ -200,47 +211,67 @@ def test_a_file_that_holds_no_object_says_what_it_must_hold(problem, written):
     assert 'it must hold a JSON object, such as {"servers": []}' in problem(written)
 
 
-@pytest.mark.parametrize("written", ["{}", '{"servers": 3}', '{"mcpServers": []}', '{"server": []}'])
+@pytest.mark.parametrize("written", ["{}", '{"servers": 3}', '{"mcpServers": "x"}', '{"server": []}'])
 def test_a_file_without_servers_says_how_to_write_them(problem, written):
     assert 'it has no servers: write {"servers": [...]} or {"mcpServers": {...}}' in problem(written)
 
 
-def test_a_key_beside_the_servers_that_nobody_reads_is_refused_with_a_suggestion(problem):
-    assert "nobody reads the key 'mcpServer'; did you mean 'mcpServers'?" in problem({"servers": [], "mcpServer": {}})
+def test_a_key_beside_the_servers_that_nobody_reads_is_a_warning_with_a_suggestion(whole):
+    [warning] = whole({"servers": [], "mcpServer": {}, "//": "mine", "_comment": 1, "$schema": "x"}).warnings
+    assert warning.endswith("servers.json: nobody reads the key 'mcpServer'; did you mean 'mcpServers'?")
+
+
+@pytest.mark.parametrize("written", [{"servers": ["x"]}, {"servers": [None]}, {"mcpServers": {"a": 3}}])
+def test_an_entry_that_is_no_object_takes_itself_only(entries, written):
+    [entry] = entries(written)
+    assert entry.unclear.startswith("it must be an object, such as")
 
 
 @pytest.mark.parametrize(
-    "written, where",
-    [('{"servers": ["x"]}', "servers.0: it must be an object"), ('{"mcpServers": {"a": 3}}', "server 'a': it must be")],
-)
-def test_an_entry_that_is_no_object_is_named(problem, written, where):
-    assert where in problem(written)
-
-
-@pytest.mark.parametrize(
-    "written",
+    "written, name, line",
     [
-        '{"servers": [{"name": "a", "name": "b"}]}',
-        '{"mcpServers": {"name": {}, "name": {}}}',
-        '{"servers": [], /* as editors do */ "x": {"name": 1, "name": 2}}',
+        ('{"servers": [{"command": "x",\n"name": "a", "name": "b"}]}', "b", 2),
+        ('{"mcpServers": {"b": {},\n\n"b": {"command": "x"}}}', "b", 3),
+        ('{"mcpServers": {"b": {"command": "y", // as editors do\n"command": "x"}}}', "b", 2),
     ],
 )
-def test_a_key_that_stands_twice_in_one_object_is_refused(problem, written):
-    assert "'name'" in problem(written)
-    assert "twice" in problem(written)
+def test_of_a_key_that_stands_twice_the_last_counts_with_a_warning(whole, written, name, line):
+    found = whole(written)
+    assert [(entry.keys["name"], entry.keys["command"]) for entry in found.entries] == [(name, "x")]
+    [warning] = found.warnings
+    assert f"line {line}: the key " in warning
+    assert "stands twice in one object, first in line" in warning
+
+
+@pytest.mark.parametrize(
+    "key", ["//", "// note", "#", "#off", "$schema", "_comment", "__comment_2", "comment", "description"]
+)
+def test_a_comment_key_comments_wherever_it_stands(entries, key):
+    env = {key: "what it is", "A": "1"} if key not in {"comment", "description"} else {"A": "1"}
+    own = {} if key in {"comment", "description"} else {key: "the clock"}
+    alpha = {"command": "x", "env": env, **own}
+    for place in ("mcpServers", "servers"):
+        [entry] = entries({key: "mine", place: {key: "all of them", "alpha": alpha}})
+        assert entry.keys == {"name": "alpha", "command": "x", "env": {"A": "1"}, "transport": "stdio"}
+        assert entry.warnings == ()
+
+
+def test_a_server_whose_name_is_commented_out_is_left_out_and_one_called_notes_is_not(entries):
+    found = entries({"mcpServers": {"//old": {"command": "x"}, "#older": {"command": "x"}, "notes": {"command": "y"}}})
+    assert [entry.keys["name"] for entry in found] == ["notes"]
 
 
 def test_a_file_that_does_not_exist_says_which_variable_leads_to_it(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.json: there is no such file; write it, or set SERVER_CONFIG_PATH"):
-        read_entries(tmp_path / "nowhere.json")
+        read_entry_file(tmp_path / "nowhere.json")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ConfigError, match="it cannot be read: it is a folder; name the file in it"):
-        read_entries(tmp_path)
+        read_entry_file(tmp_path)
     (tmp_path / "latin").write_bytes(b'{"servers": "\xff"}')
     with pytest.raises(ConfigError, match="latin: it cannot be read: it is not UTF-8; save it as UTF-8"):
-        read_entries(tmp_path / "latin")
+        read_entry_file(tmp_path / "latin")
 
 
 def test_a_deeply_nested_file_is_refused_and_does_not_break_the_reader(problem):

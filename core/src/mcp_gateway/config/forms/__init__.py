@@ -1,0 +1,1 @@
+"""Forms of the server file: our own, and those of other programs."""

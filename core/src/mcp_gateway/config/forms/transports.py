@@ -1,0 +1,89 @@
+"""Transports of entries: their many spellings, and what contradicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp_gateway.text.suggestions import suggest_word
+
+_TRANSPORTS = {
+    "stdio": "stdio",
+    "local": "stdio",
+    "command": "stdio",
+    "http": "http",
+    "streamable-http": "http",
+    "streamablehttp": "http",
+    "streamable_http": "http",
+    "http-stream": "http",
+    "httpstream": "http",
+    "remote": "http",
+}
+_BUILT_IN = {
+    "builtin": "is a part of that program",
+    "platform": "is a part of that program",
+    "frontend": "is a part of that program",
+    "inline_python": "is a part of that program",
+    "extension": "is an extension of that program",
+    "sdk": "is a part of that program",
+}
+_WAYS = ("command", "url")
+_NEEDS = 'it needs "command", the program to start (stdio), or "url", where it is (HTTP)'
+
+
+def find_transport_problem(keys: Mapping[str, Any]) -> str:
+    """Explain why an entry's transport is ambiguous or missing.
+
+    The text is empty if the transport is clear.
+    """
+    if keys.get("enabled") is False:
+        return ""
+    kind = keys.get("transport", keys.get("type"))
+    if isinstance(kind, str) and kind.lower() in _BUILT_IN and not any(way in keys for way in _WAYS):
+        return f"it {_BUILT_IN[kind.lower()]}, which only that program can start"
+    ways = [key for key in (*_WAYS, "transport", "type", "transportType") if key in keys]
+    if ways == [*_WAYS]:
+        return 'it has both "command" and "url"; remove one of them'
+    if ways:
+        return ""
+    near = [f"; nobody reads the key {key!r}{meant}" for key in keys if (meant := suggest_word(key, _WAYS))]
+    return f"{_NEEDS}{''.join(near)}"
+
+
+def settle_contradiction(keys: dict[str, Any], warnings: list[str]) -> str:
+    """Settle a type that contradicts the rest: what is there decides."""
+    kind = next((keys[key] for key in ("transport", "type", "transportType") if key in keys), None)
+    if not isinstance(kind, str):
+        return ""
+    meant = _TRANSPORTS.get(kind.lower(), kind.lower())
+    if meant in {"http", "sse"} and "command" in keys and "url" not in keys:
+        found, words = "stdio", "it has a command and no url, so it is started"
+    elif meant == "stdio" and "url" in keys and "command" not in keys:
+        found, words = "http", "it has a url and no command, so it is reached there"
+    elif not any(way in keys for way in _WAYS) and meant in {"stdio", "http", "sse"}:
+        return "" if keys.get("enabled") is False else _NEEDS
+    else:
+        return ""
+    warnings.append(f"its type is {kind!r}, but {words}")
+    for key in ("type", "transportType"):
+        keys.pop(key, None)
+    keys["transport"] = found
+    return ""
+
+
+def with_transport(keys: dict[str, Any]) -> dict[str, Any]:
+    """Normalize `transport`, or infer it from `command` or `url`.
+
+    Every common spelling of `transport` and `type` is accepted.
+    """
+    spelled = [keys.pop(key, None) for key in ("type", "transportType")]
+    transport = keys.get("transport")
+    if transport is None:
+        transport = next((kind for kind in spelled if kind is not None), None)
+    if isinstance(transport, str):
+        keys["transport"] = _TRANSPORTS.get(transport.lower(), transport)
+    elif transport is not None:
+        keys["transport"] = transport
+    else:
+        keys["transport"] = "stdio" if "command" in keys else "http"
+    return keys

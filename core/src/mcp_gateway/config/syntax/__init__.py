@@ -1,0 +1,1 @@
+"""Syntax of configuration files: JSON with comments, TOML, YAML."""

@@ -1,0 +1,72 @@
+"""Pictures of a place in a file, for errors."""
+
+from __future__ import annotations
+
+import re
+
+_BEFORE, _AFTER = 50, 50
+_SHOWN = re.compile(
+    r"""(?:(?<![^\s{,])|(?<=["'\u201c-\u201f\u2018-\u201b\u00ab\u00bb\u2033]))[\w$./@-]{1,64}
+        (?=\s*["'\u201c-\u201f\u2018-\u201b\u00ab\u00bb\u2033]?\s*[:=](?!//))
+      | ^\s*\[[\w.\s"-]*\]\s*$""",
+    re.VERBOSE,
+)
+"""What of a line may be shown: keys and headings. All else may be a secret."""
+
+_PICTURE_LINE = r" *\d* \| "
+_LETTER = re.compile(r"[^\W_]")
+
+
+def line_and_column(text: str, position: int) -> tuple[int, int]:
+    """Return line and column of a position, both from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
+def describe_place(text: str, position: int, words: str) -> str:
+    """Describe a mistake with line, column and picture."""
+    line, column = line_and_column(text, position)
+    return f"line {line}, column {column}: {words}\n{draw_place(text, position)}"
+
+
+def draw_place(text: str, position: int) -> str:
+    """Draw the line of a position, and a mark below it.
+
+    Only keys and punctuation are readable, because values may be secrets.
+    """
+    line, column = line_and_column(text, position)
+    begin = position - column + 1
+    end = text.find("\n", begin)
+    whole = _mask(text[begin : len(text) if end < 0 else min(end, begin + 10_000)])
+    first = max(0, column - 1 - _BEFORE)
+    shown = whole[first : column + _AFTER].rstrip()
+    # Characters that take no place, or two, would move the mark.
+    shown = "".join(character if character.isprintable() else " " for character in shown)
+    number = f"{line:>5} | "
+    return f"{number}{shown}\n{' ' * (len(number) - 2)}| {' ' * (column - 1 - first)}^"
+
+
+def _mask(line: str) -> str:
+    parts: list[str] = []
+    at = 0
+    for found in _SHOWN.finditer(line):
+        parts += [_LETTER.sub("\u00b7", line[at : found.start()]), found[0]]
+        at = found.end()
+    return "".join([*parts, _LETTER.sub("\u00b7", line[at:])])
+
+
+def split_problems(message: str) -> list[str]:
+    """Split a message into problems; the lines of a picture stay together."""
+    return re.split(rf"\n(?!{_PICTURE_LINE})", message)
+
+
+def split_lines(problem: str) -> list[str]:
+    """Split a problem into its words and the lines of its picture.
+
+    Another line break is left in: it came with a name, which must not begin a line of its own.
+    """
+    return re.split(rf"\n(?={_PICTURE_LINE})", problem)
+
+
+def describe_repeated(key: str, first: int, line: int) -> str:
+    """Describe a key that stands twice in one object."""
+    return f"line {line}: the key {key!r} stands twice in one object, first in line {first}; this one is used"
