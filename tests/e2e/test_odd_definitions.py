@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .counterparts.clients import ANSWERS, start_client
+from .counterparts.gateways import CLIENTS
 from .support.gateways import GATEWAY, HERE, Launcher
 from .support.programs import Programs
 
@@ -63,13 +67,26 @@ def names_of(kind: str) -> list[str]:
     return [*odd, *(GOOD[kind][KEYS[kind]].replace("://", f"-{server}://") for server in ("odd", "good"))]
 
 
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Launcher, Path]]:
+    with ExitStack() as stack:
+        launcher = Launcher(tmp_path_factory.mktemp("odd"), stack)
+        yield launcher, configure(launcher)
+
+
+@pytest.fixture(scope="module")
+def url(place: tuple[Launcher, Path]) -> str:
+    launcher, config = place
+    return launcher.start_http(config).url
+
+
 @pytest.mark.parametrize("over", ["stdio", "http"])
 def test_the_typescript_sdks_see_all_good_definitions_beside_all_oddities(
-    over: str, launcher: Launcher, programs: Programs
+    over: str, url: str, place: tuple[Launcher, Path], programs: Programs
 ) -> None:
-    config = configure(launcher)
+    launcher, config = place
     if over == "http":
-        target: dict[str, Any] = {"url": launcher.start_http(config).url}
+        target: dict[str, Any] = {"url": url}
     else:
         target = {"command": GATEWAY, "env": {**launcher.environment(config), "GATEWAY_TRANSPORT": "stdio"}}
     # A row that is never shown: its call still reaches the server.
@@ -97,8 +114,22 @@ def test_the_typescript_sdks_see_all_good_definitions_beside_all_oddities(
         assert lists["called"]["content"] == [{"type": "text", "text": f"called {called}"}]
 
 
-def test_what_is_left_out_is_named_and_everything_else_is_counted(launcher: Launcher) -> None:
-    config = configure(launcher)
+@pytest.mark.parametrize("kind", ["mcp1", "mcp2-auto", "fastmcp4-auto"])
+def test_python_clients_see_all_good_definitions_beside_all_oddities(
+    kind: str, url: str, pythons: dict[str, str], tmp_path: Path
+) -> None:
+    program, mode, version = CLIENTS[kind]
+    with ExitStack() as stack:
+        client = start_client(stack, tmp_path, pythons[program], program, target=url, mode=mode, answers=ANSWERS)
+        assert client.handshake_result[0] == version
+        for primitive, key in KEYS.items():
+            listed = client.run(primitive)
+            field = "resourceTemplates" if primitive == "templates" else primitive
+            assert [item[key] for item in listed[field]] == names_of(primitive)
+
+
+def test_what_is_left_out_is_named_and_everything_else_is_counted(place: tuple[Launcher, Path]) -> None:
+    launcher, config = place
     done = launcher.run("check", "--connect", "--json", config=config)
     found = json.loads(done.stdout)
     counts = {trial["server"]: trial["tools"] for trial in found["trials"]}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Any
 
 from pydantic import AnyUrl, TypeAdapter, UrlConstraints, ValidationError
@@ -38,9 +38,6 @@ from mcp_gateway.protocol.tool_names import MAX_NAME
 _TIMESTAMP = re.compile(
     r"(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
 )
-
-# The Python SDK 1.x reads the URIs of a list so.
-_URI: TypeAdapter[AnyUrl] = TypeAdapter(Annotated[AnyUrl, UrlConstraints(host_required=False)])
 
 
 class Unrepairable(Exception):
@@ -169,9 +166,15 @@ def repair_input_schema(value: Any) -> dict[str, Any]:
     return {**repaired, **missing} if missing else repaired
 
 
+@cache
+def _uri_reader() -> TypeAdapter[AnyUrl]:
+    """Return what reads the URIs of a list as the Python SDK 1.x does."""
+    return TypeAdapter(Annotated[AnyUrl, UrlConstraints(host_required=False)])
+
+
 def _is_uri(text: str) -> bool:
     try:
-        _URI.validate_python(text)
+        _uri_reader().validate_python(text)
     except ValidationError:
         return False
     return True
