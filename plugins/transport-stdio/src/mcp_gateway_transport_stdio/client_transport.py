@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerChannel, ServerUnavailable, open_stream_channel
 from mcp_gateway_transport_stdio.child.channel import open_child_channel
-from mcp_gateway_transport_stdio.child.command import child_environment, resolve_command, resolve_directory
+from mcp_gateway_transport_stdio.child.command import (
+    child_environment,
+    find_login_path,
+    needs_login_path,
+    resolve_command,
+    resolve_directory,
+)
 from mcp_gateway_transport_stdio.child.process import ChildCommand
 from mcp_gateway_transport_stdio.child.stderr import ChildStderr, capture_stderr
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
@@ -50,6 +57,8 @@ async def stdio_client_transport(options: StdioOptions) -> AsyncIterator[ClientT
 @asynccontextmanager
 async def _open_session(options: StdioOptions) -> AsyncIterator[ServerChannel]:
     stray_output = StrayOutput(Path(options.program).name)
+    if needs_login_path(options):  # it is kept, so that nothing below waits for the shell
+        await anyio.to_thread.run_sync(find_login_path, abandon_on_cancel=True)
     with capture_stderr(stray_output.program, options.secret_values) as stderr:
         try:
             async with _open_channel(options, stderr, stray_output) as channel:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway_transport_stdio.login_shell import read_login_path
 from mcp_gateway_transport_stdio.options import StdioOptions
 
 _HARMLESS = (
@@ -35,29 +36,56 @@ def child_environment(options: StdioOptions) -> dict[str, str]:
     from mcp.client.stdio import get_default_environment  # the MCP SDK is slow to import
 
     harmless = {name: os.environ[name] for name in _HARMLESS if name in os.environ}
-    return {**get_default_environment(), **harmless, **options.env}
+    environment = {**get_default_environment(), **harmless, **options.env}
+    # A program that only the login shell finds is one that needs the shell's PATH: npx needs node.
+    if needs_login_path(options) and (path := find_login_path()):
+        environment["PATH"] = os.pathsep.join([environment.get("PATH", os.defpath), path])
+    return environment
+
+
+def needs_login_path(options: StdioOptions) -> bool:
+    """Whether a program is found, if at all, only on the login shell's PATH."""
+    is_bare = Path(options.program).name == options.program
+    return is_bare and "PATH" not in options.env and _find_nearby(options) is None
+
+
+def find_login_path() -> str:
+    """Return the whole folders on the PATH of the user's login shell."""
+    return _drop_relative_folders(read_login_path())
 
 
 def resolve_command(options: StdioOptions) -> str:
     """Find the program, but never in the working directory.
 
-    It is searched on the child's PATH, and in the folder of the Python that runs the gateway. The latter finds servers
-    in the gateway's own virtual environment, which a desktop client does not activate.
+    It is searched on the child's PATH, in the folder of the Python that runs the gateway, and on the PATH of the user's
+    login shell. The second finds servers in the gateway's own virtual environment, which a desktop client does not
+    activate.
 
     Raises:
         ServerUnavailable: the program was not found.
 
     """
     program = options.program
-    # A PATH in the configuration was chosen by the user, so it may be relative.
-    path = options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
-    found = _find_program(program, path) or _find_program(program, str(Path(sys.executable).parent))
+    found = _find_nearby(options)
+    if found is None and needs_login_path(options):
+        found = _find_program(program, find_login_path())
     if found is None:
         advice = "put what comes after its name into args, or" if " " in program else "install it, or"
         raise ServerUnavailable(
             f"its command {program!r} is not found; {advice} write its full path into the configuration", permanent=True
         )
     return found
+
+
+def _find_nearby(options: StdioOptions) -> str | None:
+    return _find_program(options.program, _search_path(options)) or _find_program(
+        options.program, str(Path(sys.executable).parent)
+    )
+
+
+def _search_path(options: StdioOptions) -> str:
+    # A PATH in the configuration was chosen by the user, so it may be relative.
+    return options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
 
 
 def _drop_relative_folders(path: str) -> str:
