@@ -53,3 +53,17 @@ def test_check_counts_what_is_forbidden_and_names_patterns_that_match_nothing(la
     said = "none of its tools is called 'lok', which \"tools\" names; did you mean 'look'?"
     assert f"warning: server 'child': {said}" in done.stdout
     assert done.returncode == 0
+
+
+def test_what_another_programs_file_forbids_is_forbidden(launcher: Launcher) -> None:
+    log = launcher.folder / "child.log"
+    entry = plain_entry("child", log, *TOOLS)
+    keys = {"command": entry["command"], "args": entry["args"], "disabledTools": ["wipe", "wipe_all(now)"]}
+    config = launcher.folder / "cline_mcp_settings.json"
+    config.write_text(json.dumps({"mcpServers": {"child": keys, "off": {"command": "x", "disabled": "true"}}}), "utf-8")
+    done = launcher.run("check", "--connect", config=config)
+    assert "(2 more forbidden)" in done.stdout
+    assert "switched off: off" in done.stdout
+    assert launcher.run("call", "child__wipe", config=config).returncode == 1
+    assert launcher.run("call", "child__look", config=config).returncode == 0
+    assert [call["name"] for call in read_log(log, "tools/call")] == ["look"]

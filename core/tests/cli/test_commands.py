@@ -36,7 +36,7 @@ def test_a_right_configuration_is_well(run, servers):
 def test_a_right_configuration_is_well_for_programs_too(run, servers):
     servers({"name": "a", "command": "x"})
     code, out, _ = run("check", "--json")
-    assert (code, json.loads(out)) == (0, {"ok": True, "problems": [], "warnings": [], "servers": ["a"]})
+    assert (code, json.loads(out)) == (0, {"ok": True, "problems": [], "warnings": [], "servers": ["a"], "off": []})
 
 
 def test_what_a_plugin_misses_on_this_machine_is_wrong(run, servers):

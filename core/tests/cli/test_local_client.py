@@ -90,6 +90,7 @@ def test_a_check_that_connects_says_why_a_server_fails(run, servers, remote):
     assert out.splitlines()[2:] == [
         "wrong: server_config.json: server 'alpha' is not available: OSError: no route",
         "wrong: server_config.json: server 'beta': it wants the caller's own Authorization header",
+        "switched off: off",
     ]
 
 

@@ -24,11 +24,15 @@ STORAGE_SECONDS = 5.0
 
 @dataclass(slots=True)
 class Findings:
-    """Findings of a check; `trials` are the servers that were tried."""
+    """Findings of a check.
+
+    `off` are the servers that are switched off, `trials` those that were tried.
+    """
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     servers: list[str] = field(default_factory=list)
+    off: list[str] = field(default_factory=list)
     trials: list[Trial] | None = None
 
 
@@ -65,6 +69,7 @@ def _check_servers(reading: CommandContext, found: Findings) -> None:
     """Collect servers that cannot be used, and failed preflight checks."""
     file, path = reading.servers, reading.environment.server_config
     found.servers += [spec.name for spec in file.specs]
+    found.off += [server.name for server in file.disabled if server.on_purpose]
     unusable = [server for server in file.disabled if not server.on_purpose]
     found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
     if found.trials is None:
@@ -151,6 +156,8 @@ def _print(found: Findings) -> None:
         show(*split_lines(f"wrong: {problem}"))
     for warning in found.warnings:
         show(f"warning: {warning}")
+    if found.off:
+        show(f"switched off: {', '.join(found.off)}")
     if not found.problems:
         names = found.servers
         show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")

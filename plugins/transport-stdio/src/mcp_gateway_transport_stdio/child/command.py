@@ -44,7 +44,7 @@ def child_environment(options: StdioOptions) -> dict[str, str]:
 
 
 def needs_login_path(options: StdioOptions) -> bool:
-    """Whether a program is found, if at all, only on the login shell's PATH."""
+    """Whether only the login shell's PATH may lead to a program."""
     is_bare = Path(options.program).name == options.program
     return is_bare and "PATH" not in options.env and _find_nearby(options) is None
 
