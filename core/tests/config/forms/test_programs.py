@@ -440,10 +440,18 @@ def test_tools_of_a_server_may_have_many_forms(entries, tools, left):
 
 
 @pytest.mark.parametrize("key", ["disabledTools", "enabledTools", "tools"])
-@pytest.mark.parametrize("value", [5, [5], [[]]])
+@pytest.mark.parametrize("value", [5, [5], [[]], {"exlude": ["write"]}])
 def test_a_list_of_tools_that_cannot_be_read_disables_its_server(entries, key, value):
+    if isinstance(value, dict) and key != "tools":
+        pytest.skip("there it is an object of names")
     found = entries("x.json", {"mcpServers": {"a": {"command": "x", key: value}}})["a"]
     assert found.unclear.startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize("key, ours", [("disabledTools", "exclude"), ("includeTools", "include")])
+def test_in_our_own_form_another_programs_list_says_what_to_write(entries, key, ours):
+    found = entries("x.json", {"servers": [{"name": "a", "command": "x", key: ["write"]}]})["a"]
+    assert found.unclear == f'nobody reads the key {key!r}; write "tools": {{"{ours}": [...]}}'
 
 
 @pytest.mark.parametrize(

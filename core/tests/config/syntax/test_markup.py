@@ -6,7 +6,13 @@ import builtins
 
 import pytest
 
-from mcp_gateway.config.syntax.markup import looks_like_toml, looks_like_yaml, parse_toml, parse_yaml
+from mcp_gateway.config.syntax.markup import (
+    describe_strange_text,
+    looks_like_toml,
+    looks_like_yaml,
+    parse_toml,
+    parse_yaml,
+)
 from mcp_gateway.plugin import ConfigError
 
 yaml = pytest.importorskip("yaml")
@@ -64,6 +70,38 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
 def test_a_mistake_in_toml_has_its_place():
     with pytest.raises(ConfigError, match=r"line 2, column 9: .*the file is not TOML"):
         parse_toml('[mcp_servers.a]\ncommand npx"\n')
+
+
+@pytest.mark.parametrize(
+    "text, value, key, lines",
+    [
+        ('[a.b]\nx = "1"\n\n[a.c]\n[a.b]\nx = "2"\n', {"a": {"b": {"x": "2"}, "c": {}}}, "a.b", (1, 5)),
+        ('[a]\nx = "1"\ny = 0\nx = "2"\n', {"a": {"y": 0, "x": "2"}}, "x", (2, 4)),
+    ],
+)
+def test_of_what_stands_twice_in_toml_the_last_counts(text, value, key, lines):
+    found, warnings = parse_toml(text)
+    assert found == value
+    said = f"line {lines[1]}: the key {key!r} stands twice in one object, first in line {lines[0]}; this one is used"
+    assert warnings == [said]
+
+
+@pytest.mark.parametrize(
+    "text, what",
+    [
+        ("<?xml version='1.0'?>", "XML or HTML"),
+        ("# mine\nexport API_KEY=x", "a file of variables"),
+        ("claude mcp add x -- npx y", "a command for a terminal"),
+        ("export default {}", "JavaScript"),
+    ],
+)
+def test_a_text_in_no_syntax_is_named_for_what_it_looks_like(text, what):
+    assert describe_strange_text(text).startswith(what)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', "[a]", 'model = "x"', "A = 1", "extensions:", "// x\n{}", "- a"])
+def test_a_text_that_may_be_one_is_not_called_strange(text):
+    assert describe_strange_text(text) == ""
 
 
 @pytest.mark.parametrize(

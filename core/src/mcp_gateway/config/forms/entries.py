@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_gateway.config.forms.keys import (
+    ALLOW_KEYS,
     COMMON_TIMEOUTS,
+    DENY_KEYS,
     IGNORED,
     MAX_SECONDS_IN_DOUBT,
     MILLISECONDS,
@@ -63,10 +65,17 @@ def native_entry(path: str, number: int, item: Any) -> RawEntry:
     warnings: list[str] = []
     try:
         _settle_process(keys, warnings)
-        unclear = find_transport_problem(keys)
+        unclear = find_transport_problem(keys) or _describe_foreign_list(keys)
     except UnclearValue as error:
         unclear = str(error)
     return RawEntry(where, with_transport(keys), foreign=False, warnings=tuple(warnings), unclear=unclear)
+
+
+def _describe_foreign_list(keys: Mapping[str, Any]) -> str:
+    """Describe a list of tools that only other programs' files may have."""
+    found = next((key for key in keys if key in ALLOW_KEYS or key in DENY_KEYS), None)
+    ours = "include" if found in ALLOW_KEYS else "exclude"
+    return f'nobody reads the key {found!r}; write "tools": {{"{ours}": [...]}}' if found else ""
 
 
 def foreign_entry(path: str, program: Program, names: tuple[str, str], item: Any, policy: ToolPolicy) -> RawEntry:

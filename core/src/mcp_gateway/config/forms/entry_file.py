@@ -20,7 +20,13 @@ from mcp_gateway.config.forms.recognition import (
 from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_document, servers_without
 from mcp_gateway.config.forms.variables import InputQuestion
 from mcp_gateway.config.syntax.json_text import parse_json
-from mcp_gateway.config.syntax.markup import looks_like_toml, looks_like_yaml, parse_toml, parse_yaml
+from mcp_gateway.config.syntax.markup import (
+    describe_strange_text,
+    looks_like_toml,
+    looks_like_yaml,
+    parse_toml,
+    parse_yaml,
+)
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.protocol.tool_names import sanitize_server_name, sanitize_server_names
@@ -105,8 +111,10 @@ def _read_text(path: Path, check: CheckFn | None) -> str:
 def _parse(path: Path, text: str) -> tuple[Any, list[str]]:
     """Parse a text by the file's name, or by its look."""
     suffix = path.suffix.lower()
+    if stranger := describe_strange_text(text):
+        raise ConfigError(f"it looks like {stranger}, not like a file of servers: {_FORMS}")
     if suffix == ".toml" or (suffix not in {".yaml", ".yml", ".json", ".jsonc"} and looks_like_toml(text)):
-        return parse_toml(text), []
+        return parse_toml(text)
     if suffix in {".yaml", ".yml"} or (suffix not in {".json", ".jsonc"} and looks_like_yaml(text)):
         return parse_yaml(text)
     try:
@@ -114,7 +122,7 @@ def _parse(path: Path, text: str) -> tuple[Any, list[str]]:
     except ConfigError:
         # A file may have the wrong name.
         if looks_like_toml(text):
-            return parse_toml(text), []
+            return parse_toml(text)
         if looks_like_yaml(text):
             return parse_yaml(text)
         raise

@@ -13,6 +13,7 @@ from mcp_gateway.config.tool_policy import RuleList, ToolPolicy, ToolRule
 
 _OFF = frozenset({"deny", "denied", "disabled", "forbid", "forbidden", "never", "off", "false"})
 _OURS = frozenset({"include", "exclude"})
+_OUR_FORM = 'tools: write {"include": [...], "exclude": [...]}'
 
 
 class UnclearList(Exception):
@@ -144,6 +145,8 @@ def _forbid_qualified(names: list[str], prefixes: list[str]) -> ToolPolicy:
 
 def _read_tools(program: Program, tools: Any) -> ToolPolicy:
     """Read `tools` of a server in the forms that programs give it."""
+    if isinstance(tools, dict) and any(isinstance(value, list) for value in tools.values()):
+        raise UnclearList(_OUR_FORM)  # a misspelled `exclude` would forbid nothing
     if isinstance(tools, dict):
         return _forbid([str(name) for name, value in tools.items() if _is_off(value)])
     if isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools) and tools:
@@ -155,7 +158,7 @@ def _read_tools(program: Program, tools: Any) -> ToolPolicy:
     if isinstance(tools, bool):
         return ToolPolicy() if tools else ToolPolicy((RuleList((), default=False),))
     if not isinstance(tools, list | str):
-        raise UnclearList('tools: write {"include": [...], "exclude": [...]}')
+        raise UnclearList(_OUR_FORM)
     return _permit(program, "tools", tools)
 
 

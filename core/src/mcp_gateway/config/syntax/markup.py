@@ -19,10 +19,27 @@ _TOML_PLACE = re.compile(
 _TOML = re.compile(r"^\s*(\[\[?[\w.\"' -]+\]?\]|[\w.\"-]+\s*=\s*\S.*)\s*(#.*)?$")
 _YAML = re.compile(r"^(---\s*$|[\w.\"' -]+:(\s|$)|- )")
 
+_TOML_KEY = re.compile(r"\s*(?P<key>\[[^\]#]+\]|[^=\[\]#]+?)\s*(=|#|$)")
+_TOML_WORDS = {"Invalid value": "this is no value; text stands in double quotes"}
+_MAX_REPEATED = 100
+_STRANGE_TEXTS = (
+    (r"<", "XML or HTML"),
+    (r"(export\s+)?[A-Z][A-Z0-9_]*=\S", "a file of variables (GATEWAY_ENV_FILE names one)"),
+    (r"(npx|uvx|docker|claude|codex|gemini|code)\s+\S", "a command for a terminal"),
+    (r"(import|export default|module\.exports|const)\b", "JavaScript"),
+)
+"""What the first line of a text may show it to be."""
+
 MAX_NODES = 100_000
 """How many values a YAML document may have, each alias counted as often as it is used."""
 
 INSTALL_YAML = "YAML is read with pyyaml: pip install 'mcp-gateway-core[yaml]'"
+
+
+def describe_strange_text(text: str) -> str:
+    """Describe a text that can have none of the syntaxes."""
+    first = _first_line(text).lstrip()
+    return next((what for pattern, what in _STRANGE_TEXTS if re.match(pattern, first)), "")
 
 
 def looks_like_toml(text: str) -> bool:
@@ -40,23 +57,63 @@ def _first_line(text: str) -> str:
     return next(lines, "")
 
 
-def parse_toml(text: str) -> Any:
-    """Parse TOML.
+def parse_toml(text: str) -> tuple[Any, list[str]]:
+    """Parse TOML; return it with warnings.
+
+    Of a table or key that stands twice the last one counts, as in the other syntaxes.
 
     Raises:
         ConfigError: it is not TOML; the message has line, column and a picture.
 
     """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = _TOML_PLACE.fullmatch(str(error))
-        words = f"{found['words'] if found else 'it cannot be read'} (the file is not TOML)"
-        position = len(text.rstrip())
-        if found and found["line"]:
-            lines = text.splitlines(keepends=True)
-            position = sum(map(len, lines[: int(found["line"]) - 1])) + int(found["column"]) - 1
-        raise ConfigError(describe_place(text, position, words)) from None
+    warnings: list[str] = []
+    lines = text.split("\n")
+    for _ in range(_MAX_REPEATED):
+        try:
+            return tomllib.loads("\n".join(lines)), warnings
+        except tomllib.TOMLDecodeError as error:
+            if not _drop_first(lines, error, warnings):
+                raise _describe_toml(text, error) from None
+    raise ConfigError(f"more than {_MAX_REPEATED} keys stand twice (the file is not TOML)")
+
+
+def _describe_toml(text: str, error: tomllib.TOMLDecodeError) -> ConfigError:
+    found = _TOML_PLACE.fullmatch(str(error))
+    reason = found["words"] if found else "it cannot be read"
+    words = f"{_TOML_WORDS.get(reason, reason)} (the file is not TOML)"
+    position = len(text.rstrip())
+    if found and found["line"]:
+        lines = text.splitlines(keepends=True)
+        position = sum(map(len, lines[: int(found["line"]) - 1])) + int(found["column"]) - 1
+    return ConfigError(describe_place(text, position, words))
+
+
+def _drop_first(lines: list[str], error: tomllib.TOMLDecodeError, warnings: list[str]) -> bool:
+    """Empty the lines of what stands twice, where it stands first.
+
+    The result is whether it was found.
+    """
+    found = _TOML_PLACE.fullmatch(str(error))
+    if found is None or not found["line"] or not found["words"].startswith(("Cannot declare", "Cannot overwrite")):
+        return False
+    at = int(found["line"]) - 1
+    head = _TOML_KEY.match(lines[at])
+    if head is None:
+        return False
+    is_table = lines[at].lstrip().startswith("[")
+    first = next((number for number in range(at - 1, -1, -1) if _key(lines, number) == head["key"]), None)
+    if first is None:
+        return False
+    warnings.append(describe_repeated(head["key"].strip("[]"), first + 1, at + 1))
+    end = next((number for number in range(first + 1, at) if lines[number].lstrip().startswith("[")), at)
+    for number in range(first, end if is_table else first + 1):
+        lines[number] = ""
+    return True
+
+
+def _key(lines: list[str], number: int) -> str:
+    found = _TOML_KEY.match(lines[number])
+    return found["key"] if found else ""
 
 
 def parse_yaml(text: str) -> tuple[Any, list[str]]:
