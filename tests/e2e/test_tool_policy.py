@@ -37,7 +37,7 @@ def test_a_forbidden_tool_is_reached_by_no_way(launcher: Launcher, http: bool) -
         assert {"child__look", "look"} <= set(listed)
         assert not [name for name in listed if "wipe" in name.lower()]
         for name in FORBIDDEN:
-            for full in (name, f"child__{name}", f"web__{name}"):
+            for full in (name, f"child__{name}", f"web__{name}", f"mcp__gateway__child__{name}"):
                 for answer in (client.call(full, {}), client.call("call_remote_tool", {"tool_name": full})):
                     assert "error" in answer or answer["result"]["isError"], full
         assert client.call("child__look", {})["result"].get("isError") is not True

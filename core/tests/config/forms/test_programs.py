@@ -65,6 +65,7 @@ def test_claude_code_uses_the_servers_of_the_project_that_it_is_in(entries, tmp_
     monkeypatch.chdir(tmp_path / "proj" / "deep")
     found = entries(".claude.json", written)
     assert set(found) == {"all", "mine"}
+    assert (found["all"].keys["enabled"], found["all"].unclear) == (False, "disabledMcpServers names it")
     assert found["all"].keys["call_timeout"] == 30
     read = read_entry_file(tmp_path / ".claude.json")
     assert read.warnings[0].endswith("used only in the folder of the project: other (project /elsewhere)")
@@ -96,6 +97,16 @@ def test_claude_code_leaves_out_servers_that_it_lists(entries):
     found = entries(".mcp.json", written)
     assert [found[name].keys.get("enabled") for name in "ab"] == [False, None]
     assert found["a"].unclear == "disabledMcpjsonServers names it"
+
+
+@pytest.mark.parametrize(
+    "rule", [{"serverName": "a"}, {"serverCommand": ["npx", "x"]}, {"serverUrl": "https://*.example.com/*"}, "a"]
+)
+def test_claude_code_denies_and_allows_servers_by_name_command_or_url(entries, rule):
+    held = {"command": "npx", "args": ["x"], "url": "https://mcp.example.com/mcp", "type": "stdio"}
+    for key, off in (("deniedMcpServers", "a"), ("allowedMcpServers", "b")):
+        found = entries(".mcp.json", {"mcpServers": {"a": held, "b": {"command": "y"}}, key: [rule]})
+        assert [name for name in "ab" if found[name].keys.get("enabled") is False] == [off]
 
 
 def test_cursor(entries):
@@ -384,6 +395,19 @@ def test_librechat(entries):
 def test_lm_studio_and_kiro_count_in_milliseconds(entries, name):
     found = entries(name, {"mcpServers": {"a": {"command": "x", "timeout": 3000, "disabledTools": ["write"]}}})["a"]
     assert (found.keys["call_timeout"], permitted(found)) == (3, ["read", "write_all"])
+
+
+@pytest.mark.parametrize("place", [{"augment.advanced": {"mcpServers": 0}}, {"roo.mcpServers": 0}])
+def test_servers_below_the_settings_of_an_extension(entries, place):
+    text = json.dumps(place).replace("0", '{"a": {"command": "x", "disabledTools": ["write"]}}')
+    assert permitted(entries("settings.json", text)["a"]) == ["read", "write_all"]
+
+
+def test_a_unix_socket_of_vs_code(entries):
+    servers = {"a": {"type": "http", "url": "unix:///tmp/a.sock#/mcp"}, "b": {"type": "http", "url": "unix:///tmp/b"}}
+    found = entries(".vscode/mcp.json", {"servers": servers})
+    assert (found["a"].keys["socket"], found["a"].keys["url"]) == ("/tmp/a.sock", "http://localhost/mcp")
+    assert (found["b"].keys["socket"], found["b"].keys["url"]) == ("/tmp/b", "http://localhost/")
 
 
 def test_a_bare_map_and_a_single_server(entries):

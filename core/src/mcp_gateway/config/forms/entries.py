@@ -21,7 +21,12 @@ from mcp_gateway.config.forms.keys import (
 from mcp_gateway.config.forms.programs import Program
 from mcp_gateway.config.forms.recognition import is_comment, is_comment_key
 from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_entry
-from mcp_gateway.config.forms.transports import find_transport_problem, settle_contradiction, with_transport
+from mcp_gateway.config.forms.transports import (
+    find_transport_problem,
+    settle_contradiction,
+    settle_socket,
+    with_transport,
+)
 from mcp_gateway.config.forms.values import (
     UnclearValue,
     read_arguments,
@@ -155,6 +160,7 @@ def _settle_names(_: Program, keys: dict[str, Any], warnings: list[str]) -> None
         keys.pop(key, None)
     for key in IGNORED & keys.keys():
         del keys[key]
+    settle_socket(keys)
 
 
 def _settle_process(keys: dict[str, Any], warnings: list[str]) -> None:

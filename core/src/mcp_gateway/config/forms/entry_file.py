@@ -34,6 +34,7 @@ from mcp_gateway.text.suggestions import suggest_word
 
 _FORMS = 'write {"servers": [...]} or {"mcpServers": {...}}'
 _MAX_SHOWN = 5
+_PROJECT_LISTS = ("disabledMcpServers", "disabledMcpjsonServers")
 _OUR_KEYS = ("version", "servers", "mcpServers", "$schema")
 
 CheckFn = Callable[[bytes], None]
@@ -155,8 +156,10 @@ class _DocumentReader:
         if isinstance(native, list):
             self._warn_unknown_keys()
             entries += [native_entry(str(self._path), number, item) for number, item in enumerate(native)]
+        # What a project leaves out is left out of the servers for all projects, too.
+        document = {**self._document, **{key: _join_lists(self._document, here, key) for key in _PROJECT_LISTS}}
         for program, _, servers in foreign:
-            entries += self._read_servers(program, servers, self._document)
+            entries += self._read_servers(program, servers, document)
         entries += projects
         if self._elsewhere:
             self._tell_elsewhere(is_empty=not entries)
@@ -182,7 +185,7 @@ class _DocumentReader:
             except UnclearList as error:
                 policy, unclear = ToolPolicy(), str(error)
             entry = foreign_entry(str(self._path), program, names, item, policy)
-            reason = servers_without(program, document, name)
+            reason = servers_without(program, document, name, item)
             yield _leave_out(entry, reason) if reason else _with_problem(entry, unclear)
 
     def _read_projects(self) -> Iterator[RawEntry]:
@@ -246,6 +249,12 @@ def _without_repeated(entries: list[RawEntry]) -> list[RawEntry]:
             kept.append(entry)
             same.append(entry)
     return kept
+
+
+def _join_lists(document: Mapping[str, Any], projects: list[dict[str, Any]], key: str) -> list[Any]:
+    """Join the lists of a document and of projects in it."""
+    lists = [holder.get(key) for holder in (document, *projects)]
+    return [item for listed in lists if isinstance(listed, list) for item in listed]
 
 
 def _is_here(folder: str) -> bool:

@@ -81,8 +81,21 @@ def find_servers(document: Mapping[str, Any], path: Path) -> Iterator[tuple[Prog
             continue
         found = True
         yield _find_program(document, path, place, servers), place, servers
-    if not found and _is_bare(document):
+    if found:
+        return
+    hidden = [(place, servers) for place, servers in _find_hidden(document) if _holds_servers(servers, place)]
+    yield from ((ANY, place, servers) for place, servers in hidden)
+    if not hidden and _is_bare(document):
         yield BARE, (), document
+
+
+def _find_hidden(document: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
+    """Yield what may hold servers below the settings of some extension."""
+    for key, value in document.items():
+        if key.endswith(".mcpServers"):
+            yield (key,), value
+        elif isinstance(value, dict) and "mcpServers" in value:
+            yield (key, "mcpServers"), value["mcpServers"]
 
 
 def _holds_servers(servers: Any, place: Place) -> bool:

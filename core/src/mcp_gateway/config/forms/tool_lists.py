@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from glob import escape
 from typing import Any
 
@@ -61,25 +62,39 @@ def policy_of_document(program: Program, document: Mapping[str, Any], server: st
     return policy
 
 
-def servers_without(program: Program, document: Mapping[str, Any], server: str) -> str:
+def servers_without(program: Program, document: Mapping[str, Any], server: str, entry: Any) -> str:
     """Explain why a document leaves a server out, if it does."""
     for place, value in program.switches:
         found = find_at(document, place)
         if found is value or (isinstance(value, str) and found == value):
             return f"{'.'.join(place)} switches all servers off"
     for place in program.denied_servers:
-        if server in _server_names(find_at(document, place)):
+        if _names_server(find_at(document, place), server, entry):
             return f"{'.'.join(place)} names it"
     for place in program.allowed_servers:
         allowed = find_at(document, place)
-        if isinstance(allowed, list) and server not in _server_names(allowed):
+        if isinstance(allowed, list) and not _names_server(allowed, server, entry):
             return f"{'.'.join(place)} does not name it"
     return ""
 
 
-def _server_names(names: Any) -> set[str]:
-    listed = names if isinstance(names, list) else []
-    return {str(name.get("serverName", "")) if isinstance(name, dict) else str(name) for name in listed}
+def _names_server(listed: Any, server: str, entry: Any) -> bool:
+    """Whether a list names a server, by name, command or URL."""
+    keys = entry if isinstance(entry, dict) else {}
+    command = [keys.get("command"), *(keys["args"] if isinstance(keys.get("args"), list) else [])]
+    for item in listed if isinstance(listed, list) else ():
+        if not isinstance(item, dict):
+            named = str(item) == server
+        elif "serverName" in item:
+            named = item["serverName"] == server
+        else:
+            url = item.get("serverUrl")
+            named = item.get("serverCommand") == command or (
+                isinstance(url, str) and fnmatchcase(str(keys.get("url", "")), url)
+            )
+        if named:
+            return True
+    return False
 
 
 def _names(key: str, value: Any) -> list[str]:

@@ -31,6 +31,15 @@ _WAYS = ("command", "url")
 _NEEDS = 'it needs "command", the program to start (stdio), or "url", where it is (HTTP)'
 
 
+def settle_socket(keys: dict[str, Any]) -> None:
+    """Settle the address of a Unix socket: `unix:///path#/mcp`."""
+    url = keys.get("url")
+    if isinstance(url, str) and url.startswith("unix:"):
+        path, _, target = url.removeprefix("unix:").partition("#")
+        keys["socket"] = path.removeprefix("//")
+        keys["url"] = f"http://localhost/{target.removeprefix('/')}"
+
+
 def find_transport_problem(keys: Mapping[str, Any]) -> str:
     """Explain why an entry's transport is ambiguous or missing.
 
