@@ -92,6 +92,23 @@ def test_claude_code_denies_tools(entries, denied, left):
     assert permitted(found["a"]) == left
 
 
+def test_claude_code_denies_tools_in_its_settings_beside_the_file_and_of_the_user(entries, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder, name, tool in (
+        (tmp_path, "settings.local.json", "write"),
+        (tmp_path / "home", "settings.json", "read"),
+    ):
+        (folder / ".claude").mkdir(parents=True)
+        text = f'{{"permissions": {{"deny": ["mcp__a__{tool}", "Bash", 5]}}, // mine\n}}'
+        (folder / ".claude" / name).write_text(text, encoding="utf-8")
+    assert permitted(entries(".mcp.json", {"mcpServers": {"a": {"command": "x"}}})["a"]) == ["write_all"]
+    assert permitted(entries("other.json", {"mcpServers": {"a": {"command": "x"}}})["a"]) == [*TOOLS]
+    (tmp_path / ".claude" / "settings.local.json").write_text("{", encoding="utf-8")
+    assert permitted(entries(".mcp.json", {"mcpServers": {"a": {"command": "x"}}})["a"]) == ["write", "write_all"]
+    [warning] = read_entry_file(tmp_path / ".mcp.json").warnings
+    assert warning.endswith("settings.local.json cannot be read; what it denies is not known here")
+
+
 def test_claude_code_leaves_out_servers_that_it_lists(entries):
     written = {"mcpServers": {"a": {"command": "x"}, "b": {"command": "y"}}, "disabledMcpjsonServers": ["a"]}
     found = entries(".mcp.json", written)
@@ -463,11 +480,14 @@ def test_tools_of_a_server_may_have_many_forms(entries, tools, left):
     assert permitted(entries("x.json", {"mcpServers": {"a": {"command": "x", "tools": tools}}})["a"]) == left
 
 
-@pytest.mark.parametrize("key", ["disabledTools", "enabledTools", "tools"])
-@pytest.mark.parametrize("value", [5, [5], [[]], {"exlude": ["write"]}])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        *[(key, value) for key in ("disabledTools", "enabledTools", "tools") for value in (5, [5], [[]])],
+        ("tools", {"exlude": ["write"]}),
+    ],
+)
 def test_a_list_of_tools_that_cannot_be_read_disables_its_server(entries, key, value):
-    if isinstance(value, dict) and key != "tools":
-        pytest.skip("there it is an object of names")
     found = entries("x.json", {"mcpServers": {"a": {"command": "x", key: value}}})["a"]
     assert found.unclear.startswith(f"{key}: ")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mcp_gateway.config.forms.claude_settings import with_denials
 from mcp_gateway.config.forms.entries import RawEntry, foreign_entry, named_entries, native_entry
 from mcp_gateway.config.forms.paths import folder_of
 from mcp_gateway.config.forms.programs import Program
@@ -159,7 +160,7 @@ class _DocumentReader:
         # What a project leaves out is left out of the servers for all projects, too.
         document = {**self._document, **{key: _join_lists(self._document, here, key) for key in _PROJECT_LISTS}}
         for program, _, servers in foreign:
-            entries += self._read_servers(program, servers, document)
+            entries += self._read_servers(program, servers, self._complete(program, document))
         entries += projects
         if self._elsewhere:
             self._tell_elsewhere(is_empty=not entries)
@@ -175,6 +176,9 @@ class _DocumentReader:
         if is_empty:
             raise ConfigError(f"it has no servers for this folder: {words}")
         self.warnings.append(words)
+
+    def _complete(self, program: Program, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return with_denials(document, self._path, self.warnings) if program.name == "Claude Code" else document
 
     def _read_servers(self, program: Program, servers: Any, document: Mapping[str, Any]) -> Iterator[RawEntry]:
         for name, item in named_entries(servers, self._path.stem):
@@ -197,7 +201,8 @@ class _DocumentReader:
             servers = project["mcpServers"]
             if _is_here(folder):
                 program = next(program for program, *_ in find_servers({**project, "projects": {}}, self._path))
-                yield from self._read_servers(program, servers, {**self._document, **project})
+                document = {**self._document, **project}
+                yield from self._read_servers(program, servers, self._complete(program, document))
             else:
                 names = ", ".join(name for name, _ in named_entries(servers, ""))
                 self._elsewhere.append(f"{names} (project {folder})")
