@@ -27,7 +27,7 @@ FILES = {
     "Roo Code": "`mcp_settings.json`, `.roo/mcp.json`",
     "LM Studio": "`.lmstudio/mcp.json`",
     "Copilot CLI": "`mcp-config.json`",
-    "Kiro": "`.kiro/settings/mcp.json`",
+    "Kiro": "`.kiro/settings/mcp.json`, agents of Kiro and Amazon Q",
     "Amp": "the place",
     "Continue": "`.continue/`",
     "LibreChat": "`librechat.yaml`",
@@ -51,7 +51,7 @@ def row(program):
         program.name,
         code(dict.fromkeys(".".join(place) for place in program.places)),
         FILES[program.name] + (f"; {known}" if known else ""),
-        code(program.allow),
+        code([*program.allow, *(".".join(place) for place, _ in program.permitted_tools)]),
         code(dict.fromkeys(forbids)),
         ", ".join(limits).removeprefix("`timeout`: ") or "as it looks",
     )

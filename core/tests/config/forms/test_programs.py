@@ -382,6 +382,15 @@ def test_copilot_permits_the_tools_that_it_lists(entries, tools, left):
     assert permitted(found) == left
 
 
+@pytest.mark.parametrize(
+    "tools, left",
+    [(["*"], [*TOOLS]), (["@a"], [*TOOLS]), (["@a/write*", "fs"], ["write", "write_all"]), (["@ab", "@b/read"], [])],
+)
+def test_agents_of_kiro_and_amazon_q_have_only_the_tools_that_they_list(entries, tools, left):
+    written = {"mcpServers": {"a": {"command": "x"}}, "tools": tools, "allowedTools": ["@a/read"]}
+    assert permitted(entries(".kiro/agents/mine.json", written)["a"]) == left
+
+
 def test_amp(entries):
     found = entries("settings.json", {"amp.mcpServers": {"a": {"command": "x", "includeTools": ["write*"]}}})["a"]
     assert permitted(found) == ["write", "write_all"]

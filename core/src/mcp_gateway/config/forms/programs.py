@@ -26,6 +26,7 @@ class Program:
     * `allow`, `deny`: keys of a server with names of tools; `has_globs` says whether those in `allow` are globs.
     * `allowed_servers`, `denied_servers`: places of lists with names of servers.
     * `denied_tools`: places of lists with names of tools, and what such a name begins with.
+    * `permitted_tools`: places of lists of all tools that may be used, and what names a server there; `*` is all.
     * `tool_switches`: places of objects that switch tools on and off by globs, and what such a glob begins with.
     * `switches`: places and values by which all servers are switched off.
     * `variables`: what it writes for `${NAME}`, as a regular expression and a replacement.
@@ -43,6 +44,7 @@ class Program:
     allowed_servers: tuple[Place, ...] = ()
     denied_servers: tuple[Place, ...] = ()
     denied_tools: tuple[tuple[Place, tuple[str, ...]], ...] = ()
+    permitted_tools: tuple[tuple[Place, str], ...] = ()
     tool_switches: tuple[tuple[Place, str], ...] = ()
     switches: tuple[tuple[Place, object], ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
@@ -186,8 +188,10 @@ PROGRAMS = (
         "Kiro",
         _MCP_SERVERS,
         file=r"(^|/)\.(kiro|amazonq|aws/amazonq)/.*\.json$",
+        document_keys=frozenset({"toolAliases", "toolsSettings"}),
         timeouts=_IN_MILLISECONDS,
         deny=("disabledTools",),
+        permitted_tools=((("tools",), "@{server}"),),
     ),
     Program("Amp", (("amp.mcpServers",),), allow=("includeTools",)),
     Program(

@@ -53,6 +53,10 @@ def policy_of_document(program: Program, document: Mapping[str, Any], server: st
         if isinstance(denied, list | str):
             names = _names(".".join(place), denied)
             policy = policy.within(_forbid_qualified(names, [prefix.format(server=server) for prefix in prefixes]))
+    for place, prefix in program.permitted_tools:
+        listed = find_at(document, place)
+        if isinstance(listed, list):
+            policy = policy.within(_permit_qualified(listed, prefix.format(server=server)))
     for place, prefix in program.tool_switches:
         switches = find_at(document, place)
         if isinstance(switches, dict):
@@ -156,6 +160,18 @@ def _forbid_qualified(names: list[str], prefixes: list[str]) -> ToolPolicy:
             elif not prefix or name.startswith(prefix) or ("*" in name[: len(prefix)]):
                 rules += _forbid_name(name, prefix, is_shared=not prefix)
     return ToolPolicy((RuleList(tuple(rules)),)) if rules else ToolPolicy()
+
+
+def _permit_qualified(listed: list[Any], whole: str) -> ToolPolicy:
+    """Permit what a list names of a server: `@server`, or `@server/tool`."""
+    if "*" in listed:
+        return ToolPolicy()
+    begin = f"{whole}/"
+    globs = [
+        "*" if name == whole else name.removeprefix(begin) for name in map(str, listed) if f"{name}/".startswith(begin)
+    ]
+    rules = tuple(ToolRule(glob, permits=True, is_shared=glob == "*") for glob in globs)
+    return ToolPolicy((RuleList(rules, default=False),))
 
 
 def _read_tools(program: Program, tools: Any) -> ToolPolicy:
