@@ -1,6 +1,6 @@
 """The suite's own servers cannot tell the gateway from a client: of either revision, whichever era the client speaks.
 
-The scenarios named `auth/` are left out: they are about OAuth, which the gateway does not speak yet.
+The scenarios named `auth/` are in test_logins.py.
 """
 
 from __future__ import annotations

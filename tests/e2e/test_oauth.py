@@ -146,12 +146,24 @@ def test_only_the_browser_that_began_a_login_can_end_it(launcher: Launcher) -> N
         assert forged.status_code == 502
         again = victim.get(link)
         assert again.status_code == 302
-        denied = victim.get(f"{back.partition('?')[0]}?error=access_denied&error_description=<b>no</b>")
+        page = victim.get(again.headers["location"]).headers["location"].partition("?")[0]
+        state = httpx2.URL(again.headers["location"]).params["state"]
+        no = {"error": "access_denied", "error_description": "<b>no</b>"}
+        # Neither whoever does not know the state nor another authorization server can end it, or say why.
+        foreign = victim.get(page, params=no)
+        assert (foreign.status_code, "no&lt;" in foreign.text) == (502, False)
+        denied = victim.get(page, params={**no, "state": state, "iss": setup.authority.issuer})
         assert denied.status_code == 502
         assert "&lt;b&gt;no" in denied.text
+        assert victim.get(link).status_code == 302
+        state = httpx2.URL(victim.get(link).headers["location"]).params["state"]
+        lying = victim.get(page, params={**no, "state": state, "iss": "https://evil.example"})
+        assert (lying.status_code, "no&lt;" in lying.text) == (502, False)
     assert client.call("crm__whoami", {})["result"]["isError"] is True
     assert httpx2.get(link, headers={"host": "evil.example"}).status_code == 400
-    assert httpx2.get(link[:-3] + "xyz").status_code == 404
+    for unknown in ("xyz", "%C3%A9%00%FF"):
+        assert httpx2.get(link[:-3] + unknown).status_code == 404
+    assert httpx2.get(page, headers={"cookie": f"login-{httpx2.URL(link).port}=é".encode()}).status_code == 400
     assert browse(link).status_code == 200
     assert who(client)["subject"] == "alice"
 
@@ -192,6 +204,44 @@ def test_a_token_that_is_refused_is_replaced_and_the_call_repeated(launcher: Lau
     assert client.call("crm__refuse", {})["result"]
     assert who(client)["jti"] != before
     assert setup.authority.stats["refresh_token"] == 1
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_rejected_token_is_noticed_as_a_session_is_opened_too(launcher: Launcher, modern: bool) -> None:
+    """A modern server's error for `initialize` says nothing of the token."""
+    setup = LoginSetup(launcher)
+    setup.entry["url"] = start_protected_server(launcher, setup.authority.issuer, "--modern-only")
+    setup.log_in()
+    client = HttpClient(setup.gateway().url, modern=True)
+    before = who(client)["jti"]
+    assert client.call("crm__refuse", {})["result"]
+    later = HttpClient(setup.gateway().url, modern=modern)
+    assert who(later)["jti"] != before
+    setup.authority.change(withdraw=True)
+    assert later.call("crm__refuse", {})["result"]
+    last = HttpClient(setup.gateway().url, modern=modern)
+    assert last.call("crm__whoami", {})["result"]["structuredContent"]["error_code"] == "login_needed"
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_client_is_asked_for_a_wider_login_once_and_the_call_goes_on(launcher: Launcher, modern: bool) -> None:
+    setup = LoginSetup(launcher, scopes="")
+    setup.entry["url"] = start_protected_server(launcher, setup.authority.issuer, "--scopes", "read", "--admin")
+    setup.log_in()
+    asked: list[str] = []
+
+    def answer(method: str, params: Json) -> Json:
+        asked.append(params["url"])
+        threading.Thread(target=browse, args=[params["url"]]).start()
+        return {"action": "accept"}
+
+    client = HttpClient(setup.gateway().url, modern=modern, capabilities=URL_MODE, answers={"elicitation/create": {}})
+    client._answer = answer  # type: ignore[method-assign]
+    assert who(client)["scope"] == "read"
+    result = client.request_with_answers("tools/call", {"name": "crm__rule", "arguments": {}})["result"]
+    assert result["structuredContent"] == {"scope": "read admin"}
+    assert len(asked) == 1
+    assert setup.authority.stats["register"] == 1
 
 
 def test_a_login_that_is_withdrawn_has_to_be_made_anew(launcher: Launcher) -> None:

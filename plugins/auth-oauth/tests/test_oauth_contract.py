@@ -3,7 +3,8 @@ from collections.abc import Mapping
 import pytest
 from mcp.shared.auth import OAuthToken
 from mcp_gateway_auth_oauth import mcp_gateway_auth_strategies
-from mcp_gateway_auth_oauth.vault import Login, TokenStore
+from mcp_gateway_auth_oauth.logins import Login
+from mcp_gateway_auth_oauth.vault import TokenStore
 
 from mcp_gateway_testkit import AuthContract
 

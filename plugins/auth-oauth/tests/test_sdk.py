@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 from mcp.client.auth import OAuthClientProvider
 from mcp.shared.auth import OAuthMetadata
-from mcp_gateway_auth_oauth.flows import AuthorizationCodeFlow
+from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import TokenStore
 
@@ -41,3 +41,15 @@ def test_a_login_keeps_the_authorization_server_that_it_came_from(tmp_path):
     )
     store.write(flow._to_login())
     assert store.read().authorization_server == flow.context.oauth_metadata
+
+
+def test_a_login_can_be_driven_request_by_request():
+    # Else the gateway cannot check what is sent, and what comes.
+    assert inspect.isasyncgenfunction(OAuthClientProvider._auth_flow)
+    assert list(inspect.signature(OAuthClientProvider._auth_flow).parameters) == ["self", "request"]
+
+
+@pytest.mark.parametrize("name, parameters", [("_select_authorization_server", 1), ("_expected_issuer", 0)])
+def test_the_issuer_of_a_login_can_be_asked_and_chosen(name, parameters):
+    # Else a client might be used at another issuer than its own.
+    assert len(inspect.signature(getattr(OAuthClientProvider, name)).parameters) == 1 + parameters

@@ -12,7 +12,8 @@ import pytest
 from cryptography.fernet import Fernet
 from mcp.shared.auth import OAuthToken
 from mcp_gateway_auth_oauth.ciphers import KEY_FILE, open_cipher
-from mcp_gateway_auth_oauth.vault import Login, TokenStore, default_folder
+from mcp_gateway_auth_oauth.logins import Login
+from mcp_gateway_auth_oauth.vault import TokenStore, default_folder
 
 from mcp_gateway.plugin import ConfigError
 

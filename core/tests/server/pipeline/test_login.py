@@ -84,6 +84,23 @@ async def test_a_modern_client_is_asked_by_the_result_and_calls_again(gateway, p
 
 
 @entrances
+async def test_a_login_that_a_challenge_wants_is_waited_for_though_there_are_credentials(
+    gateway, person, entrance, monkeypatch
+):
+    alpha, entry = locked()
+    person.has_logged_in, pending = True, [False, True, True]
+    monkeypatch.setattr(module.CredentialResolver, "is_login_pending", lambda *_: pending.pop())
+    async with (
+        gateway({"alpha": alpha}, **entry) as opened,
+        open_era_client(opened, entrance, modern=True, capabilities=ABLE) as client,
+    ):
+        answered = {**CALL, "inputResponses": {QUESTION: {"action": "accept"}}}
+        response = await client.request("tools/call", answered)
+    assert response["result"]["content"] == text("done")["content"]
+    assert pending == []
+
+
+@entrances
 @eras
 async def test_without_consent_or_the_capability_the_result_has_the_link(gateway, person, entrance, modern):
     person.willing = False

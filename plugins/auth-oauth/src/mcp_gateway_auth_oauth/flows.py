@@ -1,32 +1,35 @@
-"""OAuth flows: the SDK's client with a persistent token store.
-
-The state of a flow is read from the token store and written to it.
-"""
+"""OAuth flows: the SDK's client, driven request by request."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2
-from mcp.client.auth import OAuthClientProvider, OAuthFlowError
+from mcp.client.auth import OAuthClientProvider, OAuthFlowError, OAuthTokenError
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from pydantic import AnyUrl
+from mcp.client.auth.utils import (
+    build_protected_resource_metadata_discovery_urls,
+    is_valid_client_metadata_url,
+)
+from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from mcp_gateway.plugin import ServerUnavailable
-from mcp_gateway_auth_oauth.bodies import limit_body
-from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
+from mcp_gateway_auth_oauth.challenges import INSUFFICIENT_SCOPE, Challenge, parse_challenge, unite_scopes
+from mcp_gateway_auth_oauth.http_client import (
+    ClientRejected,
+    UnreadableToken,
+    check_response,
+    open_client,
+    send_request,
+)
+from mcp_gateway_auth_oauth.logins import Login
 from mcp_gateway_auth_oauth.options import OAuthOptions
-from mcp_gateway_auth_oauth.vault import Login, TokenStore
 
-CLIENT_NAME = "MCP Orchestration Gateway"
 # The request is sent only to get a 401, so its era does not matter.
 _ERA = "2025-11-25"
-_TIMEOUT = 30.0
 _PING = {"jsonrpc": "2.0", "id": "login", "method": "ping"}
 _TOO_MANY = 429
+_NOT_ASKED = "it did not ask for a login (HTTP 401), so it can be used without auth_type oauth"
 
 
 class LoginNotRequired(OAuthFlowError):
@@ -59,27 +62,55 @@ class FlowTokenStorage:
         self.login = self.login.model_copy(update={"client": client_info})
 
 
-class _StoredFlow(OAuthClientProvider):
-    """Base class of both OAuth flows."""
+class StoredFlow(OAuthClientProvider):
+    """Base class of both OAuth flows.
+
+    `before` is the login that the flow replaces: what was asked for then is asked for again.
+    """
 
     options: OAuthOptions
     memory: FlowTokenStorage
+    before: Login
+    challenge: Challenge
 
     async def fetch(self) -> Login:
         """Run the whole flow and return the login.
 
-        The server names its authorization server, which issues the tokens. Raises OAuthFlowError if the
-        server does not require a login (HTTP 401).
+        The server names its authorization server, which issues the tokens. Raises LoginNotRequired if the server
+        neither requires a login (HTTP 401) nor names one.
         """
-        headers = {"accept": "application/json, text/event-stream", "mcp-protocol-version": _ERA}
-        async with (
-            _client(self.options) as client,
-            client.stream("POST", str(self.options.url), json=_PING, headers=headers, auth=self),
-        ):
-            pass
-        if self.context.current_tokens is None:
-            raise LoginNotRequired("it did not ask for a login (HTTP 401), so it can be used without auth_type oauth")
-        return self._to_login()
+        async with open_client(self.url) as client:
+            ping = client.build_request("POST", self.url, json=_PING, headers=_headers())
+            challenge = self.before.pending or await _ask_for_challenge(client, ping)
+            is_asked, self.challenge = challenge is not None, challenge or Challenge()
+            flow = self._auth_flow(ping)
+            try:
+                await anext(flow)
+                request = await flow.asend(_reject(ping, self.challenge))
+                # At last it would send the ping again, with the token.
+                while request is not ping:
+                    request = await flow.asend(await self._send(client, request, is_asked=is_asked))
+            finally:
+                await flow.aclose()
+        requested = tuple((self.context.client_metadata.scope or "").split())
+        return self._to_login().model_copy(update={"requested": requested, "pending": None})
+
+    async def _send(self, client: httpx2.AsyncClient, request: httpx2.Request, *, is_asked: bool) -> httpx2.Response:
+        """Send a request of the flow, with checks before and after."""
+        places = build_protected_resource_metadata_discovery_urls(self.challenge.metadata_url or None, self.url)
+        is_wanted = is_asked or self.context.protected_resource_metadata is not None
+        if not is_wanted and str(request.url) not in places:
+            raise LoginNotRequired(_NOT_ASKED)
+        if request.method == "POST" and self.context.client_info is None:
+            self._check_registration()
+        try:
+            response = await send_request(client, request)
+        except httpx2.TransportError:
+            if is_wanted:
+                raise
+            raise LoginNotRequired(_NOT_ASKED) from None
+        check_response(request, response)
+        return response
 
     async def refresh(self) -> Login | None:
         """Return a login renewed by the refresh token.
@@ -87,6 +118,7 @@ class _StoredFlow(OAuthClientProvider):
         None if the refresh token is no longer valid.
 
         Raises:
+            ClientRejected: the authorization server no longer knows the client.
             ServerUnavailable: the authorization server is unreachable or failing.
 
         """
@@ -99,114 +131,136 @@ class _StoredFlow(OAuthClientProvider):
         )
         self.context.protocol_version = _ERA
         try:
-            async with _client(self.options) as client:
-                response = await client.send(await self._refresh_token())
+            async with open_client(self.url) as client:
+                request = await self._refresh_token()
+                response = await send_request(client, request)
         except httpx2.TransportError as error:
             raise ServerUnavailable(f"its authorization server cannot be reached: {error}") from None
         # The refresh token may still be valid, so no new login must be required.
         if response.status_code >= 500 or response.status_code == _TOO_MANY:  # noqa: PLR2004
             raise ServerUnavailable(f"its authorization server answered HTTP {response.status_code}")
+        try:
+            check_response(request, response)
+        except ClientRejected:
+            raise
+        except UnreadableToken as error:
+            raise ServerUnavailable(str(error)) from None
+        except OAuthTokenError:
+            return None
         return self._to_login() if await self._handle_refresh_response(response) else None
 
+    def _check_metadata(self) -> None:
+        """Check that the authorization server has published its metadata.
+
+        Otherwise the SDK would look for its endpoints at the server itself.
+        """
+        if self.context.oauth_metadata is None and self.context.protected_resource_metadata is not None:
+            raise OAuthFlowError(
+                f"{self._expected_issuer()}, where it leads for its login, publishes no metadata (RFC 8414)"
+            )
+
+    def _check_registration(self) -> None:
+        """Check that a client may be registered."""
+        self._check_metadata()
+        metadata, issuer = self.context.oauth_metadata, self._expected_issuer()
+        if self.options.client_id is not None:
+            raise OAuthFlowError(explain_wrong_issuer(issuer))
+        if metadata is not None and metadata.registration_endpoint is None:
+            raise OAuthFlowError(
+                f"{issuer}, where it leads for its login, registers no clients by itself: register one there, "
+                "and set client_id in the server's entry"
+            )
+
     async def _perform_authorization(self) -> httpx2.Request:
-        """Request the configured scopes with a supported client authentication method.
+        """Request the right scopes with a supported client authentication method.
 
         The client's client_secret_basic becomes client_secret_post if the authorization server does not list
         it.
         """
-        if self.options.scopes:
-            self.context.client_metadata.scope = " ".join(self.options.scopes)
+        self._check_metadata()
+        self.context.client_metadata.scope = " ".join(self._choose_scopes()) or None
         client, metadata = self.context.client_info, self.context.oauth_metadata
         known = metadata.token_endpoint_auth_methods_supported if metadata is not None else None
         if client is not None and client.client_secret and known and "client_secret_basic" not in known:
             client.token_endpoint_auth_method = "client_secret_post"  # noqa: S105  # a method's name
         return await super()._perform_authorization()
 
+    def _choose_scopes(self) -> tuple[str, ...]:
+        """Return the scopes to ask for.
+
+        Those that are configured; otherwise what the server wants, and what the last login has asked for, so that
+        nothing is lost that other requests need (specification 2026-07-28, step-up authorization flow).
+        """
+        if self.options.scopes:
+            return self.options.scopes
+        wanted, resource = (self.context.client_metadata.scope or "").split(), self.context.protected_resource_metadata
+        # The SDK then asks for all scopes that the authorization server has; the specification, for none.
+        if not self.challenge.scopes and resource is not None and resource.scopes_supported is None:
+            wanted = []
+        before = self.before.scopes if self.before.is_bound_to(self._expected_issuer()) else ()
+        return unite_scopes(before, wanted)
+
     def _to_login(self) -> Login:
+        client = self.context.client_info
+        if client is not None and client.issuer is None and not is_valid_client_metadata_url(client.client_id):
+            client = client.model_copy(update={"issuer": self._expected_issuer()})
         return self.memory.login.model_copy(
             update={
                 "expires": self.context.token_expiry_time,
-                "client": self.context.client_info,
+                "client": client,
                 "authorization_server": self.context.oauth_metadata,
                 "resource": self.context.protected_resource_metadata,
             }
         )
 
-
-class AuthorizationCodeFlow(_StoredFlow):
-    """A person logs in: authorization code with PKCE."""
-
-    def __init__(
-        self,
-        options: OAuthOptions,
-        vault: TokenStore,
-        redirect: str | None = None,
-        show: Callable[[str], Awaitable[None]] | None = None,
-        answered: Callable[[], Awaitable[AuthorizationCodeResult]] | None = None,
-    ) -> None:
-        """Load the stored login; `redirect` starts a new one.
-
-        `redirect` is the redirect URI of a new login, `show` gets the authorization URL, and `answered`
-        returns the authorization response.
-        """
-        login = vault.read()
-        if redirect is not None:
-            # Without the old tokens, which the SDK would use instead of starting a new login.
-            login = Login(client=_find_client(options, login, redirect))
-        self.options, self.memory = options, FlowTokenStorage(login)
-        metadata = OAuthClientMetadata(
-            client_name=CLIENT_NAME,
-            redirect_uris=[AnyUrl(redirect)] if redirect is not None else None,
-            grant_types=["authorization_code", "refresh_token"],
-            response_types=["code"],
-            token_endpoint_auth_method="none",  # noqa: S106  # a method's name
-        )
-        super().__init__(str(options.url), metadata, self.memory, show, answered)
+    @property
+    def url(self) -> str:
+        """The server's URL."""
+        return str(self.options.url)
 
 
-class ClientCredentialsFlow(_StoredFlow, ClientCredentialsOAuthProvider):
+class ClientCredentialsFlow(StoredFlow, ClientCredentialsOAuthProvider):
     """The gateway logs in with client credentials of its own."""
 
-    def __init__(self, options: OAuthOptions) -> None:
+    def __init__(self, options: OAuthOptions, before: Login | None = None) -> None:
         """Begin without tokens: these credentials can always get others."""
-        self.options, self.memory = options, FlowTokenStorage(Login())
+        self.options, self.before, self.challenge = options, before or Login(), Challenge()
+        self.memory = FlowTokenStorage(Login())
         secret = options.client_secret.get_secret_value() if options.client_secret else ""
         ClientCredentialsOAuthProvider.__init__(
             self,
-            str(options.url),
+            self.url,
             self.memory,
             options.client_id or "",
             secret,
             scope=" ".join(options.scopes) or None,
-            issuer=_issuer(options),
+            issuer=None if options.issuer is None else str(options.issuer),
         )
 
 
-def _find_client(options: OAuthOptions, login: Login, redirect: str) -> OAuthClientInformationFull | None:
-    """Return the configured client, or the one registered for this redirect.
+async def _ask_for_challenge(client: httpx2.AsyncClient, ping: httpx2.Request) -> Challenge | None:
+    """Send a request without a token; return the challenge.
 
-    None if there is neither: then the gateway registers itself.
+    None if it is not rejected for that.
     """
-    if options.client_id is None:
-        registered = login.client.redirect_uris if login.client is not None else None
-        return login.client if registered and AnyUrl(redirect) in registered else None
-    secret = options.client_secret.get_secret_value() if options.client_secret else None
-    return OAuthClientInformationFull(
-        redirect_uris=[AnyUrl(redirect)],
-        client_id=options.client_id,
-        client_secret=secret,
-        token_endpoint_auth_method="client_secret_basic" if secret else "none",
-        issuer=_issuer(options),
+    response = await send_request(client, ping, with_body=False)
+    challenge = parse_challenge(response.headers.get("www-authenticate", ""))
+    is_rejected = response.status_code == httpx2.codes.UNAUTHORIZED or challenge.error == INSUFFICIENT_SCOPE
+    return challenge if is_rejected else None
+
+
+def _reject(ping: httpx2.Request, challenge: Challenge) -> httpx2.Response:
+    """Return the response with which the SDK begins a login."""
+    return httpx2.Response(401, headers={"www-authenticate": challenge.encode()}, request=ping)
+
+
+def _headers() -> dict[str, str]:
+    return {"accept": "application/json, text/event-stream", "mcp-protocol-version": _ERA}
+
+
+def explain_wrong_issuer(issuer: str) -> str:
+    """Say that the configured client is for another issuer."""
+    return (
+        f"it leads to {issuer} for its login, which is not the issuer of the client_id in its entry; "
+        "if that is meant, set client_id and issuer to what holds there"
     )
-
-
-def _issuer(options: OAuthOptions) -> str | None:
-    return None if options.issuer is None else str(options.issuer)
-
-
-def _client(options: OAuthOptions) -> httpx2.AsyncClient:
-    hooks: dict[str, list[Callable[..., Any]]] = {
-        "request": [OAuthRequestGuard(str(options.url))],
-        "response": [limit_body],
-    }
-    return httpx2.AsyncClient(timeout=_TIMEOUT, headers={"accept-encoding": "identity"}, event_hooks=hooks)

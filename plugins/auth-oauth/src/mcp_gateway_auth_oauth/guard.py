@@ -32,17 +32,28 @@ class OAuthRequestGuard:
             OAuthFlowError: its address is not allowed.
 
         """
-        if request.url.scheme not in ("http", "https"):
-            raise OAuthFlowError(f"a login may not lead to a {request.url.scheme} URL")
-        addresses = await _resolve_host(request.url.host)
+        await self.check(request.url)
+
+    async def check(self, url: httpx2.URL) -> None:
+        """Check where the gateway, or a person's browser, is led.
+
+        Raises:
+            OAuthFlowError: the address is not allowed.
+
+        """
+        if url.scheme not in ("http", "https"):
+            raise OAuthFlowError(f"a login may not lead to a {url.scheme} URL")
+        addresses = await _resolve_host(url.host)
         if any(is_link_local(address) for address in addresses):
-            raise OAuthFlowError(f"a login may not lead to {request.url.host}: its address is link-local")
+            raise OAuthFlowError(f"a login may not lead to {url.host}: its address is link-local")
         # A server in the internal network may have its authorization server there, too.
         home = httpx2.URL(self.url)
-        if request.url.host == home.host or not all(map(is_public, await _resolve_host(home.host))):
+        if (url.host == home.host and url.scheme == home.scheme) or not all(
+            map(is_public, await _resolve_host(home.host))
+        ):
             return
-        if request.url.scheme != "https" or not all(map(is_public, addresses)):
-            raise OAuthFlowError(f"a login may not lead to {request.url.host}: it must be a public https address")
+        if url.scheme != "https" or not all(map(is_public, addresses)):
+            raise OAuthFlowError(f"a login may not lead to {url.host}: it must be a public https address")
 
 
 # Duplicated in the HTTP client transport, because the plugin API, which both share, imports no event loop.

@@ -27,9 +27,14 @@ class OAuthOptions(Options):
     grant: Literal["authorization_code", "client_credentials"] = Field(
         "authorization_code", description="oauth: a person logs in, or the gateway has client credentials of its own"
     )
-    client_id: str | None = Field(None, description="oauth: the client's id; without one the gateway registers itself")
+    client_id: str | None = Field(
+        None,
+        description="oauth: the client's id, or its metadata document's URL; without one the gateway registers itself",
+    )
     client_secret: SecretStr | None = Field(None, description="oauth: the client's secret")
-    issuer: HttpUrl | None = Field(None, description="oauth: the authorization server that client_secret is for")
+    issuer: HttpUrl | None = Field(
+        None, description="oauth: the only authorization server that client_id is for, or that the server may lead to"
+    )
     scopes: Annotated[tuple[str, ...], BeforeValidator(_split_scopes)] = Field(
         (), description="oauth: the scopes to ask for, instead of those that the server names"
     )

@@ -9,15 +9,15 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html import escape
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import uvicorn
 from anyio.abc import TaskGroup
-from mcp.shared.auth import AuthorizationCodeResult
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -25,6 +25,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from mcp_gateway.plugin import AuthError, ConfigError
+from mcp_gateway_auth_oauth.authorization_code import AuthorizationResponse
+from mcp_gateway_auth_oauth.http_client import to_plain_words
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,10 @@ class LoginAttempt:
     Only the browser that began it, which has the cookie, can complete it.
     """
 
-    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32))
-    link: str = ""
+    cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    link: str = field(default="", repr=False)
     failure: str = ""
-    answer: AuthorizationCodeResult | None = None
+    response: AuthorizationResponse | None = field(default=None, repr=False)
     link_ready: anyio.Event = field(default_factory=anyio.Event)
     response_received: anyio.Event = field(default_factory=anyio.Event)
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -56,13 +58,18 @@ class LoginAttempt:
         self.link = link
         self.link_ready.set()
 
-    async def wait_for_result(self) -> AuthorizationCodeResult:
+    async def wait_for_response(self) -> AuthorizationResponse:
         """Wait for the authorization response."""
         with anyio.move_on_after(_PERSON_SECONDS):
             await self.response_received.wait()
-        if self.answer is None:
-            raise AuthError(self.failure or "nobody finished the login in time")
-        return self.answer
+        if self.response is None:
+            raise AuthError("nobody finished the login in time")
+        return self.response
+
+    def has_state(self, state: str) -> bool:
+        """Whether a response is to this login (RFC 6749, section 10.12)."""
+        expected = parse_qs(urlsplit(self.link).query).get("state", [""])[0]
+        return bool(expected) and _are_equal(state, expected)
 
 
 LoginFn = Callable[[str, LoginAttempt], Awaitable[None]]
@@ -80,7 +87,9 @@ class CallbackServer:
     port: int
     tasks: TaskGroup
     login: LoginFn
-    _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    preferred_ports: Callable[[], Iterable[int]] = tuple
+    """The ports of registered redirect URIs, which are tried first if `port` is 0."""
+    _ticket: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
     _origin: str = ""
     _attempt: LoginAttempt | None = None
     _opening: anyio.Lock = field(default_factory=anyio.Lock)
@@ -94,10 +103,17 @@ class CallbackServer:
         """
         async with self._opening:
             if not self._origin:
-                listening = _bind(self.port)
+                listening = self._listen()
                 self._origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
                 self.tasks.start_soon(self._serve, listening)
         return f"{self._origin}/login/{self._ticket}"
+
+    def _listen(self) -> socket.socket:
+        """Return a listening socket, at a preferred port if one is free."""
+        for port in () if self.port else self.preferred_ports():
+            with suppress(ConfigError):  # another gateway waits for a login there
+                return _bind(port)
+        return _bind(self.port)
 
     async def _serve(self, listening: socket.socket) -> None:
         app = Starlette(
@@ -118,7 +134,7 @@ class CallbackServer:
 
     async def _on_login_request(self, request: Request) -> Response:
         """Begin a login and redirect the browser to it."""
-        if not secrets.compare_digest(str(request.path_params["ticket"]), self._ticket):
+        if not _are_equal(str(request.path_params["ticket"]), self._ticket):
             return _html_response("There is no such login.", 404)
         if self._attempt is not None:
             self._attempt.scope.cancel()
@@ -139,12 +155,15 @@ class CallbackServer:
         """Handle the redirect with the authorization response."""
         attempt, given = self._attempt, request.query_params
         cookie = request.cookies.get(self._cookie, "")
-        if attempt is None or attempt.response_received.is_set() or not secrets.compare_digest(cookie, attempt.cookie):
+        if attempt is None or attempt.response_received.is_set() or not _are_equal(cookie, attempt.cookie):
             return _html_response("This login was not begun in this browser, or is over. Begin it again.", 400)
-        if "code" in given:
-            attempt.answer = AuthorizationCodeResult(code=given["code"], state=given.get("state"), iss=given.get("iss"))
-        else:
-            attempt.failure = given.get("error_description") or given.get("error") or "there is no code"
+        state = given.get("state", "")
+        if not attempt.has_state(state):
+            return _html_response(f"This is no answer to the login to {self.server}. Begin it again.", 502)
+        error = to_plain_words(given.get("error_description") or given.get("error")) or "there is no code"
+        attempt.response = AuthorizationResponse(
+            given.get("code", ""), state, given.get("iss"), "" if given.get("code") else error
+        )
         attempt.response_received.set()
         with anyio.move_on_after(_BEGIN_SECONDS):
             await attempt.done.wait()
@@ -156,14 +175,14 @@ class CallbackServer:
 
     async def _run_attempt(self, attempt: LoginAttempt) -> None:
         """Run the login; the pages show its outcome."""
-        attempt.failure = "another login has begun"
         with attempt.scope:
             try:
                 await self.login(f"{self._origin}/callback", attempt)
-                attempt.failure = ""
             except Exception as error:  # noqa: BLE001  # shown on the page, whatever it is
                 attempt.failure = str(error) or type(error).__name__
                 log.warning("login failed", extra={"server": self.server, "reason": type(error).__name__})
+        if attempt.scope.cancelled_caught:
+            attempt.failure = "another login has begun"
         attempt.link_ready.set()
         attempt.done.set()
 
@@ -178,6 +197,11 @@ class _Listener(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _are_equal(given: str, expected: str) -> bool:
+    # As bytes, because texts that are not ASCII cannot be compared in constant time.
+    return secrets.compare_digest(given.encode(errors="replace"), expected.encode())
 
 
 async def _stop_when_cancelled(server: uvicorn.Server) -> None:

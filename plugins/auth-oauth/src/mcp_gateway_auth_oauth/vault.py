@@ -6,8 +6,7 @@ It is a file that all gateways of this user share.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,45 +16,19 @@ import anyio
 import anyio.to_thread
 from cryptography.fernet import Fernet, InvalidToken
 from filelock import FileLock, Timeout
-from mcp.shared.auth import OAuthClientInformationFull, OAuthMetadata, OAuthToken, ProtectedResourceMetadata
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mcp_gateway.plugin import ConfigError, ServerUnavailable, StorageError, write_file
 from mcp_gateway_auth_oauth.ciphers import open_cipher
+from mcp_gateway_auth_oauth.logins import Login
 
 log = logging.getLogger(__name__)
 
 LOCK_SECONDS = 60.0
 """How long to wait for another process that is refreshing the same tokens."""
 
-_EARLY_SECONDS = 60.0
-
 _FOLDER = "mcp-orchestration-gateway"
 """The name of the program's folder among the user's state folders."""
-
-
-class Login(BaseModel):
-    """Tokens of a login, with their client and authorization server.
-
-    The client is the one to which they were issued.
-    """
-
-    tokens: OAuthToken | None = None
-    expires: float | None = None
-    client: OAuthClientInformationFull | None = None
-    authorization_server: OAuthMetadata | None = None
-    resource: ProtectedResourceMetadata | None = None
-
-    @property
-    def valid_access_token(self) -> str | None:
-        """The access token, unless about to expire.
-
-        None if it expires in less than a minute, or in less than half of its lifetime if that is shorter.
-        """
-        if self.tokens is None:
-            return None
-        early = min(_EARLY_SECONDS, (self.tokens.expires_in or 2 * _EARLY_SECONDS) / 2)
-        return None if self.expires is not None and time.time() > self.expires - early else self.tokens.access_token
 
 
 @dataclass(slots=True)
@@ -126,6 +99,14 @@ class TokenStore:
         except StorageError as error:
             log.warning("login not stored", extra={"reason": str(error), "hint": "it is lost when this gateway ends"})
             self._cached = (self._stamp(), login)  # the old refresh token may be revoked by now
+
+    async def update(self, change: Callable[[Login], Login]) -> None:
+        """Change the stored login, under the write lock."""
+        async with self.write_lock():
+            before = self.read()
+            after = change(before)
+            if after != before:
+                self.write(after)
 
     @asynccontextmanager
     async def write_lock(self) -> AsyncIterator[None]:
