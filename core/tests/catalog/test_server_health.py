@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -57,6 +58,41 @@ def test_a_trouble_does_not_hide_what_is_worse(states):
     assert states["a"].name is State.DOWN
     states.mark_recovered("a")
     assert states["a"].name is State.NEEDS_LOGIN
+
+
+class Start:
+    """A start that is under way until it is settled."""
+
+    def __init__(self, seconds=0.0):
+        self.last_line, self.since, self.settled = "Downloading 40%", time.time() - seconds, anyio.Event()
+
+
+def test_a_start_shows_the_last_line_of_the_server_until_it_is_over(states):
+    start = Start()
+    states.mark("b", State.STARTING)
+    states.watch_start("b", start)
+    assert (states["b"].name, states["b"].reason, states["b"].since) == (State.STARTING, "Downloading 40%", start.since)
+    start.last_line = "Downloading 80%"
+    assert dict(states.items())["b"].reason == "Downloading 80%"
+    start.settled.set()
+    assert states["b"].reason == ""
+
+
+def test_a_start_of_a_server_whose_tools_are_known_is_shown_only_if_it_lasts(states):
+    states.watch_start("a", first := Start())
+    assert states["a"].name is State.READY
+    states.watch_start("a", Start(seconds=60))
+    assert states["a"].name is State.READY, "the first is still under way"
+    first.settled.set()
+    states.watch_start("a", Start(seconds=60))
+    assert (states["a"].name, states["a"].reason) == (State.STARTING, "Downloading 40%")
+
+
+@pytest.mark.parametrize("wrong", [State.DOWN, State.DEGRADED, State.NEEDS_LOGIN, State.DISABLED])
+def test_what_is_wrong_with_a_server_is_not_hidden_by_another_start(states, wrong):
+    states.mark("a", wrong, "why")
+    states.watch_start("a", Start(seconds=60))
+    assert (states["a"].name, states["a"].reason) == (wrong, "why")
 
 
 def test_a_disabled_server_has_no_troubles(states):

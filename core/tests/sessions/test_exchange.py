@@ -289,6 +289,65 @@ async def test_progress_of_another_request_restarts_nothing():
         assert isinstance(await run.outcome(), ServerTimeout)
 
 
+async def test_a_log_message_on_the_requests_stream_restarts_the_time():
+    server = FakeServer()
+    async with running(server, timeout=0.3) as run:
+        began = anyio.current_time()
+        while not run.outcomes and anyio.current_time() - began < 0.7:
+            run.request.tell(LOG, {"level": "info", "data": "working"})
+            await anyio.lowlevel.checkpoint()
+        assert run.outcomes == []
+        run.request.respond(text("done"))
+        assert decode_members(await run.outcome()) == text("done")
+
+
+@asynccontextmanager
+async def two_running(server, **keys):
+    """Run the requests of two clients on one session: what belongs to no stream may belong to either."""
+    async with running(server, **keys) as run, anyio.create_task_group() as tasks:
+        other, outcomes = Exchange("you", ClientChannel(), session=run.exchange.session), []
+
+        async def carry():
+            try:
+                outcomes.append(await other.run(CALL))
+            except ServerTimeout as error:
+                outcomes.append(error)
+
+        tasks.start_soon(carry)
+        request = await server.next_request()
+        yield run, outcomes
+        if not outcomes:
+            request.respond()
+
+
+async def log_for(server, outcomes, seconds):
+    began = anyio.current_time()
+    while not outcomes and anyio.current_time() - began < seconds:
+        server.tell(LOG, {"level": "info", "data": "working"})
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_a_log_message_that_names_no_call_restarts_the_time_of_all():
+    server = FakeServer(modern=False)
+    async with two_running(server, timeout=0.3) as (run, outcomes):
+        await log_for(server, outcomes, 0.7)
+        assert (run.outcomes, outcomes) == ([], [])
+        await until(lambda: run.outcomes and outcomes)
+        for found in (*run.outcomes, *outcomes):
+            assert "gave no answer within 0.3 s" in str(found), "once it has fallen silent"
+
+
+async def test_but_neither_beyond_the_total_limit():
+    server = FakeServer(modern=False)
+    async with two_running(server, timeout=0.3, max_call_time=0.7) as (run, outcomes):
+        began = anyio.current_time()
+        await log_for(server, outcomes, 5.0)
+        await until(lambda: run.outcomes and outcomes)
+        assert anyio.current_time() - began < 4.0
+        for found in (*run.outcomes, *outcomes):
+            assert "has not come to an end within 0.7 s" in str(found)
+
+
 # -- what comes meanwhile
 
 

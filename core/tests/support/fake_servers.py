@@ -17,6 +17,7 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.types import CallToolResult, ListToolsResult
 
 from mcp_gateway.plugin import Credentials
+from mcp_gateway.plugin.utilities.stream_channel import StreamChannel
 
 Json = dict[str, Any]
 
@@ -128,6 +129,35 @@ class Remote:
         if isinstance(answer, Exception):
             raise answer
         return await answer(ctx) if callable(answer) else answer
+
+
+class SlowServer(Remote):
+    """A server that starts when it may; meanwhile it writes lines for people."""
+
+    def __init__(self, *tools: Json, **options: Any) -> None:
+        super().__init__(*tools, **options)
+        self.may_start = anyio.Event()
+        self.line = ""
+
+    @asynccontextmanager
+    async def connect(self, credentials: Credentials) -> AsyncIterator[Any]:
+        async with super().connect(credentials) as streams, _WritingChannel(*streams) as channel:
+            channel.server = self
+            yield channel
+
+    async def _serve(self, streams: Any) -> None:
+        await self.may_start.wait()
+        await super()._serve(streams)
+
+
+class _WritingChannel(StreamChannel):
+    """A channel to a server that writes lines for people."""
+
+    server: SlowServer
+
+    @property
+    def last_line(self) -> str:
+        return self.server.line
 
 
 async def _list_nothing(_: Any, __: Any) -> ListToolsResult:

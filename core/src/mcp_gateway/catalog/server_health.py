@@ -166,7 +166,7 @@ class HealthRegistry:
         What is wrong with the server says more than that it is tried again.
         """
         start = self._starts.get(server)
-        if start is None or start.settled.is_set() or state.name in WRONG:
+        if start is None or start.settled.is_set() or state.name in {*WRONG, State.DISABLED}:
             return state
         if state.name is not State.STARTING and time.time() - start.since < _SHORT_START:
             return state

@@ -107,7 +107,7 @@ class _Opening:
 
 def _explain_connect_error(error: Exception, pool: ConnectionPool) -> str:
     if isinstance(error, TimeoutError):
-        return "connecting took too long"
+        return f"there was no connection within {CONNECT_SECONDS:g} s"
     if isinstance(error, OSError) and pool.socket is not None:
         return f"nobody listens at its socket {pool.socket} ({error.strerror or type(error).__name__})"
     if isinstance(error, ConnectionRefusedError | socket.gaierror):

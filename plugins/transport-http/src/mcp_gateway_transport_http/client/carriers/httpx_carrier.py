@@ -134,7 +134,7 @@ def _explain(error: Exception, *, may_be_certificate: bool) -> ConnectionLost:
         return ConnectionLost(tls, was_written=was_written, is_permanent=True)
     kinds = {
         LinkLocalAddress: "it is not connected to",
-        httpx2.ConnectTimeout: "connecting took too long",
+        httpx2.ConnectTimeout: f"there was no connection within {CONNECT_SECONDS:g} s",
         httpx2.ProxyError: "the proxy refuses",
         httpx2.ConnectError: "it refuses connections, or its address does not exist",
         httpx2.RemoteProtocolError: "it closed the connection without an answer",
