@@ -11,6 +11,7 @@ from typing import Any
 import mcp_types as types
 
 from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.repair.handshake import repair_capabilities, repair_server_info
 from mcp_gateway.catalog.resolver import Resolver
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.config.server_spec import SWITCHED_OFF, ServerSpec
@@ -55,7 +56,8 @@ def _passing(listing: Listing) -> Json:
     Other extensions and experimental capabilities are declared only for a single server: among several it would be
     unclear which one a request is for.
     """
-    tasks, extensions = listing.capabilities.get("tasks"), listing.capabilities.get("extensions")
+    capabilities = repair_capabilities(listing.capabilities)
+    tasks, extensions = capabilities.get("tasks"), capabilities.get("extensions")
     passing: Json = {}
     if isinstance(tasks, dict):
         passing["tasks"] = _common(tasks, _TASKS)
@@ -107,23 +109,18 @@ def _transparent_result(listing: Listing, base: Json, *, modern: bool) -> Json:
 
     It keeps what is valid in the client's era.
     """
-    identity: Json = {
-        name: listing.initialize_result[name] for name in ("instructions",) if name in listing.initialize_result
-    }
+    text = listing.initialize_result.get("instructions")
+    identity: Json = {"instructions": text} if isinstance(text, str) else {}
+    capabilities = repair_capabilities(listing.capabilities)
     if not modern and (info := _info_of(listing)) is not None:
         identity["serverInfo"] = info
     if listing.modern == modern:
-        return {**_without(base, "instructions"), **identity, "capabilities": listing.capabilities}
+        return {**_without(base, "instructions"), **identity, "capabilities": capabilities}
     mine = base["capabilities"]
-    both = {name: value for name, value in mine.items() if name in listing.capabilities}
-    if "resources" in both and not _subscribes(listing):
+    both = {name: value for name, value in mine.items() if name in capabilities}
+    if "resources" in both and capabilities["resources"].get("subscribe") is not True:
         both["resources"] = _without(both["resources"], "subscribe")
     return {**_without(base, "instructions"), **identity, "capabilities": both}
-
-
-def _subscribes(listing: Listing) -> bool:
-    declared = listing.capabilities.get("resources")
-    return isinstance(declared, dict) and declared.get("subscribe") is True
 
 
 def _info_of(listing: Listing) -> Mapping[str, Any] | None:
@@ -131,7 +128,7 @@ def _info_of(listing: Listing) -> Mapping[str, Any] | None:
     info = listing.initialize_result.get("serverInfo") or (
         meta.get(types.SERVER_INFO_META_KEY) if isinstance(meta, dict) else None
     )
-    return info if isinstance(info, dict) else None
+    return repair_server_info(info)
 
 
 def _without(base: Json, name: str) -> Json:

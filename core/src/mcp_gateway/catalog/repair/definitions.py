@@ -77,7 +77,8 @@ _ICON = Members(
     {"mimeType": TEXT, "sizes": ListOf(TEXT), "theme": one_of("dark", "light")},
     required={"src": TEXT},
 )
-_DISPLAY: dict[str, Shape] = {"title": TEXT, "description": TEXT, "icons": ListOf(_ICON), "_meta": OBJECT}
+ICONS = ListOf(_ICON)
+_DISPLAY: dict[str, Shape] = {"title": TEXT, "description": TEXT, "icons": ICONS, "_meta": OBJECT}
 _HINTS = ("destructiveHint", "idempotentHint", "openWorldHint", "readOnlyHint")
 _ANNOTATIONS = Members(
     {
@@ -168,7 +169,7 @@ def repair_input_schema(value: Any) -> dict[str, Any]:
 
 @cache
 def _uri_reader() -> TypeAdapter[AnyUrl]:
-    """Return what reads the URIs of a list as the Python SDK 1.x does."""
+    """Return the reader of URIs that the Python SDK 1.x has."""
     return TypeAdapter(Annotated[AnyUrl, UrlConstraints(host_required=False)])
 
 
