@@ -19,9 +19,9 @@ import pytest
 from mcp import Client, MCPError, StdioServerParameters
 
 from .support.gateways import GATEWAY, HERE, Launcher, until
-from .support.wire_clients import HttpWire, StdioWire, WireClient
+from .support.wire_clients import HttpWire, StdioWire, WireClient, encode_request
 from .support.wire_page import PAGE, page
-from .wire_cases import ALL, CASES, JSON, OWN_IDS, SSE, STDIO, VALUE, Case, Error, Fault
+from .wire_cases import ALL, CASES, JSON, OWN_IDS, REQUESTS, SSE, STDIO, VALUE, Case, Error, Fault, Request
 
 SERVER = str(HERE / "servers" / "wire.py")
 ERAS = ("handshake", "modern")
@@ -159,6 +159,24 @@ def test_ids_of_servers_go_back_byte_for_byte(wires: Wires, server: str, id_: st
     params = wires.params(server, "ask", id=id_)
     response = wires.client("http-modern").ask("1", "tools/call", params)[-1]
     check(f'{{"v":{id_}}}', server, response)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda case: case.name)
+@pytest.mark.parametrize("server", [f"{wire}-{era}" for wire in (STDIO, JSON) for era in ERAS])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_a_client_writes_arrives(wires: Wires, client: str, server: str, request_: Request) -> None:
+    connected = wires.client(client)
+    params = wires.params(server, "echo", value="<value>")
+    message = encode_request("1", "tools/call", params, modern=connected.modern)
+    response = connected.send(message.replace(b'"<value>"', request_.written), "tools/call", params)
+    fields = msgspec.json.decode(response, type=dict[str, msgspec.Raw])
+    assert wires.times(params) == (0 if request_.is_refused else 1)
+    if request_.is_refused:
+        assert msgspec.json.decode(fields["error"])["code"] == -32700
+    else:
+        arrived = f'{{"v":{request_.arrives}}}'.encode() if request_.arrives else b'{"v":%b}' % request_.written
+        result = msgspec.json.decode(fields["result"], type=dict[str, msgspec.Raw])
+        assert bytes(result["structuredContent"]) == arrived
 
 
 def test_the_page_says_what_the_table_says() -> None:

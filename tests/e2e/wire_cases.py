@@ -500,3 +500,53 @@ CASES = [*IDS, *ERRORS, *VALUES, *BEFORE, *CODINGS, *FRAMING, *TYPES, *EVENTS, *
 
 OWN_IDS = ("0", "-1", "9007199254740993", '"0"', '""', '"a\\"b\\\\c\\u0041\\ud83e\\udd8a"', '"é 🦊"', f'"{"x" * 500}"')
 """Ids of clients' requests, and of servers': they go back byte for byte."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A row of the table of what clients write: an argument, and what reaches the server."""
+
+    name: str
+    sent: str | bytes
+    arrives: str = ""
+    """What arrives, if it is not what was sent."""
+    is_refused: bool = False
+    """Whether the request is an error, -32700."""
+    decision: str = ""
+
+    @property
+    def written(self) -> bytes:
+        """The bytes that the client writes."""
+        return self.sent if isinstance(self.sent, bytes) else self.sent.encode()
+
+
+NO_JSON = "no JSON; no server could read it"
+REQUESTS = [
+    Request("nulls", '{"a":null,"b":[null]}'),
+    Request("key order", '{"z":1,"a":{"y":1,"b":2},"m":3}'),
+    Request("duplicate keys", '{"a":1,"a":2}', decision="which one counts is for the server to say"),
+    Request("blanks", '{ "a" : [ 1 , 2 ] }'),
+    Request("escapes", '"\\u0041\\/\\n\\ud83e\\udd8a"'),
+    Request("2^70", "1180591620717411303424"),
+    Request("1.0", '{"n":1.0,"m":-0,"k":1E5}'),
+    Request("1e400", "1e400"),
+    Request("number of 5,000 digits", NINES),
+    Request("float of 5,000 digits", f"0.{NINES}"),
+    Request("half a surrogate pair", '"cut \\ud83d"', '"cut \\ufffd"', decision="no text has it in UTF-8"),
+    Request("halves in the wrong order", '"\\udd8a\\ud83e"', '"\\ufffd\\ufffd"'),
+    Request("no UTF-8", b'"caf\xe9"', '"caf\ufffd"', decision="JSON is UTF-8"),
+    Request("NUL", '"a\\u0000b"'),
+    Request("line separators", '"a\u2028b\u2029c\x85d"'),
+    Request("nested 120 deep", f"{'[' * 120}{']' * 120}"),
+    Request("a megabyte", f'"{"x" * 1_000_000}"'),
+    Request("NaN", "NaN", is_refused=True, decision=NO_JSON),
+    Request("Infinity", "[-Infinity]", is_refused=True, decision=NO_JSON),
+    Request("control character in a text", '"a\tb"', is_refused=True, decision=NO_JSON),
+    Request(
+        "nested 100,000 deep",
+        f"{'[' * 100_000}{']' * 100_000}",
+        is_refused=True,
+        decision="no server could read it",
+    ),
+]
+"""What clients write in their arguments."""

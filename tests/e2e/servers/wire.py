@@ -3,9 +3,10 @@
 wire.py http LOG              http://127.0.0.1:PORT/ERA/WIRE, where WIRE is json or sse; the port is printed
 wire.py stdio LOG ERA [CASE]
 
-The tool `play` takes the name of a `case` and a `nonce`, which is written to the log: one line for each call. Two
-cases are no rows: `hold` is not answered, and `ask` pings the client with the id in `id` and says with which id it was
-answered. Under `/ERA/WIRE/CASE`, and with a CASE behind ERA, everything is written as that case has it.
+The tool `play` takes the name of a `case` and a `nonce`, which is written to the log: one line for each call. Three
+cases are no rows: `hold` is not answered, `ask` pings the client with the id in `id` and says with which id it was
+answered, and `echo` answers with the bytes of the argument `value` as they came. Under `/ERA/WIRE/CASE`, and with a
+CASE behind ERA, everything is written as that case has it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -75,12 +78,23 @@ class Script:
             return None, ""
         if name == "ask":
             return BY_NAME["plain"], arguments["id"]
-        return BY_NAME[name], ""
+        return BY_NAME["plain" if name == "echo" else name], ""
 
 
 def answered(message: Json, id_: bytes) -> bytes:
     """Answer with the id of a reply."""
     return b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":{"v":%b}}}' % (message["id"], id_)
+
+
+def echoed(message: Json, body: bytes) -> bytes:
+    """Answer with the bytes of an argument, if a request is for that."""
+    params = message.get("params") or {}
+    if params.get("arguments", {}).get("case") != "echo":
+        return b""
+    found: Any = body
+    for name in ("params", "arguments", "value"):
+        found = msgspec.json.decode(found, type=dict[str, msgspec.Raw])[name]
+    return answered(message, bytes(found))
 
 
 def ping(id_: str) -> bytes:
@@ -100,7 +114,9 @@ def serve_stdio(log: str, era: str, usual: str = "plain") -> None:
         if "id" not in message or "method" not in message:
             continue
         case, asked = script.play(message, usual)
-        if asked:
+        if echo := echoed(message, line):
+            write(echo)
+        elif asked:
             write(ping(asked))
             reply = next(filter(None, map(REPLY.search, sys.stdin.buffer)))
             write(answered(message, reply[1]))
@@ -146,6 +162,10 @@ class HttpServer:
                 self.replies.put_nowait(reply[1])
             status = b"405 Method Not Allowed" if head.startswith("GET") else b"202 Accepted"
             yield b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\n\r\n"
+            return
+        if echo := echoed(message, body):
+            self.scripts[path[0]].play(message, "plain")
+            yield JSON + b"content-length: %d\r\n\r\n" % len(echo) + echo
             return
         async for piece in self.answer(path, message):
             yield piece
@@ -193,6 +213,7 @@ def chunk(message: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    sys.set_int_max_str_digits(0)
     if sys.argv[1] == "http":
         asyncio.run(HttpServer(sys.argv[2]).serve())
     else:

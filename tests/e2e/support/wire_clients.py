@@ -44,6 +44,10 @@ class WireClient(Protocol):
         """Send a request; return what came up to its response, which is the last."""
         ...
 
+    def send(self, message: bytes, method: str, params: Json) -> bytes:
+        """Send a request of id 1 as it is; return its response, or the error for a message that cannot be read."""
+        ...
+
     def abandon(self, id_: str, method: str, params: Json, begun: Callable[[], Any]) -> None:
         """Send a request, and cancel it when it has `begun`."""
         ...
@@ -86,6 +90,12 @@ class StdioWire:
         while not is_response(heard[-1], id_):
             heard.append(self._next())
         return heard
+
+    def send(self, message: bytes, method: str, params: Json) -> bytes:
+        self._write(message)
+        while not is_response(line := self._next(), "1") and not is_response(line, "null"):
+            pass
+        return line
 
     def _next(self) -> bytes:
         try:
@@ -146,6 +156,12 @@ class HttpWire:
 
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         return {"mcp-protocol-version": MODERN, "mcp-method": method, "mcp-name": params["name"]} if self.modern else {}
+
+    def send(self, message: bytes, method: str, params: Json) -> bytes:
+        head, body = self._post(message, self._headers(method, params))
+        if head["content-type"].startswith("application/json"):
+            return body
+        return next(line[6:] for line in reversed(body.splitlines()) if line.startswith(b"data: {"))
 
     def ask(self, id_: str, method: str, params: Json) -> list[bytes]:
         request = encode_request(id_, method, params, modern=self.modern)

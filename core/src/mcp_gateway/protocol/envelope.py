@@ -129,11 +129,16 @@ def _parse_odd_message(message: bytes) -> RequestMessage:
 def parse_request(message: bytes) -> RequestMessage:
     """Read the envelope and the params of a message.
 
+    What is no UTF-8 in it becomes U+FFFD.
+
     Raises:
-        ValueError: it is no JSON object in UTF-8, its params are none, or it is nested too deeply.
+        ValueError: it is no JSON object, its params are none, or it is nested too deeply.
 
     """
-    return _decode(_request, message)
+    try:
+        return _decode(_request, message)
+    except UnicodeDecodeError:
+        return _decode(_request, message.decode(errors="replace").encode())
 
 
 def _decode(decoder: Decoder[MessageT], message: bytes) -> MessageT:

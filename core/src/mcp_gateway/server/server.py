@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
+from mcp.shared.exceptions import MCPError
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
@@ -186,7 +187,10 @@ class GatewayServer(Server[Any]):
 
     async def _respond(self, ctx: Context, handler: HandlerFn) -> Json:
         """Answer a request that came through the SDK, by the pipeline."""
-        params = encode_members(ctx.params or {})
+        try:
+            params = encode_members(ctx.params or {})
+        except ValueError:  # the SDK reads NaN and Infinity, which nothing else takes for JSON
+            raise MCPError(types.PARSE_ERROR, "a message must be JSON, which has no NaN and no Infinity") from None
         meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
         passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}
         channel, queue = channel_of(ctx)
