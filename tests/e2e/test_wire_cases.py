@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,8 +22,9 @@ from mcp import Client, MCPError, StdioServerParameters
 from .support.gateways import GATEWAY, HERE, Launcher, until
 from .support.wire_clients import HttpWire, StdioWire, WireClient, encode_request
 from .support.wire_page import PAGE, page
-from .wire_cases import ALL, CASES, JSON, OWN_IDS, REQUESTS, SSE, STDIO, VALUE, Case, Error, Fault, Request
+from .wire_cases import ALL, CASES, ELSEWHERE, JSON, OWN_IDS, REQUESTS, SSE, STDIO, VALUE, Case, Error, Fault, Request
 
+ROOT = HERE.parents[1]
 SERVER = str(HERE / "servers" / "wire.py")
 ERAS = ("handshake", "modern")
 CLIENTS = tuple(f"{over}-{era}" for over in ("http", STDIO) for era in ERAS)
@@ -182,6 +184,16 @@ def test_what_a_client_writes_arrives(wires: Wires, client: str, server: str, re
 def test_the_page_says_what_the_table_says() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert page(text) == text, "renew it: python -m tests.e2e.support.wire_page"
+
+
+def test_the_tests_that_hold_other_cases_exist() -> None:
+    named = [each for tests in ELSEWHERE.values() for each in tests]
+    missing = [
+        each
+        for each in named
+        if not re.search(rf"^(?:async )?def {each[1]}\(", (ROOT / each[0]).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
 
 
 async def test_the_last_column_is_what_the_sdk_sees(wires: Wires, subtests: pytest.Subtests) -> None:

@@ -550,3 +550,80 @@ REQUESTS = [
     ),
 ]
 """What clients write in their arguments."""
+
+ATTACKS, DOOR, SENT = (f"tests/e2e/test_{name}.py" for name in ("attacks", "unauthenticated_clients", "sent_again"))
+LISTS, LIMITS = "tests/e2e/test_lists.py", "tests/e2e/test_time_limits.py"
+READER = "plugins/transport-http/tests/http1/test_request_reader.py"
+FOLDER, PIPES = "tests/e2e/test_working_directory.py", "tests/e2e/test_lifecycle.py"
+ELSEWHERE: dict[str, tuple[tuple[str, str], ...]] = {
+    "a third party's transport that yields the SDK's streams": (
+        ("tests/e2e/test_wire_streams.py", "test_what_the_sdk_hears_arrives"),
+    ),
+    "servers that end, or answer with an error, when the first message is not `initialize`": (
+        ("tests/e2e/test_first_message.py", "test_it_is_started_again_and_served"),
+    ),
+    "odd cursors, pages that fail, lists that hang or at which the server ends, deep definitions": (
+        (LISTS, "test_a_check_that_connects_counts_and_says_it"),
+        (LISTS, "test_what_came_is_served"),
+    ),
+    "odd definitions": (
+        ("tests/e2e/test_odd_definitions.py", "test_the_typescript_sdks_see_all_good_definitions_beside_all_oddities"),
+        ("tests/e2e/test_odd_definitions.py", "test_python_clients_see_all_good_definitions_beside_all_oddities"),
+        ("tests/e2e/test_odd_definitions.py", "test_what_is_left_out_is_named_and_everything_else_is_counted"),
+    ),
+    "processes that stay": (
+        (PIPES, "test_the_end_of_standard_input_ends_the_gateway_and_its_children"),
+        (PIPES, "test_a_child_that_ignores_the_end_of_its_input_is_ended_all_the_same"),
+        (PIPES, "test_what_a_child_has_started_ends_with_it_even_if_the_child_has_gone_by_itself"),
+    ),
+    "slow first starts": ((LIMITS, "test_a_start_is_one_attempt_that_everybody_can_watch"),),
+    "long calls, with signs of life and without": (
+        (LIMITS, "test_progress_and_log_messages_keep_a_call_alive"),
+        (LIMITS, "test_a_start_list_or_call_that_takes_too_long_names_its_setting"),
+    ),
+    "sessions that a server has forgotten, however it says so": (
+        (SENT, "test_404_of_a_session_is_a_new_session_and_the_call_once_more"),
+        (SENT, "test_a_session_that_is_unknown_in_words_is_replaced_and_the_call_made_again_only_if_it_may_be"),
+    ),
+    "answers that never end, or unpack without end": (
+        ("tests/e2e/test_hostile_servers.py", "test_an_attack_fails_alone_in_time_and_in_bounded_memory"),
+    ),
+    "a connection that carries the requests of several people": (
+        (
+            "tests/e2e/test_shared_connections.py",
+            "test_behind_a_proxy_that_shares_connections_each_call_goes_out_with_its_own_credentials",
+        ),
+    ),
+    "forwarded headers": (
+        (ATTACKS, "test_no_header_of_a_proxy_admits_a_caller"),
+        (ATTACKS, "test_a_forwarded_address_is_not_believed_whatever_the_environment_says"),
+    ),
+    "clients without a token that send headers, bodies or connections without end": (
+        (DOOR, "test_headers_without_an_end_take_no_memory"),
+        (DOOR, "test_bodies_without_the_token_take_no_memory"),
+        (DOOR, "test_more_connections_than_files_may_be_open_shut_nobody_out"),
+    ),
+    "clients that offer HTTP/2 by an upgrade": (
+        (DOOR, "test_curl_that_offers_http_2_is_answered"),
+        (DOOR, "test_javas_client_that_offers_http_2_is_answered"),
+        (READER, "test_the_wish_to_upgrade_is_ignored_and_the_body_read"),
+    ),
+    "requests that two readers understand differently": (
+        (READER, "test_what_two_readers_could_understand_differently_is_refused"),
+    ),
+    "requests cut anywhere": ((READER, "test_wherever_the_bytes_are_cut_they_are_the_same_requests"),),
+    "a cloned repository that configures the gateway": (
+        (FOLDER, "test_a_file_of_servers_in_the_folder_starts_nothing_and_is_mentioned"),
+        (FOLDER, "test_a_dot_env_is_not_read"),
+    ),
+    "names of the gateway's or of others, taken without a namespace": (
+        ("tests/e2e/test_reserved_names.py", "test_a_server_takes_no_reserved_names_over_any_transport_or_era"),
+    ),
+    "definitions that hide what they say": (
+        ("core/tests/pinning/test_scanner.py", "test_all_of_a_definition_is_read"),
+    ),
+    "terminal escapes": (
+        ("tests/e2e/test_terminal.py", "test_nothing_that_others_say_reaches_the_terminal_as_a_command"),
+    ),
+}
+"""Cases that are no single answer, by what happens, with the tests that hold them: a file and a name each."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..wire_cases import ALL, CASES, Case, Error
+from ..wire_cases import ALL, CASES, ELSEWHERE, REQUESTS, Case, Error, Request
 
 PAGE = Path(__file__).parents[3] / "core" / "docs" / "wire.md"
 HEADING = "| a server writes | over | a client gets | the SDK's client alone |\n| --- | --- | --- | --- |\n"
@@ -12,14 +12,42 @@ _OVER = {"stdio": "stdio", "json": "JSON", "sse": "SSE"}
 _SEEN = {"same": "the answer", "else": "something else", "error": "an error", "waits": "nothing, and waits"}
 
 
-def table() -> str:
-    """Return the table."""
-    return HEADING + "".join(map(_row, CASES))
+REQUESTS_HEADING = """
+## What clients write
+
+In the arguments of a call, over stdio and HTTP, by clients of both eras, to servers of both.
+
+| a client writes | a server gets |
+| --- | --- |
+"""
+ELSEWHERE_HEADING = """
+## What is no single answer
+
+These cases have tests of their own.
+
+| what happens | tests |
+| --- | --- |
+"""
+
+
+def tables() -> str:
+    """Return all tables."""
+    answers, requests = "".join(map(_row, CASES)), "".join(map(_request, REQUESTS))
+    held = "".join(
+        f"| {what} | {', '.join(f'`{file}::{test}`' for file, test in tests)} |\n" for what, tests in ELSEWHERE.items()
+    )
+    return f"{HEADING}{answers}{REQUESTS_HEADING}{requests}{ELSEWHERE_HEADING}{held}"
 
 
 def page(text: str) -> str:
-    """Return the page with the table as it should be."""
-    return text.split(HEADING, maxsplit=1)[0] + table()
+    """Return the page with the tables as they should be."""
+    return text.split(HEADING, maxsplit=1)[0] + tables()
+
+
+def _request(case: Request) -> str:
+    why = f" ({case.decision})" if case.decision else ""
+    gets = "nothing: the client gets an error, -32700" if case.is_refused else "the same bytes"
+    return f"| {case.name} | {'U+FFFD in its place' if case.arrives else gets}{why} |\n"
 
 
 def _row(case: Case) -> str:
