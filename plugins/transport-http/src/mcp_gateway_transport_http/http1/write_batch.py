@@ -61,7 +61,7 @@ class WriteBatch:
         self._loop.call_soon(self._on_turn, self._loop)
 
     def _on_turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Flush at the end of this turn, or of the next one if more follows."""
+        """Flush once no more follows in a turn."""
         if self._has_more:
             # What a server says before its response is here at once; that takes a turn, to wake a task.
             loop.call_soon(self.flush)

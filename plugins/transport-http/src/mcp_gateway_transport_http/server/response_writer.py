@@ -203,7 +203,7 @@ class HttpResponseWriter:
         return b"id: %d\r\nevent: message\r\n%bdata: " % (self._events.append(line), retry), line, b"\r\n\r\n"
 
     def _send_event(self, event: tuple[bytes, ...], *, head: bytes = b"", is_last: bool = False) -> None:
-        """Write an event, if any, behind the head of its stream or before its end."""
+        """Write an event with the head or the end of its stream."""
         size = sum(map(len, event))
         parts = (head, *event)
         if self.request.is_chunkable:
