@@ -275,6 +275,7 @@ for line in sys.stdin:
 """
     config = wires.launcher.config({"name": "pretty", "command": sys.executable, "args": ["-c", script], "timeout": 3})
     (trial,) = json.loads(wires.launcher.run("check", "--connect", "--json", config=config).stdout)["trials"]
-    assert trial["reason"].startswith("server 'pretty' did not start within 3 s; it wrote ")
+    assert trial["reason"].startswith("server 'pretty' did not start within 3 s (its \"timeout\"); ")
+    assert "; it wrote " in trial["reason"]
     assert "lines to standard output that are no MCP messages" in trial["reason"]
     assert "it last wrote to standard error: waiting for the database" in trial["reason"]

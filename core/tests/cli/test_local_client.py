@@ -10,7 +10,7 @@ import pytest
 from mcp_gateway.plugin import Hit, Hits, Match
 
 from ..support.fake_plugins import WordIndex
-from ..support.fake_servers import text
+from ..support.fake_servers import SlowServer, text, tool
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,36 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
     assert run("servers")[0] == 0
+
+
+class TestStart:
+    """A server that is still starting: `servers` shows how far it is, `tools` waits for it."""
+
+    @pytest.fixture
+    def remote(self):
+        slow = SlowServer(tool("echo", "Say it back"))
+        slow.line = "Downloading 40%"
+        return slow
+
+    def test_the_state_of_a_server_that_starts_is_its_last_line(self, run, servers, monkeypatch):
+        monkeypatch.setattr("mcp_gateway.cli.commands.servers.LOOK_SECONDS", 0.1)
+        servers({"name": "alpha", "transport": "memory"})
+        code, out, _ = run("servers")
+        assert (code, out.split()[:2], out.rstrip().endswith("  Downloading 40%")) == (1, ["alpha", "starting"], True)
+
+    def test_the_tools_of_a_server_that_starts_are_waited_for(self, run, servers, remote, monkeypatch):
+        monkeypatch.setattr("mcp_gateway.discovery.start_limit.START_SECONDS", 0.05)
+        complained = []
+
+        def complain(line):
+            complained.append(line)
+            remote.may_start.set()
+
+        monkeypatch.setattr("mcp_gateway.cli.local_client.complain", complain)
+        servers({"name": "alpha", "transport": "memory"})
+        code, out, _ = run("tools")
+        assert (code, out.splitlines()[0]) == (0, "alpha (1 tools)")
+        assert complained[0].startswith("server 'alpha' is starting: Downloading 40%; it has had ")
 
 
 def test_a_check_that_connects_says_of_each_server_who_it_is_and_what_it_has(run, alpha):
