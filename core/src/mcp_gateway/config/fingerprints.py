@@ -21,7 +21,7 @@ def fingerprint_of(keys: Mapping[str, Any]) -> str:
     """
     leads = [str(keys.get(key, "")) for key in ("transport", "url", "command", "args")]
     leads += [str(keys[key]) for key in ("socket",) if key in keys]
-    return sha256("\0".join(leads).encode()).hexdigest()[:12]
+    return sha256("\0".join(leads).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def credentials_hash(keys: Mapping[str, Any]) -> str:

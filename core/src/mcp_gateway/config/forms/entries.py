@@ -178,8 +178,9 @@ def _settle_process(keys: dict[str, Any], warnings: list[str]) -> None:
 def _settle_foreign_process(_: Program, keys: dict[str, Any], warnings: list[str]) -> None:
     _settle_process(keys, warnings)
     listed = keys.pop("env_keys", None)
-    for name in listed if isinstance(listed, list) else ():
-        keys.setdefault("env", {}).setdefault(str(name), f"${{{name}}}")
+    if isinstance(listed, list) and listed:
+        env = keys.get("env")
+        keys["env"] = {**{str(name): f"${{{name}}}" for name in listed}, **(env if isinstance(env, dict) else {})}
 
 
 def _settle_headers(_: Program, keys: dict[str, Any], __: list[str]) -> None:

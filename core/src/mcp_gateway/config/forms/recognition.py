@@ -133,7 +133,7 @@ def _find_program(document: Mapping[str, Any], path: Path, place: Place, servers
 def _guess_by_place(place: Place, entries: Iterable[Mapping[str, Any]]) -> Program:
     if place[0] == "mcp" and len(place) == 1:
         # Both have it there; opencode writes a command as a list, or says "local" and "remote".
-        kinds = {entry.get("type") for entry in entries}
+        kinds = {str(entry.get("type")) for entry in entries}
         name = "Crush" if kinds & {"stdio", "http", "sse"} else "opencode"
         return next(program for program in PROGRAMS if program.name == name)
     if place in {("servers",), ("mcp", "servers"), ("mcp.servers",)}:
