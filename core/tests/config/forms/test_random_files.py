@@ -35,9 +35,8 @@ def make_value(random, depth=0):
 
 def make_entry(random):
     entry = {random.choice(NAMES): make_value(random, 1) for _ in range(random.randrange(8))}
-    return (
-        {**entry, "command": random.choice(["npx", ["a", "b"], {"path": "x"}, 5])} if random.random() < 0.6 else entry
-    )
+    command = {"command": random.choice(["npx", ["a", "b"], {"path": "x"}, 5])}
+    return entry | (command if random.random() < 0.6 else {})
 
 
 def make_document(random):

@@ -45,6 +45,13 @@ def test_a_mistake_in_yaml_has_its_place(text, place, words):
     assert str(caught.value).startswith(f"{place}: {words}")
 
 
+@pytest.mark.parametrize("text", ["a: *s3cr3t", "a: !s3cr3t x", "a: &s3cr3t [", "s3cr3t: a: b"])
+def test_a_mistake_in_yaml_quotes_nothing_of_the_file(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_aliases_that_grow_without_end_are_refused():
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{at}: &a{at} [{', '.join([f'*a{at - 1}'] * 10)}]" for at in range(1, 9)]

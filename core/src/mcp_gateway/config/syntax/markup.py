@@ -144,9 +144,8 @@ def parse_yaml(text: str) -> tuple[Any, list[str]]:
 def _explain_yaml(problem: str) -> str:
     if "'\\t'" in problem or "\t" in problem:
         return "YAML has no tabs; indent with spaces"
-    if "typographic" in problem or not problem.isprintable():
-        return "this cannot be read"
-    return problem
+    # What it quotes of the file may be a secret.
+    return re.sub(r"'!?\w[^']+'", "this", problem) if problem.isprintable() else "this cannot be read"
 
 
 def _loader(base: type[yaml.SafeLoader], warnings: list[str]) -> Any:

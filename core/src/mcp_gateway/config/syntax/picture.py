@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 
 _BEFORE, _AFTER = 50, 50
+_WORD = re.compile(r"\w[\w-]*")
 _SHOWN = re.compile(
-    r"""(?:(?<![^\s{,])|(?<=["'\u201c-\u201f\u2018-\u201b\u00ab\u00bb\u2033]))[\w$./@-]{1,64}
-        (?=\s*["'\u201c-\u201f\u2018-\u201b\u00ab\u00bb\u2033]?\s*[:=](?!//))
-      | ^\s*\[[\w.\s"-]*\]\s*$""",
-    re.VERBOSE,
+    r"args|command|config|context_servers|cwd|description|disabled(Tools)?|enabled(Tools)?|env|envFile|envs|exclude|extensions"
+    r"|false|headers|https?|http_headers|id|include|inputs|mcp|mcpServers|mcp_servers|name|node|npx|null|python3?|servers"
+    r"|sse|stdio|timeout|tools|transport|true|type|uri|url|uvx|version"
 )
-"""What of a line may be shown: keys and headings. All else may be a secret."""
+"""The words of a line that are shown.
+
+All others may be secrets, or parts of one: keys, too, where a quote is missing.
+"""
 
 _PICTURE_LINE = r" *\d* \| "
 _LETTER = re.compile(r"[^\W_]")
@@ -31,7 +34,7 @@ def describe_place(text: str, position: int, words: str) -> str:
 def draw_place(text: str, position: int) -> str:
     """Draw the line of a position, and a mark below it.
 
-    Only keys and punctuation are readable, because values may be secrets.
+    Only common words and punctuation are readable, because values may be secrets.
     """
     line, column = line_and_column(text, position)
     begin = position - column + 1
@@ -46,12 +49,7 @@ def draw_place(text: str, position: int) -> str:
 
 
 def _mask(line: str) -> str:
-    parts: list[str] = []
-    at = 0
-    for found in _SHOWN.finditer(line):
-        parts += [_LETTER.sub("\u00b7", line[at : found.start()]), found[0]]
-        at = found.end()
-    return "".join([*parts, _LETTER.sub("\u00b7", line[at:])])
+    return _WORD.sub(lambda word: word[0] if _SHOWN.fullmatch(word[0]) else _LETTER.sub("\u00b7", word[0]), line)
 
 
 def split_problems(message: str) -> list[str]:
