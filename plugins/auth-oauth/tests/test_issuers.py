@@ -95,7 +95,7 @@ async def test_a_client_that_is_configured_stays_with_the_issuer_that_has_seen_i
     world.servers = ["two"]
     page = await log_in(options)
     assert page.status_code == 502
-    assert "not the issuer of the client_id in its entry" in page.text
+    assert "not the issuer in its entry, or of the client_id there" in page.text
     assert not {"register", "authorize", "token"} & set(world.counted("two"))
     assert (await log_in(world.options(tmp_path, client_id="known", issuer=world.issuer("two")))).status_code == 200
     assert world.counted("two")["authorize"] == 1
@@ -130,6 +130,34 @@ async def test_every_login_uses_the_same_registration(world, tmp_path):
     assert world.counted()["register"] == 1
     redirects = {form["redirect_uri"] for _, endpoint, form in world.seen if endpoint == "authorize"}
     assert len(redirects) == 1
+
+
+async def test_a_registration_of_which_little_is_said_is_used_again(world, tmp_path):
+    world.answers["register"] = JSONResponse({"client_id": "terse"}, 201)
+    for _ in range(2):
+        assert (await log_in(world.options(tmp_path))).status_code == 200
+    assert world.counted()["register"] == 1
+
+
+async def test_a_login_of_an_earlier_version_is_bound_to_its_authorization_server_by_a_refresh(world, tmp_path):
+    options = world.options(tmp_path, client_id="known")
+    await log_in(options)
+    store = open_store(world, tmp_path)
+    login = store.read()
+    store.write(
+        login.model_copy(update={"client": login.client.model_copy(update={"issuer": None}), "requested": None})
+    )
+    async with open_strategy(options) as strategy:
+        assert await strategy.answer_challenge(await strategy.credentials(ANONYMOUS), 401, world.challenge)
+    assert store.read().client.issuer == world.issuer("one")
+    assert (await log_in(options)).status_code == 200
+
+
+async def test_without_metadata_of_the_server_the_configured_issuer_is_not_passed_by(world, tmp_path):
+    world.answers["resource"] = Response(status_code=404)
+    page = await log_in(world.options(tmp_path, issuer="https://login.example"))
+    assert "not the issuer in its entry" in page.text
+    assert not {"register", "authorize", "token"} & {endpoint for _, endpoint, _ in world.seen}
 
 
 async def test_two_gateways_that_wait_for_a_login_have_a_port_and_a_registration_each(world, tmp_path):

@@ -151,4 +151,6 @@ class AuthorizationCodeFlow(StoredFlow):
         """Keep the registered client, for the next login as well."""
         client = self._to_login().client
         if client is not None and self.options.client_id is None:
+            # It was used with this one, whatever was said of it when it was registered; many say nothing.
+            client = client.model_copy(update={"redirect_uris": [AnyUrl(self._redirect)]})
             await self.store.update(lambda login: login.with_registration(client, is_answered=is_answered))

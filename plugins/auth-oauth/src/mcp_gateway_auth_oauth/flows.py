@@ -10,6 +10,7 @@ from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuth
 from mcp.client.auth.utils import (
     build_protected_resource_metadata_discovery_urls,
     is_valid_client_metadata_url,
+    issuers_match,
 )
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
@@ -163,7 +164,8 @@ class StoredFlow(OAuthClientProvider):
         """Check that a client may be registered."""
         self._check_metadata()
         metadata, issuer = self.context.oauth_metadata, self._expected_issuer()
-        if self.options.client_id is not None:
+        configured = self.options.issuer
+        if self.options.client_id is not None or (configured and not issuers_match(str(configured), issuer)):
             raise OAuthFlowError(explain_wrong_issuer(issuer))
         if metadata is not None and metadata.registration_endpoint is None:
             raise OAuthFlowError(
@@ -201,14 +203,15 @@ class StoredFlow(OAuthClientProvider):
         return unite_scopes(before, wanted)
 
     def _to_login(self) -> Login:
-        client = self.context.client_info
+        client, metadata = self.context.client_info, self.context.oauth_metadata
         if client is not None and client.issuer is None and not is_valid_client_metadata_url(client.client_id):
-            client = client.model_copy(update={"issuer": self._expected_issuer()})
+            issuer = str(metadata.issuer) if metadata is not None else self._expected_issuer()
+            client = client.model_copy(update={"issuer": issuer})
         return self.memory.login.model_copy(
             update={
                 "expires": self.context.token_expiry_time,
                 "client": client,
-                "authorization_server": self.context.oauth_metadata,
+                "authorization_server": metadata,
                 "resource": self.context.protected_resource_metadata,
             }
         )
@@ -261,6 +264,6 @@ def _headers() -> dict[str, str]:
 def explain_wrong_issuer(issuer: str) -> str:
     """Say that the configured client is for another issuer."""
     return (
-        f"it leads to {issuer} for its login, which is not the issuer of the client_id in its entry; "
+        f"it leads to {issuer} for its login, which is not the issuer in its entry, or of the client_id there; "
         "if that is meant, set client_id and issuer to what holds there"
     )
