@@ -77,6 +77,7 @@ def test_a_new_tool_is_announced_listed_and_called(session: ClientSession) -> No
     listens = session.program == "mcp2" and session.modern
     if listens:
         assert session.client.run("listen", name="tools", tools_list_changed=True) == {"toolsListChanged": True}
+    session.names()  # who has not got the list does not hear of changes
     since, name = len(session.client.lines), f"new-{uuid.uuid4().hex[:6]}"
     assert session.text("mcp1", "grow", name=name) == "grown"
     if listens:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,47 @@ def test_a_child_gets_a_minimal_environment(launcher: Launcher) -> None:
     seen = client.call("plain__environment")["result"]["structuredContent"]["names"]
     assert {"MINE", "PATH"} <= set(seen)
     assert not {"FROM_OUTSIDE", "REDIS_URL", "OTHER_SECRET", "SERVER_CONFIG_PATH", "GATEWAY_TRANSPORT"} & set(seen)
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["modern", "handshake"])
+@pytest.mark.parametrize("http", [True, False], ids=["http", "stdio"])
+def test_names_have_the_length_that_is_set_and_calls_come_in_any_form(
+    launcher: Launcher, modern: bool, http: bool
+) -> None:
+    name = "read-" + "very-" * 10 + "long"
+    path = launcher.folder / "client.json"
+    entry = plain_entry("x", None, "--tool", name, expose_tools=True)
+    path.write_text(json.dumps({"mcpServers": {"高德地图": entry, "天气查询": entry}}), encoding="utf-8")
+    client: HttpClient | StdioClient
+    if http:
+        client = HttpClient(launcher.start_http(path, GATEWAY_NAME_LENGTH="40").url, modern=modern)
+    else:
+        environment = launcher.environment(path, GATEWAY_NAME_LENGTH="40")
+        client = StdioClient(launcher.start([GATEWAY], environment), modern=modern)
+    until(lambda: len([one for one in names(client) if "__read-very" in one]) == 2, "both servers are listed")
+    listed = names(client)
+    assert max(map(len, listed)) <= 40
+    assert len(set(listed)) == len(listed)
+    whole = f"server-1ecb3b__{name}"
+    for called in (
+        whole,
+        f"mcp__gateway__{whole}",
+        next(one for one in listed if one.startswith("server-1ecb3b__read")),
+    ):
+        result = client.call("call_remote_tool", {"tool_name": called, "arguments": None, "n": 1})["result"]
+        assert result["structuredContent"] == {"called": name}
+    assert client.call(whole)["result"]["structuredContent"] == {"called": name}
+    arguments = {"tool_name": "server-144cd5__echo", "arguments": '{"n": 12345678901234567890}'}
+    echoed = client.call("call_remote_tool", arguments)["result"]["structuredContent"]
+    assert echoed["arguments"] == {"n": 12345678901234567890}
+
+
+def test_a_check_warns_of_a_long_list(launcher: Launcher) -> None:
+    many = [part for number in range(40) for part in ("--tool", f"t{number}")]
+    found = launcher.run(
+        "check", "--connect", config=launcher.config(plain_entry("plain", None, *many, expose_tools=True))
+    )
+    assert found.returncode == 0
+    assert "tools are listed natively, which is more than 40" in found.stdout
+    short = launcher.run("check", "--connect", config=launcher.config(plain_entry("plain", None, *many)))
+    assert "listed natively" not in short.stdout

@@ -16,6 +16,7 @@ from .support.matrix import (
     MatrixGateway,
     Pair,
     cell,
+    fresh_name,
     open_clients,
     open_matrix_gateway,
 )
@@ -81,6 +82,7 @@ def test_only_a_subscriber_is_notified_of_updates(
     unsubscribe(subscriber, uri, streams[0])
     until(lambda: not touch(), "the server hears that nobody is subscribed any more")
     item = {"name": f"after-{name}"}
+    other.ask("prompts/list", {})
     other.call(f"{pair.name}__announce", {"kind": "prompts", "item": item})
     other.wait_for_notification("notifications/prompts/list_changed", streams[1])
     assert not other.notifications(UPDATED)
@@ -126,6 +128,7 @@ def test_a_changed_list_is_announced_and_only_its_server_asked_again(
         ("resources", {"name": name, "uri": uri}, "uri", uri),
         ("tools", {"name": name, "inputSchema": {"type": "object"}}, "name", f"{pair.name}__{name}"),
     ):
+        client.ask(f"{kind}/list", {})
         client.call(f"{pair.name}__announce", {"kind": kind, "item": item})
         client.wait_for_notification(f"notifications/{kind}/list_changed", stream)
         assert listed in [found[key] for found in client.ask(f"{kind}/list", {})["result"][kind]]
@@ -152,9 +155,15 @@ def test_a_new_client_is_notified_of_the_lists_that_it_wants(make_client: Client
 
 
 @cell("list changes of a kind that was not asked for", pairs=OLD_CLIENT)
-def test_an_old_client_is_notified_of_all_lists(make_client: ClientFactory, pair: Pair) -> None:
-    client = make_client(pair)
-    stream = client.listen()
-    item = {"name": f"q-{pair.client}-{pair.over}"}
-    client.call(f"{pair.name}__announce", {"kind": "prompts", "item": item})
-    client.wait_for_notification("notifications/prompts/list_changed", stream)
+def test_an_old_client_is_notified_of_the_lists_that_it_has_asked_for(make_client: ClientFactory, pair: Pair) -> None:
+    client, other = make_client(pair), make_client(pair)
+    streams = client.listen(), other.listen()
+    client.ask("tools/list", {})
+    other.ask("prompts/list", {})
+    for kind, item in (("prompts", {"name": "q"}), ("tools", {"name": "u", "inputSchema": {"type": "object"}})):
+        item["name"] = fresh_name(pair, f"{kind}-{pair.client}-{pair.over}")
+        client.call(f"{pair.name}__announce", {"kind": kind, "item": item})
+    client.wait_for_notification("notifications/tools/list_changed", streams[0])
+    other.wait_for_notification("notifications/prompts/list_changed", streams[1])
+    assert not client.notifications("notifications/prompts/list_changed")
+    assert not other.notifications("notifications/tools/list_changed")

@@ -118,6 +118,7 @@ async def test_clients_hear_that_the_gateways_own_tools_name_other_servers(tmp_p
         client(running.opened, modern=modern, notifications=notifications) as connection,
     ):
         await until(lambda: running.tool_counts and (modern or server_of(running.opened)._clients.raw_client(None)))
+        await connection.request("tools/list", {})
         await running.write(ALPHA, BETA)
         listed = await connection.request("tools/list", {})
         assert "beta" in listed["tools"][0]["description"]

@@ -161,6 +161,7 @@ class Clients:
     _connections: dict[str, Connection] = field(default_factory=dict)
     _queues: dict[str, NotificationQueue] = field(default_factory=dict)
     _sessions: dict[str | None, RawClient] = field(default_factory=dict)
+    _listed: dict[str, set[str]] = field(default_factory=dict)
     _piped: bool = False
 
     def on_initialized(self, context: Context, guest: EarlyClient | None = None) -> None:
@@ -235,18 +236,26 @@ class Clients:
         version = self._connections[client.name].protocol_version
         return client if headers is None or headers.get("mcp-protocol-version", version) == version else None
 
-    async def notify_all(self, method: str, clients: frozenset[str] | None = None) -> None:
-        """Send a notification to initialized handshake-era clients.
+    def record_listed(self, client: str, name: str) -> None:
+        """Record that a handshake-era client has a list; see `announce`."""
+        if client in self._connections:
+            self._listed.setdefault(client, set()).add(name)
 
-        It is sent to all of them, or to those in `clients`.
+    async def announce(self, name: str, clients: frozenset[str] | None = None) -> None:
+        """Send `list_changed` to handshake-era clients that have the list.
+
+        `name` is, for example, "tools". It is sent to all of them, or to those in `clients`. Others do not need it, and
+        the Python SDK 1.x fails if one comes while it closes.
         """
-        for name, connection in list(self._connections.items()):
-            if connection.initialized.is_set() and (clients is None or name in clients):
-                await connection.notify(method, None)
+        for client, connection in list(self._connections.items()):
+            wants = connection.initialized.is_set() and name in self._listed.get(client, ())
+            if wants and (clients is None or client in clients):
+                await connection.notify(f"notifications/{name}/list_changed", None)
 
     def _on_client_left(self, client: str) -> None:
         connection = self._connections.pop(client, None)
         if connection is not None:
             self._sessions.pop(connection.session_id, None)
             self._queues.pop(client).close()
+            self._listed.pop(client, None)
         self.on_gone(client)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
 from anyio.abc import TaskGroup
 
 from mcp_gateway.catalog.listing import Definition, Listing
+from mcp_gateway.catalog.native_lists import describe_long_list, long_list_level
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.protocol.primitives import PRIMITIVES, TOOLS, Primitive
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.clients import Clients
 from mcp_gateway.server.listen import ListenStreams
 from mcp_gateway.server.tools import Tools
+
+log = structlog.get_logger(__name__)
 
 
 class ListChanges:
@@ -28,6 +32,8 @@ class ListChanges:
         self._clients, self._streams = clients, streams
         self._specs = gateway.registry.specs
         self._exposed = self._list_exposed()
+        self._level = 0
+        self._warn_of_length()
 
     def on_catalog_changed(self) -> None:
         """Handle a new catalog: notify clients of the lists that differ."""
@@ -36,6 +42,8 @@ class ListChanges:
         self._exposed = exposed
         if self._update_builtin_tools():
             changed.add(TOOLS)
+        if TOOLS in changed:
+            self._warn_of_length()
         self._start_notify(changed)
 
     def on_caller_catalog_changed(
@@ -63,16 +71,23 @@ class ListChanges:
         self._specs = self._gateway.registry.specs
         return self._tools.set_builtin_tools(builtin_tools(self._specs.values(), self._gateway.finder.max_results))
 
+    def _warn_of_length(self) -> None:
+        """Warn once of each level that the number of listed tools passes."""
+        count = len(self._tools.builtin_tools) + len(self._exposed[TOOLS])
+        before, self._level = self._level, long_list_level(count)
+        if self._level > before:
+            log.warning("many tools listed", tools=count, reason=describe_long_list(count))
+
     def _start_notify(self, changed: set[Primitive], clients: frozenset[str] | None = None) -> None:
         if changed:
             # In a task, because clients that read slowly must not delay the catalog.
             self._tasks.start_soon(self._notify, frozenset(primitive.capability for primitive in changed), clients)
 
     async def _notify(self, changed: frozenset[str], clients: frozenset[str] | None) -> None:
-        """Send `list_changed` to clients of both eras.
+        """Send `list_changed` to clients of both eras that want it.
 
         It is sent to all of them, or to those in `clients`.
         """
         for name in sorted(changed):
             self._streams.announce(name, clients)
-            await self._clients.notify_all(f"notifications/{name}/list_changed", clients)
+            await self._clients.announce(name, clients)

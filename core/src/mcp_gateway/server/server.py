@@ -100,7 +100,7 @@ class GatewayServer(Server[Any]):
         )
         # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
-        self._handlers = RequestHandlers(self._tools, self._content, self._server_info)
+        self._handlers = RequestHandlers(self._tools, self._content, self._server_info, self._clients.record_listed)
         self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)

@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.native_lists import count_builtin_tools, describe_long_list
 from mcp_gateway.catalog.reservations import Reservations, describe_refusal
 from mcp_gateway.cli.context import CommandContext
 from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.config.settings import Environment
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.pinning.store import read_pin_file
 from mcp_gateway.plugin import Bound, ConfigError, Ranker, RankerContext, StorageBackend, StorageError
+from mcp_gateway.protocol.primitives import TOOLS
 
 if TYPE_CHECKING:
     from mcp_gateway.cli.commands.check_connect import Trial
@@ -48,7 +51,7 @@ def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
         _check_pins,
         _check_storage,
     ]
-    for step in [*steps, _trials] if connect else steps:
+    for step in [*steps, *([_trials] if connect else []), _check_list_length]:
         try:
             step(reading, found)
         except ConfigError as error:
@@ -103,6 +106,25 @@ def _check_pins(reading: CommandContext, found: Findings) -> None:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} has changed: {pin.change}")
             if pin.flags:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
+
+
+def _check_list_length(reading: CommandContext, found: Findings) -> None:
+    """Warn if more tools are listed than clients take.
+
+    Without trials they are those that were seen before.
+    """
+    specs = {spec.name: spec for spec in reading.servers.specs if TOOLS.name in spec.exposed}
+    if found.trials is not None:
+        counts = [trial.tools for trial in found.trials if trial.server in specs]
+    else:
+        counts = [len(_known_tools(spec, reading.environment)) for spec in specs.values()]
+    count = sum(counts) + count_builtin_tools(reading.servers.specs)
+    found.warnings += [line for line in [describe_long_list(count)] if line]
+
+
+def _known_tools(spec: ServerSpec, environment: Environment) -> list[str]:
+    pins = {} if environment.pinning == "off" else read_pin_file(spec, environment.state)
+    return [tool for tool in pins if spec.tool_policy.permits(tool)]
 
 
 def _check_storage(reading: CommandContext, _found: Findings) -> None:

@@ -12,13 +12,16 @@ from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
 from mcp_gateway.protocol.eras import adapt_error, adapt_result
-from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, TEMPLATES
+from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES
 from mcp_gateway.protocol.raw_json import Fields
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.tools import Tools
 
 log = structlog.get_logger(__name__)
+
+_LISTS = {primitive.method: primitive.capability for primitive in PRIMITIVES}
+"""What each list belongs to, by the request for it."""
 
 HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 
@@ -27,12 +30,14 @@ HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 class RequestHandlers:
     """Answers the requests of clients, whichever way they came.
 
-    `server_info` returns the `serverInfo` as JSON.
+    `server_info` returns the `serverInfo` as JSON. `on_listed` is called for a client of the handshake era that gets a
+    list, with the client and the list, for example "tools".
     """
 
     tools: Tools
     content: PromptsAndResources
     server_info: Callable[[], Raw]
+    on_listed: Callable[[str, str], None]
     _handlers: Mapping[str, HandlerFn] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,4 +79,7 @@ class RequestHandlers:
         except Exception:
             log.exception("request failed", method=request.method)
             raise MCPError(INTERNAL_ERROR, "the gateway failed inside; its log says why") from None
+        # Now, not before: a change up to here is in the answer. A modern client says in another way what it wants.
+        if not request.modern and (name := _LISTS.get(request.method)) is not None:
+            self.on_listed(str(request.caller.client), name)
         return adapt_result(result, modern=request.modern, server_info=self.server_info())
