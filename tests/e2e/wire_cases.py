@@ -245,6 +245,23 @@ ERRORS = [
         sdk="waits error error",
     ),
     error("error with a code as a float", '"error":{"code":-32001.0,"message":"it broke"}', -32001, "it broke"),
+    error("error as a number", '"error":5', -32603, "5", sdk="waits error error"),
+    error("error without members", '"error":{}', -32603, "", sdk="waits error error"),
+    error(
+        "error with a code null",
+        '"error":{"code":null,"message":"it broke"}',
+        -32603,
+        "it broke",
+        sdk="waits error error",
+    ),
+    error(
+        "error with a code 1e400",
+        '"error":{"code":1e400,"message":"it broke"}',
+        -32603,
+        "it broke",
+        sdk="waits error error",
+    ),
+    error("error with a message of digits", '"error":{"code":-1,"message":7}', -1, "7", sdk="waits error error"),
     error("error without message", '"error":{"code":-32001}', -32001, "", sdk="waits error error"),
     error(
         "error with a message that is none",
