@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcp_gateway.config.forms.paths import folder_of, settle_surroundings
+from mcp_gateway.config.forms.transports import with_transport
 from mcp_gateway.config.forms.values import (
     UnclearValue,
     read_arguments,
@@ -147,3 +148,8 @@ def test_variables_and_headers_may_be_named_and_are_taken_if_they_are_set(tmp_pa
     keys = {"env_http_headers": {"X-Key": "TOKEN", "Y": "GONE", "Z": "GATEWAY_AUTH_TOKEN"}, "auth_headers": {"A": "b"}}
     found = settle_surroundings(keys, tmp_path, environ)
     assert found == {"auth_headers": {"A": "b", "X-Key": "t"}, "auth_type": "static"}
+
+
+@pytest.mark.parametrize("spelling", ["sse", "SSE", "http+sse", "http-sse"])
+def test_every_spelling_of_the_old_transport_means_it(spelling):
+    assert with_transport({"type": spelling, "url": "http://old.test/sse"})["transport"] == "sse"

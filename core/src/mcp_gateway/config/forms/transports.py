@@ -18,6 +18,10 @@ _TRANSPORTS = {
     "http-stream": "http",
     "httpstream": "http",
     "remote": "http",
+    "sse": "sse",
+    "http+sse": "sse",
+    "http-sse": "sse",
+    "http_sse": "sse",
 }
 _BUILT_IN = {
     "builtin": "is a part of that program",
