@@ -216,16 +216,22 @@ def _gc_paused() -> Iterator[None]:
         _freeze_heap()
 
 
-async def serve(settings: Settings, servers: ServerFile, reread: Callable[[], ServerFile] | None = None) -> None:
+async def serve(
+    settings: Settings,
+    servers: ServerFile,
+    reread: Callable[[], ServerFile] | None = None,
+    on_overdue: Callable[[], None] | None = None,
+) -> None:
     """Serve until the client leaves or a signal ends the process.
 
     With `reread`, a function that reads the file of servers again, changes to that file are applied while serving.
+    `on_overdue` is called in a thread when that takes too long.
 
     Raises:
         ConfigError: the gateway cannot serve as configured.
 
     """
-    ending = GracefulShutdown(settings.environment.grace)
+    ending = GracefulShutdown(settings.environment.grace, on_overdue=on_overdue)
     try:
         with ending.everything:
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:

@@ -24,8 +24,11 @@ from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
 from mcp_gateway.sessions.attempts import Attempts
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
 from mcp_gateway.sessions.retry import RetryPolicy
-from mcp_gateway.sessions.session import CLOSE_SECONDS, Session
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionIndex, SessionKey, finish
+
+SHUTDOWN_SECONDS = 0.4
+"""How long a session may take to close when the gateway ends; the kill of a process that has not may take as long."""
 
 _UPDATED = "notifications/resources/updated"
 
@@ -175,11 +178,14 @@ class Pool:
         await finish(self._shared.remove_server(spec))
 
     async def close(self) -> None:
-        """End every session in order, and wait until all are closed."""
+        """End every session in order, and wait until all are closed.
+
+        The gateway ends: sessions have `SHUTDOWN_SECONDS` to close in peace.
+        """
         for session in list(self._kept):
-            session.stop()
+            session.stop(SHUTDOWN_SECONDS)
         self._shared.sessions.clear()
-        with anyio.move_on_after(CLOSE_SECONDS):
+        with anyio.move_on_after(2 * SHUTDOWN_SECONDS):
             for session in list(self._kept):
                 await session.gone.wait()
 

@@ -101,12 +101,13 @@ class Session:
         """Create the deadline queue from the time limit of calls."""
         self.deadlines = DeadlineQueue(self.time_limits.call.seconds)
 
-    def stop(self) -> None:
-        """Close the session within `CLOSE_SECONDS`; immediately if not yet open."""
+    def stop(self, within: float | None = None) -> None:
+        """Close the session within `CLOSE_SECONDS`, or so many; immediately if not yet open."""
+        seconds = CLOSE_SECONDS if within is None else within
         self._stopping = True
         self.router.close()
         self._over.set()
-        self._scope.deadline = anyio.current_time() + (CLOSE_SECONDS if self.settled.is_set() else 0)
+        self._scope.deadline = anyio.current_time() + (seconds if self.settled.is_set() else 0)
 
     async def wait_opened(self, limit: TimeLimit | None = None) -> Connection:
         """Return the connection once the session is open.

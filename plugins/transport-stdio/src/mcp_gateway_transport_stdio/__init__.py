@@ -7,19 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from mcp_gateway.plugin import ClientTransport, Provider, ServeOptions, ServerTransport, hookimpl
 from mcp_gateway_transport_stdio.child.command import find_obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions
 
+if TYPE_CHECKING:
+    from mcp_gateway_transport_stdio.child.supervised_process import Supervisor
+
 GATEWAY_API = 1
 
 
-def open_client_transport(options: StdioOptions) -> AbstractAsyncContextManager[ClientTransport]:
-    """Open the transport to a server that runs as a child process."""
-    from mcp_gateway_transport_stdio.client_transport import stdio_client_transport  # the MCP SDK is slow to import
+def open_client_transport(
+    supervisors: list[Supervisor], options: StdioOptions
+) -> AbstractAsyncContextManager[ClientTransport]:
+    """Open the transport to a server that runs as a child process.
 
-    return stdio_client_transport(options)
+    All of a gateway's share the one supervisor in `supervisors`, where the first puts it.
+    """
+    from mcp_gateway_transport_stdio.child.supervised_process import Supervisor  # slow to import, as is the MCP SDK
+    from mcp_gateway_transport_stdio.client_transport import stdio_client_transport
+
+    if not supervisors:
+        supervisors.append(Supervisor())
+    return stdio_client_transport(options, supervisors[0])
 
 
 def open_server_transport(options: ServeOptions) -> AbstractAsyncContextManager[ServerTransport]:
@@ -36,7 +49,7 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
         name="stdio",
         summary="start a child process",
         options=StdioOptions,
-        build=open_client_transport,
+        build=partial(open_client_transport, []),
         preflight=find_obstacle,
     )
 

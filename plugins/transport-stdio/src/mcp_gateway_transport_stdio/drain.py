@@ -39,6 +39,7 @@ class PendingRequests:
     count_others: Callable[[], int] = lambda: 0
     is_client_reading: Callable[[], bool] = lambda: True
     _pending_ids: set[str | int] = field(default_factory=set)
+    _end: float = 0.0
 
     def on_incoming(self, item: SessionMessage) -> None:
         """Register a request, or remove a cancelled one.
@@ -57,8 +58,14 @@ class PendingRequests:
         if isinstance(item.message, JSONRPCResponse | JSONRPCError) and item.message.id is not None:
             self._pending_ids.discard(item.message.id)
 
+    @property
+    def remaining(self) -> float:
+        """How many seconds are left of the grace period."""
+        return max(_LOOK_SECONDS, self._end - anyio.current_time())
+
     async def drain(self) -> None:
         """Wait until all requests are answered, or the grace period is over."""
+        self._end = anyio.current_time() + self.grace
         with anyio.move_on_after(self.grace) as waiting:
             while (self._pending_ids or self.count_others()) and self.is_client_reading():  # noqa: ASYNC110  # see _LOOK_SECONDS
                 await anyio.sleep(_LOOK_SECONDS)

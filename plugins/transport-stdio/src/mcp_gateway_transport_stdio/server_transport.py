@@ -112,7 +112,7 @@ async def _run_server(server: Server[Any], lines: object, output: object, grace:
         answers = TrackingWriteStream(outgoing, debts)
         await server.run(DrainingReadStream(incoming, debts, answers), answers, options)
     if pipes:
-        await pipes.output.drain(grace)
+        await pipes.output.drain(debts.remaining)
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import anyio
 from mcp_gateway_transport_stdio.child.channel import open_child_channel
-from mcp_gateway_transport_stdio.child.process import ChildCommand
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor
 
 SERVER = """
 import json, os, sys, time
@@ -113,8 +113,9 @@ async def open_listener(limit=32 << 20, server=SERVER):
     """Start the server."""
     stray_output = StrayOutput("server")
     program = ChildCommand([sys.executable, "-c", server], {}, None, sys.stderr)
-    with anyio.fail_after(SECONDS):
-        async with open_child_channel(program, stray_output, limit) as channel:
+    supervisor = Supervisor()
+    with anyio.fail_after(SECONDS), supervisor.use():
+        async with open_child_channel(supervisor, program, stray_output, limit) as channel:
             listener = Listener(channel, stray_output)
             channel.start(listener.heard.append, listener.on_close)
             yield listener

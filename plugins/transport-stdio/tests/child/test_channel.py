@@ -11,8 +11,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 from mcp_gateway_transport_stdio.child.channel import ChildChannel
-from mcp_gateway_transport_stdio.child.process import ChildCommand, open_child
+from mcp_gateway_transport_stdio.child.process import open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor
 from mcp_gateway_transport_stdio.child.write_queue import MAX_MESSAGES
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ServerChannel, ServerUnavailable
@@ -339,11 +340,10 @@ async def test_a_session_leaves_no_file_open(method):
 
 
 async def test_a_program_that_is_not_there_leaves_no_file_open():
+    supervisor, command = Supervisor(), ChildCommand(["/no/such/program"], {}, None, sys.stderr)
     before = open_files()
     for _ in range(3):
-        with pytest.raises(FileNotFoundError):
-            async with open_child(
-                ChildCommand(["/no/such/program"], {}, None, sys.stderr), ChildChannel(StrayOutput("server"), 9)
-            ):
+        with pytest.raises(FileNotFoundError), supervisor.use():
+            async with open_child(supervisor, command, ChildChannel(StrayOutput("server"), 9)):
                 pass
     assert open_files() <= before

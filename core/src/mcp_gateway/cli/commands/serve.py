@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib.util import find_spec
 
@@ -31,7 +32,14 @@ def serve(reading: CommandContext) -> int:
         log.warning("configuration warning", reason=warning)
     if ignored := reading.source.ignored_env_file:
         log.info("env file ignored", file=str(ignored), hint="to read it, name it in GATEWAY_ENV_FILE")
-    anyio.run(run, settings, servers, reading.reload_servers, backend_options={"use_uvloop": _is_uvloop_usable()})
+
+    def exit_at_once() -> None:
+        log.warning("closing overdue", hint="the process ends without it")
+        # Servers end with the process, however it ends.
+        os._exit(1)
+
+    backend = {"use_uvloop": _is_uvloop_usable()}
+    anyio.run(run, settings, servers, reading.reload_servers, exit_at_once, backend_options=backend)
     return 0
 
 

@@ -56,7 +56,7 @@ def build_uvicorn_server(server: Server[Any], options: ListenOptions, ready: Cal
         backlog=bounds.backlog,
         # The gateway's event loop is already running.
         loop="none",
-        timeout_graceful_shutdown=max(1, round(options.grace)),
+        timeout_graceful_shutdown=options.grace,  # type: ignore[arg-type]  # it is only handed to asyncio.wait_for
     )
     return _UvicornServer(config, ready)
 

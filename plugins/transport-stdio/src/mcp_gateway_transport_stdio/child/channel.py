@@ -10,8 +10,9 @@ from functools import partial
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
 from mcp_gateway_transport_stdio.child.envelope import match_response, parse_id, parse_message
-from mcp_gateway_transport_stdio.child.process import ChildCommand, ChildProcess, open_child
+from mcp_gateway_transport_stdio.child.process import ChildProcess, open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
+from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor, describe_status
 from mcp_gateway_transport_stdio.child.write_queue import Unwritten, WriteQueue
 from mcp_gateway_transport_stdio.framing import (
     ENDLESS,
@@ -44,7 +45,8 @@ class ChildChannel:
         self._on_message: Callable[[bytes], None] = lambda _: None
         self._on_close: Callable[[], None] | None = None
         self._child: ChildProcess
-        self._is_unfinished = False
+        self._is_unfinished = self._has_answered = False
+        self._first_request = b""
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
         self._end: ServerUnavailable = ConnectionDropped("it closed the connection")
@@ -52,6 +54,11 @@ class ChildChannel:
     def attach(self, child: ChildProcess) -> None:
         """Use this child."""
         self._child = child
+
+    @property
+    def exit_status(self) -> int | None:
+        """How the child has exited by itself, once it is closed."""
+        return self._child.status if hasattr(self, "_child") else None
 
     def start(self, on_message: Callable[[bytes], None], on_close: Callable[[], None]) -> None:
         """Begin to receive; see `ServerChannel`."""
@@ -75,6 +82,7 @@ class ChildChannel:
         handler: ResponseHandler,
     ) -> Callable[[], None]:
         """Send a request; see `ServerChannel`."""
+        self._first_request = self._first_request or message
         if self._child.is_congested:
             return self._put_request(message, request_id, handler)
         try:
@@ -127,6 +135,7 @@ class ChildChannel:
         request_id = None if self._is_unfinished else match_response(line)
         handler = None if request_id is None else self._pending.pop(request_id, None)
         if handler is not None:
+            self._has_answered = True
             handler.on_response(to_utf8(line))
         elif line:
             self._on_other_line(line)
@@ -135,12 +144,27 @@ class ChildChannel:
         message = parse_message(line)
         if message is None:
             self._stray_output.on_line(line)
+        if not self._has_answered:
+            self._check_program(is_echo=message is not None and message.content == self._first_request)
+        if message is None or self._child.closed:
             return
         handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
         if handler is None:
             self._on_message(message.content)
         else:
+            self._has_answered = True
             handler.on_response(message.content)
+
+    def _check_program(self, *, is_echo: bool) -> None:
+        """End the session if the program cannot be an MCP server."""
+        if is_echo:
+            reason = "it sends back what it is sent, so it is no MCP server"
+        elif self._stray_output.is_framed:
+            reason = "it speaks another protocol than MCP"
+        else:
+            return
+        self._end = ServerUnavailable(reason, permanent=True)
+        self._child.end()
 
     def _on_long_line(self, line: OversizedLine) -> None:
         """Handle an oversized message.
@@ -188,6 +212,11 @@ class ChildChannel:
         self._is_unfinished = True
         self.lines.flush()
 
+    def on_abandonment(self) -> None:
+        """Take what stands in an unfinished line for stray output."""
+        self._is_unfinished = self._has_answered = True
+        self.lines.flush()
+
     def on_end(self) -> None:
         """Fail what is under way: nothing more will come."""
         self._unwritten.clear()
@@ -213,10 +242,23 @@ def _fail_soon(handler: ResponseHandler, reason: str) -> Callable[[], None]:
 
 @asynccontextmanager
 async def open_child_channel(
-    program: ChildCommand, stray_output: StrayOutput, limit: int, stderr_lines: Sequence[str] = ()
+    supervisor: Supervisor,
+    program: ChildCommand,
+    stray_output: StrayOutput,
+    limit: int,
+    stderr_lines: Sequence[str] = (),
 ) -> AsyncIterator[ChildChannel]:
     """Start a child; yield the channel to it."""
     channel = ChildChannel(stray_output, limit, stderr_lines)
-    async with open_child(program, channel) as child:
-        channel.attach(child)
-        yield channel
+    try:
+        async with open_child(supervisor, program, channel) as child:
+            channel.attach(child)
+            try:
+                yield channel
+            except BaseException:
+                channel.on_abandonment()
+                raise
+    except BaseException as error:
+        if (status := channel.exit_status) is not None:
+            error.add_note(describe_status(status))
+        raise

@@ -5,14 +5,20 @@ A child gets only a part of the gateway's environment, which may have secrets.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway_transport_stdio.login_shell import read_login_path
 from mcp_gateway_transport_stdio.options import StdioOptions
+
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_FIRST_LINE = 256
 
 _HARMLESS = (
     "LANG",
@@ -70,10 +76,7 @@ def resolve_command(options: StdioOptions) -> str:
     if found is None and needs_login_path(options):
         found = _find_program(program, find_login_path())
     if found is None:
-        advice = "put what comes after its name into args, or" if " " in program else "install it, or"
-        raise ServerUnavailable(
-            f"its command {program!r} is not found; {advice} write its full path into the configuration", permanent=True
-        )
+        raise ServerUnavailable(f"its command {program!r} {_explain_missing(program, _search_path(options))}", permanent=True)
     return found
 
 
@@ -86,6 +89,43 @@ def _find_nearby(options: StdioOptions) -> str | None:
 def _search_path(options: StdioOptions) -> str:
     # A PATH in the configuration was chosen by the user, so it may be relative.
     return options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
+
+
+def _explain_missing(program: str, path: str) -> str:
+    """Say why a program is not found, and the remedy."""
+    folders = [""] if Path(program).name != program else path.split(os.pathsep)
+    places = [Path(folder) / program for folder in folders]
+    if file := next((place for place in places if place.is_file()), None):
+        return f"is not executable; run 'chmod +x {file}', or set command to its interpreter and put its path into args"
+    if any(place.is_dir() for place in places[:1] if len(folders) == 1):
+        return "is a folder; write the path of a program"
+    if _WINDOWS_PATH.match(program) and os.name == "posix":
+        return "is a path of Windows, and this is another system; write the path that the program has here"
+    advice = "put what comes after its name into args, or" if " " in program else "install it, or"
+    return f"is not found; {advice} write its full path into the configuration"
+
+
+def explain_failed_start(program: str, path: str, error: OSError) -> str:
+    """Say why the system did not start a program that was found."""
+    reason = f"{error.strerror}"
+    if error.filename is not None:
+        reason = f"its cwd: {reason}"
+    elif error.errno == errno.ENOEXEC:
+        reason = "it is no program of this system, and no script whose first line says how to run it (#!/bin/sh)"
+    elif error.errno == errno.ENOENT and (interpreter := _read_interpreter(path)):
+        reason = f"its first line says to run it with {interpreter!r}, which is not found"
+    elif error.errno == errno.E2BIG:
+        reason = "its args and env are too long for this system"
+    return f"{program!r} cannot be started: {reason}"
+
+
+def _read_interpreter(path: str) -> str:
+    """Return the interpreter that a script names."""
+    with suppress(OSError), Path(path).open("rb") as file:
+        first = file.read(_FIRST_LINE).split(b"\n")[0]
+        if first.startswith(b"#!"):
+            return first[2:].decode("utf-8", "replace").strip()
+    return ""
 
 
 def _drop_relative_folders(path: str) -> str:

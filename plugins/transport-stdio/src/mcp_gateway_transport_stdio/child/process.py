@@ -8,21 +8,28 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-import subprocess
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
-from typing import IO, Any, Protocol, cast
+from typing import Protocol, cast
+
+import anyio
 
 from mcp_gateway.plugin import to_line
-from mcp_gateway_transport_stdio.child.process_group import end_group, watch_exit
+from mcp_gateway_transport_stdio.child.supervised_process import (
+    ChildCommand,
+    SupervisedProcess,
+    Supervisor,
+    open_process,
+)
 from mcp_gateway_transport_stdio.framing import LineSplitter
 from mcp_gateway_transport_stdio.pipes import grow_pipe
 
 _TURN_SECONDS = 0.005
 """How long received data is processed at once, and how long the pause for other tasks is."""
+
+_STATUS_SECONDS = 0.3
+"""How long the exit of a process may take after the end of its output."""
 
 _DONE = object()
 
@@ -56,7 +63,7 @@ class ChildProcess(asyncio.Protocol):
     Reading is paused at first.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], listener: ChildListener) -> None:
+    def __init__(self, process: SupervisedProcess, listener: ChildListener) -> None:
         """Tell `listener` what happens."""
         self._process, self._listener = process, listener
         self._stdin: asyncio.WriteTransport | None = None
@@ -65,16 +72,16 @@ class ChildProcess(asyncio.Protocol):
         self._is_busy, self._is_held, self._is_read = False, True, True
         self._is_congested = False
         self._poll: select.poll | None = None
-        self.exited = asyncio.Event()
         self.closed = False
+        self.status: int | None = None
+        """How the process has exited by itself; see `SupervisedProcess`."""
 
     async def connect(self) -> None:
-        """Connect the pipes to the event loop; watch the child's exit."""
+        """Connect the pipes to the event loop."""
         loop = asyncio.get_running_loop()
-        watch_exit(self._process, loop, self.exited.set)
-        if self._process.stdout is not None:
-            grow_pipe(self._process.stdout.fileno(), _ROOM)
-        if self._process.stdin is not None and hasattr(select, "poll"):
+        self._process.owns_pipes = False
+        grow_pipe(self._process.stdout.fileno(), _ROOM)
+        if hasattr(select, "poll"):
             # The event loop reports a broken pipe with a delay, in which written data might be lost unnoticed.
             self._poll = select.poll()
             self._poll.register(self._process.stdin.fileno(), 0)
@@ -141,7 +148,7 @@ class ChildProcess(asyncio.Protocol):
     def _read_rest(self) -> Iterator[bytes]:
         """Read what is in the pipe now: others may hold it open."""
         stdout = self._process.stdout
-        if stdout is None or self._stdout is None or self.closed:
+        if self._stdout is None or self.closed:
             return
         with suppress(OSError, ValueError):  # nothing is there, or it is closed
             for _ in range(_ROOM // _PIECE):
@@ -204,13 +211,22 @@ class ChildProcess(asyncio.Protocol):
             self._listener.on_end()
 
     async def stop(self) -> None:
-        """Close the child's stdin; end its process group."""
-        self.end()
-        if self._stdin is not None:
-            self._stdin.close()
-        await end_group(self._process.pid, self.exited)
-        if self._stdout is not None:
-            self._stdout.close()
+        """Close the child's stdin, wait for its end; close its stdout.
+
+        A child that has closed its output has a moment to exit: how it does explains the failure.
+        """
+        try:
+            if self.closed:
+                with anyio.move_on_after(_STATUS_SECONDS):
+                    await self._process.exited.wait()
+            self.status = self._process.status
+            self.end()
+            if self._stdin is not None:
+                self._stdin.close()
+            await self._process.end()
+        finally:
+            if self._stdout is not None:
+                self._stdout.close()
 
 
 class _StdinProtocol(asyncio.BaseProtocol):
@@ -229,41 +245,22 @@ class _StdinProtocol(asyncio.BaseProtocol):
         self._pipes.on_stdin_lost()
 
 
-@dataclass(frozen=True, slots=True)
-class ChildCommand:
-    """A command with its environment, directory and stderr file."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    directory: Path | None
-    errors: IO[Any]
-
-
 @asynccontextmanager
-async def open_child(program: ChildCommand, listener: ChildListener) -> AsyncIterator[ChildProcess]:
-    """Start a child process in a new process group.
+async def open_child(
+    supervisor: Supervisor, program: ChildCommand, listener: ChildListener
+) -> AsyncIterator[ChildProcess]:
+    """Start a child process in a session of its own.
 
-    The whole group is terminated on exit.
+    On exit it is ended, with all that it has started.
 
     Raises:
         OSError: the process cannot be started.
 
     """
-    # Not by the event loop: uvloop forks, which copies the memory map and takes ten times as long.
-    process = subprocess.Popen(  # noqa: ASYNC220, S603  # a millisecond; what the configuration says
-        program.command,
-        bufsize=0,
-        env=program.environment,
-        cwd=program.directory,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=program.errors,
-        # In a group of its own, so that its children can be ended with it and Ctrl-C reaches the gateway only.
-        start_new_session=True,
-    )
-    pipes = ChildProcess(process, listener)
-    try:
-        await pipes.connect()
-        yield pipes
-    finally:
-        await pipes.stop()
+    async with open_process(supervisor, program) as process:
+        pipes = ChildProcess(process, listener)
+        try:
+            await pipes.connect()
+            yield pipes
+        finally:
+            await pipes.stop()

@@ -1,25 +1,56 @@
 """Stray output of a child on stdout: skipped, counted and logged.
 
-Stray lines are lines that are not messages.
+Stray lines are lines that are not messages. The first one usually shows what the program is.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+
+from mcp_gateway_transport_stdio.child.stderr import mask_values
 
 log = logging.getLogger(__name__)
 
 _SHOWN = 200
+_READ = 4096
 _HINT = "only MCP messages belong on standard output; log to standard error"
+_ESCAPE_CODE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+_FRAMES = re.compile(rb"Content-(?:Length|Type):", re.IGNORECASE)
+_KINDS = (
+    (_FRAMES, "the header of a message of a language server: it speaks another protocol"),
+    (re.compile(rb"HTTP/\d|\"?(?:GET|POST|HEAD) /\S* HTTP/"), "HTTP"),
+    (
+        re.compile(
+            rb"https?://|\b(?:listen|running|serving|started)\w* (?:\w+ ){0,3}(?:on|at) |\bport:? \d", re.IGNORECASE
+        ),
+        'the log of an HTTP server: if it serves MCP there, write that URL as "url", in place of "command"',
+    ),
+    (re.compile(rb"\A\s*<(?:!doctype|html|\?xml)", re.IGNORECASE), "HTML or XML"),
+    (
+        re.compile(rb"\s*usage:|.*unrecognized arguments|.*unknown option", re.IGNORECASE),
+        "a help text: are its args right?",
+    ),
+    (re.compile(rb"\A\s*[\[{].*[\]}]\s*\Z", re.DOTALL), "JSON, but no message of JSON-RPC"),
+    (re.compile(rb"\x1b|[^\n]\r[^\n]|\xe2[\xa0-\xa3][\x80-\xbf]"), "a display for a terminal, with control codes"),
+    (re.compile(rb"[$#>:?]\s*\Z"), "a prompt: it waits for a person"),
+    (re.compile(rb"[\x00-\x08\x0e-\x1a]"), "binary data"),
+)
+"""What lines look like, the surest sign first."""
 
 
 @dataclass(slots=True)
 class StrayOutput:
-    """Counter of the lines of `program` that are not messages."""
+    """Counter of the lines of `program` that are not messages.
+
+    `secrets` are masked in what is shown.
+    """
 
     program: str
+    secrets: tuple[str, ...] = ()
     lines: int = 0
+    first: bytes = b""
     _next: int = 1
 
     def on_line(self, line: bytes) -> None:
@@ -28,14 +59,30 @@ class StrayOutput:
         These are the first line, the tenth, the hundredth and so on.
         """
         self.lines += 1
+        if self.lines == 1:
+            self.first = line[:_READ]
         if log.isEnabledFor(logging.DEBUG):
-            text = line[:_SHOWN].decode("utf-8", "replace")
-            log.debug("stray output", extra={"program": self.program, "line": text})
+            log.debug("stray output", extra={"program": self.program, "line": self._to_text(line)})
         if self.lines == self._next:
             self._next *= 10
-            log.warning("stray output skipped", extra={"program": self.program, "lines": self.lines, "hint": _HINT})
+            facts = {"program": self.program, "lines": self.lines, "line": self._to_text(line), "hint": _HINT}
+            log.warning("stray output skipped", extra=facts)
+
+    @property
+    def is_framed(self) -> bool:
+        """Whether it began with the header of another protocol."""
+        return self.lines > 0 and _FRAMES.match(self.first) is not None
 
     @property
     def summary(self) -> str:
-        """The number of stray lines, as text."""
-        return f"{self.lines} line{'' if self.lines == 1 else 's'} to standard output that are no MCP messages"
+        """Number of the lines, the first one and its kind, as text."""
+        count = f"{self.lines} line{'' if self.lines == 1 else 's'}"
+        shown = f"it wrote {count} to standard output that are no MCP messages, first {self._to_text(self.first)!r}"
+        kind = next((words for pattern, words in _KINDS if pattern.search(self.first)), None)
+        return shown if kind is None else f"{shown} ({kind})"
+
+    def _to_text(self, line: bytes) -> str:
+        """Return a line without what only terminals understand."""
+        text = _ESCAPE_CODE.sub("", mask_values(line[:_READ].decode("utf-8", "replace"), self.secrets))
+        text = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(text.split())[:_SHOWN]
