@@ -35,7 +35,7 @@ DEFAULTS = {
     "MCP_GATEWAY_MAX_RETRIES": ("max_retries", 3, "0", 0),
     "MCP_GATEWAY_MAX_CALL_TIME": ("max_call_time", 3600.0, "60", 60.0),
     "MCP_GATEWAY_SESSION_IDLE_TIMEOUT": ("idle_timeout", 1800.0, "9", 9.0),
-    "GATEWAY_SHUTDOWN_GRACE": ("grace", 3.0, "0", 0.0),
+    "GATEWAY_SHUTDOWN_GRACE": ("grace", 1.5, "0", 0.0),
     "GATEWAY_MAX_CALLS": ("max_calls", 1000, "7", 7),
     "GATEWAY_MAX_CALLS_PER_SERVER": ("max_server_calls", 200, "7", 7),
     "GATEWAY_MAX_QUEUE": ("max_queue", 500, "0", 0),

@@ -102,7 +102,10 @@ class Session:
         self.deadlines = DeadlineQueue(self.time_limits.call.seconds)
 
     def stop(self, within: float | None = None) -> None:
-        """Close the session within `CLOSE_SECONDS`, or so many; immediately if not yet open."""
+        """Close the session within `CLOSE_SECONDS`, or so many.
+
+        It closes immediately if it is not yet open.
+        """
         seconds = CLOSE_SECONDS if within is None else within
         self._stopping = True
         self.router.close()

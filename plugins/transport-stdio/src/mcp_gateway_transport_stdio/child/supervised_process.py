@@ -69,7 +69,7 @@ def _to_characters(text: str) -> str:
 
 @dataclass(slots=True)
 class Supervisor:
-    """The supervisor of all servers of a gateway, started when it is needed."""
+    """The supervisor of a gateway's servers, started when needed."""
 
     _process: subprocess.Popen[bytes] | None = None
     _control: socket.socket | None = None
@@ -223,7 +223,7 @@ class SupervisedProcess(asyncio.Protocol):
 
 @asynccontextmanager
 async def open_process(supervisor: Supervisor, program: ChildCommand) -> AsyncIterator[SupervisedProcess]:
-    """Start a process in a session of its own; end it on exit.
+    """Start a process; end it on exit.
 
     Raises:
         OSError: the process cannot be started.

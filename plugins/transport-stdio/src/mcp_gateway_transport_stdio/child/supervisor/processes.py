@@ -38,7 +38,7 @@ def read_processes() -> dict[int, Process] | None:
 
 
 def find_ancestor(pid: int, below: int, processes: dict[int, Process]) -> int | None:
-    """Return the ancestor of a process that is a child of `below`; None if there is none."""
+    """Return the ancestor of a process below another; or None."""
     for _ in range(len(processes)):
         process = processes.get(pid)
         if process is None:

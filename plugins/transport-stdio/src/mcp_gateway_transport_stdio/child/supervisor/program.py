@@ -96,7 +96,7 @@ class Supervisor:
             self._poll.register(descriptors[0], select.POLLIN)
 
     def _end_rest(self) -> None:
-        """End what can be told to be nobody's."""
+        """End what belongs to no server."""
         rest = Server(None, [])
         rest.end(*_LEFT_SECONDS)
         self._servers[-1] = rest
@@ -174,7 +174,7 @@ class Supervisor:
         return found
 
     def _find_owner(self, pid: int, process: Process) -> int:
-        """Return the key of the server that a child of this process belongs to."""
+        """Return the key of the server of a child process."""
         ids = {pid, process.group, process.session}
         for key, server in self._servers.items():
             if server.pid and server.pid in ids:

@@ -75,7 +75,7 @@ def _signal_all(members: set[int], number: int) -> None:
 
 
 def start_process(message: dict[str, Any], server: Server) -> int:
-    """Start a server in a session of its own; return its process id.
+    """Start a server in its own session; return its process id.
 
     Raises:
         OSError: it cannot be started; its `filename` is `directory` if that is the reason.
