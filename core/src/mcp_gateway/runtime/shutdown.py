@@ -26,6 +26,9 @@ With the time that calls have by default it is less than 3 seconds: clients kill
 closed its input.
 """
 
+SESSION_SECONDS = 0.4
+"""How long each session may take of that; the kill of a process that has not ended may take as long again."""
+
 # The time for what follows the last task: the end of the event loop, and of the interpreter.
 _OVERDUE_SECONDS = 0.1
 

@@ -20,15 +20,13 @@ from mcp_gateway.plugin import ClientTransport
 from mcp_gateway.protocol.capabilities import decode_capabilities
 from mcp_gateway.protocol.client_channel import ClientChannel, Json
 from mcp_gateway.runtime.events import GatewayEvents
+from mcp_gateway.runtime.shutdown import SESSION_SECONDS
 from mcp_gateway.sessions.admission import AdmissionControl, Overloaded
 from mcp_gateway.sessions.attempts import Attempts
 from mcp_gateway.sessions.circuit_breaker import Breakers, CircuitBreaker
 from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionIndex, SessionKey, finish
-
-SHUTDOWN_SECONDS = 0.4
-"""How long a session may take to close when the gateway ends; the kill of a process that has not may take as long."""
 
 _UPDATED = "notifications/resources/updated"
 
@@ -178,14 +176,11 @@ class Pool:
         await finish(self._shared.remove_server(spec))
 
     async def close(self) -> None:
-        """End every session in order, and wait until all are closed.
-
-        The gateway ends: sessions have `SHUTDOWN_SECONDS` to close in peace.
-        """
+        """End every session in order as the gateway ends; wait for that."""
         for session in list(self._kept):
-            session.stop(SHUTDOWN_SECONDS)
+            session.stop(within=SESSION_SECONDS)
         self._shared.sessions.clear()
-        with anyio.move_on_after(2 * SHUTDOWN_SECONDS):
+        with anyio.move_on_after(2 * SESSION_SECONDS):
             for session in list(self._kept):
                 await session.gone.wait()
 

@@ -102,10 +102,7 @@ class Session:
         self.deadlines = DeadlineQueue(self.time_limits.call.seconds)
 
     def stop(self, within: float | None = None) -> None:
-        """Close the session within `CLOSE_SECONDS`, or so many.
-
-        It closes immediately if it is not yet open.
-        """
+        """Close the session in time; at once if not yet open."""
         seconds = CLOSE_SECONDS if within is None else within
         self._stopping = True
         self.router.close()
