@@ -76,7 +76,9 @@ def resolve_command(options: StdioOptions) -> str:
     if found is None and needs_login_path(options):
         found = _find_program(program, find_login_path())
     if found is None:
-        raise ServerUnavailable(f"its command {program!r} {_explain_missing(program, _search_path(options))}", permanent=True)
+        raise ServerUnavailable(
+            f"its command {program!r} {_explain_missing(program, _search_path(options))}", permanent=True
+        )
     return found
 
 
