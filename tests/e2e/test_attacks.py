@@ -424,25 +424,28 @@ def test_the_gateways_own_token_is_no_variable_of_the_file(launcher: Launcher) -
 
 
 @pytest.mark.parametrize(
-    "text, said",
+    "text, code, said",
     [
         (
             '{"servers": [{"name": "a", "url": "http://127.0.0.1:9/", "url": "http://evil.example/"}]}',
+            0,
             "'url' stands twice",
         ),
-        ('{"servers": [], "servers": [{"name": "a"}]}', "'servers' stands twice"),
-        ('{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}', "'a' stands twice"),
-        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
-        ('{"servers": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
-        ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
+        ('{"servers": [], "servers": [{"name": "a"}]}', 1, "'servers' stands twice"),
+        ('{"mcpServers": {"a": {"command": "x"}, "a": {"command": "y"}}}', 1, "'a' stands twice"),
+        ("[" * 100_000 + "]" * 100_000, 1, "nested too deeply"),
+        ('{"servers": ' + "[" * 100_000 + "]" * 100_000 + "}", 1, "nested too deeply"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, 1, "nested too deeply"),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_file_that_means_two_things_or_has_no_end_is_refused(launcher: Launcher, text: str, said: str) -> None:
+def test_a_file_that_means_two_things_or_has_no_end_is_not_read_in_silence(
+    launcher: Launcher, text: str, code: int, said: str
+) -> None:
     path = launcher.folder / "hostile.json"
     path.write_text(text, encoding="utf-8")
     done = launcher.run("check", config=path)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 

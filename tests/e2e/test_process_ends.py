@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def start(launcher: Launcher, folder: Path, transport: str, modern: bool) -> tup
     return gateway, client, [int(pid) for pid in pids.read_text().split()]
 
 
+@pytest.fixture
+def _hangups() -> Iterator[None]:
+    """Have hang-ups heard, as they are not by what nohup started."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_hangups")
 @pytest.mark.parametrize("transport, how, modern", ENDS)
 def test_no_process_stays(launcher: Launcher, tmp_path: Path, transport: str, how: str, modern: bool) -> None:
     gateway, client, pids = start(launcher, tmp_path, transport, modern)

@@ -107,7 +107,9 @@ def test_the_lowest_versions_that_are_tested_are_those_that_are_declared() -> No
     for path in [ROOT, ROOT / "core", *(ROOT / "plugins").iterdir(), ROOT / "tests" / "kit"]:
         if (path / "pyproject.toml").exists():
             project = tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-            for requirement in project["dependencies"]:
+            optional = project.get("optional-dependencies", {})
+            # What the meta package brings of the core's own extras is tested like the rest.
+            for requirement in [*project["dependencies"], *optional.get("yaml", [])]:
                 name, version = re.fullmatch(r"([\w.-]+)(?:\[.*\])?>=([\w.]+).*", requirement).groups()  # type: ignore[union-attr]
                 if not name.startswith("mcp-gateway-"):
                     declared.setdefault(name, set()).add(version)

@@ -64,14 +64,18 @@ async def test_signals_are_handled_without_the_event_loops_help():
 
 
 async def test_hanging_up_is_a_signal_to_stop():
-    ended = []
-    with anyio.fail_after(6 * WAIT_SECONDS):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve_until_ended, GracefulShutdown(0.0, lambda: 1), ended)
-            await until(lambda: ended and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGHUP)
-            await until(lambda: "served" in ended)
-            tasks.cancel_scope.cancel()
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it is ignored where nohup runs the tests
+    try:
+        ended = []
+        with anyio.fail_after(6 * WAIT_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve_until_ended, GracefulShutdown(0.0, lambda: 1), ended)
+                await until(lambda: ended and signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL)
+                os.kill(os.getpid(), signal.SIGHUP)
+                await until(lambda: "served" in ended)
+                tasks.cancel_scope.cancel()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_hanging_up_stays_ignored_where_it_was():
