@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from msgspec import Raw
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.discovery.refresher import ANONYMOUS
 from mcp_gateway.gateway import compiled_catalog as module
@@ -74,6 +75,39 @@ async def test_it_is_found_anew_when_anything_that_it_depends_on_is_replaced(gat
         after = compiler.current().route("alpha__x")
         assert after is not before
         assert compiler.current().route("alpha__x") is after
+
+
+async def test_a_private_route_is_that_of_its_listing_and_of_the_server_as_configured(gateway, monkeypatch):
+    monkeypatch.setattr(module, "_MAX_PRIVATE_ROUTES", 3)
+    async with gateway({"alpha": Remote(tool("x"))}) as opened:
+        compiled = (await discover(opened)).current()
+    spec = compiled.prefix_owner("alpha__x")
+    assert spec is compiled.specs["alpha"]
+    listings = [Listing("alpha", (tool("x", annotations={"readOnlyHint": able}),)) for able in (True, False)]
+    for _ in range(2):
+        assert [compiled.route_within(spec, one, "alpha__x").repeatable for one in listings] == [True, False]
+    first = compiled.route_within(spec, listings[0], "alpha__x")
+    assert compiled.route_within(spec, listings[0], "alpha__x") is first
+    assert compiled.route_within(spec, listings[0], "alpha__y") is None
+    assert compiled.route_within(replace(spec), listings[0], "alpha__x") is None
+    for number in range(9):
+        compiled.route_within(spec, Listing("alpha", (tool(f"t{number}"),)), f"alpha__t{number}")
+    assert len(compiled._private) <= 3
+
+
+async def test_only_a_configured_prefix_has_an_owner(gateway):
+    servers = {"alpha": Remote(tool("x")), "beta": Remote(tool("y")), "gamma": Remote(tool("z"))}
+    async with gateway(servers, alpha={"namespace": "a"}, gamma={"namespace": None}) as opened:
+        compiled = opened.gateway.compiler.current()
+    owners = {name: compiled.prefix_owner(name) for name in ("a__x", "alpha__x", "beta__y", "gamma__z", "z", "__z")}
+    assert {name: owner and owner.name for name, owner in owners.items()} == {
+        "a__x": "alpha",
+        "alpha__x": None,
+        "beta__y": "beta",
+        "gamma__z": None,
+        "z": None,
+        "__z": None,
+    }
 
 
 async def test_nothing_of_the_snapshot_before_is_left(gateway):

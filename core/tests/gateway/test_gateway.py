@@ -72,7 +72,7 @@ async def test_an_unknown_tool_brings_near_names_of_the_same_server(gateway):
 
 
 async def test_a_tool_that_is_new_on_the_server_is_found_by_asking_again(gateway, monkeypatch):
-    monkeypatch.setattr("mcp_gateway.gateway.gateway._RECHECK_SECONDS", -1.0)
+    monkeypatch.setattr("mcp_gateway.gateway.find_tool._RECHECK_SECONDS", -1.0)
     alpha = Remote(tool("old"))
     async with gateway({"alpha": alpha}) as opened:
         await opened.gateway.discover("alpha", ANONYMOUS)

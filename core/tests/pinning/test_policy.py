@@ -14,7 +14,7 @@ import structlog
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.sources import state_folder
-from mcp_gateway.gateway.gateway import ToolWithheld
+from mcp_gateway.gateway.errors import ToolWithheld
 from mcp_gateway.pinning import policy as module
 from mcp_gateway.pinning.pins import Pin, decode_pins, difference, encode_pins, fields_of, hash_of
 from mcp_gateway.pinning.policy import Pinning

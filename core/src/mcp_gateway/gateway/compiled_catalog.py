@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from msgspec import Raw
 
+from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.gateway.routes import Route, route_of
+from mcp_gateway.protocol.tool_names import split_name
 
 _MAX_ROUTES_PER_SERVER = 10_000
+_MAX_PRIVATE_ROUTES = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,8 @@ class CompiledCatalog:
     catalog: Catalog
     specs: Mapping[str, ServerSpec]
     _routes: dict[str, Route] = field(default_factory=dict, repr=False)
+    # With the listing, so that no other one can have its identity while the route is kept.
+    _private: dict[tuple[int, str], tuple[Listing, Route]] = field(default_factory=dict, repr=False)
     _encoded: dict[Hashable, Raw] = field(default_factory=dict, repr=False)
 
     def route(self, name: str) -> Route | None:
@@ -35,6 +41,36 @@ class CompiledCatalog:
         """
         route = self._routes.get(name)
         return self._find(name) if route is None else route
+
+    def prefix_owner(self, name: str) -> ServerSpec | None:
+        """Return the server whose prefix a full name begins with, or None.
+
+        No other server's names begin with it.
+        """
+        parts = split_name(name)
+        return None if parts is None else self._by_prefix.get(parts[0])
+
+    @cached_property
+    def _by_prefix(self) -> Mapping[str, ServerSpec]:
+        return {spec.namespace or spec.name: spec for spec in self.specs.values() if spec.namespace is not None}
+
+    def route_within(self, spec: ServerSpec, listing: Listing, name: str) -> Route | None:
+        """Return the route of a tool of a listing for certain credentials.
+
+        None if the listing does not have it, or the server was configured anew.
+        """
+        if self.specs.get(spec.name) is not spec:
+            return None
+        key = (id(listing), name)
+        if (known := self._private.get(key)) is not None:
+            return known[1]
+        if (tool := listing.tool_name(name)) is None:
+            return None
+        if len(self._private) >= _MAX_PRIVATE_ROUTES:
+            self._private.clear()
+        route = route_of(spec, listing, tool)
+        self._private[key] = (listing, route)
+        return route
 
     def encoded(self, key: Hashable, encode: Callable[[], Raw]) -> Raw:
         """Return what `encode` makes of this snapshot, made once for each key."""

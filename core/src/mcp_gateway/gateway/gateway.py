@@ -21,21 +21,21 @@ from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
 from mcp_gateway.gateway.era_bridge import EraBridge
-from mcp_gateway.gateway.errors import ToolForbidden, ToolWithheld
+from mcp_gateway.gateway.find_tool import find_tool
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
-from mcp_gateway.gateway.routes import METHOD, route_of
+from mcp_gateway.gateway.routes import METHOD, Route, route_of
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
-from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, encode_raw
 from mcp_gateway.runtime.events import GatewayEvents
 from mcp_gateway.search.indexes import Search, SearchResult
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.retry import RetryPolicy
+from mcp_gateway.sessions.session_key import SessionKey
 
 FoundT = TypeVar("FoundT")
 
@@ -47,9 +47,6 @@ SETTLE_SECONDS = 3.0
 
 SETTLE_EMPTY_SECONDS = 10.0
 """How long it waits if there is nothing to search without them."""
-
-# A model that guesses tool names must not cause a listing with each guess.
-_RECHECK_SECONDS = 2.0
 
 
 class UnknownMethod(GatewayError):
@@ -135,15 +132,30 @@ class Gateway:
 
     async def _find_and_call(self, name: str, request: Request, caller: Caller, channel: ClientChannel) -> Fields:
         """Call a tool that the common catalog lacks or cannot share."""
-        resolver = await self.resolver_for(caller)
-        spec = resolver.tool_server(name)
+        access, owner = self.access, self.compiler.current().prefix_owner(name)
+        is_private = owner is not None and access.may_have_private(owner, caller)
+        spec = owner if owner is not None and is_private else (await self.resolver_for(caller)).tool_server(name)
 
         async def send(request: Request) -> Fields:
-            listing, tool = await self._find_tool(spec, name, caller, resolver)
-            call = route_of(spec, listing, tool).request(request.params, request.meta)
-            return await self._send_with_credentials(spec, call, caller, channel)
+            session_key = await access.session_key(spec, caller) if is_private else None
+            route = None if session_key is None else self._route_for(session_key, name)
+            if route is None:
+                seen = await self.resolver_for(caller)
+                server = seen.tool_server(name)
+                session_key = session_key if server is spec else None
+                found = await find_tool(self.views, server, name, caller, seen=seen, common=self.resolver)
+                route = route_of(server, *found)
+            call = route.request(request.params, request.meta)
+            return await self._send_with_credentials(route.spec, call, caller, channel, session_key)
 
-        return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
+        return await with_login(access, spec, request, send, caller=caller, channel=channel)
+
+    def _route_for(self, session_key: SessionKey, name: str) -> Route | None:
+        """Return a tool's route as listed for certain credentials."""
+        spec, compiled = session_key.spec, self.compiler.current()
+        listing = self.views.personal.listing(spec.name, session_key.credentials)
+        route = compiled.route(name) if listing is None else compiled.route_within(spec, listing, name)
+        return route if route is not None and route.spec is spec else None
 
     async def get_prompt(
         self, name: str, params: Fields, caller: Caller, channel: ClientChannel = ALONE, *, meta: Fields = NO_MEMBERS
@@ -248,11 +260,20 @@ class Gateway:
         return await with_login(self.access, spec, request, send, caller=caller, channel=channel)
 
     async def _send_with_credentials(
-        self, spec: ServerSpec, request: Request, caller: Caller, channel: ClientChannel
+        self,
+        spec: ServerSpec,
+        request: Request,
+        caller: Caller,
+        channel: ClientChannel,
+        session_key: SessionKey | None = None,
     ) -> Fields:
-        """Send a request with credentials, refreshing them once if rejected."""
+        """Send a request with credentials, refreshing them once if rejected.
+
+        `session_key` is the caller's, if it is known already.
+        """
         access, retry = self.access, RetryPolicy.begin(spec, repeatable=request.repeatable)
-        session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
+        if session_key is None:
+            session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
         try:
             result = await self.bridge.send(session_key, request, caller, channel, retry)
         except CredentialsRejected as error:
@@ -268,30 +289,3 @@ class Gateway:
             return find(await self.resolver_for(caller))
         except (UnknownPrompt, UnknownResource):
             return find(await self.resolver_for(caller, SETTLE_EMPTY_SECONDS))
-
-    async def _find_tool(self, spec: ServerSpec, name: str, caller: Caller, resolver: Resolver) -> tuple[Listing, str]:
-        """Return the server's listing and the tool's unqualified name.
-
-        The server is listed again if the tool is missing from a listing that is not recent.
-        """
-        tools = await self.views.listing_of(spec, caller)
-        tool = tools.tool_name(name) if tools else None
-        if tools is None or (tool is None and tools.age > _RECHECK_SECONDS):
-            tools = await self.views.discover(spec, caller, patience=spec.time_limits.call)
-            tool = tools.tool_name(name)
-        if (why := tools.why_withheld(name)) is not None:
-            raise ToolWithheld(f"the tool {name!r} is withheld: {why}")
-        if tool is None and (why := tools.why_refused(TOOLS.name, name)) is not None:
-            raise ToolWithheld(f"server {spec.name!r}: {why}")
-        its_own = name.removeprefix(tools.full_name("")) if tool is None else tool
-        if not spec.tool_policy.permits(its_own):
-            raise ToolForbidden(
-                f"the configuration of server {spec.name!r} permits no tool called {its_own!r}; "
-                "tool_search finds those that may be called"
-            )
-        # A policy is for names that are listed: the server may understand others, such as one in another case.
-        if tool is None and not spec.tool_policy and self.resolver.transparent is not None and not tools.modern:
-            return tools, name  # of a modern server it may have been dropped as invalid, and must not be called
-        if tool is None:
-            raise resolver.unknown_tool_error(name, tools)
-        return tools, tool
