@@ -82,4 +82,6 @@ class RequestHandlers:
         # Now, not before: a change up to here is in the answer. A modern client says in another way what it wants.
         if not request.modern and (name := _LISTS.get(request.method)) is not None:
             self.on_listed(str(request.caller.client), name)
-        return adapt_result(result, modern=request.modern, server_info=self.server_info())
+        if not request.modern:
+            return adapt_result(result, modern=False)
+        return adapt_result(result, modern=True, server_info=self.server_info())
