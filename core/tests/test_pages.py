@@ -79,3 +79,39 @@ def test_the_glossary_is_in_order_and_has_a_line_a_word():
     words = re.findall(r"^\| (?!word |---)([^|]+) \| [^|]+ \|$", read(CORE / "GLOSSARY.md"), re.MULTILINE)
     assert len(words) > 30
     assert words == sorted(set(words), key=str.lower)
+
+
+NAMED = re.compile(
+    r"(?:pip3? install|pipx (?:install|run)|uv tool (?:install|run)|uv add|\buvx)(?: -[\w-]+(?!\S))*"
+    r" [\'\"]?(?:mcp-gateway-\w|mcp-orchestration-gateway)(?![^\n\'\"`]*@ )"
+)
+"""A command that lets a package client look for one of our names on an index."""
+
+
+@pytest.mark.parametrize(
+    "command, wrong",
+    [
+        ("pip install mcp-gateway-core", True),
+        ("pip install -q 'mcp-orchestration-gateway[oauth]'", True),
+        ("uvx mcp-orchestration-gateway", True),
+        ("uv tool install mcp-orchestration-gateway", True),
+        ("uvx --from . mcp-orchestration-gateway", False),
+        ("uv tool install 'mcp-orchestration-gateway[oauth] @ git+https://example.com'", False),
+        ("uv tool install --index http://127.0.0.1:3141/simple/ mcp-orchestration-gateway", False),
+        ("uv pip install ./plugins/ranker-bm25", False),
+    ],
+)
+def test_a_command_that_asks_an_index_for_our_names_is_known(command, wrong):
+    assert bool(NAMED.search(command)) == wrong
+
+
+def test_nothing_tells_people_to_install_from_an_index_what_others_publish_there():
+    written = [
+        *PAGES,
+        *ROOT.glob("plugins/*/README.md"),
+        *ROOT.glob("tests/*/README.md"),
+        ROOT / ".hatch" / "build_hook.py",
+    ]
+    written += [path for part in ("core", "plugins/*", "tests/kit") for path in ROOT.glob(f"{part}/src/**/*.py")]
+    assert len(written) > 100
+    assert [(path.name, NAMED.findall(read(path))) for path in written if NAMED.search(read(path))] == []

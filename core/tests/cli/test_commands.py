@@ -10,10 +10,13 @@ from jsonschema import Draft202012Validator
 
 from mcp_gateway.cli.main import main
 from mcp_gateway.plugin import StorageError
+from mcp_gateway.plugin_host.providers import EVERYTHING
 from mcp_gateway.protocol.implementation import VERSION
 
 from ..support import fake_plugins as plugins
 from ..support.fake_plugins import MemoryStorage
+
+FROM = "from where you have the gateway"
 
 
 @pytest.fixture
@@ -181,7 +184,10 @@ def test_a_plugin_that_is_left_out_is_listed_as_such(run, installed, monkeypatch
 def test_an_installation_without_plugins_says_how_to_get_some(run, no_plugins):
     code, out, _ = run("plugins")
     assert code == 0
-    assert "no plugins are installed; for the default ones: pip install mcp-orchestration-gateway" in out
+    assert (
+        "no plugins are installed; for the default ones: install mcp-orchestration-gateway from where you have the core"
+        in out
+    )
 
 
 # -- schema
@@ -236,10 +242,10 @@ def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
     assert [line.removeprefix("mcp-orchestration-gateway: environment: no ") for line in err.splitlines()] == [
-        "server transport is called 'stdio'; installed: none; try: pip install mcp-gateway-transport-stdio",
-        "storage backend is called 'memory'; installed: none; try: pip install mcp-gateway-storage-memory",
-        "ranker is called 'bm25'; installed: none; try: pip install mcp-gateway-ranker-bm25",
-        "plugins are installed at all; the default ones come with: pip install mcp-orchestration-gateway",
+        f"server transport is called 'stdio'; installed: none; install mcp-gateway-transport-stdio {FROM}",
+        f"storage backend is called 'memory'; installed: none; install mcp-gateway-storage-memory {FROM}",
+        f"ranker is called 'bm25'; installed: none; install mcp-gateway-ranker-bm25 {FROM}",
+        f"plugins are installed at all; for the default ones: {EVERYTHING}",
     ]
 
 

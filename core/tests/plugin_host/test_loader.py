@@ -73,7 +73,7 @@ def test_a_plugin_that_does_not_say_its_api_is_a_fault_that_tells_what_to_add(in
 
 @pytest.mark.parametrize(
     "version, advice",
-    [("2", "pip install --upgrade mcp-gateway-core"), ("0", "upgrade the plugin"), ("'x'", "upgrade the plugin")],
+    [("2", "update the core"), ("0", "update the plugin"), ("'x'", "update the plugin")],
 )
 def test_a_plugin_of_another_api_is_a_fault_that_tells_what_to_upgrade(install, version, advice):
     source = GOOD.replace("GATEWAY_API = 1", f"GATEWAY_API = {version}")

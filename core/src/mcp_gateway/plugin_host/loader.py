@@ -137,5 +137,5 @@ def _check_version(plugin: object) -> None:
         raise PluginError(f"it does not say which plugin API it was written for; add GATEWAY_API = {API_VERSION}")
     if version != API_VERSION:
         newer = isinstance(version, int) and version > API_VERSION
-        advice = "pip install --upgrade mcp-gateway-core" if newer else "pip install --upgrade the plugin"
-        raise PluginError(f"it was written for plugin API {version!r}, and this core has {API_VERSION}; try: {advice}")
+        advice = "update the core" if newer else "update the plugin"
+        raise PluginError(f"it was written for plugin API {version!r}, and this core has {API_VERSION}; {advice}")

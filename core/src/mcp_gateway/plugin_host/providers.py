@@ -24,8 +24,8 @@ from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 ProductT = TypeVar("ProductT")
 ProductT_co = TypeVar("ProductT_co", covariant=True)
 
-EVERYTHING = "pip install mcp-orchestration-gateway"
-"""The command that installs the core with all default plugins."""
+EVERYTHING = "install mcp-orchestration-gateway from where you have the core"
+"""How the default plugins are installed; no index is named, where others may publish under this name."""
 
 _NAME = re.compile(r"[\w.-]{1,40}")
 """The pattern of names; other text may be a secret in the wrong place, and is not repeated in errors."""
@@ -39,7 +39,7 @@ _OURS = frozenset(
         *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),
     }
 )
-"""The plugins that this project publishes."""
+"""The plugins of this project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,9 @@ def install_hint(distribution: str, name: str) -> str:
     Only packages of this project are named, because a package of another name could be malicious.
     """
     package = _package(distribution, name)
-    return f"try: pip install {package}" if package in _OURS else "install a plugin that brings it"
+    return (
+        f"install {package} from where you have the gateway" if package in _OURS else "install a plugin that brings it"
+    )
 
 
 def _package(distribution: str, name: str) -> str:

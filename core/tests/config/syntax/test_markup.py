@@ -70,7 +70,7 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ConfigError, match=r"pip install 'mcp-gateway-core\[yaml\]'"):
+    with pytest.raises(ConfigError, match=r"pip install pyyaml"):
         parse_yaml("a: 1")
 
 

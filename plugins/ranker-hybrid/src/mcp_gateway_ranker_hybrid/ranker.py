@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # numpy is slow to import, and no handshake needs it
 
 log = logging.getLogger(__name__)
 
-_HINT = "tools are ranked by words only; try: pip install --force-reinstall mcp-gateway-ranker-hybrid"
+_HINT = "tools are ranked by words only; install mcp-gateway-ranker-hybrid again"
 MEANWHILE = "ranked by words only: the meaning of the tools is still being computed"
 
 

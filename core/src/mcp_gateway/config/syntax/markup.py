@@ -33,7 +33,7 @@ _STRANGE_TEXTS = (
 MAX_NODES = 100_000
 """How many values a YAML document may have, each alias counted as often as it is used."""
 
-INSTALL_YAML = "YAML is read with pyyaml: pip install 'mcp-gateway-core[yaml]'"
+INSTALL_YAML = "YAML is read with pyyaml: pip install pyyaml"
 
 
 def describe_strange_text(text: str) -> str:
