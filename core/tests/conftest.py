@@ -10,8 +10,6 @@ from functools import partial
 import pytest
 import structlog
 
-from mcp_gateway.cli.main import main
-
 from .support import fake_plugins as plugins
 from .support import gateway as support
 from .support.fake_servers import Remote, tool
@@ -77,7 +75,7 @@ def install(tmp_path, monkeypatch):
         sys.modules.pop(path.stem, None)
 
 
-# -- the command line
+# -- an installed plugin
 
 
 @pytest.fixture
@@ -102,15 +100,3 @@ def servers(tmp_path, installed):
         (tmp_path / "server_config.json").write_text(json.dumps({"servers": list(entries)}), encoding="utf-8")
 
     return write
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; return exit code, standard output and standard error."""
-
-    def run_command(*arguments):
-        code = main(arguments)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run_command

@@ -109,45 +109,11 @@ def test_a_record_that_is_damaged_trusts_nothing(store, file, record):
 # -- the command
 
 
-def test_the_command_trusts_lists_and_takes_back(run, file):
-    code, out, _ = run("trust")
-    assert (code, out.splitlines()[0]) == (0, f"trusted as it is now: {file} (servers: a)")
-    assert "when it is started anew" in out
-    assert open_trust_store().judge(file) is Trust.TRUSTED
-    assert run("trust", "--list") == (0, f"{file}: trusted\n", "")
-    file.write_text(f"{SERVERS}\n", encoding="utf-8")
-    assert run("trust", "--list") == (0, f"{file}: has changed since it was trusted\n", "")
-    file.unlink()
-    assert run("trust", "--list") == (0, f"{file}: is gone\n", "")
-    assert run("trust", "--remove", str(file.parent)) == (0, f"no longer trusted: {file}\n", "")
-    assert run("trust", "--list") == (0, "nothing is trusted\n", "")
+def test_a_file_that_changes_between_two_looks_is_not_used(installed, file):
+    from mcp_gateway.control.context import ControlContext
 
-
-def test_the_command_says_what_it_cannot_do(run, file, monkeypatch):
-    code, _, err = run("trust", "--remove")
-    assert (code, "was not trusted; trust --list shows what is" in err) == (1, True)
-    code, _, err = run("--config", "x.json", "trust")
-    assert (code, "a file that --config names needs no trust" in err) == (1, True)
-    file.write_text("{", encoding="utf-8")
-    code, _, err = run("trust")
-    assert (code, "server_config.json: line 1" in err) == (1, True)
-    file.unlink()
-    code, _, err = run("trust")
-    assert (code, "server_config.json: there is no such file" in err) == (1, True)
-
-
-def test_the_command_takes_nothing_from_the_folder_that_it_is_about(run, file):
-    (file.parent / ".env").write_bytes(b"XDG_STATE_HOME=x\nA=\xff")
-    assert run("trust")[0] == 0
-
-
-def test_a_file_that_changes_between_two_looks_is_not_used(run, file):
-    from argparse import Namespace
-
-    from mcp_gateway.cli.context import CommandContext
-
-    run("trust")
-    reading = CommandContext.of(Namespace(command="serve"))
+    open_trust_store().add(file, file.read_bytes())
+    reading = ControlContext(is_serving=True)
     assert reading.source.is_checked
     file.write_text('{"servers": [{"name": "evil", "command": "sh"}]}', encoding="utf-8")
     assert reading.servers.specs == ()
@@ -157,13 +123,11 @@ def test_a_file_that_changes_between_two_looks_is_not_used(run, file):
 
 
 def test_a_file_that_is_wrong_in_many_places_names_each_server(installed, file):
-    from argparse import Namespace
-
-    from mcp_gateway.cli.context import CommandContext
+    from mcp_gateway.control.context import ControlContext
 
     entries = [{"name": f"s{number}", "comand": "x"} for number in range(50)]
     file.write_text(json.dumps({"servers": entries}), encoding="utf-8")
-    reading = CommandContext.of(Namespace(command="serve", config=file))
+    reading = ControlContext({"SERVER_CONFIG_PATH": str(file)}, is_serving=True)
     assert reading.servers.notices == ()
     assert [server.name for server in reading.servers.disabled] == [f"s{number}" for number in range(50)]
     assert sum("server 's" in warning for warning in reading.warnings) == 50

@@ -438,39 +438,6 @@ async def test_replicas_share_what_they_have_pinned_and_what_was_approved(gatewa
             assert (await second.gateway.discover("alpha", ANONYMOUS)).tools == (EVIL,)
 
 
-# -- the command line
-
-
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch):
-    """Leave logging alone: it is set up once a process."""
-    monkeypatch.setattr("mcp_gateway.cli.local_client.configure_logging", lambda _: None)
-
-
-def test_the_commands_show_what_has_changed_and_approve_it(run, servers, remote):
-    servers({"name": "alpha", "transport": "memory"})
-    remote.tools = [READ, tool("write", "Writes")]
-    assert run("tools")[0] == 0
-    remote.tools = [EVIL, tool("write", "Writes more")]
-    assert run("tools")[0] == 0
-    code, said, _ = run("pins")
-    assert code == 0
-    assert "alpha: 2 tools pinned, 2 changed" in said
-    assert "read has changed: description was 'Reads a file' and is" in said
-    assert "read is suspicious: wants-secrets" in said
-    assert json.loads(run("pins", "--json")[1])["servers"]["alpha"]["read"]["suspicious"] == ["wants-secrets"]
-    assert "tool 'read' has changed" in run("check")[1]
-    code, said, _ = run("approve", "alpha", "write")
-    assert (code, said.splitlines()[0]) == (0, "approved: write: description was 'Writes' and is 'Writes more'")
-    assert "alpha: 2 tools pinned, 1 changed" in run("pins")[1]
-    assert run("approve", "alpha")[0] == 0
-    code, _, complaint = run("approve", "alpha")
-    assert (code, "nothing of server 'alpha' waits" in complaint) == (1, True)
-    assert "nothing of tool 'read' of server 'alpha' waits" in run("approve", "alpha", "read")[2]
-    assert "no server is called 'alpa'; did you mean 'alpha'?" in run("approve", "alpa")[2]
-    assert "no server is called 'zzz'; servers: alpha" in run("approve", "zzz")[2]
-
-
 def test_approving_keeps_no_more_than_what_was_right_lately():
     pin = Pin(("0",), {})
     for number in range(100):

@@ -15,6 +15,8 @@ from mcp_gateway.plugin.channel import (
     SupportsRawDispatch,
     open_stream_channel,
 )
+from mcp_gateway.plugin.commands.command import Argument, Command
+from mcp_gateway.plugin.commands.context import CommandContext, GatewayClient
 from mcp_gateway.plugin.errors import (
     AuthError,
     ConfigError,
@@ -70,16 +72,20 @@ __all__ = [
     "API_VERSION",
     "CLIENT_CERTIFICATE_HINT",
     "PROJECT",
+    "Argument",
     "AuthError",
     "AuthStrategy",
     "BackgroundRanker",
     "Bound",
     "Caller",
     "ClientTransport",
+    "Command",
+    "CommandContext",
     "ConfigError",
     "ConnectionDropped",
     "Credentials",
     "Document",
+    "GatewayClient",
     "GatewayError",
     "Hit",
     "Hits",

@@ -1,9 +1,9 @@
-"""Hook specifications: five hooks, each called once at start-up.
+"""Hook specifications: six hooks, each called at most once at start-up.
 
 No hook is ever called on the path of a request.
 
-Hooks are plain functions that yield providers, without access to network, files or event loop. The products that the
-providers build have async methods.
+Hooks are plain functions that yield providers or commands, without access to network, files or event loop. The products
+that the providers build have async methods.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from mcp_gateway.plugin.auth import AuthStrategy
+    from mcp_gateway.plugin.commands.command import Command
     from mcp_gateway.plugin.provider import Provider
     from mcp_gateway.plugin.ranker import Ranker
     from mcp_gateway.plugin.storage import StorageBackend
@@ -57,4 +58,10 @@ def mcp_gateway_rankers() -> Iterable[Provider[Any, Ranker]]:
 @hookspec
 def mcp_gateway_storage_backends() -> Iterable[Provider[Any, StorageBackend]]:
     """Yield storage backends, selected by `STORAGE_BACKEND`."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_commands() -> Iterable[Command]:
+    """Yield commands of the command line; it is not called for serving."""
     raise NotImplementedError

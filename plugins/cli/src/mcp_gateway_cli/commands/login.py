@@ -5,37 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from argparse import Namespace
 from functools import partial
 
 import anyio
 import anyio.to_thread
 
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.terminal import complain, show
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import complain, show
 from mcp_gateway.plugin import ConfigError, InteractiveAuth
-from mcp_gateway.runtime.logging import configure_logging
 
 PATIENCE_SECONDS = 900.0
 
 
-def login(reading: CommandContext, server: str, *, browser: bool) -> int:
+def run(context: ControlContext, arguments: Namespace) -> int:
     """Show the login link and wait for the login.
 
     The link opens in a browser if there is one.
     """
-    environment = reading.environment
-    if "log_level" not in environment.model_fields_set:
-        environment = environment.model_copy(update={"log_level": "error"})
-    configure_logging(environment)
-    return anyio.run(partial(_login, browser=browser), _find_server(reading, server))
-
-
-def _find_server(reading: CommandContext, server: str) -> ServerSpec:
-    specs = {spec.name: spec for spec in reading.servers.specs}
-    if server not in specs:
-        raise ConfigError(f"there is no server {server!r}; there is: {', '.join(specs) or 'none'}")
-    return specs[server]
+    context.configure_quiet_logging()
+    return anyio.run(partial(_login, browser=not arguments.no_browser), context.find_spec(arguments.server))
 
 
 async def _login(spec: ServerSpec, *, browser: bool) -> int:

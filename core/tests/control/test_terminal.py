@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-import mcp_gateway.cli
-from mcp_gateway.cli import terminal as printing
+import mcp_gateway.control
 from mcp_gateway.config.settings import read_environment
+from mcp_gateway.control import terminal as printing
 from mcp_gateway.runtime.logging import configure_logging
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
 
-FOLDER = Path(mcp_gateway.cli.__file__).parent
+FOLDER = Path(mcp_gateway.control.__file__).parent
 MODULES = sorted(FOLDER.glob("*.py"))
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 

@@ -14,11 +14,10 @@ from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.reservations import Reservations, describe_idle_globs, describe_refusal
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.local_client import configure_quiet_logging
 from mcp_gateway.client.errors import error_of_exception, leaf_of
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.time_limits import TimeLimits
+from mcp_gateway.control.context import ControlContext
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.pinning.scanner import scan_rest
@@ -69,13 +68,13 @@ class Trial:
         return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
 
 
-def try_all(reading: CommandContext) -> list[Trial]:
+def try_all(context: ControlContext) -> list[Trial]:
     """Try every enabled server; return the trials in file order.
 
     A few servers are tried at a time.
     """
-    configure_quiet_logging(reading)
-    return anyio.run(_try_all, reading.servers.specs, Reservations.of(reading.servers.specs, reading.servers.disabled))
+    context.configure_quiet_logging()
+    return anyio.run(_try_all, context.servers.specs, Reservations.of(context.servers.specs, context.servers.disabled))
 
 
 async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) -> list[Trial]:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from datetime import UTC, datetime
 
 import anyio
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import WRONG, State
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.local_client import LOOK_SECONDS, configure_quiet_logging, open_local_client, warn_if_no_servers
-from mcp_gateway.cli.terminal import show, show_json
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.local_client import LOOK_SECONDS, open_local_client, warn_if_no_servers
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import TOOLS
 
 
-def show_servers(reading: CommandContext, *, as_json: bool) -> int:
+def run(context: ControlContext, arguments: Namespace) -> int:
     """List every server and print its state.
 
     Returns 1 if any server fails; those that are disabled on purpose do not count.
     """
-    configure_quiet_logging(reading)
-    warn_if_no_servers(reading)
-    return anyio.run(_show, reading, as_json)
+    context.configure_quiet_logging()
+    warn_if_no_servers(context)
+    return anyio.run(_show, context, arguments.json)
 
 
-async def _show(reading: CommandContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
-    async with open_local_client(reading) as visit:
-        await visit.wait_for_servers(LOOK_SECONDS)
-        found = _describe_servers(visit.running.gateway.registry)
-    on_purpose = {server.name for server in reading.servers.disabled if server.on_purpose}
+async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+    async with open_local_client(context) as client:
+        await client.wait_for_servers(LOOK_SECONDS)
+        found = _describe_servers(client.running.gateway.registry)
+    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
     if as_json:
         show_json({"servers": found})
     else:

@@ -1,16 +1,16 @@
-"""Command context: environment, plugins and configuration for every command."""
+"""The context of commands: environment, plugins and configuration."""
 
 from __future__ import annotations
 
 import os
-from argparse import Namespace
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from mcp_gateway.cli.terminal import find_asker
 from mcp_gateway.config.forms.variables import InputAnswers
 from mcp_gateway.config.server_file import ServerFile, read_servers
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import (
     Environment,
     Settings,
@@ -22,43 +22,33 @@ from mcp_gateway.config.settings import (
 from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_source, open_trust_store
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.config.trust import Trust
-from mcp_gateway.plugin import ConfigError, PluginError
+from mcp_gateway.control.terminal import complain, find_asker, show, show_json
+from mcp_gateway.plugin import AuthStrategy, Bound, ConfigError, GatewayClient, PluginError
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
 from mcp_gateway.text.suggestions import suggest_word
 
-_OPTIONS = {
-    "config": "SERVER_CONFIG_PATH",
-    "transport": "GATEWAY_TRANSPORT",
-    "host": "GATEWAY_HOST",
-    "port": "GATEWAY_PORT",
-}
-
 
 @dataclass(frozen=True)
-class CommandContext:
-    """The configuration, loaded step by step on demand.
+class ControlContext:
+    """The configuration, loaded step by step on demand; implements `CommandContext`.
 
-    Every step may raise `ConfigError`.
-
-    `where` are the variables of the address to listen on that command-line options have replaced. `answers` are those
-    of the person at the terminal.
+    Every step may raise `ConfigError`. `overrides` are environment variables that the command line sets.
     """
 
-    source: ConfigSource
-    where: frozenset[str] = frozenset()
-    answers: InputAnswers = field(default_factory=InputAnswers, repr=False)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    is_serving: bool = False
 
-    @classmethod
-    def of(cls, arguments: Namespace) -> CommandContext:
-        """Read the environment; command-line options take precedence."""
-        options = {name: getattr(arguments, option, None) for option, name in _OPTIONS.items()}
-        given = {name: str(value) for name, value in options.items() if value is not None}
-        is_serving = arguments.command in (None, "serve")
-        source = find_source({**os.environ, **given}, is_serving=is_serving)
-        over_stdio = is_serving and source.environ.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http"
-        answers = InputAnswers(None if over_stdio else find_asker())
-        return cls(source, frozenset(given.keys() & {"GATEWAY_HOST", "GATEWAY_PORT"}), answers)
+    @cached_property
+    def source(self) -> ConfigSource:
+        """The environment, the `.env` and the place of the server file."""
+        return find_source({**os.environ, **self.overrides}, is_serving=self.is_serving)
+
+    @cached_property
+    def answers(self) -> InputAnswers:
+        """The answers of the person at the terminal."""
+        over_stdio = self.is_serving and self.environ.get("GATEWAY_TRANSPORT", "stdio").strip().lower() != "http"
+        return InputAnswers(None if over_stdio else find_asker())
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -89,7 +79,8 @@ class CommandContext:
         """The settings of the gateway, with its plugins chosen."""
         settings = read_settings(self.environ, self.providers)
         transport = self.providers.server_transports[settings.environment.server_transport]
-        if idle := self.where - transport.options.keys():
+        address = {"GATEWAY_HOST", "GATEWAY_PORT"}
+        if idle := (self.overrides.keys() & address) - transport.options.keys():
             message = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
             raise ConfigError(f"{message}; add --transport http")
         return settings
@@ -121,6 +112,47 @@ class CommandContext:
         file = self.source.servers_file
         if not open_trust_store().is_trusted(file, content):
             raise ConfigError(explain_distrust(file, Trust.CHANGED))
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The names of the servers that are configured and switched on."""
+        return tuple(spec.name for spec in self.servers.specs)
+
+    def find_spec(self, server: str) -> ServerSpec:
+        """Return the server called `server`.
+
+        Raises:
+            ConfigError: there is none.
+
+        """
+        specs = {spec.name: spec for spec in self.servers.specs}
+        if server not in specs:
+            there = f"there is: {', '.join(specs) or 'none'}"
+            raise ConfigError(f"there is no server {server!r}{suggest_word(server, sorted(specs))}; {there}")
+        return specs[server]
+
+    def find_auth(self, server: str) -> Bound[AuthStrategy] | None:
+        """Return the auth strategy of a server, or None."""
+        return self.find_spec(server).auth
+
+    def open_client(self) -> AbstractAsyncContextManager[GatewayClient]:
+        """Start a gateway in this process, and open a client of it."""
+        from mcp_gateway.control.local_client import open_local_client
+
+        return open_local_client(self)
+
+    def configure_quiet_logging(self) -> None:
+        """Log errors only, unless the configuration says otherwise."""
+        from mcp_gateway.runtime.logging import configure_logging
+
+        environment = self.environment
+        if "log_level" not in environment.model_fields_set:
+            environment = environment.model_copy(update={"log_level": "error"})
+        configure_logging(environment)
+
+    show = staticmethod(show)
+    show_json = staticmethod(show_json)
+    complain = staticmethod(complain)
 
     @property
     def warnings(self) -> list[str]:

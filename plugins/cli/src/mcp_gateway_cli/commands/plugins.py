@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from typing import Any
 
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.forms.entry_file import read_entry_file
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import API_VERSION, ConfigError
 from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
 
 
-def show_plugins(reading: CommandContext, *, as_json: bool) -> int:
+def run(context: ControlContext, arguments: Namespace) -> int:
     """Print the plugins; return 0 if all of them work."""
-    installed = _list_plugins(reading)
-    broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in reading.providers.faults]
-    left_out = [_origin(origin) for origin in reading.plugins.left_out]
-    if as_json:
+    installed = _list_plugins(context)
+    broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in context.providers.faults]
+    left_out = [_origin(origin) for origin in context.plugins.left_out]
+    if arguments.json:
         show_json({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out})
     else:
         _print(installed, broken, left_out)
     return 1 if broken else 0
 
 
-def _list_plugins(reading: CommandContext) -> list[dict[str, Any]]:
-    selected = _find_selected(reading)
+def _list_plugins(context: ControlContext) -> list[dict[str, Any]]:
+    selected = _find_selected(context)
     return [
         {
             "kind": shelf.kind,
@@ -34,17 +35,17 @@ def _list_plugins(reading: CommandContext) -> list[dict[str, Any]]:
             "selected": (shelf.kind, name) in selected,
             **_origin(shelf.origins[name]),
         }
-        for shelf in reading.providers.shelves
+        for shelf in context.providers.shelves
         for name, provider in sorted(shelf.providers.items())
     ]
 
 
-def _find_selected(reading: CommandContext) -> set[tuple[str, str]]:
+def _find_selected(context: ControlContext) -> set[tuple[str, str]]:
     """Return kind and name of each plugin that the configuration selects.
 
     A server file that cannot be read selects none.
     """
-    environment, providers = reading.environment, reading.providers
+    environment, providers = context.environment, context.providers
     chosen = {
         (providers.server_transports.kind, environment.server_transport),
         (providers.storage_backends.kind, environment.storage),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.local_client import configure_quiet_logging
-from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.server_spec import ServerSpec
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.pinning.pins import Pins
 from mcp_gateway.pinning.store import PinStore, open_pin_store, pin_name
 from mcp_gateway.plugin import ConfigError
@@ -21,25 +21,25 @@ from mcp_gateway.sessions.server_plugins import open_product
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 
-def show_pins(reading: CommandContext, *, as_json: bool) -> int:
+def show_pins(context: ControlContext, arguments: Any) -> int:
     """Print each server's pins and the changes that await approval."""
-    configure_quiet_logging(reading)
-    return anyio.run(_show, reading, as_json)
+    context.configure_quiet_logging()
+    return anyio.run(_show, context, arguments.json)
 
 
-def approve(reading: CommandContext, server: str, tool: str | None) -> int:
+def approve(context: ControlContext, arguments: Any) -> int:
     """Approve changed tool definitions of a server.
 
     All of them are approved, or only that of `tool`.
     """
-    configure_quiet_logging(reading)
-    return anyio.run(_approve, reading, server, tool)
+    context.configure_quiet_logging()
+    return anyio.run(_approve, context, arguments.server, arguments.tool)
 
 
-async def _show(reading: CommandContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
+async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
     found: dict[str, Pins] = {}
-    async with _shelf(reading) as shelf:
-        for spec in reading.servers.specs:
+    async with _shelf(context) as shelf:
+        for spec in context.servers.specs:
             found[spec.name] = await _load_all_pins(shelf, spec)
     if as_json:
         show_json({"servers": {name: _as_json(pins) for name, pins in found.items()}})
@@ -61,14 +61,14 @@ def _as_json(pins: Pins) -> dict[str, object]:
     return {tool: {"changed": pin.change or None, "suspicious": list(pin.flags)} for tool, pin in pins.items()}
 
 
-async def _approve(reading: CommandContext, server: str, tool: str | None) -> int:
-    specs = {spec.name: spec for spec in reading.servers.specs}
+async def _approve(context: ControlContext, server: str, tool: str | None) -> int:
+    specs = {spec.name: spec for spec in context.servers.specs}
     if server not in specs:
         near = find_similar_names(server, specs, 1)
         advice = format_suggestion(near) or f"servers: {', '.join(specs) or 'none'}"
         raise ConfigError(f"no server is called {server!r}; {advice}")
     approved: list[str] = []
-    async with _shelf(reading) as shelf:
+    async with _shelf(context) as shelf:
         for personal in (False, True):
             name = pin_name(specs[server], personal=personal)
             pins = await shelf.load(name)
@@ -94,6 +94,6 @@ async def _load_all_pins(shelf: PinStore, spec: ServerSpec) -> Pins:
 
 
 @asynccontextmanager
-async def _shelf(reading: CommandContext) -> AsyncIterator[PinStore]:
-    async with open_product(reading.settings.storage) as storage:
-        yield open_pin_store(storage, reading.environment.state)
+async def _shelf(context: ControlContext) -> AsyncIterator[PinStore]:
+    async with open_product(context.settings.storage) as storage:
+        yield open_pin_store(storage, context.environment.state)

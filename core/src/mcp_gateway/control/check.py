@@ -1,25 +1,24 @@
-"""`check`: validation of the configuration, with its problems."""
+"""Validation of the configuration, with its problems."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.native_lists import count_builtin_tools, describe_long_list
 from mcp_gateway.catalog.reservations import Reservations, describe_refusal
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.terminal import show, show_json
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.settings import Environment
-from mcp_gateway.config.syntax.picture import split_lines, split_problems
+from mcp_gateway.config.syntax.picture import split_problems
+from mcp_gateway.control.context import ControlContext
 from mcp_gateway.pinning.store import read_pin_file
 from mcp_gateway.plugin import Bound, ConfigError, Ranker, RankerContext, StorageBackend, StorageError
 from mcp_gateway.protocol.primitives import TOOLS
 
 if TYPE_CHECKING:
-    from mcp_gateway.cli.commands.check_connect import Trial
+    from mcp_gateway.control.trials import Trial
 
 STORAGE_SECONDS = 5.0
 """How long the storage may take to answer."""
@@ -39,13 +38,13 @@ class Findings:
     trials: list[Trial] | None = None
 
 
-def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
-    """Print the problems; return 0 if there are none.
+def find_problems(context: ControlContext, *, connect: bool) -> Findings:
+    """Return what is wrong with the configuration.
 
     Servers are connected to only with `connect`.
     """
     found = Findings(trials=[] if connect else None)
-    steps: list[Callable[[CommandContext, Findings], None]] = [
+    steps: list[Callable[[ControlContext, Findings], None]] = [
         _check_settings,
         _check_servers,
         _check_pins,
@@ -53,24 +52,19 @@ def check(reading: CommandContext, *, as_json: bool, connect: bool) -> int:
     ]
     for step in [*steps, *([_trials] if connect else []), _check_list_length]:
         try:
-            step(reading, found)
+            step(context, found)
         except ConfigError as error:
             found.problems += [problem for problem in split_problems(str(error)) if problem not in found.problems]
-    if as_json:
-        report = {"ok": not found.problems, **asdict(found)}
-        show_json(report if connect else {key: report[key] for key in report if key != "trials"})
-    else:
-        _print(found)
-    return 1 if found.problems else 0
+    return found
 
 
-def _check_settings(reading: CommandContext, found: Findings) -> None:
-    found.warnings += reading.settings.cautions
+def _check_settings(context: ControlContext, found: Findings) -> None:
+    found.warnings += context.settings.cautions
 
 
-def _check_servers(reading: CommandContext, found: Findings) -> None:
+def _check_servers(context: ControlContext, found: Findings) -> None:
     """Collect servers that cannot be used, and failed preflight checks."""
-    file, path = reading.servers, reading.environment.server_config
+    file, path = context.servers, context.environment.server_config
     found.servers += [spec.name for spec in file.specs]
     found.off += [server.name for server in file.disabled if server.on_purpose]
     unusable = [server for server in file.disabled if not server.on_purpose]
@@ -79,7 +73,7 @@ def _check_servers(reading: CommandContext, found: Findings) -> None:
         found.problems += [
             f"{path}: server {spec.name!r}: {obstacle}" for spec in file.specs for obstacle in _obstacles(spec)
         ]
-    found.warnings += [warning for warning in reading.warnings if ": disabled: " not in warning]
+    found.warnings += [warning for warning in context.warnings if ": disabled: " not in warning]
 
 
 def _obstacles(spec: ServerSpec) -> list[str]:
@@ -87,16 +81,16 @@ def _obstacles(spec: ServerSpec) -> list[str]:
     return [problem for plugin in bound if plugin and plugin.preflight and (problem := plugin.preflight())]
 
 
-def _check_pins(reading: CommandContext, found: Findings) -> None:
+def _check_pins(context: ControlContext, found: Findings) -> None:
     """Collect tools that have changed, look suspicious or are refused.
 
     Only the pin files of this machine are read.
     """
-    if reading.environment.pinning == "off":
+    if context.environment.pinning == "off":
         return
-    reservations = Reservations.of(reading.servers.specs, reading.servers.disabled)
-    for spec in reading.servers.specs:
-        pins = read_pin_file(spec, reading.environment.state)
+    reservations = Reservations.of(context.servers.specs, context.servers.disabled)
+    for spec in context.servers.specs:
+        pins = read_pin_file(spec, context.environment.state)
         seen = Listing(
             spec.name, tuple({"name": tool} for tool in pins), namespace=spec.namespace, max_name=spec.max_name
         )
@@ -108,17 +102,17 @@ def _check_pins(reading: CommandContext, found: Findings) -> None:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
 
 
-def _check_list_length(reading: CommandContext, found: Findings) -> None:
+def _check_list_length(context: ControlContext, found: Findings) -> None:
     """Warn if more tools are listed than clients take.
 
     Without trials they are those that were seen before.
     """
-    specs = {spec.name: spec for spec in reading.servers.specs if TOOLS.name in spec.exposed}
+    specs = {spec.name: spec for spec in context.servers.specs if TOOLS.name in spec.exposed}
     if found.trials is not None:
         counts = [trial.tools for trial in found.trials if trial.server in specs]
     else:
-        counts = [len(_known_tools(spec, reading.environment)) for spec in specs.values()]
-    count = sum(counts) + count_builtin_tools(reading.servers.specs)
+        counts = [len(_known_tools(spec, context.environment)) for spec in specs.values()]
+    count = sum(counts) + count_builtin_tools(context.servers.specs)
     found.warnings += [line for line in [describe_long_list(count)] if line]
 
 
@@ -127,11 +121,11 @@ def _known_tools(spec: ServerSpec, environment: Environment) -> list[str]:
     return [tool for tool in pins if spec.tool_policy.permits(tool)]
 
 
-def _check_storage(reading: CommandContext, _found: Findings) -> None:
+def _check_storage(context: ControlContext, _found: Findings) -> None:
     """Report whether the storage answers and the rankers open."""
     import anyio
 
-    settings = reading.settings
+    settings = context.settings
     anyio.run(_try_storage, settings.storage, settings.rankers)
 
 
@@ -153,12 +147,12 @@ async def _try_storage(storage: Bound[StorageBackend], rankers: Mapping[str, Bou
                 pass
 
 
-def _trials(reading: CommandContext, found: Findings) -> None:
+def _trials(context: ControlContext, found: Findings) -> None:
     """Try every server."""
-    from mcp_gateway.cli.commands.check_connect import try_all
+    from mcp_gateway.control.trials import try_all
 
-    found.trials = try_all(reading)
-    path = reading.environment.server_config
+    found.trials = try_all(context)
+    path = context.environment.server_config
     found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
     refused = (line for trial in found.trials for line in (*trial.refused, *trial.idle_globs))
     found.warnings += [line for line in refused if line not in found.warnings]
@@ -169,19 +163,3 @@ def _trials(reading: CommandContext, found: Findings) -> None:
         for trial in found.trials
         for part, rules in trial.suspicious.items()
     ]
-
-
-def _print(found: Findings) -> None:
-    for trial in found.trials or ():
-        show(trial.line)
-    for problem in found.problems:
-        show(*split_lines(f"wrong: {problem}"))
-    for warning in found.warnings:
-        show(f"warning: {warning}")
-    if found.off:
-        show(f"switched off: {', '.join(found.off)}")
-    if not found.problems:
-        names = found.servers
-        show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
-        if names and found.trials is None:
-            show("no server was started; check --connect tries them")

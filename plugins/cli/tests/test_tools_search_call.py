@@ -7,17 +7,15 @@ import re
 
 import pytest
 
+from core.tests.support.fake_plugins import WordIndex
+from core.tests.support.fake_servers import SlowServer, text, tool
 from mcp_gateway.plugin import Hit, Hits, Match
-
-from ..support.fake_plugins import WordIndex
-from ..support.fake_servers import SlowServer, text, tool
 
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch):
     """Leave logging alone: it is set up once a process."""
-    monkeypatch.setattr("mcp_gateway.cli.local_client.configure_logging", lambda _: None)
-    monkeypatch.setattr("mcp_gateway.cli.commands.login.configure_logging", lambda _: None)
+    monkeypatch.setattr("mcp_gateway.runtime.logging.configure_logging", lambda _: None)
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ class TestStart:
         return slow
 
     def test_the_state_of_a_server_that_starts_is_its_last_line(self, run, servers, monkeypatch):
-        monkeypatch.setattr("mcp_gateway.cli.commands.servers.LOOK_SECONDS", 0.1)
+        monkeypatch.setattr("mcp_gateway_cli.commands.servers.LOOK_SECONDS", 0.1)
         servers({"name": "alpha", "transport": "memory"})
         code, out, _ = run("servers")
         assert (code, out.split()[:2], out.rstrip().endswith("  Downloading 40%")) == (1, ["alpha", "starting"], True)
@@ -89,7 +87,7 @@ class TestStart:
             complained.append(line)
             remote.may_start.set()
 
-        monkeypatch.setattr("mcp_gateway.cli.local_client.complain", complain)
+        monkeypatch.setattr("mcp_gateway_cli.commands.tools.complain", complain)
         servers({"name": "alpha", "transport": "memory"})
         code, out, _ = run("tools")
         assert (code, out.splitlines()[0]) == (0, "alpha (1 tools)")
@@ -236,7 +234,7 @@ def test_a_fault_of_the_gateway_is_shown_without_commands_too(run, alpha, monkey
     def burst(*_):
         raise RuntimeError("plugin says \x1b]0;mine\x07")
 
-    monkeypatch.setattr("mcp_gateway.cli.local_client._print_result", burst)
+    monkeypatch.setattr("mcp_gateway_cli.commands.call._print_result", burst)
     alpha.answers["echo"] = text("hello")
     code, _, err = run("call", "alpha__echo")
     assert code == 1

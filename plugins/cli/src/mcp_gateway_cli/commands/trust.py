@@ -8,10 +8,11 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from mcp_gateway.cli.terminal import show
 from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.config.sources import open_trust_store
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import show
 from mcp_gateway.plugin import ConfigError
 
 _STATES = {
@@ -21,7 +22,7 @@ _STATES = {
 }
 
 
-def run_trust(arguments: Namespace) -> int:
+def run(_context: ControlContext, arguments: Namespace) -> int:
     """Trust a folder's file, revoke that, or list the trusted files."""
     if arguments.config is not None:
         raise ConfigError(f"a file that --config names needs no trust; trust is for {FILE_NAME} in a folder")

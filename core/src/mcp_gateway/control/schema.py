@@ -1,4 +1,4 @@
-"""`schema`: the JSON Schema of the server file.
+"""The JSON Schema of the server file.
 
 It depends on the installed plugins.
 """
@@ -7,19 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp_gateway.cli.context import CommandContext
-from mcp_gateway.cli.terminal import show_json
 from mcp_gateway.config.server_file import ServerEntry
 from mcp_gateway.plugin import Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 
 Json = dict[str, Any]
-
-
-def show_schema(reading: CommandContext) -> int:
-    """Print the schema."""
-    show_json(file_schema(reading.providers), indent=2)
-    return 0
 
 
 def file_schema(providers: Providers) -> Json:

@@ -1,4 +1,4 @@
-"""`serve`: run the gateway for its clients."""
+"""Serving: the gateway runs for its clients."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import os
 import sys
 from importlib.util import find_spec
 
-from mcp_gateway.cli.context import CommandContext
+from mcp_gateway.control.context import ControlContext
 from mcp_gateway.runtime.malloc import share_one_arena
 from mcp_gateway.text.redaction import keep_memory_private
 
 
-def serve(reading: CommandContext) -> int:
+def serve(context: ControlContext) -> int:
     """Serve until the client leaves or a signal ends it."""
     keep_memory_private()
     share_one_arena()
     gc.disable()  # objects made at start-up live as long as the process
-    settings, servers, warnings = reading.settings, reading.servers, reading.warnings
+    settings, servers, warnings = context.settings, context.servers, context.warnings
     import anyio
     import structlog
 
@@ -26,11 +26,11 @@ def serve(reading: CommandContext) -> int:
 
     configure_logging(settings.environment)
     log = structlog.get_logger(__name__)
-    for fault in reading.providers.faults:
+    for fault in context.providers.faults:
         log.warning("plugin failed to load", plugin=str(fault.origin), reason=fault.reason)
     for warning in [*settings.cautions, *warnings]:
         log.warning("configuration warning", reason=warning)
-    if ignored := reading.source.ignored_env_file:
+    if ignored := context.source.ignored_env_file:
         log.info("env file ignored", file=str(ignored), hint="to read it, name it in GATEWAY_ENV_FILE")
 
     def exit_at_once() -> None:
@@ -39,7 +39,7 @@ def serve(reading: CommandContext) -> int:
         os._exit(1)
 
     backend = {"use_uvloop": _is_uvloop_usable()}
-    anyio.run(run, settings, servers, reading.reload_servers, exit_at_once, backend_options=backend)
+    anyio.run(run, settings, servers, context.reload_servers, exit_at_once, backend_options=backend)
     return 0
 
 

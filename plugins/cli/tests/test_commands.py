@@ -7,14 +7,13 @@ import json
 import anyio
 import pytest
 from jsonschema import Draft202012Validator
+from mcp_gateway_cli.main import main
 
-from mcp_gateway.cli.main import main
+from core.tests.support import fake_plugins as plugins
+from core.tests.support.fake_plugins import MemoryStorage
 from mcp_gateway.plugin import StorageError
 from mcp_gateway.plugin_host.providers import EVERYTHING
 from mcp_gateway.protocol.implementation import VERSION
-
-from ..support import fake_plugins as plugins
-from ..support.fake_plugins import MemoryStorage
 
 FROM = "from where you have the gateway"
 
@@ -60,7 +59,7 @@ class Silent(MemoryStorage):
 @pytest.mark.parametrize("storage, said", [(Gone(), "no route"), (Silent(), "it did not answer within 0.1 s")])
 def test_a_storage_that_does_not_answer_is_wrong(run, servers, monkeypatch, storage, said):
     monkeypatch.setattr(plugins, "INSTALLED", plugins.everything(storage=storage))
-    monkeypatch.setattr("mcp_gateway.cli.commands.check.STORAGE_SECONDS", 0.1)
+    monkeypatch.setattr("mcp_gateway.control.check.STORAGE_SECONDS", 0.1)
     servers({"name": "a", "command": "x"})
     assert run("check") == (1, f"wrong: environment: STORAGE_BACKEND=memory: {said}\n", "")
 

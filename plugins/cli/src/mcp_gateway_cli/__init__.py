@@ -1,0 +1,16 @@
+"""The command line: its verbs, as commands like those of any plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mcp_gateway.plugin import Command, hookimpl
+from mcp_gateway_cli.verbs import VERBS
+
+GATEWAY_API = 1
+
+
+@hookimpl
+def mcp_gateway_commands() -> Iterator[Command]:
+    """Yield the verbs of this distribution."""
+    yield from VERBS

@@ -1,0 +1,58 @@
+"""`search`: find tools, as a model would."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import anyio
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, open_local_client, warn_if_no_servers
+from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway_cli.tool_lines import print_notes, print_tool
+
+Json = dict[str, Any]
+
+
+def run(context: ControlContext, arguments: Namespace) -> int:
+    """Print the tools that fit a query; return the exit code."""
+    context.configure_quiet_logging()
+    warn_if_no_servers(context)
+    return anyio.run(_run, context, arguments)
+
+
+async def _run(context: ControlContext, arguments: Namespace) -> int:
+    async with open_local_client(context) as client:
+        return await _search(client, arguments)
+
+
+async def _search(client: LocalClient, arguments: Namespace) -> int:
+    await client.wait_for_servers(LOOK_SECONDS)
+    wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
+    wanted |= {"server": arguments.server, "explain": arguments.explain}
+    answer = (await client.call("tool_search", wanted))["structuredContent"]
+    if arguments.json:
+        show_json(answer)
+    elif answer["success"]:
+        for tool in answer["tools"]:
+            print_tool(tool)
+            _print_reasons(tool)
+        fit = f", the best fit is {answer['label']}" if arguments.explain and "label" in answer else ""
+        shown, total = len(answer["tools"]), answer["total_matches"]
+        show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}")
+        print_notes([*answer["hints"], *answer["servers"]])
+    else:
+        complain(answer["error"])
+    return 0 if answer["success"] else 1
+
+
+def _print_reasons(tool: Json) -> None:
+    """Print a search hit's score and its matching terms.
+
+    Each term is printed with its contribution and the fields that contain it.
+    """
+    if "score" in tool:
+        show(f"      score {tool['score']:.2f}")
+    for match in tool.get("matches", ()):
+        show(f"      {match['score']:+7.2f}  {match['term']:<24} {', '.join(match['fields'])}".rstrip())

@@ -1,0 +1,76 @@
+"""`tools`: the tools of all servers."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import anyio
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.client.errors import StillStarting
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
+from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway_cli.tool_lines import print_notes, print_tool
+
+Json = dict[str, Any]
+
+
+def run(context: ControlContext, arguments: Namespace) -> int:
+    """List the tools; return 1 if a server cannot be asked."""
+    context.configure_quiet_logging()
+    warn_if_no_servers(context)
+    return anyio.run(_run, context, arguments)
+
+
+async def _run(context: ControlContext, arguments: Namespace) -> int:
+    async with open_local_client(context) as client:
+        return await _tools(client, arguments)
+
+
+async def _tools(client: LocalClient, arguments: Namespace) -> int:
+    registry = client.running.gateway.registry
+    names = [arguments.server] if arguments.server else list(registry.specs)
+    answers: dict[str, Json] = {}
+
+    async def ask(name: str) -> None:
+        answers[name] = await _discover(client, name)
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(ask, name)
+    notes = [] if arguments.server else registry.notes()
+    if arguments.json:
+        found = [tool for name in names for tool in answers[name].get("tools", [])]
+        show_json({"tools": found, "servers": notes})
+    else:
+        for name in names:
+            _print_server(name, answers[name])
+            print_notes(_describe_left_out(registry, name))
+        print_notes([note for note in notes if note.partition(":")[0] not in answers])
+        print_notes(["no servers are configured"] if not names and not notes else [])
+    return 0 if all(answer["success"] for answer in answers.values()) else 1
+
+
+async def _discover(client: LocalClient, name: str) -> Json:
+    """Return the answer of `discover_tools`, once the server has started."""
+    while True:
+        answer: Json = (await client.call("discover_tools", {"server_name": name}))["structuredContent"]
+        if answer.get("error_code") != StillStarting.code:
+            return answer
+        complain(answer["error"].removesuffix("; try again in a moment"))
+
+
+def _print_server(name: str, answer: Json) -> None:
+    if not answer["success"]:
+        complain(answer["error"])
+        return
+    show(f"{name} ({answer['tool_count']} tools)")
+    for tool in answer["tools"]:
+        print_tool(tool)
+
+
+def _describe_left_out(registry: Registry, server: str) -> list[str]:
+    listing = registry.catalog.servers.get(server)
+    return [f"its {left_out.what}" for left_out in listing.left_out] if listing is not None else []

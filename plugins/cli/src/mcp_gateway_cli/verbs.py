@@ -1,0 +1,122 @@
+"""The verbs of this distribution, with their arguments."""
+
+from __future__ import annotations
+
+from mcp_gateway.plugin import Argument, Command
+
+_COMMANDS = "mcp_gateway_cli.commands"
+_SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or (count := int(text)) < 1:
+        raise ValueError("it must be a number, 1 or more")
+    return count
+
+
+SERVE = Command(
+    name="serve",
+    summary="serve clients (the default)",
+    run=f"{_COMMANDS}.serve:run",
+    arguments=(
+        Argument(names=("--transport",), help="stdio, http or a plugin's (GATEWAY_TRANSPORT)", metavar="NAME"),
+        Argument(names=("--host",), help="the address to listen at (GATEWAY_HOST)", metavar="HOST"),
+        Argument(names=("--port",), help="the port to listen at (GATEWAY_PORT)", metavar="PORT"),
+    ),
+    examples=("serve --transport http --port 8080",),
+)
+
+VERBS = (
+    SERVE,
+    Command(
+        name="servers",
+        summary="say how every server is doing, and why",
+        run=f"{_COMMANDS}.servers:run",
+        has_json=True,
+        examples=("servers",),
+    ),
+    Command(
+        name="tools",
+        summary="list the tools of all servers",
+        run=f"{_COMMANDS}.tools:run",
+        arguments=(Argument(names=("--server",), help="of this server only", metavar="NAME"),),
+        has_json=True,
+        examples=("tools", "tools --server github"),
+    ),
+    Command(
+        name="search",
+        summary="find tools, as a model would",
+        run=f"{_COMMANDS}.search:run",
+        arguments=(
+            Argument(names=("query",), help="what to look for", metavar="QUERY"),
+            Argument(names=("--ranker",), help="how to rank: bm25, regex, hybrid or a plugin's", metavar="NAME"),
+            Argument(names=("--server",), help="of this server only; may be repeated", metavar="NAME", takes_many=True),
+            Argument(names=("--explain",), help="say why each tool was found", is_flag=True),
+            Argument(names=("--max",), help="how many to show (default 5)", metavar="N", parse=_count, default=5),
+        ),
+        has_json=True,
+        examples=('search "send an email"', 'search "^git" --ranker regex'),
+    ),
+    Command(
+        name="call",
+        summary="call a tool, as a model would",
+        run=f"{_COMMANDS}.call:run",
+        arguments=(
+            Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL"),
+            Argument(
+                names=("arguments",),
+                help="a JSON object, or - to read it from standard input",
+                metavar="JSON",
+                is_optional=True,
+                default="{}",
+            ),
+        ),
+        has_json=True,
+        examples=("""call time__get_current_time '{"timezone": "UTC"}'""",),
+    ),
+    Command(
+        name="login",
+        summary="log in to a server that wants that (OAuth)",
+        run=f"{_COMMANDS}.login:run",
+        arguments=(_SERVER, Argument(names=("--no-browser",), help="only print the link", is_flag=True)),
+        examples=("login github",),
+    ),
+    Command(
+        name="check",
+        summary="say whether the configuration is right",
+        run=f"{_COMMANDS}.check:run",
+        arguments=(
+            Argument(names=("--connect",), help="try every server, too: start it or connect to it", is_flag=True),
+        ),
+        has_json=True,
+        needs_sdk=False,
+        examples=("check", "check --connect"),
+    ),
+    Command(
+        name="plugins",
+        summary="list what is installed, selected and broken",
+        run=f"{_COMMANDS}.plugins:run",
+        has_json=True,
+        needs_sdk=False,
+        examples=("plugins",),
+    ),
+    Command(
+        name="trust",
+        summary="let gateways over stdio in a folder read its server_config.json as it is now",
+        run=f"{_COMMANDS}.trust:run",
+        arguments=(
+            Argument(names=("folder",), help="the folder (default: this one)", is_optional=True, default="."),
+            Argument(names=("--list",), help="list what is trusted", is_flag=True),
+            Argument(names=("--remove",), help="trust it no longer", is_flag=True),
+        ),
+        needs_sdk=False,
+        examples=("trust", "trust --list"),
+    ),
+    Command(
+        name="schema",
+        summary="print the JSON Schema of the file of servers",
+        run=f"{_COMMANDS}.schema:run",
+        needs_sdk=False,
+        examples=("schema > server_config.schema.json",),
+    ),
+)
