@@ -181,3 +181,36 @@ def test_a_working_directory_that_was_removed_is_no_reason_to_fail(tmp_path, mon
 def test_a_named_file_needs_no_home(monkeypatch):
     monkeypatch.setattr("mcp_gateway.config.sources.config_folder", lambda: pytest.fail("nobody needs it"))
     assert find_source({"SERVER_CONFIG_PATH": MINE}, is_serving=True).servers_file == Path(MINE)
+
+
+# -- commands in a folder without a file of servers
+
+
+def write_user_file(tmp_path):
+    file = tmp_path / "config" / "mcp-orchestration-gateway" / "server_config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"servers": []}', encoding="utf-8")
+    return file
+
+
+def test_a_command_reads_the_users_file_where_the_folder_has_none(tmp_path):
+    file = write_user_file(tmp_path)
+    source = find_source({}, is_serving=False)
+    assert (source.servers_file, source.environ["SERVER_CONFIG_PATH"]) == (file, str(file))
+    assert (source.is_checked, source.is_tolerant) == (False, False)
+
+
+def test_serving_over_http_reads_the_users_file_where_the_folder_has_none(tmp_path):
+    file = write_user_file(tmp_path)
+    assert find_source({"GATEWAY_TRANSPORT": "http"}, is_serving=True).servers_file == file
+
+
+def test_the_file_of_the_folder_comes_before_the_users(tmp_path):
+    write_user_file(tmp_path)
+    (tmp_path / "server_config.json").write_text("{}", encoding="utf-8")
+    source = find_source({}, is_serving=False)
+    assert (source.servers_file, "SERVER_CONFIG_PATH" in source.environ) == (Path("server_config.json"), False)
+
+
+def test_without_either_file_the_one_of_the_folder_is_named():
+    assert find_source({}, is_serving=False).servers_file == Path("server_config.json")

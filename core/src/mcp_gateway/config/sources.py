@@ -2,7 +2,7 @@
 
 Clients start stdio servers in the folder that the user has open, which may be a stranger's repository. So a gateway
 that serves over stdio reads nothing from its working directory unless the user has allowed it. Commands and the HTTP
-server do read it, because there the user has chosen the folder.
+server do read it, because there the user has chosen the folder; if it has no file of servers, they read the user's.
 """
 
 from __future__ import annotations
@@ -28,13 +28,17 @@ ReadEnvFn = Callable[[Path], Mapping[str, str | None] | None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place where the program was started, and its purpose."""
+    """The place where the program was started, and its purpose.
+
+    `has_file` says whether a file of servers is in the folder. `user_file` is the user's own, which may not exist.
+    """
 
     folder: Path
     is_serving: bool = False
     has_env_file: bool = False
     trust: Trust = Trust.ABSENT
     user_file: Path | None = None
+    has_file: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,9 @@ def decide_source(environ: Mapping[str, str], place: Place, read_env: ReadEnvFn)
     if env_file is None:
         env_file = place.folder / ".env"
         settled = _merge(environ, env_file, read_env)
+    if SERVERS not in settled and not place.has_file and place.user_file is not None:
+        # Whole, for all that reads the variable later.
+        settled = {**settled, SERVERS: str(place.user_file)}
     return ConfigSource(settled, Path(settled.get(SERVERS, FILE_NAME)), env_file)
 
 
@@ -86,7 +93,18 @@ def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource
         place = replace(place, has_env_file=(place.folder / ".env").is_file())
         if not environ.get(SERVERS):  # not needed otherwise, and slow to import
             place = _inspect_user_folders(place)
+    if not environ.get(SERVERS) and not os.path.lexists(place.folder / FILE_NAME):
+        place = _find_user_file(place)
     return decide_source(environ, place, read_env_file)
+
+
+def _find_user_file(place: Place) -> Place:
+    """Fall back to the user's file of servers, if there is one."""
+    try:
+        user_file = config_folder() / FILE_NAME
+    except ConfigError:  # without a home folder there is none
+        return place
+    return replace(place, has_file=False, user_file=user_file) if user_file.is_file() else place
 
 
 def open_trust_store() -> TrustStore:
