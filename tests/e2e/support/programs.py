@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 HERE = Path(__file__).parents[1] / "node"
 
@@ -47,11 +48,12 @@ def install_programs() -> Programs:
     npm = root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     modules, lock = HERE / "node_modules", HERE / "package-lock.json"
     done = modules / ".installed"
-    if not done.exists() or done.read_text() != lock.read_text():
-        environment = {**os.environ, "NODE_USE_SYSTEM_CA": "1"}
-        options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-        subprocess.run([node, npm, *options], cwd=HERE, env=environment, check=True, timeout=600)
-        done.write_text(lock.read_text())
+    with FileLock(Path(sys.prefix) / "node_modules.lock"):  # tests run in several processes
+        if not done.exists() or done.read_text() != lock.read_text():
+            environment = {**os.environ, "NODE_USE_SYSTEM_CA": "1"}
+            options = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
+            subprocess.run([node, npm, *options], cwd=HERE, env=environment, check=True, timeout=600)
+            done.write_text(lock.read_text())
     return Programs(str(node), modules)
 
 
@@ -62,9 +64,10 @@ def install_python(name: str, requirement: str) -> str:
     """
     folder = Path(sys.prefix) / "counterparts" / name
     python, done = folder / "bin" / "python", folder / ".installed"
-    if not done.exists() or done.read_text() != requirement:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
-        options = ["--quiet", "--disable-pip-version-check", "--no-input"]
-        subprocess.run([python, "-m", "pip", "install", *options, requirement], check=True, timeout=600)
-        done.write_text(requirement)
+    with FileLock(Path(sys.prefix) / f"counterpart-{name}.lock"):
+        if not done.exists() or done.read_text() != requirement:
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, timeout=120)
+            options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+            subprocess.run([python, "-m", "pip", "install", *options, requirement], check=True, timeout=600)
+            done.write_text(requirement)
     return str(python)
