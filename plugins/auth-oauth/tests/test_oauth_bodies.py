@@ -23,6 +23,7 @@ PACKED = gzip.compress(bytes(64 << 20))
         (b"", b" " * 65_536, f"has more than {MAX_BYTES} bytes"),
         (b"content-encoding: gzip\r\n", PACKED, "is compressed"),
     ],
+    ids=["long", "packed"],
 )
 async def test_an_answer_that_is_too_long_fails_the_login(status, head, piece, said):
     """The first request of a flow is answered in a way that makes it read on: with where one logs in, say."""

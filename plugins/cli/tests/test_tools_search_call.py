@@ -57,7 +57,8 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
     ]
     code, out, _ = run("servers")
     assert code == 1
-    assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off"]
+    assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off", "1"]
+    assert out.splitlines()[-1] == "1 of 3 servers usable"
     assert "it wants the caller's own Authorization header" in out
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
@@ -77,7 +78,11 @@ class TestStart:
         monkeypatch.setattr("mcp_gateway_cli.commands.servers.LOOK_SECONDS", 0.1)
         servers({"name": "alpha", "transport": "memory"})
         code, out, _ = run("servers")
-        assert (code, out.split()[:2], out.rstrip().endswith("  Downloading 40%")) == (1, ["alpha", "starting"], True)
+        assert (code, out.split()[:2], out.splitlines()[0].endswith("  Downloading 40%")) == (
+            1,
+            ["alpha", "starting"],
+            True,
+        )
 
     def test_the_tools_of_a_server_that_starts_are_waited_for(self, run, servers, remote, monkeypatch):
         monkeypatch.setattr("mcp_gateway.discovery.start_limit.START_SECONDS", 0.05)
@@ -97,7 +102,8 @@ class TestStart:
 def test_a_check_that_connects_says_of_each_server_who_it_is_and_what_it_has(run, alpha):
     code, out, _ = run("check", "--connect")
     assert code == 0
-    first, last = out.splitlines()
+    first, usable, last = out.splitlines()
+    assert usable == "1 of 1 servers usable"
     assert re.fullmatch(r"alpha: remote 1, 2026-07-28 \(modern\), 1 tool, \d+\.\d s", first)
     assert last == "all is well: 1 server: alpha"
     [trial] = json.loads(run("check", "--connect", "--json")[1])["trials"]
@@ -119,6 +125,7 @@ def test_a_check_that_connects_says_why_a_server_fails(run, servers, remote):
         "wrong: server_config.json: server 'alpha' is not available: OSError: no route",
         "wrong: server_config.json: server 'beta': it wants the caller's own Authorization header",
         "switched off: off",
+        "0 of 2 servers usable",
     ]
 
 
@@ -139,7 +146,7 @@ def test_a_definition_that_clients_would_refuse_is_named_and_not_counted(run, al
     ]
     (server,) = json.loads(run("servers", "--json")[1])["servers"]
     assert (server["tools"], server["left_out"]) == (2, [why.removeprefix("its ")])
-    assert run("servers")[1].splitlines()[-1].strip() == why
+    assert run("servers")[1].splitlines()[1:] == [f"alpha: {why}", "1 of 1 servers usable"]
 
 
 def test_a_search_finds_what_a_model_would_find(run, alpha):

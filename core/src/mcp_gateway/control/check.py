@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mcp_gateway.catalog.listing import Listing
@@ -38,10 +39,12 @@ class Findings:
     trials: list[Trial] | None = None
 
 
-def find_problems(context: ControlContext, *, connect: bool) -> Findings:
+def find_problems(
+    context: ControlContext, *, connect: bool, on_tried: Callable[[Trial], None] = lambda _: None
+) -> Findings:
     """Return what is wrong with the configuration.
 
-    Servers are connected to only with `connect`.
+    Servers are connected to only with `connect`; `on_tried` is called with each trial as it ends.
     """
     found = Findings(trials=[] if connect else None)
     steps: list[Callable[[ControlContext, Findings], None]] = [
@@ -49,8 +52,10 @@ def find_problems(context: ControlContext, *, connect: bool) -> Findings:
         _check_servers,
         _check_pins,
         _check_storage,
+        *([partial(_trials, on_tried=on_tried)] if connect else []),
+        _check_list_length,
     ]
-    for step in [*steps, *([_trials] if connect else []), _check_list_length]:
+    for step in steps:
         try:
             step(context, found)
         except ConfigError as error:
@@ -147,11 +152,11 @@ async def _try_storage(storage: Bound[StorageBackend], rankers: Mapping[str, Bou
                 pass
 
 
-def _trials(context: ControlContext, found: Findings) -> None:
+def _trials(context: ControlContext, found: Findings, on_tried: Callable[[Trial], None]) -> None:
     """Try every server."""
     from mcp_gateway.control.trials import try_all
 
-    found.trials = try_all(context)
+    found.trials = try_all(context, on_tried)
     path = context.environment.server_config
     found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
     refused = (line for trial in found.trials for line in (*trial.refused, *trial.idle_globs))

@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import RunningGateway, open_gateway
+from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.control.context import ControlContext
@@ -46,6 +47,13 @@ class LocalClient:
         except MCPError as error:
             text = f"{error.error.message} (the server's error {error.error.code})"
             return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
+
+    def describe_progress(self) -> str:
+        """Describe how many servers are ready, and which are starting."""
+        states = dict(self.running.gateway.registry.states.items())
+        waiting = [name for name, state in states.items() if state.name is State.STARTING]
+        ready = sum(state.name is State.READY for state in states.values())
+        return f"{ready} of {len(states)} servers ready; starting: {', '.join(waiting) or 'none'}"
 
     async def wait_for_servers(self, seconds: float = math.inf) -> None:
         """Wait until every server has been listed or has failed."""

@@ -16,6 +16,13 @@ from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.redaction import mask_secrets
 
+USAGE = 2
+"""The exit code of a wrong command line."""
+
+
+class UsageError(Exception):
+    """A wrong command line: what is wrong, and what to do."""
+
 
 def run_and_report(work: Callable[[], int]) -> int:
     """Run `work`; return its exit code, or that of its error."""
@@ -24,6 +31,9 @@ def run_and_report(work: Callable[[], int]) -> int:
     except GatewayError as error:
         complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
         return 1
+    except UsageError as error:
+        complain(str(error))
+        return USAGE
     except BrokenPipeError:  # the reader of the output has ended: `... tools | head`
         sys.stderr.close()
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,21 +68,25 @@ class Trial:
         return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
 
 
-def try_all(context: ControlContext) -> list[Trial]:
+def try_all(context: ControlContext, on_tried: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
     """Try every enabled server; return the trials in file order.
 
-    A few servers are tried at a time.
+    A few servers are tried at a time. `on_tried` is called with each trial as it ends.
     """
     context.configure_quiet_logging()
-    return anyio.run(_try_all, context.servers.specs, Reservations.of(context.servers.specs, context.servers.disabled))
+    reservations = Reservations.of(context.servers.specs, context.servers.disabled)
+    return anyio.run(_try_all, context.servers.specs, reservations, on_tried)
 
 
-async def _try_all(specs: tuple[ServerSpec, ...], reservations: Reservations) -> list[Trial]:
+async def _try_all(
+    specs: tuple[ServerSpec, ...], reservations: Reservations, on_tried: Callable[[Trial], None]
+) -> list[Trial]:
     trials: dict[str, Trial] = {}
 
     async def attempt(spec: ServerSpec) -> None:
         async with pace.slot():
             trials[spec.name] = await _try(spec, reservations)
+        on_tried(trials[spec.name])
 
     async with anyio.create_task_group() as counting:
         pace = ConcurrencyLimit(counting)

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from mcp_gateway.config.settings import plugin_choice
 from mcp_gateway.control.commands import CORE_COMMANDS, Commands, collect_commands, find_function
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import prepare_streams, run_and_report
+from mcp_gateway.control.report import UsageError, prepare_streams, run_and_report
 from mcp_gateway.control.terminal import complain
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin_host.loader import load_plugins
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
-from mcp_gateway_cli.parser import build_parser
+from mcp_gateway_cli.command_line import read_command_line
+from mcp_gateway_cli.parser import build_parser, parse_arguments, suggest
 from mcp_gateway_cli.verbs import SERVE, VERBS
 
 _OPTIONS = {
@@ -33,18 +34,31 @@ _OPTIONS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     prepare_streams()
-    arguments = sys.argv[1:] if argv is None else list(argv)
-    return run_and_report(lambda: _run(arguments))
+    words = sys.argv[1:] if argv is None else list(argv)
+    if "_ARGCOMPLETE" in os.environ:
+        from mcp_gateway_cli.completion import complete_words
+
+        complete_words(build_parser(_collect_all().commands.values()))
+    try:
+        return run_and_report(lambda: _run(words))
+    except SystemExit as end:  # of --help and --version
+        return end.code if isinstance(end.code, int) else 0
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(words: Sequence[str]) -> int:
     """Parse and run a command.
 
     Modules are imported on demand, because several commands do not need the MCP SDK, which is slow to import.
     """
-    found = _collect(arguments)
-    options = build_parser(found.commands.values()).parse_args(arguments)
-    command = found.commands[options.command] if options.command else SERVE
+    built_in = {command.name: command for command in (*VERBS, *CORE_COMMANDS)}
+    line = read_command_line(words, built_in.values())
+    if line.wants_help:
+        build_parser(_collect_all().commands.values()).parse_args(list(line.arguments))
+    commands = built_in if line.verb in built_in or not line.verb else dict(_collect_all().commands)
+    command = commands.get(line.verb) if line.verb else SERVE
+    if command is None:
+        raise UsageError(f"{NAME}: there is no command {line.verb!r}{suggest(line.verb, commands)} (see {NAME} --help)")
+    options = parse_arguments(command, line.arguments)
     if command.needs_sdk or getattr(options, "connect", False):
         defer_sdk_imports()
     given = {name: getattr(options, option, None) for option, name in _OPTIONS.items()}
@@ -52,19 +66,12 @@ def _run(arguments: Sequence[str]) -> int:
     return find_function(command)(ControlContext(overrides, is_serving=command is SERVE), options)
 
 
-def _collect(arguments: Sequence[str]) -> Commands:
-    """Return the commands.
-
-    Plugins are loaded only if the verb may be one of theirs.
-    """
-    verb = next((argument for argument in arguments if not argument.startswith("-")), None)
-    built_in = {command.name: command for command in (*VERBS, *CORE_COMMANDS)}
-    if verb in built_in or not arguments:
-        return Commands(built_in)
+def _collect_all() -> Commands:
+    """Return the commands of all plugins, which are loaded for it."""
     try:
         found = collect_commands(load_plugins(plugin_choice(os.environ)), VERBS)
     except GatewayError:  # the command that runs says it
-        return Commands(built_in)
+        return Commands({command.name: command for command in (*VERBS, *CORE_COMMANDS)})
     for fault in found.faults:
         complain(f"{NAME}: {fault}")
     return found

@@ -3,67 +3,130 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
+from mcp_gateway.control.report import UsageError
 from mcp_gateway.plugin import Argument, Command
 from mcp_gateway.protocol.implementation import NAME, VERSION
 
-_EPILOG = """\
+EPILOG = """\
 Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
+
+examples:
+  mcp-orchestration-gateway check --connect
+  mcp-orchestration-gateway search "send an email"
+  mcp-orchestration-gateway serve --transport http
+
 Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong.
 """
+_CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG_PATH)", metavar="FILE")
+_JSON = Argument(names=("--json",), help="print JSON", is_flag=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` and suggests what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {self._explain(message)} (see {self.prog} --help)")
+
+    def _explain(self, message: str) -> str:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown == message:
+            return message
+        first = unknown.split()[0]
+        if not first.startswith("-"):
+            return f"nothing takes {first!r}"
+        return f"unknown option {first!r}{suggest(first.partition('=')[0], self._option_string_actions)}"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word."""
+    from mcp_gateway.text.suggestions import suggest_word
+
+    return suggest_word(word, known)
 
 
 def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    """Return the parser of all commands, for the help and for completion."""
+    parser = _Parser(
         prog=NAME,
         description="One MCP endpoint in front of many MCP servers, with search over all of their tools.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
-    _add_config(parser, default=None)
+    _add(parser, _CONFIG)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in commands:
-        _add_command(verbs, command)
+        _fill(verbs.add_parser(command.name, help=command.summary, **_describe(command)), command)
     return parser
 
 
-def _add_config(parser: argparse.ArgumentParser, default: object) -> None:
-    parser.add_argument("--config", metavar="FILE", default=default, help="the file of servers (SERVER_CONFIG_PATH)")
+def parse_arguments(command: Command, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the arguments of a command, options before or after the others.
+
+    What follows `--` belongs to its last argument, whatever it looks like.
+
+    Raises:
+        UsageError: they are wrong.
+
+    """
+    parser = _Parser(prog=f"{NAME} {command.name}", **_describe(command))
+    _fill(parser, command)
+    rest = _rest_argument(command)
+    before, tail = list(arguments), None
+    if rest is not None and "--" in before:
+        cut = before.index("--")
+        before, tail = before[:cut], before[cut + 1 :]
+    options = parser.parse_intermixed_args(before)
+    if rest is not None:
+        found = [*(getattr(options, rest.names[0]) or []), *(tail or [])]
+        setattr(options, rest.names[0], found)
+    return options
 
 
-def _add_command(verbs: Any, command: Command) -> None:
+def _rest_argument(command: Command) -> Argument | None:
+    """Return the positional argument that takes the rest, if any."""
+    return next((one for one in command.arguments if one.takes_many and not one.names[0].startswith("-")), None)
+
+
+def _describe(command: Command) -> dict[str, Any]:
     summary = command.summary
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        command.name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog="\n".join(["examples:", *(f"  {NAME} {example}" for example in command.examples)]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_config(parser, default=argparse.SUPPRESS)  # after the verb as well as before it
-    if command.has_json:
-        parser.add_argument("--json", action="store_true", help="print JSON")
-    for argument in command.arguments:
-        parser.add_argument(*argument.names, **_options(argument))
+    examples = [f"  {NAME} {example}" for example in command.examples]
+    return {
+        "description": f"{summary[0].upper()}{summary[1:]}.",
+        "epilog": "\n".join(["examples:", *examples]) if examples else None,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
 
 
-def _options(argument: Argument) -> dict[str, Any]:
+def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
+    for argument in list_arguments(command):
+        _add(parser, argument)
+
+
+def list_arguments(command: Command) -> list[Argument]:
+    """Return the arguments of a command, with those that every command has."""
+    return [_CONFIG, *([_JSON] if command.has_json else []), *command.arguments]
+
+
+def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
     is_option = argument.names[0].startswith("-")
     options: dict[str, Any] = {"help": argument.help.replace("%", "%%"), "default": argument.default}
     if argument.is_flag:
-        return {**options, "action": "store_true", "default": bool(argument.default)}
+        parser.add_argument(*argument.names, **{**options, "action": "store_true", "default": bool(argument.default)})
+        return
     options["type"] = _as_type(argument.parse)
     if argument.metavar is not None:
         options["metavar"] = argument.metavar
     if argument.choices:
         options["choices"] = argument.choices
     if argument.takes_many:
-        return options | ({"action": "append"} if is_option else {"nargs": "*"})
-    return options | ({"nargs": "?"} if argument.is_optional and not is_option else {})
+        options |= {"action": "append"} if is_option else {"nargs": "*"}
+    elif argument.is_optional and not is_option:
+        options["nargs"] = "?"
+    parser.add_argument(*argument.names, **options)
 
 
 def _as_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcp_gateway.plugin import Argument, Command
+from mcp_gateway_cli.completion import SHELLS
 
 _COMMANDS = "mcp_gateway_cli.commands"
 _SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER")
@@ -118,5 +119,13 @@ VERBS = (
         run=f"{_COMMANDS}.schema:run",
         needs_sdk=False,
         examples=("schema > server_config.schema.json",),
+    ),
+    Command(
+        name="completion",
+        summary="print what a shell evaluates to complete command lines",
+        run=f"{_COMMANDS}.completion:run",
+        arguments=(Argument(names=("shell",), help="the shell", choices=SHELLS),),
+        needs_sdk=False,
+        examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/mcp-gateway.fish"),
     ),
 )

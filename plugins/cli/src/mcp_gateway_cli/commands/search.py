@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, open_local_client, warn_if_no_servers
+from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
 from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway_cli.tool_lines import print_notes, print_tool
+from mcp_gateway_cli.output.server_progress import open_client_with_progress
+from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 
 Json = dict[str, Any]
 
@@ -23,12 +24,11 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _run(context: ControlContext, arguments: Namespace) -> int:
-    async with open_local_client(context) as client:
+    async with open_client_with_progress(context, LOOK_SECONDS) as client:
         return await _search(client, arguments)
 
 
 async def _search(client: LocalClient, arguments: Namespace) -> int:
-    await client.wait_for_servers(LOOK_SECONDS)
     wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
     wanted |= {"server": arguments.server, "explain": arguments.explain}
     answer = (await client.call("tool_search", wanted))["structuredContent"]

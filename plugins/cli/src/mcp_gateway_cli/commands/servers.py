@@ -10,10 +10,12 @@ import anyio
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.local_client import LOOK_SECONDS, open_local_client, warn_if_no_servers
+from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway_cli.output.server_progress import open_client_with_progress
+from mcp_gateway_cli.output.tables import show_table
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
@@ -27,8 +29,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
-    async with open_local_client(context) as client:
-        await client.wait_for_servers(LOOK_SECONDS)
+    async with open_client_with_progress(context, LOOK_SECONDS) as client:
         found = _describe_servers(client.running.gateway.registry)
     on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
     if as_json:
@@ -56,14 +57,17 @@ def _describe_servers(registry: Registry) -> list[Json]:
 
 
 def _print(found: list[Json]) -> None:
-    name = max((len(item["name"]) for item in found), default=0)
-    for item in found:
-        tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
-        message = (
-            f"{item['name']:<{name}}  {item['state']:<11}  {item['since'][11:19]} UTC  {tools:>9}  {item['reason']}"
-        )
-        show(message.rstrip())
-        for what in (*item["refused"], *item["left_out"]):
-            show(f"{'':<{name}}  its {what}")
     if not found:
-        show("no servers are configured")
+        show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND, or edit the file")
+        return
+    show_table(("server", "state", "since", "tools", "why"), [_row(item) for item in found])
+    for item in found:
+        for what in (*item["refused"], *item["left_out"]):
+            show(f"{item['name']}: its {what}")
+    usable = sum(item["state"] in (State.READY, State.DEGRADED) for item in found)
+    show(f"{usable} of {len(found)} servers usable")
+
+
+def _row(item: Json) -> tuple[str, ...]:
+    tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
+    return item["name"], item["state"], f"{item['since'][11:19]} UTC", tools, item["reason"]

@@ -12,7 +12,8 @@ from mcp_gateway.client.errors import StillStarting
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway_cli.tool_lines import print_notes, print_tool
+from mcp_gateway_cli.output.server_progress import show_server_progress
+from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 
 Json = dict[str, Any]
 
@@ -37,7 +38,7 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
     async def ask(name: str) -> None:
         answers[name] = await _discover(client, name)
 
-    async with anyio.create_task_group() as tasks:
+    async with show_server_progress(client), anyio.create_task_group() as tasks:
         for name in names:
             tasks.start_soon(ask, name)
     notes = [] if arguments.server else registry.notes()

@@ -1,0 +1,49 @@
+"""The words of a command line, in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from mcp_gateway.plugin import Command
+from mcp_gateway_cli.parser import list_arguments
+
+_HELP = ("-h", "--help", "--version")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The verb of a command line, and its arguments without the verb.
+
+    `verb` is empty if there is none: the gateway is to serve, or to show help.
+    """
+
+    verb: str
+    arguments: tuple[str, ...]
+
+    @property
+    def wants_help(self) -> bool:
+        """Whether it asks for help on the whole, or for the version."""
+        return not self.verb and any(argument in _HELP for argument in self.arguments)
+
+
+def read_command_line(words: Sequence[str], commands: Iterable[Command]) -> CommandLine:
+    """Find the verb: options may stand before it, with their values."""
+    valued = _options_with_values(commands)
+    skip = False
+    for place, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "--":
+            break
+        elif word.startswith("-"):
+            skip = word in valued
+        else:
+            return CommandLine(word, (*words[:place], *words[place + 1 :]))
+    return CommandLine("", tuple(words))
+
+
+def _options_with_values(commands: Iterable[Command]) -> Collection[str]:
+    arguments = [argument for command in commands for argument in list_arguments(command)]
+    flags = {name for argument in arguments if argument.is_flag for name in argument.names}
+    return {name for argument in arguments for name in argument.names if name.startswith("-")} - flags

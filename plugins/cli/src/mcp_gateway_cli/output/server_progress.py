@@ -1,0 +1,39 @@
+"""Progress of servers that start, while a command waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.local_client import LocalClient, open_local_client
+from mcp_gateway_cli.output.progress import Progress
+
+_LOOK_SECONDS = 0.3
+
+
+@asynccontextmanager
+async def show_server_progress(client: LocalClient) -> AsyncIterator[None]:
+    """Show which servers are starting during the block, if it takes long."""
+
+    async def follow() -> None:
+        while True:
+            progress.update(client.describe_progress())
+            await anyio.sleep(_LOOK_SECONDS)
+
+    with Progress("starting the servers") as progress:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            yield
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_client_with_progress(context: ControlContext, seconds: float) -> AsyncIterator[LocalClient]:
+    """Open a client, and wait for the servers up to `seconds`."""
+    async with open_local_client(context) as client:
+        async with show_server_progress(client):
+            await client.wait_for_servers(seconds)
+        yield client

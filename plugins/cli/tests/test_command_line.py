@@ -1,0 +1,116 @@
+"""Where the verb is, and what is said of a line that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from mcp_gateway_cli.command_line import read_command_line
+from mcp_gateway_cli.parser import parse_arguments
+from mcp_gateway_cli.verbs import VERBS
+
+from mcp_gateway.control.commands import CORE_COMMANDS
+from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import Argument, Command
+
+COMMANDS = {command.name: command for command in (*VERBS, *CORE_COMMANDS)}
+
+
+@pytest.mark.parametrize(
+    "words, verb, rest",
+    [
+        ("", "", ""),
+        ("tools", "tools", ""),
+        ("--config x.json tools", "tools", "--config x.json"),
+        ("--config=x.json tools", "tools", "--config=x.json"),
+        ("--json check", "check", "--json"),
+        ("--server git tools --json", "tools", "--server git --json"),
+        ("--transport http", "", "--transport http"),
+        ("--help", "", "--help"),
+        ("-- tools", "", "-- tools"),
+        ("search tools", "search", "tools"),
+    ],
+)
+def test_options_may_stand_before_the_verb(words, verb, rest):
+    line = read_command_line(words.split(), COMMANDS.values())
+    assert (line.verb, " ".join(line.arguments)) == (verb, rest)
+    assert line.wants_help is (words == "--help")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["call a__b {} --json", "call --json a__b {}", "call a__b --json {}", "--json call a__b {}"],
+)
+def test_options_may_stand_anywhere(words):
+    line = read_command_line(words.split(), COMMANDS.values())
+    options = parse_arguments(COMMANDS[line.verb], line.arguments)
+    assert (options.tool, options.arguments, options.json) == ("a__b", "{}", True)
+
+
+ADD = Command(
+    name="add",
+    summary="add",
+    run="x:y",
+    arguments=(
+        Argument(names=("name",), help="n"),
+        Argument(names=("rest",), help="r", takes_many=True),
+        Argument(names=("-e", "--env"), help="e", takes_many=True),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "words, name, rest, env",
+    [
+        ("x -- npx -y --env thing", "x", ["npx", "-y", "--env", "thing"], None),
+        ("x -e A=1 --env B=2 -- npx -- more", "x", ["npx", "--", "more"], ["A=1", "B=2"]),
+        ("x http://a", "x", ["http://a"], None),
+        ("x a -e A=1 b", "x", ["a", "b"], ["A=1"]),
+        ("x", "x", [], None),
+    ],
+)
+def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
+    options = parse_arguments(ADD, words.split())
+    assert (options.name, options.rest, options.env) == (name, rest, env)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("tols", "there is no command 'tols'; did you mean 'tools'?"),
+        ("tools --sever x", "unknown option '--sever'; did you mean '--server'?"),
+        ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
+        ("check now", "nothing takes 'now'"),
+        ("search", "the following arguments are required: QUERY"),
+        ("search x --max 0", "it must be a number, 1 or more"),
+        ("completion basch", "invalid choice: 'basch'"),
+        ("tools --config", "expected one argument"),
+        ("zzz", "there is no command 'zzz' (see mcp-orchestration-gateway --help)"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_to_do(run, words, message):
+    code, out, err = run(*words.split())
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert message in err
+    assert "--help)" in err
+
+
+def test_help_has_examples_and_an_exit_code_of_none(run):
+    for verb in COMMANDS:
+        code, out, err = run(verb, "--help")
+        assert (code, err) == (0, "")
+        assert f"examples:\n  mcp-orchestration-gateway {verb}" in out
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(f"\n    {verb} " in out for verb in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
+def test_every_example_can_be_parsed(command):
+    import shlex
+
+    for example in command.examples:
+        verb, *arguments = shlex.split(example.partition(" >")[0])
+        assert verb == command.name
+        try:
+            parse_arguments(command, arguments)
+        except UsageError as error:  # pragma: no cover
+            pytest.fail(str(error))
