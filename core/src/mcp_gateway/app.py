@@ -20,6 +20,7 @@ from mcp_gateway.config.settings import Environment, Settings
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.config_reload import ConfigReloader
 from mcp_gateway.discovery.health_probe import HealthProber
+from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
@@ -28,6 +29,7 @@ from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions
 from mcp_gateway.gateway.suspended_calls import SuspendedCalls
 from mcp_gateway.gateway.tasks import Tasks
+from mcp_gateway.loops.chain import Position
 from mcp_gateway.pinning.policy import Pinning
 from mcp_gateway.pinning.store import open_pin_store
 from mcp_gateway.plugin import (
@@ -74,6 +76,7 @@ async def open_gateway(
     *,
     later: bool = False,
     loading: Callable[[], AbstractContextManager[None]] = nullcontext,
+    position: Position | None = None,
 ) -> AsyncIterator[RunningGateway]:
     """Open the plugins and the gateway, and start discovery.
 
@@ -81,8 +84,10 @@ async def open_gateway(
 
     With `later`, discovery waits until the only client has sent its capabilities, or until clients can connect,
     so that neither is delayed by it. `loading` is a context entered while the MCP server is imported and built.
+    `position` says which gateways are in front of this one.
     """
     environment, events = settings.environment, GatewayEvents()
+    position = position or Position.of(environment.server_config, {})
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         storage = await enter(open_product(settings.storage))
@@ -97,17 +102,23 @@ async def open_gateway(
         breakers = Breakers(registry.states, events, registry.is_current)
         pool = await enter(
             open_pool(
-                fitting.client_transports, environment.idle_timeout, load, environment.max_server_sessions, breakers
+                fitting.client_transports,
+                environment.idle_timeout,
+                load,
+                environment.max_server_sessions,
+                breakers,
+                chain=str(position.chain),
             )
         )
         tasks = await enter(_open_background_tasks())
         access = CredentialResolver(fitting.strategies, fitting.client_transports)
+        loops = LoopTracer(position, pool, access, registry)
         shelf = open_pin_store(storage, environment.state, resilient)
         pinning = Pinning(environment.pinning, shelf, lambda: registry.catalog)
         shared = ReplicatedCatalog(
             registry, ListingStore(resilient, environment.tool_ttl), Replicas(resilient, tasks, events), pinning
         )
-        discovery = Refresher(registry, access, pool, shared, tasks, events)
+        discovery = Refresher(registry, access, pool, shared, tasks, events, loops)
         personal = Overlays(registry, environment.idle_timeout, discovery.scheduler)
         views = CallerRefresher(registry, access, discovery, personal, events)
         subscriptions = Subscriptions(tasks, pool)
@@ -133,6 +144,7 @@ async def open_gateway(
             pool,
             events,
             CatalogCompiler(registry),
+            loops,
         )
         lazy_server = GatewayLazyServer(gateway, tasks, _results(environment), loading)
         discovery.start(later=later)
@@ -221,6 +233,7 @@ async def serve(
     servers: ServerFile,
     reread: Callable[[], ServerFile] | None = None,
     on_overdue: Callable[[], None] | None = None,
+    position: Position | None = None,
 ) -> None:
     """Serve until the client leaves or a signal ends the process.
 
@@ -237,7 +250,9 @@ async def serve(
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 single_client = isinstance(transport, SingleClient) and transport.single_client
-                async with open_gateway(settings, servers, later=True, loading=_gc_paused) as running:
+                async with open_gateway(
+                    settings, servers, later=True, loading=_gc_paused, position=position
+                ) as running:
                     if single_client:
                         ending.under_way = running.gateway.pool.load.count_pending
                     running.gateway.pool.load.is_fair = not single_client

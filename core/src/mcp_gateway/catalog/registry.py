@@ -97,6 +97,14 @@ class Registry:
         if self.catalog.revision != before:
             self.events.catalog_changed.emit(self.catalog)
 
+    def withdraw(self, server: str, reason: str) -> None:
+        """Leave a server out that is configured; its listing is forgotten."""
+        self.mark(server, State.DISABLED, reason)
+        if server in self.catalog.servers:
+            left = {name: listing for name, listing in self.catalog.servers.items() if name != server}
+            self.catalog = Catalog(left, self.catalog.revision + 1)
+            self.events.catalog_changed.emit(self.catalog)
+
     def mark(self, server: str, state: State, reason: str = "") -> None:
         """Record the outcome of listing a server."""
         self.states.mark(server, state, reason)

@@ -25,6 +25,7 @@ from mcp_gateway.client.announcements import AnnouncedFn, Announcements
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.server_requests import ServerRequests
+from mcp_gateway.loops.chain import HEADER, META_KEY
 from mcp_gateway.plugin import RequestNotSent, ServerChannel, ServerUnavailable, open_stream_channel
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import LEVELS, Json
@@ -233,9 +234,8 @@ class Connection:
             types.CLIENT_INFO_META_KEY: IMPLEMENTATION,
             types.CLIENT_CAPABILITIES_META_KEY: dict(capabilities or {}),
         }
-        return await self._send_raw(
-            method, {**params, "_meta": meta}, routing_headers(method, params, None), request_id
-        )
+        routing = routing_headers(method, params, None) | ({HEADER: self.router.chain} if META_KEY in meta else {})
+        return await self._send_raw(method, {**params, "_meta": meta}, routing, request_id)
 
     async def send(self, method: str, params: Json, headers: Mapping[str, str], request_id: int) -> Json:
         """Send a request without changes; return its result; see `request`.

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from mcp.shared.exceptions import MCPError
 
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import (
     AuthError,
     ConnectionDropped,
@@ -102,7 +103,8 @@ def error_of_exception(server: str, error: BaseException) -> GatewayError:
     if isinstance(leaf, RequestNotSent):
         return ServerUnavailable(f"{explain_unsent(server, leaf)}{notes}", permanent=leaf.permanent)
     if isinstance(leaf, ServerUnavailable):
-        return ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
+        plain = ServerUnavailable(f"server {server!r} is not available: {leaf}{notes}", permanent=leaf.permanent)
+        return GatewayLoop(leaf.reason, server) if isinstance(leaf, GatewayLoop) else plain
     # Before GatewayError, its base class: its constructor needs the login link, too.
     if isinstance(leaf, LoginRequired):
         return LoginRequired(leaf.url, f"server {server!r}: {leaf}{notes}")

@@ -14,6 +14,8 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import status_of_rejection
+from mcp_gateway.loops.chain import HEADER, META_KEY, refusal_of
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import RequestNotSent, ServerUnavailable
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_notification
@@ -61,15 +63,26 @@ async def negotiate(connection: Connection, *, initialize_first: bool = False) -
 
     Raises:
         MCPError: the server accepted neither handshake.
+        GatewayLoop: the server is a gateway that this connection would lead to in a loop.
         ClosedInHandshake: the server closed the connection instead.
         ServerUnavailable: the server could not be reached.
 
     """
-    if initialize_first:
-        # A server of the modern era alone has no `initialize`.
-        with suppress(MCPError):
-            await _initialize(connection)
-            return
+    if not initialize_first or not await _initialize_alone(connection):
+        await _detect_era(connection)
+    if reason := refusal_of(connection.initialize_result):
+        raise GatewayLoop(reason)
+
+
+async def _initialize_alone(connection: Connection) -> bool:
+    """Send `initialize`; return whether the server knows it."""
+    with suppress(MCPError):
+        await _initialize(connection)
+        return True
+    return False
+
+
+async def _detect_era(connection: Connection) -> None:
     failure: Failure | None = None
     probe = _Probe()
     async with anyio.create_task_group() as tasks:
@@ -124,8 +137,16 @@ async def _discover(connection: Connection, done: anyio.CancelScope, probe: _Pro
 
 async def _send_discover(connection: Connection) -> Json:
     return await connection.send_modern(
-        "server/discover", {}, next(connection.ids), capabilities=connection.router.capabilities
+        "server/discover",
+        _encode_chain(connection),
+        next(connection.ids),
+        capabilities=connection.router.capabilities,
     )
+
+
+def _encode_chain(connection: Connection) -> Json:
+    """Return the params that bring the chain."""
+    return {"_meta": {META_KEY: connection.router.chain}} if connection.router.chain else {}
 
 
 def _wants_modern(error: Failure) -> bool:
@@ -157,8 +178,13 @@ async def _initialize(connection: Connection) -> None:
     capabilities = dict(connection.router.capabilities)
     result = await connection.send(
         "initialize",
-        {"protocolVersion": LATEST_HANDSHAKE_VERSION, "capabilities": capabilities, "clientInfo": IMPLEMENTATION},
-        {},
+        {
+            "protocolVersion": LATEST_HANDSHAKE_VERSION,
+            "capabilities": capabilities,
+            "clientInfo": IMPLEMENTATION,
+            **_encode_chain(connection),
+        },
+        {HEADER: connection.router.chain} if connection.router.chain else {},
         next(connection.ids),
     )
     version = result.get("protocolVersion")

@@ -50,13 +50,15 @@ class ServerMessageRouter:
     they leave; only two of them are recorded, since two are already "several".
     `backpressure` pauses a server whose clients do not read, `open_requests` limits its unanswered requests, and
     `watchers` is the number of users that only wait for notifications. `capabilities` are the client capabilities
-    sent to the server. `heard_at` is when the server last sent a log message that may belong to any request in flight,
-    on the event loop's clock. `way_to` returns the channel to a client that is independent of its requests. `on_asked`
-    is called when the server sends a request, with whether it named a related request.
+    sent to the server, `chain` the gateways in front of it, which it gets with the handshake. `heard_at` is when the
+    server last sent a log message that may belong to any request in flight, on the event loop's clock. `way_to`
+    returns the channel to a client that is independent of its requests. `on_asked` is called when the server sends a
+    request, with whether it named a related request.
     """
 
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     way_to: Callable[[str], ClientChannel | None] = _nowhere
+    chain: str = ""
     on_asked: Callable[[bool], None] = _ignore_request
     clients: set[str] = field(default_factory=set)
     watchers: int = 0

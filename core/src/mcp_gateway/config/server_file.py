@@ -20,6 +20,7 @@ from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_t
 from mcp_gateway.config.time_limits import TimeKeys, settle_time_limits
 from mcp_gateway.config.tool_policy import ToolFilter
 from mcp_gateway.config.validation_errors import format_validation_error
+from mcp_gateway.loops.own_entries import OwnEntries
 from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
 from mcp_gateway.protocol.tool_names import is_server_name
@@ -97,7 +98,9 @@ def read_servers(
         )
     file = read_entry_file(path, check)
     variables = Variables(environ, file.folder, file.questions, answers or InputAnswers())
-    reading = _EntryReader(environment, variables, providers)
+    transport = providers.server_transports.providers.get(environment.server_transport)
+    own_entries = OwnEntries.of(path, transport, environ)
+    reading = _EntryReader(environment, variables, providers, own_entries)
     reading.warnings += file.warnings
     for entry in file.entries:
         reading.add(entry)
@@ -107,8 +110,11 @@ def read_servers(
 class _EntryReader:
     """A single pass over the entries that collects servers."""
 
-    def __init__(self, environment: Environment, variables: Variables, providers: Providers) -> None:
+    def __init__(
+        self, environment: Environment, variables: Variables, providers: Providers, own_entries: OwnEntries
+    ) -> None:
         self._environment = environment
+        self._own_entries = own_entries
         self._variables = variables
         self._providers = providers
         # Names without a namespace stay as they are, unless a limit is set on purpose.
@@ -135,11 +141,11 @@ class _EntryReader:
         named = name if isinstance(name, str) else raw.where.rpartition(": ")[2]
         self.disabled.append(DisabledServer(named, reason, namespace=namespace))
 
-    def _leave_out(self, keys: Mapping[str, object], reason: str = "") -> None:
+    def _leave_out(self, keys: Mapping[str, object], reason: str = "", *, is_gateway: bool = False) -> None:
         name = keys.get("name")
         if isinstance(name, str) and is_server_name(name):
-            namespace = read_namespace(keys)
-            self.disabled.append(DisabledServer(name, reason or SWITCHED_OFF, on_purpose=True, namespace=namespace))
+            switched = reason or SWITCHED_OFF
+            self.disabled.append(DisabledServer(name, switched, not is_gateway, read_namespace(keys), is_gateway))
 
     def _settle(self, raw: RawEntry) -> None:
         if raw.keys.get("enabled") is False:
@@ -150,6 +156,10 @@ class _EntryReader:
         keys: dict[str, Any] = _settle_switch(self._variables.expand(dict(raw.keys)))
         if keys.get("enabled") is not False:
             keys = settle_surroundings(keys, self._variables.folder, self._variables.environ)
+            if reason := self._own_entries.describe(keys):
+                self.warnings.append(f"{raw.where}: left out: {reason}")
+                self._leave_out(keys, reason, is_gateway=True)
+                return
         entry = ServerEntry.model_validate(keys)
         if not entry.enabled:
             self._leave_out(keys)

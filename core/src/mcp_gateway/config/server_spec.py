@@ -56,10 +56,11 @@ class DisabledServer:
     """A server that is not used, with the reason.
 
     Its entry is invalid, or it is disabled `on_purpose`. `namespace` is that of the entry, if readable: its names stay
-    reserved, so that no other server can take them over.
+    reserved, so that no other server can take them over. `is_gateway` means that it leads to this gateway itself.
     """
 
     name: str
     reason: str
     on_purpose: bool = False
     namespace: str | None = None
+    is_gateway: bool = False

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from mcp_gateway.config.time_limits import MAX_SECONDS, Seconds, TimeSettings
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.plugin import (
+    CHAIN_VARIABLE,
     Bound,
     ConfigError,
     MessageLimits,
@@ -263,6 +264,7 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
     for shelf in entries:
         for provider in shelf.providers.values():
             known |= provider.options.variables()
+    known.add(CHAIN_VARIABLE)  # a gateway in front of this one has set it
     environment = read_environment(environ)
     long = {str(Environment.model_fields[field].alias): getattr(environment, field) for field in _WAITS}
     return [

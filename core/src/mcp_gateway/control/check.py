@@ -72,7 +72,7 @@ def _check_servers(context: ControlContext, found: Findings) -> None:
     file, path = context.servers, context.environment.server_config
     found.servers += [spec.name for spec in file.specs]
     found.off += [server.name for server in file.disabled if server.on_purpose]
-    unusable = [server for server in file.disabled if not server.on_purpose]
+    unusable = [server for server in file.disabled if not server.on_purpose and not server.is_gateway]
     found.problems += [f"{path}: server {server.name!r}: disabled: {server.reason}" for server in unusable]
     if found.trials is None:
         found.problems += [
@@ -158,7 +158,8 @@ def _trials(context: ControlContext, found: Findings, on_tried: Callable[[Trial]
 
     found.trials = try_all(context, on_tried)
     path = context.environment.server_config
-    found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok]
+    found.problems += [f"{path}: {trial.reason}" for trial in found.trials if not trial.ok and not trial.is_loop]
+    found.warnings += [f"{path}: {trial.reason}" for trial in found.trials if trial.is_loop]
     refused = (line for trial in found.trials for line in (*trial.refused, *trial.idle_globs))
     found.warnings += [line for line in refused if line not in found.warnings]
     found.warnings += [line for trial in found.trials for line in trial.missing]

@@ -23,6 +23,7 @@ from mcp_gateway.config.sources import ConfigSource, explain_distrust, find_sour
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.config.trust import Trust
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
+from mcp_gateway.loops.chain import Position, describe_position
 from mcp_gateway.plugin import AuthStrategy, Bound, ConfigError, GatewayClient, PluginError
 from mcp_gateway.plugin_host.loader import LoadedPlugins, load_plugins
 from mcp_gateway.plugin_host.providers import Providers
@@ -59,6 +60,11 @@ class ControlContext:
     def environment(self) -> Environment:
         """The environment variables of the core."""
         return read_environment(self.environ)
+
+    @cached_property
+    def position(self) -> Position:
+        """The position behind other gateways; commands that end have none in front."""
+        return Position.of(self.environment.server_config, os.environ if self.is_serving else {})
 
     @cached_property
     def plugins(self) -> LoadedPlugins:
@@ -104,6 +110,8 @@ class ControlContext:
 
     def reload_servers(self) -> ServerFile:
         """Read the server file anew, with the environment unchanged."""
+        if reason := describe_position(self.position):
+            return ServerFile(notices=(reason, *self.source.notices))
         check = self._check_trust if self.source.is_checked else None
         file = read_servers(self.environment, self.environ, self.providers, check, self.answers)
         return replace(file, notices=self.source.notices)

@@ -8,6 +8,7 @@ import sys
 from importlib.util import find_spec
 
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.plugin import CHAIN_VARIABLE
 from mcp_gateway.runtime.malloc import share_one_arena
 from mcp_gateway.text.redaction import keep_memory_private
 
@@ -38,8 +39,11 @@ def serve(context: ControlContext) -> int:
         # Servers end with the process, however it ends.
         os._exit(1)
 
+    # Whatever it starts inherits who stands in front of it.
+    os.environ[CHAIN_VARIABLE] = str(context.position.chain)
     backend = {"use_uvloop": _is_uvloop_usable()}
-    anyio.run(run, settings, servers, context.reload_servers, exit_at_once, backend_options=backend)
+    given = settings, servers, context.reload_servers, exit_at_once, context.position
+    anyio.run(run, *given, backend_options=backend)
     return 0
 
 

@@ -13,6 +13,7 @@ from mcp_types import SERVER_INFO_META_KEY
 from mcp_types.version import LATEST_MODERN_VERSION
 
 from mcp_gateway.catalog.listing import Listing
+from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import Reservations, describe_idle_globs, describe_refusal
 from mcp_gateway.client.errors import error_of_exception, leaf_of
 from mcp_gateway.config.server_spec import ServerSpec
@@ -20,6 +21,9 @@ from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import list_server
+from mcp_gateway.discovery.loop_trace import LoopTracer
+from mcp_gateway.loops.chain import Position
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.pinning.scanner import scan_rest
 from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired
 from mcp_gateway.protocol.primitives import TOOLS
@@ -27,6 +31,7 @@ from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_server_plugins
+from mcp_gateway.sessions.session_key import SessionKey
 
 _MOST = 4
 """A server may take so many times its `list_timeout` for all of its lists, once it has started."""
@@ -36,7 +41,7 @@ _MOST = 4
 class Trial:
     """Outcome of trying a server: its implementation and tools, or an error.
 
-    It also has the protocol version.
+    It also has the protocol version, and whether the server leads back to this gateway.
 
     `refused` describes, one per line, the definitions under names of other owners, `left_out` those that clients would
     refuse, `idle_globs` the globs that match no tool, and `missing` what is missing in the lists. `suspicious` has the
@@ -50,6 +55,7 @@ class Trial:
     protocol: str = ""
     tools: int = 0
     reason: str = ""
+    is_loop: bool = False
     refused: tuple[str, ...] = ()
     forbidden: int = 0
     idle_globs: tuple[str, ...] = ()
@@ -60,6 +66,8 @@ class Trial:
     @property
     def line(self) -> str:
         """The outcome in one line for people."""
+        if self.is_loop:
+            return f"{self.server}: left out after {self.seconds:.1f} s"
         if not self.ok:
             return f"{self.server}: failed after {self.seconds:.1f} s"
         era = "modern" if self.protocol == LATEST_MODERN_VERSION else "handshake"
@@ -75,17 +83,20 @@ def try_all(context: ControlContext, on_tried: Callable[[Trial], None] = lambda 
     """
     context.configure_quiet_logging()
     reservations = Reservations.of(context.servers.specs, context.servers.disabled)
-    return anyio.run(_try_all, context.servers.specs, reservations, on_tried)
+    return anyio.run(_try_all, context.servers.specs, reservations, context.position, on_tried)
 
 
 async def _try_all(
-    specs: tuple[ServerSpec, ...], reservations: Reservations, on_tried: Callable[[Trial], None]
+    specs: tuple[ServerSpec, ...],
+    reservations: Reservations,
+    position: Position,
+    on_tried: Callable[[Trial], None],
 ) -> list[Trial]:
     trials: dict[str, Trial] = {}
 
     async def attempt(spec: ServerSpec) -> None:
         async with pace.slot():
-            trials[spec.name] = await _try(spec, reservations)
+            trials[spec.name] = await _try(spec, reservations, position)
         on_tried(trials[spec.name])
 
     async with anyio.create_task_group() as counting:
@@ -96,15 +107,16 @@ async def _try_all(
     return [trials[spec.name] for spec in specs]
 
 
-async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
+async def _try(spec: ServerSpec, reservations: Reservations, position: Position) -> Trial:
     began = anyio.current_time()
     try:
         with anyio.fail_after(_most_seconds(spec.time_limits)):
-            listing, seconds = await _list_timed(replace(spec, max_retries=0))
+            listing, seconds = await _list_timed(replace(spec, max_retries=0), position)
         listing = reservations.admit(listing)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
-        reason = _reason(spec, leaf_of(error))
-        return Trial(spec.name, ok=False, seconds=anyio.current_time() - began, reason=reason)
+        leaf, seconds = leaf_of(error), anyio.current_time() - began
+        is_loop = isinstance(leaf, GatewayLoop)
+        return Trial(spec.name, ok=False, seconds=seconds, reason=_reason(spec, leaf), is_loop=is_loop)
     version = LATEST_MODERN_VERSION if listing.modern else _plain(listing.initialize_result.get("protocolVersion"))
     return Trial(
         spec.name,
@@ -122,7 +134,7 @@ async def _try(spec: ServerSpec, reservations: Reservations) -> Trial:
     )
 
 
-async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
+async def _list_timed(spec: ServerSpec, position: Position) -> tuple[Listing, float]:
     """List a server in a new session; return listing and duration.
 
     The duration is in seconds.
@@ -130,12 +142,18 @@ async def _list_timed(spec: ServerSpec) -> tuple[Listing, float]:
     began = anyio.current_time()
     async with (
         open_server_plugins([spec]) as fitting,
-        open_pool(fitting.client_transports, math.inf, AdmissionControl(), max_sessions=1) as pool,
+        open_pool(
+            fitting.client_transports, math.inf, AdmissionControl(), max_sessions=1, chain=str(position.chain)
+        ) as pool,
     ):
         access = CredentialResolver(fitting.strategies, fitting.client_transports)
-        listing = await access.with_credentials(
-            spec, ANONYMOUS, lambda session_key: list_server(pool, spec, session_key, {})
-        )
+        loops = LoopTracer(position, pool, access, Registry.of((spec,), ()))
+
+        async def list_traced(session_key: SessionKey) -> Listing:
+            await loops.check(session_key)
+            return await list_server(pool, spec, session_key, {})
+
+        listing = await access.with_credentials(spec, ANONYMOUS, list_traced)
         return listing, anyio.current_time() - began
 
 

@@ -13,6 +13,7 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.refresher import Refresher
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import AuthError, GatewayError, ServerTimeout, ServerUnavailable
 from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import Overloaded
@@ -75,6 +76,8 @@ class HealthProber:
             await self._probe(breaker, spec)
         except (CircuitOpen, Overloaded):
             log.debug("health probe skipped", server=spec.name)
+        except GatewayLoop:
+            breaker.record_answer()
         except ServerUnavailable as error:
             log.debug("health probe failed", server=spec.name, reason=str(error))
             if breaker.failures == before:  # the failure has not been recorded elsewhere

@@ -24,8 +24,10 @@ from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
 from mcp_gateway.discovery.list_server import NotListed, list_server
+from mcp_gateway.discovery.loop_trace import LoopTracer, leave_out
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh, RefreshScheduler
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import ANONYMOUS, AuthError, Caller, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.capabilities import widens
 from mcp_gateway.protocol.client_channel import Json
@@ -60,6 +62,7 @@ class Refresher:
     shared: ReplicatedCatalog
     tasks: TaskGroup
     events: GatewayEvents
+    loops: LoopTracer
     host: Caller = ANONYMOUS
     waiting: bool = False
     scheduler: RefreshScheduler = field(init=False)
@@ -73,8 +76,7 @@ class Refresher:
     def start(self, *, later: bool = False) -> None:
         """Start refreshing every server that has `auto_discover`.
 
-        With `later`, the refreshes wait for the first client, or for clients to be able to connect, but at
-        most `GREETING_SECONDS`.
+        With `later`, they wait for the first client, or for clients to be able to connect, at most `GREETING_SECONDS`.
         """
         self.waiting = True
         self.events.replica_update.subscribe(self._on_replica_update)
@@ -168,6 +170,9 @@ class Refresher:
             raise
         except (CircuitOpen, Overloaded):
             raise
+        except GatewayLoop as error:
+            leave_out(spec, error, self.registry, self.scheduler)
+            raise
         except ServerUnavailable as error:
             partly = isinstance(error, NotListed) or spec.name in self.registry.catalog.servers
             self._on_failure(spec, State.DEGRADED if partly else State.DOWN, error)
@@ -202,6 +207,7 @@ class Refresher:
         `capabilities` are the client capabilities that the server is given.
         """
         try:
+            await self.loops.check(session_key, trial=trial)
             return await list_server(self.pool, spec, session_key, capabilities, trial=trial)
         finally:
             self.events.server_asked.emit()
@@ -212,7 +218,7 @@ class Refresher:
                 listing = self.registry.catalog.servers[spec.name]
                 hears_more = widens(caller.capabilities, listing.client_capabilities)
                 return hears_more or not self.shared.is_fresh(listing)
-            case State.DOWN | State.DEGRADED | State.NEEDS_LOGIN:
+            case State.DOWN | State.DEGRADED | State.NEEDS_LOGIN | State.DISABLED:
                 return not self.scheduler.is_paused((spec.name, None))
         return False
 

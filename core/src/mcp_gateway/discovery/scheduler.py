@@ -136,6 +136,12 @@ class RefreshScheduler:
         pause.until = anyio.current_time() + pause.seconds
         return pause.seconds
 
+    def pause(self, key: RefreshKey, seconds: float) -> None:
+        """Refresh a key no earlier than in so many seconds."""
+        if (run := self._runs.get(key)) is not None:
+            run.reasons.clear()
+        self._pauses[key] = _Delay(failure_backoff(), seconds, anyio.current_time() + seconds)
+
     def forget(self, key: RefreshKey) -> None:
         """Forget a key; the result of a refresh in progress is ignored."""
         for of_before in (self._runs, self._pauses, self._quiet):

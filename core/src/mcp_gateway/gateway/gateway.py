@@ -18,6 +18,7 @@ from mcp_gateway.catalog.resolver import Resolver, UnknownPrompt, UnknownResourc
 from mcp_gateway.client.errors import CredentialsRejected
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.caller_views import CallerRefresher
+from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.discovery.refresher import Refresher
 from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
 from mcp_gateway.gateway.era_bridge import EraBridge
@@ -71,6 +72,7 @@ class Gateway:
     pool: Pool
     events: GatewayEvents
     compiler: CatalogCompiler
+    loops: LoopTracer
 
     async def discover(self, server: str, caller: Caller) -> Listing:
         """List a server now, for a caller; return its listing."""

@@ -38,6 +38,7 @@ from mcp_gateway.plugin.ranker_context import RankerContext
 from mcp_gateway.plugin.server_url import UrlOptions
 from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway.plugin.transport import (
+    CHAIN_VARIABLE,
     ClientTransport,
     LazyServer,
     ServerTransport,
@@ -70,6 +71,7 @@ from mcp_gateway.plugin.values import (
 __all__ = [
     "ANONYMOUS",
     "API_VERSION",
+    "CHAIN_VARIABLE",
     "CLIENT_CERTIFICATE_HINT",
     "PROJECT",
     "Argument",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,8 @@ class Bound(Generic[ProductT_co]):
     Use it as `async with bound.open() as product`.
 
     `open_in_context` is set if the provider takes a context, and used by `open_in`. `preflight` is the reason for
-    which it cannot work on this machine, `caution` a warning of unwise options; see `Provider`.
+    which it cannot work on this machine, `caution` a warning of unwise options, `endpoints` the URLs of a server
+    transport; see `Provider`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Bound(Generic[ProductT_co]):
     open_in_context: Callable[[RankerContext], AbstractAsyncContextManager[ProductT_co]] | None = None
     preflight: Callable[[], str | None] | None = None
     caution: Callable[[], str | None] | None = None
+    endpoints: Callable[[], Sequence[str]] | None = None
 
     def open_in(self, context: RankerContext) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the unopened product, with context if the provider takes one."""
@@ -80,6 +82,8 @@ class Provider(Generic[OptionsT, ProductT]):
       example because a program is not installed, else None. It must not start or connect to anything.
     * `caution`: for `check` and the log at start-up. Returns in one line a warning of options that work but are
       unwise, with the setting's name and the remedy, else None.
+    * `endpoints`: for server transports. Returns the URLs at which clients reach the gateway with these options, by
+      which entries that lead to the gateway itself are known.
     * `fallback`: for client transports. The name of another one that is tried when a server answers with
       `TransportFault.UNSUPPORTED`. If it reaches the server, that is remembered.
     """
@@ -92,6 +96,7 @@ class Provider(Generic[OptionsT, ProductT]):
     preflight: Callable[[OptionsT], str | None] | None = None
     caution: Callable[[OptionsT], str | None] | None = None
     fallback: str = ""
+    endpoints: Callable[[OptionsT], Sequence[str]] | None = None
 
     def bind(self, source: Mapping[str, object], folder: Path | None = None) -> Bound[ProductT]:
         """Validate `source` into options.
@@ -103,11 +108,12 @@ class Provider(Generic[OptionsT, ProductT]):
 
         """
         options = self.options.model_validate(source, context={"folder": folder})
-        with_context, obstacle, caution = self.build_in, self.preflight, self.caution
+        with_context, obstacle, caution, endpoints = self.build_in, self.preflight, self.caution, self.endpoints
         return Bound(
             self.name,
             lambda: self.build(options),
             None if with_context is None else lambda around: with_context(options, around),
             None if obstacle is None else lambda: obstacle(options),
             None if caution is None else lambda: caution(options),
+            None if endpoints is None else lambda: endpoints(options),
         )

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from mcp_gateway.plugin.values import Credentials
 
+CHAIN_VARIABLE = "MCP_GATEWAY_CHAIN"
+"""The environment variable that names the gateways in front of a process.
+
+A transport that starts processes must pass it on, so that a gateway that is started by itself knows it.
+"""
+
 
 @runtime_checkable
 class ClientTransport(Protocol):

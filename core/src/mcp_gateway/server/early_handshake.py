@@ -20,12 +20,13 @@ from mcp_types.version import (
 )
 
 from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.loops.chain import Chain, chain_of
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_result
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.raw_json import encode, encode_members, encode_raw
-from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
+from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
 
 PIPE = "pipe"
 """The name of a modern client over stdio."""
@@ -53,6 +54,7 @@ class FirstMessage:
     version: str
     capabilities: Mapping[str, Any]
     modern: bool
+    chain: Chain
 
 
 class EarlyClient:
@@ -94,21 +96,25 @@ def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
     info = server_info(gateway)
     if first.modern:
         base |= {"cacheScope": "private", "supportedVersions": list(MODERN_PROTOCOL_VERSIONS), "ttlMs": 0}
-        described = encode_members(describe_server(gateway.resolver, base, modern=True))
-        result = adapt_result(described, modern=True, server_info=encode_raw(info))
+        described = with_chain_answer(
+            describe_server(gateway.resolver, base, modern=True), gateway.loops.position, first.chain
+        )
+        result = adapt_result(encode_members(described), modern=True, server_info=encode_raw(info))
     else:
         known = first.version in HANDSHAKE_PROTOCOL_VERSIONS
         base |= {
             "protocolVersion": first.version if known else LATEST_HANDSHAKE_VERSION,
             "serverInfo": info,
         }
-        result = encode_members(describe_server(gateway.resolver, base, modern=False))
+        described = describe_server(gateway.resolver, base, modern=False)
+        result = encode_members(with_chain_answer(described, gateway.loops.position, first.chain))
     return encode_result(encode(first.id), result)
 
 
 def _handshake(request_id: object, params: Mapping[str, Any]) -> FirstMessage:
     read = types.InitializeRequestParams.model_validate(params, by_name=False)
-    return FirstMessage(request_id, read.protocol_version, params["capabilities"], modern=False)
+    chain = chain_of(params.get("_meta"), {})
+    return FirstMessage(request_id, read.protocol_version, params["capabilities"], modern=False, chain=chain)
 
 
 def _modern(request_id: object, params: Mapping[str, Any]) -> FirstMessage | None:
@@ -118,4 +124,4 @@ def _modern(request_id: object, params: Mapping[str, Any]) -> FirstMessage | Non
     capabilities: Any = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
     types.ClientCapabilities.model_validate(capabilities, by_name=False)
     types.Implementation.model_validate(meta.get(types.CLIENT_INFO_META_KEY), by_name=False)
-    return FirstMessage(request_id, LATEST_MODERN_VERSION, capabilities, modern=True)
+    return FirstMessage(request_id, LATEST_MODERN_VERSION, capabilities, modern=True, chain=chain_of(meta, {}))

@@ -68,7 +68,10 @@ class GatewayLazyServer:
         if first is None:
             return None
         self._guest = EarlyClient(first)
-        self.gateway.discovery.on_client_initialized(self._guest.caller)
+        if self.gateway.loops.position.find_fault(first.chain):
+            self.gateway.discovery.waiting = False  # for this client, the only one, there are no servers
+        else:
+            self.gateway.discovery.on_client_initialized(self._guest.caller)
         return encode_first_answer(first, self.gateway)
 
     async def load(self) -> GatewayServer:

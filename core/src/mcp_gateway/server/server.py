@@ -23,6 +23,7 @@ from msgspec import Raw
 
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
+from mcp_gateway.loops.chain import chain_of
 from mcp_gateway.plugin import Principal, ResponseWriter
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import adapt_result
@@ -38,7 +39,7 @@ from mcp_gateway.server.pipeline.dispatcher import NOT_PASSED_ON, Dispatcher
 from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.result_limits import ResultLimits
-from mcp_gateway.server.server_info import describe_server, instructions_of, server_info
+from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
 from mcp_gateway.server.tools import Tools
 
 ResultT = TypeVar("ResultT")
@@ -100,7 +101,9 @@ class GatewayServer(Server[Any]):
         )
         # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
-        self._handlers = RequestHandlers(self._tools, self._content, self._server_info, self._clients.record_listed)
+        self._handlers = RequestHandlers(
+            self._tools, self._content, self._server_info, self._clients.record_listed, gateway.loops
+        )
         self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
@@ -177,10 +180,15 @@ class GatewayServer(Server[Any]):
         self._clients.record_stdio_client(ctx)
         if guest is not None:
             guest.arrived.set()
-        self._gateway.discovery.on_client_initialized(caller_of(ctx))
+        caller = caller_of(ctx)
+        chain = chain_of((ctx.params or {}).get("_meta"), caller.headers)
+        if not self._gateway.loops.position.find_fault(chain):
+            self._gateway.discovery.on_client_initialized(caller)
+        elif ctx.request is None:
+            self._gateway.discovery.waiting = False  # for the only client there are no servers
         transparent = self._gateway.resolver.transparent is not None
-        seen = await self._gateway.resolver_for(caller_of(ctx), SETTLE_SECONDS if transparent else None)
-        answer = describe_server(seen, answer, modern=modern)
+        seen = await self._gateway.resolver_for(caller, SETTLE_SECONDS if transparent else None)
+        answer = with_chain_answer(describe_server(seen, answer, modern=modern), self._gateway.loops.position, chain)
         if not modern:
             return answer
         return decode_members(adapt_result(encode_members(answer), modern=True, server_info=self._server_info()))

@@ -17,6 +17,7 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.config.server_spec import SWITCHED_OFF, ServerSpec
 from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.gateway.tasks import EXTENSION
+from mcp_gateway.loops.chain import Chain, Position, answer_chain
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.implementation import IMPLEMENTATION
 from mcp_gateway.text.name_lists import clip, fit_lines, fit_names, utf16_length
@@ -48,6 +49,12 @@ def describe_server(seen: Resolver, base: Json, *, modern: bool) -> Json:
         if listing.modern == modern:
             capabilities = _merge_capabilities(capabilities, _passing(listing))
     return {**base, "capabilities": capabilities}
+
+
+def with_chain_answer(result: Json, position: Position, chain: Chain) -> Json:
+    """Add the answer to a gateway's chain to a handshake result."""
+    answer = answer_chain(position, chain)
+    return {**result, "_meta": {**(result.get("_meta") or {}), **answer}} if answer else result
 
 
 def _passing(listing: Listing) -> Json:

@@ -36,7 +36,7 @@ class Pool:
     """Pool of all open sessions.
 
     `way_to` returns the channel to a client that is independent of its requests. When a server has more than
-    `max_sessions` sessions, the one that has been idle longest is closed.
+    `max_sessions` sessions, the one that has been idle longest is closed. `chain` are the gateways in front of servers.
     """
 
     tasks: TaskGroup
@@ -46,13 +46,14 @@ class Pool:
     max_sessions: int = 100
     breakers: Breakers = field(default_factory=Breakers, repr=False)
     way_to: Callable[[str], ClientChannel | None] = lambda _: None
+    chain: str = ""
     _shared: SessionIndex = field(default_factory=SessionIndex)
     _kept: set[Session] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Create the session index, which asks `way_to` about clients."""
         self._shared.is_one = lambda client: self.way_to(client) is not None
-        self.events.server_down.subscribe(self._on_server_down)
+        self.events.server_down.subscribe(self.close_idle)
 
     @property
     def events(self) -> GatewayEvents:
@@ -71,8 +72,8 @@ class Pool:
         """Return the attempts to send one request, opening sessions if necessary.
 
         A request that was certainly not executed is retried; a `repeatable` one is also retried when the connection
-        broke. `retry` counts the attempts if the caller has made some before. A `trial` is let through even if the
-        circuit is open. `patience` limits the wait for a server that starts.
+        broke. `retry` counts earlier attempts. A `trial` is let through even if the circuit is open. `patience` limits
+        the wait for a server that starts.
 
         Raises:
             CircuitOpen: the server has failed several times in a row and is not tried now.
@@ -156,10 +157,7 @@ class Pool:
                 await session.connection.set_log_level(level, fewer=len(session.router.clients) == 1)
 
     async def notify(self, client: str, method: str) -> None:
-        """Notify the servers of a client.
-
-        Only on sessions that no other client uses.
-        """
+        """Notify the servers that no other client uses."""
         for session in self._sessions_of(client):
             if session.connection is not None and len(session.router.clients) == 1:
                 await session.connection.notify(method)
@@ -199,7 +197,7 @@ class Pool:
             max_retries=0 if breaker.is_open else spec.max_retries,
             idle=self.idle_timeout if personal or key.capabilities else math.inf,
             attended=not key.credentials.pairs and not spec.stateful,
-            router=ServerMessageRouter(decode_capabilities(key.capabilities), self._way_to),
+            router=ServerMessageRouter(decode_capabilities(key.capabilities), self._way_to, self.chain),
             on_announced=lambda method, params: self._on_announced(self._shared.key_of(session) or key, method, params),
             on_open=lambda connection: self._on_session_opened(session, connection),
             on_over=self._retire,
@@ -253,10 +251,11 @@ class Pool:
             )
         self._drop(min(unused, key=lambda pair: pair[0])[1])
 
-    def _on_server_down(self, breaker: CircuitBreaker) -> None:
-        """Close idle sessions with a server whose circuit has opened.
+    def close_idle(self, breaker: CircuitBreaker) -> None:
+        """Close the idle sessions with a server.
 
-        Over stdio that kills a hung process, and the next attempt starts a new one.
+        It is a loop, or its circuit has opened. Over stdio that kills a hung process, and the next attempt
+        starts a new one.
         """
         theirs = [(key, session) for key, session in self._shared.sessions.items() if session.breaker is breaker]
         for key in [key for key, session in theirs if session.settled.is_set() and not session.users]:
@@ -286,10 +285,12 @@ async def open_pool(
     load: AdmissionControl,
     max_sessions: int,
     breakers: Breakers | None = None,
+    *,
+    chain: str = "",
 ) -> AsyncIterator[Pool]:
     """Open an empty session pool; close all sessions on exit."""
     async with anyio.create_task_group() as tasks:
-        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions, breakers or Breakers())
+        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions, breakers or Breakers(), chain=chain)
         try:
             yield pool
         finally:

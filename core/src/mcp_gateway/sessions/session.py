@@ -18,6 +18,7 @@ from mcp_gateway.client.handshake import ClosedInHandshake, negotiate
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.client.subscribe import listen
 from mcp_gateway.config.time_limits import TimeLimit, TimeLimits
+from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.plugin import (
     AuthError,
     ClientTransport,
@@ -45,8 +46,7 @@ ANNOUNCING_SECONDS = 0.5
 If the acknowledgement comes later, the lists are requested again, because a change may have been missed.
 """
 
-_FIRST_PAUSE = 0.25
-_LINE_CHARACTERS = 200
+_FIRST_PAUSE, _LINE_CHARACTERS = 0.25, 200
 # The last stderr lines of a process, which explain its failure, are known only after its session has been closed.
 _LAST_WORDS_SECONDS = 0.5
 
@@ -182,7 +182,7 @@ class Session:
         """
         if self._stopping:
             return
-        if isinstance(error, AuthError):
+        if isinstance(error, AuthError | GatewayLoop):
             # A server that rejects credentials is up and answers.
             self.breaker.record_answer()
         elif isinstance(error, ServerUnavailable) and not (

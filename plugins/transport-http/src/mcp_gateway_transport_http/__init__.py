@@ -40,4 +40,5 @@ def mcp_gateway_server_transports() -> Iterator[Provider[ListenOptions, ServerTr
         options=ListenOptions,
         build=open_server_transport,
         caution=lambda options: options.caution,
+        endpoints=lambda options: options.endpoints,
     )

@@ -216,6 +216,13 @@ class ListenOptions(ServeOptions, SessionOptions):
         )
 
     @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The known URLs at which clients reach the gateway."""
+        host = "127.0.0.1" if self.host.lower() == "localhost" else self.host
+        listening = f"http://{f'[{host}]' if ':' in host else host}:{self.port}{PATH}"
+        return (*([listening] if self.port else []), *([self.resource] if self.resource else []))
+
+    @property
     def resource(self) -> str | None:
         """The gateway's resource identifier (RFC 9728).
 

@@ -11,9 +11,10 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
+from mcp_gateway.discovery.loop_trace import TRACE_METHOD, LoopTracer
 from mcp_gateway.protocol.eras import adapt_error, adapt_result
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES
-from mcp_gateway.protocol.raw_json import Fields
+from mcp_gateway.protocol.raw_json import Fields, decode_members, encode_members
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.tools import Tools
@@ -38,6 +39,7 @@ class RequestHandlers:
     content: PromptsAndResources
     server_info: Callable[[], Raw]
     on_listed: Callable[[str, str], None]
+    loops: LoopTracer
     _handlers: Mapping[str, HandlerFn] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +54,11 @@ class RequestHandlers:
             "resources/templates/list": lambda request: content.list(TEMPLATES, request),
             "resources/read": content.read,
             "completion/complete": content.complete,
+            TRACE_METHOD: self._trace,
         }
+
+    async def _trace(self, request: ClientRequest) -> Fields:
+        return encode_members(await self.loops.answer(decode_members(request.params)))
 
     def find(self, method: str) -> HandlerFn | None:
         """Return the handler of a method.

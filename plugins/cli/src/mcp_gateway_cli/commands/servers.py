@@ -31,7 +31,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
     async with open_client_with_progress(context, LOOK_SECONDS) as client:
         found = _describe_servers(client.running.gateway.registry)
-    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
+    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose or server.is_gateway}
     if as_json:
         show_json({"servers": found})
     else:

@@ -13,7 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.plugin import CHAIN_VARIABLE, ServerUnavailable
 from mcp_gateway_transport_stdio.login_shell import read_login_path
 from mcp_gateway_transport_stdio.options import StdioOptions
 
@@ -29,6 +29,7 @@ _HARMLESS = (
     "SSL_CERT_FILE",
     "TMPDIR",
     "TZ",
+    CHAIN_VARIABLE,
     "XDG_CACHE_HOME",
     "XDG_CONFIG_HOME",
     "XDG_DATA_HOME",

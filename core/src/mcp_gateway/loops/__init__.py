@@ -1,0 +1,1 @@
+"""Loops: gateways that would be behind themselves, and how they are found."""
