@@ -133,7 +133,7 @@ async def open_world():
             Route("/mcp", world.handle, methods=["POST"]),
             *(
                 Route(f"/{{name}}/{endpoint}", world.handle, methods=["GET", "POST"])
-                for endpoint in ("register", "authorize", "token")
+                for endpoint in ("register", "authorize", "token", "revoke")
             ),
         ]
         server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))

@@ -8,8 +8,8 @@ from contextlib import suppress
 import anyio
 import httpx2
 import pytest
-from mcp_gateway_auth_oauth.bodies import MAX_BYTES
 from mcp_gateway_auth_oauth.flows import ClientCredentialsFlow
+from mcp_gateway_auth_oauth.http.bodies import MAX_BYTES
 from mcp_gateway_auth_oauth.options import OAuthOptions
 
 HEAD = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\n%b\r\n"

@@ -2,7 +2,7 @@ import httpx2
 import pytest
 from mcp.client.auth import OAuthFlowError
 from mcp_gateway_auth_oauth import mcp_gateway_auth_strategies
-from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
+from mcp_gateway_auth_oauth.http.guard import OAuthRequestGuard
 from pydantic import ValidationError
 
 from mcp_gateway.plugin import ANONYMOUS, AuthError, LoginRequired

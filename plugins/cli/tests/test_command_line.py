@@ -79,6 +79,7 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("tools --sever x", "unknown option '--sever'; did you mean '--server'?"),
         ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
         ("check now", "nothing takes 'now'"),
+        ("login x", "the plugin mcp-gateway-auth-oauth brings it, which is not here"),
         ("search", "the following arguments are required: QUERY"),
         ("search x --max 0", "it must be a number, 1 or more"),
         ("completion basch", "invalid choice: 'basch'"),
@@ -86,7 +87,7 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("zzz", "there is no command 'zzz' (see mcp-orchestration-gateway --help)"),
     ],
 )
-def test_an_error_is_one_line_that_says_what_to_do(run, words, message):
+def test_an_error_is_one_line_that_says_what_to_do(run, installed, words, message):
     code, out, err = run(*words.split())
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert message in err

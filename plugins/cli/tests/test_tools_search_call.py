@@ -195,11 +195,6 @@ def test_without_a_file_of_servers_the_error_names_the_missing_one(run, installe
     )
 
 
-def test_a_login_at_a_server_that_wants_none_is_told_what_to_set(run, alpha):
-    code, _, err = run("login", "alpha")
-    assert (code, 'server \'alpha\' wants no login; if it does, set "auth_type": "oauth"' in err) == (1, True)
-
-
 def test_a_call_prints_the_tools_own_answer(run, alpha):
     alpha.answers["echo"] = text("hello")
     assert run("call", "alpha__echo", '{"say": 1}') == (0, "hello\n", "")

@@ -6,6 +6,7 @@ from mcp_gateway.plugin.auth import (
     RefreshableAuth,
     SharedCredentials,
     SupportsChallenge,
+    SupportsLogout,
 )
 from mcp_gateway.plugin.channel import (
     ResponseHandler,
@@ -131,6 +132,7 @@ __all__ = [
     "SupportsChallenge",
     "SupportsLastLine",
     "SupportsLazyServer",
+    "SupportsLogout",
     "SupportsRawDispatch",
     "TlsContexts",
     "TlsFiles",

@@ -94,3 +94,15 @@ class InteractiveAuth(AuthStrategy, Protocol):
 
         """
         ...
+
+
+@runtime_checkable
+class SupportsLogout(AuthStrategy, Protocol):
+    """Optional: a strategy that can forget a person's login."""
+
+    async def logout(self) -> bool | None:
+        """Forget the login; return whether its tokens have been revoked.
+
+        None if there was no login.
+        """
+        ...

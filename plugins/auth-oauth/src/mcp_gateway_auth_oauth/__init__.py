@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import AuthStrategy, Provider, hookimpl
+from mcp_gateway.plugin import Argument, AuthStrategy, Command, Provider, hookimpl
 from mcp_gateway_auth_oauth.options import OAuthOptions
 
 GATEWAY_API = 1
@@ -25,3 +25,25 @@ def open_oauth(options: OAuthOptions) -> AbstractAsyncContextManager[AuthStrateg
 def mcp_gateway_auth_strategies() -> Iterator[Provider[OAuthOptions, AuthStrategy]]:
     """Yield `oauth`."""
     yield Provider(name="oauth", summary="log in with OAuth", options=OAuthOptions, build=open_oauth)
+
+
+_SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER")
+
+
+@hookimpl
+def mcp_gateway_commands() -> Iterator[Command]:
+    """Yield `login` and `logout`."""
+    yield Command(
+        name="login",
+        summary="log in to a server that wants that (OAuth)",
+        run="mcp_gateway_auth_oauth.commands:run_login",
+        arguments=(_SERVER, Argument(names=("--no-browser",), help="only print the link", is_flag=True)),
+        examples=("login github", "login github --no-browser"),
+    )
+    yield Command(
+        name="logout",
+        summary="forget the login to a server, and have its tokens revoked",
+        run="mcp_gateway_auth_oauth.commands:run_logout",
+        arguments=(_SERVER,),
+        examples=("logout github",),
+    )

@@ -18,7 +18,7 @@ from pydantic import AnyUrl
 from mcp_gateway.plugin import AuthError
 from mcp_gateway_auth_oauth.challenges import Challenge
 from mcp_gateway_auth_oauth.flows import FlowTokenStorage, StoredFlow, explain_wrong_issuer
-from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
+from mcp_gateway_auth_oauth.http.guard import OAuthRequestGuard
 from mcp_gateway_auth_oauth.logins import Login
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.vault import TokenStore

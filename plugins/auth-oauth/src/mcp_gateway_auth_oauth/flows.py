@@ -16,7 +16,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 
 from mcp_gateway.plugin import ServerUnavailable
 from mcp_gateway_auth_oauth.challenges import INSUFFICIENT_SCOPE, Challenge, parse_challenge, unite_scopes
-from mcp_gateway_auth_oauth.http_client import (
+from mcp_gateway_auth_oauth.http.client import (
     ClientRejected,
     UnreadableToken,
     check_response,

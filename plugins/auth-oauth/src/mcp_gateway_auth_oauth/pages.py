@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from mcp_gateway.plugin import AuthError, ConfigError
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationResponse
-from mcp_gateway_auth_oauth.http_client import to_plain_words
+from mcp_gateway_auth_oauth.http.client import to_plain_words
 
 log = logging.getLogger(__name__)
 

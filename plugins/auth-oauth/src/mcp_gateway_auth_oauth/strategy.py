@@ -31,7 +31,8 @@ from mcp_gateway.plugin import (
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
 from mcp_gateway_auth_oauth.challenges import INSUFFICIENT_SCOPE, Challenge, parse_challenge, unite_scopes
 from mcp_gateway_auth_oauth.flows import ClientCredentialsFlow
-from mcp_gateway_auth_oauth.http_client import ClientRejected, read_resource_metadata, read_supported_scopes, run_to_end
+from mcp_gateway_auth_oauth.http.client import ClientRejected, read_resource_metadata, read_supported_scopes, run_to_end
+from mcp_gateway_auth_oauth.http.revocation import revoke_tokens
 from mcp_gateway_auth_oauth.logins import Login
 from mcp_gateway_auth_oauth.options import OAuthOptions
 from mcp_gateway_auth_oauth.pages import CallbackServer, LoginAttempt
@@ -107,6 +108,17 @@ class OAuthStrategy:
         entered = self._login_completed
         show(await self.callback_server.login_url())
         await entered.wait()
+
+    async def logout(self) -> bool | None:
+        """Drop the tokens, here and at the authorization server.
+
+        Returns whether it has revoked them, or None if there were none. Registrations and granted scopes are kept for
+        the next login.
+        """
+        async with self.token_store.write_lock():
+            login = self.token_store.read()
+            self.token_store.write(login.without_tokens().model_copy(update={"pending": None}))
+        return None if login.tokens is None else await revoke_tokens(str(self.options.url), login)
 
     async def complete_login(self, redirect: str, attempt: LoginAttempt) -> None:
         """Complete a login that a person has begun in a browser.

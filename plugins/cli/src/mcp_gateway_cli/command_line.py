@@ -1,4 +1,4 @@
-"""The words of a command line, in the order in which they are read."""
+"""The words of a command line: its verb, and the rest."""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ PROGRAMS = (NAME, "mcp-gateway")
 
 
 def complete_words(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell that asks what may come next; the process ends with that."""
+    """Answer a shell that asks what may come next.
+
+    The process ends with that.
+    """
     import argcomplete
 
     argcomplete.autocomplete(parser)

@@ -30,6 +30,9 @@ _OPTIONS = {
 }
 """The options that set a variable of the environment."""
 
+_OF_PLUGINS = dict.fromkeys(("login", "logout"), "the plugin mcp-gateway-auth-oauth")
+"""Verbs that people may know, and which plugin of this project brings them."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
@@ -57,13 +60,18 @@ def _run(words: Sequence[str]) -> int:
     commands = built_in if line.verb in built_in or not line.verb else dict(_collect_all().commands)
     command = commands.get(line.verb) if line.verb else SERVE
     if command is None:
-        raise UsageError(f"{NAME}: there is no command {line.verb!r}{suggest(line.verb, commands)} (see {NAME} --help)")
+        owner = _OF_PLUGINS.get(line.verb)
+        hint = f"; {owner} brings it, which is not here" if owner else suggest(line.verb, commands)
+        raise UsageError(f"{NAME}: there is no command {line.verb!r}{hint} (see {NAME} --help)")
     options = parse_arguments(command, line.arguments)
     if command.needs_sdk or getattr(options, "connect", False):
         defer_sdk_imports()
     given = {name: getattr(options, option, None) for option, name in _OPTIONS.items()}
     overrides = {name: str(value) for name, value in given.items() if value is not None}
-    return find_function(command)(ControlContext(overrides, is_serving=command is SERVE), options)
+    context = ControlContext(overrides, is_serving=command is SERVE)
+    if line.verb not in built_in:
+        context.configure_quiet_logging()
+    return find_function(command)(context, options)
 
 
 def _collect_all() -> Commands:

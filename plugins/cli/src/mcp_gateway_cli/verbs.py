@@ -6,7 +6,6 @@ from mcp_gateway.plugin import Argument, Command
 from mcp_gateway_cli.completion import SHELLS
 
 _COMMANDS = "mcp_gateway_cli.commands"
-_SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER")
 
 
 def _count(text: str) -> int:
@@ -74,13 +73,6 @@ VERBS = (
         ),
         has_json=True,
         examples=("""call time__get_current_time '{"timezone": "UTC"}'""",),
-    ),
-    Command(
-        name="login",
-        summary="log in to a server that wants that (OAuth)",
-        run=f"{_COMMANDS}.login:run",
-        arguments=(_SERVER, Argument(names=("--no-browser",), help="only print the link", is_flag=True)),
-        examples=("login github",),
     ),
     Command(
         name="check",

@@ -56,7 +56,7 @@ class CommandContext(Protocol):
         """Start a gateway in this process, and open a client of it."""
         ...
 
-    def show(self, *lines: str) -> None:
+    def show(self, *lines: str, flush: bool = False) -> None:
         """Print lines on standard output."""
         ...
 

@@ -1,4 +1,4 @@
-"""Tables: they fit the width of a terminal, and are plain text elsewhere."""
+"""Tables that fit a terminal, and are plain text elsewhere."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_serv
 from pydantic import BaseModel, ValidationError
 
 from mcp_gateway.plugin import ServerUnavailable
-from mcp_gateway_auth_oauth.bodies import limit_body
-from mcp_gateway_auth_oauth.guard import OAuthRequestGuard
+from mcp_gateway_auth_oauth.http.bodies import limit_body
+from mcp_gateway_auth_oauth.http.guard import OAuthRequestGuard
 
 ResultT = TypeVar("ResultT")
 

@@ -1,0 +1,1 @@
+"""Requests of logins: bounded, and only to where they may go."""
