@@ -8,7 +8,7 @@ import pytest
 
 from .support.clones import Clone, commands_in
 
-KINDS = ["ranker", "storage", "auth", "client-transport", "server-transport"]
+KINDS = ["ranker", "storage", "auth", "client-transport", "server-transport", "command"]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,6 @@ def test_a_new_plugin_of_any_kind_installs_and_passes_its_own_tests(followed: tu
     clone = followed[0]
     for kind in KINDS:
         clone.run(
-            f".venv/bin/python -m mcp_gateway_testkit new {kind} an-{kind} --into .. && "
+            f".venv/bin/mcp-orchestration-gateway plugins new {kind} an-{kind} --into .. && "
             f".venv/bin/pip install -q ../an-{kind} && .venv/bin/pytest -q ../an-{kind}"
         )

@@ -54,13 +54,13 @@ def test_a_wheel_has_all_that_is_in_the_source_and_nothing_else(dist: Path, name
     assert page.decode() == (NAMES[name] / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_wheel_of_the_testkit_has_the_templates(dist: Path) -> None:
+def test_the_wheel_of_the_command_line_has_the_templates(dist: Path) -> None:
     kinds = {
         file.split("/")[2]
-        for file in read_archive(wheel_of(dist, "mcp-gateway-testkit"))
-        if file.startswith("mcp_gateway_testkit/template/") and file.endswith(".tmpl")
+        for file in read_archive(wheel_of(dist, "mcp-gateway-cli"))
+        if file.startswith("mcp_gateway_cli/template/") and file.endswith(".tmpl")
     }
-    assert kinds >= {"ranker", "storage", "auth", "client-transport", "server-transport", "shared"}
+    assert kinds >= {"ranker", "storage", "auth", "client-transport", "server-transport", "command", "shared"}
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

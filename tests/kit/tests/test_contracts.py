@@ -64,7 +64,7 @@ def test_xfail_without_a_reason_is_no_excuse():
 
 def test_a_plugin_that_is_not_installed_is_noticed():
     with pytest.raises(AssertionError, match="entry point"):
-        PluginContract().test_an_installed_entry_point_offers_the_provider()
+        PluginContract().test_an_installed_entry_point_offers_it()
 
 
 def test_a_secret_in_plain_text_is_noticed():

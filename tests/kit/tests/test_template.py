@@ -6,9 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-
-from mcp_gateway_testkit.__main__ import main
-from mcp_gateway_testkit.template import KINDS, PREFIXES, TemplateError, write_plugin
+from mcp_gateway_cli.main import main
+from mcp_gateway_cli.template import KINDS, PREFIXES, TemplateError, write_plugin
 
 SECONDS = 300
 
@@ -98,16 +97,16 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path):
 
 
 def test_the_command_says_what_comes_next(tmp_path, capsys):
-    assert main(["new", "ranker", "mine", "--into", str(tmp_path)]) == 0
+    assert main(["plugins", "new", "ranker", "mine", "--into", str(tmp_path)]) == 0
     assert f"pip install {tmp_path / 'mine'} && pytest {tmp_path / 'mine'}" in capsys.readouterr().out
 
 
 def test_the_command_tells_pip_that_it_is_a_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["new", "ranker", "mine"]) == 0
+    assert main(["plugins", "new", "ranker", "mine"]) == 0
     assert "pip install ./mine && pytest ./mine" in capsys.readouterr().out
 
 
 def test_the_command_complains_in_one_line(tmp_path, capsys):
-    assert main(["new", "ranker", "json", "--into", str(tmp_path)]) == 1
+    assert main(["plugins", "new", "ranker", "json", "--into", str(tmp_path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -18,7 +18,8 @@ def show(*lines: str, flush: bool = False) -> None:
 
     Otherwise foreign text could forge a line of output.
     """
-    print("\n".join(map(escape_line, lines)), flush=flush)
+    if lines:
+        print("\n".join(map(escape_line, lines)), flush=flush)
 
 
 def show_text(text: str) -> None:
@@ -33,7 +34,8 @@ def show_json(value: Any, indent: int | None = None) -> None:
 
 def complain(*lines: str) -> None:
     """Print lines on standard error."""
-    print("\n".join(map(escape_line, lines)), file=sys.stderr)
+    if lines:
+        print("\n".join(map(escape_line, lines)), file=sys.stderr)
 
 
 def complain_text(text: str) -> None:

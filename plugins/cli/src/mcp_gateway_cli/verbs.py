@@ -87,11 +87,25 @@ VERBS = (
     ),
     Command(
         name="plugins",
-        summary="list what is installed, selected and broken",
+        summary="list what is installed, selected and broken; show one, or write a new one",
         run=f"{_COMMANDS}.plugins:run",
+        arguments=(
+            Argument(
+                names=("words",),
+                help="list (the default), info NAME, or new KIND NAME",
+                metavar="ACTION",
+                takes_many=True,
+            ),
+            Argument(
+                names=("--into",),
+                help="where the folder of a new one is made (default: here)",
+                metavar="DIR",
+                default=".",
+            ),
+        ),
         has_json=True,
         needs_sdk=False,
-        examples=("plugins",),
+        examples=("plugins", "plugins info bm25", "plugins new ranker my-ranker"),
     ),
     Command(
         name="trust",

@@ -24,17 +24,8 @@ _SECRET_NAME = re.compile(r"(?i)(password|secret|token|api_?key)$")
 _HEAVY = ("httpx2", "mcp", "numpy", "onnx", "onnxruntime", "redis", "uvicorn")
 
 
-@pytest.mark.anyio
-class Contract(Generic[ProductT]):
-    """Base class of the contracts, one for each plugin kind.
-
-    Subclass the contract of a kind, set `provider`, and perhaps `source`; add nothing else.
-
-    `provider` is what the plugin's hook yields. `source` is the configuration that it is
-    opened with: environment variables or keys of a server's entry, as `Options` explains.
-    If it is known only at run time, such as a free port, override the fixture
-    `configuration` instead. Tests run under anyio, on asyncio, like the gateway.
-    """
+class InstalledContract:
+    """Contract of what is installed: its entry point, and its package."""
 
     hook: ClassVar[str]
     """The hook of this kind of plugin. Set by the contract."""
@@ -42,24 +33,14 @@ class Contract(Generic[ProductT]):
     entry_prefix: ClassVar[str]
     """The prefix of this kind's entry-point names. Set by the contract."""
 
-    provider: ClassVar[Provider[Any, Any]]
-    source: ClassVar[Mapping[str, object]] = {}
+    @property
+    def offered_name(self) -> str:
+        """The name of what the hook offers."""
+        raise NotImplementedError
 
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        """Choose asyncio."""
-        return "asyncio"
-
-    @pytest.fixture
-    def configuration(self) -> Mapping[str, object]:
-        """Return the configuration that the plugin is opened with."""
-        return self.source
-
-    @pytest.fixture
-    async def subject(self, configuration: Mapping[str, object]) -> AsyncIterator[ProductT]:
-        """Open the plugin's product."""
-        async with self.provider.bind(configuration).open() as product:
-            yield product
+    def is_mine(self, item: object) -> bool:
+        """Whether an item of the hook is what is tested."""
+        raise NotImplementedError
 
     def test_no_promise_is_overridden(self) -> None:
         """Require that no contract test is overridden.
@@ -73,19 +54,10 @@ class Contract(Generic[ProductT]):
             excused = any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
             assert mine is getattr(base, name) or excused, f"{name} is overridden; mark it xfail, with a reason"
 
-    def test_the_provider_has_a_plain_name_and_a_summary_of_one_line(self) -> None:
-        """Require a plain name and a one-line summary.
-
-        Both are shown by `mcp-orchestration-gateway plugins`; people write the name into configurations.
-        """
-        assert _NAME.fullmatch(self.provider.name), "lower-case letters, digits, - and _ only"
-        assert self.provider.summary.strip()
-        assert "\n" not in self.provider.summary
-
-    def test_an_installed_entry_point_offers_the_provider(self) -> None:
+    def test_an_installed_entry_point_offers_it(self) -> None:
         """Installing the package is all that a user has to do."""
         assert self._origins(), (
-            f"no installed entry point of the group {PROJECT!r} offers {self.provider.name!r} by its hook {self.hook}; "
+            f"no installed entry point of the group {PROJECT!r} offers {self.offered_name!r} by its hook {self.hook}; "
             "is the package installed, and does its pyproject.toml have the entry point?"
         )
 
@@ -114,6 +86,54 @@ class Contract(Generic[ProductT]):
             code = f"import sys, {point.module}; print(*(name for name in {_HEAVY} if name in sys.modules))"
             done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
             assert not done.stdout.split(), f"importing {point.module} imports {done.stdout.strip()}"
+
+    def _origins(self) -> list[tuple[Distribution, EntryPoint]]:
+        return [(distribution, point) for distribution, point in _entry_points() if self._is_offered_by(point)]
+
+    def _is_offered_by(self, point: EntryPoint) -> bool:
+        hook: Callable[[], Iterable[object]] = getattr(point.load(), self.hook, tuple)
+        return any(self.is_mine(item) for item in hook())
+
+
+@pytest.mark.anyio
+class Contract(InstalledContract, Generic[ProductT]):
+    """Base class of the contracts, one for each plugin kind.
+
+    Subclass the contract of a kind, set `provider`, and perhaps `source`; add nothing else.
+
+    `provider` is what the plugin's hook yields. `source` is the configuration that it is
+    opened with: environment variables or keys of a server's entry, as `Options` explains.
+    If it is known only at run time, such as a free port, override the fixture
+    `configuration` instead. Tests run under anyio, on asyncio, like the gateway.
+    """
+
+    provider: ClassVar[Provider[Any, Any]]
+    source: ClassVar[Mapping[str, object]] = {}
+
+    @pytest.fixture
+    def anyio_backend(self) -> str:
+        """Choose asyncio."""
+        return "asyncio"
+
+    @pytest.fixture
+    def configuration(self) -> Mapping[str, object]:
+        """Return the configuration that the plugin is opened with."""
+        return self.source
+
+    @pytest.fixture
+    async def subject(self, configuration: Mapping[str, object]) -> AsyncIterator[ProductT]:
+        """Open the plugin's product."""
+        async with self.provider.bind(configuration).open() as product:
+            yield product
+
+    def test_the_provider_has_a_plain_name_and_a_summary_of_one_line(self) -> None:
+        """Require a plain name and a one-line summary.
+
+        Both are shown by `mcp-orchestration-gateway plugins`; people write the name into configurations.
+        """
+        assert _NAME.fullmatch(self.provider.name), "lower-case letters, digits, - and _ only"
+        assert self.provider.summary.strip()
+        assert "\n" not in self.provider.summary
 
     def test_the_options_are_frozen_options(self) -> None:
         """They derive from `mcp_gateway.plugin.Options`."""
@@ -169,13 +189,15 @@ class Contract(Generic[ProductT]):
                 for provider in getattr(point.load(), self.hook)():
                     assert callable(provider.build), f"{provider.name}: build is {provider.build}"
 
-    def _origins(self) -> list[tuple[Distribution, EntryPoint]]:
-        return [(distribution, point) for distribution, point in _entry_points() if self._is_offered_by(point)]
+    @property
+    def offered_name(self) -> str:
+        """The provider's name."""
+        return self.provider.name
 
-    def _is_offered_by(self, point: EntryPoint) -> bool:
-        hook: Callable[[], Iterable[Provider[Any, Any]]] = getattr(point.load(), self.hook, tuple)
+    def is_mine(self, item: object) -> bool:
+        """Whether an item of the hook is the provider."""
         mine = (self.provider.name, self.provider.options)
-        return any((provider.name, provider.options) == mine for provider in hook())
+        return isinstance(item, Provider) and (item.name, item.options) == mine
 
 
 def _entry_points() -> Iterator[tuple[Distribution, EntryPoint]]:

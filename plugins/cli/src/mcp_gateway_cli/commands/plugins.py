@@ -1,20 +1,49 @@
-"""`plugins`: installed, selected and faulty plugins."""
+"""`plugins`: list what is installed, show one, start a new one."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mcp_gateway.config.forms.entry_file import read_entry_file
+from mcp_gateway.control.commands import collect_commands
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.report import UsageError
 from mcp_gateway.control.terminal import show, show_json
-from mcp_gateway.plugin import API_VERSION, ConfigError
+from mcp_gateway.plugin import API_VERSION, ConfigError, Provider
 from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway_cli.output.tables import show_table
+from mcp_gateway_cli.verbs import VERBS
+
+Json = dict[str, Any]
+
+_COMMAND = "command"
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
+    """Run the action that the first word names."""
+    action, *words = arguments.words or ["list"]
+    actions: dict[str, Callable[[ControlContext, Namespace, list[str]], int]] = {
+        "list": _list,
+        "info": _show_one,
+        "new": _write_new,
+    }
+    if action not in actions:
+        raise UsageError(
+            f"{NAME} plugins: there is no action {action!r}{suggest_word(action, actions)}; "
+            "it is one of: list, info NAME, new KIND NAME"
+        )
+    return actions[action](context, arguments, words)
+
+
+def _list(context: ControlContext, arguments: Namespace, words: list[str]) -> int:
     """Print the plugins; return 0 if all of them work."""
+    _expect(words, 0, "plugins list")
     installed = _list_plugins(context)
     broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in context.providers.faults]
     left_out = [_origin(origin) for origin in context.plugins.left_out]
@@ -25,9 +54,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     return 1 if broken else 0
 
 
-def _list_plugins(context: ControlContext) -> list[dict[str, Any]]:
+def _list_plugins(context: ControlContext) -> list[Json]:
     selected = _find_selected(context)
-    return [
+    providers = [
         {
             "kind": shelf.kind,
             "name": name,
@@ -38,6 +67,12 @@ def _list_plugins(context: ControlContext) -> list[dict[str, Any]]:
         for shelf in context.providers.shelves
         for name, provider in sorted(shelf.providers.items())
     ]
+    found = collect_commands(context.plugins, VERBS)
+    commands = [
+        {"kind": _COMMAND, "name": name, "summary": found.commands[name].summary, "selected": True, **_origin(origin)}
+        for name, origin in sorted(found.origins.items())
+    ]
+    return [*providers, *commands]
 
 
 def _find_selected(context: ControlContext) -> set[tuple[str, str]]:
@@ -61,15 +96,82 @@ def _find_selected(context: ControlContext) -> set[tuple[str, str]]:
     return chosen
 
 
+def _show_one(context: ControlContext, arguments: Namespace, words: list[str]) -> int:
+    """Print what is known of a plugin, by any of its names."""
+    (name,) = _expect(words, 1, "plugins info NAME")
+    installed = _list_plugins(context)
+    found = [item for item in installed if name in (item["name"], item["plugin"], item["distribution"])]
+    if not found:
+        names = sorted({item["name"] for item in installed})
+        raise ConfigError(f"no plugin is called {name!r}{suggest_word(name, names)}; see: {NAME} plugins")
+    described = [{**item, "options": _describe_options(context, item)} for item in found]
+    if arguments.json:
+        show_json({"plugins": described})
+        return 0
+    for item in described:
+        show(f"{item['name']} ({item['kind']}): {item['summary']}")
+        show(f"  from {item['plugin']} ({item['distribution']} {item['version']})")
+        show("  the configuration selects it" if item["selected"] else "  the configuration does not select it")
+        for option in item["options"]:
+            default = "required" if option["default"] is None else f"default {option['default']}"
+            show(f"  {option['key']} ({default}): {option['description']}")
+    return 0
+
+
+def _describe_options(context: ControlContext, item: Json) -> list[Json]:
+    shelf = next((shelf for shelf in context.providers.shelves if shelf.kind == item["kind"]), None)
+    if shelf is None:
+        return []
+    provider: Provider[Any, Any] = shelf.providers[item["name"]]
+    return [
+        {
+            "key": info.alias or name,
+            "description": info.description or "",
+            "default": None if info.is_required() else str(info.get_default(call_default_factory=True)),
+        }
+        for name, info in provider.options.model_fields.items()
+    ]
+
+
+def _write_new(_context: ControlContext, arguments: Namespace, words: list[str]) -> int:
+    """Write a plugin that works, to start from."""
+    from mcp_gateway_cli.template import KINDS, TemplateError, write_plugin
+
+    kind, name = _expect(words, 2, f"plugins new KIND NAME, with a kind of: {', '.join(KINDS)}")
+    if kind not in KINDS:
+        raise UsageError(
+            f"{NAME} plugins: there is no kind {kind!r}{suggest_word(kind, KINDS)}; kinds: {', '.join(KINDS)}"
+        )
+    try:
+        folder = write_plugin(kind, name, Path(arguments.into))
+    except TemplateError as error:
+        raise ConfigError(str(error)) from None
+    place = _as_argument(folder)
+    if arguments.json:
+        show_json({"folder": str(folder), "kind": kind, "name": name})
+    else:
+        show(f"wrote {folder}; next: pip install {place} && pytest {place}")
+    return 0
+
+
+def _as_argument(folder: Path) -> str:
+    """Return a path that pip does not take for a package."""
+    return str(folder) if folder.is_absolute() or folder.parts[0] == ".." else f"./{folder}"
+
+
+def _expect(words: list[str], count: int, usage: str) -> list[str]:
+    if len(words) != count:
+        raise UsageError(f"{NAME} plugins: it is: {NAME} {usage}")
+    return words
+
+
 def _origin(origin: Origin) -> dict[str, str]:
     return {"plugin": origin.plugin, "distribution": origin.distribution, "version": origin.version}
 
 
-def _print(installed: list[dict[str, Any]], broken: list[dict[str, Any]], left_out: list[dict[str, str]]) -> None:
-    for item in installed:
-        mark = "*" if item["selected"] else " "
-        source = f"{item['plugin']} ({item['distribution']} {item['version']})"
-        show(f"{mark} {item['kind']:<17} {item['name']:<10} {source:<52} {item['summary']}")
+def _print(installed: list[Json], broken: list[Json], left_out: list[dict[str, str]]) -> None:
+    if installed:
+        show_table(("", "kind", "name", "from", "summary"), [_row(item) for item in installed])
     for item in broken:
         show(f"! broken: {item['plugin']} ({item['distribution']} {item['version']}): {item['reason']}")
     for origin in left_out:
@@ -78,3 +180,8 @@ def _print(installed: list[dict[str, Any]], broken: list[dict[str, Any]], left_o
         show("", "* selected by the configuration")
     else:
         show(f"no plugins are installed; for the default ones: {EVERYTHING}")
+
+
+def _row(item: Json) -> tuple[str, ...]:
+    source = f"{item['plugin']} ({item['distribution']} {item['version']})"
+    return "*" if item["selected"] else "", item["kind"], item["name"], source, item["summary"]
