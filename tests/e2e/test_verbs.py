@@ -1,0 +1,77 @@
+"""Every verb, in a real pseudo-terminal and piped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .support.gateways import plain_entry
+from .support.terminal_session import Home
+
+CALL = ("call", "one__echo", '{"text": "hello"}')
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "servers.json").write_text(json.dumps({"servers": [plain_entry("one")]}), encoding="utf-8")
+    return Home(folder, {"SERVER_CONFIG_PATH": str(folder / "servers.json")})
+
+
+SHOWN = [
+    (("check",), 0, "all is well: 1 server: one"),
+    (("check", "--connect"), 0, "1 of 1 servers usable"),
+    (("servers",), 0, "1 of 1 servers usable"),
+    (("tools",), 0, "one__echo("),
+    (("search", "return the arguments"), 0, "one__echo("),
+    (CALL, 0, "hello"),
+    (("pins",), 0, "one: "),
+    (("approve", "one"), 1, "nothing of server 'one' waits for approval"),
+    (("plugins",), 0, "transport-stdio"),
+    (("plugins", "info", "bm25"), 0, "GATEWAY_BM25_ALIASES"),
+    (("trust", "--list"), 0, "nothing is trusted"),
+    (("schema",), 0, '"$defs"'),
+    (("completion", "bash"), 0, "mcp-gateway"),
+    (("--help",), 0, "examples:"),
+    (("--version",), 0, "mcp-orchestration-gateway "),
+    (("tols",), 2, "did you mean 'tools'?"),
+    (("login", "one"), 1, "wants no login"),
+    (("logout", "one"), 1, "wants no login"),
+]
+AS_JSON = ["check", "servers", "tools", "pins", "plugins"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code, shown", SHOWN, ids=lambda value: value[0] if isinstance(value, tuple) else ""
+)
+def test_a_verb_is_for_people_and_for_pipes(home: Home, arguments: tuple[str, ...], code: int, shown: str) -> None:
+    piped = home.run(*arguments)
+    assert (piped.returncode, shown in piped.stdout + piped.stderr) == (code, True), piped.stdout + piped.stderr
+    assert "\x1b" not in piped.stdout + piped.stderr
+    ended, screen = home.watch(*arguments)
+    assert (ended, shown in screen) == (code, True), screen
+
+
+@pytest.mark.parametrize("verb", AS_JSON)
+def test_a_verb_prints_json(home: Home, verb: str) -> None:
+    assert isinstance(json.loads(home.run(verb, "--json").stdout), dict)
+
+
+def test_a_table_fits_a_narrow_terminal(home: Home) -> None:
+    code, screen = home.watch("plugins", columns=60)
+    assert code == 0
+    assert max(map(len, screen.splitlines())) <= 60
+
+
+def test_a_new_plugin_is_written(home: Home, tmp_path: Path) -> None:
+    done = home.run("plugins", "new", "command", "my-verb", "--into", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "my-verb" / "src" / "my_verb" / "command.py").exists()
+
+
+def test_without_servers_it_says_what_to_type(tmp_path: Path) -> None:
+    for verb in ("check", "servers"):
+        shown = Home(tmp_path).run(verb)
+        assert "add NAME" in shown.stdout + shown.stderr, shown
