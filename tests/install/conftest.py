@@ -47,3 +47,11 @@ def dist(repository: Path, path: str, tmp_path_factory: pytest.TempPathFactory) 
     home = Home(folder, path)
     home.run(f"git clone -q {repository} clone")
     return build_all(home, folder / "clone")
+
+
+@pytest.fixture(scope="session")
+def gateway(dist: Path, path: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program of a gateway that is installed from the wheels."""
+    home = Home(tmp_path_factory.mktemp("installed"), path)
+    home.run(f"uv venv -q && uv pip install -q {dist}/*.whl")
+    return str(home.folder / ".venv" / "bin" / "mcp-orchestration-gateway")

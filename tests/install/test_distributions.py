@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import email
 import itertools
 import os
@@ -124,3 +125,18 @@ def assert_it_is_what_was_built(home: Home, python: Path, dist: Path, name: str)
     for file, data in read_archive(wheel_of(dist, name)).items():
         if not file.endswith("/RECORD"):
             assert Path(there[file]).read_bytes() == data
+
+
+def test_every_command_names_a_function_that_is_built(dist: Path) -> None:
+    wheels = {name: read_archive(wheel_of(dist, name)) for name in NAMES}
+    there = {file for files in wheels.values() for file in files}
+    commands: dict[str, set[str]] = {}
+    for name, files in wheels.items():
+        parser = configparser.ConfigParser(delimiters="=")
+        parser.read_string(files.get(f"{name.replace('-', '_')}-{version()}.dist-info/entry_points.txt", b"").decode())
+        for command, target in parser.items("console_scripts") if "console_scripts" in parser else []:
+            commands.setdefault(command, set()).add(target)
+    assert set(commands) >= {META, "mcp-gateway"}
+    for targets in commands.values():
+        (target,) = targets  # whichever package is installed last, the command is the same
+        assert target.partition(":")[0].replace(".", "/") + ".py" in there

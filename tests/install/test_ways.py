@@ -16,11 +16,12 @@ ADDRESS = "https://github.com/mcp-orchestration-gateway/mcp-orchestration-gatewa
 INDEX = "http://127.0.0.1:3141/simple/"
 PROGRAM = "mcp-orchestration-gateway"
 NEXT = "1.999.0"
+WHAT_RUNS = "import sys, mcp_gateway as m; print(m.CHANGED, m.__file__, sys.prefix)"
 
 
 def blocks() -> list[object]:
     """Return the commands of each block of the page that installs something; those that take long are called slow."""
-    found = []
+    found: list[object] = []
     for section in PAGE.split("\n## ")[1:]:
         heading = re.sub(r"\W+", "-", section.partition("\n")[0]).strip("-")
         for number, block in enumerate(re.findall(r"^```console\n(.*?)^```", section, re.DOTALL | re.MULTILINE), 1):
@@ -47,7 +48,9 @@ def test_a_way_installs_updates_and_removes(lines: list[str], home: Home, reposi
             write_index(tmp_path / "index", build_all(home, clone))
         home.run(update, clone)
         assert home.run(f"{program} --version", clone) == f"{PROGRAM} {to}\n"
-        assert home.run(f"{python} -c 'import mcp_gateway as m; print(m.CHANGED)'", clone) == "True\n"
+        changed, file, prefix = home.run(f"{python} -c '{WHAT_RUNS}'", clone).split()
+        assert changed == "True"
+        assert Path(file).is_relative_to(prefix)
         home.run(remove, clone)
     if not program.startswith("uvx"):
         assert not Path(shutil.which(program, path=str(clone)) or program).exists()
@@ -60,8 +63,8 @@ def names_of(install: str, home: Home, clone: Path) -> tuple[str, str]:
         return program, program.removesuffix(PROGRAM) + "python"
     if ".venv" in install or "uv venv" in install:
         return str(clone / ".venv" / "bin" / PROGRAM), str(clone / ".venv" / "bin" / "python")
-    program = home.folder / ".local" / "bin" / PROGRAM
-    return str(program), str(program.resolve().with_name("python"))
+    link = home.folder / ".local" / "bin" / PROGRAM
+    return str(link), str(link.resolve().with_name("python"))
 
 
 def change(home: Home, upstream: Path, to: str) -> None:
