@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from mcp_gateway.config.fingerprints import credentials_hash, digest_of, fingerprint_of
 from mcp_gateway.config.forms.entries import RawEntry
-from mcp_gateway.config.forms.entry_file import CheckFn, read_entry_file
+from mcp_gateway.config.forms.entry_file import CheckFn, EntryFile, read_entry_file
 from mcp_gateway.config.forms.paths import settle_surroundings
-from mcp_gateway.config.forms.values import UnclearValue, read_flag
+from mcp_gateway.config.forms.values import UnclearValue, settle_switch
 from mcp_gateway.config.forms.variables import InputAnswers, Unset, Variables
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
@@ -98,8 +99,15 @@ def read_servers(
         )
     file = read_entry_file(path, check)
     variables = Variables(environ, file.folder, file.questions, answers or InputAnswers())
+    return resolve_entries(file, path, environment, variables, providers)
+
+
+def resolve_entries(
+    file: EntryFile, path: Path, environment: Environment, variables: Variables, providers: Providers
+) -> ServerFile:
+    """Resolve the entries of a file that has been read."""
     transport = providers.server_transports.providers.get(environment.server_transport)
-    own_entries = OwnEntries.of(path, transport, environ)
+    own_entries = OwnEntries.of(path, transport, variables.environ)
     reading = _EntryReader(environment, variables, providers, own_entries)
     reading.warnings += file.warnings
     for entry in file.entries:
@@ -131,7 +139,7 @@ class _EntryReader:
             self._settle(raw)
         except ValidationError as error:
             self._disable(raw, format_validation_error(error))
-        except (ConfigError, Unset) as error:
+        except (ConfigError, Unset, UnclearValue) as error:
             self._disable(raw, str(error))
 
     def _disable(self, raw: RawEntry, reason: str) -> None:
@@ -153,7 +161,7 @@ class _EntryReader:
             return
         if raw.unclear:
             raise ConfigError(raw.unclear)
-        keys: dict[str, Any] = _settle_switch(self._variables.expand(dict(raw.keys)))
+        keys: dict[str, Any] = settle_switch(self._variables.expand(dict(raw.keys)))
         if keys.get("enabled") is not False:
             keys = settle_surroundings(keys, self._variables.folder, self._variables.environ)
             if reason := self._own_entries.describe(keys):
@@ -271,17 +279,6 @@ class _EntryReader:
         """
         overruled = self._environment.auth_mode != "auto" and entry.auth_type != "none"
         return overruled or key == "auth_header_name"
-
-
-def _settle_switch(keys: dict[str, Any]) -> dict[str, Any]:
-    """Settle `disabled` from a variable; what is unclear is off."""
-    if "disabled" not in keys:
-        return keys
-    try:
-        disabled = read_flag(keys.pop("disabled"))
-    except UnclearValue as error:
-        raise ConfigError(f"disabled: {error}") from None
-    return {**keys, "enabled": False} if disabled else keys
 
 
 def _keys(provider: Provider[Any, Any]) -> frozenset[str]:

@@ -52,6 +52,12 @@ def find_asker() -> AskFn | None:
     return _ask if all(stream is not None and stream.isatty() for stream in both) else None
 
 
+def prompt(question: str) -> str | None:
+    """Ask the person at the terminal; None at the input's end."""
+    print(escape_line(question), end="", file=sys.stderr, flush=True)
+    return line.rstrip("\r\n") if (line := sys.stdin.readline()) else None
+
+
 def _ask(question: InputQuestion) -> str | None:
     """Ask for an input on the terminal; return None without an answer."""
     words = escape_line(question.description or question.name)

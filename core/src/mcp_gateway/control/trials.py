@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from mcp_gateway.catalog.listing import Listing
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.reservations import Reservations, describe_idle_globs, describe_refusal
 from mcp_gateway.client.errors import error_of_exception, leaf_of
+from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.control.context import ControlContext
@@ -26,6 +28,7 @@ from mcp_gateway.loops.chain import Position
 from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.pinning.scanner import scan_rest
 from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired
+from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.credentials import CredentialResolver
@@ -41,7 +44,8 @@ _MOST = 4
 class Trial:
     """Outcome of trying a server: its implementation and tools, or an error.
 
-    It also has the protocol version, and whether the server leads back to this gateway.
+    It also has the protocol version, and whether the server leads back to this gateway. `characters` is how long the
+    definitions of its tools are, as a client gives them to the model.
 
     `refused` describes, one per line, the definitions under names of other owners, `left_out` those that clients would
     refuse, `idle_globs` the globs that match no tool, and `missing` what is missing in the lists. `suspicious` has the
@@ -54,6 +58,7 @@ class Trial:
     says: str = ""
     protocol: str = ""
     tools: int = 0
+    characters: int = 0
     reason: str = ""
     is_loop: bool = False
     refused: tuple[str, ...] = ()
@@ -76,21 +81,26 @@ class Trial:
         return f"{self.server}: {self.says or 'no name'}, {self.protocol} ({era}), {tools}, {self.seconds:.1f} s"
 
 
-def try_all(context: ControlContext, on_tried: Callable[[Trial], None] = lambda _: None) -> list[Trial]:
-    """Try every enabled server; return the trials in file order.
+OnTriedFn = Callable[["Trial"], None]
+"""Is called with each trial as it ends."""
 
-    A few servers are tried at a time. `on_tried` is called with each trial as it ends.
+
+def try_all(context: ControlContext, on_tried: OnTriedFn = lambda _: None) -> list[Trial]:
+    """Try every enabled server; return the trials in file order."""
+    return try_servers(context, context.servers, on_tried)
+
+
+def try_servers(context: ControlContext, file: ServerFile, on_tried: OnTriedFn = lambda _: None) -> list[Trial]:
+    """Try every enabled server of a file, in its order.
+
+    A few servers are tried at a time.
     """
     context.configure_quiet_logging()
-    reservations = Reservations.of(context.servers.specs, context.servers.disabled)
-    return anyio.run(_try_all, context.servers.specs, reservations, context.position, on_tried)
+    return anyio.run(_try_all, file.specs, Reservations.of(file.specs, file.disabled), context.position, on_tried)
 
 
 async def _try_all(
-    specs: tuple[ServerSpec, ...],
-    reservations: Reservations,
-    position: Position,
-    on_tried: Callable[[Trial], None],
+    specs: tuple[ServerSpec, ...], reservations: Reservations, position: Position, on_tried: OnTriedFn
 ) -> list[Trial]:
     trials: dict[str, Trial] = {}
 
@@ -125,6 +135,7 @@ async def _try(spec: ServerSpec, reservations: Reservations, position: Position)
         says=_says(listing.initialize_result),
         protocol=version,
         tools=sum(1 for _ in listing.shown(TOOLS)),
+        characters=sum(count_characters(read(tool)) for _, tool in listing.shown(TOOLS)),
         left_out=tuple(f"server {spec.name!r}: its {left_out.what}" for left_out in listing.left_out),
         refused=tuple(describe_refusal(spec.name, refusal) for refusal in listing.refused),
         forbidden=len(listing.forbidden),
@@ -132,6 +143,12 @@ async def _try(spec: ServerSpec, reservations: Reservations, position: Position)
         missing=tuple(f"server {spec.name!r}: {omission}" for omission in listing.omissions),
         suspicious=await anyio.to_thread.run_sync(scan_rest, listing),
     )
+
+
+def count_characters(tool: Mapping[str, Any]) -> int:
+    """Count the characters of a tool as a model gets it."""
+    shown = {key: tool[key] for key in ("name", "description", "inputSchema") if key in tool}
+    return len(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
 
 
 async def _list_timed(spec: ServerSpec, position: Position) -> tuple[Listing, float]:

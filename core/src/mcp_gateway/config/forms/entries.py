@@ -49,7 +49,8 @@ class RawEntry:
     """One server entry in native keys, not yet validated.
 
     In another program's form (`foreign`) unknown keys belong to that program and cause only a warning. `unclear` is the
-    reason for which it cannot be used. `policy` is what its lists of tools come to.
+    reason for which it cannot be used. `policy` is what its lists of tools come to. `title` is its name in that
+    program, and `place` the keys that lead to the servers there.
     """
 
     where: str
@@ -58,6 +59,8 @@ class RawEntry:
     warnings: tuple[str, ...] = field(default=())
     unclear: str = ""
     policy: ToolPolicy = field(default_factory=ToolPolicy)
+    title: str = ""
+    place: tuple[str, ...] = ()
 
 
 def native_entry(path: str, number: int, item: Any) -> RawEntry:

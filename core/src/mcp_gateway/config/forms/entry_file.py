@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from mcp_gateway.config.forms.claude_settings import with_denials
 from mcp_gateway.config.forms.entries import RawEntry, foreign_entry, named_entries, native_entry
 from mcp_gateway.config.forms.paths import folder_of
 from mcp_gateway.config.forms.programs import Program
+from mcp_gateway.config.forms.questions import find_questions
 from mcp_gateway.config.forms.recognition import (
     describe_stranger,
-    find_at,
     find_servers,
     is_comment,
     looks_like_entry,
@@ -65,8 +65,32 @@ def read_entry_file(path: Path, check: CheckFn | None = None) -> EntryFile:
         ConfigError: the file cannot be read, or has none of the forms.
 
     """
+    return read_entries(path, *read_document(path, check))
+
+
+def read_document(path: Path, check: CheckFn | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Read a file of servers as a document; return it with warnings.
+
+    Raises:
+        ConfigError: it cannot be read, or is no document; the message names the file.
+
+    """
     try:
-        document, warnings = _read_document(path, check)
+        return _read_document(path, check)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: it is nested too deeply") from None
+
+
+def read_entries(path: Path, document: dict[str, Any], warnings: Iterable[str] = ()) -> EntryFile:
+    """Return the entries of a document.
+
+    Raises:
+        ConfigError: it has none of the forms; the message names the file.
+
+    """
+    try:
         reading = _DocumentReader(path, document)
         entries = reading.read()
     except ConfigError as error:
@@ -76,7 +100,7 @@ def read_entry_file(path: Path, check: CheckFn | None = None) -> EntryFile:
     return EntryFile(
         tuple(entries),
         folder_of(path, foreign=any(entry.foreign for entry in entries)),
-        _find_questions(document),
+        find_questions(document),
         tuple(f"{path}: {warning}" for warning in (*warnings, *reading.warnings)),
     )
 
@@ -159,8 +183,9 @@ class _DocumentReader:
             entries += [native_entry(str(self._path), number, item) for number, item in enumerate(native)]
         # What a project leaves out is left out of the servers for all projects, too.
         document = {**self._document, **{key: _join_lists(self._document, here, key) for key in _PROJECT_LISTS}}
-        for program, _, servers in foreign:
-            entries += self._read_servers(program, servers, self._complete(program, document))
+        for program, place, servers in foreign:
+            read = self._read_servers(program, servers, self._complete(program, document))
+            entries += [replace(entry, place=place) for entry in read]
         entries += projects
         if self._elsewhere:
             self._tell_elsewhere(is_empty=not entries)
@@ -190,7 +215,8 @@ class _DocumentReader:
                 policy, unclear = ToolPolicy(), str(error)
             entry = foreign_entry(str(self._path), program, names, item, policy)
             reason = servers_without(program, document, name, item)
-            yield _leave_out(entry, reason) if reason else _with_problem(entry, unclear)
+            entry = replace(entry, title=name)
+            yield _leave_out(entry, reason) if reason else replace(entry, unclear=entry.unclear or unclear)
 
     def _read_projects(self) -> Iterator[RawEntry]:
         """Yield the servers that Claude Code keeps for one project.
@@ -202,7 +228,8 @@ class _DocumentReader:
             if _is_here(folder):
                 program = next(program for program, *_ in find_servers({**project, "projects": {}}, self._path))
                 document = {**self._document, **project}
-                yield from self._read_servers(program, servers, self._complete(program, document))
+                for entry in self._read_servers(program, servers, self._complete(program, document)):
+                    yield replace(entry, place=("projects", folder, "mcpServers"))
             else:
                 names = ", ".join(name for name, _ in named_entries(servers, ""))
                 self._elsewhere.append(f"{names} (project {folder})")
@@ -235,13 +262,7 @@ class _DocumentReader:
 
 def _leave_out(entry: RawEntry, reason: str) -> RawEntry:
     """Switch an entry off, as the document says elsewhere."""
-    keys = {**entry.keys, "enabled": False}
-    return RawEntry(entry.where, keys, entry.foreign, (), reason, entry.policy)
-
-
-def _with_problem(entry: RawEntry, problem: str) -> RawEntry:
-    unclear = entry.unclear or problem
-    return RawEntry(entry.where, entry.keys, entry.foreign, entry.warnings, unclear, entry.policy)
+    return replace(entry, keys={**entry.keys, "enabled": False}, warnings=(), unclear=reason)
 
 
 def _without_repeated(entries: list[RawEntry]) -> list[RawEntry]:
@@ -269,26 +290,3 @@ def _is_here(folder: str) -> bool:
         return here.is_relative_to(Path(folder).resolve())
     except (OSError, ValueError):
         return False
-
-
-def _find_questions(document: Mapping[str, Any]) -> dict[str, InputQuestion]:
-    """Return the inputs that a file describes, by name."""
-    found: dict[str, InputQuestion] = {}
-    for place in (("inputs",), ("mcp", "inputs"), ("mcp.inputs",)):
-        listed = find_at(document, place)
-        for item in listed if isinstance(listed, list) else ():
-            if isinstance(item, dict) and isinstance(item.get("id"), str):
-                found[item["id"]] = _read_question(item)
-    return found
-
-
-def _read_question(item: Mapping[str, Any]) -> InputQuestion:
-    description, default, options = item.get("description"), item.get("default"), item.get("options")
-    values = [each.get("value", each.get("label")) if isinstance(each, dict) else each for each in options or []]
-    return InputQuestion(
-        item["id"],
-        description if isinstance(description, str) else "",
-        default if isinstance(default, str) else None,
-        item.get("password") is True,
-        tuple(value for value in values if isinstance(value, str)),
-    )

@@ -36,6 +36,22 @@ def read_flag(value: object) -> bool:
     raise UnclearValue("it must be true or false")
 
 
+def settle_switch(keys: dict[str, Any]) -> dict[str, Any]:
+    """Settle `disabled` from a variable; what is unclear is off.
+
+    Raises:
+        UnclearValue: it is neither true nor false.
+
+    """
+    if "disabled" not in keys:
+        return keys
+    try:
+        disabled = read_flag(keys.pop("disabled"))
+    except UnclearValue as error:
+        raise UnclearValue(f"disabled: {error}") from None
+    return {**keys, "enabled": False} if disabled else keys
+
+
 def to_text(value: object) -> str:
     """Write a scalar as other programs do, anything else as JSON."""
     if isinstance(value, str):
