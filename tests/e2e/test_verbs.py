@@ -23,6 +23,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 SHOWN = [
     (("check",), 0, "all is well: 1 server: one"),
     (("check", "--connect"), 0, "1 of 1 servers usable"),
+    (("doctor",), 0, "all is well"),
     (("servers",), 0, "1 of 1 servers usable"),
     (("tools",), 0, "one__echo("),
     (("search", "return the arguments"), 0, "one__echo("),
@@ -40,7 +41,7 @@ SHOWN = [
     (("login", "one"), 1, "wants no login"),
     (("logout", "one"), 1, "wants no login"),
 ]
-AS_JSON = ["check", "servers", "tools", "pins", "plugins"]
+AS_JSON = ["check", "doctor", "servers", "tools", "pins", "plugins"]
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,10 @@ def find_problems(
     steps: list[Callable[[ControlContext, Findings], None]] = [
         _check_settings,
         _check_servers,
-        _check_pins,
-        _check_storage,
+        check_pins,
+        check_storage,
         *([partial(_trials, on_tried=on_tried)] if connect else []),
-        _check_list_length,
+        check_list_length,
     ]
     for step in steps:
         try:
@@ -86,7 +86,7 @@ def _obstacles(spec: ServerSpec) -> list[str]:
     return [problem for plugin in bound if plugin and plugin.preflight and (problem := plugin.preflight())]
 
 
-def _check_pins(context: ControlContext, found: Findings) -> None:
+def check_pins(context: ControlContext, found: Findings) -> None:
     """Collect tools that have changed, look suspicious or are refused.
 
     Only the pin files of this machine are read.
@@ -107,7 +107,7 @@ def _check_pins(context: ControlContext, found: Findings) -> None:
                 found.warnings.append(f"server {spec.name!r}: tool {tool!r} is suspicious: {', '.join(pin.flags)}")
 
 
-def _check_list_length(context: ControlContext, found: Findings) -> None:
+def check_list_length(context: ControlContext, found: Findings) -> None:
     """Warn if more tools are listed than clients take.
 
     Without trials they are those that were seen before.
@@ -126,7 +126,7 @@ def _known_tools(spec: ServerSpec, environment: Environment) -> list[str]:
     return [tool for tool in pins if spec.tool_policy.permits(tool)]
 
 
-def _check_storage(context: ControlContext, _found: Findings) -> None:
+def check_storage(context: ControlContext, _found: Findings) -> None:
     """Report whether the storage answers and the rankers open."""
     import anyio
 

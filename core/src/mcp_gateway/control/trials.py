@@ -27,9 +27,10 @@ from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.loops.chain import Position
 from mcp_gateway.loops.errors import GatewayLoop
 from mcp_gateway.pinning.scanner import scan_rest
-from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired
+from mcp_gateway.plugin import ANONYMOUS, GatewayError, LoginRequired, ServerTimeout
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.tool_names import find_shortened_names
 from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
@@ -45,7 +46,8 @@ class Trial:
     """Outcome of trying a server: its implementation and tools, or an error.
 
     It also has the protocol version, and whether the server leads back to this gateway. `characters` is how long the
-    definitions of its tools are, as a client gives them to the model.
+    definitions of its tools are, as a client gives them to the model. `error_code` is the code of the error's class,
+    `shortened` the names that are cut.
 
     `refused` describes, one per line, the definitions under names of other owners, `left_out` those that clients would
     refuse, `idle_globs` the globs that match no tool, and `missing` what is missing in the lists. `suspicious` has the
@@ -61,11 +63,13 @@ class Trial:
     characters: int = 0
     reason: str = ""
     is_loop: bool = False
+    error_code: str = ""
     refused: tuple[str, ...] = ()
     forbidden: int = 0
     idle_globs: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    shortened: tuple[str, ...] = ()
     suspicious: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -106,7 +110,7 @@ async def _try_all(
 
     async def attempt(spec: ServerSpec) -> None:
         async with pace.slot():
-            trials[spec.name] = await _try(spec, reservations, position)
+            trials[spec.name] = await try_server(spec, reservations, position)
         on_tried(trials[spec.name])
 
     async with anyio.create_task_group() as counting:
@@ -117,7 +121,8 @@ async def _try_all(
     return [trials[spec.name] for spec in specs]
 
 
-async def _try(spec: ServerSpec, reservations: Reservations, position: Position) -> Trial:
+async def try_server(spec: ServerSpec, reservations: Reservations, position: Position) -> Trial:
+    """Try one server, in a session of its own."""
     began = anyio.current_time()
     try:
         with anyio.fail_after(_most_seconds(spec.time_limits)):
@@ -125,8 +130,14 @@ async def _try(spec: ServerSpec, reservations: Reservations, position: Position)
         listing = reservations.admit(listing)
     except (GatewayError, TimeoutError, ExceptionGroup) as error:
         leaf, seconds = leaf_of(error), anyio.current_time() - began
-        is_loop = isinstance(leaf, GatewayLoop)
-        return Trial(spec.name, ok=False, seconds=seconds, reason=_reason(spec, leaf), is_loop=is_loop)
+        return Trial(
+            spec.name,
+            ok=False,
+            seconds=seconds,
+            reason=_reason(spec, leaf),
+            is_loop=isinstance(leaf, GatewayLoop),
+            error_code=leaf.code if isinstance(leaf, GatewayError) else ServerTimeout.code,
+        )
     version = LATEST_MODERN_VERSION if listing.modern else _plain(listing.initialize_result.get("protocolVersion"))
     return Trial(
         spec.name,
@@ -141,6 +152,7 @@ async def _try(spec: ServerSpec, reservations: Reservations, position: Position)
         forbidden=len(listing.forbidden),
         idle_globs=tuple(describe_idle_globs(listing)),
         missing=tuple(f"server {spec.name!r}: {omission}" for omission in listing.omissions),
+        shortened=tuple(find_shortened_names(listing.prefix, listing.tool_names)),
         suspicious=await anyio.to_thread.run_sync(scan_rest, listing),
     )
 

@@ -52,11 +52,18 @@ from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
-from mcp_gateway.plugin.utilities.tls import CLIENT_CERTIFICATE_HINT, TlsContexts, TlsFiles, explain_tls_error
+from mcp_gateway.plugin.utilities.tls import (
+    CLIENT_CERTIFICATE_HINT,
+    TlsContexts,
+    TlsFiles,
+    classify_tls_error,
+    explain_tls_error,
+)
 from mcp_gateway.plugin.values import (
     ANONYMOUS,
     Caller,
     Credentials,
+    Diagnosis,
     Document,
     Hit,
     Hits,
@@ -87,6 +94,7 @@ __all__ = [
     "ConfigError",
     "ConnectionDropped",
     "Credentials",
+    "Diagnosis",
     "Document",
     "GatewayClient",
     "GatewayError",
@@ -139,6 +147,7 @@ __all__ = [
     "TransportFault",
     "UrlOptions",
     "can_connect_directly",
+    "classify_tls_error",
     "explain_tls_error",
     "hookimpl",
     "is_link_local",

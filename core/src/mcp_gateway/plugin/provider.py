@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     from mcp_gateway.plugin.ranker_context import RankerContext
+    from mcp_gateway.plugin.values import Diagnosis
 
 
 class Options(BaseModel):
@@ -53,7 +54,7 @@ class Bound(Generic[ProductT_co]):
 
     `open_in_context` is set if the provider takes a context, and used by `open_in`. `preflight` is the reason for
     which it cannot work on this machine, `caution` a warning of unwise options, `endpoints` the URLs of a server
-    transport; see `Provider`.
+    transport, `diagnose` looks for the reasons of a failure; see `Provider`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Bound(Generic[ProductT_co]):
     preflight: Callable[[], str | None] | None = None
     caution: Callable[[], str | None] | None = None
     endpoints: Callable[[], Sequence[str]] | None = None
+    diagnose: Callable[[], Awaitable[Sequence[Diagnosis]]] | None = None
 
     def open_in(self, context: RankerContext) -> AbstractAsyncContextManager[ProductT_co]:
         """Return the unopened product, with context if the provider takes one."""
@@ -84,6 +86,8 @@ class Provider(Generic[OptionsT, ProductT]):
       unwise, with the setting's name and the remedy, else None.
     * `endpoints`: for server transports. Returns the URLs at which clients reach the gateway with these options, by
       which entries that lead to the gateway itself are known.
+    * `diagnose`: for the command `doctor`. Looks for the reasons why the options fail here: it may connect, within some
+      seconds, but must not start anything. What it returns takes the place of the error of the failure.
     * `fallback`: for client transports. The name of another one that is tried when a server answers with
       `TransportFault.UNSUPPORTED`. If it reaches the server, that is remembered.
     """
@@ -95,6 +99,7 @@ class Provider(Generic[OptionsT, ProductT]):
     build_in: Callable[[OptionsT, RankerContext], AbstractAsyncContextManager[ProductT]] | None = None
     preflight: Callable[[OptionsT], str | None] | None = None
     caution: Callable[[OptionsT], str | None] | None = None
+    diagnose: Callable[[OptionsT], Awaitable[Sequence[Diagnosis]]] | None = None
     fallback: str = ""
     endpoints: Callable[[OptionsT], Sequence[str]] | None = None
 
@@ -109,6 +114,7 @@ class Provider(Generic[OptionsT, ProductT]):
         """
         options = self.options.model_validate(source, context={"folder": folder})
         with_context, obstacle, caution, endpoints = self.build_in, self.preflight, self.caution, self.endpoints
+        diagnose = self.diagnose
         return Bound(
             self.name,
             lambda: self.build(options),
@@ -116,4 +122,5 @@ class Provider(Generic[OptionsT, ProductT]):
             None if obstacle is None else lambda: obstacle(options),
             None if caution is None else lambda: caution(options),
             None if endpoints is None else lambda: endpoints(options),
+            None if diagnose is None else lambda: diagnose(options),
         )

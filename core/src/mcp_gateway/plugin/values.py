@@ -149,6 +149,22 @@ class Hits:
     filtered: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """One reason why options do not work here, or may fail elsewhere.
+
+    * `code`: a short stable name in lower case, such as `command-not-found`.
+    * `message`: one sentence without a full stop; it never contains a secret.
+    * `mend`: what a person may do about it, as an imperative; empty if nothing is known.
+    * `is_error`: whether it cannot work as it is; else it is a warning.
+    """
+
+    code: str
+    message: str
+    mend: str = ""
+    is_error: bool = True
+
+
 class RawResponse(NamedTuple):
     """A JSON-RPC response as bytes.
 

@@ -77,6 +77,14 @@ def full_names(namespace: str | None, tools: Iterable[str], max_length: int | No
     return {**names, **again}
 
 
+def find_shortened_names(namespace: str | None, names: Mapping[str, str]) -> list[str]:
+    """Return the full names that are not the whole ones.
+
+    `names` are unqualified names by full name.
+    """
+    return [name for name, tool in names.items() if name != _join(namespace, tool)]
+
+
 def former_names(namespace: str | None, tool: str) -> tuple[str, str]:
     """Return the names of a tool that depend on no limit.
 

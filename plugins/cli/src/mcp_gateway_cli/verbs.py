@@ -86,6 +86,23 @@ VERBS = (
         examples=("check", "check --connect"),
     ),
     Command(
+        name="doctor",
+        summary="find what is wrong here, and say or do what mends it",
+        run=f"{_COMMANDS}.doctor:run",
+        arguments=(
+            Argument(names=("--fix",), help="do what is safe to do, such as chmod 600", is_flag=True),
+            Argument(
+                names=("--seconds",),
+                help="how long it may take (default 30)",
+                metavar="N",
+                parse=_count,
+                default=30,
+            ),
+        ),
+        has_json=True,
+        examples=("doctor", "doctor --fix"),
+    ),
+    Command(
         name="plugins",
         summary="list what is installed, selected and broken; show one, or write a new one",
         run=f"{_COMMANDS}.plugins:run",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import Provider, StorageBackend, hookimpl
+from mcp_gateway.plugin import Diagnosis, Provider, StorageBackend, hookimpl
 from mcp_gateway_storage_redis.options import RedisOptions
 
 GATEWAY_API = 1
@@ -21,7 +21,20 @@ def redis_storage(options: RedisOptions) -> AbstractAsyncContextManager[StorageB
     return open_redis(options)
 
 
+async def diagnose_redis(options: RedisOptions) -> Sequence[Diagnosis]:
+    """Look for the reasons why Redis does not answer."""
+    from mcp_gateway_storage_redis.diagnosis import find_diagnoses
+
+    return await find_diagnoses(options)
+
+
 @hookimpl
 def mcp_gateway_storage_backends() -> Iterator[Provider[RedisOptions, StorageBackend]]:
     """Yield `redis`."""
-    yield Provider(name="redis", summary="a Redis server, shared", options=RedisOptions, build=redis_storage)
+    yield Provider(
+        name="redis",
+        summary="a Redis server, shared",
+        options=RedisOptions,
+        build=redis_storage,
+        diagnose=diagnose_redis,
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Provider, ServerTransport, UrlOptions, hookimpl
+from mcp_gateway.plugin import ClientTransport, Diagnosis, Provider, ServerTransport, UrlOptions, hookimpl
 from mcp_gateway_transport_http.options import ListenOptions
 
 GATEWAY_API = 1
@@ -18,6 +18,13 @@ def open_client_transport(options: UrlOptions) -> AbstractAsyncContextManager[Cl
     return http_client_transport(options)
 
 
+async def diagnose_url(options: UrlOptions) -> Sequence[Diagnosis]:
+    """Look for the reasons why a URL cannot be reached."""
+    from mcp_gateway_transport_http.client.diagnosis import find_diagnoses
+
+    return await find_diagnoses(options)
+
+
 def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager[ServerTransport]:
     """Open the transport that serves clients at an address."""
     from mcp_gateway_transport_http.server_transport import http_server_transport
@@ -28,7 +35,14 @@ def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTransport]]:
     """Yield `http` for servers."""
-    yield Provider(name="http", summary="reach a URL", options=UrlOptions, build=open_client_transport, fallback="sse")
+    yield Provider(
+        name="http",
+        summary="reach a URL",
+        options=UrlOptions,
+        build=open_client_transport,
+        fallback="sse",
+        diagnose=diagnose_url,
+    )
 
 
 @hookimpl

@@ -5,12 +5,12 @@ Servers are child processes; the client is the process that started the gateway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mcp_gateway.plugin import ClientTransport, Provider, ServeOptions, ServerTransport, hookimpl
+from mcp_gateway.plugin import ClientTransport, Diagnosis, Provider, ServeOptions, ServerTransport, hookimpl
 from mcp_gateway_transport_stdio.child.command import find_obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions
 
@@ -35,6 +35,16 @@ def open_client_transport(
     return stdio_client_transport(options, supervisors[0])
 
 
+async def diagnose_command(options: StdioOptions) -> Sequence[Diagnosis]:
+    """Look for the reasons why a command cannot be started."""
+    import anyio.to_thread
+
+    from mcp_gateway_transport_stdio.child.diagnosis import find_diagnoses
+
+    # In a thread, because a login shell may be asked.
+    return await anyio.to_thread.run_sync(find_diagnoses, options, abandon_on_cancel=True)
+
+
 def open_server_transport(options: ServeOptions) -> AbstractAsyncContextManager[ServerTransport]:
     """Open the transport for the process that started the gateway."""
     from mcp_gateway_transport_stdio.server_transport import stdio_server_transport
@@ -51,6 +61,7 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
         options=StdioOptions,
         build=partial(open_client_transport, []),
         preflight=find_obstacle,
+        diagnose=diagnose_command,
     )
 
 

@@ -25,16 +25,16 @@ _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "USER", "XDG
 
 
 @cache
-def read_login_path() -> str:
+def read_login_path(start: str | None = None) -> str:
     """Return the PATH of the user's login shell, empty if unknown.
 
-    The shell is asked once in a process.
+    The shell is asked once in a process. It starts with the PATH `start`, if given, in place of this process's own.
     """
     shell = _find_shell()
     if not shell:
         return ""
     try:
-        return next(filter(None, (_ask(shell, flags) for flags in _FLAGS)), "")
+        return next(filter(None, (_ask(shell, flags, start) for flags in _FLAGS)), "")
     except subprocess.TimeoutExpired:
         return ""
 
@@ -51,8 +51,10 @@ def _find_shell() -> str:
     return shell if Path(shell).is_absolute() and os.access(shell, os.X_OK) else ""
 
 
-def _ask(shell: str, flags: tuple[str, ...]) -> str:
+def _ask(shell: str, flags: tuple[str, ...], start: str | None) -> str:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if start is not None:
+        environment["PATH"] = start
     home = environment.get("HOME", "/")
     # Into a file, since what a profile starts in the background may keep a pipe open.
     with tempfile.TemporaryFile() as output:

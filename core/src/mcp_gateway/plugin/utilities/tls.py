@@ -20,6 +20,8 @@ _VERDICTS = {
     10: "its certificate has expired, and must be renewed there",
     23: "its certificate has been revoked",
 }
+_KINDS = {9: "not-yet-valid", 10: "expired", 23: "revoked"}
+
 # Many servers close without an alert, and TLS 1.3 refuses a client only after its first request.
 CLIENT_CERTIFICATE_HINT = '; over TLS that may mean that it wants a client certificate: "cert" and "key"'
 """What may be the reason of a TLS connection that ends without a response."""
@@ -127,6 +129,23 @@ def explain_tls_error(error: BaseException, *, is_open: bool = False) -> str | N
     if sentence is None:
         return None if is_open else f"TLS fails ({_in_words(reason)})"
     return sentence.replace("REASON", _in_words(reason))
+
+
+def classify_tls_error(error: BaseException) -> str | None:
+    """Return a short name of what TLS failed for.
+
+    It is `expired`, `not-yet-valid`, `revoked`, `unknown-authority`, `wrong-host` or `handshake`; None if the error is
+    not about TLS.
+    """
+    import ssl
+
+    found = next((one for one in _causes(error) if isinstance(one, ssl.SSLError)), None)
+    if not isinstance(found, ssl.SSLCertVerificationError):
+        return None if found is None else "handshake"
+    code = found.verify_code
+    if code in _UNKNOWN_AUTHORITY:
+        return "unknown-authority"
+    return "wrong-host" if code in _WRONG_HOST else _KINDS.get(code, "handshake")
 
 
 def _explain_verification(code: int, message: str) -> str:

@@ -75,21 +75,22 @@ def resolve_command(options: StdioOptions) -> str:
     program = options.program
     found = _find_nearby(options)
     if found is None and needs_login_path(options):
-        found = _find_program(program, find_login_path())
+        found = find_program(program, find_login_path())
     if found is None:
         raise ServerUnavailable(
-            f"its command {program!r} {_explain_missing(program, _search_path(options))}", permanent=True
+            f"its command {program!r} {_explain_missing(program, get_search_path(options))}", permanent=True
         )
     return found
 
 
 def _find_nearby(options: StdioOptions) -> str | None:
-    return _find_program(options.program, _search_path(options)) or _find_program(
+    return find_program(options.program, get_search_path(options)) or find_program(
         options.program, str(Path(sys.executable).parent)
     )
 
 
-def _search_path(options: StdioOptions) -> str:
+def get_search_path(options: StdioOptions) -> str:
+    """Return the PATH on which a program is searched first."""
     # A PATH in the configuration was chosen by the user, so it may be relative.
     return options.env.get("PATH") or _drop_relative_folders(os.environ.get("PATH", os.defpath))
 
@@ -115,14 +116,14 @@ def explain_failed_start(program: str, path: str, error: OSError) -> str:
         reason = f"its cwd: {reason}"
     elif error.errno == errno.ENOEXEC:
         reason = "it is no program of this system, and no script whose first line says how to run it (#!/bin/sh)"
-    elif error.errno == errno.ENOENT and (interpreter := _read_interpreter(path)):
+    elif error.errno == errno.ENOENT and (interpreter := read_interpreter(path)):
         reason = f"its first line says to run it with {interpreter!r}, which is not found"
     elif error.errno == errno.E2BIG:
         reason = "its args and env are too long for this system"
     return f"{program!r} cannot be started: {reason}"
 
 
-def _read_interpreter(path: str) -> str:
+def read_interpreter(path: str) -> str:
     """Return the interpreter that a script names."""
     with suppress(OSError), Path(path).open("rb") as file:
         first = file.read(_FIRST_LINE).split(b"\n")[0]
@@ -139,7 +140,7 @@ def _drop_relative_folders(path: str) -> str:
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if Path(folder).is_absolute())
 
 
-def _find_program(program: str, path: str) -> str | None:
+def find_program(program: str, path: str) -> str | None:
     """Return the path of a program on PATH only.
 
     It exists because Windows searches the working directory first, whatever PATH is.

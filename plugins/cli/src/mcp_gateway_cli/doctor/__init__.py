@@ -1,0 +1,1 @@
+"""Findings on configuration, machine and servers, each with its mend."""

@@ -1,0 +1,99 @@
+"""Findings on other gateways that run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mcp_gateway.config.sources import SERVERS
+from mcp_gateway.config.trust import FILE_NAME
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway_cli.command_line import read_command_line
+from mcp_gateway_cli.doctor.finding import Finding, warn
+
+_PROGRAMS = ("mcp-orchestration-gateway", "mcp-gateway")
+_MODULES = ("mcp_gateway", "mcp_gateway.main", "mcp_gateway_cli.main")
+
+
+def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
+    """Return a warning if several gateways serve this file of servers.
+
+    Only processes are found that this user may look into: /proc tells of no others.
+    """
+    file = context.environment.server_config.absolute()
+    pids = [pid for pid, found in _list_gateways() if found is not None and found == file]
+    if len(pids) < 2:  # noqa: PLR2004  # one gateway is what a person wants
+        return []
+    listed = ", ".join(map(str, pids))
+    return [
+        warn(
+            "several-gateways",
+            str(file),
+            f"{len(pids)} gateways serve this file, and each starts every server: processes {listed}",
+            "let the programs share one: serve --transport http, and its URL in their configurations",
+        )
+    ]
+
+
+def _list_gateways() -> Iterator[tuple[int, Path | None]]:
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        pid = int(folder.name)
+        command = read_command(pid)
+        if pid != os.getpid() and is_gateway(command):
+            yield pid, _find_file(folder, command)
+
+
+def read_command(pid: int) -> list[str]:
+    """Return the command line of a process, empty if it is hidden."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
+    return []
+
+
+def is_gateway(command: Sequence[str]) -> bool:
+    """Whether a command line is that of a gateway that serves."""
+    words = _find_words(command)
+    return words is not None and _find_verb(words) in ("", "serve")
+
+
+def _find_words(command: Sequence[str]) -> Sequence[str] | None:
+    """Return what follows the gateway's program; None if it is another."""
+    for place, word in enumerate(command[:3]):
+        after_module = place > 0 and command[place - 1] == "-m"
+        if Path(word).name in _PROGRAMS or (after_module and word in _MODULES):
+            return command[place + 1 :]
+    return None
+
+
+def _find_verb(words: Sequence[str]) -> str:
+    from mcp_gateway_cli.verbs import VERBS
+
+    return read_command_line(words, VERBS).verb
+
+
+def _find_file(folder: Path, command: Sequence[str]) -> Path | None:
+    """Return the file of servers of a gateway, None if unknown."""
+    words = _find_words(command) or ()
+    try:
+        working_directory = (folder / "cwd").readlink()
+        lines = (folder / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:  # hardened: only its command line can be read
+        working_directory, lines = Path(), []
+    environ = dict(line.split("=", 1) for line in lines if "=" in line)
+    given = find_config_option(words) or environ.get(SERVERS, "")
+    if not given and (not lines or not (working_directory / FILE_NAME).is_file()):
+        return None
+    found = working_directory / (given or FILE_NAME)
+    return found if found.is_absolute() else None
+
+
+def find_config_option(words: Sequence[str]) -> str:
+    """Return the value of `--config` in a command line, or nothing."""
+    for place, word in enumerate(words):
+        if word == "--config":
+            return next(iter(words[place + 1 :]), "")
+        if word.startswith("--config="):
+            return word.partition("=")[2]
+    return ""
