@@ -80,6 +80,21 @@ def test_the_unit_serves_and_ends_gracefully(home: Home, gateway: str) -> None:
     assert serving.returncode == 0
 
 
+def test_slow_the_commands_of_the_page_put_everything_where_the_unit_looks(home: Home, repository: Path) -> None:
+    page = (ROOT / "core" / "docs" / "install.md").read_text(encoding="utf-8")
+    block = page.partition("## As a service of systemd\n")[2].partition("```console\n")[2].partition("```")[0]
+    *lines, last = (line.removeprefix("$ ") for line in block.splitlines())
+    assert last.startswith("sudo systemctl daemon-reload && ")
+    home.run(f"git clone -q {repository} clone")
+    for line in lines:
+        here = line.replace("sudo ", "").replace("/usr/bin/python3", "python3")
+        home.run(re.sub(r"(?<!\S)/(?=opt/|etc/)", f"{home.folder}/", here), home.folder / "clone")
+    assert home.run(f"{home.folder}{PROGRAM} --version") == f"mcp-orchestration-gateway {version()}\n"
+    assert (home.folder / "etc" / "systemd" / "system" / "mcp-gateway.service").read_text(encoding="utf-8") == UNIT
+    (file,) = re.findall(r"SERVER_CONFIG_PATH=(\S+)", UNIT)
+    assert "all is well: 2 servers" in home.run(f"{home.folder}{PROGRAM} --config {home.folder}{file} check")
+
+
 def test_the_unit_lets_the_gateway_write_where_it_must() -> None:
     folders = {key: value_of(f"{key}Directory") for key in ("State", "Runtime", "Configuration")}
     assert folders == {key: ["mcp-gateway"] for key in folders}
