@@ -92,6 +92,7 @@ TROUBLES = [
     ("port-taken", "error", "127.0.0.1:", "listens there already", "GATEWAY_PORT"),
     ("gateway-loop", "ok", "itself", "behind itself", "SERVER_CONFIG_PATH"),
     ("server-well", "ok", "well", "tool", ""),
+    ("folder-not-trusted", "ok", "/", "commands read it", "mcp-orchestration-gateway trust"),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 from core.tests.support import fake_plugins as plugins
 from core.tests.support.fake_plugins import MemoryStorage
 from core.tests.support.fake_servers import tool
-from mcp_gateway.plugin import Diagnosis, StorageError
+from mcp_gateway.plugin import Diagnosis, LoginRequired, StorageError
 
 ALPHA = {"name": "alpha", "transport": "memory"}
 
@@ -31,7 +31,7 @@ def test_where_all_is_well_it_says_what_each_server_has(run, examine, servers):
     servers(ALPHA)
     assert examine() == (0, {})
     code, found = examine(remarks=True)
-    assert (code, list(found)) == (0, ["server-well"])
+    assert (code, list(found)) == (0, ["folder-not-trusted", "server-well"])
     assert found["server-well"]["subject"] == "alpha"
     assert "1 tool, " in found["server-well"]["message"]
     assert run("doctor")[1].splitlines()[-1] == "all is well"
@@ -53,6 +53,26 @@ def test_for_people_a_finding_is_a_line_and_its_mend_another(run, servers):
         "error: a: it is not used: nobody reads the key 'comand' [server-invalid]",
         "  mend: did you mean 'command'?",
     ]
+
+
+def test_a_file_that_is_trusted_no_more_is_a_warning(run, examine, servers):
+    servers(ALPHA)
+    assert examine(remarks=True)[1]["folder-not-trusted"]["severity"] == "ok"
+    assert run("trust")[0] == 0
+    assert "folder-not-trusted" not in examine(remarks=True)[1]
+    servers({**ALPHA, "timeout": 20})
+    code, found = examine()
+    assert (code, list(found)) == (10, ["folder-not-trusted"])
+    assert "mcp-orchestration-gateway trust" in found["folder-not-trusted"]["mend"]
+
+
+def test_a_server_that_wants_a_login_leads_to_it(examine, servers, remote):
+    remote.refusal = LoginRequired("https://login.example/secret-state")
+    servers(ALPHA)
+    code, found = examine()
+    assert (code, list(found)) == (11, ["login-needed"])
+    assert found["login-needed"]["mend"] == "mcp-orchestration-gateway login alpha"
+    assert "secret-state" not in json.dumps(found)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(examine, servers, tmp_path):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.plugin import ConfigError
 from mcp_gateway_cli.doctor.examination import examine
 from mcp_gateway_cli.doctor.finding import EXIT_CODES, Finding, Severity, apply_fixes, find_worst
 from mcp_gateway_cli.output.progress import Progress
@@ -15,6 +17,8 @@ from mcp_gateway_cli.output.tables import is_terminal, show_table
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Print the findings; return 0, 10 for warnings or 11 for errors."""
+    with suppress(ConfigError):  # it is found again below; before, since a person may be asked for inputs
+        context.servers  # noqa: B018
     with Progress("looking at configuration, servers and machine") as progress:
         found = examine(context, arguments.seconds, progress.update)
     if arguments.fix:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from mcp_gateway.config.sources import SERVERS, open_trust_store
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
+from mcp_gateway.config.trust import FILE_NAME, Trust
 from mcp_gateway.control.check import Findings, check_pins
 from mcp_gateway.control.commands import collect_commands
 from mcp_gateway.control.context import ControlContext
@@ -26,6 +29,7 @@ def find_configuration_faults(context: ControlContext) -> list[Finding]:
         _find_plugin_faults,
         _find_setting_faults,
         _find_server_faults,
+        _find_trust_faults,
         _find_pin_faults,
     )
     found: dict[tuple[str, str], Finding] = {}
@@ -110,6 +114,21 @@ def _find_warnings(context: ControlContext, path: str) -> Iterator[Finding]:
         code = "setting-unknown" if message.startswith("environment: nobody reads") else "configuration-doubtful"
         subject, _, rest = message.partition(": ")
         yield warn(code, subject, rest, mend)
+
+
+def _find_trust_faults(context: ControlContext) -> Iterator[Finding]:
+    """Yield that gateways of programs do not read this folder's file."""
+    if context.environ.get(SERVERS):
+        return
+    file = Path.cwd().resolve() / FILE_NAME
+    trust = open_trust_store().judge(file)
+    mend = f"if it is yours: {NAME} trust; or name it with SERVER_CONFIG_PATH"
+    if trust is Trust.CHANGED:
+        message = "it has changed since it was trusted, so that a gateway which a program starts here does not read it"
+        yield warn("folder-not-trusted", str(file), message, mend)
+    elif trust is Trust.UNKNOWN:
+        message = "commands read it, but a gateway which a program starts here does not: it is not trusted"
+        yield remark("folder-not-trusted", str(file), message, mend)
 
 
 def _find_pin_faults(context: ControlContext) -> Iterator[Finding]:
