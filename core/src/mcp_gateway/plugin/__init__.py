@@ -36,7 +36,7 @@ from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOption
 from mcp_gateway.plugin.provider import Bound, Options, Provider
 from mcp_gateway.plugin.ranker import BackgroundRanker, Ranker, RankerIndex, RefreshableIndex
 from mcp_gateway.plugin.ranker_context import RankerContext
-from mcp_gateway.plugin.server_url import UrlOptions
+from mcp_gateway.plugin.server_url.options import UrlOptions, diagnose_url
 from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway.plugin.transport import (
     CHAIN_VARIABLE,
@@ -148,6 +148,7 @@ __all__ = [
     "UrlOptions",
     "can_connect_directly",
     "classify_tls_error",
+    "diagnose_url",
     "explain_tls_error",
     "hookimpl",
     "is_link_local",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Diagnosis, Provider, ServerTransport, UrlOptions, hookimpl
+from mcp_gateway.plugin import (
+    ClientTransport,
+    Diagnosis,
+    Provider,
+    ServerTransport,
+    UrlOptions,
+    diagnose_url,
+    hookimpl,
+)
 from mcp_gateway_transport_http.options import ListenOptions
 
 GATEWAY_API = 1
@@ -18,11 +26,11 @@ def open_client_transport(options: UrlOptions) -> AbstractAsyncContextManager[Cl
     return http_client_transport(options)
 
 
-async def diagnose_url(options: UrlOptions) -> Sequence[Diagnosis]:
+async def find_url_faults(options: UrlOptions) -> Sequence[Diagnosis]:
     """Look for the reasons why a URL cannot be reached."""
-    from mcp_gateway_transport_http.client.diagnosis import find_diagnoses
+    from httpx2 import create_ssl_context
 
-    return await find_diagnoses(options)
+    return await diagnose_url(options, create_ssl_context)
 
 
 def open_server_transport(options: ListenOptions) -> AbstractAsyncContextManager[ServerTransport]:
@@ -41,7 +49,7 @@ def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTrans
         options=UrlOptions,
         build=open_client_transport,
         fallback="sse",
-        diagnose=diagnose_url,
+        diagnose=find_url_faults,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from mcp_gateway_transport_http import diagnose_url
+from mcp_gateway_transport_http import find_url_faults
 
 from mcp_gateway.plugin import UrlOptions
 
@@ -57,7 +57,7 @@ def closed_port():
 
 
 async def find(url, **options):
-    return [(one.code, one.message, one.mend) for one in await diagnose_url(UrlOptions(url=url, **options))]
+    return [(one.code, one.message, one.mend) for one in await find_url_faults(UrlOptions(url=url, **options))]
 
 
 async def test_a_name_that_leads_nowhere_is_a_matter_of_dns(anyio_backend):

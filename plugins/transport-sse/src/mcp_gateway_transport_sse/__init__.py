@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from mcp_gateway.plugin import ClientTransport, Provider, UrlOptions, hookimpl
+from mcp_gateway.plugin import ClientTransport, Diagnosis, Provider, UrlOptions, diagnose_url, hookimpl
 
 GATEWAY_API = 1
 
@@ -17,6 +17,13 @@ def open_client_transport(options: UrlOptions) -> AbstractAsyncContextManager[Cl
     return sse_client_transport(options)
 
 
+async def find_url_faults(options: UrlOptions) -> Sequence[Diagnosis]:
+    """Look for the reasons why a URL cannot be reached."""
+    from mcp_gateway_transport_sse.http_client import create_default_context
+
+    return await diagnose_url(options, create_default_context)
+
+
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTransport]]:
     """Yield `sse` for servers."""
@@ -26,4 +33,5 @@ def mcp_gateway_client_transports() -> Iterator[Provider[UrlOptions, ClientTrans
         options=UrlOptions,
         build=open_client_transport,
         fallback="http",
+        diagnose=find_url_faults,
     )

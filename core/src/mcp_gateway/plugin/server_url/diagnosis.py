@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import anyio
 
-from mcp_gateway.plugin import (
-    Diagnosis,
-    UrlOptions,
-    can_connect_directly,
-    classify_tls_error,
-    explain_tls_error,
-    is_link_local,
-)
-from mcp_gateway_transport_http.client_transport import load_certificates
+from mcp_gateway.plugin.server_url.options import CreateContextFn, UrlOptions
+from mcp_gateway.plugin.utilities.network import is_link_local
+from mcp_gateway.plugin.utilities.proxies import can_connect_directly
+from mcp_gateway.plugin.utilities.tls import classify_tls_error, explain_tls_error
+from mcp_gateway.plugin.values import Diagnosis
 
 _PROXY_PORTS = {"https": 443, "socks5": 1080, "socks5h": 1080}
 
@@ -26,7 +21,7 @@ SECONDS = 5.0
 """How long each step may take: the name, the connection, the TLS handshake."""
 
 
-async def find_diagnoses(options: UrlOptions) -> list[Diagnosis]:
+async def find_diagnoses(options: UrlOptions, create_context: CreateContextFn) -> list[Diagnosis]:
     """Return why a server's URL cannot be reached, if it cannot."""
     if options.socket is not None:
         return await _check_socket(options.socket)
@@ -38,7 +33,7 @@ async def find_diagnoses(options: UrlOptions) -> list[Diagnosis]:
         return [addresses]
     if not options.allow_link_local and any(map(is_link_local, addresses)):
         return []
-    return await _connect(options, host, port)
+    return await _connect(options, host, port, create_context)
 
 
 async def _check_socket(path: Path) -> list[Diagnosis]:
@@ -85,7 +80,7 @@ async def _resolve(host: str, port: int) -> list[str] | Diagnosis:
     return [str(address[4][0]) for address in found]
 
 
-async def _connect(options: UrlOptions, host: str, port: int) -> list[Diagnosis]:
+async def _connect(options: UrlOptions, host: str, port: int, create_context: CreateContextFn) -> list[Diagnosis]:
     try:
         with anyio.fail_after(SECONDS):
             stream = await anyio.connect_tcp(host, port)
@@ -96,13 +91,15 @@ async def _connect(options: UrlOptions, host: str, port: int) -> list[Diagnosis]
         mend = 'start the server, or correct host and port of "url"'
         return [Diagnosis(code="connection-refused", message=f"nothing listens at {host}:{port}", mend=mend)]
     async with stream:
-        return [] if options.url.scheme != "https" else await _check_certificate(options, stream, host)
+        return [] if options.url.scheme != "https" else await _check_certificate(options, stream, host, create_context)
 
 
-async def _check_certificate(options: UrlOptions, stream: anyio.abc.SocketStream, host: str) -> list[Diagnosis]:
+async def _check_certificate(
+    options: UrlOptions, stream: anyio.abc.SocketStream, host: str, create_context: CreateContextFn
+) -> list[Diagnosis]:
     from anyio.streams.tls import TLSStream
 
-    context = load_certificates() if options.tls_files is None else options.tls_files.load(_create_default)
+    context = create_context() if options.tls_files is None else options.tls_files.load(create_context)
     try:
         with anyio.fail_after(SECONDS):
             await TLSStream.wrap(stream, hostname=host, ssl_context=context, standard_compatible=False)
@@ -120,7 +117,3 @@ _MENDS = {
     "tls-expired": "renew the certificate at the server, or ask the person who runs it",
     "tls-revoked": "ask the person who runs the server for a new certificate",
 }
-
-
-def _create_default() -> ssl.SSLContext:
-    return ssl.create_default_context()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, ValidationInfo, model_validator
@@ -15,8 +15,16 @@ from mcp_gateway.plugin.limits import MessageLimits
 from mcp_gateway.plugin.utilities.network import is_link_local
 from mcp_gateway.plugin.utilities.tls import TlsFiles
 
+if TYPE_CHECKING:
+    import ssl
+
+    from mcp_gateway.plugin.values import Diagnosis
+
 # Names of clouds' metadata services, refused whatever they resolve to.
 _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
+CreateContextFn = Callable[[], "ssl.SSLContext"]
+"""Makes a TLS context of this machine's own authorities."""
+
 _SOCKET_SCHEMES = {"http+unix": "http", "https+unix": "https"}
 
 
@@ -100,3 +108,15 @@ class UrlOptions(MessageLimits):
         if self.socket is not None and sys.platform == "win32":
             raise ValueError("socket: there are no Unix sockets on this system")
         return self
+
+
+async def diagnose_url(options: UrlOptions, create_context: CreateContextFn) -> list[Diagnosis]:
+    """Return why a server's URL cannot be reached, if it cannot.
+
+    That may be its name, the connection, a proxy or the certificate. `create_context` makes a TLS context of this
+    machine's own authorities.
+    """
+    # The event loop is not loaded by what only declares plugins.
+    from mcp_gateway.plugin.server_url.diagnosis import find_diagnoses
+
+    return await find_diagnoses(options, create_context)

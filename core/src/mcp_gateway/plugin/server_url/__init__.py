@@ -1,0 +1,1 @@
+"""URLs of servers: the options, and why one cannot be reached."""
