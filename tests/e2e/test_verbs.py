@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from .support.gateways import plain_entry
@@ -20,6 +21,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return Home(folder, {"SERVER_CONFIG_PATH": str(folder / "servers.json")})
 
 
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with two servers that ask questions, one of each era."""
+    folder = tmp_path_factory.mktemp("asking")
+    entries = [plain_entry(era, None, "--full", "--era", era) for era in ("handshake", "modern")]
+    (folder / "servers.json").write_text(json.dumps({"servers": entries}), encoding="utf-8")
+    return Home(folder, {"SERVER_CONFIG_PATH": str(folder / "servers.json")})
+
+
 SHOWN = [
     (("check",), 0, "all is well: 1 server: one"),
     (("check", "--connect"), 0, "1 of 1 servers usable"),
@@ -27,7 +37,9 @@ SHOWN = [
     (("servers",), 0, "1 of 1 servers usable"),
     (("tools",), 0, "one__echo("),
     (("search", "return the arguments"), 0, "one__echo("),
+    (("describe", "one__echo"), 0, "Returns its arguments"),
     (CALL, 0, "hello"),
+    (("call", "one__echo", "text=hello"), 0, "hello"),
     (("pins",), 0, "one: "),
     (("approve", "one"), 1, "nothing of server 'one' waits for approval"),
     (("plugins",), 0, "transport-stdio"),
@@ -64,6 +76,35 @@ def test_a_table_fits_a_narrow_terminal(home: Home) -> None:
     code, screen = home.watch("plugins", columns=60)
     assert code == 0
     assert max(map(len, screen.splitlines())) <= 60
+
+
+def test_a_question_of_a_server_is_asked_on_the_terminal(asking: Home) -> None:
+    schema = {"type": "object", "properties": {"age": {"type": "integer"}}, "required": ["age"]}
+    question = ["elicitation/create", {"mode": "form", "message": "How old?", "requestedSchema": schema}]
+    for server in ("handshake", "modern"):
+        call = ("call", f"{server}__ask", json.dumps({"rounds": [[question]]}))
+        with asking.open_terminal(*call) as terminal:
+            terminal.expect_exact("How old?")
+            terminal.expect_exact("age [integer]: ")
+            terminal.sendline("many")
+            terminal.expect_exact("'age' must be a number")
+            terminal.expect_exact("age [integer]: ")
+            terminal.sendline("36")
+            terminal.expect_exact('"age": 36')
+            terminal.expect(pexpect.EOF)
+        piped = asking.run(*call)
+        assert (piped.returncode, "elicitation" in piped.stderr) == (1, True), piped.stderr
+
+
+def test_ctrl_c_ends_a_question(asking: Home) -> None:
+    question = ["elicitation/create", {"mode": "form", "message": "Sure?", "requestedSchema": {"type": "object"}}]
+    with asking.open_terminal("call", "modern__ask", json.dumps({"rounds": [[question]]})) as terminal:
+        terminal.expect_exact("agree? [y/n] ")
+        terminal.sendintr()
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert "Fatal" not in (terminal.before or "")
+        assert terminal.exitstatus == 130
 
 
 def test_a_new_plugin_is_written(home: Home, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_options_may_stand_before_the_verb(words, verb, rest):
 def test_options_may_stand_anywhere(words):
     line = read_command_line(words.split(), COMMANDS.values())
     options = parse_arguments(COMMANDS[line.verb], line.arguments)
-    assert (options.tool, options.arguments, options.json) == ("a__b", "{}", True)
+    assert (options.tool, options.words, options.json) == ("a__b", ["{}"], True)
 
 
 ADD = Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
@@ -92,7 +93,7 @@ class TestStart:
             complained.append(line)
             remote.may_start.set()
 
-        monkeypatch.setattr("mcp_gateway_cli.commands.tools.complain", complain)
+        monkeypatch.setattr("mcp_gateway_cli.commands.catalog.tools.complain", complain)
         servers({"name": "alpha", "transport": "memory"})
         code, out, _ = run("tools")
         assert (code, out.splitlines()[0]) == (0, "alpha (1 tools)")
@@ -166,20 +167,20 @@ def test_a_search_is_explained_to_a_person(run, alpha, monkeypatch):
     monkeypatch.setattr(WordIndex, "search", explained)
     code, out, _ = run("search", "say", "--explain", "--server", "alpha")
     assert code == 0
-    assert out.splitlines() == [
+    assert re.sub(r"\d+ tokens", "N tokens", out).splitlines() == [
         "  alpha__echo()",
         "      Say it back",
         "      score 2.25",
         "        +2.50  say                      name, description",
         "        -0.25  back",
-        "1 of 1 matching tools (bm25), the best fit is strong",
+        "1 of 1 matching tools (bm25), the best fit is strong; a model reads about N tokens",
     ]
 
 
 def test_a_search_that_finds_nothing_says_so(run, alpha):
     code, out, _ = run("search", "ecko")
     assert code == 0
-    assert out.splitlines()[0] == "0 of 0 matching tools (bm25)"
+    assert out.splitlines()[0].startswith("0 of 0 matching tools (bm25); ")
     assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
 
 
@@ -202,18 +203,18 @@ def test_a_call_prints_the_tools_own_answer(run, alpha):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, expected, said",
     [
-        (("alpha__nothing",), "server 'alpha' has no tool 'nothing'"),
-        (("echo",), "did you mean 'alpha__echo'?"),
-        (("alpha__echo", "{"), "the arguments are not JSON"),
-        (("alpha__echo", '{"text": "\\ud83d"}'), "half of a pair"),
-        (("alpha__echo", "[1]"), "the arguments must be a JSON object"),
+        (("alpha__nothing",), 1, "server 'alpha' has no tool 'nothing'"),
+        (("echo",), 1, "did you mean 'alpha__echo'?"),
+        (("alpha__echo", "{"), 2, "the arguments are not JSON"),
+        (("alpha__echo", '{"text": "\\ud83d"}'), 2, "half of a pair"),
+        (("alpha__echo", "[1]"), 2, "the arguments must be a JSON object"),
     ],
 )
-def test_a_call_that_fails_says_why(run, alpha, arguments, said):
+def test_a_call_that_fails_says_why(run, alpha, arguments, expected, said):
     code, out, err = run("call", *arguments)
-    assert (code, out) == (1, "")
+    assert (code, out) == (expected, "")
     assert said in err
     assert "error_code" not in err
 
@@ -233,13 +234,126 @@ def test_in_json_it_is_what_it_was_and_commands_nothing_either(run, alpha):
 
 
 def test_a_fault_of_the_gateway_is_shown_without_commands_too(run, alpha, monkeypatch):
-    def burst(*_):
+    def burst(*_, **__):
         raise RuntimeError("plugin says \x1b]0;mine\x07")
 
-    monkeypatch.setattr("mcp_gateway_cli.commands.call._print_result", burst)
+    monkeypatch.setattr("mcp_gateway_cli.commands.catalog.call.show_result", burst)
     alpha.answers["echo"] = text("hello")
     code, _, err = run("call", "alpha__echo")
     assert code == 1
     assert "Traceback (most recent call last)" in err
     assert "RuntimeError: plugin says \\x1b]0;mine\\x07" in err
     assert "\x1b" not in err
+
+
+WEATHER = tool(
+    "weather",
+    "What the weather is\nand will be",
+    title="Weather",
+    inputSchema={
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "where", "examples": ["New York"]},
+            "days": {"type": "integer", "default": 3},
+        },
+        "required": ["city"],
+    },
+    outputSchema={"type": "object", "properties": {"degrees": {"type": "number"}}},
+    annotations={"readOnlyHint": True, "openWorldHint": True},
+)
+
+
+@pytest.fixture
+def weather(alpha):
+    alpha.tools.append(WEATHER)
+    return alpha
+
+
+def test_a_tool_is_described_with_all_that_there_is(run, weather):
+    code, out, _ = run("describe", "alpha__weather")
+    assert code == 0
+    assert re.sub(r"about \d+ tokens", "about N tokens", out).splitlines() == [
+        "alpha__weather: Weather",
+        "  of server alpha; only reads; reaches the outside",
+        "  about N tokens, what its definition costs a model that has it in its list",
+        "",
+        "What the weather is",
+        "and will be",
+        "",
+        "arguments:",
+        "city  string   required  where",
+        "days  integer  = 3",
+        "",
+        "result:",
+        "degrees  number",
+        "",
+        "example:",
+        "  mcp-orchestration-gateway call alpha__weather 'city=New York'",
+    ]
+    found = json.loads(run("describe", "alpha__weather", "--json")[1])
+    assert (found["tool_name"], found["server"], found["title"]) == ("alpha__weather", "alpha", "Weather")
+    assert (found["input_schema"], found["output_schema"]) == (WEATHER["inputSchema"], WEATHER["outputSchema"])
+    assert (found["annotations"], found["description"]) == (WEATHER["annotations"], WEATHER["description"])
+    assert found["tokens"] > 50
+
+
+@pytest.mark.parametrize(
+    "name, said", [("alpha__wether", "did you mean 'alpha__weather'?"), ("weather", "did you mean 'alpha__weather'?")]
+)
+def test_a_tool_that_is_not_there_is_not_described(run, weather, name, said):
+    code, out, err = run("describe", name)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert said in err
+
+
+def test_arguments_are_checked_before_the_tool_is_called(run, weather):
+    code, _, err = run("call", "alpha__weather", "days=2")
+    assert (code, weather.calls) == (2, [])
+    assert err == (
+        "mcp-orchestration-gateway call: alpha__weather: 'city' is missing (string: where) "
+        "(see mcp-orchestration-gateway describe alpha__weather; --no-check sends it all the same)\n"
+    )
+    assert run("call", "alpha__weather", "days=2", "--no-check")[0] == 0
+    assert weather.calls[-1]["arguments"] == {"days": 2}
+    code, _, err = run("call", "alpha__weather", "city=Rome", "dais=3")
+    assert (code, weather.calls[-1]["arguments"]) == (0, {"city": "Rome", "dais": 3})
+    assert err == "note: the tool's schema has no 'dais'; did you mean 'days'?\n"
+
+
+def test_a_schema_that_cannot_be_used_is_said_and_the_tool_is_called(run, weather):
+    endless = {"$ref": "#/$defs/x"}
+    schema = {"type": "object", "properties": {"x": endless}, "$defs": {"x": endless}}
+    weather.tools.append({"name": "odd", "inputSchema": schema})
+    code, out, err = run("call", "alpha__odd", "x=y")
+    assert (code, out) == (0, "done\n")
+    assert "note: the arguments go unchecked" in err
+
+
+def test_arguments_come_from_standard_input(run, weather, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"city": "Rome"}')))
+    assert run("call", "alpha__weather", "-", "days=1")[0] == 0
+    assert weather.calls[-1]["arguments"] == {"city": "Rome", "days": 1}
+
+
+def test_an_image_is_saved_and_else_the_text(run, weather, tmp_path):
+    weather.answers["weather"] = {"content": [{"type": "image", "data": "iVBO", "mimeType": "image/png"}]}
+    call = ("call", "alpha__weather", "city=Rome")
+    assert run(*call)[1] == "[image image/png, 3 bytes: --output FILE or FOLDER saves it]\n"
+    target = tmp_path / "now.png"
+    assert run(*call, "--output", str(target)) == (0, "", f"saved: {target}\n")
+    assert target.read_bytes() == b"\x89PN"
+    weather.answers["weather"] = text("sunny")
+    assert run(*call, "-o", str(target)) == (0, "sunny\n", f"saved: {target}\n")
+    assert target.read_text() == "sunny"
+    calls = len(weather.calls)
+    assert run(*call, "-o", str(tmp_path / "no" / "x"))[0] == 2
+    assert len(weather.calls) == calls
+
+
+def test_the_tokens_of_a_search_are_told(run, weather):
+    code, out, _ = run("search", "say", "--json")
+    assert code == 0
+    found = json.loads(out)
+    tokens = found.pop("tokens")
+    assert tokens == -(-len(json.dumps(found, ensure_ascii=False)) // 4)
+    assert f"a model reads about {tokens} tokens" in run("search", "say")[1]

@@ -6,7 +6,7 @@ It goes through the gateway's MCP interface, as a model's program would.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +16,31 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.memory import create_client_server_memory_streams
 
 from mcp_gateway.app import RunningGateway, open_gateway
+from mcp_gateway.catalog.listing import Definition
 from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection, open_connection
+from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain
+from mcp_gateway.gateway.find_tool import find_tool
+from mcp_gateway.plugin import ANONYMOUS, ConfigError
 from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.encoded_json import read
+from mcp_gateway.protocol.primitives import TOOLS
 
 LOOK_SECONDS = 30.0
 """How long `servers` and `search` wait for servers; then they show which are still starting."""
+
+AnswerFn = Callable[[str, Json], Awaitable[Json]]
+"""Answers a server's question: its method and params, the result of that method."""
+
+_QUESTIONS: Json = {"elicitation": {"form": {}, "url": {}}}
+"""The capabilities of a client with a person in front of it."""
+
+_MAX_ROUNDS = 20
+"""How often a call may come back with questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +52,43 @@ class LocalClient:
     patience: float
     """For how many seconds the slowest server may start and list."""
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> Json:
+    async def call(self, tool: str, arguments: Mapping[str, Any], answer: AnswerFn | None = None) -> Json:
         """Call a tool of the gateway; return the unmodified result.
 
-        A JSON-RPC error becomes a result with `isError`.
+        A JSON-RPC error becomes a result with `isError`. Without `answer` servers cannot ask anything.
         """
+        params = {"name": tool, "arguments": dict(arguments)}
         try:
-            return await self.connection.request("tools/call", {"name": tool, "arguments": dict(arguments)})
+            result = await self._request(params, answer)
+            for _ in range(_MAX_ROUNDS):
+                if answer is None or result.get("resultType") != "input_required":
+                    return result
+                result = await self._request({**params, **await _answer_all(result, answer)}, answer)
         except MCPError as error:
             text = f"{error.error.message} (the server's error {error.error.code})"
-            return {"isError": True, "content": [{"type": "text", "text": text}], "error": _error(error)}
+            return _error_result(text) | {"error": _error(error)}
+        return _error_result(f"the server asked back {_MAX_ROUNDS} times without coming to a result")
+
+    async def _request(self, params: Json, answer: AnswerFn | None) -> Json:
+        return await self.connection.request("tools/call", params, capabilities=_QUESTIONS if answer else None)
+
+    async def find_definition(self, name: str) -> tuple[str, Definition]:
+        """Return a tool's server and definition by the tool's full name.
+
+        It waits until the server has started.
+
+        Raises:
+            GatewayError: there is none, it may not be called, or its server cannot be asked.
+
+        """
+        gateway = self.running.gateway
+        seen = await gateway.resolver_for(ANONYMOUS)
+        spec = seen.tool_server(name)
+        listing, tool = await find_tool(gateway.views, spec, name, ANONYMOUS, seen=seen, common=gateway.resolver)
+        shown = dict(listing.shown(TOOLS)).get(listing.full_name(tool))
+        if shown is None:
+            raise ConfigError(f"server {spec.name!r} defines no tool {tool!r} that clients would take")
+        return spec.name, read(shown)
 
     def describe_progress(self) -> str:
         """Describe how many servers are ready, and which are starting."""
@@ -69,7 +111,19 @@ def warn_if_no_servers(context: ControlContext) -> None:
 
 @asynccontextmanager
 async def open_local_client(context: ControlContext) -> AsyncIterator[LocalClient]:
-    """Open an in-process gateway with a client connected to it."""
+    """Open an in-process gateway with a client connected to it.
+
+    An error of the block comes out as it is, and not in the groups of the tasks around it.
+    """
+    try:
+        async with _open(context) as client:
+            yield client
+    except ExceptionGroup as group:
+        raise leaf_of(group) from group
+
+
+@asynccontextmanager
+async def _open(context: ControlContext) -> AsyncIterator[LocalClient]:
     limits = [spec.time_limits for spec in context.servers.specs]
     patience = max((limit.start.seconds + limit.list.seconds for limit in limits), default=0.0)
     async with open_gateway(context.settings, context.servers) as opened, anyio.create_task_group() as tasks:
@@ -88,6 +142,18 @@ def _transport_of(streams: Any) -> Transport:
         yield streams
 
     return open_streams()
+
+
+async def _answer_all(result: Json, answer: AnswerFn) -> Json:
+    """Answer a result's questions; return what the repeated request adds."""
+    asked = result.get("inputRequests") or {}
+    given = {key: await answer(str(one.get("method")), one.get("params") or {}) for key, one in asked.items()}
+    state = {"requestState": result["requestState"]} if "requestState" in result else {}
+    return {"inputResponses": {key: {"resultType": "complete", **value} for key, value in given.items()}, **state}
+
+
+def _error_result(text: str) -> Json:
+    return {"isError": True, "content": [{"type": "text", "text": text}]}
 
 
 def _error(error: MCPError) -> Json:

@@ -43,6 +43,11 @@ def complain_text(text: str) -> None:
     print(escape_lines(text), file=sys.stderr)
 
 
+def show_prompt(text: str) -> None:
+    """Print a question on standard error, and stay behind it."""
+    print(escape_line(text), end="", file=sys.stderr, flush=True)
+
+
 def find_asker() -> AskFn | None:
     """Return the function that asks the person at the terminal.
 

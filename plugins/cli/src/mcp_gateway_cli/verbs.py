@@ -38,7 +38,7 @@ VERBS = (
     Command(
         name="tools",
         summary="list the tools of all servers",
-        run=f"{_COMMANDS}.tools:run",
+        run=f"{_COMMANDS}.catalog.tools:run",
         arguments=(Argument(names=("--server",), help="of this server only", metavar="NAME"),),
         has_json=True,
         examples=("tools", "tools --server github"),
@@ -46,7 +46,7 @@ VERBS = (
     Command(
         name="search",
         summary="find tools, as a model would",
-        run=f"{_COMMANDS}.search:run",
+        run=f"{_COMMANDS}.catalog.search:run",
         arguments=(
             Argument(names=("query",), help="what to look for", metavar="QUERY"),
             Argument(names=("--ranker",), help="how to rank: bm25, regex, hybrid or a plugin's", metavar="NAME"),
@@ -58,21 +58,39 @@ VERBS = (
         examples=('search "send an email"', 'search "^git" --ranker regex'),
     ),
     Command(
+        name="describe",
+        summary="show all that there is to know of a tool",
+        run=f"{_COMMANDS}.catalog.describe:run",
+        arguments=(Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL"),),
+        has_json=True,
+        examples=("describe time__get_current_time",),
+    ),
+    Command(
         name="call",
         summary="call a tool, as a model would",
-        run=f"{_COMMANDS}.call:run",
+        run=f"{_COMMANDS}.catalog.call:run",
         arguments=(
             Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL"),
             Argument(
-                names=("arguments",),
-                help="a JSON object, or - to read it from standard input",
-                metavar="JSON",
-                is_optional=True,
-                default="{}",
+                names=("words",),
+                help="KEY=VALUE, KEY:=JSON, or first of all a JSON object, or - to read one from standard input",
+                metavar="KEY=VALUE",
+                takes_many=True,
             ),
+            Argument(
+                names=("--output", "-o"),
+                help="save images and files to this file, or in this folder; if there are none, the text",
+                metavar="PATH",
+            ),
+            Argument(names=("--no-check",), help="send arguments that do not fit the tool's schema", is_flag=True),
         ),
         has_json=True,
-        examples=("""call time__get_current_time '{"timezone": "UTC"}'""",),
+        examples=(
+            "call time__get_current_time timezone=Europe/Vienna",
+            "call github__create_issue owner=me repo=it title='It broke' labels=bug labels=urgent",
+            """call time__get_current_time '{"timezone": "UTC"}'""",
+            "call camera__take_picture --output picture.png",
+        ),
     ),
     Command(
         name="check",

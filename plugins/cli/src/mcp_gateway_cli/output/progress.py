@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +43,15 @@ class Progress(AbstractContextManager["Progress"]):
             if self._status is not None:
                 self._status.update(escape_line(text))
 
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Remove the line during the block: a person is asked meanwhile."""
+        self.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            self.__enter__()
+
     def _begin(self) -> None:
         from rich.console import Console
 
@@ -61,3 +71,4 @@ class Progress(AbstractContextManager["Progress"]):
                 timer.cancel()
             if self._status is not None:
                 self._status.stop()
+                self._status = None

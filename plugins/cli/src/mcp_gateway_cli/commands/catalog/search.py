@@ -10,6 +10,7 @@ import anyio
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
 from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway_cli.calls.tokens import estimate_answer
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
 
@@ -31,16 +32,18 @@ async def _run(context: ControlContext, arguments: Namespace) -> int:
 async def _search(client: LocalClient, arguments: Namespace) -> int:
     wanted = {"query": arguments.query, "max_results": arguments.max, "ranker": arguments.ranker}
     wanted |= {"server": arguments.server, "explain": arguments.explain}
-    answer = (await client.call("tool_search", wanted))["structuredContent"]
+    result = await client.call("tool_search", wanted)
+    answer, tokens = result["structuredContent"], estimate_answer(result)
     if arguments.json:
-        show_json(answer)
+        show_json({**answer, "tokens": tokens})
     elif answer["success"]:
         for tool in answer["tools"]:
             print_tool(tool)
             _print_reasons(tool)
         fit = f", the best fit is {answer['label']}" if arguments.explain and "label" in answer else ""
         shown, total = len(answer["tools"]), answer["total_matches"]
-        show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}")
+        cost = f"; a model reads about {tokens:,} tokens"
+        show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}{cost}")
         print_notes([*answer["hints"], *answer["servers"]])
     else:
         complain(answer["error"])

@@ -1,0 +1,1 @@
+"""Calls of tools: arguments, questions of servers, and results."""

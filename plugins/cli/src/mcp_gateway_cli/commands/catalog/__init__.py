@@ -1,0 +1,1 @@
+"""Verbs about tools: list, find, describe and call them."""

@@ -1,0 +1,130 @@
+"""`call`: call a tool, as a model would."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.local_client import AnswerFn, LocalClient, open_local_client, warn_if_no_servers
+from mcp_gateway.control.report import UsageError
+from mcp_gateway.control.terminal import complain, find_asker, show, show_json
+from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.protocol.tool_names import split_name
+from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, find_unlisted, read_words
+from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
+from mcp_gateway_cli.calls.content import show_result, text_of
+from mcp_gateway_cli.calls.prompt import read_line
+from mcp_gateway_cli.calls.questions import TerminalQuestions
+from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems
+from mcp_gateway_cli.calls.schema_types import properties_of
+from mcp_gateway_cli.output.progress import Progress
+from mcp_gateway_cli.output.server_progress import show_server_progress
+
+Json = dict[str, Any]
+
+
+def run(context: ControlContext, arguments: Namespace) -> int:
+    """Call a tool and print its result; return the exit code."""
+    context.configure_quiet_logging()
+    warn_if_no_servers(context)
+    given = _read_given(arguments)
+    return anyio.run(_run, context, arguments, given)
+
+
+def _read_given(arguments: Namespace) -> GivenArguments:
+    """Read what can be wrong before anything is started."""
+    if arguments.output is not None:
+        check_target(Path(arguments.output))
+    try:
+        return read_words(arguments.words or [])
+    except UsageError as error:
+        raise UsageError(f"{NAME} call: {error} (see {NAME} describe {arguments.tool})") from None
+
+
+async def _run(context: ControlContext, arguments: Namespace, given: GivenArguments) -> int:
+    async with open_local_client(context) as client:
+        result = await _call(client, arguments, given)
+    saved = _save(result, arguments.output)
+    if arguments.json:
+        show_json(result)
+    else:
+        show_result(result, saved=bool(saved))
+    complain(*(f"saved: {path}" for path in saved))
+    return 1 if result.get("isError") else 0
+
+
+async def _call(client: LocalClient, arguments: Namespace, given: GivenArguments) -> Json:
+    async with show_server_progress(client):
+        if split_name(arguments.tool) is None:
+            await client.wait_for_servers()  # a short name is resolved among the tools of all servers
+        schema = await _find_schema(client, arguments.tool)
+    values = _prepare(arguments, given, schema)
+    with Progress(f"waiting for the answer of {arguments.tool}") as progress:
+        answer = _find_answer(arguments.tool, progress)
+        return await client.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": values}, answer)
+
+
+async def _find_schema(client: LocalClient, tool: str) -> Json:
+    try:
+        _, definition = await client.find_definition(tool)
+    except GatewayError:  # the call fails as well, and its result says why
+        return {}
+    schema = definition.get("inputSchema")
+    return schema if isinstance(schema, dict) else {}
+
+
+def _prepare(arguments: Namespace, given: GivenArguments, schema: Json) -> Json:
+    """Return the arguments to send, checked against the schema.
+
+    Raises:
+        UsageError: they do not fit it.
+
+    """
+    advice = f"(see {NAME} describe {arguments.tool})"
+    try:
+        values = apply_schema(given, schema)
+    except UsageError as error:
+        raise UsageError(f"{NAME} call: {arguments.tool}: {error} {advice}") from None
+    if problems := [] if arguments.no_check else _find_problems(values, schema):
+        advice = f"{advice[:-1]}; --no-check sends it all the same)"
+        raise UsageError(f"{NAME} call: {arguments.tool}: {'; '.join(problems)} {advice}")
+    for key in find_unlisted(given, schema):
+        complain(f"note: the tool's schema has no {key!r}{suggest_word(key, properties_of(schema))}")
+    return values
+
+
+def _find_problems(values: Json, schema: Json) -> list[str]:
+    try:
+        return find_argument_problems(values, schema)
+    except SchemaUnusable as error:
+        complain(f"note: the arguments go unchecked, since the tool's schema cannot be used: {error}")
+        return []
+
+
+def _find_answer(tool: str, progress: Progress) -> AnswerFn | None:
+    """Return what answers questions, if a person is there."""
+    return TerminalQuestions(tool, read_line, progress.pause).answer if find_asker() else None
+
+
+def _save(result: Json, output: str | None) -> list[Path]:
+    """Save images and files, or else the text, to where `--output` says."""
+    if output is None:
+        return []
+    target = Path(output)
+    files = read_files(result)
+    if files or result.get("isError"):
+        return save_files(files, target)
+    if target.is_dir():
+        show("the result has no images and no files, so nothing was saved")
+        return []
+    try:
+        target.write_text(text_of(result), encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise ConfigError(f"--output: {target}: {error.strerror or error}") from error
+    return [target]
