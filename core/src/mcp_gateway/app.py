@@ -6,6 +6,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import structlog
@@ -180,7 +181,9 @@ async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
             tasks.cancel_scope.cancel()
 
 
-async def _serve(transport: ServerTransport, running: RunningGateway, *, single_client: bool) -> None:
+async def _serve(
+    transport: ServerTransport, running: RunningGateway, on_ready: Callable[[str], None], *, single_client: bool
+) -> None:
     """Serve with a transport, lazily if the transport supports that.
 
     A transport that implements `SupportsLazyServer` serves at once; any other waits for the MCP server to be loaded.
@@ -188,6 +191,7 @@ async def _serve(transport: ServerTransport, running: RunningGateway, *, single_
 
     def ready(where: str) -> None:
         log.info("ready", where=where)
+        on_ready(where)
         if not single_client:
             running.gateway.discovery.refresh_all()
 
@@ -195,6 +199,24 @@ async def _serve(transport: ServerTransport, running: RunningGateway, *, single_
         await transport.serve_lazy(running.lazy_server, ready=ready)
     else:
         await transport.serve(await running.lazy_server.load(), ready=ready)
+
+
+def _start_local_socket(tasks: TaskGroup, running: RunningGateway, settings: Settings, where: str) -> None:
+    """Start to listen for commands that ask this gateway.
+
+    Only now, so that no client waits for it.
+    """
+    tasks.start_soon(_keep_local_socket, running, settings, where)
+
+
+async def _keep_local_socket(running: RunningGateway, settings: Settings, where: str) -> None:
+    from mcp_gateway.local_socket.listener import open_local_socket  # nobody who serves needs it
+    from mcp_gateway.local_socket.methods import Methods, Serving
+
+    environment = settings.environment
+    serving = Serving(environment.server_transport, environment.server_config, where)
+    async with open_local_socket(Methods(running.gateway, running.lazy_server, serving), environment.control_socket):
+        await anyio.sleep_forever()
 
 
 _GC_THRESHOLDS = (10_000, 20, 50)
@@ -259,8 +281,9 @@ async def serve(
                     if reread is not None:
                         running.reloading.start(settings.environment, reread)
                     _freeze_heap()
+                    on_ready = partial(_start_local_socket, tasks, running, settings)
                     with ending.serving:
-                        await _serve(transport, running, single_client=single_client)
+                        await _serve(transport, running, on_ready, single_client=single_client)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

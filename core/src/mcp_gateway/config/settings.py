@@ -149,6 +149,14 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions, TimeSettings):
         alias="MCP_GATEWAY_MAX_SESSIONS_PER_SERVER",
         description="How many sessions one server may have: processes or connections",
     )
+    control_socket: Annotated[Literal["auto", "loopback", "off"], _in_lower_case] = Field(
+        "auto",
+        alias="GATEWAY_CONTROL_SOCKET",
+        description=(
+            "The local socket by which `status`, `logs` and `servers` ask a running gateway: `auto`, a Unix socket "
+            "where there are such; `loopback`, a port of this machine and a key in a file; `off`"
+        ),
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _in_lower_case] = Field(
         "info", alias="GATEWAY_LOG_LEVEL", description="The least level that is logged, to standard error"
     )

@@ -124,9 +124,11 @@ class Gateway:
             else:  # nobody has to log in
                 result = await self._send_with_credentials(route.spec, route.request(params, meta), caller, channel)
         except BaseException:
+            self.pool.load.failed += 1
             log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
             raise
         if bytes(result.get("isError", b"")) == b"true":
+            self.pool.load.failed += 1
             log.info("call failed", tool=name, seconds=round(time.perf_counter() - began, 3))
         elif _logger.isEnabledFor(logging.DEBUG):  # a tenth of the cost of what structlog makes of a call
             log.debug("call succeeded", tool=name, seconds=round(time.perf_counter() - began, 3))

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from mcp_gateway.config.settings import Environment
+from mcp_gateway.runtime.log_buffer import BUFFER, SERVER_OUTPUT, BufferHandler
 from mcp_gateway.text.characters import escape_line, escape_lines
 from mcp_gateway.text.redaction import mask_secrets
 
@@ -56,11 +57,24 @@ def configure_logging(environment: Environment) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers, _mask_line],
         )
     )
+    handler.setLevel(level)
+    kept = BufferHandler(BUFFER)
+    kept.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, _add_fields, *shared, _without_traceback],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+                _mask_line,
+            ],
+        )
+    )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, kept]
     root.setLevel(max(level, logging.WARNING))
     for name in (_OURS, *_plugin_loggers()):
         logging.getLogger(name).setLevel(level)
+    logging.getLogger(SERVER_OUTPUT).setLevel(logging.DEBUG)
 
 
 def _plugin_loggers() -> list[str]:

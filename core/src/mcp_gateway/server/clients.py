@@ -25,6 +25,8 @@ from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
 Context = ServerRequestContext[Any, Any]
 
 _NAME, _CAPABILITIES, _LEVEL = "mcp_gateway.client", "mcp_gateway.capabilities", "mcp_gateway.level"
+_INFO = "mcp_gateway.info"
+_LONGEST_NAME = 100
 
 
 def caller_of(context: Context) -> Caller:
@@ -173,6 +175,9 @@ class Clients:
         if guest is not None:
             connection.state[_NAME] = guest.name
         connection.state[_CAPABILITIES] = (context.params or {}).get("capabilities")
+        info = (context.params or {}).get("clientInfo")
+        named = info if isinstance(info, dict) else {}
+        connection.state[_INFO] = {key: str(named[key])[:_LONGEST_NAME] for key in ("name", "version") if key in named}
         client, principal = _client(context, {}, None), _principal(context)
         if client not in self._connections:
             self._connections[client] = connection
@@ -182,6 +187,10 @@ class Clients:
             self._sessions[connection.session_id] = RawClient(
                 client, DeclaredCapabilities(_capabilities(context)), principal
             )
+
+    def describe(self) -> list[Json]:
+        """Describe the connected clients: what they call themselves, and their version."""
+        return [dict(connection.state.get(_INFO) or {}) for connection in self._connections.values()]
 
     def record_stdio_client(self, context: Context) -> None:
         """Record a modern client over stdio, which has no handshake."""

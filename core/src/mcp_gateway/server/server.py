@@ -18,13 +18,14 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
+from mcp_types import METHOD_NOT_FOUND
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.loops.chain import chain_of
-from mcp_gateway.plugin import Principal, ResponseWriter
+from mcp_gateway.plugin import Caller, Principal, ResponseWriter
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
@@ -114,6 +115,23 @@ class GatewayServer(Server[Any]):
     ) -> Callable[[], None] | None:
         """Begin to answer a message; see `SupportsRawDispatch`."""
         return self._dispatcher.dispatch(message, headers, principal, writer)
+
+    async def answer(self, method: str, params: Json, caller: Caller) -> Json:
+        """Answer a request of the local socket, by the pipeline.
+
+        Raises:
+            MCPError: the answer is an error.
+
+        """
+        handler = self._handlers.find(method)
+        if handler is None:
+            raise MCPError(METHOD_NOT_FOUND, f"{method} cannot be asked by the local socket")
+        request = ClientRequest(method, encode_members(params), {}, caller, modern=True)
+        return decode_members(await self._handlers.answer(request, handler))
+
+    def describe_clients(self) -> list[Json]:
+        """Describe the clients that are connected."""
+        return self._clients.describe()
 
     def _server_info(self) -> Raw:
         """Return the `serverInfo` of modern results, as JSON."""

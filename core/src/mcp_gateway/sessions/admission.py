@@ -65,6 +65,10 @@ class AdmissionControl:
 
     limits: Limits = field(default_factory=Limits)
     is_fair: bool = False
+    admitted: int = 0
+    """How many requests have been admitted so far."""
+    failed: int = 0
+    """How many calls of tools have failed, or returned an error."""
     _all: int = 0
     _busy: dict[str, int] = field(default_factory=dict)
     _callers: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -87,7 +91,13 @@ class AdmissionControl:
             callers[caller] = of_caller + 1
         self._busy[server] = busy + 1
         self._all += 1
+        self.admitted += 1
         return True
+
+    @property
+    def running(self) -> int:
+        """The number of concurrent requests."""
+        return self._all
 
     def count_pending(self) -> int:
         """Return the number of concurrent and queued requests."""

@@ -14,6 +14,16 @@ def _count(text: str) -> int:
     return count
 
 
+def _process(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("it must be the number of a process; see: status")
+    return int(text)
+
+
+_GATEWAY = Argument(
+    names=("--gateway",), help="the gateway with this process, if several run", metavar="PID", parse=_process
+)
+
 SERVE = Command(
     name="serve",
     summary="serve clients (the default)",
@@ -29,11 +39,37 @@ SERVE = Command(
 VERBS = (
     SERVE,
     Command(
-        name="servers",
-        summary="say how every server is doing, and why",
-        run=f"{_COMMANDS}.servers:run",
+        name="status",
+        summary="describe the running gateways: clients, calls, servers",
+        run=f"{_COMMANDS}.status:run",
+        arguments=(_GATEWAY,),
         has_json=True,
-        examples=("servers",),
+        needs_sdk=False,
+        examples=("status", "status --json"),
+    ),
+    Command(
+        name="logs",
+        summary="show the log of a running gateway, and what its servers write",
+        run=f"{_COMMANDS}.logs:run",
+        arguments=(
+            Argument(names=("server",), help="of this server only", metavar="SERVER", is_optional=True),
+            Argument(names=("-f", "--follow"), help="go on with what comes, until Ctrl-C", is_flag=True),
+            _GATEWAY,
+        ),
+        has_json=True,
+        needs_sdk=False,
+        examples=("logs", "logs github -f"),
+    ),
+    Command(
+        name="servers",
+        summary="say how every server of the running gateways is doing, and why",
+        run=f"{_COMMANDS}.servers:run",
+        arguments=(
+            Argument(names=("--start",), help="start them for a look, without a gateway", is_flag=True),
+            _GATEWAY,
+        ),
+        has_json=True,
+        examples=("servers", "servers --start"),
     ),
     Command(
         name="tools",

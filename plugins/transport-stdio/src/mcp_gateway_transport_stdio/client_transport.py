@@ -63,7 +63,7 @@ async def _open_session(options: StdioOptions, supervisor: Supervisor) -> AsyncI
     if needs_login_path(options):  # it is kept, so that nothing below waits for the shell
         await anyio.to_thread.run_sync(find_login_path, abandon_on_cancel=True)
     command, directory = resolve_command(options), resolve_directory(options)
-    with capture_stderr(stray_output.program, options.secret_values) as stderr:
+    with capture_stderr(stray_output.program, options.secret_values, options.server) as stderr:
         program = ChildCommand([command, *options.args], child_environment(options), directory, stderr.file)
         try:
             async with _open_channel(options, supervisor, program, stray_output, stderr.lines) as channel:

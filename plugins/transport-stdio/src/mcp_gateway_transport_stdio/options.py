@@ -27,6 +27,7 @@ class StdioOptions(MessageLimits):
     Arguments and environment may contain secrets and are never printed.
     """
 
+    server: str = Field("", alias="name", description="The server's name")
     command: str = Field("", description="The program to start")
     args: list[str] = Field(default_factory=list, repr=False, description="Its arguments")
     env: dict[str, Annotated[str, BeforeValidator(_number_to_text)]] = Field(

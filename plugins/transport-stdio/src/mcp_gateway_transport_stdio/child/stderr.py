@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 log = logging.getLogger(__name__)
+output = logging.getLogger("mcp_gateway.server_output")
+"""What the gateway keeps of it, for the command `logs`."""
 
 _LINES = 5
 _LINE_CHARACTERS = 400
@@ -45,7 +47,7 @@ class ChildStderr:
 
 
 @contextmanager
-def capture_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[ChildStderr]:
+def capture_stderr(name: str, secrets: tuple[str, ...] = (), server: str = "") -> Iterator[ChildStderr]:
     """Create a standard error pipe with a logging thread.
 
     The thread reads until every writer has closed the pipe. A child may print the credentials that it was given, so
@@ -54,14 +56,14 @@ def capture_stderr(name: str, secrets: tuple[str, ...] = ()) -> Iterator[ChildSt
     readable, writable = os.pipe()
     lines: deque[str] = deque(maxlen=_LINES)
     reader = threading.Thread(
-        target=_log_lines, args=(readable, name, lines, secrets), name=f"stderr of {name}", daemon=True
+        target=_log_lines, args=(readable, (name, server), lines, secrets), name=f"stderr of {name}", daemon=True
     )
     reader.start()
     with os.fdopen(writable, "w", encoding="utf-8") as file:
         yield ChildStderr(file, reader, lines)
 
 
-def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
+def _log_lines(descriptor: int, names: tuple[str, str], lines: deque[str], secrets: tuple[str, ...]) -> None:
     rest = b""
     with os.fdopen(descriptor, "rb", 0) as stream:
         while piece := stream.read(_PIECE):
@@ -70,17 +72,18 @@ def _log_lines(descriptor: int, name: str, lines: deque[str], secrets: tuple[str
             rest = rest[:_LINE_BYTES]
             # Without debug logging only the last lines are needed; processing a flood would cost CPU time.
             for line in whole if log.isEnabledFor(logging.DEBUG) else whole[-2 * _LINES :]:
-                _keep(line, name, lines, secrets)
+                _keep(line, names, lines, secrets)
             if len(piece) == _PIECE:
                 time.sleep(_PAUSE_SECONDS)
-        _keep(rest, name, lines, secrets)
+        _keep(rest, names, lines, secrets)
 
 
-def _keep(line: bytes, name: str, lines: deque[str], secrets: tuple[str, ...]) -> None:
+def _keep(line: bytes, names: tuple[str, str], lines: deque[str], secrets: tuple[str, ...]) -> None:
     text = mask_values(line[:_LINE_BYTES].decode("utf-8", "replace").strip(), secrets)[:_LINE_CHARACTERS]
     if text:
         lines.append(text)
-        log.debug("server stderr", extra={"program": name, "line": text})
+        program, server = names
+        output.debug("server stderr", extra={"server": server, "program": program, "line": text})
 
 
 def mask_values(text: str, secrets: tuple[str, ...]) -> str:

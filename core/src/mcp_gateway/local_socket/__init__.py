@@ -1,0 +1,1 @@
+"""The local socket by which commands ask a running gateway."""

@@ -1,0 +1,158 @@
+"""The listener of the local socket, and its connections.
+
+Only this user gets in: by the rights of folder and socket, by the peer's user id where the system tells it, and over
+loopback by a key. Numbers, sizes and times are bounded, so that nobody who gets in harms the gateway.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from anyio.abc import Listener, SocketAttribute, SocketStream
+from mcp.shared.exceptions import MCPError
+
+from mcp_gateway.local_socket.folder import Endpoint, UnsafeFolder, open_folder, socket_path, write_port
+from mcp_gateway.local_socket.framing import MAX_REQUEST, VERSION, Json, Malformed, MessageReader, encode_message
+from mcp_gateway.local_socket.methods import Methods, UnknownMethod
+from mcp_gateway.plugin import GatewayError
+
+log = structlog.get_logger(__name__)
+
+MAX_CONNECTIONS = 16
+IDLE_SECONDS = 60.0
+"""How long a connection may ask nothing."""
+WRITE_SECONDS = 10.0
+"""How long a connection may take no answer."""
+
+_PARSE_ERROR, _REFUSED, _NO_METHOD, _FAILED = -32700, -32600, -32601, -32000
+
+
+class Refused(Exception):
+    """A connection of somebody else, or of another version."""
+
+
+@dataclass(slots=True)
+class _Connections:
+    methods: Methods
+    key: str
+    count: int = 0
+
+    async def handle(self, stream: SocketStream) -> None:
+        """Handle a connection; what is wrong with it ends only itself."""
+        async with stream:
+            if self.count >= MAX_CONNECTIONS:
+                return
+            self.count += 1
+            try:
+                await _Connection(stream, self.methods, self.key).run()
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+                pass
+            except Exception:
+                log.exception("local socket failed")
+            finally:
+                self.count -= 1
+
+
+@dataclass(slots=True)
+class _Connection:
+    stream: SocketStream
+    methods: Methods
+    key: str
+
+    async def run(self) -> None:
+        """Greet, then answer one request after another."""
+        if not is_own_user(self.stream):
+            return
+        reader = MessageReader(self.stream, MAX_REQUEST)
+        is_greeted = False
+        while True:
+            try:
+                with anyio.fail_after(IDLE_SECONDS):
+                    message = await reader.read()
+                if message is None:
+                    return
+                answer = await self._answer(message) if is_greeted else self._greet(message)
+            except (Malformed, Refused) as error:
+                code = _PARSE_ERROR if isinstance(error, Malformed) else _REFUSED
+                await self._send({"id": None, "error": {"code": code, "message": str(error)}})
+                return
+            is_greeted = True
+            await self._send({"id": message.get("id"), **answer})
+
+    def _greet(self, message: Json) -> Json:
+        params = message.get("params")
+        given = params if isinstance(params, dict) else {}
+        if message.get("method") != "hello" or given.get("version") != VERSION:
+            raise Refused(f"this gateway speaks version {VERSION} of the local socket, after a hello")
+        if self.key and not secrets.compare_digest(str(given.get("key", "")).encode(), self.key.encode()):
+            raise Refused("the key is wrong")
+        return {"result": {"version": VERSION, "pid": os.getpid()}}
+
+    async def _answer(self, message: Json) -> Json:
+        """Answer a request; give up when the asker has left."""
+        params = message.get("params")
+        given = params if isinstance(params, dict) else {}
+        try:
+            return {"result": await self.methods.answer(str(message.get("method")), given, self._send)}
+        except UnknownMethod as error:
+            return {"error": {"code": _NO_METHOD, "message": str(error)}}
+        except MCPError as error:
+            return {"error": {"code": error.code, "message": error.error.message, "data": error.error.data}}
+        except GatewayError as error:
+            return {"error": {"code": _FAILED, "message": str(error)}}
+
+    async def _send(self, message: Json) -> None:
+        with anyio.fail_after(WRITE_SECONDS):
+            await self.stream.send(encode_message(message))
+
+
+def is_own_user(stream: SocketStream) -> bool:
+    """Whether the peer is this user, as far as the system tells it."""
+    peer = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # not Django's
+    if peer.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
+        return True
+    size = struct.calcsize("3i")
+    _, user, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return bool(user in (os.getuid(), 0))
+
+
+@asynccontextmanager
+async def open_local_socket(methods: Methods, mode: str) -> AsyncIterator[None]:
+    """Listen while the block runs; a gateway that cannot serves all the same.
+
+    `mode` is `auto`, `loopback` or `off`.
+    """
+    async with AsyncExitStack() as stack:
+        if mode != "off":
+            try:
+                listener, endpoint, key = await _listen(mode)
+            except (UnsafeFolder, OSError) as error:
+                log.info("no local socket", reason=str(error), hint="status, logs and servers cannot ask this gateway")
+            else:
+                stack.callback(endpoint.remove)
+                await stack.enter_async_context(listener)
+                tasks = await stack.enter_async_context(anyio.create_task_group())
+                stack.callback(tasks.cancel_scope.cancel)
+                tasks.start_soon(listener.serve, _Connections(methods, key).handle)
+        yield
+
+
+async def _listen(mode: str) -> tuple[Listener[SocketStream], Endpoint, str]:
+    folder = open_folder()
+    path = socket_path(folder) if mode == "auto" and hasattr(socket, "AF_UNIX") else None
+    if path is not None:
+        path.unlink(missing_ok=True)  # of a process that had this number before
+        listener = await anyio.create_unix_listener(path, mode=0o600)
+        return listener, Endpoint(os.getpid(), path), ""
+    key = secrets.token_urlsafe(32)
+    multi = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    port = multi.extra(SocketAttribute.local_port)  # noqa: S610  # not Django's
+    return multi, write_port(folder, port, key), key

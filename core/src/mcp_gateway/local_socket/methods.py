@@ -1,0 +1,139 @@
+"""What a running gateway tells, and does, when it is asked by its local socket."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.gateway.gateway import Gateway
+from mcp_gateway.plugin import Caller
+from mcp_gateway.protocol.implementation import VERSION
+from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.runtime.log_buffer import BUFFER
+from mcp_gateway.server.lazy_server import GatewayLazyServer
+
+Json = dict[str, Any]
+
+_FOLLOW_SECONDS = 0.2
+"""How often it is looked for new log lines."""
+
+SendFn = Callable[[Json], Awaitable[None]]
+"""Sends a notification to whoever has asked."""
+
+
+class UnknownMethod(Exception):
+    """A request for something that this gateway does not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How a gateway serves: its transport, its address and its file of servers."""
+
+    transport: str
+    config: Path
+    where: str = ""
+    since: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """The methods of the local socket."""
+
+    gateway: Gateway
+    lazy_server: GatewayLazyServer
+    serving: Serving
+
+    async def answer(self, method: str, params: Mapping[str, Any], send: SendFn) -> Json:
+        """Answer a request.
+
+        Raises:
+            UnknownMethod: there is no such method.
+
+        """
+        match method:
+            case "status":
+                return self.describe()
+            case "logs":
+                return await self._send_logs(params, send)
+            case "request":
+                return await self._request(params)
+            case _:
+                raise UnknownMethod(f"this gateway ({VERSION}) does not know {method!r}")
+
+    def describe(self) -> Json:
+        """Describe the gateway: process, clients, calls, servers."""
+        load, opened = self.gateway.pool.load, self.lazy_server.opened
+        return {
+            "pid": os.getpid(),
+            "version": VERSION,
+            "since": self.serving.since,
+            "transport": self.serving.transport,
+            "address": self.serving.where,
+            "config": str(self.serving.config),
+            "clients": [] if opened is None else opened.describe_clients(),
+            "calls": {"running": load.running, "admitted": load.admitted, "failed": load.failed},
+            "memory_bytes": resident_bytes(),
+            "servers": describe_servers(self.gateway.registry),
+        }
+
+    async def _send_logs(self, params: Mapping[str, Any], send: SendFn) -> Json:
+        """Send the kept lines; with `follow`, go on until the asker leaves."""
+        server = params.get("server")
+        wanted = server if isinstance(server, str) and server else None
+        number = 0
+        while True:
+            for line in BUFFER.lines(number, wanted):
+                await send({"method": "line", "params": {"server": line.server, "text": line.text}})
+                number = line.number
+            if params.get("follow") is not True:
+                return {}
+            await anyio.sleep(_FOLLOW_SECONDS)
+
+    async def _request(self, params: Mapping[str, Any]) -> Json:
+        """Answer an MCP request, as if the user's own client had sent it.
+
+        No credentials of other callers come with it: a server that wants the caller's own refuses.
+        """
+        server = await self.lazy_server.load()
+        given, capabilities = params.get("params"), params.get("capabilities")
+        caller = Caller(client="local socket", capabilities=capabilities if isinstance(capabilities, dict) else {})
+        return await server.answer(str(params.get("method")), given if isinstance(given, dict) else {}, caller)
+
+
+def describe_servers(registry: Registry) -> list[Json]:
+    """Describe the state of each server."""
+    listings = registry.catalog.servers
+    return [
+        {
+            "name": name,
+            "state": state.name.value,
+            "since": state.since,
+            "reason": state.brief(name),
+            "tools": sum(1 for _ in listings[name].shown(TOOLS)) if name in listings else 0,
+            "refused": [refusal.what for refusal in listings[name].refused] if name in listings else [],
+            "left_out": [left_out.what for left_out in listings[name].left_out] if name in listings else [],
+        }
+        for name, state in registry.states.items()
+    ]
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is in use, or at most was."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        pass
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,62 @@
+"""`logs`: the log of a running gateway, and what its servers write."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import Any
+
+import anyio
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.running import choose_running, open_running_client
+from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.text.suggestions import suggest_word
+
+Json = dict[str, Any]
+
+_FIRST = ("timestamp", "level", "event", "server")
+_SILENT = frozenset({"logger", "program"})
+
+
+def run(_context: ControlContext, arguments: Namespace) -> int:
+    """Print the lines that are kept; with `--follow`, those that come, too."""
+    return anyio.run(_run, arguments)
+
+
+async def _run(arguments: Namespace) -> int:
+    async with open_running_client(await choose_running(arguments.gateway)) as client:
+        if arguments.server:
+            names = [item["name"] for item in (await client.ask("status"))["servers"]]
+            if arguments.server not in names:
+                raise ConfigError(
+                    f"that gateway has no server {arguments.server!r}{suggest_word(arguments.server, names)}; "
+                    f"there is: {', '.join(names) or 'none'}"
+                )
+
+        def on_line(line: Json) -> None:
+            if arguments.json:
+                show_json(_read(line["text"]))
+            else:
+                show(_format(_read(line["text"])), flush=True)
+
+        await client.ask("logs", {"server": arguments.server, "follow": arguments.follow}, on_line)
+    return 0
+
+
+def _read(text: str) -> Json:
+    try:
+        found = json.loads(text)
+    except ValueError:  # a line that was cut
+        return {"event": text}
+    return found if isinstance(found, dict) else {"event": text}
+
+
+def _format(fields: Json) -> str:
+    time = str(fields.get("timestamp", ""))[11:19]
+    server = f"{fields['server']}: " if fields.get("server") else ""
+    if fields.get("event") == "server stderr":
+        return f"{time} {server}| {fields.get('line', '')}"
+    more = " ".join(f"{key}={value}" for key, value in fields.items() if key not in {*_FIRST, *_SILENT})
+    return f"{time} {fields.get('level', ''):<7} {server}{fields.get('event', '')} {more}".rstrip()

@@ -1,0 +1,84 @@
+"""`status`: the running gateways of this user."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.running import GatewayGone, choose_running, find_running, open_running_client
+from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway_cli.output.tables import show_table
+
+Json = dict[str, Any]
+
+NONE = "no gateway of yours is running; your client starts one, or: mcp-orchestration-gateway serve"
+
+
+def run(_context: ControlContext, arguments: Namespace) -> int:
+    """Describe the gateways; return 1 if there is none."""
+    return anyio.run(_run, arguments)
+
+
+async def _run(arguments: Namespace) -> int:
+    wanted = [await choose_running(arguments.gateway)] if arguments.gateway is not None else await find_running()
+    found: list[Json] = []
+    for endpoint in wanted:
+        try:
+            async with open_running_client(endpoint) as client:
+                found.append(await client.ask("status"))
+        except GatewayGone:
+            continue  # it has ended meanwhile
+    if arguments.json:
+        show_json({"gateways": found})
+    elif found:
+        for number, gateway in enumerate(found):
+            _print(gateway, is_first=number == 0)
+    else:
+        show(NONE)
+    return 0 if found else 1
+
+
+def _print(gateway: Json, *, is_first: bool) -> None:
+    calls, clients = gateway["calls"], gateway["clients"]
+    named = ", ".join(" ".join(filter(None, (one.get("name"), one.get("version")))) or "unnamed" for one in clients)
+    failed = f", {calls['failed']} failed" if calls["failed"] else ""
+    if not is_first:
+        show("")
+    show(
+        f"gateway {gateway['version']}, process {gateway['pid']}, since {to_time(gateway['since'])}",
+        f"  serves    {gateway['transport']}: {gateway['address']}",
+        f"  servers   {gateway['config']}",
+        f"  clients   {named or 'none with a handshake'}",
+        f"  calls     {calls['running']} under way, {calls['admitted']} so far{failed}",
+        f"  memory    {gateway['memory_bytes'] / 2**20:.0f} MiB",
+    )
+    show_server_table(gateway["servers"])
+
+
+def show_server_table(servers: list[Json]) -> None:
+    """Print a row for each server, and how many are usable."""
+    if servers:
+        show_table(("server", "state", "since", "tools", "why"), [_row(item) for item in servers])
+        for item in servers:
+            for what in (*item["refused"], *item["left_out"]):
+                show(f"{item['name']}: its {what}")
+        usable = sum(item["state"] in ("ready", "degraded") for item in servers)
+        show(f"{usable} of {len(servers)} servers usable")
+    else:
+        show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND")
+
+
+def _row(item: Json) -> tuple[str, ...]:
+    tools = f"{item['tools']} tool{'' if item['tools'] == 1 else 's'}"
+    return item["name"], item["state"], to_time(item["since"]), tools, item["reason"]
+
+
+def to_time(seconds: float) -> str:
+    """Return a time for people, in UTC."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    form = "%H:%M:%S" if moment.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M"
+    return f"{moment.strftime(form)} UTC"
