@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from .support.gateways import plain_entry
+from .support.gateways import GATEWAY, Launcher, Process, free_port, plain_entry, until
 from .support.terminal_session import Home
 
 CALL = ("call", "one__echo", '{"text": "hello"}')
@@ -33,8 +35,12 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Home:
 SHOWN = [
     (("check",), 0, "all is well: 1 server: one"),
     (("check", "--connect"), 0, "1 of 1 servers usable"),
+<<<<<<< HEAD
     (("doctor",), 0, "all is well"),
     (("servers",), 0, "1 of 1 servers usable"),
+=======
+    (("servers", "--start"), 0, "1 of 1 servers usable"),
+>>>>>>> 1014d28 (Test and document the local socket, and keep what servers write)
     (("tools",), 0, "one__echo("),
     (("search", "return the arguments"), 0, "one__echo("),
     (("describe", "one__echo"), 0, "Returns its arguments"),
@@ -49,11 +55,18 @@ SHOWN = [
     (("completion", "bash"), 0, "mcp-gateway"),
     (("--help",), 0, "examples:"),
     (("--version",), 0, "mcp-orchestration-gateway "),
+    (("status",), 1, "no gateway of yours is running"),
+    (("logs",), 1, "no gateway of yours is running"),
+    (("servers",), 1, "servers --start"),
     (("tols",), 2, "did you mean 'tools'?"),
     (("login", "one"), 1, "wants no login"),
     (("logout", "one"), 1, "wants no login"),
 ]
+<<<<<<< HEAD
 AS_JSON = ["check", "doctor", "servers", "tools", "pins", "plugins"]
+=======
+AS_JSON = ["check", "servers", "status", "tools", "pins", "plugins"]
+>>>>>>> 1014d28 (Test and document the local socket, and keep what servers write)
 
 
 @pytest.mark.parametrize(
@@ -117,3 +130,57 @@ def test_without_servers_it_says_what_to_type(tmp_path: Path) -> None:
     for verb in ("check", "servers"):
         shown = Home(tmp_path).run(verb)
         assert "add NAME" in shown.stdout + shown.stderr, shown
+
+
+# -- running gateways
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[Home, list[Process]]]:
+    """Two gateways of one user: one over HTTP, one over stdio."""
+    config = tmp_path / "servers.json"
+    config.write_text(json.dumps({"servers": [plain_entry("one")]}), encoding="utf-8")
+    home = Home(tmp_path, {"SERVER_CONFIG_PATH": str(config)})
+    with ExitStack() as stack:
+        launcher = Launcher(tmp_path, stack)
+        port = str(free_port())
+        variables = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": port}
+        processes = [launcher.start([GATEWAY], {**home.environment, **more}) for more in (variables, {})]
+        until(lambda: len(pids(home)) == 2, "both gateways answer")
+        yield home, processes
+
+
+def pids(home: Home) -> set[int]:
+    return {one["pid"] for one in json.loads(home.run("status", "--json").stdout)["gateways"]}
+
+
+def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]]) -> None:
+    home, processes = running
+    over_http, over_stdio = (process.popen.pid for process in processes)
+    assert pids(home) == {over_http, over_stdio}
+    code, screen = home.watch("status")
+    assert code == 0
+    assert "serves    http: http://127.0.0.1:" in screen
+    assert "serves    stdio" in screen
+    until(lambda: home.run("servers").returncode == 0, "the servers are ready")
+    assert home.run("servers", "--gateway", str(over_http)).stdout.count("servers usable") == 1
+    several = home.run("logs")
+    assert (several.returncode, "choose one with --gateway PID" in several.stderr) == (1, True)
+    shown = home.run("logs", "one", "--gateway", str(over_http))
+    assert "one: server state state=ready" in shown.stdout
+    wrong = home.run("logs", "onne", "--gateway", str(over_http))
+    assert "did you mean 'one'?" in wrong.stderr
+    with home.open_terminal("logs", "-f", "--gateway", str(over_http)) as following:
+        following.expect("ready")
+        following.sendintr()
+        following.expect(pexpect.EOF)
+    processes[0].popen.kill()
+    processes[0].popen.wait()
+    assert pids(home) == {over_stdio}
+    sockets = home.folder / "run" / "mcp-orchestration-gateway"
+    assert [path.stem for path in sockets.iterdir()] == [str(over_stdio)]
+    processes[1].popen.terminate()
+    processes[1].popen.wait()
+    assert list(sockets.iterdir()) == []
+    nobody = home.run("status")
+    assert (nobody.returncode, "no gateway of yours is running" in nobody.stdout) == (1, True)

@@ -275,7 +275,7 @@ def test_a_problem_of_the_file_has_its_picture_on_standard_error(run, servers, t
 
 def test_servers_that_cannot_be_used_are_named_one_by_one(run, servers):
     servers({"name": "a", "comand": "x"}, {"name": "b", "command": 3})
-    out = run("servers")[1]
+    out = run("servers", "--start")[1]
     assert [line.split()[:2] for line in out.splitlines()] == [["a", "disabled"], ["b", "disabled"], ["0", "of"]]
 
 

@@ -50,20 +50,20 @@ def test_the_state_of_every_server_is_shown_with_reason_and_time(run, servers, r
         {"name": "off", "transport": "memory", "enabled": False},
     )
     remote.carries_credentials = True
-    found = json.loads(run("servers", "--json")[1])["servers"]
+    found = json.loads(run("servers", "--start", "--json")[1])["servers"]
     assert [(item["name"], item["state"], item["tools"]) for item in found] == [
         ("alpha", "ready", 1),
         ("beta", "needs login", 0),
         ("off", "disabled", 0),
     ]
-    code, out, _ = run("servers")
+    code, out, _ = run("servers", "--start")
     assert code == 1
     assert [line.split()[0] for line in out.splitlines()] == ["alpha", "beta", "off", "1"]
     assert out.splitlines()[-1] == "1 of 3 servers usable"
     assert "it wants the caller's own Authorization header" in out
     assert '"enabled" is false' in out
     servers({"name": "alpha", "transport": "memory"}, {"name": "off", "transport": "memory", "enabled": False})
-    assert run("servers")[0] == 0
+    assert run("servers", "--start")[0] == 0
 
 
 class TestStart:
@@ -78,7 +78,7 @@ class TestStart:
     def test_the_state_of_a_server_that_starts_is_its_last_line(self, run, servers, monkeypatch):
         monkeypatch.setattr("mcp_gateway_cli.commands.servers.LOOK_SECONDS", 0.1)
         servers({"name": "alpha", "transport": "memory"})
-        code, out, _ = run("servers")
+        code, out, _ = run("servers", "--start")
         assert (code, out.split()[:2], out.splitlines()[0].endswith("  Downloading 40%")) == (
             1,
             ["alpha", "starting"],
@@ -145,9 +145,9 @@ def test_a_definition_that_clients_would_refuse_is_named_and_not_counted(run, al
         "      ",
         f"note: {why}",
     ]
-    (server,) = json.loads(run("servers", "--json")[1])["servers"]
+    (server,) = json.loads(run("servers", "--start", "--json")[1])["servers"]
     assert (server["tools"], server["left_out"]) == (2, [why.removeprefix("its ")])
-    assert run("servers")[1].splitlines()[1:] == [f"alpha: {why}", "1 of 1 servers usable"]
+    assert run("servers", "--start")[1].splitlines()[1:] == [f"alpha: {why}", "1 of 1 servers usable"]
 
 
 def test_a_search_finds_what_a_model_would_find(run, alpha):
@@ -184,7 +184,7 @@ def test_a_search_that_finds_nothing_says_so(run, alpha):
     assert "note: nothing matches; try other words; tools with such a name: alpha__echo" in out
 
 
-@pytest.mark.parametrize("command", [("search", "say"), ("tools",), ("servers",)], ids=" ".join)
+@pytest.mark.parametrize("command", [("search", "say"), ("tools",), ("servers", "--start")], ids=" ".join)
 def test_without_a_file_of_servers_the_error_names_the_missing_one(run, installed, monkeypatch, tmp_path, command):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SERVER_CONFIG_PATH", raising=False)

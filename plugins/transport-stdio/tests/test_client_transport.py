@@ -165,7 +165,7 @@ async def test_what_is_no_json_on_standard_output_is_skipped():
 async def test_what_a_child_writes_to_standard_error_is_logged(caplog):
     code = "import sys, runpy; print('hello log', file=sys.stderr, flush=True)\n"
     code += "runpy.run_module('mcp_gateway_testkit.reference', {}, '__main__')"
-    with caplog.at_level(logging.DEBUG, "mcp_gateway_transport_stdio.child.stderr"):
+    with caplog.at_level(logging.DEBUG, "mcp_gateway.server_output"):
         async with open_child(command=sys.executable, args=["-c", code]) as opened:
             await opened.text("echo", say="hi")
     assert "hello log" in [record.line for record in caplog.records if record.getMessage() == "server stderr"]

@@ -24,6 +24,7 @@ MORE = {
     "SERVER_CONFIG_PATH": "working-directory.md",
     "GATEWAY_ENV_FILE": "working-directory.md",
     "GATEWAY_OAUTH_FOLDER": "../../plugins/auth-oauth/README.md",
+    "GATEWAY_CONTROL_SOCKET": "command-line.md#running-gateways",
     "GATEWAY_STATE_DIR": "security.md",
     "REDIS_URL": "../../plugins/storage-redis/README.md",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -9,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
 
 from mcp_gateway.local_socket.folder import Endpoint, list_endpoints
 from mcp_gateway.local_socket.framing import MAX_ANSWER, VERSION, Malformed, MessageReader, encode_message
+from mcp_gateway.local_socket.stream import LocalStream
 from mcp_gateway.plugin import ConfigError, GatewayError
 
 Json = dict[str, Any]
@@ -38,7 +39,7 @@ class RunningClient:
     """A connection to the local socket of a gateway."""
 
     endpoint: Endpoint
-    _stream: SocketStream
+    _stream: LocalStream
     _reader: MessageReader
     _number: int = 0
 
@@ -82,9 +83,9 @@ async def open_running_client(endpoint: Endpoint) -> AsyncIterator[RunningClient
     try:
         with anyio.fail_after(CONNECT_SECONDS):
             if endpoint.port is None:
-                stream: SocketStream = await anyio.connect_unix(endpoint.path)
+                stream = LocalStream(*await asyncio.open_unix_connection(endpoint.path))
             else:
-                stream = await anyio.connect_tcp("127.0.0.1", endpoint.port)
+                stream = LocalStream(*await asyncio.open_connection("127.0.0.1", endpoint.port))
     except (OSError, TimeoutError) as error:
         raise GatewayGone(f"no gateway listens at {endpoint.path}: {error}") from None
     async with stream:

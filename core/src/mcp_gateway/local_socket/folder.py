@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from platformdirs import user_runtime_path
 
 from mcp_gateway.plugin import write_file
 
@@ -23,12 +22,15 @@ _LONGEST_PATH = 100
 
 
 class UnsafeFolder(Exception):
-    """A runtime folder that others could write to, or none at all; the message says why."""
+    """An unsafe runtime folder, or none at all.
+
+    The message says why: for example, others could write to it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a gateway listens: a Unix socket, or a port with a key."""
+    """The address of a gateway: a socket, or port and key."""
 
     pid: int
     path: Path
@@ -42,7 +44,11 @@ class Endpoint:
 
 def runtime_folder() -> Path:
     """Return the folder, without making it."""
-    return user_runtime_path(_NAME, appauthor=False)
+    from platformdirs import user_runtime_path
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that XDG_RUNTIME_DIR is unsafe: then there is another one
+        return user_runtime_path(_NAME, appauthor=False)
 
 
 def open_folder() -> Path:
@@ -63,7 +69,7 @@ def open_folder() -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `UnsafeFolder` if others than this user may write to a folder, or read it."""
+    """Raise `UnsafeFolder` if other users may write or read."""
     if os.name != "posix":
         return  # there it is in the user's profile
     for place, forbidden, owners in ((folder.parent, 0o022, {0, os.getuid()}), (folder, 0o077, {os.getuid()})):
@@ -77,7 +83,10 @@ def check_folder(folder: Path) -> None:
 
 
 def socket_path(folder: Path) -> Path | None:
-    """Return the path of this process's socket; None if it would be too long."""
+    """Return the path of this process's socket.
+
+    None if it would be too long.
+    """
     path = folder / f"{os.getpid()}.sock"
     return path if len(os.fsencode(path)) <= _LONGEST_PATH else None
 

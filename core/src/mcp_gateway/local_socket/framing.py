@@ -31,9 +31,9 @@ class Malformed(Exception):
 class MessageReader:
     """Reads messages from a stream."""
 
-    def __init__(self, stream: ByteReceiveStream, most: int) -> None:
-        """Read lines of at most `most` bytes."""
-        self._stream, self._most = BufferedByteReceiveStream(stream), most
+    def __init__(self, stream: ByteReceiveStream, max_bytes: int) -> None:
+        """Read lines of at most `max_bytes` bytes."""
+        self._stream, self._max_bytes = BufferedByteReceiveStream(stream), max_bytes
 
     async def read(self) -> Json | None:
         """Return the next message; None at the end.
@@ -45,9 +45,9 @@ class MessageReader:
         from anyio import DelimiterNotFound, IncompleteRead
 
         try:
-            line = await self._stream.receive_until(b"\n", self._most)
+            line = await self._stream.receive_until(b"\n", self._max_bytes)
         except DelimiterNotFound:
-            raise Malformed(f"a message has more than {self._most} bytes") from None
+            raise Malformed(f"a message has more than {self._max_bytes} bytes") from None
         except (EndOfStream, IncompleteRead):
             return None
         try:

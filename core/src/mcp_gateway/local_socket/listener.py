@@ -6,23 +6,25 @@ loopback by a key. Numbers, sizes and times are bounded, so that nobody who gets
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
-import struct
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import structlog
-from anyio.abc import Listener, SocketAttribute, SocketStream
+from anyio.abc import TaskGroup
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.local_socket.folder import Endpoint, UnsafeFolder, open_folder, socket_path, write_port
 from mcp_gateway.local_socket.framing import MAX_REQUEST, VERSION, Json, Malformed, MessageReader, encode_message
 from mcp_gateway.local_socket.methods import Methods, UnknownMethod
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.local_socket.stream import LocalStream
+from mcp_gateway.plugin import GatewayError, StorageError
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ _PARSE_ERROR, _REFUSED, _NO_METHOD, _FAILED = -32700, -32600, -32601, -32000
 
 
 class Refused(Exception):
-    """A connection of somebody else, or of another version."""
+    """A connection with another version, or a wrong key."""
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class _Connections:
     key: str
     count: int = 0
 
-    async def handle(self, stream: SocketStream) -> None:
+    async def handle(self, stream: LocalStream) -> None:
         """Handle a connection; what is wrong with it ends only itself."""
         async with stream:
             if self.count >= MAX_CONNECTIONS:
@@ -63,13 +65,13 @@ class _Connections:
 
 @dataclass(slots=True)
 class _Connection:
-    stream: SocketStream
+    stream: LocalStream
     methods: Methods
     key: str
 
     async def run(self) -> None:
         """Greet, then answer one request after another."""
-        if not is_own_user(self.stream):
+        if not self.stream.is_own_user():
             return
         reader = MessageReader(self.stream, MAX_REQUEST)
         is_greeted = False
@@ -114,45 +116,49 @@ class _Connection:
             await self.stream.send(encode_message(message))
 
 
-def is_own_user(stream: SocketStream) -> bool:
-    """Whether the peer is this user, as far as the system tells it."""
-    peer = stream.extra(SocketAttribute.raw_socket)  # noqa: S610  # not Django's
-    if peer.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
-        return True
-    size = struct.calcsize("3i")
-    _, user, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return bool(user in (os.getuid(), 0))
-
-
 @asynccontextmanager
 async def open_local_socket(methods: Methods, mode: str) -> AsyncIterator[None]:
-    """Listen while the block runs; a gateway that cannot serves all the same.
+    """Listen while the block runs.
 
-    `mode` is `auto`, `loopback` or `off`.
+    A gateway that cannot listen serves all the same. `mode` is `auto`, `loopback` or `off`.
     """
-    async with AsyncExitStack() as stack:
-        if mode != "off":
-            try:
-                listener, endpoint, key = await _listen(mode)
-            except (UnsafeFolder, OSError) as error:
-                log.info("no local socket", reason=str(error), hint="status, logs and servers cannot ask this gateway")
-            else:
-                stack.callback(endpoint.remove)
-                await stack.enter_async_context(listener)
-                tasks = await stack.enter_async_context(anyio.create_task_group())
-                stack.callback(tasks.cancel_scope.cancel)
-                tasks.start_soon(listener.serve, _Connections(methods, key).handle)
+    if mode == "off":
         yield
+        return
+    async with anyio.create_task_group() as tasks:
+        try:
+            server, endpoint = await _listen(methods, mode, tasks)
+        except (UnsafeFolder, StorageError, OSError) as error:
+            log.info("no local socket", reason=str(error), hint="status, logs and servers cannot ask this gateway")
+            yield
+            return
+        try:
+            yield
+        finally:
+            server.close()
+            endpoint.remove()
+            tasks.cancel_scope.cancel()
 
 
-async def _listen(mode: str) -> tuple[Listener[SocketStream], Endpoint, str]:
+async def _listen(methods: Methods, mode: str, tasks: TaskGroup) -> tuple[asyncio.Server, Endpoint]:
     folder = open_folder()
     path = socket_path(folder) if mode == "auto" and hasattr(socket, "AF_UNIX") else None
+    connections = _Connections(methods, "" if path is not None else secrets.token_urlsafe(32))
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.start_soon(connections.handle, LocalStream(reader, writer))
+
     if path is not None:
-        path.unlink(missing_ok=True)  # of a process that had this number before
-        listener = await anyio.create_unix_listener(path, mode=0o600)
-        return listener, Endpoint(os.getpid(), path), ""
-    key = secrets.token_urlsafe(32)
-    multi = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
-    port = multi.extra(SocketAttribute.local_port)  # noqa: S610  # not Django's
-    return multi, write_port(folder, port, key), key
+        return await asyncio.start_unix_server(accept, sock=_bind(path)), Endpoint(os.getpid(), path)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    return server, write_port(folder, server.sockets[0].getsockname()[1], connections.key)
+
+
+def _bind(path: Path) -> socket.socket:
+    """Bind a socket that only this user may use."""
+    path.unlink(missing_ok=True)  # of a process that had this number before
+    bound = socket.socket(socket.AF_UNIX)
+    bound.setblocking(False)  # noqa: FBT003  # of the standard library
+    bound.bind(os.fspath(path))
+    path.chmod(0o600)
+    return bound

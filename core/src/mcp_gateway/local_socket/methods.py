@@ -1,4 +1,4 @@
-"""What a running gateway tells, and does, when it is asked by its local socket."""
+"""The methods of the local socket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnknownMethod(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How a gateway serves: its transport, its address and its file of servers."""
+    """How a gateway serves: transport, address and file of servers."""
 
     transport: str
     config: Path
@@ -98,7 +98,7 @@ class Methods:
             await anyio.sleep(_FOLLOW_SECONDS)
 
     async def _request(self, params: Mapping[str, Any]) -> Json:
-        """Answer an MCP request, as if the user's own client had sent it.
+        """Answer an MCP request, as for a client over stdio.
 
         No credentials of other callers come with it: a server that wants the caller's own refuses.
         """
@@ -126,7 +126,10 @@ def describe_servers(registry: Registry) -> list[Json]:
 
 
 def resident_bytes() -> int:
-    """Return the memory of this process that is in use, or at most was."""
+    """Return the bytes of memory that this process has resident.
+
+    Where the system does not tell it, the peak.
+    """
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
@@ -135,5 +138,5 @@ def resident_bytes() -> int:
         return 0
     import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,4 +1,4 @@
-"""The last log lines, kept for whoever asks the running gateway."""
+"""The last log lines, for the command `logs`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERVER_OUTPUT = "mcp_gateway.server_output"
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of the log; `server` is the server that it is about, if any.
+    """A line of the log, about `server` if there is one.
 
     `number` counts the lines, `text` is masked JSON.
     """
