@@ -63,8 +63,8 @@ def test_what_is_refused_is_shown_by_every_verb_that_looks(launcher: Launcher) -
     off = {"name": "mail", "command": "x", "enabled": False}
     config = launcher.config(stranger(launcher, log, remote=False), off, plain_entry("other"))
     said = "its tool 'mail__echo' is refused: the name belongs to server 'mail'"
-    assert said in launcher.run("servers", config=config).stdout
-    shown = json.loads(launcher.run("servers", "--json", config=config).stdout)["servers"]
+    assert said in launcher.run("servers", "--start", config=config).stdout
+    shown = json.loads(launcher.run("servers", "--start", "--json", config=config).stdout)["servers"]
     assert len(next(server for server in shown if server["name"] == "evil")["refused"]) == len(STOLEN)
     for arguments in (["check", "--connect"], ["check"]):
         done = launcher.run(*arguments, config=config)

@@ -35,12 +35,8 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Home:
 SHOWN = [
     (("check",), 0, "all is well: 1 server: one"),
     (("check", "--connect"), 0, "1 of 1 servers usable"),
-<<<<<<< HEAD
     (("doctor",), 0, "all is well"),
-    (("servers",), 0, "1 of 1 servers usable"),
-=======
     (("servers", "--start"), 0, "1 of 1 servers usable"),
->>>>>>> 1014d28 (Test and document the local socket, and keep what servers write)
     (("tools",), 0, "one__echo("),
     (("search", "return the arguments"), 0, "one__echo("),
     (("describe", "one__echo"), 0, "Returns its arguments"),
@@ -62,11 +58,7 @@ SHOWN = [
     (("login", "one"), 1, "wants no login"),
     (("logout", "one"), 1, "wants no login"),
 ]
-<<<<<<< HEAD
-AS_JSON = ["check", "doctor", "servers", "tools", "pins", "plugins"]
-=======
-AS_JSON = ["check", "servers", "status", "tools", "pins", "plugins"]
->>>>>>> 1014d28 (Test and document the local socket, and keep what servers write)
+AS_JSON = ["check", "doctor", "servers", "status", "tools", "pins", "plugins"]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ __all__ = [
 """Fixtures that stand in the core's conftest.py."""
 
 
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch):
+    """Leave logging alone: it is set up once a process."""
+    monkeypatch.setattr("mcp_gateway.runtime.logging.configure_logging", lambda _: None)
+
+
 @pytest.fixture
 def run(capsys):
     """Run a command; return exit code, standard output and standard error."""

@@ -13,12 +13,6 @@ from core.tests.support.fake_servers import SlowServer, text, tool
 from mcp_gateway.plugin import Hit, Hits, Match
 
 
-@pytest.fixture(autouse=True)
-def _quiet(monkeypatch):
-    """Leave logging alone: it is set up once a process."""
-    monkeypatch.setattr("mcp_gateway.runtime.logging.configure_logging", lambda _: None)
-
-
 @pytest.fixture
 def alpha(servers, remote):
     servers({"name": "alpha", "transport": "memory", "max_retries": 0})
@@ -76,7 +70,7 @@ class TestStart:
         return slow
 
     def test_the_state_of_a_server_that_starts_is_its_last_line(self, run, servers, monkeypatch):
-        monkeypatch.setattr("mcp_gateway_cli.commands.servers.LOOK_SECONDS", 0.1)
+        monkeypatch.setattr("mcp_gateway_cli.commands.gateway.servers.LOOK_SECONDS", 0.1)
         servers({"name": "alpha", "transport": "memory"})
         code, out, _ = run("servers", "--start")
         assert (code, out.split()[:2], out.splitlines()[0].endswith("  Downloading 40%")) == (

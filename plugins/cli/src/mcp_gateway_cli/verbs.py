@@ -27,7 +27,7 @@ _GATEWAY = Argument(
 SERVE = Command(
     name="serve",
     summary="serve clients (the default)",
-    run=f"{_COMMANDS}.serve:run",
+    run=f"{_COMMANDS}.gateway.serve:run",
     arguments=(
         Argument(names=("--transport",), help="stdio, http or a plugin's (GATEWAY_TRANSPORT)", metavar="NAME"),
         Argument(names=("--host",), help="the address to listen at (GATEWAY_HOST)", metavar="HOST"),
@@ -41,7 +41,7 @@ VERBS = (
     Command(
         name="status",
         summary="describe the running gateways: clients, calls, servers",
-        run=f"{_COMMANDS}.status:run",
+        run=f"{_COMMANDS}.gateway.status:run",
         arguments=(_GATEWAY,),
         has_json=True,
         needs_sdk=False,
@@ -50,7 +50,7 @@ VERBS = (
     Command(
         name="logs",
         summary="show the log of a running gateway, and what its servers write",
-        run=f"{_COMMANDS}.logs:run",
+        run=f"{_COMMANDS}.gateway.logs:run",
         arguments=(
             Argument(names=("server",), help="of this server only", metavar="SERVER", is_optional=True),
             Argument(names=("-f", "--follow"), help="go on with what comes, until Ctrl-C", is_flag=True),
@@ -63,7 +63,7 @@ VERBS = (
     Command(
         name="servers",
         summary="say how every server of the running gateways is doing, and why",
-        run=f"{_COMMANDS}.servers:run",
+        run=f"{_COMMANDS}.gateway.servers:run",
         arguments=(
             Argument(names=("--start",), help="start them for a look, without a gateway", is_flag=True),
             _GATEWAY,

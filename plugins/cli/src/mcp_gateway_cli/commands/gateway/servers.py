@@ -13,7 +13,7 @@ from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
 from mcp_gateway.control.running import find_running, open_running_client
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
-from mcp_gateway_cli.commands.status import show_server_table
+from mcp_gateway_cli.commands.gateway.status import show_server_table
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
 Json = dict[str, Any]

@@ -1,0 +1,1 @@
+"""Commands that serve, or ask gateways that do."""
