@@ -26,7 +26,7 @@ def blocks() -> list[object]:
         heading = re.sub(r"\W+", "-", section.partition("\n")[0]).strip("-")
         for number, block in enumerate(re.findall(r"^```console\n(.*?)^```", section, re.DOTALL | re.MULTILINE), 1):
             lines = [line.removeprefix("$ ") for line in block.splitlines()]
-            if lines[0].startswith(("uv", "pip", "python3", "R=")):
+            if lines[0].startswith(("uv", "UV_", "pip", "python3", "R=")):
                 slow = not (heading.startswith("With-uv") and number == 1)
                 found.append(pytest.param(lines, id=f"{heading}-{number}{'-slow' * slow}"))
     return found
