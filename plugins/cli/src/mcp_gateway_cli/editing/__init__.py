@@ -1,0 +1,1 @@
+"""Editing of configuration files that keeps comments, order and style."""

@@ -1,0 +1,167 @@
+"""The journal of edits, with the former content of each file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mcp_gateway.config.sources import state_folder
+from mcp_gateway.plugin import write_file
+from mcp_gateway_cli.editing.errors import EditError, FileChanged
+
+_RECORD, _BEFORE = "edit.json", "before"
+_MAX_EDITS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One edit of one file.
+
+    * `name`: its name in the journal, which begins with the time.
+    * `path`: the file, as it was named.
+    * `batch`: what the edits of one command have in common.
+    * `digest`: the SHA-256 of what was written.
+    * `backup`: where the former content is kept; None if there was no file.
+    """
+
+    name: str
+    path: Path
+    batch: str
+    time: datetime
+    digest: str
+    backup: Path | None
+
+    def read_backup(self) -> bytes | None:
+        """Return the former content; None if there was no file.
+
+        Raises:
+            EditError: it cannot be read any more.
+
+        """
+        try:
+            return self.backup.read_bytes() if self.backup else None
+        except OSError as error:
+            raise EditError(f"{self.backup}: the backup cannot be read: {error.strerror}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """A folder that keeps the former content of edited files.
+
+    Only the user can read it.
+    """
+
+    folder: Path
+
+    def record(self, path: Path, before: bytes | None, after: bytes, batch: str = "") -> Edit:
+        """Keep what is in a file, before it is edited.
+
+        Raises:
+            StorageError: it cannot be kept.
+
+        """
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
+        folder = self.folder / name
+        place, digest = Path(os.path.abspath(path)), _digest(after)  # noqa: PTH100  # a link must stay one
+        backup = folder / _BEFORE if before is not None else None
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if before is not None:
+            write_file(folder / _BEFORE, [before])
+        record = {
+            "path": str(place),
+            "batch": batch,
+            "time": now.isoformat(),
+            "digest": digest,
+            "has_backup": before is not None,
+        }
+        write_file(folder / _RECORD, [json.dumps(record).encode()])
+        self._forget_oldest()
+        return Edit(name, place, batch, now, digest, backup)
+
+    def list_edits(self, batch: str | None = None) -> list[Edit]:
+        """Return the edits, the oldest first; only those of `batch`, if given."""
+        edits = [edit for name in self._list_names() if (edit := self._read(name)) is not None]
+        return [edit for edit in edits if batch is None or edit.batch == batch]
+
+    def find_last_batch(self) -> list[Edit]:
+        """Return the edits of the newest command, the oldest first."""
+        edits = self.list_edits()
+        return [edit for edit in edits if edit.batch == edits[-1].batch] if edits else []
+
+    def undo(self, edit: Edit) -> bool:
+        """Put a file back as it was; return whether that changed it.
+
+        The edit is forgotten then. If a file has several edits, begin with the newest.
+
+        Raises:
+            FileChanged: somebody else has changed the file since; it is left as it is.
+            EditError: it cannot be written.
+
+        """
+        from mcp_gateway_cli.editing.files import read_content, replace_content
+
+        before, now = edit.read_backup(), read_content(edit.path)
+        if now != before:
+            if now is None or _digest(now) != edit.digest:
+                what = "has been removed" if now is None else "has been changed"
+                kept = f"; what was in it is in {edit.backup}" if edit.backup else ""
+                raise FileChanged(f"{edit.path}: it {what} since, so it is left as it is{kept}")
+            replace_content(edit.path, now, before)
+        self.forget(edit)
+        return now != before
+
+    def forget(self, edit: Edit) -> None:
+        """Remove an edit and its backup from the journal."""
+        shutil.rmtree(self.folder / edit.name, ignore_errors=True)
+
+    def _list_names(self) -> list[str]:
+        with suppress(OSError):
+            return sorted(found.name for found in self.folder.iterdir() if found.is_dir())
+        return []
+
+    def _read(self, name: str) -> Edit | None:
+        """Return an edit; None if its record was never finished."""
+        folder = self.folder / name
+        try:
+            record = json.loads((folder / _RECORD).read_bytes())
+            return Edit(
+                name,
+                Path(record["path"]),
+                record["batch"],
+                datetime.fromisoformat(record["time"]),
+                record["digest"],
+                folder / _BEFORE if record["has_backup"] else None,
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _forget_oldest(self) -> None:
+        for name in self._list_names()[:-_MAX_EDITS]:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def open_journal() -> Journal:
+    """Return the user's journal.
+
+    Raises:
+        ConfigError: there is no home folder.
+
+    """
+    return Journal(state_folder() / "edits")
+
+
+def new_batch(verb: str) -> str:
+    """Return a name for the edits of one run of a command."""
+    return f"{verb} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {secrets.token_hex(3)}"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
