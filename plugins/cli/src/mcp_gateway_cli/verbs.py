@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcp_gateway.plugin import Argument, Command
+from mcp_gateway_cli.client_verbs import CLIENT_VERBS
 from mcp_gateway_cli.completion import SHELLS
 
 _COMMANDS = "mcp_gateway_cli.commands"
@@ -205,4 +206,5 @@ VERBS = (
         needs_sdk=False,
         examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/mcp-gateway.fish"),
     ),
+    *CLIENT_VERBS,
 )

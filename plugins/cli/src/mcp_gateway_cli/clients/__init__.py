@@ -1,0 +1,1 @@
+"""Programs with MCP servers: their files, import and connection."""

@@ -1,0 +1,68 @@
+"""Changes of programs' files, planned and written one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway_cli.clients.changes import FileChange, connect_program
+from mcp_gateway_cli.clients.entry_forms import Launch
+from mcp_gateway_cli.clients.imports import ImportPlan
+from mcp_gateway_cli.clients.survey import FoundFile
+from mcp_gateway_cli.editing.files import replace_content
+from mcp_gateway_cli.editing.journal import new_batch, open_journal
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that was left as it is, with the reason."""
+
+    path: Path
+    reason: str
+
+
+def plan_connections(
+    files: Iterable[FoundFile], plan: ImportPlan, launch: Launch, *, move: bool
+) -> tuple[list[FileChange], list[Problem]]:
+    """Return the changes that put the gateway into these files.
+
+    With `move`, what the plan imports goes out of them.
+    """
+    changes: list[FileChange] = []
+    problems: list[Problem] = []
+    for file in files:
+        origins = [origin for server in plan.servers for origin in server.origins if origin.path == file.path]
+        try:
+            change = connect_program(file, launch, [(each.place, each.title) for each in origins] if move else ())
+        except ConfigError as error:
+            problems.append(Problem(file.path, to_reason(error, file.path)))
+        else:
+            changes += [] if change.is_empty else [change]
+    return changes, problems
+
+
+def write_changes(changes: Sequence[FileChange], verb: str) -> tuple[list[FileChange], list[Problem]]:
+    """Write changes; return those that were written, and the problems of others.
+
+    If the first cannot be written, the rest is not: programs must not be led to a gateway without its file.
+    """
+    journal, batch = open_journal(), new_batch(verb)
+    written: list[FileChange] = []
+    problems: list[Problem] = []
+    for change in changes:
+        try:
+            replace_content(change.path, change.before, change.after, journal, batch)
+        except GatewayError as error:
+            problems.append(Problem(change.path, to_reason(error, change.path)))
+            if not written:
+                break
+        else:
+            written.append(change)
+    return written, problems
+
+
+def to_reason(error: GatewayError, path: Path) -> str:
+    """Return an error in one line, without the name of its file."""
+    return str(error).split("\n", 1)[0].removeprefix(f"{path}: ")

@@ -1,0 +1,115 @@
+"""Survey of a machine: programs with MCP servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp_gateway.config.forms.entries import RawEntry
+from mcp_gateway.control.client_files import read_client_file
+from mcp_gateway.loops.commands import find_programs
+from mcp_gateway.loops.programs import is_gateway_program
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway_cli.clients.machine import Machine
+from mcp_gateway_cli.clients.programs import PROGRAMS, ClientProgram, Place
+from mcp_gateway_cli.clients.translation import Entry, translate_entry
+
+
+@dataclass(frozen=True, slots=True)
+class FoundServer:
+    """A server in a file of a program.
+
+    `entry` is what it is in our own form; None if it cannot be written so, for the reason `problem`. `is_off` says that
+    the program does not use it.
+    """
+
+    title: str
+    place: Place
+    entry: Entry | None = None
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
+    is_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of a program, with its servers.
+
+    * `problem`: why the file cannot be used, if so.
+    * `gateways`: places and names of entries that are the gateway.
+    * `elsewhere`: the names of servers that are for single projects only.
+    """
+
+    program: ClientProgram
+    path: Path
+    servers: tuple[FoundServer, ...] = ()
+    gateways: tuple[tuple[Place, str], ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def survey_machine(machine: Machine, programs: Iterable[ClientProgram] = PROGRAMS) -> list[FoundFile]:
+    """Return the files of programs that are there."""
+    found: dict[Path, FoundFile] = {}
+    for program in programs:
+        for path in program.find_files(machine):
+            if path.is_file() and path.resolve() not in found:
+                found[path.resolve()] = inspect_file(program, path)
+    return list(found.values())
+
+
+def find_idle_programs(machine: Machine, found: Iterable[FoundFile]) -> list[ClientProgram]:
+    """Return the programs with a folder and no file yet."""
+    with_file = {file.program.name for file in found}
+    shared = {machine.home, machine.config, machine.roaming, machine.local, machine.support}
+    return [
+        program
+        for program in PROGRAMS
+        if program.name not in with_file
+        and any(path.parent not in shared and path.parent.is_dir() for path in program.find_files(machine))
+    ]
+
+
+def inspect_file(program: ClientProgram, path: Path) -> FoundFile:
+    """Return the servers of a program's file, or its problem."""
+    try:
+        file = read_client_file(path)
+    except ConfigError as error:
+        problem = str(error).split("\n", 1)[0].removeprefix(f"{path}: ")
+        return FoundFile(program, path, problem=problem)
+    gateways = tuple((raw.place, raw.title) for raw in file.entries if is_gateway(raw.keys))
+    servers = tuple(
+        _inspect_server(raw, file.folder, file.questions) for raw in file.entries if not is_gateway(raw.keys)
+    )
+    return FoundFile(program, path, servers, gateways, file.elsewhere)
+
+
+def is_gateway(keys: Mapping[str, Any]) -> bool:
+    """Whether an entry starts the gateway itself."""
+    arguments = keys.get("args")
+    words = [keys.get("command"), *(arguments if isinstance(arguments, list) else [])]
+    if not isinstance(words[0], str):
+        return False
+    return any(map(is_gateway_program, find_programs([str(word) for word in words])))
+
+
+def _inspect_server(raw: RawEntry, folder: Path, questions: Mapping[str, Any]) -> FoundServer:
+    title = raw.title or str(raw.keys.get("name", ""))
+    if raw.keys.get("enabled") is False:
+        return FoundServer(title, raw.place, problem=raw.unclear or "it is switched off there", is_off=True)
+    if raw.unclear:
+        return FoundServer(title, raw.place, problem=raw.unclear)
+    try:
+        entry = translate_entry(raw, folder, questions)
+    except ConfigError as error:
+        return FoundServer(title, raw.place, problem=str(error))
+    return FoundServer(title, raw.place, entry, warnings=raw.warnings)
+
+
+def list_servers(files: Iterable[FoundFile]) -> Iterator[tuple[FoundFile, FoundServer]]:
+    """Yield every server with its file."""
+    for file in files:
+        for server in file.servers:
+            yield file, server

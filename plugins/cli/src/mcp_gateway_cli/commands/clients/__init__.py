@@ -1,0 +1,1 @@
+"""Verbs for programs with MCP servers: init, import, connect, disconnect, undo."""

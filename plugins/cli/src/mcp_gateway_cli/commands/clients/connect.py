@@ -1,0 +1,79 @@
+"""`connect` and `disconnect`: the gateway's entry in a program's file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway_cli.clients.application import write_changes
+from mcp_gateway_cli.clients.changes import FileChange, connect_program, disconnect_program
+from mcp_gateway_cli.clients.launch import find_installation, find_launch
+from mcp_gateway_cli.clients.machine import Machine, find_machine
+from mcp_gateway_cli.clients.own_file import find_own_file, find_variables, init_lock
+from mcp_gateway_cli.clients.programs import find_program
+from mcp_gateway_cli.clients.survey import FoundFile, inspect_file
+from mcp_gateway_cli.commands.clients import report
+
+
+def run_connect(context: ControlContext, arguments: Namespace) -> int:
+    """Put the gateway into a program's file; return 0."""
+    machine, path = find_machine(context.environ), find_own_file(context)
+    launch = find_launch(find_installation(context.environ), find_variables(path, context.environ))
+    with init_lock():
+        file = _find_usable_file(machine, arguments.client)
+        change = connect_program(file, launch)
+        done = f"{file.program.title} has the gateway; start it anew, so that it sees it"
+        return _settle(machine, change, arguments, "connect", (f"{file.program.title} has the gateway already", done))
+
+
+def run_disconnect(context: ControlContext, arguments: Namespace) -> int:
+    """Take the gateway out of a program's file; return 0."""
+    machine = find_machine(context.environ)
+    with init_lock():
+        file = _find_usable_file(machine, arguments.client)
+        change = disconnect_program(file) if file.gateways else FileChange(file.path, None, None)
+        done = (
+            f"{file.program.title} has the gateway no more; servers that came from there stay in the gateway "
+            f"({NAME} undo puts them back)"
+        )
+        return _settle(machine, change, arguments, "disconnect", (f"the gateway is not in {file.program.title}", done))
+
+
+def _find_usable_file(machine: Machine, name: str) -> FoundFile:
+    """Return the file of a program, or the one to make."""
+    program = find_program(name)
+    paths = program.find_files(machine)
+    path = next((path for path in paths if path.is_file()), paths[0])
+    if not path.exists():
+        return FoundFile(program, path)
+    file = inspect_file(program, path)
+    if file.problem:
+        raise ConfigError(f"{path}: {program.title} cannot be connected: {file.problem}")
+    return file
+
+
+def _settle(machine: Machine, change: FileChange, arguments: Namespace, verb: str, words: tuple[str, str]) -> int:
+    """Show a change and write it, if it is wanted."""
+    idle, done = words
+    if not change.is_empty and not arguments.json:
+        report.show_changes(machine, [change])
+    written = [] if change.is_empty or arguments.dry_run else [change]
+    if written:
+        written, problems = write_changes(written, verb)
+        if problems:
+            raise ConfigError(f"{change.path}: {problems[0].reason}")
+    if arguments.json:
+        show_json(
+            {
+                "changes": [] if change.is_empty else [report.write_change(change)],
+                "written": [str(each.path) for each in written],
+            }
+        )
+    elif change.is_empty:
+        show(idle)
+    else:
+        show("nothing was written" if arguments.dry_run else done)
+    return 0

@@ -1,0 +1,99 @@
+"""`import`: add the servers of one program or file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.plugin import ConfigError
+from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway_cli.clients.application import write_changes
+from mcp_gateway_cli.clients.changes import FileChange, add_servers
+from mcp_gateway_cli.clients.imports import ImportPlan, plan_import, read_existing
+from mcp_gateway_cli.clients.machine import Machine, find_machine
+from mcp_gateway_cli.clients.own_file import find_own_file, init_lock
+from mcp_gateway_cli.clients.programs import PROGRAMS, ClientProgram, find_program
+from mcp_gateway_cli.clients.survey import FoundFile, inspect_file, survey_machine
+from mcp_gateway_cli.clients.trial import keep_usable
+from mcp_gateway_cli.commands.clients import report
+from mcp_gateway_cli.commands.clients.steps import try_with_progress
+
+
+def run(context: ControlContext, arguments: Namespace) -> int:
+    """Add the servers; return 1 if one was left out."""
+    machine, path = find_machine(context.environ), find_own_file(context)
+    with init_lock():
+        files = _select(find_sources(machine, arguments.source), arguments.server or [])
+        plan = plan_import(files, read_existing(path))
+        trials = {}
+        if plan.new and not arguments.no_try and not arguments.dry_run:
+            trials = try_with_progress(context, plan, path, is_quiet=arguments.json)
+            plan = keep_usable(plan, trials)
+        changes = [add_servers(path, [server.entry for server in plan.new])] if plan.new else []
+        if not arguments.dry_run and changes:
+            _write(changes)
+    if arguments.json:
+        found = report.write_report(files, plan, trials, changes, [])
+        show_json({**found, "written": [] if arguments.dry_run else [str(change.path) for change in changes]})
+    else:
+        _show(machine, plan, changes, is_dry=arguments.dry_run)
+    return 1 if any(not item.is_off for item in plan.left_out) else 0
+
+
+def find_sources(machine: Machine, source: str) -> list[FoundFile]:
+    """Return the files of a program, or the named file.
+
+    Raises:
+        ConfigError: there is neither, or the file is broken.
+
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        files = [inspect_file(ClientProgram(name=path.stem, title=str(path), find_files=lambda _: (path,)), path)]
+    elif _looks_like_path(source):
+        raise ConfigError(f"{source}: there is no such file")
+    else:
+        program = find_program(source)
+        files = survey_machine(machine, [program])
+        if not files:
+            places = report.list_paths(program.find_files(machine), machine)
+            raise ConfigError(f"{program.title} has no file of servers here; looked for {places}")
+    for file in files:
+        if file.problem:
+            raise ConfigError(f"{file.path}: {file.problem}")
+    return files
+
+
+def _looks_like_path(source: str) -> bool:
+    known = {program.name for program in PROGRAMS}
+    return source not in known and (Path(source).suffix != "" or "/" in source or "\\" in source)
+
+
+def _select(files: Sequence[FoundFile], names: Sequence[str]) -> list[FoundFile]:
+    """Return the files with the named servers only."""
+    known = [server.title for file in files for server in file.servers]
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"there is no server {name!r}{suggest_word(name, known)}; there is: {', '.join(known)}")
+    if not names:
+        return list(files)
+    return [replace(file, servers=tuple(each for each in file.servers if each.title in names)) for file in files]
+
+
+def _write(changes: Sequence[FileChange]) -> None:
+    _, problems = write_changes(changes, "import")
+    for problem in problems:
+        raise ConfigError(f"{problem.path}: {problem.reason}")
+
+
+def _show(machine: Machine, plan: ImportPlan, changes: Sequence[FileChange], *, is_dry: bool) -> None:
+    report.show_plan(plan)
+    report.show_changes(machine, changes)
+    if is_dry or not changes:
+        show("nothing was written" if is_dry else "there is nothing new to import")
+    else:
+        show(f"imported {report.plural(len(plan.new), 'server')}")

@@ -1,0 +1,48 @@
+"""Questions to the person at the terminal."""
+
+from __future__ import annotations
+
+from mcp_gateway.control.terminal import complain, find_asker, prompt
+
+_YES, _NO = ("y", "yes"), ("n", "no")
+
+
+class NoAnswer(Exception):
+    """The person has ended the input."""
+
+
+def is_interactive() -> bool:
+    """Whether there is a person to ask."""
+    return find_asker() is not None
+
+
+def confirm(question: str) -> bool:
+    """Ask a question whose answer is yes unless the person says no."""
+    while True:
+        answer = _ask(f"{question} [Y/n] ").lower()
+        if answer in {"", *_YES}:
+            return True
+        if answer in _NO:
+            return False
+        complain("please answer y or n")
+
+
+def choose_numbers(question: str, count: int) -> list[int]:
+    """Ask for numbers from 1 to `count`, by default all."""
+    while True:
+        answer = _ask(f"{question} [all, none, or numbers such as 1,3] ").lower()
+        if answer in {"", "all"}:
+            return list(range(1, count + 1))
+        if answer == "none":
+            return []
+        words = answer.replace(",", " ").split()
+        if all(word.isdecimal() and 1 <= int(word) <= count for word in words):
+            return sorted({int(word) for word in words})
+        complain(f"please type numbers from 1 to {count}, separated by commas")
+
+
+def _ask(question: str) -> str:
+    answer = prompt(question)
+    if answer is None:
+        raise NoAnswer
+    return answer.strip()

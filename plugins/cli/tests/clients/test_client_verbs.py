@@ -1,0 +1,173 @@
+"""The verbs for programs: what they say, what they write, and how they go back."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+SECRET = "sk-very-secret-0123456789"
+CURSOR = {"mcpServers": {"mail": {"command": "mail", "env": {"TOKEN": SECRET}}, "notes": {"command": "notes"}}}
+ZED = '// mine\n{"vim_mode": true, "context_servers": {"notes": {"command": "notes"}}}\n'
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Return a home folder in which Cursor and Zed have servers."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / ".config"))
+    for name, text in (
+        (".cursor/mcp.json", json.dumps(CURSOR)),
+        (".config/zed/settings.json", ZED),
+    ):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def read_all(home):
+    """Return every file but those of the journal."""
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+def test_without_a_person_init_only_says_what_it_would_do(home, run):
+    before = read_all(home)
+    for arguments, expected in ((("init",), 2), (("init", "--dry-run"), 0), (("init", "--dry-run", "--json"), 0)):
+        code, out, err = run(*arguments)
+        assert (code, read_all(home)) == (expected, before)
+        assert "gateway" in out
+        assert SECRET not in out + err
+    assert "repeat it with --yes" in run("init")[2]
+
+
+def test_what_init_reports_as_json_has_stable_keys(home, run):
+    code, out, _ = run("init", "--yes", "--no-try", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert set(found) == {"programs", "servers", "left_out", "changes", "problems", "tokens", "written"}
+    assert found["programs"][0] == {
+        "program": "cursor",
+        "file": str(home / ".cursor" / "mcp.json"),
+        "servers": ["mail", "notes"],
+        "connected": False,
+        "problem": "",
+    }
+    assert [(each["name"], len(each["from"])) for each in found["servers"]] == [("mail", 1), ("notes", 2)]
+    assert (found["tokens"], len(found["written"])) == (None, 3)
+    assert SECRET not in out
+
+
+def test_servers_stay_in_the_programs_if_wanted(home, run):
+    assert run("init", "--yes", "--no-try", "--keep")[0] == 0
+    servers = json.loads((home / ".cursor" / "mcp.json").read_bytes())["mcpServers"]
+    assert list(servers) == ["mail", "notes", "gateway"]
+
+
+def test_undo_leaves_what_somebody_has_changed_since_unless_forced(home, run):
+    before = read_all(home)
+    assert run("init", "--yes", "--no-try")[0] == 0
+    changed = home / ".config" / "zed" / "settings.json"
+    changed.write_bytes(changed.read_bytes() + b"// more\n")
+    code, out, err = run("undo")
+    assert (code, str(changed) in err, "--force" in err) == (1, True, True)
+    assert "2 files put back" in out
+    assert changed.read_bytes().endswith(b"// more\n")
+    assert run("undo", "--force")[0] == 0
+    assert read_all(home) == before
+
+
+def test_undo_can_keep_what_a_program_has_written_since(home, run):
+    before = read_all(home)
+    assert run("init", "--yes", "--no-try")[0] == 0
+    changed = home / ".config" / "zed" / "settings.json"
+    changed.write_text(changed.read_text().replace('"vim_mode": true', '"vim_mode": false'))
+    assert run("undo", "--merge")[0] == 0
+    after = read_all(home)
+    assert json.loads(after.pop(changed).decode().removeprefix("// mine\n")) == {
+        "vim_mode": False,
+        "context_servers": {"notes": {"command": "notes"}},
+    }
+    before.pop(changed)
+    assert after == before
+
+
+def test_undo_goes_back_one_command_at_a_time_or_all_the_way(home, run):
+    before = read_all(home)
+    for arguments in (("import", "cursor", "--no-try"), ("connect", "cursor"), ("disconnect", "cursor")):
+        assert run(*arguments)[0] == 0
+    changes = json.loads(run("undo", "--list", "--json")[1])["changes"]
+    assert [change["command"] for change in changes] == ["disconnect", "connect", "import"]
+    assert set(changes[0]) == {"time", "command", "files"}
+    assert json.loads(run("undo", "--json")[1]) == {
+        "restored": [str(home / ".cursor" / "mcp.json")],
+        "problems": [],
+        "left": 2,
+    }
+    assert "2 earlier changes can be undone" not in run("undo", "--all")[1]
+    assert read_all(home) == before
+    assert run("undo") == (0, "there is nothing to undo\n", "")
+
+
+def test_import_takes_named_servers_of_a_file_and_says_what_it_leaves_out(home, run, tmp_path):
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"a": {"command": "a"}, "b": {"args": []}}}))
+    code, out, _ = run("import", ".mcp.json", "--no-try")
+    assert (code, "not imported: b" in out, "imported 1 server" in out) == (1, True, True)
+    code, out, _ = run("import", ".mcp.json", "--server", "a", "--no-try", "--json")
+    assert (code, json.loads(out)["written"]) == (0, [])
+
+
+def test_connect_says_if_there_is_nothing_to_do(home, run):
+    assert "start it anew" in run("connect", "lm-studio")[1]
+    assert "LM Studio has the gateway already" in run("connect", "LM Studio")[1]
+    assert json.loads(run("connect", "lm-studio", "--json")[1]) == {"changes": [], "written": []}
+    assert "the gateway is not in Zed" in run("disconnect", "zed")[1]
+
+
+def test_a_dry_run_of_a_part_writes_nothing(home, run):
+    before = read_all(home)
+    for arguments in (("connect", "zed"), ("import", "cursor")):
+        code, out, _ = run(*arguments, "--dry-run")
+        assert (code, "nothing was written" in out, read_all(home)) == (0, True, before)
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("connect", "cursr"), "did you mean 'cursor'?"),
+        (("import", "there/is/none.json"), "there/is/none.json: there is no such file"),
+        (("import", "kiro"), "Kiro has no file of servers here; looked for ~/.kiro/settings/mcp.json"),
+        (("import", "cursor", "--server", "note"), "did you mean 'notes'?"),
+    ],
+)
+def test_errors_name_the_program_and_what_is_known(home, run, arguments, said):
+    code, _, err = run(*arguments)
+    assert (code, said in err) == (1, True), err
+
+
+def test_a_broken_file_is_named_and_not_touched(home, run):
+    (home / ".cursor" / "mcp.json").write_text('{"mcpServers": {')
+    code, _, err = run("connect", "cursor")
+    assert (code, "Cursor cannot be connected" in err) == (1, True), err
+    assert (home / ".cursor" / "mcp.json").read_text() == '{"mcpServers": {'
+
+
+def test_a_project_in_the_working_directory_is_not_imported(home, run, tmp_path):
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"evil": {"command": "evil"}}}))
+    (tmp_path / ".env").write_text("SERVER_CONFIG_PATH=./evil.json\n")
+    assert run("init", "--yes", "--no-try")[0] == 0
+    written = (home / ".config" / "mcp-orchestration-gateway" / "server_config.json").read_text()
+    assert [server["name"] for server in json.loads(written)["servers"]] == ["mail", "notes"]
+    assert not (tmp_path / "evil.json").exists()
+
+
+def test_what_files_say_is_shown_escaped(home, run):
+    name = "a\x1b]0;mine\x07\u202e"
+    document = {
+        "mcpServers": {name: {"command": f"x{name}", "args": [name], name: 1}, f"off{name}": {"disabled": True}}
+    }
+    (home / ".cursor" / "mcp.json").write_text(json.dumps(document))
+    for arguments in (("init", "--dry-run"), ("init", "--dry-run", "--json"), ("import", "cursor", "--no-try")):
+        _, out, err = run(*arguments)
+        assert "off" in out
+        assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
