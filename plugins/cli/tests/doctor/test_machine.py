@@ -116,8 +116,9 @@ def test_a_state_folder_without_the_right_to_write_is_mended(run, servers, tmp_p
 
 
 def test_a_folder_that_can_be_written_is_left_as_it_was(tmp_path):
+    before = list(tmp_path.iterdir())
     assert list(check_folder(tmp_path)) == []
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == before
 
 
 def test_a_full_disk_is_named_once(tmp_path):

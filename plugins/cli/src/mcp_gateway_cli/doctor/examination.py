@@ -11,6 +11,7 @@ import anyio.to_thread
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway_cli.doctor.client_programs import find_program_faults
 from mcp_gateway_cli.doctor.configuration import describe_problems, find_configuration_faults
 from mcp_gateway_cli.doctor.files import find_file_faults
 from mcp_gateway_cli.doctor.finding import EXIT_CODES, Finding, warn
@@ -49,6 +50,7 @@ async def _run_probes(context: ControlContext, seconds: float, on_progress: OnPr
         "servers": partial(_examine_servers, context, seconds, on_progress),
         "storage": partial(find_storage_faults, context),
         "files": partial(_run_in_thread, find_file_faults, context),
+        "programs": partial(_run_in_thread, find_program_faults, context),
         "address": partial(_run_in_thread, find_address_faults, context),
         "gateways": partial(_run_in_thread, find_gateways_on_same_file, context),
     }

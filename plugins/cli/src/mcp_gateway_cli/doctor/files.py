@@ -85,13 +85,14 @@ def check_disks(folders: Iterable[Path], least: int = LEAST_FREE) -> Iterator[Fi
 def find_secret_files(context: ControlContext, folders: Iterable[Path]) -> Iterator[Path]:
     """Yield the files that hold secrets."""
     written = [context.environment.server_config, *([context.source.env_file] if context.source.env_file else [])]
-    yield from (path for path in written if _holds_secret(path))
+    yield from (path for path in written if holds_secret(path))
     yield from _find_keys(context)
     for folder in folders:
         yield from sorted(path for path in folder.glob("*") if path.suffix in (".login", ".key") and path.is_file())
 
 
-def _holds_secret(path: Path) -> bool:
+def holds_secret(path: Path) -> bool:
+    """Whether a file has what looks like a secret."""
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_READ).decode(errors="replace")
