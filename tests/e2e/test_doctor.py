@@ -13,9 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from mcp_gateway_cli.doctor.processes import ask_gateways
 
-from .support.gateways import GATEWAY, free_port, plain_entry
+from .support.gateways import GATEWAY, free_port, plain_entry, until
 from .support.terminal_session import Home
 
 SECONDS = 12
@@ -115,7 +117,7 @@ def test_a_server_that_hangs_does_not_hold_it_up(report: Mapping[str, Any]) -> N
     assert report["took"] < 5 * SECONDS  # the server would hang for ten minutes
 
 
-def test_gateways_that_serve_one_file_are_named(tmp_path: Path) -> None:
+def test_gateways_that_serve_one_file_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "servers.json"
     file.write_text(json.dumps({"servers": [{"name": "off", "command": "x", "enabled": False}]}), encoding="utf-8")
     home = Home(tmp_path)
@@ -123,7 +125,10 @@ def test_gateways_that_serve_one_file_are_named(tmp_path: Path) -> None:
     both = [
         subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=home.environment) for _ in range(2)
     ]
+    monkeypatch.setenv("XDG_RUNTIME_DIR", home.environment["XDG_RUNTIME_DIR"])
+    expected = {(gateway.pid, file) for gateway in both}
     try:
+        until(lambda: set(anyio.run(ask_gateways)) == expected, "both gateways answer at their sockets")
         found = json.loads(home.run("doctor", "--json", "--config", str(file)).stdout)["findings"]
         (several,) = [one for one in found if one["code"] == "several-gateways"]
         assert several["severity"] == "warning"

@@ -52,7 +52,7 @@ async def _run_probes(context: ControlContext, seconds: float, on_progress: OnPr
         "files": partial(_run_in_thread, find_file_faults, context),
         "programs": partial(_run_in_thread, find_program_faults, context),
         "address": partial(_run_in_thread, find_address_faults, context),
-        "gateways": partial(_run_in_thread, find_gateways_on_same_file, context),
+        "gateways": partial(find_gateways_on_same_file, context),
     }
     found: dict[str, Sequence[Finding]] = {}
 

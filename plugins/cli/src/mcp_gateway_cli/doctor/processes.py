@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import anyio.to_thread
+
 from mcp_gateway.config.sources import SERVERS
 from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.running import find_running, open_running_client
+from mcp_gateway.plugin import GatewayError
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.doctor.finding import Finding, warn
 
@@ -17,13 +21,15 @@ _PROGRAMS = ("mcp-orchestration-gateway", "mcp-gateway")
 _MODULES = ("mcp_gateway", "mcp_gateway.main", "mcp_gateway_cli.main")
 
 
-def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
+async def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
     """Return a warning if several gateways serve this file of servers.
 
-    Only processes are found that this user may look into: /proc tells of no others.
+    They are found by their local sockets, and by /proc, which tells of those without one.
     """
     file = context.environment.server_config.absolute()
-    pids = [pid for pid, found in _list_gateways() if found is not None and found == file]
+    processes = await anyio.to_thread.run_sync(lambda: list(_list_gateways()), abandon_on_cancel=True)
+    asked = await ask_gateways()
+    pids = sorted({pid for pid, found in (*processes, *asked) if found is not None and found == file})
     if len(pids) < 2:  # noqa: PLR2004  # one gateway is what a person wants
         return []
     listed = ", ".join(map(str, pids))
@@ -35,6 +41,17 @@ def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
             "let the programs share one: serve --transport http, and its URL in their configurations",
         )
     ]
+
+
+async def ask_gateways() -> list[tuple[int, Path]]:
+    """Return process and file of the gateways that answer."""
+    found: list[tuple[int, Path]] = []
+    for endpoint in await find_running():
+        with suppress(GatewayError):
+            async with open_running_client(endpoint) as client:
+                status = await client.ask("status")
+                found.append((endpoint.pid, Path(str(status.get("config", "")))))
+    return found
 
 
 def _list_gateways() -> Iterator[tuple[int, Path | None]]:
