@@ -97,8 +97,17 @@ def test_a_question_of_a_server_is_asked_on_the_terminal(asking: Home) -> None:
             terminal.sendline("36")
             terminal.expect_exact('"age": 36')
             terminal.expect(pexpect.EOF)
-        piped = asking.run(*call)
-        assert (piped.returncode, "elicitation" in piped.stderr) == (1, True), piped.stderr
+    piped = asking.run(*call)
+    assert (piped.returncode, "elicitation" in piped.stderr) == (1, True), piped.stderr
+
+
+def test_progress_of_a_call_is_shown(asking: Home) -> None:
+    extra = {"message": "half [/bold] of it\x1b[2J", "total": 10**400}
+    arguments = json.dumps({"seconds": 0.7, "steps": 4, "extra": extra})
+    with asking.open_terminal("call", "modern__slow", arguments) as terminal:
+        terminal.expect_exact("half [/bold] of it\\x1b[2J")
+        terminal.expect_exact("slow done")
+        terminal.expect(pexpect.EOF)
 
 
 def test_ctrl_c_ends_a_question(asking: Home) -> None:

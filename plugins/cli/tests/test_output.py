@@ -71,6 +71,17 @@ def test_progress_appears_late_and_only_on_a_terminal(monkeypatch):
     assert sys.stderr.getvalue() == ""
 
 
+def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch):
+    monkeypatch.setattr(module, "DELAY_SECONDS", 60.0)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress("first") as progress:
+        progress._begin()
+        progress.update("half [/bold] [link=file:///x]done[/link]")
+    assert "half [/bold] [link=file:///x]done[/link]" in screen.getvalue()
+
+
 def test_what_is_quick_shows_no_progress(monkeypatch):
     monkeypatch.setattr(module, "DELAY_SECONDS", 60.0)
     screen = Terminal()

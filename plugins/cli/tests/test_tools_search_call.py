@@ -249,6 +249,14 @@ WEATHER = tool(
         "properties": {
             "city": {"type": "string", "description": "where", "examples": ["New York"]},
             "days": {"type": "integer", "default": 3},
+            "as": {"$ref": "#/$defs/unit"},
+        },
+        "$defs": {
+            "unit": {
+                "type": "object",
+                "properties": {"heat": {"enum": ["C", "F"]}, "wind": {"type": "string"}},
+                "required": ["heat"],
+            }
         },
         "required": ["city"],
     },
@@ -275,8 +283,11 @@ def test_a_tool_is_described_with_all_that_there_is(run, weather):
         "and will be",
         "",
         "arguments:",
-        "city  string   required  where",
-        "days  integer  = 3",
+        "city     string   required  where",
+        "days     integer  = 3",
+        "as       object",
+        "as.heat  C | F    required",
+        "as.wind  string",
         "",
         "result:",
         "degrees  number",

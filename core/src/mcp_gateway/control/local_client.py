@@ -21,6 +21,8 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.connection import Connection, open_connection
 from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.client.handshake import negotiate
+from mcp_gateway.client.in_flight import InFlightRequest
+from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain
 from mcp_gateway.gateway.find_tool import find_tool
@@ -29,12 +31,19 @@ from mcp_gateway.protocol._sdk import Transport
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.raw_json import Fields, decode_member
 
 LOOK_SECONDS = 30.0
 """How long `servers` and `search` wait for servers; then they show which are still starting."""
 
 AnswerFn = Callable[[str, Json], Awaitable[Json]]
 """Answers a server's question: its method and params, the result of that method."""
+
+ProgressFn = Callable[[str], None]
+"""Receives what a server says of its progress."""
+
+_PROGRESS = "notifications/progress"
+_META: Json = {"progressToken": "call"}
 
 _QUESTIONS: Json = {"elicitation": {"form": {}, "url": {}}}
 """The capabilities of a client with a person in front of it."""
@@ -43,21 +52,45 @@ _MAX_ROUNDS = 20
 """How often a call may come back with questions."""
 
 
+@dataclass(slots=True, eq=False)
+class _ProgressRouter(ServerMessageRouter):
+    """The router of a client whose calls show their progress."""
+
+    on_progress: ProgressFn | None = None
+
+    def on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None = None) -> None:
+        """Hand on what a progress notification says."""
+        if method == _PROGRESS and self.on_progress is not None:
+            self.on_progress(_describe_progress(params))
+        else:
+            ServerMessageRouter.on_notification(self, method, params, exchange)
+
+
 @dataclass(frozen=True, slots=True)
 class LocalClient:
     """A client of a gateway in this process."""
 
     running: RunningGateway
     connection: Connection
+    router: _ProgressRouter
     patience: float
     """For how many seconds the slowest server may start and list."""
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], answer: AnswerFn | None = None) -> Json:
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        answer: AnswerFn | None = None,
+        on_progress: ProgressFn | None = None,
+    ) -> Json:
         """Call a tool of the gateway; return the unmodified result.
 
         A JSON-RPC error becomes a result with `isError`. Without `answer` servers cannot ask anything.
         """
-        params = {"name": tool, "arguments": dict(arguments)}
+        params: Json = {"name": tool, "arguments": dict(arguments)}
+        if on_progress is not None:
+            self.router.on_progress = on_progress
+            params["_meta"] = _META
         try:
             result = await self._request(params, answer)
             for _ in range(_MAX_ROUNDS):
@@ -130,9 +163,10 @@ async def _open(context: ControlContext) -> AsyncIterator[LocalClient]:
         server = await opened.lazy_server.load()
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())
-            async with open_connection(_transport_of(ours)) as connection:
+            router = _ProgressRouter()
+            async with open_connection(_transport_of(ours), router) as connection:
                 await negotiate(connection)
-                yield LocalClient(opened, connection, patience)
+                yield LocalClient(opened, connection, router, patience)
         tasks.cancel_scope.cancel()
 
 
@@ -150,6 +184,21 @@ async def _answer_all(result: Json, answer: AnswerFn) -> Json:
     given = {key: await answer(str(one.get("method")), one.get("params") or {}) for key, one in asked.items()}
     state = {"requestState": result["requestState"]} if "requestState" in result else {}
     return {"inputResponses": {key: {"resultType": "complete", **value} for key, value in given.items()}, **state}
+
+
+def _describe_progress(params: Fields) -> str:
+    """Return what a progress notification says, in one line."""
+    done, total, message = (decode_member(params, name) for name in ("progress", "total", "message"))
+    numbers = _format_number(done)
+    numbers += f" of {_format_number(total)}" if numbers and _format_number(total) else ""
+    return ": ".join(part for part in (numbers, message) if part and isinstance(part, str))
+
+
+def _format_number(value: object) -> str:
+    try:
+        return f"{value:g}" if isinstance(value, int | float) else ""
+    except OverflowError:  # a whole number of more than 308 digits
+        return ""
 
 
 def _error_result(text: str) -> Json:

@@ -14,6 +14,8 @@ from mcp_gateway.text.characters import escape_line
 DELAY_SECONDS = 1.0
 """How long something may take before progress is shown."""
 
+_MAX_TEXT = 400
+
 
 class Progress(AbstractContextManager["Progress"]):
     """A line on standard error that shows what is going on.
@@ -41,7 +43,7 @@ class Progress(AbstractContextManager["Progress"]):
         with self._lock:
             self._text = text
             if self._status is not None:
-                self._status.update(escape_line(text))
+                self._status.update(_as_text(text))
 
     @contextmanager
     def pause(self) -> Iterator[None]:
@@ -58,7 +60,7 @@ class Progress(AbstractContextManager["Progress"]):
         with self._lock:
             if self._timer is None:
                 return
-            self._status = Console(stderr=True, highlight=False, markup=False).status(escape_line(self._text))
+            self._status = Console(stderr=True, highlight=False, markup=False).status(_as_text(self._text))
             self._status.start()
 
     def __exit__(
@@ -72,3 +74,10 @@ class Progress(AbstractContextManager["Progress"]):
             if self._status is not None:
                 self._status.stop()
                 self._status = None
+
+
+def _as_text(text: str) -> Any:
+    """Make a text that rich does not read as markup."""
+    from rich.text import Text
+
+    return Text(escape_line(text[:_MAX_TEXT]))

@@ -66,8 +66,12 @@ async def _call(client: LocalClient, arguments: Namespace, given: GivenArguments
         schema = await _find_schema(client, arguments.tool)
     values = _prepare(arguments, given, schema)
     with Progress(f"waiting for the answer of {arguments.tool}") as progress:
-        answer = _find_answer(arguments.tool, progress)
-        return await client.call("call_remote_tool", {"tool_name": arguments.tool, "arguments": values}, answer)
+
+        def show_progress(message: str) -> None:
+            progress.update(f"{arguments.tool}: {message}")
+
+        wanted = {"tool_name": arguments.tool, "arguments": values}
+        return await client.call("call_remote_tool", wanted, _find_answer(arguments.tool, progress), show_progress)
 
 
 async def _find_schema(client: LocalClient, tool: str) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from argparse import Namespace
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -28,6 +29,9 @@ _HINTS = {
     "openWorldHint": ("reaches the outside", "stays inside"),
 }
 """What annotations say, if they are true, and if they are false."""
+
+_MAX_DEPTH = 2
+"""How deep objects inside of objects are shown."""
 
 _COST = "what its definition costs a model that has it in its list"
 
@@ -91,18 +95,30 @@ def _describe_annotations(annotations: object) -> list[str]:
 
 
 def _show_properties(title: str, schema: object, nothing: str) -> None:
-    found, required = properties_of(schema), required_of(schema)
-    if not found:
-        show("", f"{title}: {nothing}")
-        return
-    rows = []
-    for name, one in found.items():
-        about = resolve(one, schema)
-        needed = "required" if name in required else _describe_default(about)
-        words = " ".join(str(about.get("description", "")).split())
-        rows.append((name, describe_type(one, schema), needed, words))
-    show("", f"{title}:")
-    show_table(("name", "type", "", "what"), rows)
+    rows = [
+        (name, describe_type(one, schema), "required" if is_required else _describe_default(one), _summarize(one))
+        for name, one, is_required in _walk(schema, schema)
+    ]
+    show("", f"{title}:" if rows else f"{title}: {nothing}")
+    if rows:
+        show_table(("name", "type", "", "what"), rows)
+
+
+def _walk(schema: object, root: object, prefix: str = "") -> Iterator[tuple[str, Json, bool]]:
+    """Yield name, schema and necessity of properties, and of those inside.
+
+    Names of those inside have the dots by which `call` takes them.
+    """
+    required = required_of(schema)
+    for name, one in properties_of(schema).items():
+        found = resolve(one, root)
+        yield f"{prefix}{name}", found, name in required
+        if prefix.count(".") < _MAX_DEPTH:
+            yield from _walk(found, root, f"{prefix}{name}.")
+
+
+def _summarize(schema: Json) -> str:
+    return " ".join(str(schema.get("description", "")).split())
 
 
 def _describe_default(schema: Json) -> str:
@@ -111,16 +127,19 @@ def _describe_default(schema: Json) -> str:
 
 def _example(schema: object) -> str:
     """Return the pairs of an example: all that is required."""
-    found = properties_of(schema)
-    pairs = [_example_pair(name, found.get(name), schema) for name in required_of(schema)]
-    return "".join(f" {pair}" for pair in pairs)
+    needed: dict[str, Json] = {}
+    for name, one, is_required in _walk(schema, schema):
+        holder = name.rpartition(".")[0]
+        if is_required and (not holder or holder in needed):
+            needed[name] = one
+    inner = {name.rpartition(".")[0] for name in needed}
+    return "".join(f" {_example_pair(name, one, schema)}" for name, one in needed.items() if name not in inner)
 
 
-def _example_pair(name: str, one: object, root: object) -> str:
-    schema = resolve(one, root)
+def _example_pair(name: str, schema: Json, root: object) -> str:
     examples = schema.get("examples")
     samples = [*(examples if isinstance(examples, list) else []), *(schema.get("enum") or [])[:1]]
     if samples:
         value = samples[0] if isinstance(samples[0], str) else json.dumps(samples[0], ensure_ascii=False)
         return shlex.quote(f"{name}={value}")
-    return f"{shlex.quote(name)}={'-OR-'.join(sorted(types_of(one, root))).upper() or 'VALUE'}"
+    return f"{shlex.quote(name)}={'-OR-'.join(sorted(types_of(schema, root))).upper() or 'VALUE'}"
