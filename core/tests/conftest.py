@@ -34,8 +34,11 @@ def _silent_log():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_from_outside(monkeypatch, tmp_path):
-    """Hide the variables and the files of whoever runs the tests."""
+def _nothing_from_outside(monkeypatch, tmp_path, tmp_path_factory):
+    """Hide the variables, the files and the running gateways of whoever runs the tests."""
+    runtime = tmp_path_factory.getbasetemp() / "runtime"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     for name in list(os.environ):
         if name.startswith(("GATEWAY_", "MCP_GATEWAY_")) or name in {
             "STORAGE_BACKEND",
