@@ -185,3 +185,44 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
     assert list(sockets.iterdir()) == []
     nobody = home.run("status")
     assert (nobody.returncode, "no gateway of yours is running" in nobody.stdout) == (1, True)
+
+
+def test_a_server_is_added_switched_and_removed_while_a_gateway_runs(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    entry = plain_entry("one")
+    words = [entry["command"], *entry["args"]]
+    refused = home.run("add", "one")
+    assert (refused.returncode, "add one -- COMMAND" in refused.stderr) == (2, True)
+    added = home.run("add", "one", "--", *words)
+    assert (added.returncode, "8 tools" in added.stdout) == (0, True), added.stderr
+    config = tmp_path / ".config" / "mcp-orchestration-gateway" / "server_config.json"
+    before = config.read_bytes()
+    with ExitStack() as stack:
+        variables = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": str(free_port()), "GATEWAY_CONFIG_RELOAD": "0.1"}
+        Launcher(tmp_path, stack).start([GATEWAY], {**home.environment, **variables})
+
+        def states() -> dict[str, str]:
+            gateways = json.loads(home.run("servers", "--json").stdout)["gateways"]
+            return {item["name"]: item["state"] for one in gateways for item in one["servers"]}
+
+        until(lambda: states() == {"one": "ready"}, "the first server is ready")
+        code, screen = home.watch("add", "two", "-e", "TOKEN=s3cr3t", "--no-try", "--", *words)
+        assert (code, "added two" in screen) == (0, True), screen
+        until(lambda: states() == {"one": "ready", "two": "ready"}, "the second is taken over")
+        listed = home.run("list")
+        assert [line.split()[0] for line in listed.stdout.splitlines()] == ["one", "two", "in"]
+        assert "s3cr3t" not in listed.stdout
+        assert home.run("disable", "two").returncode == 0
+        until(lambda: states()["two"] == "disabled", "it is switched off")
+        assert home.run("enable", "two").returncode == 0
+        until(lambda: states()["two"] == "ready", "it is switched on")
+        assert home.watch("remove", "two")[0] == 0
+        until(lambda: set(states()) == {"one"}, "it is gone")
+    assert config.read_bytes() == before
+    again = home.run("add", "one", "--", *words)
+    assert (again.returncode, "--force replaces it" in again.stderr) == (1, True)
+    assert "did you mean 'one'?" in home.run("remove", "onne").stderr
+    broken = home.run("add", "bad", "--", "no-such-command-anywhere")
+    assert (broken.returncode, "it does not work yet" in broken.stderr) == (1, True)
+    assert home.run("undo").returncode == 0
+    assert config.read_bytes() == before

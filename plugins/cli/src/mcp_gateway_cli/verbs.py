@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcp_gateway.plugin import Argument, Command
 from mcp_gateway_cli.client_verbs import CLIENT_VERBS
 from mcp_gateway_cli.completion import SHELLS
+from mcp_gateway_cli.entry_verbs import ENTRY_VERBS
 
 _COMMANDS = "mcp_gateway_cli.commands"
 
@@ -207,4 +208,5 @@ VERBS = (
         examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/mcp-gateway.fish"),
     ),
     *CLIENT_VERBS,
+    *ENTRY_VERBS,
 )

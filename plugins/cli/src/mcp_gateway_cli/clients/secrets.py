@@ -32,7 +32,7 @@ def mask_entry(entry: Entry) -> Entry:
         if isinstance(entry.get(key), dict):
             masked[key] = {name: _mask_value(value) for name, value in entry[key].items()}
     if isinstance(entry.get("args"), list):
-        masked["args"] = _mask_arguments(entry["args"])
+        masked["args"] = mask_arguments(entry["args"])
     if isinstance(entry.get("url"), str):
         masked["url"] = _QUERY.sub(lambda match: f"{match[1]}{_mask_value(match['value'])}", mask_secrets(entry["url"]))
     if "client_secret" in entry:
@@ -45,7 +45,8 @@ def _mask_value(value: Any) -> str:
     return value if isinstance(value, str) and _VARIABLE.fullmatch(value) and ":-" not in value else MASK
 
 
-def _mask_arguments(arguments: list[Any]) -> list[Any]:
+def mask_arguments(arguments: list[Any]) -> list[Any]:
+    """Return the arguments of a program as they may be shown."""
     masked: list[Any] = []
     after_flag = False
     for argument in arguments:

@@ -1,0 +1,56 @@
+"""`list`: the servers of the file, without starting any."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway_cli.clients.secrets import mask_arguments
+from mcp_gateway_cli.entries.server_file import open_entries
+from mcp_gateway_cli.output.tables import show_table
+
+Json = dict[str, Any]
+
+
+def run(context: ControlContext, arguments: Namespace) -> int:
+    """Print each entry: name, whether it is on, how it is reached."""
+    held = open_entries(context)
+    servers = [{"name": entry.name, "enabled": entry.is_on, **describe_target(entry.keys)} for entry in held.entries]
+    problems = [f"{server.name}: {server.reason}" for server in context.servers.disabled if not server.on_purpose]
+    if arguments.json:
+        show_json({"file": str(held.path), "servers": servers, "problems": problems})
+        return 0
+    if servers:
+        show_table(("server", "", "reached by"), [_row(server) for server in servers])
+    else:
+        show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND")
+    show(f"in {held.path}")
+    complain(*problems)
+    return 0
+
+
+def describe_target(keys: Mapping[str, Any]) -> Json:
+    """Describe how a server is reached, without what may be secret.
+
+    Values of the environment and of headers are left out, as are user, query and fragment of a URL.
+    """
+    url = next((str(keys[key]) for key in ("url", "serverUrl", "httpUrl", "uri") if keys.get(key)), "")
+    if url:
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return {"kind": "url", "target": "(a URL that cannot be read)"}
+        return {"kind": "url", "target": f"{parts.scheme}://{host}{port}{parts.path}"}
+    command, more = keys.get("command", keys.get("cmd", "")), keys.get("args", ())
+    words = [*(command if isinstance(command, list) else [command]), *(more if isinstance(more, list) else [])]
+    return {"kind": "command", "target": " ".join(map(str, mask_arguments(words)))}
+
+
+def _row(server: Json) -> tuple[str, str, str]:
+    return server["name"], "" if server["enabled"] else "off", server["target"]

@@ -1,0 +1,1 @@
+"""The entries of servers in a file, edited one by one."""

@@ -1,0 +1,74 @@
+"""A new entry, from the words of a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mcp_gateway.control.report import UsageError
+from mcp_gateway.protocol.tool_names import is_server_name
+
+Json = dict[str, Any]
+
+_URL = ("http://", "https://", "unix://")
+TRANSPORTS = ("stdio", "http", "sse")
+
+
+def make_entry(
+    name: str, words: Sequence[str], transport: str | None, env: Sequence[str], headers: Sequence[str]
+) -> Json:
+    """Return the entry in the gateway's own form, without the name.
+
+    Raises:
+        UsageError: the words make no entry; the message says what is missing.
+
+    """
+    if not is_server_name(name):
+        raise UsageError(
+            f"{name!r} cannot be a server's name: letters, digits, '.', '-' and single '_', such as my-server"
+        )
+    if not words:
+        raise UsageError(f"add {name}: what is it? add {name} -- COMMAND ARGUMENTS, or add {name} URL")
+    target, *arguments = words
+    is_url = target.startswith(_URL)
+    if (transport == "stdio" and is_url) or (transport in ("http", "sse") and not is_url):
+        raise UsageError(f"add {name}: {target!r} is {'a URL' if is_url else 'no URL'}, so not --transport {transport}")
+    if is_url:
+        return _make_url_entry(name, target, arguments, transport=transport, env=env, headers=headers)
+    if headers:
+        raise UsageError(f"add {name}: a process gets no headers; -e KEY=VALUE sets a variable of its environment")
+    entry: Json = {"command": target}
+    if arguments:
+        entry["args"] = arguments
+    if env:
+        entry["env"] = dict(_split(name, pair, "=", "-e KEY=VALUE") for pair in env)
+    return entry
+
+
+def _make_url_entry(
+    name: str, url: str, more: Sequence[str], *, transport: str | None, env: Sequence[str], headers: Sequence[str]
+) -> Json:
+    if more:
+        raise UsageError(f"add {name}: nothing follows a URL, but there is {more[0]!r}")
+    if env:
+        raise UsageError(f"add {name}: a URL gets no environment; -H 'Name: value' sends a header")
+    entry: Json = {"url": url, "transport": transport or "http"}
+    if headers:
+        entry["auth_type"] = "static"
+        entry["auth_headers"] = dict(_split(name, header, ":", "-H 'Name: value'") for header in headers)
+    return entry
+
+
+def _split(name: str, pair: str, separator: str, form: str) -> tuple[str, str]:
+    key, found, value = pair.partition(separator)
+    if not found or not key.strip():
+        raise UsageError(f"add {name}: {key.strip()!r} is not of the form {form}")
+    return key.strip(), value.strip() if separator == ":" else value
+
+
+def to_client_form(entry: Json) -> Json:
+    """Return an entry in the form that most programs share."""
+    if "command" in entry:
+        return dict(entry)
+    headers = {"headers": entry["auth_headers"]} if "auth_headers" in entry else {}
+    return {"type": entry["transport"], "url": entry["url"], **headers}

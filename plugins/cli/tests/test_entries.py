@@ -1,0 +1,186 @@
+"""`add`, `remove`, `enable`, `disable`, `list`: the file is edited as a person would."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from mcp_gateway_cli.commands.entries.list_servers import describe_target
+from mcp_gateway_cli.entries.new_entry import make_entry, to_client_form
+
+from mcp_gateway.control.report import UsageError
+
+NATIVE = """{
+  // mine
+  "servers": [
+    {"name": "a", "command": "x"}, // the first
+    {"name": "b", "url": "http://127.0.0.1:1/mcp", "enabled": false}
+  ]
+}
+"""
+CLIENTS = """{
+  "mcpServers": {
+    /* mine */
+    "a": { "command": "x" },
+    "b": { "url": "http://127.0.0.1:1/mcp", "disabled": true }
+  },
+  "other": 1
+}
+"""
+TOML = """# mine
+[mcp_servers.a]
+command = "x" # the first
+
+[mcp_servers.b]
+url = "http://127.0.0.1:1/mcp"
+enabled = false
+"""
+YAML = """# mine
+mcpServers:
+  a:
+    command: x  # the first
+  b:
+    url: http://127.0.0.1:1/mcp
+    disabled: true
+"""
+FORMS = {"native.json": NATIVE, "clients.json": CLIENTS, "codex.toml": TOML, "any.yaml": YAML}
+
+
+@pytest.fixture(params=list(FORMS))
+def file(request, tmp_path, monkeypatch, installed):
+    path = tmp_path / request.param
+    path.write_text(FORMS[request.param], encoding="utf-8")
+    monkeypatch.setenv("SERVER_CONFIG_PATH", str(path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return path
+
+
+def listed(run):
+    return {one["name"]: one for one in json.loads(run("list", "--json")[1])["servers"]}
+
+
+def test_what_is_added_and_removed_leaves_the_file_as_it_was(run, file):
+    before = file.read_text(encoding="utf-8")
+    code, out, err = run("add", "c", "--no-try", "-e", "K=v w", "--", "prog", "-y", "--env", "q")
+    assert (code, err) == (0, ""), err
+    assert str(file) in out
+    assert listed(run)["c"] == {"name": "c", "enabled": True, "kind": "command", "target": "prog -y --env q"}
+    assert "mine" in file.read_text(encoding="utf-8")
+    assert set(listed(run)) == {"a", "b", "c"}
+    assert run("remove", "c")[0] == 0
+    assert file.read_text(encoding="utf-8") == before
+
+
+def test_a_url_is_added_with_its_headers(run, file):
+    code, out, err = run("add", "c", "http://127.0.0.1:1/mcp?k=1", "-H", "X-Key: s3cr3t", "--no-try", "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"added": "c", "file": str(file), "trial": None}
+    shown = run("list")[1]
+    assert "http://127.0.0.1:1/mcp" in shown
+    assert "s3cr3t" not in shown
+    assert "k=1" not in shown
+    assert "s3cr3t" in file.read_text(encoding="utf-8")
+    assert run("check")[0] == 0, run("check")
+
+
+def test_a_server_is_switched_and_the_rest_stays(run, file):
+    before = file.read_text(encoding="utf-8")
+    assert listed(run)["b"]["enabled"] is False
+    assert run("disable", "a")[0] == 0
+    assert listed(run)["a"]["enabled"] is False
+    assert run("enable", "a")[0] == 0
+    assert file.read_text(encoding="utf-8") == before
+    assert run("enable", "b")[0] == 0
+    assert listed(run)["b"]["enabled"] is True
+    assert "mine" in file.read_text(encoding="utf-8")
+    code, out, _ = run("enable", "b", "--json")
+    assert (code, json.loads(out)["changed"]) == (0, False)
+
+
+def test_what_is_there_is_replaced_only_by_force(run, file):
+    code, _, err = run("add", "a", "--no-try", "--", "y")
+    assert (code, "--force replaces it" in err) == (1, True)
+    assert run("add", "a", "--force", "--no-try", "--", "y")[0] == 0
+    assert listed(run)["a"]["target"] == "y"
+
+
+@pytest.mark.parametrize("verb", ["remove", "enable", "disable"])
+def test_a_name_that_is_not_there_is_said_with_the_nearest(run, file, verb):
+    code, _, err = run(verb, "aa")
+    assert (code, f"{file} has no server 'aa'" in err) == (1, True)
+
+
+def test_a_file_with_a_mistake_is_left_alone(run, file):
+    file.write_text(file.read_text(encoding="utf-8")[:-9], encoding="utf-8")
+    broken = file.read_text(encoding="utf-8")
+    if file.suffix in (".json", ".toml"):
+        code, _, err = run("add", "c", "--no-try", "--", "x")
+        assert (code, str(file) in err) == (1, True)
+        assert file.read_text(encoding="utf-8") == broken
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_cannot_be_written_is_named(run, file):
+    file.chmod(0o444)
+    code, _, err = run("remove", "a")
+    assert (code, str(file) in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words, transport, env, headers, message",
+    [
+        ((), None, (), (), "what is it?"),
+        (("http://x",), "stdio", (), (), "is a URL, so not --transport stdio"),
+        (("prog",), "sse", (), (), "is no URL, so not --transport sse"),
+        (("prog",), None, ("K",), (), "'K' is not of the form -e KEY=VALUE"),
+        (("prog",), None, (), ("A: b",), "a process gets no headers"),
+        (("http://x", "y"), None, (), (), "nothing follows a URL"),
+        (("http://x",), None, ("K=v",), (), "a URL gets no environment"),
+        (("http://x",), None, (), ("Token s3cr3t",), "is not of the form -H"),
+    ],
+)
+def test_words_that_make_no_entry_are_said(words, transport, env, headers, message):
+    with pytest.raises(UsageError, match="add x: ") as caught:
+        make_entry("x", words, transport, env, headers)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a__b", "a b", "-x", "ä"])
+def test_a_name_that_no_server_can_have_is_refused(name):
+    with pytest.raises(UsageError, match="cannot be a server's name"):
+        make_entry(name, ["prog"], None, (), ())
+
+
+def test_an_entry_has_what_was_typed():
+    assert make_entry("x", ["p", "-a", "b"], None, ["K=v=w"], ()) == {
+        "command": "p",
+        "args": ["-a", "b"],
+        "env": {"K": "v=w"},
+    }
+    by_url = make_entry("x", ["https://h/mcp"], "sse", (), ["A:  b: c "])
+    assert by_url == {
+        "url": "https://h/mcp",
+        "transport": "sse",
+        "auth_type": "static",
+        "auth_headers": {"A": "b: c"},
+    }
+    assert to_client_form(by_url) == {"type": "sse", "url": "https://h/mcp", "headers": {"A": "b: c"}}
+
+
+@pytest.mark.parametrize(
+    "keys, target",
+    [
+        ({"url": "https://user:pw@h:8/a?token=s3cr3t#f"}, "https://h:8/a"),
+        ({"url": "http://[broken"}, "(a URL that cannot be read)"),
+        ({"command": ["a", "b"]}, "a b"),
+        ({"command": "a", "args": ["--api-key", "sk-abcdefghijklmnopqrstuvwxyz123456"]}, "a --api-key ***"),
+        ({}, ""),
+    ],
+)
+def test_what_may_be_secret_is_not_shown(keys, target):
+    shown = describe_target(keys)["target"]
+    assert "s3cr3t" not in shown
+    assert "abcdefghijklmnop" not in shown
+    if "***" not in target:
+        assert shown == target
