@@ -19,7 +19,7 @@ def followed(clone: Clone) -> tuple[Clone, list[str]]:
 
 def test_the_last_command_searches_with_the_new_ranker(followed: tuple[Clone, list[str]]) -> None:
     assert "time__get_current_time" in followed[1][-1]
-    assert followed[1][-1].rstrip().endswith("(my-ranker)")
+    assert "(my-ranker)" in followed[1][-1].splitlines()[-1]
 
 
 def test_the_new_ranker_is_listed_beside_the_built_in_ones(followed: tuple[Clone, list[str]]) -> None:
