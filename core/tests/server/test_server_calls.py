@@ -177,7 +177,6 @@ async def test_calling_an_unknown_tool_directly_is_a_protocol_error(gateway, mod
         ({"tool_name": "alpha__x", "arguments": "[1]"}, "invalid_arguments", "arguments"),
         ({"tool_name": "alpha__x", "arguments": "not json"}, "invalid_arguments", "arguments"),
         ({"tool_name": "alpha__x", "arguments": '{"x": NaN}'}, "invalid_arguments", "arguments"),
-        ({"tool_name": "alpha__x", "auth_header": ""}, "invalid_arguments", "auth_header"),
         ({"tool_name": "alpha__x", "auth_header": "a\nb"}, "invalid_arguments", "control characters"),
         ({"tool_name": "alpha__x", "auth_header": "Bearer x"}, "unauthorized", "carries no headers"),
     ],
@@ -198,6 +197,21 @@ async def test_a_call_may_bring_a_header_of_its_own_for_this_one_call(gateway):
         await ask(connection, "call_remote_tool", {"tool_name": "alpha__x"})
     assert sorted(map(json.dumps, alpha.opened)) == ['{"Authorization": "Bearer once"}', "{}"]
     assert "Bearer" not in json.dumps(alpha.calls)
+
+
+@eras
+@pytest.mark.parametrize("empty", ["", " ", None])
+async def test_optional_arguments_that_are_empty_are_taken_for_missing(gateway, modern, empty):
+    alpha = Remote(tool("x"), credentials=True)
+    every = {"query": "x", "max_results": 3, "use_regex": False, "ranker": empty, "server": empty, "explain": False}
+    async with gateway({"alpha": alpha}) as opened, client(opened, modern=modern) as connection:
+        found = await ask(connection, "tool_search", every)
+        assert [each["tool_name"] for each in found["structuredContent"]["tools"]] == ["alpha__x"]
+        called = await ask(
+            connection, "call_remote_tool", {"tool_name": "alpha__x", "arguments": {"a": 1}, "auth_header": empty}
+        )
+        assert called.get("isError", False) is False
+    assert {json.dumps(credentials) for credentials in alpha.opened} == {"{}"}
 
 
 @eras

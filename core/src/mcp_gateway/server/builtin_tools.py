@@ -48,6 +48,14 @@ def _parse_names(value: object) -> object:
     return value
 
 
+def _parse_optional(value: object) -> object:
+    """Take an empty text for missing.
+
+    smolagents has a model give every argument, optional ones too.
+    """
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 class Arguments(BaseModel):
     """Arguments of a built-in tool; unknown ones are an error.
 
@@ -76,7 +84,7 @@ class SearchArguments(Arguments):
         False,  # noqa: FBT003  # a field's default
         description="Treat query as a regular expression over names, descriptions and arguments.",
     )
-    ranker: Annotated[str | None, _TEXT] = Field(
+    ranker: Annotated[str | None, BeforeValidator(_parse_optional), _TEXT] = Field(
         None, description="A ranker by name, instead of the default one. Rarely needed."
     )
     server: Annotated[list[str], BeforeValidator(_parse_names), _TEXT] = Field(
@@ -100,7 +108,7 @@ class CallArguments(Arguments):
     arguments: Annotated[
         Json | None, BeforeValidator(_parse_object), WithJsonSchema({"type": "object", "additionalProperties": True})
     ] = Field(None, description="The tool's arguments, as its input_schema describes them.")
-    auth_header: Annotated[str | None, _TEXT] = Field(
+    auth_header: Annotated[str | None, BeforeValidator(_parse_optional), _TEXT] = Field(
         None, description="An Authorization header for this one call, instead of the configured credentials."
     )
 

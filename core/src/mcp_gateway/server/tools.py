@@ -258,8 +258,8 @@ def _read_call_arguments(call: RemoteCall, given: Raw) -> CallArguments:
             return wanted
     given_members = decode_members(call.gateway_members) if "tool_name" in call.gateway_members else decode(given)
     wanted = _parse_arguments(CallArguments, "call_remote_tool", given_members)
-    if wanted.auth_header is not None and (not wanted.auth_header or _CONTROL.search(wanted.auth_header)):
-        raise InvalidArguments("call_remote_tool: auth_header: it is empty or has control characters in it")
+    if wanted.auth_header is not None and _CONTROL.search(wanted.auth_header):
+        raise InvalidArguments("call_remote_tool: auth_header: it has control characters in it")
     if call.arguments is None:
         raise InvalidArguments("call_remote_tool: arguments: it is no JSON object")
     return wanted
