@@ -579,6 +579,9 @@ ELSEWHERE: dict[str, tuple[tuple[str, str], ...]] = {
     "servers that end, or answer with an error, when the first message is not `initialize`": (
         ("tests/e2e/test_first_message.py", "test_it_is_started_again_and_served"),
     ),
+    "clients that give up `server/discover` and begin anew with `initialize` on the same pipe": (
+        ("tests/e2e/test_era_fallback.py", "test_a_client_may_fall_back_to_the_handshake"),
+    ),
     "odd cursors, pages that fail, lists that hang or at which the server ends, deep definitions": (
         (LISTS, "test_a_check_that_connects_counts_and_says_it"),
         (LISTS, "test_what_came_is_served"),

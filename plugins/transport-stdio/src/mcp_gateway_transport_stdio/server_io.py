@@ -172,6 +172,13 @@ class StdioServerProtocol(asyncio.Protocol):
         message = json.loads(text)
         return "method" not in message and message.get("id") == self._initialize_id
 
+    def on_era_end(self) -> None:
+        """Handle the end of the SDK's run.
+
+        A repeated response that did not come must not be dropped in the next run.
+        """
+        self._initialize_id = None
+
     async def flush(self) -> None:
         """Do nothing: writes are not buffered here."""
 

@@ -21,6 +21,8 @@ from mcp_gateway_transport_stdio.server_io import StdioServerProtocol, open_serv
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
 
+    from mcp_gateway_transport_stdio.era_lines import EraLines
+
 CAN_WAIT = os.name == "posix"
 """Whether the event loop can poll pipes; on Windows it can poll only sockets."""
 
@@ -85,15 +87,33 @@ class _LoadedServer:
         return self.opened
 
 
-async def _run_server(server: Server[Any], lines: object, output: object, grace: float) -> None:
-    """Serve these lines with the SDK."""
+async def _run_server(
+    server: Server[Any], lines: StdioServerProtocol | CancellableLineReader, output: object, grace: float
+) -> None:
+    """Serve these lines with the SDK, one era after the other."""
+    from mcp_gateway_transport_stdio.era_lines import EraLines
+
+    era_lines = EraLines(lines)
+    while not era_lines.is_ended:
+        await _run_era(server, era_lines, lines, output, grace)
+        if isinstance(lines, StdioServerProtocol):
+            lines.on_era_end()
+
+
+async def _run_era(
+    server: Server[Any],
+    era_lines: EraLines,
+    lines: StdioServerProtocol | CancellableLineReader,
+    output: object,
+    grace: float,
+) -> None:
     from mcp.server.stdio import stdio_server  # the SDK is slow to import
     from mcp.shared.message import SessionMessage
     from mcp_types import jsonrpc_message_adapter
 
     from mcp_gateway_transport_stdio.drain import DrainingReadStream, PendingRequests, TrackingWriteStream
 
-    reading, writing = cast("anyio.AsyncFile[str]", lines), cast("anyio.AsyncFile[str] | None", output)
+    reading, writing = cast("anyio.AsyncFile[str]", era_lines), cast("anyio.AsyncFile[str] | None", output)
     async with stdio_server(stdin=reading, stdout=writing) as (incoming, outgoing):
         if isinstance(lines, CancellableLineReader):
 
