@@ -175,6 +175,13 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
         following.expect("ready")
         following.sendintr()
         following.expect(pexpect.EOF)
+    call = ("call", "--gateway", str(over_http), "one__echo", "text=hello")
+    assert '"text": "hello"' in home.run(*call, "--json").stdout
+    assert home.watch(*call)[0] == 0
+    unknown = home.run("call", "--gateway", str(over_http), "one__nope")
+    assert (unknown.returncode, "no tool 'nope'" in unknown.stderr) == (1, True), unknown
+    calls = json.loads(home.run("status", "--gateway", str(over_http), "--json").stdout)["gateways"][0]["calls"]
+    assert calls["admitted"] == 2
     processes[0].popen.kill()
     processes[0].popen.wait()
     assert pids(home) == {over_stdio}

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from mcp_gateway.control import running as asking
-from mcp_gateway.control.running import GatewayGone, Refusal, choose_running, find_running, open_running_client
+from mcp_gateway.control.gateways import running as asking
+from mcp_gateway.control.gateways.running import GatewayGone, Refusal, choose_running, find_running, open_running_client
 from mcp_gateway.local_socket import folder as places
 from mcp_gateway.local_socket import framing, listener
 from mcp_gateway.local_socket.folder import Endpoint, UnsafeFolder, check_folder, list_endpoints, open_folder

@@ -45,7 +45,7 @@ ProgressFn = Callable[[str], None]
 _PROGRESS = "notifications/progress"
 _META: Json = {"progressToken": "call"}
 
-_QUESTIONS: Json = {"elicitation": {"form": {}, "url": {}}}
+QUESTIONS: Json = {"elicitation": {"form": {}, "url": {}}}
 """The capabilities of a client with a person in front of it."""
 
 _MAX_ROUNDS = 20
@@ -91,19 +91,16 @@ class LocalClient:
         if on_progress is not None:
             self.router.on_progress = on_progress
             params["_meta"] = _META
+        capabilities = QUESTIONS if answer else None
+
+        async def send(params: Json) -> Json:
+            return await self.connection.request("tools/call", params, capabilities=capabilities)
+
         try:
-            result = await self._request(params, answer)
-            for _ in range(_MAX_ROUNDS):
-                if answer is None or result.get("resultType") != "input_required":
-                    return result
-                result = await self._request({**params, **await _answer_all(result, answer)}, answer)
+            return await send_and_answer(send, params, answer)
         except MCPError as error:
             text = f"{error.error.message} (the server's error {error.error.code})"
-            return _error_result(text) | {"error": _error(error)}
-        return _error_result(f"the server asked back {_MAX_ROUNDS} times without coming to a result")
-
-    async def _request(self, params: Json, answer: AnswerFn | None) -> Json:
-        return await self.connection.request("tools/call", params, capabilities=_QUESTIONS if answer else None)
+            return error_result(text) | {"error": _error(error)}
 
     async def find_definition(self, name: str) -> tuple[str, Definition]:
         """Return a tool's server and definition by the tool's full name.
@@ -178,6 +175,19 @@ def _transport_of(streams: Any) -> Transport:
     return open_streams()
 
 
+async def send_and_answer(send: Callable[[Json], Awaitable[Json]], params: Json, answer: AnswerFn | None) -> Json:
+    """Send a request, and repeat it with answers.
+
+    It is repeated while its result asks for some.
+    """
+    result = await send(params)
+    for _ in range(_MAX_ROUNDS):
+        if answer is None or result.get("resultType") != "input_required":
+            return result
+        result = await send({**params, **await _answer_all(result, answer)})
+    return error_result(f"the server asked back {_MAX_ROUNDS} times without coming to a result")
+
+
 async def _answer_all(result: Json, answer: AnswerFn) -> Json:
     """Answer a result's questions; return what the repeated request adds."""
     asked = result.get("inputRequests") or {}
@@ -201,7 +211,8 @@ def _format_number(value: object) -> str:
         return ""
 
 
-def _error_result(text: str) -> Json:
+def error_result(text: str) -> Json:
+    """Return a result that is an error."""
     return {"isError": True, "content": [{"type": "text", "text": text}]}
 
 

@@ -120,6 +120,8 @@ VERBS = (
                 help="save images and files to this file, or in this folder; if there are none, the text",
                 metavar="PATH",
             ),
+            Argument(names=("--running",), help="by the gateway that runs, with its sessions", is_flag=True),
+            _GATEWAY,
             Argument(names=("--no-check",), help="send arguments that do not fit the tool's schema", is_flag=True),
         ),
         has_json=True,

@@ -12,7 +12,7 @@ import anyio.to_thread
 from mcp_gateway.config.sources import SERVERS
 from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.running import find_running, open_running_client
+from mcp_gateway.control.gateways.running import find_running, open_running_client
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.doctor.finding import Finding, warn

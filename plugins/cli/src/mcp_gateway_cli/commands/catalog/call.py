@@ -9,6 +9,8 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.gateways.calls import RunningCaller
+from mcp_gateway.control.gateways.running import choose_running, open_running_client
 from mcp_gateway.control.local_client import AnswerFn, LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import UsageError
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
@@ -32,7 +34,8 @@ Json = dict[str, Any]
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Call a tool and print its result; return the exit code."""
     context.configure_quiet_logging()
-    warn_if_no_servers(context)
+    if not arguments.running and arguments.gateway is None:
+        warn_if_no_servers(context)
     given = _read_given(arguments)
     return anyio.run(_run, context, arguments, given)
 
@@ -48,8 +51,12 @@ def _read_given(arguments: Namespace) -> GivenArguments:
 
 
 async def _run(context: ControlContext, arguments: Namespace, given: GivenArguments) -> int:
-    async with open_local_client(context) as client:
-        result = await _call(client, arguments, given)
+    if arguments.running or arguments.gateway is not None:
+        async with open_running_client(await choose_running(arguments.gateway)) as connection:
+            result = await _call_running(RunningCaller(connection), arguments, given)
+    else:
+        async with open_local_client(context) as client:
+            result = await _call(client, arguments, given)
     saved = _save(result, arguments.output)
     if arguments.json:
         show_json(result)
@@ -72,6 +79,14 @@ async def _call(client: LocalClient, arguments: Namespace, given: GivenArguments
 
         wanted = {"tool_name": arguments.tool, "arguments": values}
         return await client.call("call_remote_tool", wanted, _find_answer(arguments.tool, progress), show_progress)
+
+
+async def _call_running(caller: RunningCaller, arguments: Namespace, given: GivenArguments) -> Json:
+    """Call the tool by a gateway that runs, with its sessions."""
+    with Progress(f"waiting for the answer of {arguments.tool}") as progress:
+        values = _prepare(arguments, given, await caller.find_schema(arguments.tool))
+        wanted = {"tool_name": arguments.tool, "arguments": values}
+        return await caller.call("call_remote_tool", wanted, _find_answer(arguments.tool, progress))
 
 
 async def _find_schema(client: LocalClient, tool: str) -> Json:

@@ -9,8 +9,8 @@ import anyio
 
 from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.gateways.running import find_running, open_running_client
 from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
-from mcp_gateway.control.running import find_running, open_running_client
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
 from mcp_gateway_cli.commands.gateway.status import show_server_table

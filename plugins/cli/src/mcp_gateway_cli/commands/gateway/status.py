@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.running import GatewayGone, choose_running, find_running, open_running_client
+from mcp_gateway.control.gateways.running import GatewayGone, choose_running, find_running, open_running_client
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway_cli.output.tables import show_table
 

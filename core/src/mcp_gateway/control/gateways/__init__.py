@@ -1,0 +1,1 @@
+"""Gateways of this user that run, asked by their local sockets."""
