@@ -123,10 +123,11 @@ class World:
 
 
 @asynccontextmanager
-async def open_world():
-    """Serve a world."""
+async def open_world(**tls):
+    """Serve a world; with options of uvicorn for TLS, over HTTPS."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        world = World(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        scheme, host = ("https", "localhost") if tls else ("http", "127.0.0.1")
+        world = World(f"{scheme}://{host}:{listening.getsockname()[1]}")
         routes = [
             Route("/.well-known/oauth-protected-resource/mcp", world.handle),
             Route("/.well-known/oauth-authorization-server/{name}", world.handle),
@@ -136,7 +137,7 @@ async def open_world():
                 for endpoint in ("register", "authorize", "token", "revoke")
             ),
         ]
-        server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_config=None, lifespan="off", **tls))
         server.capture_signals = suppress  # type: ignore[method-assign,assignment]
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:

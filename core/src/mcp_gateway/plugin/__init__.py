@@ -36,7 +36,7 @@ from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOption
 from mcp_gateway.plugin.provider import Bound, Options, Provider
 from mcp_gateway.plugin.ranker import BackgroundRanker, Ranker, RankerIndex, RefreshableIndex
 from mcp_gateway.plugin.ranker_context import RankerContext
-from mcp_gateway.plugin.server_url.options import UrlOptions, diagnose_url
+from mcp_gateway.plugin.server_url.options import UrlOptions, diagnose_url, resolve_entry_path
 from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBackend
 from mcp_gateway.plugin.transport import (
     CHAIN_VARIABLE,
@@ -155,6 +155,7 @@ __all__ = [
     "is_public",
     "open_stream_channel",
     "replace_lone_surrogates",
+    "resolve_entry_path",
     "to_line",
     "write_file",
 ]

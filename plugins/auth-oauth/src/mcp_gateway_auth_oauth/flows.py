@@ -80,7 +80,7 @@ class StoredFlow(OAuthClientProvider):
         The server names its authorization server, which issues the tokens. Raises LoginNotRequired if the server
         neither requires a login (HTTP 401) nor names one.
         """
-        async with open_client(self.url) as client:
+        async with open_client(self.options) as client:
             ping = client.build_request("POST", self.url, json=_PING, headers=_headers())
             challenge = self.before.pending or await _ask_for_challenge(client, ping)
             is_asked, self.challenge = challenge is not None, challenge or Challenge()
@@ -132,7 +132,7 @@ class StoredFlow(OAuthClientProvider):
         )
         self.context.protocol_version = _ERA
         try:
-            async with open_client(self.url) as client:
+            async with open_client(self.options) as client:
                 request = await self._refresh_token()
                 response = await send_request(client, request)
         except httpx2.TransportError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, model_validator
 
-from mcp_gateway.plugin import Options
+from mcp_gateway.plugin import Options, resolve_entry_path
+
+EntryPath = Annotated[Path, AfterValidator(resolve_entry_path)]
+"""A path in a server's entry, relative to the folder of the entry's file."""
 
 
 def _split_scopes(value: Any) -> Any:
@@ -41,6 +44,14 @@ class OAuthOptions(Options):
     callback_port: int = Field(
         0, ge=0, le=65535, description="oauth: the port of this machine where logins come back; 0: a free one"
     )
+    ca: EntryPath | None = Field(
+        None, description="The PEM file of the authority that the server's certificate is from, if it is a private one"
+    )
+    cert: EntryPath | None = Field(None, description="The PEM file of the gateway's own certificate for this server")
+    cert_key: EntryPath | None = Field(
+        None, alias="key", description="The PEM file of that certificate's key, if it is another file"
+    )
+    key_password: SecretStr | None = Field(None, description="What opens that key, if it is encrypted")
     key: SecretStr | None = Field(
         None,
         alias="GATEWAY_OAUTH_KEY",

@@ -27,6 +27,7 @@ from mcp_gateway.plugin import (
     Credentials,
     LoginRequired,
     ServerUnavailable,
+    explain_tls_error,
 )
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
 from mcp_gateway_auth_oauth.challenges import INSUFFICIENT_SCOPE, Challenge, parse_challenge, unite_scopes
@@ -118,7 +119,7 @@ class OAuthStrategy:
         async with self.token_store.write_lock():
             login = self.token_store.read()
             self.token_store.write(login.without_tokens().model_copy(update={"pending": None}))
-        return None if login.tokens is None else await revoke_tokens(str(self.options.url), login)
+        return None if login.tokens is None else await revoke_tokens(self.options, login)
 
     async def complete_login(self, redirect: str, attempt: LoginAttempt) -> None:
         """Complete a login that a person has begun in a browser.
@@ -179,7 +180,7 @@ class OAuthStrategy:
         """Whether the server has moved to other authorization servers (SEP-2352)."""
         if self.callback_server is None or login.tokens is None or login.issuer is None:
             return False
-        resource = await read_resource_metadata(str(self.options.url), challenge.metadata_url)
+        resource = await read_resource_metadata(self.options, challenge.metadata_url)
         return resource is not None and not any(login.is_bound_to(str(each)) for each in resource.authorization_servers)
 
     async def _extend_scopes(self, sent: str, challenge: Challenge) -> bool:
@@ -189,7 +190,7 @@ class OAuthStrategy:
         """
         async with self.token_store.write_lock():
             login = self.token_store.read()
-            wanted = challenge.scopes or await read_supported_scopes(str(self.options.url), challenge.metadata_url)
+            wanted = challenge.scopes or await read_supported_scopes(self.options, challenge.metadata_url)
             if set(wanted) <= set(login.scopes):
                 if login.valid_access_token not in (None, sent):
                     return True
@@ -237,7 +238,7 @@ class OAuthStrategy:
         except (OAuthFlowError, OAuthRegistrationError, OAuthTokenError) as error:
             raise AuthError(f"OAuth: {error}") from None
         except httpx2.TransportError as error:
-            reason = str(error) or type(error).__name__
+            reason = explain_tls_error(error) or str(error) or type(error).__name__
             raise ServerUnavailable(f"OAuth: it cannot be reached: {reason}") from None
 
     async def _login_required(self, reason: str = "it needs a login") -> AuthError:

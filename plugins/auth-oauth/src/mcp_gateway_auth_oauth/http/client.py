@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
@@ -19,9 +20,10 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthToken, ProtectedRes
 from mcp.shared.auth_utils import check_resource_allowed, resource_url_from_server_url
 from pydantic import BaseModel, ValidationError
 
-from mcp_gateway.plugin import ServerUnavailable
+from mcp_gateway.plugin import ServerUnavailable, TlsFiles
 from mcp_gateway_auth_oauth.http.bodies import limit_body
 from mcp_gateway_auth_oauth.http.guard import OAuthRequestGuard
+from mcp_gateway_auth_oauth.options import OAuthOptions
 
 ResultT = TypeVar("ResultT")
 
@@ -45,12 +47,36 @@ class UnreadableToken(OAuthTokenError):
     """A success of a token endpoint that has no token in it."""
 
 
-def open_client(url: str) -> httpx2.AsyncClient:
-    """Return a client for the login to the server with this URL."""
+def open_client(options: OAuthOptions) -> httpx2.AsyncClient:
+    """Return a client for the login to a server.
+
+    The private authority of its entry is trusted beside those of this machine, since its authorization server may have
+    a certificate of either. The gateway's own certificate is for the server itself only.
+    """
+    url = str(options.url)
     hooks: dict[str, list[Callable[..., Any]]] = {"request": [OAuthRequestGuard(url)], "response": [limit_body]}
+    mounts = {}
+    if options.cert is not None:
+        transport = httpx2.AsyncHTTPTransport(verify=_create_context(options, with_certificate=True))
+        mounts[f"https://{options.url.host}:{options.url.port}"] = transport
     return httpx2.AsyncClient(
-        timeout=_REQUEST_SECONDS, headers={"accept-encoding": "identity"}, event_hooks=hooks, follow_redirects=False
+        timeout=_REQUEST_SECONDS,
+        headers={"accept-encoding": "identity"},
+        event_hooks=hooks,
+        follow_redirects=False,
+        verify=_create_context(options, with_certificate=False),
+        mounts=mounts,
     )
+
+
+def _create_context(options: OAuthOptions, *, with_certificate: bool) -> ssl.SSLContext:
+    context = httpx2.create_ssl_context()
+    if options.ca is not None:
+        context.load_verify_locations(cafile=options.ca)
+    if with_certificate:
+        password = options.key_password.get_secret_value() if options.key_password is not None else None
+        TlsFiles(None, options.cert, options.cert_key, password).load(lambda: context)
+    return context
 
 
 async def send_request(
@@ -89,13 +115,14 @@ def _is_same_place(request: httpx2.Request, following: httpx2.Request) -> bool:
     )
 
 
-async def read_resource_metadata(url: str, metadata_url: str = "") -> ProtectedResourceMetadata | None:
+async def read_resource_metadata(options: OAuthOptions, metadata_url: str = "") -> ProtectedResourceMetadata | None:
     """Return what a server says of its authorization servers now.
 
     None if it cannot be learned: it does not say so, cannot be reached, or speaks of another resource.
     """
+    url = str(options.url)
     with anyio.move_on_after(_METADATA_SECONDS):
-        async with open_client(url) as client:
+        async with open_client(options) as client:
             for place in build_protected_resource_metadata_discovery_urls(metadata_url or None, url):
                 try:
                     response = await send_request(client, create_oauth_metadata_request(place))
@@ -107,9 +134,9 @@ async def read_resource_metadata(url: str, metadata_url: str = "") -> ProtectedR
     return None
 
 
-async def read_supported_scopes(url: str, metadata_url: str = "") -> tuple[str, ...]:
+async def read_supported_scopes(options: OAuthOptions, metadata_url: str = "") -> tuple[str, ...]:
     """Return the scopes that a server's metadata names."""
-    found = await read_resource_metadata(url, metadata_url)
+    found = await read_resource_metadata(options, metadata_url)
     return tuple(found.scopes_supported or ()) if found is not None else ()
 
 

@@ -10,12 +10,13 @@ from mcp.client.auth import OAuthFlowError
 
 from mcp_gateway_auth_oauth.http.client import open_client, send_request
 from mcp_gateway_auth_oauth.logins import Login
+from mcp_gateway_auth_oauth.options import OAuthOptions
 
 log = logging.getLogger(__name__)
 
 
-async def revoke_tokens(url: str, login: Login) -> bool:
-    """Have the tokens of a login to the server at `url` revoked.
+async def revoke_tokens(options: OAuthOptions, login: Login) -> bool:
+    """Have the tokens of a login to a server revoked.
 
     Returns whether the authorization server has confirmed it for each of them. The refresh token goes first: most
     authorization servers revoke the access tokens with it.
@@ -25,7 +26,7 @@ async def revoke_tokens(url: str, login: Login) -> bool:
         return False
     wanted = [("refresh_token", tokens.refresh_token), ("access_token", tokens.access_token)]
     confirmed = []
-    async with open_client(url) as http:
+    async with open_client(options) as http:
         for hint, token in wanted:
             if token:
                 form = {"token": token, "token_type_hint": hint, "client_id": client.client_id or ""}
