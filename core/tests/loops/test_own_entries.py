@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -332,12 +329,6 @@ def test_a_name_that_does_not_resolve_in_time_delays_nothing(own, monkeypatch):
 
 def test_a_socket_is_not_where_this_gateway_listens(own):
     assert own.describe({"url": "http://localhost:8765/mcp", "socket": "/run/x.sock"}) == ""
-
-
-def test_the_console_scripts_of_this_environment_are_known(own):
-    scripts = [Path(sys.executable).parent / name for name in (NAME, "mcp-gateway")]
-    assert [bool(own.describe({"command": str(script)})) for script in scripts if script.exists()] == [True, True]
-    assert shutil.which(NAME, path=str(scripts[0].parent))
 
 
 @pytest.mark.parametrize("keys", [{}, {"command": 5}, {"command": ""}, {"command": "sh", "args": "x"}, {"url": 5}])
