@@ -6,10 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from core.tests.loops.test_own_entries import own
+from core.tests.loops.test_own_entries import own, place
 from mcp_gateway.protocol.implementation import NAME
 
-__all__ = ["own"]
+__all__ = ["own", "place"]
 
 
 def test_the_console_scripts_of_this_environment_are_known(own):
