@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -131,6 +132,8 @@ class Launcher:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
+        # Local sockets of this test's gateways; not in the folder, since the path of a socket is short.
+        self.runtime = stack.enter_context(TemporaryDirectory(prefix="run-", ignore_cleanup_errors=True))
         self._stack = stack
         self._files = 0
 
@@ -145,7 +148,8 @@ class Launcher:
         """Return the environment of a gateway: nothing of the tester's own settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "MCP_GATEWAY_"))}
         ours = {"SERVER_CONFIG_PATH": str(config), "GATEWAY_LOG_FORMAT": "json"}
-        return {**kept, **ours, "GATEWAY_STATE_DIR": str(self.folder / "state"), **variables}
+        folders = {"GATEWAY_STATE_DIR": str(self.folder / "state"), "XDG_RUNTIME_DIR": self.runtime}
+        return {**kept, **ours, **folders, **variables}
 
     def start(self, command: list[str], environment: dict[str, str], **options: Any) -> Process:
         """Start a program."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,6 +73,7 @@ class Home:
             timeout=SECONDS,
             encoding="utf-8",
             dimensions=(40, columns),
+            preexec_fn=_obey_interrupts,
         )
         try:
             yield child
@@ -85,6 +87,11 @@ class Home:
             child.close()
             code = child.exitstatus if child.exitstatus is not None else -1
             return code, plain(child.before or "")
+
+
+def _obey_interrupts() -> None:
+    """Let Ctrl-C end the child: what started the tests may ignore it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def plain(text: str) -> str:
