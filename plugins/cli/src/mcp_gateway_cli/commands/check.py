@@ -52,7 +52,10 @@ def _print(found: Findings) -> None:
     if not found.problems:
         names = found.servers
         if not names and not found.off:
-            show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND, or: ... init")
+            show(
+                "no servers are configured; take those of your programs: mcp-orchestration-gateway init; "
+                "or add one: mcp-orchestration-gateway add NAME -- COMMAND"
+            )
             return
         show(f"all is well: {len(names)} server{'' if len(names) == 1 else 's'}: {', '.join(names) or 'none'}")
         if names and found.trials is None:
