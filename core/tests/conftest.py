@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from functools import partial
@@ -24,6 +25,8 @@ def anyio_backend():
 def _silent_log():
     """Keep the log off standard output; `structlog.testing.capture_logs` still sees it."""
     before = structlog.get_config()
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in list(logging.root.manager.loggerDict))]
+    states = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     structlog.configure(
         processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()],
         logger_factory=structlog.ReturnLoggerFactory(),
@@ -31,6 +34,9 @@ def _silent_log():
     )
     yield
     structlog.configure(**before)
+    for logger, level, handlers in states:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)

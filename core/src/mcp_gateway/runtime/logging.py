@@ -48,7 +48,10 @@ def configure_logging(environment: Environment) -> None:
         # Safe because module loggers are created before this runs, but used only after it.
         cache_logger_on_first_use=True,
     )
-    for_people = [_escape_event, structlog.dev.ConsoleRenderer(pad_event_to=0)]
+    for_people = [
+        _escape_event,
+        structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback),
+    ]
     renderers: list[Any] = [structlog.processors.JSONRenderer()] if as_json else for_people
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
