@@ -1,5 +1,6 @@
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -265,7 +266,11 @@ class Broken(RawServer):
         raise RuntimeError("broken")
 
 
-async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog):
+async def test_a_call_that_fails_inside_is_a_500_and_others_go_on(caplog, monkeypatch):
+    for name in ("uvicorn", "uvicorn.error"):  # other tests of the process may have silenced them
+        caplog.set_level(logging.ERROR, name)
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     async with connected(Broken()) as stream:
         await stream.send(request(b'{"plain":1}'))
         status, headers, _ = await response(stream)
