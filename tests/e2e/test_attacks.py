@@ -269,7 +269,7 @@ def test_a_batch_is_refused_whole(target: Target) -> None:
 
 @pytest.mark.parametrize("server", ["open", "forward"])
 @pytest.mark.parametrize(
-    "value", ["Bearer a\r\nx-evil: 1", "Bearer a\nx-evil: 1", "a\rb", "a\x00b", "", "a\x1b[2Jb", "a\x7f"], ids=ascii
+    "value", ["Bearer a\r\nx-evil: 1", "Bearer a\nx-evil: 1", "a\rb", "a\x00b", "a\x1b[2Jb", "a\x7f"], ids=ascii
 )
 def test_a_header_cannot_be_smuggled_in_by_auth_header(target: Target, server: str, value: str) -> None:
     before = target.calls
