@@ -105,6 +105,38 @@ def test_what_is_there_is_replaced_only_by_force(run, file):
     assert listed(run)["a"]["target"] == "y"
 
 
+@pytest.fixture
+def server_file(tmp_path, monkeypatch, installed):
+    path = tmp_path / "clients.json"
+    monkeypatch.setenv("SERVER_CONFIG_PATH", str(path))
+    monkeypatch.setenv("OFF", "false")
+    return path
+
+
+@pytest.mark.parametrize(
+    "switch, is_on",
+    [
+        ({}, True),
+        ({"disabled": "yes"}, False),
+        ({"disabled": 1}, False),
+        ({"isDisabled": True}, False),
+        ({"enabled": "false"}, False),
+        ({"active": False}, False),
+        ({"enabled": "perhaps"}, False),
+        ({"disabled": False, "isActive": True}, True),
+        ({"disabled": "${OFF}"}, True),
+    ],
+)
+def test_a_switch_is_read_and_turned_as_when_serving(run, server_file, switch, is_on):
+    server_file.write_text(json.dumps({"mcpServers": {"a": {"command": "x", **switch}}}), encoding="utf-8")
+    served = json.loads(run("check", "--json")[1])["servers"]
+    assert (listed(run)["a"]["enabled"], served == ["a"]) == (is_on, is_on)
+    for verb, state in (("disable", False), ("enable", True)):
+        assert run(verb, "a")[0] == 0
+        assert listed(run)["a"]["enabled"] is state
+        assert (json.loads(run("check", "--json")[1])["servers"] == ["a"]) is state
+
+
 @pytest.mark.parametrize("verb", ["remove", "enable", "disable"])
 def test_a_name_that_is_not_there_is_said_with_the_nearest(run, file, verb):
     code, _, err = run(verb, "aa")

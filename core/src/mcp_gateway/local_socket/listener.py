@@ -99,7 +99,7 @@ class _Connection:
         return {"result": {"version": VERSION, "pid": os.getpid()}}
 
     async def _answer(self, message: Json) -> Json:
-        """Answer a request; give up when the asker has left."""
+        """Answer a request; the connection is not read meanwhile."""
         params = message.get("params")
         given = params if isinstance(params, dict) else {}
         try:

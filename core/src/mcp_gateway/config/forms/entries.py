@@ -28,11 +28,13 @@ from mcp_gateway.config.forms.transports import (
     with_transport,
 )
 from mcp_gateway.config.forms.values import (
+    SWITCHES,
     UnclearValue,
+    names_variable,
     read_arguments,
     read_duration,
-    read_flag,
     read_headers,
+    read_switch,
     read_variables,
 )
 from mcp_gateway.config.tool_policy import ToolPolicy
@@ -41,7 +43,6 @@ from mcp_gateway.protocol.tool_names import sanitize_server_name
 _OBJECT = 'it must be an object, such as {"command": "uvx", "args": ["mcp-server-time"]}'
 _HEADER_KEYS = ("headers", "http_headers", "custom_headers", "customHeaders")
 _HEADER_HOLDERS = ("requestInit", "requestOptions", "request_options")
-_DISABLED, _ENABLED = ("disabled", "isDisabled"), ("enabled", "active", "isActive", "is_active")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,19 +231,15 @@ def _settle_login(keys: dict[str, Any], headers: dict[str, Any]) -> None:
 
 def _settle_switches(_: Program, keys: dict[str, Any], __: list[str]) -> None:
     """Settle whether the server is used; what is unclear is off."""
-    flags = [(key, False) for key in _DISABLED] + [(key, True) for key in _ENABLED]
     found: list[bool] = []
-    for key, meaning in flags:
+    for key, meaning in SWITCHES.items():
         if key not in keys:
             continue
         value = keys.pop(key)
-        if isinstance(value, str) and "${" in value:
+        if names_variable(value):
             keys["enabled" if meaning else "disabled"] = value
-            continue
-        try:
-            found.append(read_flag(value) is meaning)
-        except UnclearValue as error:
-            raise UnclearValue(f"{key}: {error}") from None
+        else:
+            found.append(read_switch(key, value))
     if found:
         keys["enabled"] = all(found)
 

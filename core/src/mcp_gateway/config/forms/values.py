@@ -19,6 +19,13 @@ class UnclearValue(Exception):
     """A value that cannot be read; the message never holds it."""
 
 
+SWITCHES: Mapping[str, bool] = {
+    **dict.fromkeys(("disabled", "isDisabled"), False),
+    **dict.fromkeys(("enabled", "active", "isActive", "is_active"), True),
+}
+"""The keys by which programs switch a server on or off, and what True means there."""
+
+
 def read_flag(value: object) -> bool:
     """Read a flag in any of its spellings.
 
@@ -34,6 +41,35 @@ def read_flag(value: object) -> bool:
     if text in _FALSE:
         return False
     raise UnclearValue("it must be true or false")
+
+
+def is_switched_on(keys: Mapping[str, Any]) -> bool:
+    """Whether an entry as it is written is on.
+
+    What is unclear is off; what a variable decides counts as on.
+    """
+    try:
+        return all(read_switch(key, keys[key]) for key in SWITCHES if key in keys and not names_variable(keys[key]))
+    except UnclearValue:
+        return False
+
+
+def names_variable(value: object) -> bool:
+    """Whether a value is left to a variable."""
+    return isinstance(value, str) and "${" in value
+
+
+def read_switch(key: str, value: object) -> bool:
+    """Return whether one of `SWITCHES` says on.
+
+    Raises:
+        UnclearValue: it says neither.
+
+    """
+    try:
+        return read_flag(value) is SWITCHES[key]
+    except UnclearValue as error:
+        raise UnclearValue(f"{key}: {error}") from None
 
 
 def settle_switch(keys: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from mcp_gateway.plugin import ConfigError, GatewayError
 
 Json = dict[str, Any]
 
+NONE_RUNS = "no gateway of yours is running; your client starts one, or: mcp-orchestration-gateway serve"
+"""What is said where a running gateway is asked, and there is none."""
+
 CONNECT_SECONDS = 3.0
 """How long a gateway may take to greet."""
 
@@ -131,7 +134,7 @@ async def choose_running(pid: int | None) -> Endpoint:
         return running[0]
     if running:
         raise ConfigError(f"several gateways run; choose one with --gateway PID: {_name(running)}")
-    raise ConfigError("no gateway of yours is running; your client starts one, or: mcp-orchestration-gateway serve")
+    raise ConfigError(NONE_RUNS)
 
 
 def _name(running: list[Endpoint]) -> str:

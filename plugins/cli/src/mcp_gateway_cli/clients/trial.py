@@ -14,11 +14,9 @@ from mcp_gateway.control.trials import OnTriedFn, Trial, count_characters, try_s
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.server_info import instructions
+from mcp_gateway_cli.calls.tokens import CHARACTERS_PER_TOKEN
 from mcp_gateway_cli.clients.imports import ImportedServer, ImportPlan, LeftOut
 from mcp_gateway_cli.clients.translation import Entry
-
-CHARACTERS_PER_TOKEN = 4
-"""The usual estimate for English text and JSON; the tokenizer of a model may differ by a quarter."""
 
 _LOGIN = " needs a login: "
 

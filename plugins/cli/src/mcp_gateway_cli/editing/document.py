@@ -106,13 +106,13 @@ class Document:
         if self.find_value(path, _MISSING) is _MISSING:
             raise EditError(f"there is no {_write_path(path)}")
         expected = _without(self.value, path)
-        return self._checked(lambda: self.syntax.remove_value(self.text, path), expected, path)
+        return self._check(lambda: self.syntax.remove_value(self.text, path), expected, path)
 
     def _edit_one(self, path: EditPath, value: Any) -> Document:
         expected = _with(self.value, path, value)
-        return self._checked(lambda: self.syntax.set_value(self.text, path, value), expected, path)
+        return self._check(lambda: self.syntax.set_value(self.text, path, value), expected, path)
 
-    def _checked(self, edit: Any, expected: Any, path: EditPath) -> Document:
+    def _check(self, edit: Any, expected: Any, path: EditPath) -> Document:
         try:
             edited = replace(self, text=edit())
             is_right = _equal(edited.value, expected)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_gateway.config.forms.recognition import find_servers
+from mcp_gateway.config.forms.values import is_switched_on
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.text.suggestions import suggest_word
@@ -33,8 +34,7 @@ class Entry:
     @property
     def is_on(self) -> bool:
         """Whether the entry says that the server is on."""
-        off = str(self.keys.get("disabled", "")).lower() == "true"
-        return self.keys.get("enabled") is not False and not off
+        return is_switched_on(self.keys)
 
 
 @dataclass(frozen=True, slots=True)

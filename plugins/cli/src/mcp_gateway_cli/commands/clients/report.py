@@ -9,13 +9,14 @@ from typing import Any
 from mcp_gateway.control.terminal import show
 from mcp_gateway.control.trials import Trial
 from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway_cli.calls.tokens import CHARACTERS_PER_TOKEN
 from mcp_gateway_cli.clients.application import Problem
 from mcp_gateway_cli.clients.changes import FileChange
 from mcp_gateway_cli.clients.imports import ImportPlan, LeftOut
 from mcp_gateway_cli.clients.machine import Machine
 from mcp_gateway_cli.clients.programs import ClientProgram
 from mcp_gateway_cli.clients.survey import FoundFile
-from mcp_gateway_cli.clients.trial import CHARACTERS_PER_TOKEN, Savings
+from mcp_gateway_cli.clients.trial import Savings
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from mcp_gateway.config.forms.values import SWITCHES
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway_cli.editing.document import Document
@@ -22,10 +23,8 @@ def run_enable(context: ControlContext, arguments: Namespace) -> int:
     """Switch a server on."""
     held = open_entries(context)
     entry, document = held.find(arguments.name), held.file.document
-    if "disabled" in entry.keys:
-        document = document.remove_value((*entry.path, "disabled"))
-    if "enabled" in entry.keys:
-        document = document.remove_value((*entry.path, "enabled"))
+    for key in SWITCHES.keys() & entry.keys:
+        document = document.remove_value((*entry.path, key))
     return _switch(held, entry, document, "enabled", as_json=arguments.json)
 
 
@@ -34,8 +33,9 @@ def run_disable(context: ControlContext, arguments: Namespace) -> int:
     held = open_entries(context)
     entry, document = held.find(arguments.name), held.file.document
     if entry.is_on:
-        key, value = ("enabled", False) if held.is_native or "enabled" in entry.keys else ("disabled", True)
-        document = document.set_value((*entry.path, key), value)
+        default = "enabled" if held.is_native else "disabled"
+        key = next((key for key in SWITCHES if key in entry.keys), default)
+        document = document.set_value((*entry.path, key), not SWITCHES[key])
     return _switch(held, entry, document, "disabled", as_json=arguments.json)
 
 

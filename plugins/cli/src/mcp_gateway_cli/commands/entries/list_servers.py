@@ -11,6 +11,7 @@ from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.clients.secrets import mask_arguments
 from mcp_gateway_cli.entries.server_file import open_entries
+from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     if servers:
         show_table(("server", "", "reached by"), [_row(server) for server in servers])
     else:
-        show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND")
+        show(NO_SERVERS)
     show(f"in {held.path}")
     complain(*problems)
     return 0

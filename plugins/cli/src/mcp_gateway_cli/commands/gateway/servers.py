@@ -14,6 +14,7 @@ from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
 from mcp_gateway_cli.commands.gateway.status import show_server_table
+from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
 Json = dict[str, Any]
@@ -46,7 +47,7 @@ async def _ask(context: ControlContext, arguments: Namespace) -> int:
         show(
             "no gateway of yours is running; to start the servers for a look: mcp-orchestration-gateway servers --start"
             if names
-            else "no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND"
+            else NO_SERVERS
         )
         if names:
             show(f"configured: {names}")

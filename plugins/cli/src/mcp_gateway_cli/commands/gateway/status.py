@@ -9,13 +9,18 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.running import GatewayGone, choose_running, find_running, open_running_client
+from mcp_gateway.control.gateways.running import (
+    NONE_RUNS,
+    GatewayGone,
+    choose_running,
+    find_running,
+    open_running_client,
+)
 from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
 
 Json = dict[str, Any]
-
-NONE = "no gateway of yours is running; your client starts one, or: mcp-orchestration-gateway serve"
 
 
 def run(_context: ControlContext, arguments: Namespace) -> int:
@@ -38,7 +43,7 @@ async def _run(arguments: Namespace) -> int:
         for number, gateway in enumerate(found):
             _print(gateway, is_first=number == 0)
     else:
-        show(NONE)
+        show(NONE_RUNS)
     return 0 if found else 1
 
 
@@ -69,7 +74,7 @@ def show_server_table(servers: list[Json]) -> None:
         usable = sum(item["state"] in ("ready", "degraded") for item in servers)
         show(f"{usable} of {len(servers)} servers usable")
     else:
-        show("no servers are configured; add one: mcp-orchestration-gateway add NAME -- COMMAND")
+        show(NO_SERVERS)
 
 
 def _row(item: Json) -> tuple[str, ...]:
