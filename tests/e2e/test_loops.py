@@ -7,14 +7,17 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from .support.gateways import BIN, GATEWAY, HttpGateway, Json, Launcher, free_port, plain_entry, until
+from .support.gateways import BIN, GATEWAY, HERE, HttpGateway, Json, Launcher, free_port, plain_entry, read_log, until
+from .support.programs import install_python
 from .support.raw_clients import HttpClient, StdioClient
 
 ERAS = ("handshake", "modern")
@@ -170,16 +173,21 @@ def test_its_own_url_is_known_by_every_name_and_through_a_tunnel(launcher: Launc
         assert not [name for name in names_of(client) if name.startswith(("me", "bridge", "tunnel"))]
 
 
+HideFn = Callable[[str], Json]
+
+
 class Ring:
     """Gateways over HTTP, each with the next one and a server of its own behind it."""
 
-    def __init__(self, folder: Path, stack: ExitStack, length: int) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, length: int, hide: HideFn = lambda url: {"url": url}) -> None:
+        """Configure the gateways; `hide` returns how the first one reaches the next."""
         self.ports = [free_port() for _ in range(length)]
         self.launchers = [Launcher(folder / str(at), stack) for at in range(length)]
         self.configs = []
         for at, launcher in enumerate(self.launchers):
             launcher.folder.mkdir()
-            following = {"name": "next", "url": f"http://127.0.0.1:{self.ports[(at + 1) % length]}/mcp"}
+            url = f"http://127.0.0.1:{self.ports[(at + 1) % length]}/mcp"
+            following = {"name": "next", **({"url": url} if at else hide(url))}
             self.configs.append(launcher.config(following, plain_entry("demo")))
 
     def start(self, at: int) -> HttpGateway:
@@ -221,6 +229,79 @@ def test_a_ring_of_three_over_http_is_opened_at_one_place(tmp_path: Path) -> Non
         check_depths(ring)
 
 
+PROXY = str(HERE / "servers" / "proxy.py")
+
+
+@pytest.fixture(scope="session")
+def mcp_proxy() -> list[str]:
+    """The command of the proxy that PyPI has."""
+    return [install_python("mcp-proxy", "mcp-proxy>=0.13,<1"), "-m", "mcp_proxy"]
+
+
+def hide_by_child(url: str) -> Json:
+    """Put a proxy that is a child process before a URL."""
+    return {"command": sys.executable, "args": [PROXY, url, "legacy", "stdio"]}
+
+
+def hide_by_port(launcher: Launcher, url: str) -> Json:
+    """Put a proxy that serves over HTTP before a URL."""
+    port = str(free_port())
+    process = launcher.start([sys.executable, PROXY, url, "auto", "http", port], dict(os.environ))
+    process.errors.until(lambda line: "running on" in line)
+    return {"url": f"http://127.0.0.1:{port}/mcp"}
+
+
+def check_open(ring: Ring) -> None:
+    """Check that one gateway of a ring leaves the next one out, and that `check` says so."""
+    for at in range(len(ring.ports)):
+        ring.start(at)
+    assert len(until(lambda: find_cuts(ring), "the ring is open")) == 1
+    check_depths(ring)
+    checked = ring.launchers[0].run("check", "--connect", config=ring.configs[0])
+    assert f"server 'next' is left out: it {ITSELF}" in checked.stdout
+
+
+def test_a_gateway_behind_a_proxy_of_its_own_is_left_out(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        check_open(Ring(tmp_path, stack, 1, hide_by_child))
+
+
+def test_a_ring_with_a_proxy_that_shakes_hands_anew_is_opened_at_one_place(launcher: Launcher) -> None:
+    with ExitStack() as stack:
+        check_open(Ring(launcher.folder, stack, 2, partial(hide_by_port, launcher)))
+
+
+def test_a_ring_with_a_published_proxy_is_opened_at_one_place(tmp_path: Path, mcp_proxy: list[str]) -> None:
+    command, *options = mcp_proxy
+    with ExitStack() as stack:
+        check_open(
+            Ring(
+                tmp_path,
+                stack,
+                2,
+                lambda url: {"command": command, "args": [*options, "--transport", "streamablehttp", url]},
+            )
+        )
+
+
+def test_a_gateway_behind_a_proxy_is_a_server_like_any_other(launcher: Launcher) -> None:
+    inner = launcher.start_http(launcher.config(plain_entry("demo")))
+    config = launcher.config({"name": "next", **hide_by_child(inner.url), "expose_tools": True})
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(config)), modern=True)
+    until(lambda: "next__tool_search" in names_of(client), "its tools are there")
+    assert ITSELF not in notes_of(client)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_server_with_a_tool_of_the_same_name_is_not_asked(launcher: Launcher, era: str) -> None:
+    log = launcher.folder / "log"
+    entry = plain_entry("demo", log, "--era", era, "--tool", "tool_search", expose_tools=True)
+    client = StdioClient(launcher.start([GATEWAY], launcher.environment(launcher.config(entry))), modern=True)
+    until(lambda: "demo__tool_search" in names_of(client), "its tools are there")
+    assert client.call("demo__tool_search", {})["result"]
+    assert len(read_log(log, "tools/call")) == 1
+
+
 def test_what_a_client_claims_of_a_chain_harms_only_that_client(launcher: Launcher) -> None:
     gateway = launcher.start_http(launcher.config(plain_entry("demo", expose_tools=True)))
     liar = HttpClient(gateway.url, modern=True)
@@ -229,6 +310,8 @@ def test_what_a_client_claims_of_a_chain_harms_only_that_client(launcher: Launch
         assert "result" in liar.ask("server/discover", meta)
         asked = liar.ask("mcp-orchestration-gateway/trace", {"chain": chain, "trace": "x" * 10_000, "steps": -1})
         assert asked["result"]["loop"] == []
+        query = f"mcp-orchestration-gateway/trace {chain} {'ab' * 10} 1"
+        assert not liar.call("tool_search", {"query": query})["result"]["structuredContent"].get("loop")
     client = HttpClient(gateway.url, modern=False)
     until(lambda: "demo__echo" in names_of(client), "others see what there is")
 

@@ -22,7 +22,6 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.time_limits import TimeLimits
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
-from mcp_gateway.discovery.list_server import list_server
 from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.loops.chain import Position
 from mcp_gateway.loops.errors import GatewayLoop
@@ -35,7 +34,6 @@ from mcp_gateway.sessions.admission import AdmissionControl
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import open_pool
 from mcp_gateway.sessions.server_plugins import open_server_plugins
-from mcp_gateway.sessions.session_key import SessionKey
 
 _MOST = 4
 """A server may take so many times its `list_timeout` for all of its lists, once it has started."""
@@ -177,12 +175,7 @@ async def _list_timed(spec: ServerSpec, position: Position) -> tuple[Listing, fl
     ):
         access = CredentialResolver(fitting.strategies, fitting.client_transports)
         loops = LoopTracer(position, pool, access, Registry.of((spec,), ()))
-
-        async def list_traced(session_key: SessionKey) -> Listing:
-            await loops.check(session_key)
-            return await list_server(pool, spec, session_key, {})
-
-        listing = await access.with_credentials(spec, ANONYMOUS, list_traced)
+        listing = await access.with_credentials(spec, ANONYMOUS, lambda key: loops.list_server(spec, key, {}))
         return listing, anyio.current_time() - began
 
 

@@ -23,7 +23,7 @@ from mcp_gateway.catalog.server_health import State
 from mcp_gateway.client.errors import NoLongerConfigured
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.concurrency import ConcurrencyLimit
-from mcp_gateway.discovery.list_server import NotListed, list_server
+from mcp_gateway.discovery.list_server import NotListed
 from mcp_gateway.discovery.loop_trace import LoopTracer, leave_out
 from mcp_gateway.discovery.replicated_catalog import ReplicatedCatalog
 from mcp_gateway.discovery.scheduler import Job, Reason, Refresh, RefreshScheduler
@@ -207,8 +207,7 @@ class Refresher:
         `capabilities` are the client capabilities that the server is given.
         """
         try:
-            await self.loops.check(session_key, trial=trial)
-            return await list_server(self.pool, spec, session_key, capabilities, trial=trial)
+            return await self.loops.list_server(spec, session_key, capabilities, trial=trial)
         finally:
             self.events.server_asked.emit()
 

@@ -64,6 +64,11 @@ def discover_answer(tools: Listing) -> Json:
     )
 
 
+def trace_answer(found: Mapping[str, Any]) -> Json:
+    """Return the result of a `tool_search` that was a gateway's trace."""
+    return _result({"success": True, **found})
+
+
 def error_result(error: GatewayError, code: str | None = None) -> Json:
     """Return an error result that a model can act on."""
     return {

@@ -21,6 +21,7 @@ from mcp_gateway.catalog.repair.identifiers import Identifiers
 from mcp_gateway.catalog.resolver import MalformedName, Resolver, UnknownServer, UnknownTool
 from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.gateway.gateway import SETTLE_EMPTY_SECONDS, SETTLE_SECONDS, Gateway
+from mcp_gateway.loops.trace import Trace
 from mcp_gateway.plugin import Caller, GatewayError, Hits
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import may_contain
@@ -40,7 +41,13 @@ from mcp_gateway.protocol.raw_json import (
 from mcp_gateway.search.indexes import SearchResult
 from mcp_gateway.server.builtin.remote_call import RemoteCall, read_remote_call
 from mcp_gateway.server.builtin.search_request import read_search
-from mcp_gateway.server.builtin_results import discover_answer, error_result, overload_error, search_answer
+from mcp_gateway.server.builtin_results import (
+    discover_answer,
+    error_result,
+    overload_error,
+    search_answer,
+    trace_answer,
+)
 from mcp_gateway.server.builtin_tools import (
     Arguments,
     CallArguments,
@@ -196,6 +203,8 @@ class Tools:
             return encode_members(error_result(Failed("a plugin of the gateway failed; the gateway's log says why")))
 
     async def _search(self, arguments: Mapping[str, Any], caller: Caller) -> Json:
+        if (trace := Trace.from_query(arguments.get("query"))) is not None:
+            return trace_answer(await self._gateway.loops.answer(trace))
         wanted = _parse_arguments(SearchArguments, "tool_search", arguments)
         finder, resolver = self._gateway.finder, self._gateway.resolver
         servers = [resolver.server(name).name for name in wanted.server]

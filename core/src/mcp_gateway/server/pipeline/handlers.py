@@ -11,7 +11,8 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
-from mcp_gateway.discovery.loop_trace import TRACE_METHOD, LoopTracer
+from mcp_gateway.discovery.loop_trace import LoopTracer
+from mcp_gateway.loops.trace import TRACE_METHOD, Trace
 from mcp_gateway.protocol.eras import adapt_error, adapt_result
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES
 from mcp_gateway.protocol.raw_json import Fields, decode_members, encode_members
@@ -58,7 +59,7 @@ class RequestHandlers:
         }
 
     async def _trace(self, request: ClientRequest) -> Fields:
-        return encode_members(await self.loops.answer(decode_members(request.params)))
+        return encode_members(await self.loops.answer(Trace.from_params(decode_members(request.params))))
 
     def find(self, method: str) -> HandlerFn | None:
         """Return the handler of a method.
