@@ -47,6 +47,16 @@ def test_the_next_session_begins_with_initialize(launcher: Launcher, tmp_path: P
     assert starts.read_text().split().count("server/discover") == 1
 
 
+def test_that_is_remembered_over_a_restart(launcher: Launcher, tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    config = launcher.config(entry("ending", starts))
+    for _ in range(2):
+        gateway = launcher.start_http(config)
+        assert "result" in HttpClient(gateway.url, modern=True).call("ending__echo")
+        gateway.end()
+    assert starts.read_text().split() == ["server/discover", "initialize", "initialize"]
+
+
 def test_a_check_that_connects_takes_it(launcher: Launcher, tmp_path: Path) -> None:
     checked = launcher.run("check", "--connect", config=launcher.config(entry("ending", tmp_path / "starts")))
     assert checked.returncode == 0, checked

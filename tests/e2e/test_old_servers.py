@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trustme
 
-from .support.gateways import Launcher, Process, free_port, until
+from .support.gateways import Launcher, Process, free_port, read_log, until
 from .support.raw_clients import HttpClient
 
 SERVER = Path(__file__).parent / "servers" / "old_sse.py"
@@ -61,6 +61,31 @@ def test_a_url_that_refuses_a_post_is_tried_in_the_old_way_and_remembered(launch
     for client in clients:
         assert echo(client, "old__echo", "again") == "again"
     assert set(requests(log)[len(asked) :]) == {"GET /sse k"}
+
+
+def test_it_is_remembered_over_a_restart_and_found_out_again_when_the_server_has_moved(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    port = free_port()
+    log, moved_log = tmp_path / f"log-{port}", tmp_path / "moved"
+    config = launcher.config({"name": "old", "url": f"http://127.0.0.1:{port}/sse"})
+
+    def call_echo() -> None:
+        gateway = launcher.start_http(config)
+        assert "result" in HttpClient(gateway.url, modern=True).call("old__echo", {"text": "x"})
+        gateway.end()
+
+    old = start_old(launcher, port, log)
+    call_echo()
+    asked = requests(log)
+    assert "POST /sse" in asked
+    call_echo()
+    assert set(requests(log)[len(asked) :]) == {"GET /sse"}
+    old.end(signal.SIGKILL)
+    launcher.start_plain_http("--port", str(port), log=moved_log)
+    call_echo()
+    assert read_log(moved_log, "tools/call")
+    assert not list((launcher.folder / "state" / "connections").iterdir())
 
 
 def test_check_reaches_old_servers_and_says_what_is_wrong_with_others(launcher: Launcher, tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from mcp_gateway.catalog.overlays import Overlays
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.catalog.resolver import Resolver
 from mcp_gateway.client.errors import leaf_of
+from mcp_gateway.client.fallback.last_connections import LastConnections
 from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.config.settings import Environment, Settings
+from mcp_gateway.config.sources import state_folder
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.config_reload import ConfigReloader
 from mcp_gateway.discovery.health_probe import HealthProber
@@ -98,7 +100,8 @@ async def open_gateway(
             for name, bound, around in _rankers_with_context(settings, resilient)
         }
         load = AdmissionControl(Limits(environment.max_calls, environment.max_queue, environment.queue_timeout))
-        fitting = await enter(open_server_plugins(servers.specs))
+        connections = LastConnections.load(environment.state or state_folder())
+        fitting = await enter(open_server_plugins(servers.specs, connections))
         registry = Registry.of(servers.specs, servers.disabled, servers.notices, events)
         breakers = Breakers(registry.states, events, registry.is_current)
         pool = await enter(
@@ -109,6 +112,7 @@ async def open_gateway(
                 environment.max_server_sessions,
                 breakers,
                 chain=str(position.chain),
+                connections=connections,
             )
         )
         tasks = await enter(_open_background_tasks())

@@ -17,6 +17,8 @@ from mcp_gateway.client.fallback.transport import FallbackTransport
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.plugin import Credentials, ServerUnavailable, TransportFault
 
+from ..support.gateway import spec
+
 SECONDS = 10
 REFUSED = MCPError(TransportFault.UNSUPPORTED, "HTTP 405 Method Not Allowed", {"status": 405})
 
@@ -72,7 +74,7 @@ class Way:
 
 
 def pair(first, second, hint=""):
-    return FallbackTransport("old", ("http", "sse"), first, second, hint)
+    return FallbackTransport(spec("old"), ("http", "sse"), first, second, hint)
 
 
 async def negotiate_over(transport):

@@ -392,3 +392,25 @@ async def test_what_a_server_announces_is_forwarded_with_its_name():
         await alpha.announce()
         await until(lambda: changes)
     assert changes == [("alpha", "notifications/tools/list_changed")]
+
+
+class ModernOnly(FakeServer):
+    """A server that refuses `initialize`."""
+
+    def _answer(self, method):
+        return {"error": {"code": -32022, "message": "no"}} if method == "initialize" else super()._answer(method)
+
+
+async def test_a_server_that_no_longer_needs_initialize_first_is_tried_in_the_usual_way_again():
+    async with pool_of(ModernOnly()) as pool:
+        pool.connections.record(spec(), initialize_first=True)
+        assert (await use_session(pool, SessionKey(spec()), connection)).modern
+        assert not pool.connections.find(spec()).initialize_first
+
+
+async def test_a_server_that_needs_initialize_first_gets_it_at_each_later_session():
+    server = EndingServer(tool("x"))
+    async with pool_of(server) as pool:
+        await use_session(pool, SessionKey(spec(), ALICE), connection)
+        await use_session(pool, SessionKey(spec(), BOB), connection)
+        assert len(server.opened) == 3

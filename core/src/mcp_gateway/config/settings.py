@@ -176,8 +176,8 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions, TimeSettings):
         None,
         alias="GATEWAY_STATE_DIR",
         description=(
-            "Where first definitions (pins) are kept if the storage is not shared; the user's state folder, if "
-            "none is named"
+            "Where first definitions (pins) are kept if the storage is not shared, and how servers were last reached; "
+            "the user's state folder, if none is named"
         ),
     )
     disabled_plugins: str = Field(

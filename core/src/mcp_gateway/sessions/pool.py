@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.client.connection import Connection
 from mcp_gateway.client.errors import NoLongerConfigured
+from mcp_gateway.client.fallback.last_connections import LastConnections
 from mcp_gateway.client.server_messages import ServerMessageRouter
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.config.time_limits import TimeLimit
@@ -45,6 +46,7 @@ class Pool:
     load: AdmissionControl = field(default_factory=AdmissionControl)
     max_sessions: int = 100
     breakers: Breakers = field(default_factory=Breakers, repr=False)
+    connections: LastConnections = field(default_factory=LastConnections)
     way_to: Callable[[str], ClientChannel | None] = lambda _: None
     chain: str = ""
     _shared: SessionIndex = field(default_factory=SessionIndex)
@@ -152,18 +154,15 @@ class Pool:
 
     async def set_log_level(self, client: str, level: str) -> None:
         """Forward a client's log level to the servers it uses."""
-        for session in self._sessions_of(client):
+        for session in self._shared.sessions_of(client):
             if session.connection is not None:
                 await session.connection.set_log_level(level, fewer=len(session.router.clients) == 1)
 
     async def notify(self, client: str, method: str) -> None:
         """Notify the servers that no other client uses."""
-        for session in self._sessions_of(client):
+        for session in self._shared.sessions_of(client):
             if session.connection is not None and len(session.router.clients) == 1:
                 await session.connection.notify(method)
-
-    def _sessions_of(self, client: str) -> list[Session]:
-        return [session for session in self._shared.sessions.values() if client in session.router.clients]
 
     async def close_server(self, spec: ServerSpec) -> None:
         """Retire a server's sessions and wait until they are closed.
@@ -203,7 +202,7 @@ class Pool:
             on_over=self._retire,
             breaker=breaker,
             on_lost=self._give_up,
-            initialize_first=spec.name in self._shared.initialize_first,
+            initialize_first=self.connections.find(spec).initialize_first,
         )
         session.router.on_asked = lambda attributed: self._shared.on_server_request(session, attributed=attributed)
         if not key.credentials.pairs and not self._shared.has_open(spec):
@@ -217,6 +216,9 @@ class Pool:
 
     def _on_session_opened(self, session: Session, connection: Connection) -> None:
         self._shared.on_session_opened(session, modern=connection.modern)
+        spec = session.breaker.spec
+        if self.connections.record(spec, initialize_first=session.initialize_first and not connection.modern):
+            self.tasks.start_soon(self.connections.save, spec)
         if connection.modern:
             session.router.capabilities = {}  # modern servers send no requests, but `input_required` results
         if (key := self._shared.key_of(session)) is not None:
@@ -240,16 +242,12 @@ class Pool:
             self.events.server_list_changed.emit(key, method, params)
 
     def _make_room(self, server: str) -> None:
-        theirs = [(b, k) for b, k in self._shared.sessions.items() if b.spec.name == server]
-        if len(theirs) < self.max_sessions:
+        if (number := self._shared.count(server)) < self.max_sessions:
             return
-        unused = [(session.used, session_key) for session_key, session in theirs if not session.users]
-        if not unused:
+        if (unused := self._shared.find_longest_idle(server)) is None:
             setting = "MCP_GATEWAY_MAX_SESSIONS_PER_SERVER"
-            raise Overloaded(
-                f"server {server!r}: all of its {len(theirs)} sessions are in use ({setting}); try again soon"
-            )
-        self._drop(min(unused, key=lambda pair: pair[0])[1])
+            raise Overloaded(f"server {server!r}: all of its {number} sessions are in use ({setting}); try again soon")
+        self._drop(unused)
 
     def close_idle(self, breaker: CircuitBreaker) -> None:
         """Close the idle sessions with a server.
@@ -287,10 +285,12 @@ async def open_pool(
     breakers: Breakers | None = None,
     *,
     chain: str = "",
+    connections: LastConnections | None = None,
 ) -> AsyncIterator[Pool]:
     """Open an empty session pool; close all sessions on exit."""
     async with anyio.create_task_group() as tasks:
-        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions, breakers or Breakers(), chain=chain)
+        breakers, connections = breakers or Breakers(), connections or LastConnections()
+        pool = Pool(tasks, client_transports, idle_timeout, load, max_sessions, breakers, connections, chain=chain)
         try:
             yield pool
         finally:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from mcp_gateway.client.fallback.last_connections import LastConnections
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import AuthStrategy, Bound, ClientTransport, GatewayError, PluginError, RankerContext
 
@@ -34,6 +35,7 @@ class ServerPlugins:
     """
 
     tasks: TaskGroup
+    connections: LastConnections
     strategies: dict[str, AuthStrategy] = field(default_factory=dict)
     client_transports: dict[str, ClientTransport] = field(default_factory=dict)
     _fitted: dict[ServerSpec, OpenedServer] = field(default_factory=dict)
@@ -82,14 +84,14 @@ class ServerPlugins:
         # Opened and closed by the same task: plugins may enter cancel scopes, which no other task may leave.
         async with AsyncExitStack() as stack:
             strategy = await stack.enter_async_context(open_product(spec.auth)) if spec.auth else None
-            transport = await _open_transport(stack, spec)
+            transport = await _open_transport(stack, spec, self.connections)
             over = anyio.Event()
             task_status.started(OpenedServer(spec, transport, strategy, over))
             with anyio.CancelScope(shield=True):  # the products must outlive the sessions that use them
                 await over.wait()
 
 
-async def _open_transport(stack: AsyncExitStack, spec: ServerSpec) -> ClientTransport:
+async def _open_transport(stack: AsyncExitStack, spec: ServerSpec, connections: LastConnections) -> ClientTransport:
     transport = await stack.enter_async_context(open_product(spec.client_transport))
     if (fallback := spec.fallback) is None:
         return transport
@@ -98,15 +100,17 @@ async def _open_transport(stack: AsyncExitStack, spec: ServerSpec) -> ClientTran
 
     other = None if fallback.bound is None else await stack.enter_async_context(open_product(fallback.bound))
     names = (spec.client_transport.name, fallback.name)
-    return FallbackTransport(spec.name, names, transport, other, fallback.hint)
+    return FallbackTransport(spec, names, transport, other, fallback.hint, connections)
 
 
 @asynccontextmanager
-async def open_server_plugins(specs: Iterable[ServerSpec]) -> AsyncIterator[ServerPlugins]:
+async def open_server_plugins(
+    specs: Iterable[ServerSpec], connections: LastConnections | None = None
+) -> AsyncIterator[ServerPlugins]:
     """Open the products of servers; close all products on exit."""
     specs = list(specs)
     async with anyio.create_task_group() as tasks:
-        server_plugins = ServerPlugins(tasks)
+        server_plugins = ServerPlugins(tasks, connections or LastConnections())
         server_plugins.use(await server_plugins.open_servers(specs), [spec.name for spec in specs])
         try:
             yield server_plugins

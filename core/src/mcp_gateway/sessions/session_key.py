@@ -40,14 +40,12 @@ class SessionIndex:
     request will be meant for one of them as well. If the server does not say which call its request belongs to, a
     client that may be several people (`is_one` returns False) even gets one session for each concurrent call.
 
-    `modern` maps servers to whether they are of the modern era, as far as known. `initialize_first` holds the servers
-    that end if their first message is another one.
+    `modern` maps servers to whether they are of the modern era, as far as known.
     """
 
     sessions: dict[SessionKey, Session] = field(default_factory=dict)
     # By server: the era belongs to the program, not to one of its sessions.
     modern: dict[str, bool] = field(default_factory=dict)
-    initialize_first: set[str] = field(default_factory=set)
     is_one: Callable[[str], bool] = lambda _: True
     _asking: dict[str, bool] = field(default_factory=dict)
 
@@ -101,7 +99,6 @@ class SessionIndex:
         Its era is forgotten, too.
         """
         self.modern.pop(spec.name, None)
-        self.initialize_first.discard(spec.name)
         self._asking.pop(spec.name, None)
         return [self.sessions.pop(key) for key in list(self.sessions) if key.spec is spec]
 
@@ -111,8 +108,6 @@ class SessionIndex:
         A modern server gets capabilities with each request, so one session is enough for all clients.
         """
         self.modern[session.server] = modern
-        if session.initialize_first:
-            self.initialize_first.add(session.server)
         key = self.key_of(session)
         if modern and key is not None and key.capabilities:
             self._rekey(key, replace(key, capabilities=""))
@@ -148,6 +143,22 @@ class SessionIndex:
             return None
         theirs = (kept for key, kept in self.sessions.items() if key.spec is spec)
         return next((kept for kept in theirs if not kept.settled.is_set()), None)
+
+    def sessions_of(self, client: str) -> list[Session]:
+        """Return the sessions that a client uses."""
+        return [session for session in self.sessions.values() if client in session.router.clients]
+
+    def count(self, server: str) -> int:
+        """Count a server's sessions."""
+        return sum(1 for key in self.sessions if key.spec.name == server)
+
+    def find_longest_idle(self, server: str) -> SessionKey | None:
+        """Return the key of the session that was unused for longest.
+
+        None if all are in use.
+        """
+        unused = (key for key, kept in self.sessions.items() if key.spec.name == server and not kept.users)
+        return min(unused, key=lambda key: self.sessions[key].used, default=None)
 
     def has_open(self, spec: ServerSpec) -> bool:
         """Whether a server has any open session."""

@@ -1,1 +1,1 @@
-"""Servers that another transport reaches than the one that was tried first."""
+"""Servers that are not reached in the way that is tried first."""

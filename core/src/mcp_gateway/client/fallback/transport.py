@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from mcp.shared.exceptions import MCPError
 
 from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.client.fallback.channel import FallbackChannel, enter_channel
+from mcp_gateway.client.fallback.last_connections import LastConnections
 from mcp_gateway.client.fallback.refusals import add_alternative, add_hint, is_unsupported
+from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import ClientTransport, Credentials, ServerChannel
 
 log = structlog.get_logger(__name__)
@@ -25,12 +27,12 @@ class FallbackTransport:
     not there; `hint` then says how it comes.
     """
 
-    server: str
+    spec: ServerSpec
     names: tuple[str, str]
     first: ClientTransport
     second: ClientTransport | None = None
     hint: str = ""
-    is_second_used: bool = False
+    connections: LastConnections = field(default_factory=LastConnections)
 
     @property
     def carries_credentials(self) -> bool:
@@ -38,9 +40,14 @@ class FallbackTransport:
         return self.first.carries_credentials or (self.second is not None and self.second.carries_credentials)
 
     @property
+    def is_second_used(self) -> bool:
+        """Whether the second one has reached it last."""
+        return self.second is not None and self.connections.find(self.spec).transport == self.names[1]
+
+    @property
     def current(self) -> ClientTransport:
         """The one that is tried first."""
-        return self.second if self.is_second_used and self.second is not None else self.first
+        return self.second if self.second is not None and self.is_second_used else self.first
 
     @property
     def alternative(self) -> ClientTransport | None:
@@ -55,8 +62,8 @@ class FallbackTransport:
     def on_reached(self, transport: ClientTransport) -> None:
         """Remember which one has reached the server."""
         if transport is not self.current:
-            log.info("another transport used", server=self.server, transport=self.alternative_name)
-            self.is_second_used = not self.is_second_used
+            log.info("another transport used", server=self.spec.name, transport=self.alternative_name)
+            self.connections.record(self.spec, transport="" if self.is_second_used else self.names[1])
 
     def connect(self, credentials: Credentials) -> AbstractAsyncContextManager[ServerChannel]:
         """Return an unopened channel, over either transport."""
