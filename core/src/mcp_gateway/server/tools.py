@@ -251,8 +251,8 @@ class Tools:
 
     def _limit(self, name: str, result: Fields, caller: Caller) -> Fields:
         """Limit the size of a tool's result."""
-        owner = self._gateway.registry.catalog.owner
-        return self._results.limit(lambda: result_of(name, owner(name)), result, caller)
+        catalog = self._gateway.registry.catalog
+        return self._results.limit(lambda: result_of(name, catalog.owner(name)), result, caller)
 
 
 def _read_call_arguments(call: RemoteCall, given: Raw) -> CallArguments:

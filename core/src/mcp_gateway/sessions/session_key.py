@@ -30,6 +30,10 @@ class SessionKey:
     capabilities: str = ""
     behalf: str | None = field(default=None, compare=False)
 
+    def without_capabilities(self) -> SessionKey:
+        """Return the key of a session that clients with any capabilities share."""
+        return SessionKey(self.spec, self.credentials, self.client, "", self.behalf) if self.capabilities else self
+
 
 @dataclass(slots=True)
 class SessionIndex:
@@ -57,7 +61,7 @@ class SessionIndex:
         server = session_key.spec.name
         if self.modern.get(server):
             # A modern server gets the capabilities with each request, so they need not separate sessions.
-            return replace(session_key, capabilities="") if session_key.capabilities else session_key
+            return session_key.without_capabilities()
         if session_key.behalf is None and session_key.client is None:
             return self._any_open(session_key) or session_key
         if server not in self._asking or not session_key.capabilities:
@@ -110,7 +114,7 @@ class SessionIndex:
         self.modern[session.server] = modern
         key = self.key_of(session)
         if modern and key is not None and key.capabilities:
-            self._rekey(key, replace(key, capabilities=""))
+            self._rekey(key, key.without_capabilities())
 
     def on_server_request(self, session: Session, *, attributed: bool) -> None:
         """Record that a server sends requests, attributed or not.

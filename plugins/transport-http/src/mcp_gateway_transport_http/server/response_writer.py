@@ -152,14 +152,17 @@ class HttpResponseWriter:
         """Go on if the client may come back; else abandon."""
         self.disconnected = True
         if not self.request.is_resumable and not self._has_ended:
+            abandon = self.abandon
             self._end()
-            self._abandon()
+            if abandon is not None:
+                abandon()
 
     def cancel(self, msg: object = None) -> None:  # noqa: ARG002  # called as a task's method is
         """Abandon the call at the end of the gateway."""
         if not self._has_ended:
             self._has_ended = True
-            self._abandon()
+            if self.abandon is not None:
+                self.abandon()
             self._connection.transport.abort()
 
     def on_tick(self, now: float, interval: float) -> None:
@@ -243,11 +246,8 @@ class HttpResponseWriter:
 
     def _end(self) -> None:
         self._has_ended = self.response_complete = True
+        self.abandon = None  # it leads back to this writer, and only the garbage collector would find the two
         self._connection.on_request_ended(self)
-
-    def _abandon(self) -> None:
-        if self.abandon is not None:
-            self.abandon()
 
     def _is_overfull(self) -> bool:
         return self.is_congested and self._connection.transport.get_write_buffer_size() > MAX_UNREAD_BYTES

@@ -68,7 +68,7 @@ class ResponseParser:
         llhttp's binding keeps what it has of a field, and copies it for each piece of data that comes.
         """
         try:
-            self._feed(memoryview(data))
+            self._feed(data)
         except LimitExceeded as error:
             self.broken = error
         except httptools.HttpParserUpgrade:
@@ -81,7 +81,12 @@ class ResponseParser:
             # The two hold one another, which only the garbage collector would find out.
             self._parser = None
 
-    def _feed(self, rest: memoryview) -> None:
+    def _feed(self, data: bytes) -> None:
+        if self._parser is not None and self._bodiless + len(data) < MAX_HEAD_BYTES:
+            self._bodiless += len(data)
+            self._parser.feed_data(data)
+            return
+        rest = memoryview(data)
         while rest and self._parser is not None:
             room = MAX_HEAD_BYTES - self._bodiless
             piece, rest = rest[:room], rest[room:]

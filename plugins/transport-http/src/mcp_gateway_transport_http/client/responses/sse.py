@@ -54,7 +54,8 @@ class SseParser:
             LimitExceeded: a line, or the data of an event, is too long.
 
         """
-        *lines, rest = self._split(piece)
+        lines = self._split(piece)
+        rest = lines.pop()
         for line in lines:
             if self._rest:
                 self._rest += line
@@ -85,12 +86,16 @@ class SseParser:
 
         A line break that was cut in two is one.
         """
-        if self._after_return and piece:
-            piece, self._after_return = piece.removeprefix(b"\n"), False
-        if b"\r" in piece:
-            self._after_return = piece.endswith(b"\r")
-            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        return piece.split(b"\n")
+        if not piece:
+            return [b""]
+        if self._after_return:
+            piece = piece.removeprefix(b"\n")
+        self._after_return = piece.endswith(b"\r")
+        # Of bytes, these are exactly the line breaks of the standard: CR, LF, and CRLF.
+        lines = piece.splitlines()
+        if not lines or piece.endswith((b"\r", b"\n")):
+            lines.append(b"")
+        return lines
 
     def _check(self, more: int) -> None:
         if self._size + more > self.limit:
