@@ -121,6 +121,19 @@ async def test_news_that_come_while_the_server_is_asked_are_not_lost(gateway):
     assert alpha.listed == 2
 
 
+async def test_an_answer_that_comes_late_replaces_no_newer_one(gateway):
+    alpha = Remote(tool("old"), handshake=True)
+    alpha.may_list = held = anyio.Event()
+    async with gateway({"alpha": alpha}) as opened:
+        await alpha.listing.wait()  # the answer to the first request is on its way
+        alpha.may_list, alpha.tools = None, [tool("new")]
+        await opened.gateway.discover("alpha", ANONYMOUS)
+        assert names(opened) == ["alpha__new"]
+        held.set()
+        await wait_until_settled(opened)
+        assert names(opened) == ["alpha__new"]
+
+
 async def test_memory_is_given_back_after_a_server_was_asked_also_if_nothing_has_changed(gateway):
     alpha, asked = Remote(tool("x")), list[int]()
     async with gateway({"alpha": alpha}) as opened:

@@ -116,13 +116,14 @@ class Remote:
 
     async def _list(self, cursor: str | None) -> Json:
         self.listed += 1
+        tools = list(self.tools)  # of now, however long the answer takes
         self.listing.set()
         if self.may_list is not None:
             await self.may_list.wait()
         first = int(cursor or 0)
         following = first + self.page_size
-        more = {"nextCursor": str(following)} if following < len(self.tools) else {}
-        return {"tools": self.tools[first:following], **more}
+        more = {"nextCursor": str(following)} if following < len(tools) else {}
+        return {"tools": tools[first:following], **more}
 
     async def _call(self, ctx: Any) -> Json:
         answer = self.answers.get(ctx.params["name"], text("done"))

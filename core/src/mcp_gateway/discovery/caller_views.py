@@ -177,6 +177,7 @@ class CallerRefresher:
             await self._ask(request)
 
     async def _ask(self, request: ListingRequest, *, trial: bool = False) -> Listing:
+        number = self.discovery.scheduler.next_number()
         try:
             listing = await self.discovery.list_server(
                 request.spec, request.session_key, request.capabilities, trial=trial
@@ -193,6 +194,8 @@ class CallerRefresher:
         listing = self.registry.admission.admit(
             await self.discovery.shared.pinning.admit(request.spec, listing, personal=True)
         )
+        if not self.discovery.scheduler.supersedes(request.key, number):
+            return listing
         before = self.personal.put(request.key, listing)
         if why := why_tools_are_missing(listing):
             reason = f"server {listing.server!r} did not list all of its tools: {why}"

@@ -160,7 +160,7 @@ class Refresher:
             ServerUnavailable: the server is unreachable, or its response is invalid.
 
         """
-        asker = self.listing_caller(spec, without_credentials(caller))
+        asker, number = self.listing_caller(spec, without_credentials(caller)), self.scheduler.next_number()
         try:
             listing = await self.access.with_credentials(
                 spec, asker, lambda session_key: self.list_server(spec, session_key, asker.capabilities, trial=trial)
@@ -181,6 +181,8 @@ class Refresher:
         admitted = self.registry.admission.admit(await self.shared.pinning.admit(spec, listing))
         if not self.registry.is_current(spec):
             raise NoLongerConfigured(spec.name)
+        if not self.scheduler.supersedes((spec.name, None), number):
+            return admitted
         if why := why_tools_are_missing(listing):  # kept from storage and other replicas, which may have a whole one
             incomplete = NotListed(f"server {spec.name!r} did not list all of its tools: {why}")
             self.registry.put(admitted, State.DEGRADED, str(incomplete))
@@ -271,15 +273,13 @@ class Refresher:
         return self.listing_caller(spec, without_credentials(caller)).capabilities
 
     def _on_replica_update(self, server: str, stamp: ListingVersion) -> None:
-        """Handle a listing version that another replica has saved.
-
-        The listing is read if it is newer than the current one.
-        """
+        """Read a listing that another replica has saved, if newer."""
         spec = self.registry.specs.get(server.partition(":")[0])
         if spec is None or identity(spec) != server:
             return
-        running = self.scheduler.is_running((spec.name, None))
-        if running or not self.shared.confirm(spec, self._capabilities_for(spec, self.host), stamp):
+        if self.scheduler.is_running((spec.name, None)) or not self.shared.confirm(
+            spec, self._capabilities_for(spec, self.host), stamp
+        ):
             self._schedule(spec, self.host, Reason.NEWS)
 
     def _on_replica_gap(self) -> None:

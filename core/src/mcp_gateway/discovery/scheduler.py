@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import count
 
 import anyio
 from anyio.abc import TaskGroup
@@ -89,6 +90,8 @@ class RefreshScheduler:
     _runs: dict[RefreshKey, Refresh] = field(default_factory=dict, repr=False)
     _pauses: dict[RefreshKey, _Delay] = field(default_factory=dict, repr=False)
     _quiet: dict[RefreshKey, _Delay] = field(default_factory=dict, repr=False)
+    _numbers: count[int] = field(default_factory=lambda: count(1), repr=False)
+    _newest: dict[RefreshKey, int] = field(default_factory=dict, repr=False)
 
     def schedule(self, key: RefreshKey, job: Job, *reasons: Reason) -> Refresh:
         """Add reasons to the refresh in progress, or start one."""
@@ -120,6 +123,20 @@ class RefreshScheduler:
         pause = self._pauses.get(key)
         return pause is not None and anyio.current_time() < pause.until
 
+    def next_number(self) -> int:
+        """Return the number of a listing that begins now."""
+        return next(self._numbers)
+
+    def supersedes(self, key: RefreshKey, number: int) -> bool:
+        """Record that a listing is complete; False if a later one is already.
+
+        Servers are also listed on request, beside a refresh, and the one that began first may end last.
+        """
+        if number < self._newest.get(key, 0):
+            return False
+        self._newest[key] = number
+        return True
+
     def on_success(self, key: RefreshKey) -> None:
         """Forget the failures of a key."""
         self._pauses.pop(key, None)
@@ -144,7 +161,7 @@ class RefreshScheduler:
 
     def forget(self, key: RefreshKey) -> None:
         """Forget a key; the result of a refresh in progress is ignored."""
-        for of_before in (self._runs, self._pauses, self._quiet):
+        for of_before in (self._runs, self._pauses, self._quiet, self._newest):
             of_before.pop(key, None)
 
     async def wait_quiet(self, key: RefreshKey) -> None:

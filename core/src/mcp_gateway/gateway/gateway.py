@@ -20,13 +20,12 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.discovery.loop_trace import LoopTracer
 from mcp_gateway.discovery.refresher import Refresher
-from mcp_gateway.gateway.compiled_catalog import CatalogCompiler
+from mcp_gateway.gateway.compiled_catalog import METHOD, CatalogCompiler, Route, route_of
 from mcp_gateway.gateway.era_bridge import EraBridge
 from mcp_gateway.gateway.find_tool import find_tool
 from mcp_gateway.gateway.login import with_login
 from mcp_gateway.gateway.request import Request
 from mcp_gateway.gateway.resource_subscriptions import Subscriptions, UpdatedFn
-from mcp_gateway.gateway.routes import METHOD, Route, route_of
 from mcp_gateway.gateway.tasks import Tasks
 from mcp_gateway.plugin import Caller, GatewayError, Query
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel

@@ -137,19 +137,6 @@ class RawClient:
     name: str
     capabilities: Json
     principal: Principal | None = None
-    _last: tuple[Mapping[str, str] | None, Principal | None, Caller] | None = None
-
-    def caller(self, headers: Mapping[str, str] | None, principal: Principal | None) -> Caller:
-        """Return the caller of a request with these headers.
-
-        Transports hand over the very same object for equal headers on a connection, so the last caller often fits.
-        """
-        last = self._last
-        if last is not None and last[0] is headers and last[1] is principal:
-            return last[2]
-        caller = Caller(headers=headers or {}, client=self.name, capabilities=self.capabilities, principal=principal)
-        self._last = (headers, principal, caller)
-        return caller
 
 
 @dataclass(slots=True)

@@ -12,26 +12,30 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import Credentials
 from mcp_gateway.sessions.session import Session
 
+_NONE = Credentials()
+
 FINISH_SECONDS = 0.1
 """Interval of checking whether the last calls to a server that is no longer configured are done."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class SessionKey:
     """Key of a session: server, credentials, and a client if exclusive.
 
     `capabilities` are the client capabilities sent to a handshake-era server, as canonical JSON. `behalf` is the
     client that sends the request, whether or not it has the session to itself; None is the gateway itself.
+
+    Never changed, but not frozen: each call makes one, and that would take three times as long.
     """
 
     spec: ServerSpec
-    credentials: Credentials = field(default_factory=Credentials)
+    credentials: Credentials = _NONE
     client: str | None = None
     capabilities: str = ""
     behalf: str | None = field(default=None, compare=False)
 
     def without_capabilities(self) -> SessionKey:
-        """Return the key of a session that clients with any capabilities share."""
+        """Return the key of a session that serves any capabilities."""
         return SessionKey(self.spec, self.credentials, self.client, "", self.behalf) if self.capabilities else self
 
 

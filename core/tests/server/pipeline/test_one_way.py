@@ -20,7 +20,7 @@ ROOT = Path(mcp_gateway.__file__).parent
 DELIVERING = {"client/announcements.py", "client/backpressure.py", "gateway/suspended_calls.py"}
 """What only a call enters that brings a token or a level, or whose client can be asked."""
 
-MAX_MODULES = 31
+MAX_MODULES = 29
 """How many modules of the core one plain call enters; those of the transports come on top."""
 
 

@@ -13,19 +13,18 @@ import structlog
 from mcp.shared.exceptions import MCPError
 from msgspec import UNSET, Struct
 
+from mcp_gateway.gateway.compiled_catalog import METHOD
 from mcp_gateway.gateway.gateway import Gateway
-from mcp_gateway.gateway.routes import METHOD
 from mcp_gateway.plugin import Principal, RawResponse, ResponseWriter
 from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_result, parse_request, read_id
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
-from mcp_gateway.protocol.raw_json import Fields, decode_member, is_object, members
+from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
 from mcp_gateway.server.early_handshake import PIPE
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
-from mcp_gateway.server.pipeline.envelopes import Envelopes, headers_match
 from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
-from mcp_gateway.server.pipeline.shapes import has_valid_shape, name_of
+from mcp_gateway.server.pipeline.request_checks import Envelopes, Headers, KnownHeaders, has_valid_shape, name_of
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +71,7 @@ class Dispatcher:
     handlers: RequestHandlers
     requests: ClientRequests = field(default_factory=ClientRequests)
     _envelopes: Envelopes = field(default_factory=Envelopes)
+    _headers: KnownHeaders = field(default_factory=KnownHeaders)
     _in_flight: dict[Key, _Call] = field(default_factory=dict)
     _calls: set[_Call] = field(default_factory=set)
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -116,15 +116,16 @@ class Dispatcher:
         if handler is None or not isinstance(key_id, str | int) or not has_valid_shape(method, params):
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in meta
-        client = self._client(method, params, meta, origin, modern=modern)
+        headers = self._headers.of(origin.headers)
+        client = self._client(method, params, meta, origin, headers if modern else None)
         if client is None:
             return None
-        caller = client.caller(origin.headers, origin.principal)
+        caller = headers.caller(client, origin.principal)
         if self.gateway.discovery.waiting:
             self.gateway.discovery.on_client_initialized(caller)
         level = None if modern else self.clients.log_level(client.name)
         channel = open_channel(origin.writer, client.name, self.requests, meta, level, modern=modern)
-        passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON} if meta else meta
+        passed_on = meta if meta.keys().isdisjoint(NOT_PASSED_ON) else _without_own(meta)
         request = ClientRequest(method, params, passed_on, caller, modern, channel)
         # A modern client cancels over HTTP by closing the stream; all others name the request.
         key = (client.name, key_id) if not modern or origin.headers is None else None
@@ -174,24 +175,25 @@ class Dispatcher:
         call.writer.finish(_CANCELLED)
         return True
 
-    def _client(self, method: str, params: Fields, meta: Fields, origin: Origin, *, modern: bool) -> RawClient | None:
-        """Return the sender of a request.
+    def _client(
+        self, method: str, params: Fields, meta: Fields, origin: Origin, modern: Headers | None
+    ) -> RawClient | None:
+        """Return the sender of a request; `modern` are its headers if modern.
 
         None if the request does not identify it, or is invalid.
         """
-        headers, principal = origin.headers, origin.principal
-        if not modern:
-            return self.clients.raw_client(headers, principal)
-        if headers is not None and not self._are_headers_right(headers, method, name_of(method, params)):
+        if modern is None:
+            return self.clients.raw_client(origin.headers, origin.principal)
+        if origin.headers is not None and not self._are_headers_right(modern, method, name_of(method, params)):
             return None
-        client = self._envelopes.client(meta, headers, principal)
-        if client is not None and headers is None:
+        client = self._envelopes.client(meta, origin.headers, origin.principal)
+        if client is not None and origin.headers is None:
             self.clients.on_modern_stdio_client()
         return client
 
-    def _are_headers_right(self, headers: Mapping[str, str], method: str, name: str | None) -> bool:
+    def _are_headers_right(self, headers: Headers, method: str, name: str | None) -> bool:
         """Whether a modern request's headers are known to match its body."""
-        if not headers_match(headers, method, name):
+        if headers.method != method or headers.name != name:
             return False
         # Whether a tool's arguments are repeated in `Mcp-Param-*` headers, the SDK's server checks.
         route = self.gateway.compiler.current().route(name) if method == METHOD and name is not None else None
@@ -221,3 +223,10 @@ class Dispatcher:
     @staticmethod
     def _accept(writer: ResponseWriter) -> Callable[[], None]:
         return asyncio.get_running_loop().call_soon(writer.finish, _ACCEPTED).cancel
+
+
+def _without_own(meta: Fields) -> Fields:
+    """Return the members of `_meta` that servers may see."""
+    if meta.keys() <= NOT_PASSED_ON:
+        return NO_MEMBERS
+    return {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}

@@ -16,6 +16,9 @@ class Awaited(Enum):
     HEAD = auto()
     BODY = auto()
 
+    # That of `Enum` is a function in Python, which hashes the name.
+    __hash__ = object.__hash__
+
 
 class ConnectionDeadline:
     """A deadline that is checked periodically, without a timer."""

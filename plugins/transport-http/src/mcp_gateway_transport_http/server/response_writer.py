@@ -20,6 +20,8 @@ MAX_UNREAD_BYTES = 8 << 20
 # Joining would copy what is larger.
 _LARGE = 64 << 10
 
+_OK = HTTPStatus.OK
+"""To read a member of an enum takes a call (Python 3.11)."""
 _STREAM_HEAD = b"content-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\nx-accel-buffering: no\r\n"
 _JSON = b"content-type: application/json\r\n"
 _INTERNAL_ERROR = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"Internal error"}}'
@@ -262,5 +264,5 @@ def _response_parts(response: RawResponse) -> tuple[int, bytes, bytes]:
     if response.streamed:
         event = b"event: message\r\ndata: %b\r\n\r\n" % to_line(response.message)
         return HTTPStatus.OK, b"content-type: text/event-stream\r\n", event
-    status = HTTPStatus.OK if response.error is None else ERROR_CODE_HTTP_STATUS.get(response.error, HTTPStatus.OK)
+    status = _OK if response.error is None else ERROR_CODE_HTTP_STATUS.get(response.error, _OK)
     return status, _JSON, response.message

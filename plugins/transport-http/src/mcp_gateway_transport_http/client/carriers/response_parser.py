@@ -12,6 +12,8 @@ from mcp_gateway_transport_http.http1.header_cache import Head, cacheable_head
 
 Fields = list[tuple[bytes, bytes]]
 
+_OK = HTTPStatus.OK
+"""The lowest status of a final response; to read a member of an enum takes a call (Python 3.11)."""
 _SWITCHED = "it switched to another protocol, which nobody asked for"
 
 # What RFC 9112 lets clients accept: line feeds alone (2.2), folded fields (5.2), chunks that count more than a length
@@ -131,7 +133,7 @@ class ResponseParser:
         """
         fields, self._fields = self._fields, []
         status = self._status()
-        if status >= HTTPStatus.OK and not self.is_complete:
+        if status >= _OK and not self.is_complete:
             self.head = self._known_fields.read_head(status, fields)
 
     def on_body(self, body: bytes) -> None:
