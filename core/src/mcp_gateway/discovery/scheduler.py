@@ -128,7 +128,7 @@ class RefreshScheduler:
         return next(self._numbers)
 
     def supersedes(self, key: RefreshKey, number: int) -> bool:
-        """Record that a listing is complete; False if a later one is already.
+        """Record a complete listing; False if a later one came first.
 
         Servers are also listed on request, beside a refresh, and the one that began first may end last.
         """
