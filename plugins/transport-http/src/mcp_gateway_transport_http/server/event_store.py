@@ -43,7 +43,7 @@ class RawEvent(NamedTuple):
 class _Event(NamedTuple):
     session: int
     stream: str | EventStream
-    message: JSONRPCMessage | RawEvent | None
+    message: JSONRPCMessage | bytes | None
     size: int
 
 
@@ -60,12 +60,13 @@ class EventLog:
         """Return the event store of a session that begins."""
         return SessionEventStore(self, next(self._sessions))
 
-    def append(self, session: int, stream: str | EventStream, message: JSONRPCMessage | RawEvent | None) -> int:
+    def append(self, session: int, stream: str | EventStream, message: JSONRPCMessage | bytes | None) -> int:
         """Append an event, evict the oldest, and return its number.
 
         Events are evicted when there are too many, in number or in bytes.
         """
-        number, size = next(self._numbers), _estimate_size(message)
+        number = next(self._numbers)
+        size = _EVENT_BYTES + len(message) if isinstance(message, bytes) else _estimate_size(message)
         self.events[number] = _Event(session, stream, message, size)
         self.size += size
         while len(self.events) > MAX_EVENTS or (self.size > MAX_BYTES and len(self.events) > 1):
@@ -75,7 +76,7 @@ class EventLog:
     def _evict_oldest(self) -> None:
         _, oldest = self.events.popitem(last=False)
         self.size -= oldest.size
-        if isinstance(oldest.stream, EventStream):
+        if not isinstance(oldest.stream, str):
             oldest.stream.forget_oldest()
 
 
@@ -96,18 +97,18 @@ class EventStream:
 
     def append(self, message: bytes | None) -> int:
         """Store a message, None for the beginning; return the event's number."""
-        # The number is noted first: an event larger than all the memory there is evicts older ones of this stream.
-        event = None if message is None else RawEvent(message)
-        number = self._store.past.append(self._store.session, self, event)
+        number = self._store.past.append(self._store.session, self, message)
         self._numbers.append(number)
-        self._wake()
+        if self._changed is not None:
+            self._wake(self._changed)
         return number
 
     def end(self) -> None:
         """Tell those who follow that no more events come."""
         self.is_complete = True
         self._store.open_streams.discard(self)
-        self._wake()
+        if self._changed is not None:
+            self._wake(self._changed)
 
     def forget_oldest(self) -> None:
         """Forget the number of an event that was evicted."""
@@ -133,13 +134,12 @@ class EventStream:
         # A copy: more may come, or be evicted, while the client reads.
         for number in tuple(self._numbers):
             event = events.get(number) if number > last else None
-            if event is not None and isinstance(event.message, RawEvent):
-                yield number, event.message
+            if event is not None and isinstance(event.message, bytes):
+                yield number, RawEvent(event.message)
 
-    def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+    def _wake(self, changed: anyio.Event) -> None:
+        self._changed = None
+        changed.set()
 
 
 @dataclass(slots=True)
@@ -184,11 +184,9 @@ class SessionEventStore(EventStore):
         return event.session == self.session and event.stream == stream
 
 
-def _estimate_size(message: JSONRPCMessage | RawEvent | None) -> int:
-    """Estimate how much memory a message takes, in bytes."""
+def _estimate_size(message: JSONRPCMessage | None) -> int:
+    """Estimate how much memory a message of the SDK's takes, in bytes."""
     match message:
-        case RawEvent():
-            return _EVENT_BYTES + len(message.message)
         case JSONRPCResponse():
             return _weight(message.result)
         case JSONRPCRequest() | JSONRPCNotification():
