@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import asynccontextmanager, suppress
+import sys
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from mcp_gateway_transport_http import find_url_faults
 
 from mcp_gateway.plugin import UrlOptions
+from mcp_gateway.plugin.server_url import diagnosis
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +103,50 @@ async def test_an_expired_certificate_says_so(anyio_backend, authority, ca):
     async with listening(expired) as port:
         ((code, message, mend),) = await find(f"https://127.0.0.1:{port}/mcp", ca=ca)
     assert (code, "has expired" in message, "renew" in mend) == ("tls-expired", True, True)
+
+
+async def test_a_certificate_that_is_not_valid_yet_asks_for_the_clock(anyio_backend, authority, ca):
+    early = authority.issue_cert("127.0.0.1", not_before=datetime.now(UTC) + timedelta(days=1))
+    async with listening(early) as port:
+        ((code, message, _),) = await find(f"https://127.0.0.1:{port}/mcp", ca=ca)
+    assert (code, "is not valid yet" in message) == ("tls-not-yet-valid", True)
+
+
+def write_revocation_list(authority, certificate, path):
+    """Append the authority's list of revoked certificates, with one in it."""
+    revoked = x509.load_pem_x509_certificate(certificate.cert_chain_pems[0].bytes()).serial_number
+    now = datetime.now(UTC)
+    entry = x509.RevokedCertificateBuilder().serial_number(revoked).revocation_date(now - timedelta(hours=1)).build()
+    root = x509.load_pem_x509_certificate(authority.cert_pem.bytes())
+    builder = x509.CertificateRevocationListBuilder(root.subject, now - timedelta(hours=1), now + timedelta(days=1))
+    key = load_pem_private_key(authority.private_key_pem.bytes(), None)
+    signed = builder.add_revoked_certificate(entry).sign(key, SHA256())
+    path.write_bytes(path.read_bytes() + signed.public_bytes(Encoding.PEM))
+
+
+async def test_a_certificate_that_is_on_the_revocation_list_beside_the_authority_says_so(anyio_backend, authority, ca):
+    revoked, other = authority.issue_cert("127.0.0.1"), authority.issue_cert("127.0.0.1")
+    write_revocation_list(authority, revoked, ca)
+    async with listening(revoked) as port:
+        ((code, message, mend),) = await find(f"https://127.0.0.1:{port}/mcp", ca=ca)
+    assert (code, message) == ("tls-revoked", "its certificate has been revoked")
+    assert "ask the person who runs the server" in mend
+    async with listening(other) as port:
+        assert await find(f"https://127.0.0.1:{port}/mcp", ca=ca) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+async def test_a_machine_that_is_silent_is_named_after_some_seconds(anyio_backend, monkeypatch):
+    monkeypatch.setattr(diagnosis, "SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        address = listener.getsockname()
+        for _ in range(3):  # they fill the queue, so that no more are answered
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        ((code, message, mend),) = await find(f"http://127.0.0.1:{address[1]}/mcp")
+    assert (code, message) == ("no-answer", f"127.0.0.1:{address[1]} does not answer within 0.3 s")
+    assert "firewall" in mend
 
 
 async def test_a_certificate_of_another_host_says_so(anyio_backend, authority, ca):

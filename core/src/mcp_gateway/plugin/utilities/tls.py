@@ -179,6 +179,8 @@ def _load_authority(context: ssl.SSLContext, ca: Path) -> None:
         context.load_verify_locations(ca)
     except ssl.SSLError:
         raise ValueError(f"ca: {ca} holds no certificate in PEM form") from None
+    if context.cert_store_stats()["crl"]:  # OpenSSL reads a revocation list, and looks at it only if it is told to
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _load_certificate(context: ssl.SSLContext, cert: Path, key: Path | None, password: str | None) -> None:
