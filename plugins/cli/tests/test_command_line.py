@@ -80,6 +80,7 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
         ("check now", "nothing takes 'now'"),
         ("login x", "the plugin mcp-gateway-auth-oauth brings it, which is not here"),
+        ("secret list", "the plugin mcp-gateway-variables-keyring brings it, which is not here"),
         ("search", "the following arguments are required: QUERY"),
         ("search x --max 0", "it must be a number, 1 or more"),
         ("completion basch", "invalid choice: 'basch'"),

@@ -24,6 +24,7 @@ from mcp_gateway.config.validation_errors import format_validation_error
 from mcp_gateway.loops.own_entries import OwnEntries
 from mcp_gateway.plugin import AuthStrategy, ConfigError, Options, Provider
 from mcp_gateway.plugin_host.providers import ProviderRegistry, Providers
+from mcp_gateway.plugin_host.variable_sources import VariableReader
 from mcp_gateway.protocol.tool_names import is_server_name
 from mcp_gateway.text.suggestions import suggest_word
 
@@ -98,7 +99,8 @@ def read_servers(
             warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
         )
     file = read_entry_file(path, check)
-    variables = Variables(environ, file.folder, file.questions, answers or InputAnswers())
+    reader = VariableReader(providers.variable_sources)
+    variables = Variables(environ, file.folder, file.questions, answers or InputAnswers(), reader)
     return resolve_entries(file, path, environment, variables, providers)
 
 

@@ -30,6 +30,7 @@ from mcp_gateway.plugin.errors import (
     ServerTimeout,
     ServerUnavailable,
     StorageError,
+    VariableError,
 )
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
 from mcp_gateway.plugin.limits import MessageLimits, ServeOptions, SessionOptions, ShutdownOptions
@@ -52,6 +53,7 @@ from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
+from mcp_gateway.plugin.utilities.time_limit import call_in_time
 from mcp_gateway.plugin.utilities.tls import (
     CLIENT_CERTIFICATE_HINT,
     TlsContexts,
@@ -75,6 +77,7 @@ from mcp_gateway.plugin.values import (
     RawResponse,
     TransportFault,
 )
+from mcp_gateway.plugin.variables import VariableSource
 
 __all__ = [
     "ANONYMOUS",
@@ -146,6 +149,9 @@ __all__ = [
     "TlsFiles",
     "TransportFault",
     "UrlOptions",
+    "VariableError",
+    "VariableSource",
+    "call_in_time",
     "can_connect_directly",
     "classify_tls_error",
     "diagnose_url",

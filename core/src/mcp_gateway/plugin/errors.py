@@ -3,6 +3,7 @@
 * GatewayError
   x ConfigError
     + PluginError
+    + VariableError
   x QueryError
   x AuthError
     + LoginRequired
@@ -38,6 +39,12 @@ class PluginError(ConfigError):
     """The configuration names a plugin that is missing, broken or ambiguous."""
 
     code = "plugin_missing"
+
+
+class VariableError(ConfigError):
+    """A source of variables that cannot answer; the message says why."""
+
+    code = "variable_unavailable"
 
 
 class QueryError(GatewayError):

@@ -1,9 +1,9 @@
-"""Hook specifications: six hooks, each called at most once at start-up.
+"""Hook specifications: seven hooks, each called at most once at start-up.
 
 No hook is ever called on the path of a request.
 
-Hooks are plain functions that yield providers or commands, without access to network, files or event loop. The products
-that the providers build have async methods.
+Hooks are plain functions that yield providers, variable sources or commands, without access to network, files or event
+loop. The products that the providers build have async methods.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcp_gateway.plugin.ranker import Ranker
     from mcp_gateway.plugin.storage import StorageBackend
     from mcp_gateway.plugin.transport import ClientTransport, ServerTransport
+    from mcp_gateway.plugin.variables import VariableSource
 
 PROJECT = "mcp_gateway"
 """The pluggy project, the entry-point group, and the prefix of every hook."""
@@ -58,6 +59,12 @@ def mcp_gateway_rankers() -> Iterable[Provider[Any, Ranker]]:
 @hookspec
 def mcp_gateway_storage_backends() -> Iterable[Provider[Any, StorageBackend]]:
     """Yield storage backends, selected by `STORAGE_BACKEND`."""
+    raise NotImplementedError
+
+
+@hookspec
+def mcp_gateway_variable_sources() -> Iterable[VariableSource]:
+    """Yield variable sources, selected by `${NAME:KEY}` in the configuration."""
     raise NotImplementedError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,8 +17,10 @@ from mcp_gateway.plugin import (
     Ranker,
     ServerTransport,
     StorageBackend,
+    VariableSource,
 )
 from mcp_gateway.plugin_host.loader import Fault, LoadedPlugins, Origin
+from mcp_gateway.plugin_host.variable_sources import KIND, VariableSources
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 ProductT = TypeVar("ProductT")
@@ -37,6 +39,7 @@ _OURS = frozenset(
         *(f"mcp-gateway-auth-{name}" for name in ("forwarded", "oauth", "static")),
         *(f"mcp-gateway-ranker-{name}" for name in ("bm25", "hybrid", "regex")),
         *(f"mcp-gateway-storage-{name}" for name in ("memory", "redis")),
+        "mcp-gateway-variables-keyring",
     }
 )
 """The plugins of this project."""
@@ -136,6 +139,7 @@ class Providers:
     auth_strategies: ProviderRegistry[AuthStrategy]
     rankers: ProviderRegistry[Ranker]
     storage_backends: ProviderRegistry[StorageBackend]
+    variable_sources: VariableSources = field(default_factory=VariableSources)
 
     @property
     def shelves(self) -> tuple[ProviderRegistry[Any], ...]:
@@ -151,7 +155,8 @@ class Providers:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """The faults of all plugins, without duplicates."""
-        return tuple({str(fault): fault for shelf in self.shelves for fault in shelf.faults}.values())
+        faults = [*(fault for shelf in self.shelves for fault in shelf.faults), *self.variable_sources.faults]
+        return tuple({str(fault): fault for fault in faults}.values())
 
     @classmethod
     def of(cls, loaded: LoadedPlugins) -> Providers:
@@ -177,38 +182,62 @@ class Providers:
             storage_backends=_collect_registry(
                 "storage backend", f"{prefix}-storage", hook.mcp_gateway_storage_backends, loaded
             ),
+            variable_sources=_collect_sources(f"{prefix}-variables", hook.mcp_gateway_variable_sources, loaded),
         )
 
 
 def _collect_registry(kind: str, distribution: str, hook: Any, loaded: LoadedPlugins) -> ProviderRegistry[Any]:
-    """Collect the providers of one hook, keeping track of their plugins.
+    """Collect the providers of one hook, keeping track of their plugins."""
+    found = _collect(kind, hook, loaded, Provider)
+    left_out = frozenset(origin.distribution for origin in loaded.left_out)
+    return ProviderRegistry(kind, distribution, found.items, found.origins, found.faults, left_out)
 
-    Each implementation is called separately, so that one that raises does not affect the others.
+
+def _collect_sources(distribution: str, hook: Any, loaded: LoadedPlugins) -> VariableSources:
+    """Collect the variable sources, keeping track of their plugins."""
+    found = _collect(KIND, hook, loaded, VariableSource)
+    left_out = frozenset(origin.distribution for origin in loaded.left_out)
+    names = ProviderRegistry[Any](KIND, distribution, found.items, found.origins, found.faults, left_out)
+    return VariableSources(found.items, found.origins, found.faults, names.describe_missing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """What the plugins offer by one hook."""
+
+    items: dict[str, Any]
+    origins: dict[str, Origin]
+    faults: tuple[Fault, ...]
+
+
+def _collect(kind: str, hook: Any, loaded: LoadedPlugins, item_type: type) -> _Collection:
+    """Call the implementations of one hook.
+
+    Each is called separately, so that one that raises does not affect the others.
     """
-    providers: dict[str, Provider[Any, Any]] = {}
+    items: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
     faults = list(loaded.faults)
     for implementation in hook.get_hookimpls():
         origin = loaded.origins[implementation.plugin_name]
         try:
-            offered = list(_check_providers(implementation.function()))
+            offered = list(_check_items(implementation.function(), item_type))
         except Exception as error:  # noqa: BLE001  # a border with foreign code: the fault is recorded, and shown
             faults.append(Fault(origin, error))
             continue
-        for provider in offered:
-            if rival := origins.get(provider.name):
+        for item in offered:
+            if rival := origins.get(item.name):
                 raise PluginError(
-                    f"{kind} {provider.name!r} is offered by both {rival} and {origin}; uninstall one, "
+                    f"{kind} {item.name!r} is offered by both {rival} and {origin}; uninstall one, "
                     f"or set GATEWAY_DISABLED_PLUGINS={origin.plugin}"
                 )
-            providers[provider.name] = provider
-            origins[provider.name] = origin
-    left_out = frozenset(origin.distribution for origin in loaded.left_out)
-    return ProviderRegistry(kind, distribution, providers, origins, tuple(faults), left_out)
+            items[item.name] = item
+            origins[item.name] = origin
+    return _Collection(items, origins, tuple(faults))
 
 
-def _check_providers(answer: Iterable[object]) -> Iterator[Provider[Any, Any]]:
+def _check_items(answer: Iterable[object], item_type: type) -> Iterator[Any]:
     for item in answer:
-        if not isinstance(item, Provider):
-            raise PluginError(f"its hook must yield Provider objects, not {type(item).__name__}")
+        if not isinstance(item, item_type):
+            raise PluginError(f"its hook must yield {item_type.__name__} objects, not {type(item).__name__}")
         yield item

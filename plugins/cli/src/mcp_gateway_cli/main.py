@@ -30,7 +30,10 @@ _OPTIONS = {
 }
 """The options that set a variable of the environment."""
 
-_OF_PLUGINS = dict.fromkeys(("login", "logout"), "the plugin mcp-gateway-auth-oauth")
+_OF_PLUGINS = {
+    **dict.fromkeys(("login", "logout"), "the plugin mcp-gateway-auth-oauth"),
+    "secret": "the plugin mcp-gateway-variables-keyring",
+}
 """Verbs that people may know, and which plugin of this project brings them."""
 
 

@@ -11,6 +11,7 @@ from mcp_gateway_testkit.ranker import RankerContract
 from mcp_gateway_testkit.reference import reference_server
 from mcp_gateway_testkit.server_transport import ServerTransportContract
 from mcp_gateway_testkit.storage import StorageContract
+from mcp_gateway_testkit.variables import VariableSourceContract
 from mcp_gateway_testkit.wire import Session, session
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ServerTransportContract",
     "Session",
     "StorageContract",
+    "VariableSourceContract",
     "reference_server",
     "session",
 ]

@@ -1,4 +1,4 @@
-"""Variables in configuration strings: `${VAR}`, `${VAR:-default}`, `${env:VAR}` and those of editors."""
+"""Variables in configuration strings: `${VAR}`, `${VAR:-default}`, those of editors and of plugins."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mcp_gateway.plugin import PluginError, VariableError
+from mcp_gateway.plugin_host.variable_sources import VariableReader, VariableSources
+
 _VARIABLE = re.compile(r"\$(?P<escaped>\$\{)|\$\{(?P<body>[^}]*)\}")
 _BODY = re.compile(r"(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_OF_SOURCE = re.compile(r"(?P<source>[a-z][a-z0-9_-]*):(?P<key>.+)", re.DOTALL)
+_OF_EDITORS = frozenset({"command", "config", "env", "extension"})
+"""What stands before the colon in variables that only an editor can resolve, or that are wrong."""
 
 OWN_SECRETS = ("GATEWAY_AUTH_TOKEN", "GATEWAY_OAUTH_KEY")
 """The gateway's own secrets, which must not be sent to servers."""
@@ -83,12 +89,14 @@ class Variables:
     * `environ`: the environment variables.
     * `folder`: the folder that the file belongs to: what editors call the workspace.
     * `questions`: the inputs that the file describes, by name.
+    * `reader`: reads those of variable sources: `${keyring:KEY}`.
     """
 
     environ: Mapping[str, str]
     folder: Path = Path()
     questions: Mapping[str, InputQuestion] = field(default_factory=dict)
     answers: InputAnswers = field(default_factory=InputAnswers)
+    reader: VariableReader = field(default_factory=lambda: VariableReader(VariableSources()))
 
     def expand(self, value: Any) -> Any:
         """Expand variables in every string in `value`, recursively.
@@ -119,6 +127,8 @@ class Variables:
         if kind == "file" and name:
             return self._read_file(name)
         body = _BODY.fullmatch(written)
+        if body is None and (of_source := _OF_SOURCE.fullmatch(written)) and of_source["source"] not in _OF_EDITORS:
+            return self._read_source(of_source["source"], of_source["key"])
         if body is None:
             raise Unset(f"${{{written}}} is not a variable that the gateway can expand; write ${{NAME}}")
         return self._find_variable(body["name"], body["default"])
@@ -164,6 +174,12 @@ class Variables:
         if answer is None:
             raise Unset(f"it wants the input {name!r}; set {question.variable}, or start it once in a terminal")
         return answer
+
+    def _read_source(self, source: str, key: str) -> str:
+        try:
+            return self.reader.read(source, key)
+        except (PluginError, VariableError) as error:
+            raise Unset(f"${{{source}:{key}}}: {error}") from None
 
     def _read_file(self, name: str) -> str:
         path = self.folder / expand_home(name)

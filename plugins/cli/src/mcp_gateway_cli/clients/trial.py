@@ -11,6 +11,7 @@ from mcp_gateway.config.forms.variables import InputAnswers, Variables
 from mcp_gateway.config.server_file import ServerFile, resolve_entries
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.trials import OnTriedFn, Trial, count_characters, try_servers
+from mcp_gateway.plugin_host.variable_sources import VariableReader
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.server_info import instructions
@@ -43,7 +44,8 @@ def resolve_servers(context: ControlContext, entries: Sequence[Entry], path: Pat
 
     """
     file = read_entries(path, {"servers": list(entries)})
-    variables = Variables(context.environ, path.parent, {}, InputAnswers())
+    reader = VariableReader(context.providers.variable_sources)
+    variables = Variables(context.environ, path.parent, {}, InputAnswers(), reader)
     return resolve_entries(file, path, context.environment, variables, context.providers)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import API_VERSION, ConfigError, Provider
 from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
+from mcp_gateway.plugin_host.variable_sources import KIND
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.suggestions import suggest_word
 from mcp_gateway_cli.output.tables import show_table
@@ -67,12 +69,23 @@ def _list_plugins(context: ControlContext) -> list[Json]:
         for shelf in context.providers.shelves
         for name, provider in sorted(shelf.providers.items())
     ]
+    held = context.providers.variable_sources
+    sources = [
+        {
+            "kind": KIND,
+            "name": name,
+            "summary": source.summary,
+            "selected": (KIND, name) in selected,
+            **_origin(held.origins[name]),
+        }
+        for name, source in sorted(held.sources.items())
+    ]
     found = collect_commands(context.plugins, VERBS)
     commands = [
         {"kind": _COMMAND, "name": name, "summary": found.commands[name].summary, "selected": True, **_origin(origin)}
         for name, origin in sorted(found.origins.items())
     ]
-    return [*providers, *commands]
+    return [*providers, *sources, *commands]
 
 
 def _find_selected(context: ControlContext) -> set[tuple[str, str]]:
@@ -93,6 +106,8 @@ def _find_selected(context: ControlContext) -> set[tuple[str, str]]:
     for keys in entries:
         chosen.add((providers.client_transports.kind, str(keys["transport"])))
         chosen.add((providers.auth_strategies.kind, str(keys.get("auth_type", "none"))))
+        written = json.dumps(keys, default=str)
+        chosen |= {(KIND, name) for name in providers.variable_sources.sources if f"${{{name}:" in written}
     return chosen
 
 

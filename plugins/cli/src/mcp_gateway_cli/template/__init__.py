@@ -18,6 +18,7 @@ PREFIXES = {
     "auth": "auth",
     "client-transport": "transport",
     "server-transport": "transport",
+    "variables": "variables",
     "command": "command",
 }
 """What the names of each kind's entry points begin with."""
