@@ -19,7 +19,7 @@ from mcp_gateway.config.forms.keys import (
     UNKEPT,
 )
 from mcp_gateway.config.forms.programs import Program
-from mcp_gateway.config.forms.recognition import is_comment, is_comment_key
+from mcp_gateway.config.forms.recognition import is_comment_key
 from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_entry
 from mcp_gateway.config.forms.transports import (
     find_transport_problem,
@@ -51,7 +51,7 @@ class RawEntry:
 
     In another program's form (`foreign`) unknown keys belong to that program and cause only a warning. `unclear` is the
     reason for which it cannot be used. `policy` is what its lists of tools come to. `title` is its name in that
-    program, and `place` the keys that lead to the servers there.
+    program, `place` the keys that lead to the servers there, and `key` its own: None if the document is the entry.
     """
 
     where: str
@@ -62,6 +62,7 @@ class RawEntry:
     policy: ToolPolicy = field(default_factory=ToolPolicy)
     title: str = ""
     place: tuple[str, ...] = ()
+    key: str | int | None = None
 
 
 def native_entry(path: str, number: int, item: Any) -> RawEntry:
@@ -282,13 +283,3 @@ _STEPS: tuple[Callable[[Program, dict[str, Any], list[str]], None], ...] = (
     _settle_headers,
     _settle_timeouts,
 )
-
-
-def named_entries(servers: Any, stem: str) -> list[tuple[str, Any]]:
-    """Return the servers of an object or a list, with their names."""
-    if isinstance(servers, list):
-        return [
-            (str(item.get("name", f"{stem}-{at}")) if isinstance(item, dict) else f"{stem}-{at}", item)
-            for at, item in enumerate(servers)
-        ]
-    return [(str(name), item) for name, item in servers.items() if not is_comment(name, item)]

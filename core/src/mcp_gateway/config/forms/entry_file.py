@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_gateway.config.forms.claude_settings import with_denials
-from mcp_gateway.config.forms.entries import RawEntry, foreign_entry, named_entries, native_entry
+from mcp_gateway.config.forms.entries import RawEntry, foreign_entry, native_entry
 from mcp_gateway.config.forms.paths import folder_of
 from mcp_gateway.config.forms.programs import Program
 from mcp_gateway.config.forms.questions import find_questions
@@ -17,6 +17,7 @@ from mcp_gateway.config.forms.recognition import (
     find_servers,
     is_comment,
     looks_like_entry,
+    named_entries,
 )
 from mcp_gateway.config.forms.tool_lists import UnclearList, policy_of_document, servers_without
 from mcp_gateway.config.forms.variables import InputQuestion
@@ -175,12 +176,15 @@ class _DocumentReader:
         foreign = list(find_servers(self._document, self._path))
         here = [project for folder, project in self._find_projects() if _is_here(folder)]
         maps = [*(servers for *_, servers in foreign), *(project["mcpServers"] for project in here)]
-        self._names = sanitize_server_names([name for held in maps for name, _ in named_entries(held, self._path.stem)])
+        self._names = sanitize_server_names(
+            [name for held in maps for _, name, _ in named_entries(held, self._path.stem)]
+        )
         projects = list(self._read_projects())
         entries: list[RawEntry] = []
         if isinstance(native, list):
             self._warn_unknown_keys()
-            entries += [native_entry(str(self._path), number, item) for number, item in enumerate(native)]
+            listed = (native_entry(str(self._path), number, item) for number, item in enumerate(native))
+            entries += [replace(entry, place=("servers",), key=number) for number, entry in enumerate(listed)]
         # What a project leaves out is left out of the servers for all projects, too.
         document = {**self._document, **{key: _join_lists(self._document, here, key) for key in _PROJECT_LISTS}}
         for program, place, servers in foreign:
@@ -206,7 +210,7 @@ class _DocumentReader:
         return with_denials(document, self._path, self.warnings) if program.name == "Claude Code" else document
 
     def _read_servers(self, program: Program, servers: Any, document: Mapping[str, Any]) -> Iterator[RawEntry]:
-        for name, item in named_entries(servers, self._path.stem):
+        for key, name, item in named_entries(servers, self._path.stem):
             # Programs allow any text as a server's name; here it becomes part of tool names.
             names = name, self._names.get(name) or sanitize_server_name(name)
             try:
@@ -215,7 +219,7 @@ class _DocumentReader:
                 policy, unclear = ToolPolicy(), str(error)
             entry = foreign_entry(str(self._path), program, names, item, policy)
             reason = servers_without(program, document, name, item)
-            entry = replace(entry, title=name)
+            entry = replace(entry, title=name, key=key)
             yield _leave_out(entry, reason) if reason else replace(entry, unclear=entry.unclear or unclear)
 
     def _read_projects(self) -> Iterator[RawEntry]:
@@ -231,7 +235,7 @@ class _DocumentReader:
                 for entry in self._read_servers(program, servers, self._complete(program, document)):
                     yield replace(entry, place=("projects", folder, "mcpServers"))
             else:
-                names = ", ".join(name for name, _ in named_entries(servers, ""))
+                names = ", ".join(name for _, name, _ in named_entries(servers, ""))
                 self._elsewhere.append(f"{names} (project {folder})")
 
     def _find_projects(self) -> list[tuple[str, dict[str, Any]]]:

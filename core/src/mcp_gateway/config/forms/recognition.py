@@ -89,6 +89,16 @@ def find_servers(document: Mapping[str, Any], path: Path) -> Iterator[tuple[Prog
         yield BARE, (), document
 
 
+def named_entries(servers: Any, stem: str) -> list[tuple[Any, str, Any]]:
+    """Return the keys, names and values of held servers."""
+    if isinstance(servers, list):
+        return [
+            (at, str(item.get("name", f"{stem}-{at}")) if isinstance(item, dict) else f"{stem}-{at}", item)
+            for at, item in enumerate(servers)
+        ]
+    return [(name, str(name), item) for name, item in servers.items() if not is_comment(name, item)]
+
+
 def _find_hidden(document: Mapping[str, Any]) -> Iterator[tuple[Place, Any]]:
     """Yield what may hold servers below the settings of some extension."""
     for key, value in document.items():

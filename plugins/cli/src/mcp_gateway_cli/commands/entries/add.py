@@ -22,7 +22,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     name = arguments.name
     entry = make_entry(name, arguments.target, arguments.transport, arguments.env or (), arguments.header or ())
     held = open_entries(context)
-    if any(one.name == name for one in held.entries) and not arguments.force:
+    if held.get(name) is not None and not arguments.force:
         raise ConfigError(f"{held.path} has a server {name!r} already; --force replaces it, remove takes it out")
     file = resolve_servers(context, [{"name": name, **entry}], held.path)
     for server in file.disabled:

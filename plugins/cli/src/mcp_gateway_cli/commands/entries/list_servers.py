@@ -20,7 +20,7 @@ Json = dict[str, Any]
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Print each entry: name, whether it is on, how it is reached."""
     held = open_entries(context)
-    servers = [{"name": entry.name, "enabled": entry.is_on, **describe_target(entry.keys)} for entry in held.entries]
+    servers = [{"name": entry.name, "enabled": entry.is_on, **describe_target(entry.settled)} for entry in held.entries]
     problems = [f"{server.name}: {server.reason}" for server in context.servers.disabled if not server.on_purpose]
     if arguments.json:
         show_json({"file": str(held.path), "servers": servers, "problems": problems})
