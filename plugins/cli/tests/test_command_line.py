@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.parser import parse_arguments
@@ -116,3 +121,21 @@ def test_every_example_can_be_parsed(command):
             parse_arguments(command, arguments)
         except UsageError as error:  # pragma: no cover
             pytest.fail(str(error))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["check"], ["plugins"]], ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_output_to_a_full_disk_is_one_line_and_the_exit_code_1(tmp_path, words, unbuffered):
+    (tmp_path / "server_config.json").write_text('{"servers": [{"name": "a", "command": "x"}]}', encoding="utf-8")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "import mcp_gateway_cli.main as cli; raise SystemExit(cli.main())", *words],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    said = "standard output cannot be written: the disk is full (No space left on device)"
+    assert (done.returncode, done.stderr) == (1, f"mcp-orchestration-gateway: {said}\n")

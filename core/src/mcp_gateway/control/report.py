@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
-from mcp_gateway.control.terminal import complain, complain_text
+from mcp_gateway.control.terminal import complain, complain_text, flush_output
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.redaction import mask_secrets
@@ -27,7 +27,7 @@ class UsageError(Exception):
 def run_and_report(work: Callable[[], int]) -> int:
     """Run `work`; return its exit code, or that of its error."""
     try:
-        return work()
+        return _run_and_flush(work)
     except GatewayError as error:
         complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
         return 1
@@ -42,6 +42,12 @@ def run_and_report(work: Callable[[], int]) -> int:
     except Exception:  # noqa: BLE001  # a traceback may quote text of servers and plugins
         complain_text(mask_secrets(traceback.format_exc()))
         return 1
+
+
+def _run_and_flush(work: Callable[[], int]) -> int:
+    code = work()
+    flush_output()
+    return code
 
 
 def prepare_streams() -> None:

@@ -6,11 +6,21 @@ Every command must print through these functions, so that none forgets to escape
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 from mcp_gateway.config.forms.variables import AskFn, InputQuestion
+from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
+
+
+class OutputError(GatewayError):
+    """An output that cannot be written: a full disk."""
+
+    code = "output_failed"
 
 
 def show(*lines: str, flush: bool = False) -> None:
@@ -19,17 +29,40 @@ def show(*lines: str, flush: bool = False) -> None:
     Otherwise foreign text could forge a line of output.
     """
     if lines:
-        print("\n".join(map(escape_line, lines)), flush=flush)
+        _write_output("\n".join(map(escape_line, lines)), flush=flush)
 
 
 def show_text(text: str) -> None:
     """Print a text with line breaks."""
-    print(escape_lines(text))
+    _write_output(escape_lines(text))
 
 
 def show_json(value: Any, indent: int | None = None) -> None:
     """Print a value as JSON, with special characters escaped."""
-    print(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)))
+    _write_output(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)))
+
+
+def flush_output() -> None:
+    """Write what is still buffered.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    if sys.stdout is not None and not sys.stdout.closed:
+        _write_output("", end="", flush=True)
+
+
+def _write_output(text: str, *, end: str = "\n", flush: bool = False) -> None:
+    try:
+        print(text, end=end, flush=flush)
+    except BrokenPipeError:  # its reader has ended
+        raise
+    except OSError as error:
+        # What is buffered would fail once more when the interpreter ends.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"standard output cannot be written: {describe_write_error(error)}") from None
 
 
 def complain(*lines: str) -> None:

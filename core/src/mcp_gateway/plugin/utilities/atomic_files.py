@@ -54,9 +54,13 @@ def write_file(path: Path, parts: Iterable[bytes], *, replace: bool = True) -> N
     except OSError as error:
         if isinstance(error, FileExistsError) and not replace and path.exists():
             raise
-        message, full = error.strerror or type(error).__name__, _FULL.get(error.errno or 0)
-        reason = message if full is None else f"{full} ({message})"
-        raise StorageError(f"{path} cannot be written: {reason}") from None
+        raise StorageError(f"{path} cannot be written: {describe_write_error(error)}") from None
+
+
+def describe_write_error(error: OSError) -> str:
+    """Return why a file cannot be written, for people."""
+    message, full = error.strerror or type(error).__name__, _FULL.get(error.errno or 0)
+    return message if full is None else f"{full} ({message})"
 
 
 def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:

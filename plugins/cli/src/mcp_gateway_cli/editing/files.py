@@ -11,9 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcp_gateway.plugin import StorageError
+from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
 from mcp_gateway_cli.editing.document import Document, decode_document
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
-from mcp_gateway_cli.editing.journal import Journal
+from mcp_gateway_cli.editing.journal import Edit, Journal
 
 _MAX_BYTES = 32 << 20
 _NEW_FILE_MODE = 0o600
@@ -103,14 +105,30 @@ def replace_content(
             if read_content(target) != before:
                 raise FileChanged(f"{path}: another program has changed it meanwhile; nothing was written: try again")
             _refuse_read_only(path, target)
-            if journal is not None and after is not None:
-                journal.record(path, before, after, batch)
-            if after is None:
-                target.unlink()
-            else:
-                _write_beside(target, after)
+            edit = None if journal is None or after is None else _keep_backup(journal, path, before, after, batch)
+            try:
+                _write(target, after)
+            except (OSError, EditError):
+                # An edit that did not happen is not what `undo` is to take back.
+                if journal is not None and edit is not None and read_content(target) == before:
+                    journal.forget(edit)
+                raise
     except OSError as error:
-        raise EditError(f"{path}: it cannot be written: {error.strerror or type(error).__name__}") from None
+        raise EditError(f"{path}: it cannot be written: {describe_write_error(error)}") from None
+
+
+def _keep_backup(journal: Journal, path: Path, before: bytes | None, after: bytes, batch: str) -> Edit:
+    try:
+        return journal.record(path, before, after, batch)
+    except StorageError as error:
+        raise EditError(f"{path}: it is left as it is, because its backup cannot be kept: {error}") from None
+
+
+def _write(target: Path, content: bytes | None) -> None:
+    if content is None:
+        target.unlink()
+    else:
+        _write_beside(target, content)
 
 
 def _refuse_read_only(path: Path, target: Path) -> None:

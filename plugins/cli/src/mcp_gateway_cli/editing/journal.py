@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mcp_gateway.config.sources import state_folder
-from mcp_gateway.plugin import write_file
+from mcp_gateway.plugin import StorageError, write_file
+from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
 
 _RECORD, _BEFORE = "edit.json", "before"
@@ -72,9 +73,6 @@ class Journal:
         folder = self.folder / name
         place, digest = Path(os.path.abspath(path)), _digest(after)  # noqa: PTH100  # a link must stay one
         backup = folder / _BEFORE if before is not None else None
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if before is not None:
-            write_file(folder / _BEFORE, [before])
         record = {
             "path": str(place),
             "batch": batch,
@@ -82,9 +80,22 @@ class Journal:
             "digest": digest,
             "has_backup": before is not None,
         }
-        write_file(folder / _RECORD, [json.dumps(record).encode()])
+        try:
+            self._make_folder()
+            if before is not None:
+                write_file(folder / _BEFORE, [before])
+            write_file(folder / _RECORD, [json.dumps(record).encode()])
+        except StorageError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         self._forget_oldest()
         return Edit(name, place, batch, now, digest, backup)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.folder} cannot be made: {describe_write_error(error)}") from None
 
     def list_edits(self, batch: str | None = None) -> list[Edit]:
         """Return the edits, the oldest first; only those of `batch`, if given."""
