@@ -285,7 +285,9 @@ def read_own_id(raw: Raw | bytes | None) -> int | None:
 
     Servers convert it to text or to a number with a fraction; anything else is None.
     """
-    found = None if raw is None else read_id(bytes(raw))
+    if raw is None:
+        return None
+    found = read_id(bytes(raw))
     if isinstance(found, str):
         return int(found) if found.isascii() and found.isdecimal() and len(found) <= _LONGEST_OWN_ID else None
     if isinstance(found, float):

@@ -112,6 +112,9 @@ class RequestExchange(Exchange):
 
     def on_event(self, event: bytes) -> None:
         """Hand messages over, and the response."""
+        if event[:1] == b"{":
+            self._sort(event)
+            return
         for message in split_messages(event):
             self._sort(message)
 
