@@ -91,6 +91,11 @@ class CompiledCatalog:
         return None if parts is None else self._by_prefix.get(parts[0])
 
     @cached_property
+    def has_mirrored(self) -> bool:
+        """Whether any tool has arguments that headers repeat."""
+        return any(listing.header_arguments for listing in self.catalog.servers.values())
+
+    @cached_property
     def _by_prefix(self) -> Mapping[str, ServerSpec]:
         return {spec.namespace or spec.name: spec for spec in self.specs.values() if spec.namespace is not None}
 

@@ -57,8 +57,8 @@ def adapt_result(result: Fields, *, modern: bool, server_info: Raw = _OUR_INFO) 
     meta = {name: value for name, value in whole.items() if name not in OF_ONE_CONNECTION} if whole else whole
     if modern:
         meta[types.SERVER_INFO_META_KEY] = server_info
-        stamped = {**result, "_meta": Raw(encode_object(meta))}
-        return stamped if "resultType" in result else {"resultType": _COMPLETE, **stamped}
+        # A server's own `resultType` comes after, and counts.
+        return {"resultType": _COMPLETE, **result, "_meta": Raw(encode_object(meta))}
     if meta is whole and result.keys().isdisjoint(ENVELOPE):
         return result
     plain = {name: value for name, value in result.items() if name not in ENVELOPE}

@@ -130,7 +130,8 @@ class Dispatcher:
         # A modern client cancels over HTTP by closing the stream; all others name the request.
         key = (client.name, key_id) if not modern or origin.headers is None else None
         call = _Call(key, origin.writer)
-        call.task = self._loop.create_task(self._answer(request, handler, request_id, call))
+        # Not by `create_task`: only so the name is not made up first, and then replaced.
+        call.task = asyncio.Task(self._answer(request, handler, request_id, call), loop=self._loop, name=method)
         self._calls.add(call)
         if key is not None:
             self._in_flight[key] = call
@@ -186,7 +187,7 @@ class Dispatcher:
             return self.clients.raw_client(origin.headers, origin.principal)
         if origin.headers is not None and not self._are_headers_right(modern, method, name_of(method, params)):
             return None
-        client = self._envelopes.client(meta, origin.headers, origin.principal)
+        client = self._envelopes.client(meta, modern, origin.principal)
         if client is not None and origin.headers is None:
             self.clients.on_modern_stdio_client()
         return client
@@ -196,7 +197,9 @@ class Dispatcher:
         if headers.method != method or headers.name != name:
             return False
         # Whether a tool's arguments are repeated in `Mcp-Param-*` headers, the SDK's server checks.
-        route = self.gateway.compiler.current().route(name) if method == METHOD and name is not None else None
+        if method != METHOD or name is None or not (compiled := self.gateway.compiler.current()).has_mirrored:
+            return True
+        route = compiled.route(name)
         return route is None or not route.mirrored
 
     def _take_response(self, response: RequestMessage, origin: Origin) -> Callable[[], None] | None:

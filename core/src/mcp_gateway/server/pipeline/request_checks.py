@@ -76,6 +76,7 @@ class Headers:
     method: str | None = field(init=False, default=None)
     name: str | None = field(init=False, default=None)
     _caller: Caller | None = None
+    _last: tuple[bytes, bytes, Principal | None, RawClient] | None = None
 
     def __post_init__(self) -> None:
         """Read those that repeat parts of the request."""
@@ -85,6 +86,20 @@ class Headers:
             return
         # Encoded names (=?base64?...?=) are unequal to those in requests, and left to the SDK.
         self.method, self.name = raw.get("mcp-method"), raw.get("mcp-name")
+
+    def client(self, declared: bytes, info: bytes, principal: Principal | None) -> RawClient | None:
+        """Return the modern client of the last request with these headers.
+
+        None if the envelope was another one.
+        """
+        last = self._last
+        if last is not None and last[0] == declared and last[1] == info and last[2] is principal:
+            return last[3]
+        return None
+
+    def remember(self, declared: bytes, info: bytes, principal: Principal | None, client: RawClient) -> None:
+        """Remember the client that an envelope has identified."""
+        self._last = declared, info, principal, client
 
     def caller(self, client: RawClient, principal: Principal | None) -> Caller:
         """Return the caller of a request of this client with these headers."""
@@ -128,18 +143,22 @@ class Envelopes:
 
     _known: dict[tuple[bytes, bytes, str], RawClient] = field(default_factory=dict)
 
-    def client(self, meta: Fields, headers: Mapping[str, str] | None, principal: Principal | None) -> RawClient | None:
+    def client(self, meta: Fields, headers: Headers, principal: Principal | None) -> RawClient | None:
         """Return the client of a request's `_meta`, or None if invalid."""
         if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN_VERSION:
             return None
         declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
         info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
-        key = (declared, info, modern_name(headers, principal))
+        if (client := headers.client(declared, info, principal)) is not None:
+            return client
+        key = (declared, info, modern_name(headers.raw, principal))
         client = self._known.get(key)
         if client is None and (capabilities := self._validate(declared, info)) is not None:
             if len(self._known) >= _MOST_ENVELOPES:
                 self._known.clear()
             self._known[key] = client = RawClient(key[2], capabilities)
+        if client is not None:
+            headers.remember(declared, info, principal, client)
         return client
 
     def _validate(self, declared: bytes, info: bytes) -> DeclaredCapabilities | None:

@@ -78,7 +78,7 @@ class MessageProtocol(ResponseProtocol):
             begun, self._begun = self._begun, None
             data = begun.data + data
             body = data[begun.body_offset :]
-            if len(body) == begun.length and self._dispatch_known(body, begun.request):
+            if len(body) == begun.length and self._dispatch(normalize_body(body), begun.request):
                 return
         elif self._known and self.is_ready() and self._receive_known(data):
             return
@@ -206,14 +206,11 @@ class MessageProtocol(ResponseProtocol):
         if not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
             return False
         if received == length:
-            return self._dispatch_known(data[offset:], request)
+            return self._dispatch(normalize_body(data[offset:]), request)
         # Clients often send head and body one after the other.
         self._begun = _BegunRequest(request, data, offset, length)
         self.await_body()
         return True
-
-    def _dispatch_known(self, body: bytes, request: MessageRequest) -> bool:
-        return self._dispatch(normalize_body(body), request)
 
     def _dispatch(self, message: bytes, request: MessageRequest) -> bool:
         """Offer a message to the server; return whether it was taken."""
