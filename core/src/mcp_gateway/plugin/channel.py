@@ -164,8 +164,8 @@ class SupportsRawDispatch(Protocol):
         `headers` are those of its HTTP request, in lower case, none of them twice; None means that it came from the
         only client there is. What is derived from them is kept by the object, so it must not change afterwards; the
         same object for equal headers saves time. `principal` is who has sent it, if an authorization server has said
-        so. `writer.finish`
-        is called exactly once, after this method has returned, unless the message was abandoned: with a response, with
-        an empty one if the client does not want it any more, or with `accepted` for a message that has none.
+        so. `writer.finish` is called exactly once, after this method has returned, unless the message was abandoned:
+        with a response, with an empty one if the client does not want it any more, or with `accepted` for a message
+        that has none.
         """
         ...
