@@ -11,6 +11,8 @@ import pytest
 from mcp_gateway_transport_stdio import mcp_gateway_client_transports
 from mcp_gateway_transport_stdio.child.command import explain_failed_start
 
+from mcp_gateway.client.connection import open_connection
+from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.plugin import Credentials, ServerUnavailable
 from mcp_gateway_testkit import session
 
@@ -43,6 +45,10 @@ STRAY = {
     "JSON": (
         b'{"level": "info", "msg": "up"}\n',
         '\'{"level": "info", "msg": "up"}\' (JSON, but no message of JSON-RPC)',
+    ),
+    "JSON over several lines": (
+        b'{\n  "level": "info"\n}\n',
+        "first '{' (JSON over several lines: a message must be one line, without indentation)",
     ),
     "a spinner without an end": (b"\rworking |\rworking /", "'working | working /' (a display for a terminal"),
     "a spinner in Unicode": (
@@ -110,6 +116,54 @@ async def test_a_program_that_repeats_what_it_hears_is_not_waited_for() -> None:
     error, _ = await explain("import sys; [print(line, end='', flush=True) for line in sys.stdin]")
     assert str(leaf_of(error)) == "it sends back what it is sent, so it is no MCP server"
     assert leaf_of(error).permanent
+
+
+ANSWER = """\
+import json, sys
+for number, line in enumerate(sys.stdin):
+    asked = json.loads(line).get("id")
+    if asked is not None:
+        found = {"jsonrpc": "2.0", "id": IDS, "error": {"code": -32601, "message": "no"}}
+        print(json.dumps(found, indent=INDENT), flush=True)
+"""
+
+
+async def test_a_server_that_indents_its_messages_is_not_waited_for() -> None:
+    error, notes = await explain(ANSWER.replace("IDS", "asked").replace("INDENT", "2"))
+    assert str(leaf_of(error)) == "it writes its messages over several lines"
+    assert leaf_of(error).permanent
+    assert "JSON over several lines" in notes
+
+
+async def test_a_server_that_answers_everything_with_one_id_is_not_waited_for() -> None:
+    entry = {"command": sys.executable, "args": ["-c", ANSWER.replace("IDS", "0").replace("INDENT", "None")]}
+    with anyio.fail_after(SECONDS), pytest.raises((ServerUnavailable, BaseExceptionGroup)) as caught:
+        async with (
+            PROVIDER.bind(entry).open() as transport,
+            open_connection(transport.connect(Credentials())) as connection,
+        ):
+            await negotiate(connection)  # as the gateway does, by two requests
+    assert str(leaf_of(caught.value)) == "it answers every request with the id 0, in place of the request's own"
+    assert leaf_of(caught.value).permanent
+
+
+STALE = """\
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    for id in (990, 991, asked.get("id")):
+        if asked.get("method") == "initialize":
+            info = {"name": "stale", "version": "1"}
+            result = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": info}
+            print(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}), flush=True)
+"""
+
+
+async def test_a_server_that_first_answers_what_was_asked_before_is_waited_for() -> None:
+    entry = {"command": sys.executable, "args": ["-c", STALE]}
+    with anyio.fail_after(SECONDS):
+        async with PROVIDER.bind(entry).open() as transport, session(transport.connect(Credentials())):
+            pass
 
 
 @pytest.mark.parametrize(

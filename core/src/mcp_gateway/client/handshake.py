@@ -111,11 +111,14 @@ def _choose_failure(initialize: Failure, discover: Failure | None) -> Failure:
 
 
 async def _is_end(connection: Connection, failure: Failure) -> bool:
-    """Whether the server closed the connection, rather than refusing."""
+    """Whether the server closed the connection, rather than refusing.
+
+    A permanent failure is a verdict of the transport: the program is no server.
+    """
     if isinstance(failure, RequestNotSent):
         with anyio.move_on_after(_END_SECONDS):
             await connection.closed.wait()
-    return connection.is_closed and not isinstance(failure, MCPError)
+    return connection.is_closed and isinstance(failure, ServerUnavailable) and not failure.permanent
 
 
 async def _discover(connection: Connection, done: anyio.CancelScope, probe: _Probe) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from mcp_gateway.plugin import ConnectionDropped, RequestNotSent, ResponseHandler, ServerUnavailable
-from mcp_gateway_transport_stdio.child.envelope import match_response, parse_id, parse_message
+from mcp_gateway_transport_stdio.child.envelope import Message, match_response, parse_id, parse_message
 from mcp_gateway_transport_stdio.child.process import ChildProcess, open_child
 from mcp_gateway_transport_stdio.child.stray_output import StrayOutput
 from mcp_gateway_transport_stdio.child.supervised_process import ChildCommand, Supervisor, describe_status
@@ -46,6 +46,7 @@ class ChildChannel:
         self._on_close: Callable[[], None] | None = None
         self._child: ChildProcess
         self._is_unfinished = self._has_answered = False
+        self._foreign_id: int | None = None
         self._first_request = b""
         # The id of an oversized response whose request has failed already.
         self._failed_id: bytes | None = None
@@ -145,7 +146,7 @@ class ChildChannel:
         if message is None:
             self._stray_output.on_line(line)
         if not self._has_answered:
-            self._check_program(is_echo=message is not None and message.content == self._first_request)
+            self._check_program(message)
         if message is None or self._child.closed:
             return
         handler = None if message.answered_id is None else self._pending.pop(message.answered_id, None)
@@ -155,16 +156,28 @@ class ChildChannel:
             self._has_answered = True
             handler.on_response(message.content)
 
-    def _check_program(self, *, is_echo: bool) -> None:
+    def _check_program(self, message: Message | None) -> None:
         """End the session if the program cannot be an MCP server."""
-        if is_echo:
+        if message is not None and message.content == self._first_request:
             reason = "it sends back what it is sent, so it is no MCP server"
         elif self._stray_output.is_framed:
             reason = "it speaks another protocol than MCP"
+        elif self._stray_output.is_indented:
+            reason = "it writes its messages over several lines"
+        elif message is not None and self._repeats_foreign_id(message.answered_id):
+            reason = f"it answers every request with the id {message.answered_id}, in place of the request's own"
         else:
             return
         self._end = ServerUnavailable(reason, permanent=True)
         self._child.end()
+
+    def _repeats_foreign_id(self, answered_id: int | None) -> bool:
+        """Whether an id that no request had comes for the second time."""
+        if answered_id is None or answered_id in self._pending:
+            return False
+        repeats = self._foreign_id == answered_id
+        self._foreign_id = answered_id
+        return repeats
 
     def _on_long_line(self, line: OversizedLine) -> None:
         """Handle an oversized message.

@@ -32,6 +32,7 @@ _KINDS = (
         re.compile(rb"\s*usage:|.*unrecognized arguments|.*unknown option", re.IGNORECASE),
         "a help text: are its args right?",
     ),
+    (re.compile(rb"\A\s*[\[{]\s*\Z"), "JSON over several lines: a message must be one line, without indentation"),
     (re.compile(rb"\A\s*[\[{].*[\]}]\s*\Z", re.DOTALL), "JSON, but no message of JSON-RPC"),
     (re.compile(rb"\x1b|[^\n]\r[^\n]|\xe2[\xa0-\xa3][\x80-\xbf]"), "a display for a terminal, with control codes"),
     (re.compile(rb"[$#>:?]\s*\Z"), "a prompt: it waits for a person"),
@@ -51,7 +52,10 @@ class StrayOutput:
     secrets: tuple[str, ...] = ()
     lines: int = 0
     first: bytes = b""
+    is_indented: bool = False
+    """Whether messages are among them, each over several lines."""
     _next: int = 1
+    _has_brace: bool = False
 
     def on_line(self, line: bytes) -> None:
         """Count a stray line; warn at powers of ten.
@@ -59,6 +63,8 @@ class StrayOutput:
         These are the first line, the tenth, the hundredth and so on.
         """
         self.lines += 1
+        self._has_brace |= line == b"{"
+        self.is_indented |= self._has_brace and line.startswith(b'"jsonrpc"')
         if self.lines == 1:
             self.first = line[:_READ]
         if log.isEnabledFor(logging.DEBUG):
