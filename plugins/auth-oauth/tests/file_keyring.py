@@ -23,4 +23,6 @@ class FileKeyring(KeyringBackend):
         self._path().write_text(json.dumps({**self._kept(), f"{service}/{username}": password}))
 
     def delete_password(self, service, username):
-        self._path().unlink()
+        kept = self._kept()
+        del kept[f"{service}/{username}"]
+        self._path().write_text(json.dumps(kept))

@@ -8,6 +8,11 @@ _COMMANDS = "mcp_gateway_cli.commands.clients"
 
 _DRY_RUN = Argument(names=("--dry-run",), help="show what would change, and write nothing", is_flag=True)
 _NO_TRY = Argument(names=("--no-try",), help="import servers without starting them first", is_flag=True)
+_SECRETS = Argument(
+    names=("--secrets",),
+    help="keep secrets in the entries, or move them into the system keyring; by default a person is asked",
+    choices=("keep", "keyring"),
+)
 _CLIENT = Argument(names=("client",), help="the program, such as cursor or claude-code", metavar="CLIENT")
 
 CLIENT_VERBS = (
@@ -20,9 +25,10 @@ CLIENT_VERBS = (
             _DRY_RUN,
             Argument(names=("--keep",), help="leave the imported servers in the programs, too", is_flag=True),
             _NO_TRY,
+            _SECRETS,
         ),
         has_json=True,
-        examples=("init", "init --dry-run", "init --yes"),
+        examples=("init", "init --dry-run", "init --yes", "init --secrets keyring"),
     ),
     Command(
         name="import",
@@ -33,6 +39,7 @@ CLIENT_VERBS = (
             Argument(names=("--server",), help="this server only; may be repeated", metavar="NAME", takes_many=True),
             _DRY_RUN,
             _NO_TRY,
+            _SECRETS,
         ),
         has_json=True,
         examples=("import cursor", "import .mcp.json --server github"),

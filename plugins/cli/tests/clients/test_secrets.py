@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mcp_gateway_cli.clients.secrets import mask_entry
+from mcp_gateway_cli.secrets.masks import mask_entry
 
 ENTRY = {
     "name": "mail",

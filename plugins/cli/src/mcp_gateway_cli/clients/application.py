@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway.plugin_host.variable_sources import VariableSources
 from mcp_gateway_cli.clients.changes import FileChange, connect_program
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.imports import ImportPlan
 from mcp_gateway_cli.clients.survey import FoundFile
 from mcp_gateway_cli.editing.files import replace_content
-from mcp_gateway_cli.editing.journal import new_batch, open_journal
+from mcp_gateway_cli.editing.journal import Journal, new_batch, open_journal
+from mcp_gateway_cli.secrets.keyring_moves import remove_secrets, store_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,12 @@ def plan_connections(
     return changes, problems
 
 
-def write_changes(changes: Sequence[FileChange], verb: str) -> tuple[list[FileChange], list[Problem]]:
+def write_changes(
+    changes: Sequence[FileChange], verb: str, sources: VariableSources | None = None
+) -> tuple[list[FileChange], list[Problem]]:
     """Write changes; return those that were written, and the problems of others.
+
+    The secrets of a change go into the keyring first, and out of it again if its file cannot be written.
 
     If the first cannot be written, the rest is not: programs must not be led to a gateway without its file.
     """
@@ -53,7 +59,7 @@ def write_changes(changes: Sequence[FileChange], verb: str) -> tuple[list[FileCh
     problems: list[Problem] = []
     for change in changes:
         try:
-            replace_content(change.path, change.before, change.after, journal, batch)
+            _write_change(change, journal, batch, sources or VariableSources())
         except GatewayError as error:
             problems.append(Problem(change.path, to_reason(error, change.path)))
             if not written:
@@ -61,6 +67,16 @@ def write_changes(changes: Sequence[FileChange], verb: str) -> tuple[list[FileCh
         else:
             written.append(change)
     return written, problems
+
+
+def _write_change(change: FileChange, journal: Journal, batch: str, sources: VariableSources) -> None:
+    names = [secret.name for secret in change.secrets if secret.is_new]
+    store_secrets(sources, change.secrets)
+    try:
+        replace_content(change.path, change.before, change.after, journal, batch, secrets=names)
+    except GatewayError:
+        remove_secrets(sources, names)
+        raise
 
 
 def to_reason(error: GatewayError, path: Path) -> str:

@@ -14,11 +14,12 @@ from mcp_gateway.config.forms.recognition import find_servers
 from mcp_gateway.control.client_files import read_client_file
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.programs import ClientProgram, Place
-from mcp_gateway_cli.clients.secrets import mask_entry
 from mcp_gateway_cli.clients.survey import FoundFile, is_gateway
 from mcp_gateway_cli.clients.translation import Entry
 from mcp_gateway_cli.editing.document import Document, decode_document
 from mcp_gateway_cli.editing.errors import EditError
+from mcp_gateway_cli.secrets.keyring_moves import MovedSecret
+from mcp_gateway_cli.secrets.masks import mask_entry
 
 _NAMES = ("gateway", "mcp-gateway", "mcp-orchestration-gateway")
 """Names of the gateway's entry, the best first: short, as it begins the names that models see."""
@@ -30,13 +31,14 @@ _NEW_FILE: Entry = {"version": "1.0", "servers": []}
 class FileChange:
     """A new content of a file, with lines that describe it.
 
-    `before` is None if there was no file.
+    `before` is None if there was no file. `secrets` are those that go into the keyring first.
     """
 
     path: Path
     before: bytes | None = field(repr=False)
     after: bytes | None = field(repr=False)
     lines: tuple[str, ...] = ()
+    secrets: tuple[MovedSecret, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -44,8 +46,10 @@ class FileChange:
         return self.before == self.after
 
 
-def add_servers(path: Path, entries: Sequence[Entry]) -> FileChange:
+def add_servers(path: Path, entries: Sequence[Entry], secrets: Sequence[MovedSecret] = ()) -> FileChange:
     """Return the change that adds servers to the gateway's file.
+
+    `secrets` are those of the entries that go into the keyring.
 
     Raises:
         ConfigError: the file is broken, or cannot be edited.
@@ -62,7 +66,7 @@ def add_servers(path: Path, entries: Sequence[Entry]) -> FileChange:
             keys = {key: value for key, value in entry.items() if key != "name"}
             document = document.set_value((*place, str(entry["name"])), keys)
     lines = tuple(f"+ {json.dumps(mask_entry(entry), ensure_ascii=False)}" for entry in entries)
-    return FileChange(path, before, document.encode(), lines)
+    return FileChange(path, before, document.encode(), lines, tuple(secrets))
 
 
 def connect_program(file: FoundFile, launch: Launch, removed: Sequence[tuple[Place, str]] = ()) -> FileChange:

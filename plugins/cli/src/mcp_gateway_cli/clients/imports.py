@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,9 +85,16 @@ def read_existing(path: Path) -> list[Entry]:
     return entries
 
 
-def plan_import(files: Iterable[FoundFile], existing: Sequence[Entry] = ()) -> ImportPlan:
-    """Return which servers of these files are imported, each of them once."""
-    planned: dict[str, ImportedServer] = {_identify(entry): ImportedServer(entry, is_new=False) for entry in existing}
+def plan_import(
+    files: Iterable[FoundFile], existing: Sequence[Entry] = (), reveal: Callable[[Entry], Entry] = lambda entry: entry
+) -> ImportPlan:
+    """Return which servers of these files are imported, each of them once.
+
+    `reveal` returns an existing entry with its secrets in it, by which it is compared.
+    """
+    planned: dict[str, ImportedServer] = {
+        _identify(reveal(entry)): ImportedServer(entry, is_new=False) for entry in existing
+    }
     names = {str(entry["name"]) for entry in existing}
     left_out: list[LeftOut] = []
     for file, server in list_servers(files):

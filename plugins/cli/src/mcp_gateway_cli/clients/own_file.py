@@ -12,6 +12,9 @@ from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.plugin import ConfigError
 
+_KEYRING = "PYTHON_KEYRING_BACKEND"
+"""The variable that chooses a keyring."""
+
 
 def find_own_file(context: ControlContext) -> Path:
     """Return the user's file of servers, or the named one.
@@ -24,15 +27,16 @@ def find_own_file(context: ControlContext) -> Path:
 
 
 def find_variables(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which a gateway finds its file.
+    """Return the variables that lead a gateway to its file and keyring.
 
     Programs with windows do not have what a shell sets, such as XDG_CONFIG_HOME.
     """
     moved = environ.get("XDG_CONFIG_HOME")
     is_default = path == config_folder() / FILE_NAME
+    kept = {name: environ[name] for name in (_KEYRING,) if environ.get(name)}
     if is_default and (not moved or Path(moved) == Path.home() / ".config"):
-        return {}
-    return {SERVERS: str(path)}
+        return kept
+    return {SERVERS: str(path), **kept}
 
 
 @contextmanager

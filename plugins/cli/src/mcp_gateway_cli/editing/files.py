@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +88,17 @@ def read_content(path: Path) -> bytes | None:
 
 
 def replace_content(
-    path: Path, before: bytes | None, after: bytes | None, journal: Journal | None = None, batch: str = ""
+    path: Path,
+    before: bytes | None,
+    after: bytes | None,
+    journal: Journal | None = None,
+    batch: str = "",
+    *,
+    secrets: Sequence[str] = (),
 ) -> None:
     """Replace the content of a file if it is unchanged.
+
+    `secrets` are the names of those that went into the keyring for it.
 
     Raises:
         FileChanged: the file is not as it was.
@@ -105,7 +113,9 @@ def replace_content(
             if read_content(target) != before:
                 raise FileChanged(f"{path}: another program has changed it meanwhile; nothing was written: try again")
             _refuse_read_only(path, target)
-            edit = None if journal is None or after is None else _keep_backup(journal, path, before, after, batch)
+            edit = None
+            if journal is not None and after is not None:
+                edit = _keep_backup(journal, path, before, after, batch, secrets=secrets)
             try:
                 _write(target, after)
             except (OSError, EditError):
@@ -117,9 +127,11 @@ def replace_content(
         raise EditError(f"{path}: it cannot be written: {describe_write_error(error)}") from None
 
 
-def _keep_backup(journal: Journal, path: Path, before: bytes | None, after: bytes, batch: str) -> Edit:
+def _keep_backup(
+    journal: Journal, path: Path, before: bytes | None, after: bytes, batch: str, *, secrets: Sequence[str]
+) -> Edit:
     try:
-        return journal.record(path, before, after, batch)
+        return journal.record(path, before, after, batch, secrets)
     except StorageError as error:
         raise EditError(f"{path}: it is left as it is, because its backup cannot be kept: {error}") from None
 

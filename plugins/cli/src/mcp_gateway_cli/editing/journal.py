@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 
 from mcp_gateway.config.sources import state_folder
 from mcp_gateway.plugin import StorageError, write_file
@@ -30,6 +31,7 @@ class Edit:
     * `batch`: what the edits of one command have in common.
     * `digest`: the SHA-256 of what was written.
     * `backup`: where the former content is kept; None if there was no file.
+    * `secrets`: the names of secrets that went into the keyring with it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Edit:
     time: datetime
     digest: str
     backup: Path | None
+    secrets: tuple[str, ...] = ()
 
     def read_backup(self) -> bytes | None:
         """Return the former content; None if there was no file.
@@ -61,7 +64,9 @@ class Journal:
 
     folder: Path
 
-    def record(self, path: Path, before: bytes | None, after: bytes, batch: str = "") -> Edit:
+    def record(
+        self, path: Path, before: bytes | None, after: bytes, batch: str = "", secrets: Sequence[str] = ()
+    ) -> Edit:
         """Keep what is in a file, before it is edited.
 
         Raises:
@@ -69,7 +74,7 @@ class Journal:
 
         """
         now = datetime.now(UTC)
-        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
+        name = f"{now:%Y%m%dT%H%M%S.%fZ}-{token_hex(3)}"
         folder = self.folder / name
         place, digest = Path(os.path.abspath(path)), _digest(after)  # noqa: PTH100  # a link must stay one
         backup = folder / _BEFORE if before is not None else None
@@ -79,6 +84,7 @@ class Journal:
             "time": now.isoformat(),
             "digest": digest,
             "has_backup": before is not None,
+            "secrets": list(secrets),
         }
         try:
             self._make_folder()
@@ -89,7 +95,7 @@ class Journal:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         self._forget_oldest()
-        return Edit(name, place, batch, now, digest, backup)
+        return Edit(name, place, batch, now, digest, backup, tuple(secrets))
 
     def _make_folder(self) -> None:
         try:
@@ -150,6 +156,7 @@ class Journal:
                 datetime.fromisoformat(record["time"]),
                 record["digest"],
                 folder / _BEFORE if record["has_backup"] else None,
+                tuple(record.get("secrets", ())),
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -171,7 +178,7 @@ def open_journal() -> Journal:
 
 def new_batch(verb: str) -> str:
     """Return a name for the edits of one run of a command."""
-    return f"{verb} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {secrets.token_hex(3)}"
+    return f"{verb} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {token_hex(3)}"
 
 
 def _digest(content: bytes) -> str:

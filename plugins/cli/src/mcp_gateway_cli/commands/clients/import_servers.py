@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.control.report import USAGE
+from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin_host.variable_sources import VariableSources
 from mcp_gateway.text.suggestions import suggest_word
 from mcp_gateway_cli.clients.application import write_changes
 from mcp_gateway_cli.clients.changes import FileChange, add_servers
@@ -20,22 +22,36 @@ from mcp_gateway_cli.clients.programs import PROGRAMS, ClientProgram, find_progr
 from mcp_gateway_cli.clients.survey import FoundFile, inspect_file, survey_machine
 from mcp_gateway_cli.clients.trial import keep_usable
 from mcp_gateway_cli.commands.clients import report
-from mcp_gateway_cli.commands.clients.steps import try_with_progress
+from mcp_gateway_cli.commands.clients.prompts import NoAnswer, is_interactive
+from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
+from mcp_gateway_cli.secrets.keyring_moves import SOURCE, check_keyring, make_revealer
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Add the servers; return 1 if one was left out."""
+    try:
+        with init_lock():
+            return _run(context, arguments)
+    except NoAnswer:
+        complain("", "nothing was written")
+        return USAGE
+
+
+def _run(context: ControlContext, arguments: Namespace) -> int:
     machine, path = find_machine(context.environ), find_own_file(context)
-    with init_lock():
-        files = _select(find_sources(machine, arguments.source), arguments.server or [])
-        plan = plan_import(files, read_existing(path))
-        trials = {}
-        if plan.new and not arguments.no_try and not arguments.dry_run:
-            trials = try_with_progress(context, plan, path, is_quiet=arguments.json)
-            plan = keep_usable(plan, trials)
-        changes = [add_servers(path, [server.entry for server in plan.new])] if plan.new else []
-        if not arguments.dry_run and changes:
-            _write(changes)
+    if arguments.secrets == SOURCE:
+        check_keyring(context.providers.variable_sources)
+    files = _select(find_sources(machine, arguments.source), arguments.server or [])
+    plan = plan_import(files, read_existing(path), make_revealer(lambda: context.providers.variable_sources))
+    trials = {}
+    if plan.new and not arguments.no_try and not arguments.dry_run:
+        trials = try_with_progress(context, plan, path, is_quiet=arguments.json)
+        plan = keep_usable(plan, trials)
+    asks = not arguments.dry_run and not arguments.json and is_interactive()
+    plan, secrets = move_secrets(context, plan, arguments.secrets, asks=asks)
+    changes = [add_servers(path, [server.entry for server in plan.new], secrets)] if plan.new else []
+    if not arguments.dry_run and changes:
+        _write(changes, context.providers.variable_sources if secrets else None)
     if arguments.json:
         found = report.write_report(files, plan, trials, changes, [])
         show_json({**found, "written": [] if arguments.dry_run else [str(change.path) for change in changes]})
@@ -84,8 +100,8 @@ def _select(files: Sequence[FoundFile], names: Sequence[str]) -> list[FoundFile]
     return [replace(file, servers=tuple(each for each in file.servers if each.title in names)) for file in files]
 
 
-def _write(changes: Sequence[FileChange]) -> None:
-    _, problems = write_changes(changes, "import")
+def _write(changes: Sequence[FileChange], sources: VariableSources | None) -> None:
+    _, problems = write_changes(changes, "import", sources)
     for problem in problems:
         raise ConfigError(f"{problem.path}: {problem.reason}")
 
@@ -96,4 +112,4 @@ def _show(machine: Machine, plan: ImportPlan, changes: Sequence[FileChange], *, 
     if is_dry or not changes:
         show("nothing was written" if is_dry else "there is nothing new to import")
     else:
-        show(f"imported {report.plural(len(plan.new), 'server')}")
+        show(f"imported {report.plural(len(plan.new), 'server')}", *report.describe_moved(changes))

@@ -23,7 +23,8 @@ from mcp_gateway_cli.clients.survey import FoundFile, find_idle_programs, survey
 from mcp_gateway_cli.clients.trial import Savings, estimate_savings, keep_usable, resolve_servers
 from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, choose_numbers, confirm, is_interactive
-from mcp_gateway_cli.commands.clients.steps import try_with_progress
+from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
+from mcp_gateway_cli.secrets.keyring_moves import SOURCE, MovedSecret, check_keyring, make_revealer
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class _Work:
     plan: ImportPlan = field(default_factory=ImportPlan)
     trials: Mapping[str, Trial] = field(default_factory=dict)
     savings: Savings | None = None
+    secrets: Sequence[MovedSecret] = ()
     changes: Sequence[FileChange] = ()
     problems: Sequence[Problem] = ()
 
@@ -63,10 +65,12 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, asks: bool, is_dry: bool) -> int:
+    if arguments.secrets == SOURCE:
+        check_keyring(context.providers.variable_sources)
     files = survey_machine(setting.machine)
     if not arguments.json:
         report.show_files(setting.machine, files, find_idle_programs(setting.machine, files))
-    work = _plan(context, setting, _choose(files, asks=asks), arguments, is_dry=is_dry)
+    work = _plan(context, setting, _choose(files, asks=asks), arguments, asks=asks, is_dry=is_dry)
     if not work.plan.servers and not work.changes:
         return _end_without_servers(work, files, arguments)
     if not arguments.json and work.changes:
@@ -77,7 +81,7 @@ def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, as
     if asks and work.changes and not confirm(f"write {report.plural(len(work.changes), 'file')}?"):
         complain("nothing was written")
         return 0
-    return _write(setting, work, files, arguments)
+    return _write(context, setting, work, files, arguments)
 
 
 def _choose(files: Sequence[FoundFile], *, asks: bool) -> list[FoundFile]:
@@ -94,15 +98,19 @@ def _plan(
     files: Sequence[FoundFile],
     arguments: Namespace,
     *,
+    asks: bool,
     is_dry: bool,
 ) -> _Work:
-    plan = plan_import(files, read_existing(setting.path))
+    reveal = make_revealer(lambda: context.providers.variable_sources)
+    plan = plan_import(files, read_existing(setting.path), reveal)
     if not arguments.json and (plan.servers or plan.left_out):
         show("servers:")
         report.show_plan(plan)
     work = _Work(files, plan, problems=_list_broken(files))
     if plan.servers and not is_dry and not arguments.no_try:
         work = _try(context, setting, work, is_quiet=arguments.json)
+    plan, secrets = move_secrets(context, work.plan, arguments.secrets, asks=asks)
+    work = replace(work, plan=plan, secrets=secrets)
     return _plan_changes(setting, work, move=not arguments.keep)
 
 
@@ -128,7 +136,7 @@ def _plan_changes(setting: _Setting, work: _Work, *, move: bool) -> _Work:
     Without any server there is nothing that programs could reach through a gateway.
     """
     entries = [server.entry for server in work.plan.new]
-    own_change = [add_servers(setting.path, entries)] if entries else []
+    own_change = [add_servers(setting.path, entries, work.secrets)] if entries else []
     if not own_change and not read_existing(setting.path):
         return work
     usable = [file for file in work.files if not file.problem]
@@ -160,8 +168,12 @@ def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], argumen
     return USAGE
 
 
-def _write(setting: _Setting, work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
-    written, problems = write_changes(work.changes, "init")
+def _write(
+    context: ControlContext, setting: _Setting, work: _Work, files: Sequence[FoundFile], arguments: Namespace
+) -> int:
+    written, problems = write_changes(
+        work.changes, "init", context.providers.variable_sources if work.secrets else None
+    )
     work = replace(work, problems=[*work.problems, *problems])
     if arguments.json:
         _show_json(work, files, written)
@@ -179,6 +191,7 @@ def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange]) -> 
     show(
         f"{report.plural(len(work.plan.servers), 'server')} behind the gateway, which is in "
         f"{report.plural(len(programs), 'program')} now; start these anew, so that they see it",
+        *report.describe_moved(written),
         f"to put every file back as it was: {NAME} undo",
     )
 

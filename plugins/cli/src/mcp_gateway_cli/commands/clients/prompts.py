@@ -16,14 +16,14 @@ def is_interactive() -> bool:
     return find_asker() is not None
 
 
-def confirm(question: str) -> bool:
-    """Ask a question whose answer is yes unless the person says no."""
+def confirm(question: str, *, default: bool = True) -> bool:
+    """Ask a question whose answer is yes or no, by default `default`."""
     while True:
-        answer = _ask(f"{question} [Y/n] ").lower()
-        if answer in {"", *_YES}:
-            return True
-        if answer in _NO:
-            return False
+        answer = _ask(f"{question} [{'Y/n' if default else 'y/N'}] ").lower()
+        if not answer:
+            return default
+        if answer in (*_YES, *_NO):
+            return answer in _YES
         complain("please answer y or n")
 
 

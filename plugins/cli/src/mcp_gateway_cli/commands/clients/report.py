@@ -74,6 +74,8 @@ def show_changes(machine: Machine, changes: Sequence[FileChange]) -> None:
         show(f"  {machine.shorten(change.path)}{'' if change.before is not None else ' (new)'}")
         for line in change.lines:
             show(f"    {line}")
+        for secret in change.secrets:
+            show(f"    {secret.name}: {'goes into' if secret.is_new else 'is in'} the system keyring")
 
 
 def show_problems(machine: Machine, problems: Iterable[Problem]) -> None:
@@ -143,7 +145,23 @@ def _write_file(file: FoundFile) -> Json:
 
 def write_change(change: FileChange) -> Json:
     """Return a change as JSON."""
-    return {"file": str(change.path), "new": change.before is None, "lines": list(change.lines)}
+    return {
+        "file": str(change.path),
+        "new": change.before is None,
+        "lines": list(change.lines),
+        "secrets": list_secrets(change),
+    }
+
+
+def describe_moved(changes: Iterable[FileChange]) -> list[str]:
+    """Describe how many secrets have gone into the keyring, if any."""
+    count = sum(len(list_secrets(change)) for change in changes)
+    return [f"{plural(count, 'secret')} moved into the system keyring: {NAME} secret list"] if count else []
+
+
+def list_secrets(change: FileChange) -> list[str]:
+    """Return the names of the secrets that go into the keyring."""
+    return [secret.name for secret in change.secrets if secret.is_new]
 
 
 def list_paths(paths: Iterable[Path], machine: Machine) -> str:

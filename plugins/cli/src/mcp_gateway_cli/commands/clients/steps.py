@@ -9,7 +9,32 @@ from mcp_gateway.control.terminal import show
 from mcp_gateway.control.trials import Trial
 from mcp_gateway_cli.clients.imports import ImportPlan
 from mcp_gateway_cli.clients.trial import try_plan
+from mcp_gateway_cli.commands.clients.prompts import confirm
+from mcp_gateway_cli.commands.clients.report import plural
 from mcp_gateway_cli.output.progress import Progress
+from mcp_gateway_cli.secrets.keyring_moves import SOURCE, KeyringMove, MovedSecret, has_keyring, list_labels
+
+
+def move_secrets(
+    context: ControlContext, plan: ImportPlan, choice: str | None, *, asks: bool
+) -> tuple[ImportPlan, tuple[MovedSecret, ...]]:
+    """Take secrets for the keyring out of a plan; return both.
+
+    With `asks` the person is asked, if there is no `choice` and a keyring answers.
+
+    Raises:
+        ConfigError: there is no keyring that answers.
+
+    """
+    labels = list_labels(plan)
+    if choice is None and asks and labels and has_keyring(context.providers.variable_sources):
+        question = f"move {plural(len(labels), 'secret')} ({', '.join(labels)}) into the system keyring?"
+        choice = SOURCE if confirm(question, default=False) else None
+    if choice != SOURCE:
+        return plan, ()
+    move = KeyringMove(context.providers.variable_sources)
+    moved = move.move(plan)
+    return moved, tuple(move.secrets.values())
 
 
 def try_with_progress(context: ControlContext, plan: ImportPlan, path: Path, *, is_quiet: bool) -> dict[str, Trial]:

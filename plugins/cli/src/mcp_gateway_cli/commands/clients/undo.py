@@ -18,6 +18,7 @@ from mcp_gateway_cli.editing.errors import EditError, FileChanged
 from mcp_gateway_cli.editing.files import read_content, replace_content
 from mcp_gateway_cli.editing.journal import Edit, Journal, open_journal
 from mcp_gateway_cli.output.tables import show_table
+from mcp_gateway_cli.secrets.keyring_moves import SOURCE, remove_secrets
 
 _TreatFn = Callable[[Journal, Edit, FileChanged], None]
 
@@ -31,6 +32,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
         edits = journal.list_edits() if arguments.all else journal.find_last_batch()
         treat = _overwrite if arguments.force else _merge if arguments.merge else _refuse
         restored, problems = _undo(journal, edits, treat)
+        problems += _take_out_secrets(context, restored)
         left = len(_group(journal.list_edits()))
     if arguments.json:
         show_json({"restored": [str(edit.path) for edit in restored], "problems": problems, "left": left})
@@ -59,6 +61,20 @@ def _undo(journal: Journal, edits: Sequence[Edit], treat: _TreatFn) -> tuple[lis
         else:
             restored.append(edit)
     return restored, list(problems.values())
+
+
+def _take_out_secrets(context: ControlContext, restored: Iterable[Edit]) -> list[str]:
+    """Remove the secrets of undone edits from the keyring; return the problems.
+
+    What a file still refers to stays.
+    """
+    problems: list[str] = []
+    for edit in restored:
+        text = (read_content(edit.path) or b"").decode(errors="replace") if edit.secrets else ""
+        names = [name for name in edit.secrets if f"${{{SOURCE}:{name}}}" not in text]
+        if names:
+            problems += remove_secrets(context.providers.variable_sources, names)
+    return problems
 
 
 def _refuse(_: Journal, __: Edit, error: FileChanged) -> None:

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway_cli.clients.secrets import mask_arguments
 from mcp_gateway_cli.entries.server_file import open_entries
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
+from mcp_gateway_cli.secrets.masks import mask_arguments
 
 Json = dict[str, Any]
 

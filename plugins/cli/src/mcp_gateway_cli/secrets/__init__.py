@@ -1,0 +1,1 @@
+"""Secrets in entries: hidden when shown, and moved into a keyring."""
