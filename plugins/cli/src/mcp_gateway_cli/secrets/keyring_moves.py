@@ -36,7 +36,7 @@ class MovedSecret:
 
 @dataclass(slots=True)
 class KeyringMove:
-    """The secrets of a plan, each with a stable name in the keyring."""
+    """The secrets of a plan, with stable names in the keyring."""
 
     sources: VariableSources
     secrets: dict[str, MovedSecret] = field(default_factory=dict)
