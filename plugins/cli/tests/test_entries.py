@@ -205,6 +205,11 @@ def test_an_entry_has_what_was_typed():
     [
         ({"url": "https://user:pw@h:8/a?token=s3cr3t#f"}, "https://h:8/a"),
         ({"url": "http://[broken"}, "(a URL that cannot be read)"),
+        ({"url": "token=s3cr3t"}, "(a URL that cannot be read)"),
+        ({"url": 7}, "(a URL that cannot be read)"),
+        ({"url": "unix:///run/server.sock"}, "unix:///run/server.sock"),
+        ({"url": "http+unix://%2Frun%2Fs.sock/mcp"}, "http+unix://%2Frun%2Fs.sock/mcp"),
+        ({"command": {"a": "s3cr3t"}}, ""),
         ({"command": ["a", "b"]}, "a b"),
         ({"command": "a", "args": ["--api-key", "sk-abcdefghijklmnopqrstuvwxyz123456"]}, "a --api-key ***"),
         ({}, ""),

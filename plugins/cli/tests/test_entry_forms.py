@@ -268,6 +268,16 @@ def test_a_plain_text_is_listed_as_off_cannot_be_switched_and_can_be_removed(run
     assert states(run) == {"b": True}
 
 
+def test_an_entry_without_a_name_that_is_text_is_called_by_its_place(run, write):
+    write("own.json", '{"servers": [{"command": "x"}, {"name": 5, "command": "y"}, {"name": "b", "command": "z"}]}')
+    names = [one["name"] for one in json.loads(run("list", "--json")[1])["servers"]]
+    assert names == ["servers.0", "servers.1", "b"]
+    assert "servers.1: name: it must be text" in problems(run)
+    assert run("remove", "servers.1")[0] == 0
+    assert run("remove", "servers.0")[0] == 0
+    assert states(run) == {"b": True}
+
+
 def test_a_plain_text_is_replaced_by_force(run, write):
     write("map.json", PLAIN["map.json"])
     assert run("add", "a", "--no-try", "--", "npx", "server")[0] == 1

@@ -16,6 +16,8 @@ from mcp_gateway_cli.secrets.masks import mask_arguments
 
 Json = dict[str, Any]
 
+_UNREADABLE: Json = {"kind": "url", "target": "(a URL that cannot be read)"}
+
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Print each entry: name, whether it is on, how it is reached."""
@@ -46,10 +48,13 @@ def describe_target(keys: Mapping[str, Any]) -> Json:
             host = parts.hostname or ""
             port = f":{parts.port}" if parts.port else ""
         except ValueError:
-            return {"kind": "url", "target": "(a URL that cannot be read)"}
+            return _UNREADABLE
+        if not parts.scheme:
+            return _UNREADABLE
         return {"kind": "url", "target": f"{parts.scheme}://{host}{port}{parts.path}"}
     command, more = keys.get("command", keys.get("cmd", "")), keys.get("args", ())
-    words = [*(command if isinstance(command, list) else [command]), *(more if isinstance(more, list) else [])]
+    program = command if isinstance(command, list) else [command] if isinstance(command, str) else []
+    words = [*program, *(more if isinstance(more, list) else [])]
     return {"kind": "command", "target": " ".join(map(str, mask_arguments(words)))}
 
 
