@@ -8,7 +8,7 @@ import pytest
 
 from .support.clones import Clone, commands_in
 
-KINDS = ["ranker", "storage", "auth", "client-transport", "server-transport", "command"]
+KINDS = ["ranker", "storage", "auth", "client-transport", "server-transport", "variables", "command"]
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-from pathlib import Path
 
 import keyring
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
-from mcp_gateway_variables_keyring import secrets
 from mcp_gateway_variables_keyring.names import list_names
 from mcp_gateway_variables_keyring.secrets import list_secrets, read_secret, remove_secret, write_secret
 
@@ -78,22 +74,3 @@ def test_what_a_keyring_does_not_take_is_not_listed():
         write_secret("a", SECRET)
     assert SECRET not in str(caught.value)
     assert list_names() == []
-
-
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="by the means of Linux")
-def test_the_session_bus_is_found_where_a_program_does_not_hand_it_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(secrets.sys, "platform", "linux")
-    monkeypatch.setattr(secrets, "_RUNTIME_FOLDERS", tmp_path)
-    monkeypatch.setattr(secrets.os, "environ", {})
-    read_secret("a")
-    assert "DBUS_SESSION_BUS_ADDRESS" not in os.environ
-    folder = tmp_path / str(os.getuid())
-    folder.mkdir()
-    with socket.socket(socket.AF_UNIX) as bus:
-        monkeypatch.chdir(folder)
-        bus.bind("bus")
-        read_secret("a")
-    assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == f"unix:path={Path(folder / 'bus')}"
-    os.environ["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/mine"
-    read_secret("a")
-    assert os.environ["DBUS_SESSION_BUS_ADDRESS"] == "unix:path=/mine"

@@ -51,6 +51,7 @@ from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
+from mcp_gateway.plugin.utilities.session_bus import name_session_bus
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
 from mcp_gateway.plugin.utilities.surrogates import replace_lone_surrogates
 from mcp_gateway.plugin.utilities.time_limit import call_in_time
@@ -159,6 +160,7 @@ __all__ = [
     "hookimpl",
     "is_link_local",
     "is_public",
+    "name_session_bus",
     "open_stream_channel",
     "replace_lone_surrogates",
     "resolve_entry_path",

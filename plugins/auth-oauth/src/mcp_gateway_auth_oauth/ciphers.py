@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
-from mcp_gateway.plugin import ConfigError, StorageError, write_file
+from mcp_gateway.plugin import ConfigError, StorageError, name_session_bus, write_file
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def _load_keyring_key() -> bytes | None:
 
     A missing key is created and stored there. None if no keyring works on this machine.
     """
+    name_session_bus()
     try:
         import keyring
         from keyring.backends.fail import Keyring as NoKeyring

@@ -27,6 +27,7 @@ from mcp_gateway.plugin import (
     Credentials,
     LoginRequired,
     ServerUnavailable,
+    call_in_time,
     explain_tls_error,
 )
 from mcp_gateway_auth_oauth.authorization_code import AuthorizationCodeFlow
@@ -261,10 +262,8 @@ async def open_strategy(options: OAuthOptions) -> AsyncIterator[AuthStrategy]:
     """
     key = options.key.get_secret_value() if options.key is not None else None
     try:
-        with anyio.fail_after(_KEYRING_SECONDS):
-            vault = await anyio.to_thread.run_sync(
-                TokenStore.open, options.server, str(options.url), options.folder, key, abandon_on_cancel=True
-            )
+        open_store = partial(TokenStore.open, options.server, str(options.url), options.folder, key)
+        vault = await anyio.to_thread.run_sync(call_in_time, _KEYRING_SECONDS, open_store, abandon_on_cancel=True)
     except TimeoutError:
         raise ConfigError("the system keyring does not answer: unlock it, or set GATEWAY_OAUTH_KEY") from None
     async with anyio.create_task_group() as tasks:

@@ -32,6 +32,15 @@ def test_a_program_is_told_of_a_file_that_it_would_not_find(tmp_path, monkeypatc
     assert find_variables(find_own_file(ControlContext()), {}) == {}
 
 
+def test_a_program_is_told_which_keyring_a_person_has_chosen(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    chosen = {"PYTHON_KEYRING_BACKEND": "mine.Keyring"}
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    assert find_variables(find_own_file(ControlContext()), chosen) == chosen
+    named = tmp_path / "mine.json"
+    assert find_variables(named, chosen) == {"SERVER_CONFIG_PATH": str(named), **chosen}
+
+
 def test_only_one_may_change_programs_files_at_a_time():
     said = "another init, import, connect or undo of yours is running"
     with init_lock(), pytest.raises(ConfigError, match=said), init_lock():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-from mcp_gateway.plugin import VariableError
+from mcp_gateway.plugin import VariableError, name_session_bus
 from mcp_gateway_variables_keyring.names import add_name, list_names, remove_name
 
 ResultT = TypeVar("ResultT")
@@ -18,8 +15,6 @@ _SERVICE = "mcp-orchestration-gateway secrets"
 
 A configuration must not reach what other programs keep, nor the key that encrypts logins.
 """
-
-_RUNTIME_FOLDERS = Path("/run/user")
 
 _MISSING = (
     "there is no system keyring that works here; start one, such as GNOME Keyring or KWallet, or name one with "
@@ -106,7 +101,7 @@ def _ask(function: Callable[[], ResultT]) -> ResultT:
 
     The words of a keyring are not repeated: they may hold what it was given.
     """
-    _find_session_bus()
+    name_session_bus()
     try:
         return function()
     except Exception as error:  # noqa: BLE001  # a foreign library with foreign backends
@@ -117,15 +112,3 @@ def _explain(error: Exception) -> str:
     """Return one sentence on a failure of the keyring."""
     found = next((sentence for kind in type(error).__mro__ if (sentence := _SENTENCES.get(kind.__name__))), None)
     return found or f"the system keyring has failed: {type(error).__name__}; see whether it is running and unlocked"
-
-
-def _find_session_bus() -> None:
-    """Name the session bus on Linux, by which the keyring is reached.
-
-    Programs that start the gateway often do not hand on the variable that says where it is.
-    """
-    if sys.platform != "linux" or "DBUS_SESSION_BUS_ADDRESS" in os.environ:
-        return
-    socket = _RUNTIME_FOLDERS / str(os.getuid()) / "bus"
-    if socket.is_socket():
-        os.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={socket}"
