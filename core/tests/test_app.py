@@ -12,6 +12,7 @@ import pytest
 
 from mcp_gateway.app import open_gateway, serve
 from mcp_gateway.config.settings import read_settings
+from mcp_gateway.local_socket import listener
 from mcp_gateway.plugin import ConfigError, Provider, StorageError
 
 from .support.fake_plugins import MemoryStorage, Named, Saved, Static, WordRanker, plugin, provider, providers_of
@@ -130,6 +131,54 @@ async def test_serving_ends_when_the_client_leaves(tmp_path):
     with anyio.fail_after(10):
         await serve(read_settings({}, providers), servers)
     assert (order[0], order[-1]) == ("open stdio", "close stdio")
+
+
+class WaitingTransport:
+    """A server transport that serves until an event, and a moment longer."""
+
+    def __init__(self):
+        self.may_end, self.has_served = anyio.Event(), False
+
+    async def serve(self, server, *, ready):
+        ready("here")
+        await self.may_end.wait()
+        await anyio.wait_all_tasks_blocked()
+        self.has_served = True
+
+
+async def test_the_local_socket_is_closed_before_what_it_uses(tmp_path, monkeypatch):
+    order, transport = [], WaitingTransport()
+
+    @asynccontextmanager
+    async def open_recorded(*_):
+        transport.may_end.set()
+        try:
+            yield
+        finally:
+            order.append("close socket")
+
+    monkeypatch.setattr(listener, "open_local_socket", open_recorded)
+    providers = recording_providers(order, server_transport=transport)
+    with anyio.fail_after(10):
+        await serve(read_settings({}, providers), read_file(tmp_path, {"servers": [ENTRY]}, providers))
+    ends = [step for step in order if step.startswith("close")]
+    assert ends == ["close socket", "close http", "close static", "close bm25", "close memory", "close stdio"]
+
+
+async def test_a_local_socket_that_fails_leaves_serving_alone(tmp_path, monkeypatch):
+    transport = WaitingTransport()
+
+    @asynccontextmanager
+    async def open_broken(*_):
+        transport.may_end.set()
+        raise RuntimeError("unforeseen")
+        yield
+
+    monkeypatch.setattr(listener, "open_local_socket", open_broken)
+    providers = recording_providers([], server_transport=transport)
+    with anyio.fail_after(10):
+        await serve(read_settings({}, providers), read_file(tmp_path, {"servers": [ENTRY]}, providers))
+    assert transport.has_served
 
 
 async def test_a_port_that_is_taken_is_one_plain_error(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -171,6 +172,9 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
     assert "one: server state state=ready" in shown.stdout
     wrong = home.run("logs", "onne", "--gateway", str(over_http))
     assert "did you mean 'one'?" in wrong.stderr
+    for verb in ("servers", "status", "logs"):
+        unknown = home.run(verb, "--gateway", "1")
+        assert (unknown.returncode, "runs with process 1; running: " in unknown.stderr) == (1, True), unknown
     with home.open_terminal("logs", "-f", "--gateway", str(over_http)) as following:
         following.expect("ready")
         following.sendintr()
@@ -182,6 +186,10 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
     assert (unknown.returncode, "no tool 'nope'" in unknown.stderr) == (1, True), unknown
     calls = json.loads(home.run("status", "--gateway", str(over_http), "--json").stdout)["gateways"][0]["calls"]
     assert calls["admitted"] == 2
+    processes[0].popen.send_signal(signal.SIGSTOP)
+    stopped = home.run("servers")
+    assert (stopped.returncode, f"process {over_http} does not answer" in stopped.stderr) == (1, True), stopped
+    assert f"process {over_stdio}, of " in stopped.stdout
     processes[0].popen.kill()
     processes[0].popen.wait()
     assert pids(home) == {over_stdio}
@@ -192,6 +200,36 @@ def test_running_gateways_describe_themselves(running: tuple[Home, list[Process]
     assert list(sockets.iterdir()) == []
     nobody = home.run("status")
     assert (nobody.returncode, "no gateway of yours is running" in nobody.stdout) == (1, True)
+
+
+def count_calls(home: Home, pid: int) -> int:
+    """Return how many calls are under way."""
+    shown = home.run("status", "--gateway", str(pid), "--json").stdout
+    return int(json.loads(shown)["gateways"][0]["calls"]["running"])
+
+
+def test_a_call_by_a_running_gateway_ends_with_either_side(running: tuple[Home, list[Process]]) -> None:
+    home, processes = running
+    pid = processes[0].popen.pid
+    until(lambda: home.run("servers", "--gateway", str(pid)).returncode == 0, "the servers are ready")
+    call = ("call", "--gateway", str(pid), "one__slow", "seconds:=0.5", "steps:=1000")
+    with home.open_terminal(*call) as first, home.open_terminal(*call) as second:
+        for terminal in (first, second):
+            terminal.expect(r"one__slow: \d+ of 1000")  # its progress: the call is under way
+        assert count_calls(home, pid) == 2
+        first.sendintr()
+        first.expect(pexpect.EOF)
+        until(lambda: count_calls(home, pid) == 1, "the interrupted call is cancelled")
+        processes[0].popen.kill()
+        second.expect_exact("has ended")
+        second.expect(pexpect.EOF)
+        second.close()
+        assert second.exitstatus == 1
+    with home.open_terminal("call", "--gateway", str(processes[1].popen.pid), *call[3:]) as killed:
+        killed.expect(r"one__slow: \d+ of 1000")
+        killed.kill(signal.SIGKILL)
+        killed.expect(pexpect.EOF)
+    until(lambda: count_calls(home, processes[1].popen.pid) == 0, "the call of the killed command is cancelled")
 
 
 def test_a_server_is_added_switched_and_removed_while_a_gateway_runs(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
 import structlog
@@ -174,10 +173,7 @@ def _rankers_with_context(
 
 @asynccontextmanager
 async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
-    """Open the task group for background tasks.
-
-    It is cancelled when the gateway ends, before its sessions are closed.
-    """
+    """Open a task group that is cancelled before sessions are closed."""
     async with anyio.create_task_group() as tasks:
         try:
             yield tasks
@@ -205,15 +201,18 @@ async def _serve(
         await transport.serve(await running.lazy_server.load(), ready=ready)
 
 
-def _start_local_socket(tasks: TaskGroup, running: RunningGateway, settings: Settings, where: str) -> None:
-    """Start to listen for commands that ask this gateway.
-
-    Only now, so that no client waits for it.
-    """
-    tasks.start_soon(_keep_local_socket, running, settings, where)
-
-
 async def _keep_local_socket(running: RunningGateway, settings: Settings, where: str) -> None:
+    """Listen until cancelled for commands that ask this gateway.
+
+    It begins when clients can connect, so that none waits for it. Whatever fails here leaves serving alone.
+    """
+    try:
+        await _listen_locally(running, settings, where)
+    except Exception:
+        log.exception("local socket failed", hint="status, logs and servers cannot ask this gateway")
+
+
+async def _listen_locally(running: RunningGateway, settings: Settings, where: str) -> None:
     from mcp_gateway.local_socket.listener import open_local_socket  # nobody who serves needs it
     from mcp_gateway.local_socket.methods import Methods, Serving
 
@@ -276,16 +275,20 @@ async def serve(
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 single_client = isinstance(transport, SingleClient) and transport.single_client
-                async with open_gateway(
-                    settings, servers, later=True, loading=_gc_paused, position=position
-                ) as running:
+                async with (
+                    open_gateway(settings, servers, later=True, loading=_gc_paused, position=position) as running,
+                    _open_background_tasks() as local,  # closed before the sessions that it uses
+                ):
                     if single_client:
                         ending.under_way = running.gateway.pool.load.count_pending
                     running.gateway.pool.load.is_fair = not single_client
                     if reread is not None:
                         running.reloading.start(settings.environment, reread)
                     _freeze_heap()
-                    on_ready = partial(_start_local_socket, tasks, running, settings)
+
+                    def on_ready(where: str) -> None:
+                        local.start_soon(_keep_local_socket, running, settings, where)
+
                     with ending.serving:
                         await _serve(transport, running, on_ready, single_client=single_client)
                     ending.close()

@@ -42,7 +42,7 @@ AnswerFn = Callable[[str, Json], Awaitable[Json]]
 ProgressFn = Callable[[str], None]
 """Receives what a server says of its progress."""
 
-_PROGRESS = "notifications/progress"
+PROGRESS = "notifications/progress"
 _META: Json = {"progressToken": "call"}
 
 QUESTIONS: Json = {"elicitation": {"form": {}, "url": {}}}
@@ -60,8 +60,8 @@ class _ProgressRouter(ServerMessageRouter):
 
     def on_notification(self, method: str, params: Fields, exchange: InFlightRequest | None = None) -> None:
         """Hand on what a progress notification says."""
-        if method == _PROGRESS and self.on_progress is not None:
-            self.on_progress(_describe_progress(params))
+        if method == PROGRESS and self.on_progress is not None:
+            self.on_progress(describe_progress(params))
         else:
             ServerMessageRouter.on_notification(self, method, params, exchange)
 
@@ -196,7 +196,7 @@ async def _answer_all(result: Json, answer: AnswerFn) -> Json:
     return {"inputResponses": {key: {"resultType": "complete", **value} for key, value in given.items()}, **state}
 
 
-def _describe_progress(params: Fields) -> str:
+def describe_progress(params: Fields) -> str:
     """Return what a progress notification says, in one line."""
     done, total, message = (decode_member(params, name) for name in ("progress", "total", "message"))
     numbers = _format_number(done)

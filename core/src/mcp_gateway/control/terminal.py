@@ -37,9 +37,9 @@ def show_text(text: str) -> None:
     _write_output(escape_lines(text))
 
 
-def show_json(value: Any, indent: int | None = None) -> None:
+def show_json(value: Any, indent: int | None = None, *, flush: bool = False) -> None:
     """Print a value as JSON, with special characters escaped."""
-    _write_output(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)))
+    _write_output(escape_json(json.dumps(value, ensure_ascii=False, indent=indent)), flush=flush)
 
 
 def flush_output() -> None:

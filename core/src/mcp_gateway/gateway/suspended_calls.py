@@ -172,6 +172,14 @@ class SuspendedCalls:
         call.expiry = asyncio.get_running_loop().call_later(PARKED_SECONDS, self._expire, state)
         return _input_required(call, state)
 
+    def forget(self, client: str) -> None:
+        """Cancel the suspended calls of a client that has left."""
+        for state, call in list(self._parked.items()):
+            if client in call.owner():
+                if call.expiry is not None:
+                    call.expiry.cancel()
+                self._expire(state)
+
     def _expire(self, state: str) -> None:
         if (call := self._parked.pop(state, None)) is not None:
             call.task.cancel()

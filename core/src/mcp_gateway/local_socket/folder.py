@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import stat
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +20,10 @@ from pathlib import Path
 from mcp_gateway.plugin import write_file
 
 _NAME = "mcp-orchestration-gateway"
+_KEY = re.compile(r"[0-9a-f]{64}")
+_MAX_PID = 2**31 - 1
+_MAX_PORT = 2**16 - 1
+_MAX_FILE = 4096
 _LONGEST_PATH = 100
 """A Unix socket's path has at most 108 bytes on Linux, 104 on macOS."""
 
@@ -40,6 +47,16 @@ class Endpoint:
     def remove(self) -> None:
         """Remove the file; it may be gone already."""
         self.path.unlink(missing_ok=True)
+
+    def is_alive(self) -> bool:
+        """Whether its process runs, as this user."""
+        if sys.platform == "win32":
+            return _is_alive_on_windows(self.pid)
+        try:
+            os.kill(self.pid, 0)
+        except OSError:  # it has ended, or its number is now that of somebody else's process
+            return False
+        return True
 
 
 def runtime_folder() -> Path:
@@ -107,16 +124,52 @@ def list_endpoints() -> Iterator[Endpoint]:
     except (OSError, UnsafeFolder):
         return
     for path in paths:
-        if path.stem.isdecimal() and (found := _read(path)) is not None:
+        if (pid := _read_pid(path.stem)) and (found := _read(path, pid)) is not None:
             yield found
 
 
-def _read(path: Path) -> Endpoint | None:
-    pid = int(path.stem)
-    if path.suffix == ".sock":
-        return Endpoint(pid, path)
+def remove_leftovers(folder: Path) -> None:
+    """Remove the files of a process that had this one's number before."""
+    for suffix in (".sock", ".json"):
+        (folder / f"{os.getpid()}{suffix}").unlink(missing_ok=True)
+
+
+def _read_pid(text: str) -> int:
+    """Return a process's number, or 0 if no gateway wrote it."""
+    pid = int(text) if text.isdecimal() and text.isascii() else 0
+    return pid if pid <= _MAX_PID and str(pid) == text else 0
+
+
+def _read(path: Path, pid: int) -> Endpoint | None:
+    """Return the address that a file has; None if it is none."""
     try:
-        content = json.loads(path.read_bytes()) if path.suffix == ".json" else None
-        return None if content is None else Endpoint(pid, path, int(content["port"]), str(content["key"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        mode = path.lstat().st_mode
+        if path.suffix == ".sock" and hasattr(socket, "AF_UNIX"):
+            return Endpoint(pid, path) if stat.S_ISSOCK(mode) else None
+        if path.suffix != ".json" or not stat.S_ISREG(mode):
+            return None
+        with path.open("rb") as file:
+            content = json.loads(file.read(_MAX_FILE))
+    except (OSError, ValueError, RecursionError):
         return None
+    match content:
+        case {"port": int(port), "key": str(key)} if 0 < port <= _MAX_PORT and _KEY.fullmatch(key):
+            return Endpoint(pid, path, port, key)
+    return None
+
+
+def _is_alive_on_windows(pid: int) -> bool:
+    """Whether a process runs; `os.kill` would send it Ctrl-C."""
+    if sys.platform == "win32":
+        import ctypes
+
+        synchronize, wait_timeout = 0x00100000, 0x102
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.OpenProcess.restype = ctypes.c_void_p
+        process = kernel.OpenProcess(synchronize, False, pid)  # noqa: FBT003  # of the system
+        if process:
+            try:
+                return bool(kernel.WaitForSingleObject(ctypes.c_void_p(process), 0) == wait_timeout)
+            finally:
+                kernel.CloseHandle(ctypes.c_void_p(process))
+    return False

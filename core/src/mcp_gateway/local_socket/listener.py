@@ -1,7 +1,8 @@
-"""The listener of the local socket, and its connections.
+"""The listener of the local socket, and the places for connections.
 
 Only this user gets in: by the rights of folder and socket, by the peer's user id where the system tells it, and over
-loopback by a key. Numbers, sizes and times are bounded, so that nobody who gets in harms the gateway.
+loopback by proofs of a key. Numbers, sizes and times are bounded. Who has not greeted yet has a place of another kind
+than who has: strangers cannot take the places of this user.
 """
 
 from __future__ import annotations
@@ -10,110 +11,101 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
-from mcp.shared.exceptions import MCPError
 
-from mcp_gateway.local_socket.folder import Endpoint, UnsafeFolder, open_folder, socket_path, write_port
-from mcp_gateway.local_socket.framing import MAX_REQUEST, VERSION, Json, Malformed, MessageReader, encode_message
-from mcp_gateway.local_socket.methods import Methods, UnknownMethod
+from mcp_gateway.local_socket.connection import Connection, PeerLeft, Refused
+from mcp_gateway.local_socket.folder import (
+    Endpoint,
+    UnsafeFolder,
+    open_folder,
+    remove_leftovers,
+    socket_path,
+    write_port,
+)
+from mcp_gateway.local_socket.messages import Json, Malformed
+from mcp_gateway.local_socket.methods import Methods
 from mcp_gateway.local_socket.stream import LocalStream
-from mcp_gateway.plugin import GatewayError, StorageError
+from mcp_gateway.plugin import StorageError
 
 log = structlog.get_logger(__name__)
 
-MAX_CONNECTIONS = 16
-IDLE_SECONDS = 60.0
-"""How long a connection may ask nothing."""
-WRITE_SECONDS = 10.0
-"""How long a connection may take no answer."""
-
-_PARSE_ERROR, _REFUSED, _NO_METHOD, _FAILED = -32700, -32600, -32601, -32000
-
-
-class Refused(Exception):
-    """A connection with another version, or a wrong key."""
+MAX_CONNECTIONS = 32
+MAX_GREETINGS = 16
+"""How many connections may be about to greet; one more ends the one that takes longest."""
+GREET_SECONDS = 3.0
+"""How long a greeting may take."""
 
 
 @dataclass(slots=True)
-class _Connections:
+class _Places:
+    """The places of connections that greet, and of those that have greeted."""
+
     methods: Methods
     key: str
-    count: int = 0
+    serving: int = 0
+    greeting: list[anyio.CancelScope] = field(default_factory=list)
+    numbers: count[int] = field(default_factory=lambda: count(1))
 
     async def handle(self, stream: LocalStream) -> None:
         """Handle a connection; what is wrong with it ends only itself."""
         async with stream:
-            if self.count >= MAX_CONNECTIONS:
+            if not stream.is_own_user():
                 return
-            self.count += 1
+            connection = Connection(stream, self.methods, self.key, f"local socket {next(self.numbers)}")
             try:
-                await _Connection(stream, self.methods, self.key).run()
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, TimeoutError):
+                if (welcome := await self._greet(connection)) is not None:
+                    await self._serve(connection, welcome)
+            except PeerLeft:
                 pass
             except Exception:
                 log.exception("local socket failed")
-            finally:
-                self.count -= 1
 
-
-@dataclass(slots=True)
-class _Connection:
-    stream: LocalStream
-    methods: Methods
-    key: str
-
-    async def run(self) -> None:
-        """Greet, then answer one request after another."""
-        if not self.stream.is_own_user():
-            return
-        reader = MessageReader(self.stream, MAX_REQUEST)
-        is_greeted = False
-        while True:
+    async def _greet(self, connection: Connection) -> Json | None:
+        """Return the last answer of a greeting, or None if it fails."""
+        with self._greeting_place():
             try:
-                with anyio.fail_after(IDLE_SECONDS):
-                    message = await reader.read()
-                if message is None:
-                    return
-                answer = await self._answer(message) if is_greeted else self._greet(message)
+                welcome = await connection.greet()
+                self._check_room()
             except (Malformed, Refused) as error:
-                code = _PARSE_ERROR if isinstance(error, Malformed) else _REFUSED
-                await self._send({"id": None, "error": {"code": code, "message": str(error)}})
-                return
-            is_greeted = True
-            await self._send({"id": message.get("id"), **answer})
+                await connection.refuse(error)
+            else:
+                return welcome
+        return None
 
-    def _greet(self, message: Json) -> Json:
-        params = message.get("params")
-        given = params if isinstance(params, dict) else {}
-        if message.get("method") != "hello" or given.get("version") != VERSION:
-            raise Refused(f"this gateway speaks version {VERSION} of the local socket, after a hello")
-        if self.key and not secrets.compare_digest(str(given.get("key", "")).encode(), self.key.encode()):
-            raise Refused("the key is wrong")
-        return {"result": {"version": VERSION, "pid": os.getpid()}}
+    def _check_room(self) -> None:
+        if self.serving >= MAX_CONNECTIONS:
+            raise Refused(
+                f"all {MAX_CONNECTIONS} connections of its local socket are in use: end a 'logs -f' or a "
+                f"'call --running', and try again"
+            )
 
-    async def _answer(self, message: Json) -> Json:
-        """Answer a request; the connection is not read meanwhile."""
-        params = message.get("params")
-        given = params if isinstance(params, dict) else {}
+    @contextmanager
+    def _greeting_place(self) -> Iterator[None]:
+        if len(self.greeting) >= MAX_GREETINGS:
+            self.greeting.pop(0).cancel()
+        with anyio.move_on_after(GREET_SECONDS) as place:
+            self.greeting.append(place)
+            try:
+                yield
+            finally:
+                with suppress(ValueError):  # it was ended for another one
+                    self.greeting.remove(place)
+
+    async def _serve(self, connection: Connection, welcome: Json) -> None:
+        self.serving += 1
         try:
-            return {"result": await self.methods.answer(str(message.get("method")), given, self._send)}
-        except UnknownMethod as error:
-            return {"error": {"code": _NO_METHOD, "message": str(error)}}
-        except MCPError as error:
-            return {"error": {"code": error.code, "message": error.error.message, "data": error.error.data}}
-        except GatewayError as error:
-            return {"error": {"code": _FAILED, "message": str(error)}}
-
-    async def _send(self, message: Json) -> None:
-        with anyio.fail_after(WRITE_SECONDS):
-            await self.stream.send(encode_message(message))
+            await connection.serve(welcome)
+        finally:
+            self.serving -= 1
 
 
 @asynccontextmanager
@@ -133,6 +125,7 @@ async def open_local_socket(methods: Methods, mode: str) -> AsyncIterator[None]:
             yield
             return
         try:
+            await server.start_serving()
             yield
         finally:
             server.close()
@@ -141,24 +134,44 @@ async def open_local_socket(methods: Methods, mode: str) -> AsyncIterator[None]:
 
 
 async def _listen(methods: Methods, mode: str, tasks: TaskGroup) -> tuple[asyncio.Server, Endpoint]:
+    """Bind a socket and leave its address, without a pause in between."""
     folder = open_folder()
+    remove_leftovers(folder)
     path = socket_path(folder) if mode == "auto" and hasattr(socket, "AF_UNIX") else None
-    connections = _Connections(methods, "" if path is not None else secrets.token_urlsafe(32))
+    places = _Places(methods, "" if path is not None else secrets.token_hex(32))
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.start_soon(connections.handle, LocalStream(reader, writer))
+        tasks.start_soon(places.handle, LocalStream(reader, writer))
 
     if path is not None:
-        return await asyncio.start_unix_server(accept, sock=_bind(path)), Endpoint(os.getpid(), path)
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    return server, write_port(folder, server.sockets[0].getsockname()[1], connections.key)
+        server = await asyncio.start_unix_server(accept, sock=_bind(path), start_serving=False)
+        return server, Endpoint(os.getpid(), path)
+    server = await asyncio.start_server(accept, sock=_bind_port(), start_serving=False)
+    try:
+        return server, write_port(folder, server.sockets[0].getsockname()[1], places.key)
+    except StorageError:
+        server.close()
+        raise
 
 
 def _bind(path: Path) -> socket.socket:
     """Bind a socket that only this user may use."""
-    path.unlink(missing_ok=True)  # of a process that had this number before
     bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.setblocking(False)  # noqa: FBT003  # of the standard library
+        bound.bind(os.fspath(path))
+        path.chmod(0o600)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _bind_port() -> socket.socket:
+    """Bind a free port of the loopback interface."""
+    bound = socket.socket(socket.AF_INET)
     bound.setblocking(False)  # noqa: FBT003  # of the standard library
-    bound.bind(os.fspath(path))
-    path.chmod(0o600)
+    if sys.platform == "win32":  # else another program may bind the same port
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    bound.bind(("127.0.0.1", 0))
     return bound

@@ -14,23 +14,37 @@ import anyio
 
 from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.gateway.gateway import Gateway
-from mcp_gateway.plugin import Caller
+from mcp_gateway.plugin import Caller, ConfigError
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel
 from mcp_gateway.protocol.implementation import VERSION
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.protocol.raw_json import Fields
 from mcp_gateway.runtime.log_buffer import BUFFER
 from mcp_gateway.server.lazy_server import GatewayLazyServer
+from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
+from mcp_gateway.text.suggestions import suggest_word
 
 Json = dict[str, Any]
+
+_PROGRESS = "notifications/progress"
 
 _FOLLOW_SECONDS = 0.2
 """How often it is looked for new log lines."""
 
 SendFn = Callable[[Json], Awaitable[None]]
-"""Sends a notification to whoever has asked."""
+"""Sends a notification to the other side."""
 
 
 class UnknownMethod(Exception):
     """A request for something that this gateway does not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The other side of a connection, as a client."""
+
+    client: str
+    send: SendFn
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +65,22 @@ class Methods:
     lazy_server: GatewayLazyServer
     serving: Serving
 
-    async def answer(self, method: str, params: Mapping[str, Any], send: SendFn) -> Json:
-        """Answer a request.
+    async def answer(self, method: str, params: Mapping[str, Any], asker: Asker) -> Json:
+        """Answer a request; it is cancelled when the asker leaves.
 
         Raises:
             UnknownMethod: there is no such method.
+            MCPError: the answer to an MCP request is an error.
+            ConfigError: it is about a server that there is not.
 
         """
         match method:
             case "status":
                 return self.describe()
             case "logs":
-                return await self._send_logs(params, send)
+                return await self._send_logs(params, asker.send)
             case "request":
-                return await self._request(params)
+                return await self._request(params, asker)
             case _:
                 raise UnknownMethod(f"this gateway ({VERSION}) does not know {method!r}")
 
@@ -84,28 +100,73 @@ class Methods:
             "servers": describe_servers(self.gateway.registry),
         }
 
+    def forget_client(self, client: str) -> None:
+        """End what is kept for a client that has left."""
+        if self.lazy_server.opened is not None:
+            self.lazy_server.opened.forget_client(client)
+
     async def _send_logs(self, params: Mapping[str, Any], send: SendFn) -> Json:
-        """Send the kept lines; with `follow`, go on until the asker leaves."""
-        server = params.get("server")
-        wanted = server if isinstance(server, str) and server else None
-        number = 0
+        """Send the kept lines; with `follow`, go on until the asker leaves.
+
+        Lines that were dropped before they could be sent are counted in a message of their own.
+        """
+        server = self._find_log(params.get("server"))
+        found = BUFFER.read(server=server)
         while True:
-            for line in BUFFER.lines(number, wanted):
+            for line in found.lines:
                 await send({"method": "line", "params": {"server": line.server, "text": line.text}})
-                number = line.number
             if params.get("follow") is not True:
                 return {}
             await anyio.sleep(_FOLLOW_SECONDS)
+            found = BUFFER.read(found.last, server)
+            if found.missed:
+                await send({"method": "missed", "params": {"lines": found.missed}})
 
-    async def _request(self, params: Mapping[str, Any]) -> Json:
+    def _find_log(self, server: object) -> str | None:
+        """Return the server whose lines are wanted, None for all.
+
+        Those of a server that was removed are kept as long as others.
+
+        Raises:
+            ConfigError: there is no such server, and no line of one.
+
+        """
+        if not isinstance(server, str) or not server:
+            return None
+        names = sorted({*(name for name, _ in self.gateway.registry.states.items()), *BUFFER.servers()})
+        if server in names:
+            return server
+        there = f"there is: {', '.join(names) or 'none'}"
+        raise ConfigError(f"that gateway has no server {server!r}{suggest_word(server, names)}; {there}")
+
+    async def _request(self, params: Mapping[str, Any], asker: Asker) -> Json:
         """Answer an MCP request, as for a client over stdio.
 
-        No credentials of other callers come with it: a server that wants the caller's own refuses.
+        No credentials of other callers come with it: a server that wants the caller's own refuses. With `progress`,
+        what the server says of its progress is sent before the answer.
         """
         server = await self.lazy_server.load()
         given, capabilities = params.get("params"), params.get("capabilities")
-        caller = Caller(client="local socket", capabilities=capabilities if isinstance(capabilities, dict) else {})
-        return await server.answer(str(params.get("method")), given if isinstance(given, dict) else {}, caller)
+        caller = Caller(client=asker.client, capabilities=capabilities if isinstance(capabilities, dict) else {})
+
+        async def send(method: str, params: Json) -> None:
+            await asker.send({"method": method, "params": params})
+
+        queue = NotificationQueue(send)
+
+        def notify(method: str, params: Fields) -> None:
+            if method == _PROGRESS:
+                queue.put(method, params)
+
+        channel = ClientChannel(notify, wants_progress=True, is_congested=queue.is_congested)
+        wanted = channel if params.get("progress") is True else ALONE
+        try:
+            content = given if isinstance(given, dict) else {}
+            answer = await server.answer(str(params.get("method")), content, caller, wanted)
+            await queue.drain()
+        finally:
+            queue.close()
+        return answer
 
 
 def describe_servers(registry: Registry) -> list[Json]:

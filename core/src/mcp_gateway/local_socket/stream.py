@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import struct
+import sys
 from contextlib import suppress
 
 import anyio
@@ -52,14 +53,25 @@ class LocalStream(ByteStream):
             await self._writer.wait_closed()
 
     def is_own_user(self) -> bool:
-        """Whether the peer is this user.
+        """Whether the peer is this user, or the administrator.
 
         It is true where the system does not tell.
         """
-        peer = self._writer.get_extra_info("socket")
-        if peer.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
-            return True
-        with socket.socket(fileno=os.dup(peer.fileno())) as real:  # uvloop's has not all of the methods
-            credentials = real.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        _, user, _ = struct.unpack("3i", credentials)
-        return bool(user in (os.getuid(), 0))
+        return find_peer_user(self._writer.get_extra_info("socket")) in {None, 0, _own_user()}
+
+
+def _own_user() -> int | None:
+    return os.getuid() if sys.platform != "win32" else None
+
+
+def find_peer_user(peer: socket.socket) -> int | None:
+    """Return the user id of the peer of a Unix socket.
+
+    None where the system does not tell.
+    """
+    if peer.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    with socket.socket(fileno=os.dup(peer.fileno())) as real:  # uvloop's has not all of the methods
+        credentials = real.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    user: int = struct.unpack("3i", credentials)[1]
+    return user

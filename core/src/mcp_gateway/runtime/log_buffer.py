@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
 
 MAX_LINES = 2000
 """How many lines are kept."""
@@ -30,22 +30,49 @@ class LogLine:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """Lines that were read from a buffer.
+
+    `missed` is how many lines, of all servers, were dropped before they could be read; `last` is the number of the last
+    line that the buffer had.
+    """
+
+    lines: Sequence[LogLine]
+    missed: int
+    last: int
+
+
 @dataclass(slots=True)
 class LogBuffer:
-    """Keeps the last lines; a logging handler fills it."""
+    """Keeps the last lines; a logging handler fills it, in any thread."""
 
     _lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=MAX_LINES))
-    _numbers: count[int] = field(default_factory=lambda: count(1))
+    _last: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, server: str, text: str) -> None:
-        """Add a line; it may be called in any thread."""
-        self._lines.append(LogLine(next(self._numbers), server, text[:MAX_CHARACTERS]))
+        """Add a line."""
+        with self._lock:
+            self._last += 1
+            self._lines.append(LogLine(self._last, server, text[:MAX_CHARACTERS]))
 
-    def lines(self, after: int = 0, server: str | None = None) -> Iterator[LogLine]:
-        """Yield the lines after a number, of one server or of all."""
-        for line in list(self._lines):
-            if line.number > after and server in (None, line.server):
-                yield line
+    def read(self, after: int | None = None, server: str | None = None) -> LogLines:
+        """Return the lines after a number, of one server or of all.
+
+        Without a number it is all that are kept, and none is missed.
+        """
+        with self._lock:
+            kept, last = list(self._lines), self._last
+        first = last - len(kept) + 1
+        missed = 0 if after is None else max(0, first - after - 1)
+        wanted = [line for line in kept if line.number > (after or 0) and server in (None, line.server)]
+        return LogLines(wanted, missed, last)
+
+    def servers(self) -> set[str]:
+        """Return the servers that kept lines are about."""
+        with self._lock:
+            return {line.server for line in self._lines if line.server}
 
 
 BUFFER = LogBuffer()

@@ -26,7 +26,7 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.loops.chain import chain_of
 from mcp_gateway.plugin import Caller, Principal, ResponseWriter
-from mcp_gateway.protocol.client_channel import Json
+from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
 from mcp_gateway.protocol.raw_json import decode_members, encode_members, encode_raw, is_object, members
@@ -116,8 +116,10 @@ class GatewayServer(Server[Any]):
         """Begin to answer a message; see `SupportsRawDispatch`."""
         return self._dispatcher.dispatch(message, headers, principal, writer)
 
-    async def answer(self, method: str, params: Json, caller: Caller) -> Json:
+    async def answer(self, method: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
         """Answer a request of the local socket, by the pipeline.
+
+        `channel` leads back to who asks.
 
         Raises:
             MCPError: the answer is an error.
@@ -126,8 +128,13 @@ class GatewayServer(Server[Any]):
         handler = self._handlers.find(method)
         if handler is None:
             raise MCPError(METHOD_NOT_FOUND, f"{method} cannot be asked by the local socket")
-        request = ClientRequest(method, encode_members(params), {}, caller, modern=True)
+        request = ClientRequest(method, encode_members(params), {}, caller, modern=True, channel=channel)
         return decode_members(await self._handlers.answer(request, handler))
+
+    def forget_client(self, client: str) -> None:
+        """Forget a client of the local socket, which has left."""
+        self._gateway.bridge.suspended.forget(client)
+        self._on_client_left(client)
 
     def describe_clients(self) -> list[Json]:
         """Describe the clients that are connected."""

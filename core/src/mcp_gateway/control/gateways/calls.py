@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.control.gateways.running import Refusal, RunningClient
-from mcp_gateway.control.local_client import QUESTIONS, AnswerFn, error_result, send_and_answer
+from mcp_gateway.control.gateways.client import Refusal, RunningClient
+from mcp_gateway.control.local_client import (
+    PROGRESS,
+    QUESTIONS,
+    AnswerFn,
+    ProgressFn,
+    describe_progress,
+    error_result,
+    send_and_answer,
+)
+from mcp_gateway.protocol.raw_json import encode_members
 from mcp_gateway.protocol.tool_names import split_name
 
 Json = dict[str, Any]
@@ -19,16 +28,26 @@ class RunningCaller:
 
     client: RunningClient
 
-    async def call(self, tool: str, arguments: Mapping[str, Any], answer: AnswerFn | None = None) -> Json:
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        answer: AnswerFn | None = None,
+        on_progress: ProgressFn | None = None,
+    ) -> Json:
         """Call a tool of the gateway; return the unmodified result.
 
         A JSON-RPC error becomes a result with `isError`. Without `answer` servers cannot ask anything.
         """
-        capabilities = QUESTIONS if answer else {}
+        more = {"capabilities": QUESTIONS if answer else {}, "progress": on_progress is not None}
+
+        def on_notification(method: str, params: Json) -> None:
+            if on_progress is not None and method == PROGRESS:
+                on_progress(describe_progress(encode_members(params)))
 
         async def send(params: Json) -> Json:
-            request = {"method": "tools/call", "params": params, "capabilities": capabilities}
-            return await self.client.ask("request", request)
+            request = {"method": "tools/call", "params": params, **more}
+            return await self.client.ask("request", request, on_notification)
 
         try:
             return await send_and_answer(send, {"name": tool, "arguments": dict(arguments)}, answer)

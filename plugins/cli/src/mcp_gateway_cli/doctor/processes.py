@@ -12,8 +12,7 @@ import anyio.to_thread
 from mcp_gateway.config.sources import SERVERS
 from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.running import find_running, open_running_client
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.control.gateways.lookup import describe_gateways
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.doctor.finding import Finding, warn
 
@@ -45,13 +44,8 @@ async def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
 
 async def ask_gateways() -> list[tuple[int, Path]]:
     """Return process and file of the gateways that answer."""
-    found: list[tuple[int, Path]] = []
-    for endpoint in await find_running():
-        with suppress(GatewayError):
-            async with open_running_client(endpoint) as client:
-                status = await client.ask("status")
-                found.append((endpoint.pid, Path(str(status.get("config", "")))))
-    return found
+    found = (await describe_gateways()).answers
+    return [(endpoint.pid, Path(str(status.get("config", "")))) for endpoint, status in found.items()]
 
 
 def _list_gateways() -> Iterator[tuple[int, Path | None]]:

@@ -10,7 +10,8 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.calls import RunningCaller
-from mcp_gateway.control.gateways.running import choose_running, open_running_client
+from mcp_gateway.control.gateways.client import open_running_client
+from mcp_gateway.control.gateways.lookup import choose_running
 from mcp_gateway.control.local_client import AnswerFn, LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import UsageError
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
@@ -72,21 +73,25 @@ async def _call(client: LocalClient, arguments: Namespace, given: GivenArguments
             await client.wait_for_servers()  # a short name is resolved among the tools of all servers
         schema = await _find_schema(client, arguments.tool)
     values = _prepare(arguments, given, schema)
-    with Progress(f"waiting for the answer of {arguments.tool}") as progress:
-
-        def show_progress(message: str) -> None:
-            progress.update(f"{arguments.tool}: {message}")
-
-        wanted = {"tool_name": arguments.tool, "arguments": values}
-        return await client.call("call_remote_tool", wanted, _find_answer(arguments.tool, progress), show_progress)
+    return await _call_with_progress(client, arguments.tool, values)
 
 
 async def _call_running(caller: RunningCaller, arguments: Namespace, given: GivenArguments) -> Json:
     """Call the tool by a gateway that runs, with its sessions."""
-    with Progress(f"waiting for the answer of {arguments.tool}") as progress:
-        values = _prepare(arguments, given, await caller.find_schema(arguments.tool))
-        wanted = {"tool_name": arguments.tool, "arguments": values}
-        return await caller.call("call_remote_tool", wanted, _find_answer(arguments.tool, progress))
+    with Progress(f"asking for {arguments.tool}"):
+        schema = await caller.find_schema(arguments.tool)
+    return await _call_with_progress(caller, arguments.tool, _prepare(arguments, given, schema))
+
+
+async def _call_with_progress(caller: LocalClient | RunningCaller, tool: str, values: Json) -> Json:
+    """Call the tool; show what its server says of its progress."""
+    with Progress(f"waiting for the answer of {tool}") as progress:
+
+        def show_progress(message: str) -> None:
+            progress.update(f"{tool}: {message}")
+
+        wanted = {"tool_name": tool, "arguments": values}
+        return await caller.call("call_remote_tool", wanted, _find_answer(tool, progress), show_progress)
 
 
 async def _find_schema(client: LocalClient, tool: str) -> Json:

@@ -9,10 +9,9 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.running import choose_running, open_running_client
-from mcp_gateway.control.terminal import show, show_json
-from mcp_gateway.plugin import ConfigError
-from mcp_gateway.text.suggestions import suggest_word
+from mcp_gateway.control.gateways.client import open_running_client
+from mcp_gateway.control.gateways.lookup import choose_running
+from mcp_gateway.control.terminal import complain, show, show_json
 
 Json = dict[str, Any]
 
@@ -26,22 +25,16 @@ def run(_context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _run(arguments: Namespace) -> int:
+    def on_notification(method: str, params: Json) -> None:
+        if method == "missed":
+            complain(f"note: {params['lines']} lines came faster than they could be shown, and are missing here")
+        elif arguments.json:
+            show_json(_read(params["text"]), flush=True)
+        else:
+            show(_format(_read(params["text"])), flush=True)
+
     async with open_running_client(await choose_running(arguments.gateway)) as client:
-        if arguments.server:
-            names = [item["name"] for item in (await client.ask("status"))["servers"]]
-            if arguments.server not in names:
-                raise ConfigError(
-                    f"that gateway has no server {arguments.server!r}{suggest_word(arguments.server, names)}; "
-                    f"there is: {', '.join(names) or 'none'}"
-                )
-
-        def on_line(line: Json) -> None:
-            if arguments.json:
-                show_json(_read(line["text"]))
-            else:
-                show(_format(_read(line["text"])), flush=True)
-
-        await client.ask("logs", {"server": arguments.server, "follow": arguments.follow}, on_line)
+        await client.ask("logs", {"server": arguments.server, "follow": arguments.follow}, on_notification)
     return 0
 
 

@@ -9,11 +9,11 @@ import anyio
 
 from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.running import find_running, open_running_client
+from mcp_gateway.control.gateways.lookup import describe_gateways
 from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
-from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
-from mcp_gateway_cli.commands.gateway.status import show_server_table
+from mcp_gateway_cli.commands.gateway.status import list_unusable, show_server_table
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
@@ -23,35 +23,41 @@ Json = dict[str, Any]
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Print the state of the servers of the running gateways.
 
-    With `--start`, of servers that are started for it. Returns 1 if any fails; those that are disabled on purpose do
-    not count.
+    With `--start`, of servers that are started for it. Returns 1 if any fails, or a gateway cannot be asked; those that
+    are disabled on purpose do not count.
     """
     context.configure_quiet_logging()
     return anyio.run(_start if arguments.start else _ask, context, arguments)
 
 
 async def _ask(context: ControlContext, arguments: Namespace) -> int:
-    found = []
-    for endpoint in await find_running():
-        if arguments.gateway in (None, endpoint.pid):
-            async with open_running_client(endpoint) as client:
-                found.append(await client.ask("status"))
+    gateways = await describe_gateways(arguments.gateway)
+    found = list(gateways.answers.values())
     if arguments.json:
-        show_json({"gateways": [{key: one[key] for key in ("pid", "config", "servers")} for one in found]})
-    for one in found if not arguments.json else ():
-        show(f"the gateway with process {one['pid']}, of {one['config']}:")
-        show_server_table(one["servers"])
-    if not found and not arguments.json:
-        warn_if_no_servers(context)
-        names = ", ".join(spec.name for spec in context.servers.specs)
-        show(
-            "no gateway of yours is running; to start the servers for a look: mcp-orchestration-gateway servers --start"
-            if names
-            else NO_SERVERS
-        )
-        if names:
-            show(f"configured: {names}")
-    return 1 if not found or any(_is_wrong(item) for one in found for item in one["servers"]) else 0
+        shown = [{key: one[key] for key in ("pid", "config", "servers")} for one in found]
+        show_json({"gateways": shown, "unusable": list_unusable(gateways)})
+    else:
+        for one in found:
+            show(f"the gateway with process {one['pid']}, of {one['config']}:")
+            show_server_table(one["servers"])
+        complain(*gateways.explain())
+        if not found and not gateways.unusable:
+            _explain_none(context)
+    is_wrong = any(_is_wrong(item) for one in found for item in one["servers"])
+    return 1 if not found or gateways.unusable or is_wrong else 0
+
+
+def _explain_none(context: ControlContext) -> None:
+    """Say that no gateway runs, and which servers are configured."""
+    warn_if_no_servers(context)
+    names = ", ".join(spec.name for spec in context.servers.specs)
+    if not names:
+        show(NO_SERVERS)
+        return
+    show(
+        "no gateway of yours is running; to start the servers for a look: mcp-orchestration-gateway servers --start",
+        f"configured: {names}",
+    )
 
 
 async def _start(context: ControlContext, arguments: Namespace) -> int:

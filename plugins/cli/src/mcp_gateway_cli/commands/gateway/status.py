@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.running import (
-    NONE_RUNS,
-    GatewayGone,
-    choose_running,
-    find_running,
-    open_running_client,
-)
-from mcp_gateway.control.terminal import show, show_json
+from mcp_gateway.control.gateways.lookup import NONE_RUNS, Gateways, describe_gateways
+from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
 
@@ -29,39 +24,47 @@ def run(_context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _run(arguments: Namespace) -> int:
-    wanted = [await choose_running(arguments.gateway)] if arguments.gateway is not None else await find_running()
-    found: list[Json] = []
-    for endpoint in wanted:
-        try:
-            async with open_running_client(endpoint) as client:
-                found.append(await client.ask("status"))
-        except GatewayGone:
-            continue  # it has ended meanwhile
+    gateways = await describe_gateways(arguments.gateway)
+    found = list(gateways.answers.values())
     if arguments.json:
-        show_json({"gateways": found})
-    elif found:
-        for number, gateway in enumerate(found):
-            _print(gateway, is_first=number == 0)
-    else:
+        show_json({"gateways": found, "unusable": list_unusable(gateways)})
+        return 0 if found else 1
+    for number, gateway in enumerate(found):
+        _print(gateway, is_first=number == 0)
+    complain(*gateways.explain())
+    if not found and not gateways.unusable:
         show(NONE_RUNS)
     return 0 if found else 1
 
 
+def list_unusable(gateways: Gateways) -> list[Json]:
+    """Return process and reason of each gateway that cannot be asked."""
+    return [{"pid": endpoint.pid, "reason": str(error)} for endpoint, error in gateways.unusable.items()]
+
+
 def _print(gateway: Json, *, is_first: bool) -> None:
-    calls, clients = gateway["calls"], gateway["clients"]
-    named = ", ".join(" ".join(filter(None, (one.get("name"), one.get("version")))) or "unnamed" for one in clients)
-    failed = f", {calls['failed']} failed" if calls["failed"] else ""
+    calls = gateway["calls"]
+    failed = f", {calls['failed']} failed, refused or cancelled" if calls["failed"] else ""
     if not is_first:
         show("")
     show(
         f"gateway {gateway['version']}, process {gateway['pid']}, since {to_time(gateway['since'])}",
         f"  serves    {gateway['transport']}: {gateway['address']}",
         f"  servers   {gateway['config']}",
-        f"  clients   {named or 'none with a handshake'}",
-        f"  calls     {calls['running']} under way, {calls['admitted']} so far{failed}",
+        f"  clients   {_count_clients(gateway['clients'])}",
+        f"  calls     {calls['running']} under way, {calls['admitted']} sent to servers{failed}",
         f"  memory    {gateway['memory_bytes'] / 2**20:.0f} MiB",
     )
     show_server_table(gateway["servers"])
+
+
+def _count_clients(clients: list[Json]) -> str:
+    """Return how many connections there are of each client."""
+    names = Counter(" ".join(filter(None, (one.get("name"), one.get("version")))) or "unnamed" for one in clients)
+    if not names:
+        return "none with a handshake"
+    listed = ", ".join(name if times == 1 else f"{name} ({times} times)" for name, times in names.items())
+    return f"{len(clients)}: {listed}"
 
 
 def show_server_table(servers: list[Json]) -> None:

@@ -1,6 +1,7 @@
 """Messages on the local socket: JSON-RPC 2.0, a line each, bounded.
 
-The first request is `hello`, with the version of the protocol and, over loopback, the key.
+The first request is `hello`, with the version of the protocol. Over loopback both sides then prove that they know the
+key (`proof.py`). After that there is one request at a time; whoever asks ends it by closing the connection.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from anyio import EndOfStream
 from anyio.abc import ByteReceiveStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-VERSION = 1
+VERSION = 2
 """The version of the protocol; a gateway of another one refuses, and says which it has."""
+
+MAX_GREETING = 4096
+"""How many bytes a message may have before the greeting is complete."""
 
 MAX_REQUEST = 1 << 20
 """How many bytes a request may have."""
@@ -28,12 +32,16 @@ class Malformed(Exception):
     """What came is no message."""
 
 
+class TooLong(Malformed):
+    """A message of more bytes than are read."""
+
+
 class MessageReader:
-    """Reads messages from a stream."""
+    """Reads messages of at most `max_bytes` bytes from a stream."""
 
     def __init__(self, stream: ByteReceiveStream, max_bytes: int) -> None:
-        """Read lines of at most `max_bytes` bytes."""
-        self._stream, self._max_bytes = BufferedByteReceiveStream(stream), max_bytes
+        """Read from `stream`."""
+        self._stream, self.max_bytes = BufferedByteReceiveStream(stream), max_bytes
 
     async def read(self) -> Json | None:
         """Return the next message; None at the end.
@@ -45,11 +53,13 @@ class MessageReader:
         from anyio import DelimiterNotFound, IncompleteRead
 
         try:
-            line = await self._stream.receive_until(b"\n", self._max_bytes)
+            line: bytes | None = await self._stream.receive_until(b"\n", self.max_bytes)
         except DelimiterNotFound:
-            raise Malformed(f"a message has more than {self._max_bytes} bytes") from None
+            line = None
         except (EndOfStream, IncompleteRead):
             return None
+        if line is None or len(line) > self.max_bytes:  # one that came in a single piece is found nevertheless
+            raise TooLong(f"a message has more than {self.max_bytes} bytes")
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
