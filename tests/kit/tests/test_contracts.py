@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from mcp_gateway.plugin import Document, Hit, Hits, Options, Provider, Query
-from mcp_gateway_testkit import RankerContract, StorageContract
+from mcp_gateway.plugin import Document, Hit, Hits, Options, Provider, Query, VariableSource
+from mcp_gateway_testkit import RankerContract, StorageContract, VariableSourceContract
 
 
 class OptionsWithPlainSecret(Options):
@@ -194,3 +194,43 @@ async def test_a_storage_that_mixes_announcements_up_is_noticed():
     ):
         with pytest.raises(AssertionError):
             await promise(Confused(), "at:")
+
+
+def careless_source(**more: Any) -> Any:
+    """Return a contract of a source that has a value for every key, forgets what it keeps, and breaks lines."""
+    parts = {"name": "vault", "summary": "careless", "read": str.upper, "explain_missing": "write\n{}".format, **more}
+
+    class CarelessContract(VariableSourceContract):
+        source = VariableSource(**parts)
+
+    return CarelessContract()
+
+
+@pytest.mark.parametrize("name", ["env", "file", "Vault", "a b", ""])
+def test_a_source_whose_name_has_a_meaning_or_cannot_be_written_is_noticed(name):
+    with pytest.raises(AssertionError):
+        careless_source(name=name).test_the_name_can_stand_before_a_colon_and_the_summary_is_one_line()
+
+
+def test_a_source_that_breaks_promises_is_noticed():
+    with pytest.raises(AssertionError):
+        careless_source().test_a_missing_key_has_no_value_and_it_is_said_what_to_do({})
+    with pytest.raises(AssertionError):
+        careless_source(read={}.get).test_a_missing_key_has_no_value_and_it_is_said_what_to_do({})
+    with pytest.raises(AssertionError):
+        careless_source().test_known_values_are_read_and_shown_by_nothing({"key": "value"})
+    with pytest.raises(AssertionError):
+        careless_source().test_an_odd_key_gets_no_value_or_the_error_of_a_source({}, "../secret")
+
+
+def test_a_source_that_does_not_keep_what_it_is_given_is_noticed():
+    kept: dict[str, str] = {}
+
+    def remove(key: str) -> bool:
+        return kept.pop(key, None) is not None
+
+    trimming = careless_source(read=kept.get, remove=remove, write=lambda key, value: kept.update({key: value.strip()}))
+    with pytest.raises(AssertionError):
+        trimming.test_a_value_is_kept_as_it_is({}, " spaced ")
+    with pytest.raises(AssertionError, match="the other way round"):
+        careless_source(write=kept.__setitem__).test_a_value_is_kept_as_it_is({}, "plain")

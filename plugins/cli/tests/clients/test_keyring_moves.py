@@ -205,6 +205,15 @@ def test_a_server_whose_secrets_were_moved_is_known_again(home, ring, run):
     assert set(read_own(home)) == {"mail", "crm"}
 
 
+def test_a_server_is_not_imported_once_more_while_the_keyring_does_not_answer(home, ring, run):
+    assert run("import", "cursor", "--no-try", "--secrets", "keyring")[0] == 0
+    before = read_all(home)
+    ring.failing.append(True)
+    code, _, err = run("import", "cursor", "--no-try")
+    assert (code, read_all(home)) == (1, before)
+    assert "the ring is locked; unlock it" in err
+
+
 def test_another_secret_of_the_same_name_gets_a_name_of_its_own_and_is_left_by_undo(home, ring, run):
     ring.kept.update({"mail.MAIL_TOKEN": "somebody's", "crm.Authorization": BEARER})
     assert run("import", "cursor", "--no-try", "--secrets", "keyring")[0] == 0

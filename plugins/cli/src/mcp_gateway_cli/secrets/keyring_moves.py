@@ -141,8 +141,10 @@ def remove_secrets(sources: VariableSources, names: Sequence[str]) -> list[str]:
 def make_revealer(find_sources: Callable[[], VariableSources]) -> Callable[[Entry], Entry]:
     """Return a function that replaces variables by their secrets.
 
-    By that an entry is the same before and after its secrets were moved. What cannot be read stays. Plugins are loaded
-    only if there is such a variable.
+    By that an entry is the same before and after its secrets were moved. What the keyring does not have stays. Plugins
+    are loaded only if there is such a variable.
+
+    The function raises VariableError if the keyring does not answer: a server would be imported once more.
     """
 
     def reveal(value: Any) -> Any:
@@ -158,5 +160,5 @@ def make_revealer(find_sources: Callable[[], VariableSources]) -> Callable[[Entr
 def _read(sources: VariableSources, match: re.Match[str]) -> str:
     try:
         return sources.read(SOURCE, match[1]) or match[0]
-    except (PluginError, VariableError):
+    except PluginError:
         return match[0]
