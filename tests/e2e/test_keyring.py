@@ -61,7 +61,7 @@ def test_secrets_go_into_the_keyring_and_come_out_nowhere(home: SampleHome, laun
     assert home.own_servers["calendar"]["env"] == {"NOTEBOOK_KEY": f"${{keyring:{NAME}}}"}
     assert SECRET.encode() not in (home.folder / OWN_FILE).read_bytes()
     assert ask_calendar(launcher, home) == f"calendar: find_0: {SECRET}"
-    verbs = ("secret list", "list --json", "check --connect --json", "doctor --json", "servers --start", "plugins")
+    verbs = ("secret list", "list --json", "check --connect --json", "doctor --json")
     said = [home.run(*verb.split()) for verb in verbs]
     assert said[0].stdout == f"{NAME}\n"
     assert not [one for one in (planned, done, *said) if SECRET in one.stdout + one.stderr]
@@ -79,6 +79,20 @@ def test_a_person_at_a_terminal_is_asked_where_a_keyring_works(home: SampleHome)
     assert home.run("undo").returncode == 0
     code, screen = lock(home).watch("import", "claude-desktop", "--no-try")
     assert (code, "keyring" in screen) == (0, False)
+    assert home.own_servers["calendar"]["env"] == {"NOTEBOOK_KEY": SECRET}
+
+
+def test_a_person_may_say_no_and_the_secrets_stay(home: SampleHome) -> None:
+    with home.open_terminal("init", "--no-try") as child:
+        child.expect("which programs")
+        child.sendline("")
+        child.expect(r"move 1 secret .* into the system keyring\? \[y/N\]")
+        child.sendline("")
+        child.expect("write 9 files")
+        child.sendline("y")
+        child.expect("in 8 programs now")
+        child.wait()
+    assert read_ring(home) == {}
     assert home.own_servers["calendar"]["env"] == {"NOTEBOOK_KEY": SECRET}
 
 
