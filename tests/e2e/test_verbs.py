@@ -139,7 +139,7 @@ def test_without_servers_it_says_what_to_type(tmp_path: Path) -> None:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[tuple[Home, list[Process]]]:
-    """Two gateways of one user: one over HTTP, one over stdio."""
+    """Two gateways of one user: one over HTTP, one over stdio that listens at a port for commands."""
     config = tmp_path / "servers.json"
     config.write_text(json.dumps({"servers": [plain_entry("one")]}), encoding="utf-8")
     home = Home(tmp_path, {"SERVER_CONFIG_PATH": str(config)})
@@ -147,7 +147,10 @@ def running(tmp_path: Path) -> Iterator[tuple[Home, list[Process]]]:
         launcher = Launcher(tmp_path, stack)
         port = str(free_port())
         variables = {"GATEWAY_TRANSPORT": "http", "GATEWAY_PORT": port}
-        processes = [launcher.start([GATEWAY], {**home.environment, **more}) for more in (variables, {})]
+        processes = [
+            launcher.start([GATEWAY], {**home.environment, **more})
+            for more in (variables, {"GATEWAY_CONTROL_SOCKET": "loopback"})
+        ]
         until(lambda: len(pids(home)) == 2, "both gateways answer")
         yield home, processes
 

@@ -1,14 +1,21 @@
-"""What the tests of the local socket send to a gateway."""
+"""What the tests of the local socket send to a gateway, and what pretends to be one."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+from contextlib import asynccontextmanager
 
 import anyio
 
 from mcp_gateway.control.gateways.lookup import find_gateways
 from mcp_gateway.local_socket import messages
+from mcp_gateway.local_socket.folder import Endpoint, open_folder
 from mcp_gateway.local_socket.stream import LocalStream
+
+PARENT = os.getppid()
+"""A process that lives, and is no gateway."""
 
 
 async def find_running():
@@ -49,3 +56,27 @@ async def read_all(stream):
             answer += await stream.receive()
     except (anyio.EndOfStream, anyio.BrokenResourceError):
         return answer
+
+
+@asynccontextmanager
+async def pretend(answer, pid=PARENT):
+    """Listen in the place of a gateway, and answer each line with what a function of it returns, or not at all."""
+    path = open_folder() / f"{pid}.sock"
+
+    async def handle(reader, writer):
+        while line := await reader.readline():
+            said = answer(json.loads(line))
+            if said is not None:
+                writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_unix_server(handle, path)
+    try:
+        yield Endpoint(pid, path)
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+def encode(**message):
+    return json.dumps(message).encode() + b"\n"

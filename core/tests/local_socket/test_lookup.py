@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import anyio
 import pytest
@@ -21,35 +21,7 @@ from mcp_gateway.local_socket.messages import MAX_REQUEST, MessageReader
 from mcp_gateway.local_socket.methods import Methods
 from mcp_gateway.plugin import ConfigError, GatewayError
 
-from .asking import connect, find_running, hello
-
-PARENT = os.getppid()
-"""A process that lives, and is no gateway."""
-
-
-@asynccontextmanager
-async def pretend(answer, pid=PARENT):
-    """Listen in the place of a gateway, and answer each line with what a function of it returns, or not at all."""
-    path = open_folder() / f"{pid}.sock"
-
-    async def handle(reader, writer):
-        while line := await reader.readline():
-            said = answer(json.loads(line))
-            if said is not None:
-                writer.write(said)
-        writer.close()
-
-    server = await asyncio.start_unix_server(handle, path)
-    try:
-        yield Endpoint(pid, path)
-    finally:
-        server.close()
-        path.unlink(missing_ok=True)
-
-
-def encode(**message):
-    return json.dumps(message).encode() + b"\n"
-
+from .asking import PARENT, connect, encode, find_running, hello, pretend
 
 WRONG = [
     (lambda _: None, f"process {PARENT} does not answer: it is busy, stopped or hangs; try again"),
@@ -74,6 +46,31 @@ async def test_each_gateway_that_cannot_be_asked_has_its_own_sentence(listening,
             assert [endpoint.pid for endpoint in found.answers] == [os.getpid()]
             assert len(found.explain()) == 1
             assert (await choose_running(None)).pid == os.getpid()
+
+
+async def test_a_gateway_that_takes_no_connection_is_waited_for_and_named(monkeypatch):
+    monkeypatch.setattr(asking, "CONNECT_SECONDS", 0.5)
+    path = open_folder() / f"{PARENT}.sock"
+    with ExitStack() as stack:
+        stopped, first, second = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3))
+        stopped.bind(str(path))
+        stopped.listen(0)
+        for waiting in (first, second):  # they fill the backlog
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(str(path))
+        with pytest.raises(GatewayError, match=f"process {PARENT} does not answer: it is busy, stopped or hangs"):
+            await choose_running(None)
+    assert path.exists()
+
+
+async def test_what_another_user_listens_at_is_not_asked(listening, monkeypatch):
+    async with listening():
+        (endpoint,) = list_endpoints()
+        monkeypatch.setattr("mcp_gateway.local_socket.stream.find_peer_user", lambda _: os.getuid() + 1)
+        with pytest.raises(Impostor, match=f"what listens at {endpoint.path} is a process of another user"):
+            async with open_running_client(endpoint):
+                raise AssertionError
 
 
 async def test_a_full_gateway_is_named(listening, monkeypatch):

@@ -47,6 +47,7 @@ TESTS = {
     "name-clash": (FINDINGS, "test_a_name_that_is_taken_is_a_warning_and_one_that_is_cut_a_remark"),
     "name-cut": (FINDINGS, "test_a_name_that_is_taken_is_a_warning_and_one_that_is_cut_a_remark"),
     "no-answer": (URLS, "test_a_machine_that_is_silent_is_named_after_some_seconds"),
+    "gateway-unusable": (TROUBLES, "test_a_gateway_that_cannot_be_asked_is_a_warning"),
     "no-plugins": (TROUBLES, "test_without_any_plugin_it_says_how_they_are_installed"),
     "no-servers": (FINDINGS, "test_an_empty_folder_says_what_to_type"),
     "pattern-idle": (TROUBLES, "test_a_pattern_that_no_tool_has_is_a_warning"),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
+import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import anyio
@@ -14,6 +17,7 @@ import pytest
 from core.tests.support import fake_plugins as plugins
 from core.tests.support.fake_plugins import MemoryStorage, provider
 from core.tests.support.fake_servers import tool
+from mcp_gateway.local_socket.folder import open_folder
 
 ALPHA = {"name": "alpha", "transport": "memory"}
 OFF = {"name": "off", "command": "x", "enabled": False}
@@ -137,6 +141,26 @@ def test_a_gateway_that_has_the_port_already_is_a_remark(tmp_path):
         assert (found.code, found.severity) == ("gateway-runs", "ok")
         assert str(process.pid) in found.message
         process.communicate("")
+
+
+@pytest.fixture
+def socket_of_another(monkeypatch):
+    """The socket of a process that lives, at which nothing listens."""
+    with tempfile.TemporaryDirectory(prefix="run-") as runtime:  # not below tmp_path: the path of a socket is short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        with socket.socket(socket.AF_UNIX) as bound:
+            path = open_folder() / f"{os.getppid()}.sock"
+            bound.bind(str(path))
+            yield path
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets")
+def test_a_gateway_that_cannot_be_asked_is_a_warning(examine, servers, socket_of_another):
+    servers(OFF)
+    code, found = examine()
+    assert (code, list(found)) == (10, ["gateway-unusable"])
+    assert str(socket_of_another) in found["gateway-unusable"]["message"]
+    assert f"end process {os.getppid()}" in found["gateway-unusable"]["mend"]
 
 
 def test_a_server_that_is_off_is_a_remark_and_one_that_is_wrong_an_error(run, servers):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +31,9 @@ Json = dict[str, Any]
 
 CONNECT_SECONDS = 3.0
 """How long a gateway may take to greet."""
+
+_AGAIN_SECONDS = 0.05
+"""How long to wait until a gateway with a full backlog is tried again."""
 
 NotificationFn = Callable[[str, Json], None]
 """Receives what a gateway sends before its answer: method and params."""
@@ -187,7 +192,7 @@ async def open_running_client(endpoint: Endpoint) -> AsyncIterator[RunningClient
 async def _connect(endpoint: Endpoint) -> LocalStream:
     try:
         if endpoint.port is None:
-            stream = LocalStream(*await asyncio.open_unix_connection(endpoint.path))
+            stream = LocalStream(*await asyncio.open_unix_connection(sock=await _connect_socket(endpoint)))
         else:
             stream = LocalStream(*await asyncio.open_connection("127.0.0.1", endpoint.port))
     except OSError as error:
@@ -199,3 +204,23 @@ async def _connect(endpoint: Endpoint) -> LocalStream:
         await stream.aclose()
         raise Impostor(f"what listens at {endpoint.path} is a process of another user; delete the file")
     return stream
+
+
+async def _connect_socket(endpoint: Endpoint) -> socket.socket:
+    """Connect a Unix socket; wait while too many others do.
+
+    asyncio takes the EAGAIN of a full backlog for a connection under way, and then uses a socket that has none.
+    """
+    connected = socket.socket(socket.AF_UNIX)
+    try:
+        connected.setblocking(False)  # noqa: FBT003  # of the standard library
+        while True:
+            try:
+                connected.connect(os.fspath(endpoint.path))
+            except BlockingIOError:
+                await anyio.sleep(_AGAIN_SECONDS)
+            else:
+                return connected
+    except BaseException:
+        connected.close()
+        raise

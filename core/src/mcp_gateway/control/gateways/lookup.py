@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from mcp_gateway.control.gateways.client import GatewayGone, RunningClient, open_running_client
+from mcp_gateway.control.gateways.client import GatewayGone, Refusal, RunningClient, open_running_client
 from mcp_gateway.local_socket.folder import Endpoint, list_endpoints
 from mcp_gateway.plugin import ConfigError, GatewayError
 
@@ -59,7 +59,10 @@ async def describe_gateways(pid: int | None = None) -> Gateways:
     async def ask_status(client: RunningClient) -> Json:
         if pid not in (None, client.endpoint.pid):
             return {}
-        return await client.ask("status", seconds=STATUS_SECONDS)
+        try:
+            return await client.ask("status", seconds=STATUS_SECONDS)
+        except Refusal as error:
+            raise Refusal(f"the gateway with process {client.endpoint.pid} gives no status: {error}") from None
 
     found = await _ask_all(ask_status)
     if pid is None:

@@ -16,7 +16,7 @@ from mcp_gateway_cli.doctor.configuration import describe_problems, find_configu
 from mcp_gateway_cli.doctor.files import find_file_faults
 from mcp_gateway_cli.doctor.finding import EXIT_CODES, Finding, warn
 from mcp_gateway_cli.doctor.ports import find_address_faults
-from mcp_gateway_cli.doctor.processes import find_gateways_on_same_file
+from mcp_gateway_cli.doctor.processes import find_gateways_on_same_file, find_unusable_gateways
 from mcp_gateway_cli.doctor.servers import ServerExamination
 from mcp_gateway_cli.doctor.storage import find_storage_faults
 
@@ -53,6 +53,7 @@ async def _run_probes(context: ControlContext, seconds: float, on_progress: OnPr
         "programs": partial(_run_in_thread, find_program_faults, context),
         "address": partial(_run_in_thread, find_address_faults, context),
         "gateways": partial(find_gateways_on_same_file, context),
+        "local sockets": find_unusable_gateways,
     }
     found: dict[str, Sequence[Finding]] = {}
 

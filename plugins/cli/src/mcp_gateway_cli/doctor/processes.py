@@ -42,6 +42,19 @@ async def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
     ]
 
 
+async def find_unusable_gateways() -> list[Finding]:
+    """Return a warning for each gateway that runs and cannot be asked."""
+    return [
+        warn(
+            "gateway-unusable",
+            f"process {endpoint.pid}",
+            str(error),
+            f"end process {endpoint.pid}, if it is a gateway; the program that started it starts another one",
+        )
+        for endpoint, error in (await describe_gateways()).unusable.items()
+    ]
+
+
 async def ask_gateways() -> list[tuple[int, Path]]:
     """Return process and file of the gateways that answer."""
     found = (await describe_gateways()).answers

@@ -1,0 +1,84 @@
+"""`status`, `logs` and `servers` of gateways that answer in certain ways, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import contextmanager
+
+import anyio.from_thread
+import pytest
+
+from core.tests.local_socket.asking import PARENT, encode, pretend
+
+STATUS = {
+    "pid": PARENT,
+    "version": "1.2.3",
+    "since": 0,
+    "transport": "http",
+    "address": "http://127.0.0.1:8080",
+    "config": "servers.json",
+    "clients": [{"name": "Cursor", "version": "2"}, {}, {"name": "Cursor", "version": "2"}],
+    "calls": {"running": 1, "admitted": 5, "failed": 2},
+    "memory_bytes": 0,
+    "servers": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch):
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:  # not below tmp_path: the path of a socket is short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
+
+
+@contextmanager
+def answering(**answers):
+    """Run a gateway, in a thread, that answers each method with certain lines; or with none, if it has no answer."""
+
+    def answer(message):
+        if message["method"] == "hello":
+            return encode(id=message["id"], result={})
+        lines = answers.get(message["method"])
+        return None if lines is None else b"".join(encode(**line) for line in lines)
+
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(pretend(answer)) as endpoint,
+    ):
+        yield endpoint
+
+
+def test_clients_are_counted_and_calls_named_by_what_they_are(run):
+    with answering(status=[{"result": STATUS}]):
+        code, out, err = run("status")
+        assert (code, err) == (0, "")
+        assert "clients   3: Cursor 2 (2 times), unnamed" in out
+        assert "calls     1 under way, 5 sent to servers, 2 failed, refused or cancelled" in out
+        code, out, _ = run("status", "--json")
+        assert json.loads(out) == {"gateways": [STATUS], "unusable": []}
+
+
+@pytest.mark.parametrize("verb", ["status", "servers"])
+def test_a_gateway_that_gives_no_status_is_named(run, verb):
+    reason = f"the gateway with process {PARENT} gives no status: it is upside down"
+    with answering(status=[{"error": {"message": "it is upside down"}}]):
+        code, out, err = run(verb)
+        assert (code, out, err) == (1, "", f"{reason}\n")
+        code, out, _ = run(verb, "--json")
+        assert (code, json.loads(out)) == (
+            1,
+            {"gateways": [], "unusable": [{"pid": PARENT, "reason": reason}]},
+        )
+        code, _, err = run(verb, "--gateway", "1")
+        assert (code, f"no gateway of yours runs with process 1; running: {PARENT}" in err) == (1, True)
+
+
+def test_missed_lines_are_told_beside_the_log(run):
+    line = {"method": "line", "params": {"server": "", "text": json.dumps({"event": "ready", "level": "info"})}}
+    with answering(logs=[line, {"method": "missed", "params": {"lines": 7}}, line, {"result": {}}]):
+        code, out, err = run("logs", "-f")
+        assert (code, out.count("ready")) == (0, 2)
+        assert err == "note: 7 lines came faster than they could be shown, and are missing here\n"
+        code, out, _ = run("logs", "-f", "--json")
+        assert [json.loads(text)["event"] for text in out.splitlines()] == ["ready", "ready"]
