@@ -36,6 +36,7 @@ from mcp_gateway.pinning.policy import Pinning
 from mcp_gateway.pinning.store import open_pin_store
 from mcp_gateway.plugin import (
     Bound,
+    ExpectsClient,
     GatewayError,
     Ranker,
     RankerContext,
@@ -182,7 +183,7 @@ async def _open_background_tasks() -> AsyncIterator[TaskGroup]:
 
 
 async def _serve(
-    transport: ServerTransport, running: RunningGateway, on_ready: Callable[[str], None], *, single_client: bool
+    transport: ServerTransport, running: RunningGateway, on_ready: Callable[[str], None], *, expects_client: bool
 ) -> None:
     """Serve with a transport, lazily if the transport supports that.
 
@@ -192,7 +193,7 @@ async def _serve(
     def ready(where: str) -> None:
         log.info("ready", where=where)
         on_ready(where)
-        if not single_client:
+        if not expects_client:
             running.gateway.discovery.refresh_all()
 
     if isinstance(transport, SupportsLazyServer):
@@ -275,6 +276,7 @@ async def serve(
             async with settings.server_transport.open() as transport, anyio.create_task_group() as tasks:
                 tasks.start_soon(ending.on_signals)
                 single_client = isinstance(transport, SingleClient) and transport.single_client
+                comes_at_once = isinstance(transport, ExpectsClient) and transport.expects_client
                 async with (
                     open_gateway(settings, servers, later=True, loading=_gc_paused, position=position) as running,
                     _open_background_tasks() as local,  # closed before the sessions that it uses
@@ -290,7 +292,7 @@ async def serve(
                         local.start_soon(_keep_local_socket, running, settings, where)
 
                     with ending.serving:
-                        await _serve(transport, running, on_ready, single_client=single_client)
+                        await _serve(transport, running, on_ready, expects_client=single_client or comes_at_once)
                     ending.close()
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:

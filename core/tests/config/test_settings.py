@@ -46,6 +46,7 @@ DEFAULTS = {
     "GATEWAY_RESULT_OVERFLOW": ("overflow", "error", "Cut", "cut"),
     "GATEWAY_KEPT_RESULT_BYTES": ("kept_bytes", 64 << 20, "0", 0),
     "MCP_GATEWAY_MAX_SESSIONS_PER_SERVER": ("max_server_sessions", 100, "7", 7),
+    "GATEWAY_SHARED": ("shared", False, "1", True),
     "GATEWAY_CONTROL_SOCKET": ("control_socket", "auto", "OFF", "off"),
     "GATEWAY_LOG_LEVEL": ("log_level", "info", "WARNING", "warning"),
     "GATEWAY_LOG_FORMAT": ("log_format", "auto", "json", "json"),

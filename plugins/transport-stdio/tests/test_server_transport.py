@@ -102,7 +102,7 @@ from mcp_gateway_transport_stdio import mcp_gateway_server_transports
 from mcp_gateway_testkit import reference_server
 
 async def main():
-    (provider,) = mcp_gateway_server_transports()
+    provider = next(found for found in mcp_gateway_server_transports() if found.name == "stdio")
     async with provider.bind({}).open() as transport, anyio.create_task_group() as tasks:
         async def stop():
             with anyio.open_signal_receiver(signal.SIGTERM) as signals:

@@ -41,7 +41,7 @@ class WithOutput:
 
 
 class TestStdioServer(ServerTransportContract):
-    (provider,) = mcp_gateway_server_transports()
+    provider = next(found for found in mcp_gateway_server_transports() if found.name == "stdio")
     many_clients = False
 
     @pytest.fixture

@@ -23,6 +23,7 @@ PAGE = Path(__file__).parents[3] / "core" / "docs" / "settings.md"
 MORE = {
     "SERVER_CONFIG_PATH": "working-directory.md",
     "GATEWAY_ENV_FILE": "working-directory.md",
+    "GATEWAY_SHARED": "working-directory.md#one-gateway-for-all-windows",
     "GATEWAY_OAUTH_FOLDER": "../../plugins/auth-oauth/README.md",
     "GATEWAY_CONTROL_SOCKET": "command-line.md#running-gateways",
     "GATEWAY_STATE_DIR": "security.md",

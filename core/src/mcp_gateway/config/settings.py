@@ -73,6 +73,11 @@ class Environment(MessageLimits, SessionOptions, ShutdownOptions, TimeSettings):
     server_transport: Lower = Field(
         "stdio", alias="GATEWAY_TRANSPORT", description="How clients reach the gateway: `stdio`, `http` or a plugin's"
     )
+    shared: bool = Field(
+        default=False,
+        alias="GATEWAY_SHARED",
+        description="Over stdio, one gateway in the background serves all windows that have the same settings",
+    )
     storage: Lower = Field(
         "memory", alias="STORAGE_BACKEND", description="Where definitions are kept: `memory`, `redis` or a plugin's"
     )

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.plugin import CHAIN_VARIABLE
+from mcp_gateway.plugin import CHAIN_VARIABLE, ConfigError
 from mcp_gateway.runtime.malloc import share_one_arena
 from mcp_gateway.text.redaction import keep_memory_private
 
@@ -19,6 +19,10 @@ def serve(context: ControlContext) -> int:
     share_one_arena()
     gc.disable()  # objects made at start-up live as long as the process
     settings, servers, warnings = context.settings, context.servers, context.warnings
+    if settings.environment.shared and settings.environment.server_transport == "stdio":
+        raise ConfigError(
+            "environment: GATEWAY_SHARED: only the command mcp-orchestration-gateway can (mcp-gateway-cli)"
+        )
     import anyio
     import structlog
 

@@ -17,8 +17,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_gateway.plugin import write_file
-
 _NAME = "mcp-orchestration-gateway"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _MAX_PID = 2**31 - 1
@@ -110,6 +108,8 @@ def socket_path(folder: Path) -> Path | None:
 
 def write_port(folder: Path, port: int, key: str) -> Endpoint:
     """Write the file that says at which port this process listens."""
+    from mcp_gateway.plugin import write_file  # slow to import, and Unix sockets do not need it
+
     path = folder / f"{os.getpid()}.json"
     write_file(path, [json.dumps({"port": port, "key": key}).encode()])
     return Endpoint(os.getpid(), path, port, key)

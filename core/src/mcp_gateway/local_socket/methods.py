@@ -95,6 +95,7 @@ class Methods:
             "address": self.serving.where,
             "config": str(self.serving.config),
             "clients": [] if opened is None else opened.describe_clients(),
+            "windows": 0 if opened is None else len(opened.pipes.names),
             "calls": {"running": load.running, "admitted": load.admitted, "failed": load.failed},
             "memory_bytes": resident_bytes(),
             "servers": describe_servers(self.gateway.registry),

@@ -13,6 +13,7 @@ from mcp_gateway.plugin.channel import (
     ResponseWriter,
     ServerChannel,
     SupportsLastLine,
+    SupportsPipes,
     SupportsRawDispatch,
     open_stream_channel,
 )
@@ -42,6 +43,7 @@ from mcp_gateway.plugin.storage import LeaseStorage, PubSubStorage, StorageBacke
 from mcp_gateway.plugin.transport import (
     CHAIN_VARIABLE,
     ClientTransport,
+    ExpectsClient,
     LazyServer,
     ServerTransport,
     SingleClient,
@@ -100,6 +102,7 @@ __all__ = [
     "Credentials",
     "Diagnosis",
     "Document",
+    "ExpectsClient",
     "GatewayClient",
     "GatewayError",
     "Hit",
@@ -145,6 +148,7 @@ __all__ = [
     "SupportsLastLine",
     "SupportsLazyServer",
     "SupportsLogout",
+    "SupportsPipes",
     "SupportsRawDispatch",
     "TlsContexts",
     "TlsFiles",

@@ -7,7 +7,7 @@ the wire: so a response never overtakes a notification that came before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -162,10 +162,26 @@ class SupportsRawDispatch(Protocol):
         None means that the message is not for this way: it must go to the SDK's server.
 
         `headers` are those of its HTTP request, in lower case, none of them twice; None means that it came from the
-        only client there is. What is derived from them is kept by the object, so it must not change afterwards; the
-        same object for equal headers saves time. `principal` is who has sent it, if an authorization server has said
-        so. `writer.finish` is called exactly once, after this method has returned, unless the message was abandoned:
-        with a response, with an empty one if the client does not want it any more, or with `accepted` for a message
-        that has none.
+        only client there is, or by the pipe of `SupportsPipes` whose method this is. What is derived from them is kept
+        by the object, so it must not change afterwards; the same object for equal headers saves time. `principal` is
+        who has sent it, if an authorization server has said so. `writer.finish` is called exactly once, after this
+        method has returned, unless the message was abandoned: with a response, with an empty one if the client does not
+        want it any more, or with `accepted` for a message that has none.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsPipes(Protocol):
+    """Optional, of the gateway's server: pipes, each of one client.
+
+    A server transport without headers that serves several clients opens one for each.
+    """
+
+    def open_pipe(self) -> AbstractContextManager[SupportsRawDispatch]:
+        """Return an unopened pipe, which yields what dispatches its messages.
+
+        The SDK's server is to be run for that client by the task that opens the pipe. When it is closed, the gateway
+        forgets the client.
         """
         ...

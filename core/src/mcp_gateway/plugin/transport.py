@@ -109,3 +109,16 @@ class SingleClient(Protocol):
     def single_client(self) -> bool:
         """Whether it serves a single client for its whole life."""
         ...
+
+
+@runtime_checkable
+class ExpectsClient(Protocol):
+    """Optional: a server transport whose first client comes at once.
+
+    The gateway waits for it as for that of `SingleClient`; others may follow.
+    """
+
+    @property
+    def expects_client(self) -> bool:
+        """Whether a client initializes as soon as it can."""
+        ...

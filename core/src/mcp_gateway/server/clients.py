@@ -19,8 +19,9 @@ from mcp_gateway.protocol._sdk import connection_of, request_outbound_of
 from mcp_gateway.protocol.capabilities import DeclaredCapabilities
 from mcp_gateway.protocol.client_channel import ALONE, LEVELS, ClientChannel, Json, is_severe
 from mcp_gateway.protocol.raw_json import Fields, encode_raw
-from mcp_gateway.server.early_handshake import PIPE, EarlyClient
+from mcp_gateway.server.early_handshake import EarlyClient
 from mcp_gateway.server.pipeline.notification_queue import NotificationQueue
+from mcp_gateway.server.pipeline.pipes import PIPE
 
 Context = ServerRequestContext[Any, Any]
 
@@ -33,7 +34,7 @@ def caller_of(context: Context) -> Caller:
     """Return the caller of a request.
 
     In the handshake era a client is a connection. The modern era has none, so there a client is identified by its
-    principal, or else by its `Authorization` header; over stdio there is only one.
+    principal, or else by its `Authorization` header; over stdio by its pipe.
     """
     headers = {name.lower(): value for name, value in getattr(context.request, "headers", {}).items()}
     principal = _principal(context)
@@ -92,10 +93,10 @@ def is_modern(context: Context) -> bool:
 def modern_name(headers: Mapping[str, str] | None, principal: Principal | None) -> str:
     """Return the name of a modern client.
 
-    Without headers it is the stdio client.
+    Without headers it is that of the pipe.
     """
     if headers is None:
-        return PIPE
+        return PIPE.get()
     return _hash_identity(principal or headers.get("authorization", ""))
 
 
@@ -149,9 +150,11 @@ class Clients:
     on_gone: Callable[[str], None]
     _connections: dict[str, Connection] = field(default_factory=dict)
     _queues: dict[str, NotificationQueue] = field(default_factory=dict)
-    _sessions: dict[str | None, RawClient] = field(default_factory=dict)
+    _sessions: dict[str, RawClient] = field(default_factory=dict)
+    # Apart from sessions, so that no session id is taken for a pipe's name.
+    _by_pipe: dict[str, RawClient] = field(default_factory=dict)
     _listed: dict[str, set[str]] = field(default_factory=dict)
-    _piped: bool = False
+    _modern_pipes: set[str] = field(default_factory=set)
 
     def on_initialized(self, context: Context, guest: EarlyClient | None = None) -> None:
         """Handle `initialize`: register the client and its capabilities.
@@ -170,10 +173,10 @@ class Clients:
             self._connections[client] = connection
             self._queues[client] = NotificationQueue(connection.notify)
             # The stack is closed with the connection, whatever ends it.
-            connection.exit_stack.callback(self._on_client_left, client)
-            self._sessions[connection.session_id] = RawClient(
-                client, DeclaredCapabilities(_capabilities(context)), principal
-            )
+            session, pipe = connection.session_id, PIPE.get()
+            known, key = (self._by_pipe, pipe) if session is None else (self._sessions, session)
+            known[key] = RawClient(client, DeclaredCapabilities(_capabilities(context)), principal)
+            connection.exit_stack.callback(self._on_client_left, client, known, key)
 
     def describe(self) -> list[Json]:
         """Describe the connected clients: what they call themselves, and their version."""
@@ -181,15 +184,20 @@ class Clients:
 
     def record_stdio_client(self, context: Context) -> None:
         """Record a modern client over stdio, which has no handshake."""
-        self._piped = self._piped or (context.request is None and is_modern(context))
+        if context.request is None and is_modern(context):
+            self.on_modern_pipe()
 
     def set_log_level(self, context: Context, level: str) -> None:
         """Set the log level of a handshake-era client."""
         connection_of(context.session).state[_LEVEL] = level
 
-    def on_modern_stdio_client(self) -> None:
-        """Record that the client on the stdio pipe is a modern one."""
-        self._piped = True
+    def on_modern_pipe(self) -> None:
+        """Record that the client on this pipe is a modern one."""
+        self._modern_pipes.add(PIPE.get())
+
+    def forget_pipe(self, name: str) -> None:
+        """Forget a pipe that has ended."""
+        self._modern_pipes.discard(name)
 
     def log_level(self, client: str) -> str | None:
         """Return the log level that a handshake-era client has set.
@@ -203,8 +211,8 @@ class Clients:
         """Return the channel to a client that is independent of its requests."""
         connection = self._connections.get(client)
         if connection is None:
-            # A modern client has no such channel, but over stdio it is certainly a single person.
-            return ALONE if self._piped and client == PIPE else None
+            # A modern client has no such channel, but over a pipe it is certainly a single person.
+            return ALONE if client in self._modern_pipes else None
 
         queue = self._queues[client]
 
@@ -222,10 +230,12 @@ class Clients:
     def raw_client(self, headers: Mapping[str, str] | None, principal: Principal | None = None) -> RawClient | None:
         """Return the handshake-era client of a raw request.
 
-        It is found by the session id in the headers; without headers it is the stdio client.
+        It is found by the session id in the headers; without headers it is that of the pipe.
         """
-        session = None if headers is None else headers.get("mcp-session-id", "")
-        client = self._sessions.get(session)
+        if headers is None:
+            client = self._by_pipe.get(PIPE.get())
+        else:
+            client = self._sessions.get(headers.get("mcp-session-id", ""))
         # A session belongs to the principal that opened it: knowing its id must not be enough.
         if client is None or client.principal != principal or not self._connections[client.name].initialized.is_set():
             return None
@@ -248,10 +258,10 @@ class Clients:
             if wants and (clients is None or client in clients):
                 await connection.notify(f"notifications/{name}/list_changed", None)
 
-    def _on_client_left(self, client: str) -> None:
+    def _on_client_left(self, client: str, known: dict[str, RawClient], key: str) -> None:
         connection = self._connections.pop(client, None)
         if connection is not None:
-            self._sessions.pop(connection.session_id, None)
+            known.pop(key, None)
             self._queues.pop(client).close()
             self._listed.pop(client, None)
         self.on_gone(client)

@@ -26,10 +26,8 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_result
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.raw_json import encode, encode_members, encode_raw
+from mcp_gateway.server.pipeline.pipes import PIPE
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
-
-PIPE = "pipe"
-"""The name of a modern client over stdio."""
 
 # A handshake has a few hundred bytes; longer messages are left to the SDK.
 _LONGEST = 64_000
@@ -66,7 +64,7 @@ class EarlyClient:
     def __init__(self, first: FirstMessage) -> None:
         """Create a client, named if of the handshake era."""
         self.modern = first.modern
-        self.name = PIPE if first.modern else uuid.uuid4().hex
+        self.name = PIPE.get() if first.modern else uuid.uuid4().hex
         self.caller = Caller(client=self.name, capabilities=first.capabilities)
         self.arrived = anyio.Event()
 

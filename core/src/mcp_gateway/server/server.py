@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ from msgspec import Raw
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.loops.chain import chain_of
-from mcp_gateway.plugin import Caller, Principal, ResponseWriter
+from mcp_gateway.plugin import Caller, Principal, ResponseWriter, SupportsRawDispatch
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
@@ -38,6 +39,7 @@ from mcp_gateway.server.listen import ListenStreams
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.dispatcher import NOT_PASSED_ON, Dispatcher
 from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
+from mcp_gateway.server.pipeline.pipes import Pipes
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.result_limits import ResultLimits
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
@@ -106,6 +108,7 @@ class GatewayServer(Server[Any]):
             self._tools, self._content, self._server_info, self._clients.record_listed, gateway.loops
         )
         self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
+        self.pipes = Pipes(self._dispatcher.dispatch, self._on_pipe_closed)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
         self.way_to = self._clients.way_to
@@ -115,6 +118,10 @@ class GatewayServer(Server[Any]):
     ) -> Callable[[], None] | None:
         """Begin to answer a message; see `SupportsRawDispatch`."""
         return self._dispatcher.dispatch(message, headers, principal, writer)
+
+    def open_pipe(self) -> AbstractContextManager[SupportsRawDispatch]:
+        """Return a pipe of one client; see `SupportsPipes`."""
+        return self.pipes.open()
 
     async def answer(self, method: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
         """Answer a request of the local socket, by the pipeline.
@@ -264,6 +271,11 @@ class GatewayServer(Server[Any]):
         self._gateway.subscriptions.forget(client)
         self._gateway.pool.forget_client(client)
         self._gateway.views.forget_client(client)
+
+    def _on_pipe_closed(self, name: str) -> None:
+        """Forget a pipe, and the modern client that has its name."""
+        self._clients.forget_pipe(name)
+        self._on_client_left(name)
 
     def _on_catalog_changed(self, _: Catalog) -> None:
         # Before clients are notified, because they may read the instructions again.

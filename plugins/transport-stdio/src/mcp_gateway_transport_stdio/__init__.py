@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp_gateway.plugin import ClientTransport, Diagnosis, Provider, ServeOptions, ServerTransport, hookimpl
 from mcp_gateway_transport_stdio.child.command import find_obstacle
 from mcp_gateway_transport_stdio.options import StdioOptions
+from mcp_gateway_transport_stdio.shared.options import SharedOptions
 
 if TYPE_CHECKING:
     from mcp_gateway_transport_stdio.child.supervised_process import Supervisor
@@ -52,6 +53,13 @@ def open_server_transport(options: ServeOptions) -> AbstractAsyncContextManager[
     return stdio_server_transport(options)
 
 
+def open_shared_server_transport(options: SharedOptions) -> AbstractAsyncContextManager[ServerTransport]:
+    """Open the transport for the windows of one user."""
+    from mcp_gateway_transport_stdio.shared.transport import open_shared_transport
+
+    return open_shared_transport(options)
+
+
 @hookimpl
 def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTransport]]:
     """Yield `stdio` for servers."""
@@ -66,6 +74,12 @@ def mcp_gateway_client_transports() -> Iterator[Provider[StdioOptions, ClientTra
 
 
 @hookimpl
-def mcp_gateway_server_transports() -> Iterator[Provider[ServeOptions, ServerTransport]]:
-    """Yield `stdio` for clients."""
+def mcp_gateway_server_transports() -> Iterator[Provider[Any, ServerTransport]]:
+    """Yield `stdio` and `shared` for clients."""
     yield Provider(name="stdio", summary="serve one client", options=ServeOptions, build=open_server_transport)
+    yield Provider(
+        name="shared",
+        summary="serve the windows of one user, which start it (GATEWAY_SHARED)",
+        options=SharedOptions,
+        build=open_shared_server_transport,
+    )

@@ -68,9 +68,10 @@ class StdioServerProtocol(asyncio.Protocol):
         self._lines.feed(data)
         self._adjust_reading()
 
-    def eof_received(self) -> None:
+    def eof_received(self) -> bool | None:
         """Handle the last line, even without a line break."""
         self._lines.flush()
+        return None
 
     def connection_lost(self, _: Exception | None) -> None:
         """Handle EOF: the client has closed its end."""
@@ -142,6 +143,8 @@ class StdioServerProtocol(asyncio.Protocol):
         # Once paused, it is read on when all is done.
         should_pause = is_much or (self._is_reading_paused and bool(waiting))
         if self._reading is None or self._reading.is_closing() or should_pause == self._is_reading_paused:
+            return
+        if self._is_ended:  # a socket that is still written to
             return
         self._is_reading_paused = should_pause
         (self._reading.pause_reading if should_pause else self._reading.resume_reading)()

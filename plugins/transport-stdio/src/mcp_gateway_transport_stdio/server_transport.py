@@ -67,11 +67,11 @@ class StdioServerTransport:
                         await pipes.wait_for_client()
                         server = await lazy_server.load()
                         pipes.set_server(server)
-                        await _run_server(server, pipes, pipes, grace)
+                        await run_server(server, pipes, pipes, grace)
             else:
                 server = await lazy_server.load()
                 ready(_WHERE)
-                await _run_server(server, CancellableLineReader(descriptor, longest), None, grace)
+                await run_server(server, CancellableLineReader(descriptor, longest), None, grace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _LoadedServer:
         return self.opened
 
 
-async def _run_server(
+async def run_server(
     server: Server[Any], lines: StdioServerProtocol | CancellableLineReader, output: object, grace: float
 ) -> None:
     """Serve these lines with the SDK, one era after the other."""

@@ -20,10 +20,10 @@ from mcp_gateway.protocol.envelope import RequestMessage, encode_error, encode_r
 from mcp_gateway.protocol.eras import OF_ONE_CONNECTION
 from mcp_gateway.protocol.raw_json import NO_MEMBERS, Fields, decode_member, is_object, members
 from mcp_gateway.server.clients import Clients, RawClient
-from mcp_gateway.server.early_handshake import PIPE
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.pipeline.delivery import ClientRequests, open_channel
 from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
+from mcp_gateway.server.pipeline.pipes import PIPE
 from mcp_gateway.server.pipeline.request_checks import Envelopes, Headers, KnownHeaders, has_valid_shape, name_of
 
 log = structlog.get_logger(__name__)
@@ -189,7 +189,7 @@ class Dispatcher:
             return None
         client = self._envelopes.client(meta, modern, origin.principal)
         if client is not None and origin.headers is None:
-            self.clients.on_modern_stdio_client()
+            self.clients.on_modern_pipe()
         return client
 
     def _are_headers_right(self, headers: Headers, method: str, name: str | None) -> bool:
@@ -221,7 +221,7 @@ class Dispatcher:
         client = self.clients.raw_client(origin.headers, origin.principal)
         if client is not None:
             return client.name
-        return PIPE if origin.headers is None else ""
+        return PIPE.get() if origin.headers is None else ""
 
     @staticmethod
     def _accept(writer: ResponseWriter) -> Callable[[], None]:

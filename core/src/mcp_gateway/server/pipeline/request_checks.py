@@ -21,6 +21,7 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.eras import MODERN_VERSION
 from mcp_gateway.protocol.raw_json import Fields, decode_text
 from mcp_gateway.server.clients import RawClient, modern_name
+from mcp_gateway.server.pipeline.pipes import PIPE
 
 _TEXT, _OBJECT = ord('"'), ord("{")
 _LIST: Mapping[str, tuple[int, bool]] = {"cursor": (_TEXT, False)}
@@ -66,7 +67,7 @@ def name_of(method: str, params: Fields) -> str | None:
 
 @dataclass(slots=True, eq=False)
 class Headers:
-    """The headers of a request; None over stdio.
+    """The headers of a request; None by a pipe.
 
     `method` and `name` are what a modern request must have if it has these headers. There is no `method` if headers
     alone do not tell.
@@ -119,18 +120,22 @@ class Headers:
 
 @dataclass(slots=True)
 class KnownHeaders:
-    """The headers that have come, by the identity of the object."""
+    """The headers that have come, by the identity of the object.
 
-    _known: dict[int, Headers] = field(default_factory=dict)
+    Without headers it is the pipe, since each has a client of its own.
+    """
+
+    _known: dict[int | str, Headers] = field(default_factory=dict)
 
     def of(self, raw: Mapping[str, str] | None) -> Headers:
         """Return what is derived from headers."""
         # What is kept holds the object, so no other one has its identity.
-        found = self._known.get(id(raw))
+        key = PIPE.get() if raw is None else id(raw)
+        found = self._known.get(key)
         if found is None:
             if len(self._known) >= _MOST_HEADERS:
                 self._known.clear()
-            self._known[id(raw)] = found = Headers(raw)
+            self._known[key] = found = Headers(raw)
         return found
 
 

@@ -51,6 +51,7 @@ def _print(gateway: Json, *, is_first: bool) -> None:
         f"gateway {gateway['version']}, process {gateway['pid']}, since {to_time(gateway['since'])}",
         f"  serves    {gateway['transport']}: {gateway['address']}",
         f"  servers   {gateway['config']}",
+        *([f"  windows   {gateway['windows']}"] if gateway.get("windows") else []),
         f"  clients   {_count_clients(gateway['clients'])}",
         f"  calls     {calls['running']} under way, {calls['admitted']} sent to servers{failed}",
         f"  memory    {gateway['memory_bytes'] / 2**20:.0f} MiB",
