@@ -7,9 +7,9 @@ import pytest
 
 from mcp_gateway.control.gateways.calls import RunningCaller
 from mcp_gateway.control.gateways.client import (
-    AnswerTooLarge,
     GatewayGone,
     GatewaySilent,
+    MessageTooLarge,
     Refusal,
     open_running_client,
 )
@@ -20,7 +20,7 @@ from mcp_gateway.local_socket.stream import LocalStream
 from mcp_gateway.runtime.log_buffer import BUFFER, MAX_CHARACTERS, MAX_LINES
 
 from ..support.fake_servers import Remote, text, tool, until
-from .asking import connect, find_running, hello, read_all, send
+from ..support.local_socket import connect, find_running, hello, read_all, send
 
 CALL = {"method": "tools/call", "params": {"name": "alpha__hang"}}
 
@@ -293,8 +293,20 @@ async def test_an_answer_that_is_too_large_is_said_so(listening, monkeypatch):
             assert "pid" in await client.ask("status")
             monkeypatch.setattr(connection, "MAX_ANSWER", 10_000)
             client._reader.max_bytes = 5000
-            with pytest.raises(AnswerTooLarge, match="too large: a message has more than 5000 bytes"):
+            with pytest.raises(MessageTooLarge, match="too large: a message has more than 5000 bytes"):
                 await client.ask("request", call)
+
+
+async def test_a_request_that_is_too_large_is_not_sent(listening):
+    async with listening():
+        (endpoint,) = list_endpoints()
+        async with open_running_client(endpoint) as client:
+            call = {"method": "tools/call", "params": {"name": "alpha__echo", "arguments": {"text": "x" * 2**20}}}
+            with pytest.raises(
+                MessageTooLarge, match=r"the request has 1048\d\d\d bytes, and .* 1048576"
+            ):
+                await client.ask("request", call)
+            assert "pid" in await client.ask("status")
 
 
 async def test_an_unforeseen_error_is_answered_and_ends_only_the_request(listening, monkeypatch):

@@ -19,7 +19,7 @@ from mcp_gateway.local_socket.stream import find_peer_user
 from mcp_gateway.runtime.log_buffer import BUFFER
 
 from ..support.fake_servers import Remote, text, tool, until
-from .asking import connect, find_running, hello, read_all, say
+from ..support.local_socket import connect, find_running, hello, read_all, say
 
 
 @pytest.mark.parametrize("mode", ["auto", "loopback"])

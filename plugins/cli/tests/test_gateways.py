@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import anyio.from_thread
 import pytest
 
-from core.tests.local_socket.asking import PARENT, encode, pretend
+from core.tests.support.local_socket import PARENT, encode, pretend
 
 STATUS = {
     "pid": PARENT,

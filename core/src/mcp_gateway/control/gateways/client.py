@@ -17,6 +17,7 @@ from mcp_gateway.local_socket.folder import Endpoint
 from mcp_gateway.local_socket.messages import (
     MAX_ANSWER,
     MAX_GREETING,
+    MAX_REQUEST,
     VERSION,
     Malformed,
     MessageReader,
@@ -51,16 +52,16 @@ class GatewaySilent(GatewayError):
     code = "gateway_silent"
 
 
-class Impostor(GatewayError):
+class UnknownPeer(GatewayError):
     """Another program in a gateway's place, or one that talks nonsense."""
 
-    code = "impostor"
+    code = "unknown_peer"
 
 
-class AnswerTooLarge(GatewayError):
-    """An answer of more bytes than are read."""
+class MessageTooLarge(GatewayError):
+    """A message of more bytes than the local socket carries."""
 
-    code = "answer_too_large"
+    code = "message_too_large"
 
 
 class Refusal(GatewayError):
@@ -95,17 +96,19 @@ class RunningClient:
         Raises:
             GatewayGone: the gateway has ended.
             GatewaySilent: it did not answer within so many seconds.
-            AnswerTooLarge: the answer is too large.
-            Impostor: what it answers is no answer.
+            MessageTooLarge: the request is too large, or the answer.
+            UnknownPeer: what it answers is no answer.
             Refusal: it answered with an error.
 
         """
         self._number += 1
-        request = {"id": self._number, "method": method, "params": dict(params or {})}
+        request = encode_message({"id": self._number, "method": method, "params": dict(params or {})})
         name = f"the gateway with process {self.endpoint.pid}"
+        if len(request) > MAX_REQUEST:
+            raise MessageTooLarge(f"the request has {len(request)} bytes, and the local socket carries {MAX_REQUEST}")
         try:
             with anyio.fail_after(seconds):
-                await self._stream.send(encode_message(request))
+                await self._stream.send(request)
                 return await self._read_answer(on_notification)
         except TimeoutError:
             raise GatewaySilent(
@@ -114,9 +117,9 @@ class RunningClient:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise GatewayGone(f"{name} has ended, or has closed the connection; try again") from None
         except TooLong as error:
-            raise AnswerTooLarge(f"the answer of {name} is too large: {error}; ask for less") from None
+            raise MessageTooLarge(f"the answer of {name} is too large: {error}; ask for less") from None
         except Malformed as error:
-            raise self._suspect(str(error)) from None
+            raise self._reject(str(error)) from None
 
     async def greet(self) -> None:
         """Agree on the version; over loopback have the gateway prove itself.
@@ -133,11 +136,13 @@ class RunningClient:
                 given = answer.get("nonce")
                 challenge = Challenge(self.endpoint.key, nonce, str(given))
                 if not is_nonce(given) or not challenge.is_proof("gateway", answer.get("proof")):
-                    raise self._suspect("it does not know the key")
+                    raise self._reject("it does not know the key")
                 await self.ask("prove", {"proof": challenge.prove("client")})
         except Refusal as error:
             name = f"the gateway with process {self.endpoint.pid}"
             raise Refusal(f"{name} refuses the connection: {error}") from None
+        except MessageTooLarge:
+            raise self._reject("a greeting is short") from None
         self._reader.max_bytes = MAX_ANSWER
 
     async def _read_answer(self, on_notification: NotificationFn) -> Json:
@@ -154,8 +159,8 @@ class RunningClient:
                     raise Malformed("a line is no answer")
         raise anyio.ClosedResourceError
 
-    def _suspect(self, reason: str) -> Impostor:
-        return Impostor(
+    def _reject(self, reason: str) -> UnknownPeer:
+        return UnknownPeer(
             f"what listens in the place of the gateway with process {self.endpoint.pid} is none, "
             f"or of another release: {reason}; if that process is no gateway, delete {self.endpoint.path}"
         )
@@ -168,7 +173,7 @@ async def open_running_client(endpoint: Endpoint) -> AsyncIterator[RunningClient
     Raises:
         GatewayGone: it has ended, or does not listen.
         GatewaySilent: it does not greet in time.
-        Impostor: it is another program.
+        UnknownPeer: it is another program.
         Refusal: it is of another version, or has no place for one more connection.
 
     """
@@ -202,7 +207,7 @@ async def _connect(endpoint: Endpoint) -> LocalStream:
         ) from None
     if not stream.is_own_user():
         await stream.aclose()
-        raise Impostor(f"what listens at {endpoint.path} is a process of another user; delete the file")
+        raise UnknownPeer(f"what listens at {endpoint.path} is a process of another user; delete the file")
     return stream
 
 
