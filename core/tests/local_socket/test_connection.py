@@ -302,9 +302,7 @@ async def test_a_request_that_is_too_large_is_not_sent(listening):
         (endpoint,) = list_endpoints()
         async with open_running_client(endpoint) as client:
             call = {"method": "tools/call", "params": {"name": "alpha__echo", "arguments": {"text": "x" * 2**20}}}
-            with pytest.raises(
-                MessageTooLarge, match=r"the request has 1048\d\d\d bytes, and .* 1048576"
-            ):
+            with pytest.raises(MessageTooLarge, match=r"the request has 1048\d\d\d bytes, and .* 1048576"):
                 await client.ask("request", call)
             assert "pid" in await client.ask("status")
 
