@@ -7,6 +7,7 @@ import pytest
 from mcp_gateway.catalog.resolver import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.plugin import ANONYMOUS, ServerUnavailable
 from mcp_gateway.protocol.raw_json import decode_members, encode_members
+from mcp_gateway.protocol.tool_names import sanitize_server_names
 
 from ..support.fake_servers import Remote, text, tool
 
@@ -49,6 +50,15 @@ async def test_a_malformed_name_brings_the_nearest_full_names(gateway):
         await opened.gateway.discover("alpha", ANONYMOUS)
         with pytest.raises(MalformedName, match=r"did you mean 'alpha__echo'\?"):
             await opened.gateway.call("alpha_echo", {}, ANONYMOUS)
+
+
+@pytest.mark.parametrize("written", ["高德地图", "My Server", "my server!"])
+async def test_a_server_is_known_by_the_name_that_its_file_has_for_it(gateway, written):
+    names = sanitize_server_names(["高德地图", "My Server", "my server!", "my-server"])
+    assert len(set(names.values())) == len(names)
+    async with gateway({valid: Remote(tool("x")) for valid in names.values()}) as opened:
+        assert opened.gateway.resolver.server(written).name == names[written]
+        assert (await opened.gateway.discover(written, ANONYMOUS)).server == names[written]
 
 
 async def test_an_unknown_server_brings_the_nearest_and_all_there_are(gateway):

@@ -15,7 +15,7 @@ from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, Primitive
-from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
+from mcp_gateway.protocol.tool_names import SEPARATOR, possible_server_names, split_name
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 _BORDERS = frozenset("_-.:/@ ")
@@ -184,9 +184,10 @@ class Resolver:
         raise UnknownResource(f"no server lists the resource {uri!r} or a template for it; {near}see resources/list")
 
     def server(self, name: str) -> ServerSpec:
-        """Return a server by its name."""
-        if name in self.registry.specs:
-            return self.registry.specs[name]
+        """Return a server by its name, or that in its file."""
+        for form in (name, *possible_server_names(name)):
+            if form in self.registry.specs:
+                return self.registry.specs[form]
         states = self.registry.states
         if name in states and states[name].name is State.DISABLED:
             raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")

@@ -169,6 +169,15 @@ def sanitize_server_names(names: Collection[str]) -> Mapping[str, str]:
     found = {name: sanitize_server_name(name) for name in names}
     counts = Counter(found.values())
     return {
-        name: valid if counts[valid] == 1 or valid == name else f"{valid}-{_hash(name, HASH_LENGTH, HASH_LENGTH)}"
+        name: valid if counts[valid] == 1 or valid == name else _distinct_server_name(name)
         for name, valid in found.items()
     }
+
+
+def possible_server_names(name: str) -> tuple[str, str]:
+    """Return what may have become of a written name, the surer first."""
+    return _distinct_server_name(name), sanitize_server_name(name)
+
+
+def _distinct_server_name(name: str) -> str:
+    return f"{sanitize_server_name(name)}-{_hash(name, HASH_LENGTH, HASH_LENGTH)}"

@@ -143,6 +143,12 @@ def _status_line(status: int) -> str:
 
 
 def _reason(error: Exception) -> str:
+    """Return the system's own words for a failed connection, if there are any."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return str(cause)[:200]
+        cause = cause.__cause__ or cause.__context__
     return str(error)[:200] or type(error).__name__
 
 
