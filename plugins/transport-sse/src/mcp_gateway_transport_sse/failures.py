@@ -143,7 +143,7 @@ def _status_line(status: int) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return the system's own words for a failed connection, if there are any."""
+    """Return the system's own words for a failed connection, if any."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno is not None:
