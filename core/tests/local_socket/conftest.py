@@ -25,7 +25,9 @@ def runtime(monkeypatch):
 def listening(gateway, tmp_path):
     @asynccontextmanager
     async def open_listening(mode="auto", **remotes):
-        async with gateway(remotes or {"alpha": Remote(tool("echo"))}) as opened:
+        remotes = remotes or {"alpha": Remote(tool("echo"))}
+        patient = {name: {"timeout": 60} for name in remotes}  # so that no call ends by itself during a test
+        async with gateway(remotes, **patient) as opened:
             serving = Serving("stdio", tmp_path / "servers.json", "standard input and output")
             methods = Methods(opened.gateway, opened.lazy_server, serving)
             async with open_local_socket(methods, mode):

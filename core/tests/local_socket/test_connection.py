@@ -59,7 +59,7 @@ async def test_a_client_that_vanishes_ends_its_call(listening):
 
 async def test_a_client_that_vanishes_ends_its_session_with_a_server_that_has_one_a_client(gateway, tmp_path):
     alpha = Hanging()
-    async with gateway({"alpha": alpha}, alpha={"connection_mode": "stateful"}) as opened:
+    async with gateway({"alpha": alpha}, alpha={"connection_mode": "stateful", "timeout": 60}) as opened:
         methods = Methods(opened.gateway, opened.lazy_server, Serving("http", tmp_path))
         async with listener.open_local_socket(methods, "auto"):
             await until(lambda: not opened.gateway.discovery.running)
@@ -192,6 +192,7 @@ async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(listening
 
 async def test_those_that_do_not_greet_end_and_take_no_place_of_others(listening, monkeypatch):
     monkeypatch.setattr(listener, "MAX_GREETINGS", 3)
+    monkeypatch.setattr(listener, "GREET_SECONDS", 60)
     async with listening("loopback"):
         (endpoint,) = list_endpoints()
         silent = [await connect(endpoint) for _ in range(3)]
