@@ -100,17 +100,22 @@ def test_each_window_answers_for_itself_and_cancels_its_own_call(place: Place) -
     for client, given in ((first, answers[0]), (second, answers[1])):
         told = client.call("plain__ask", {"rounds": rounds})["result"]["structuredContent"]["answers"]
         assert [answer["result"] for answer in told] == list(given.values())
-    # The ids of both are equal.
-    slow = {"seconds": 1.5}
+    for modern in (False, True):
+        pair = [place.open(modern=modern) for _ in range(2)]
+        cancel_first(place, pair, "modern" if modern else "handshake")
+
+
+def cancel_first(place: Place, pair: list[StdioClient], name: str) -> None:
+    """Let both clients call, with the same id, and one of them cancel."""
     calls = [
-        client.begin("tools/call", {"name": "plain__slow", "arguments": {**slow, "name": name}})
-        for client, name in ((first, "first"), (second, "second"))
+        client.begin("tools/call", {"name": "plain__slow", "arguments": {"seconds": 0.8, "name": f"{name} {number}"}})
+        for number, client in enumerate(pair)
     ]
     assert calls[0] == calls[1]
-    until(lambda: sum(call["name"] == "slow" for call in read_log(place.log, "tools/call")) == 2, "both calls begin")
-    first.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": calls[0]}})
-    assert second.finish(calls[1])["result"]["content"][0]["text"] == "slow done"
-    assert until(lambda: read_log(place.log, "stopped"), "the call stops") == ["first"]
+    until(lambda: sum(name in str(call) for call in read_log(place.log, "tools/call")) == len(pair), "both calls begin")
+    pair[0].send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": calls[0]}})
+    assert pair[1].finish(calls[1])["result"]["content"][0]["text"] == "slow done"
+    assert until(lambda: read_log(place.log, "stopped"), "the call stops")[-1] == f"{name} 0"
 
 
 def test_a_killed_gateway_is_said_to_calls_under_way_and_the_next_message_starts_another(place: Place) -> None:

@@ -216,7 +216,7 @@ class GatewayServer(Server[Any]):
         chain = chain_of((ctx.params or {}).get("_meta"), caller.headers)
         if not self._gateway.loops.position.find_fault(chain):
             self._gateway.discovery.on_client_initialized(caller)
-        elif ctx.request is None:
+        elif ctx.request is None and not self.pipes.names:
             self._gateway.discovery.waiting = False  # for the only client there are no servers
         transparent = self._gateway.resolver.transparent is not None
         seen = await self._gateway.resolver_for(caller, SETTLE_SECONDS if transparent else None)

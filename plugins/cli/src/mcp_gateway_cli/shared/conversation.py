@@ -5,6 +5,7 @@ No more than what another gateway needs to go on, and whom a gateway's end leave
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import msgspec
@@ -56,6 +57,7 @@ class Conversation:
     _level: bytes = b""
     _subscriptions: dict[str, bytes] = field(default_factory=dict)
     _renewals: set[Id] = field(default_factory=set)
+    _asked_before: set[Id] = field(default_factory=set)
     _count: int = 0
 
     def on_client_line(self, line: bytes) -> bool:
@@ -64,10 +66,7 @@ class Conversation:
         if message is None:
             return True
         if message.method is UNSET:
-            # An answer to a gateway that has ended would be taken for one to the next.
-            known = message.id is UNSET or message.id in self.asked
-            self.asked.discard(None if message.id is UNSET else message.id)
-            return known
+            return self._on_answer(None if message.id is UNSET else message.id)
         params = b"{}" if message.params is UNSET else bytes(message.params)
         if message.id is UNSET:
             self._on_notification(message.method, params)
@@ -93,6 +92,18 @@ class Conversation:
         if message.id == self._handshake and message.error is UNSET:
             self.is_open, self._handshake = True, UNSET
         return True
+
+    def _on_answer(self, request_id: Id) -> bool:
+        """Return whether an answer is for this gateway.
+
+        One for a gateway that has ended would be taken for an answer to the next.
+        """
+        if request_id in self.asked:
+            self.asked.discard(request_id)
+            return True
+        is_late = request_id in self._asked_before
+        self._asked_before.discard(request_id)
+        return not is_late
 
     def _on_request(self, method: str, request_id: Id, params: bytes) -> None:
         match method:
@@ -122,6 +133,7 @@ class Conversation:
         """
         messages = [_encode("notifications/cancelled", requestId=asked, reason=reason) for asked in self.asked]
         messages += [encode_error(request_id, reason) for request_id in self.in_flight]
+        self._asked_before |= self.asked
         self.in_flight, self.asked, self._renewals = set(), set(), set()
         return b"".join(messages)
 
@@ -170,7 +182,22 @@ def _parse(line: bytes) -> _Message | None:
     try:
         return _MESSAGES.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _parse_odd(line)
+
+
+def _parse_odd(line: bytes) -> _Message | None:
+    """Parse what only Python's parser takes: halves of surrogate pairs."""
+    try:
+        content = json.loads(line)
+        if not isinstance(content, dict):
+            return None
+        envelope = {name: content[name] for name in ("id", "method") if name in content}
+        found = _MESSAGES.decode(json.dumps({**envelope, **({"error": None} if "error" in content else {})}))
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
+    if "params" in content:
+        found.params = Raw(json.dumps(content["params"]).encode())
+    return found
 
 
 def _parse_named(params: bytes | Raw) -> _Named:

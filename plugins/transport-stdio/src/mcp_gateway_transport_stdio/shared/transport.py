@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
 _FLUSH_SECONDS = 0.3
 _PAUSE_SECONDS = 1.0
+_FIRST_SECONDS = 30.0
+"""How long the window that has started the gateway may take until it connects."""
 _FULL = "it has as many windows as GATEWAY_SHARED_WINDOWS allows, {}"
 
 
@@ -43,6 +45,7 @@ class _Windows:
     server: Server[Any]
     options: SharedOptions
     is_closing: bool = False
+    is_used: bool = False
     scopes: dict[WindowProtocol, anyio.CancelScope] = field(default_factory=dict)
     changed: anyio.Event = field(default_factory=anyio.Event)
 
@@ -56,7 +59,7 @@ class _Windows:
         # Ended by its own scope only, since calls have time at the end.
         with anyio.CancelScope(shield=True) as scope:
             if is_admitted:
-                self.scopes[protocol] = scope
+                self.scopes[protocol], self.is_used = scope, True
                 self._announce_change()
             try:
                 await self._serve(protocol, accepted, is_admitted=is_admitted)
@@ -99,7 +102,8 @@ class _Windows:
         """Wait until there has been no window for the idle time."""
         while True:
             changed = self.changed
-            patience = math.inf if self.scopes else self.options.idle
+            idle = self.options.idle if self.is_used else max(self.options.idle, _FIRST_SECONDS)
+            patience = math.inf if self.scopes else idle
             with anyio.move_on_after(patience) as waiting:
                 await changed.wait()
             if waiting.cancelled_caught and not self.scopes:
