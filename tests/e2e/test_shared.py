@@ -138,6 +138,17 @@ def test_a_killed_gateway_is_said_to_calls_under_way_and_the_next_message_starts
     assert sum(call["name"] == "slow" for call in read_log(place.log, "tools/call")) == 2
 
 
+def test_a_gateway_that_is_to_stop_answers_what_is_under_way(place: Place) -> None:
+    client = place.open()
+    before = place.describe()["pid"]
+    call = client.begin("tools/call", {"name": "plain__slow", "arguments": {"seconds": 0.6}})
+    until(lambda: any(call["name"] == "slow" for call in read_log(place.log, "tools/call")), "the call begins")
+    os.kill(before, signal.SIGTERM)
+    assert client.finish(call)["result"]["content"][0]["text"] == "slow done"
+    until(lambda: not is_alive(before), "it ends")
+    assert find_pid(client)
+
+
 def test_windows_at_the_same_moment_start_one_gateway_which_ends_after_the_last(place: Place) -> None:
     processes = [start_window(place.launcher, place.config) for _ in range(3)]
     clients = [StdioClient(process=process, modern=False) for process in processes]

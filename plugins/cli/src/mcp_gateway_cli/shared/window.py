@@ -5,6 +5,7 @@ A thread for each direction, so that whoever does not read stops only who writes
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import time
@@ -44,6 +45,7 @@ class _Link:
     # Set when the handshake was answered, and at the end.
     changed: Event = field(default_factory=Event)
     is_over: bool = False
+    heard_at: float = 0.0
 
     def send(self, data: bytes) -> None:
         """Send, unless the connection is lost, which its reader notices."""
@@ -94,25 +96,30 @@ class Window:
         if isinstance(event, WindowError):
             raise event
         if event != "output":
-            self._close(_SIGNAL_SECONDS if event == "signal" else self.grace + _CLOSE_SECONDS)
+            self._close(_SIGNAL_SECONDS if event == "signal" else math.inf)
         return 0
 
     def _close(self, seconds: float) -> None:
-        """Let the gateway answer what is under way."""
+        """Let the gateway answer what is under way, while it does so.
+
+        It ends the connection itself; one that hangs is not waited for, nor any longer than `seconds`.
+        """
         link = self._link
         if link is None or link.is_lost:
             return
         link.close_input()
-        end = time.monotonic() + seconds
-        while not link.is_over and (left := end - time.monotonic()) > 0:
-            try:
-                event = self._events.get(timeout=left)
-            except Empty:
+        link.heard_at = time.monotonic()
+        end = link.heard_at + seconds
+        while not link.is_over:
+            left = min(end, link.heard_at + self.grace + _CLOSE_SECONDS) - time.monotonic()
+            if left <= 0:
                 return
-            if event == "signal":
-                end = min(end, time.monotonic() + _SIGNAL_SECONDS)
-            elif event == "output":
-                return
+            with suppress(Empty):
+                match self._events.get(timeout=left):
+                    case "signal":
+                        end = min(end, time.monotonic() + _SIGNAL_SECONDS)
+                    case "output":
+                        return
 
     # -- from the client
 
@@ -172,6 +179,7 @@ class Window:
     def _carry_down(self, link: _Link) -> None:
         lines = LineReader()
         while data := _receive(link.connection):
+            link.heard_at = time.monotonic()
             with self._state:
                 heard = [(line, self._conversation.on_gateway_line(line)) for line, _ in lines.feed(data)]
             if not all(is_passed for _, is_passed in heard):

@@ -46,6 +46,12 @@ class WindowProtocol(StdioServerProtocol):
         super().connection_lost(error)
         self.output.connection_lost(error)
 
+    def end_input(self) -> None:
+        """Read no more, as at the end of the client's input."""
+        super().connection_lost(None)
+        if self._transport is not None and self._transport.is_reading():
+            self._transport.pause_reading()
+
     def abort(self) -> None:
         """Close the socket, whatever the window has not read."""
         if self._transport is not None:

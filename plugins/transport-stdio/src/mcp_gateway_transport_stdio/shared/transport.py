@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Polled, and only during the shutdown, so that calls need not signal their end.
-_LOOK_SECONDS = 0.02
 _FLUSH_SECONDS = 0.3
 _PAUSE_SECONDS = 1.0
 _FIRST_SECONDS = 30.0
@@ -111,9 +109,11 @@ class _Windows:
 
     async def drain(self) -> None:
         """Wait for calls under way, within limits; then end all windows."""
-        with anyio.move_on_after(self.options.grace):
-            while any(protocol.in_flight for protocol in self.scopes):  # noqa: ASYNC110  # see _LOOK_SECONDS
-                await anyio.sleep(_LOOK_SECONDS)
+        for protocol in self.scopes:
+            protocol.end_input()
+        with anyio.move_on_after(self.options.grace + _FLUSH_SECONDS):
+            while self.scopes:
+                await self.changed.wait()
         for scope in self.scopes.values():
             scope.cancel()
 
