@@ -320,6 +320,15 @@ def test_arguments_are_checked_before_the_tool_is_called(run, weather):
     )
     assert run("call", "alpha__weather", "days=2", "--no-check")[0] == 0
     assert weather.calls[-1]["arguments"] == {"days": 2}
+    for given in ("ciyt=Rome", '{"ciyt": "Rome"}'):
+        code, _, err = run("call", "alpha__weather", given)
+        assert (
+            code,
+            "'city' is missing (string: where); there is no argument 'ciyt'; did you mean 'city'?" in err,
+        ) == (
+            2,
+            True,
+        )
     code, _, err = run("call", "alpha__weather", "city=Rome", "dais=3")
     assert (code, weather.calls[-1]["arguments"]) == (0, {"city": "Rome", "dais": 3})
     assert err == "note: the tool's schema has no 'dais'; did you mean 'days'?\n"

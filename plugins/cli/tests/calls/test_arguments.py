@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mcp_gateway_cli.calls.arguments import apply_schema, find_unlisted, read_words
-from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems
+from mcp_gateway_cli.calls.arguments import apply_schema, read_words
+from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
 from mcp_gateway_cli.calls.schema_types import describe_type
 
 from mcp_gateway.control.report import UsageError
@@ -84,9 +84,23 @@ def test_a_word_that_does_not_fit_is_named(words, said):
 
 
 def test_a_key_that_an_open_schema_lacks_is_found():
-    assert find_unlisted(read_words(["txet=1", "text=1", "filter.x=1"]), SCHEMA) == ["txet"]
-    assert find_unlisted(read_words(["txet=1"]), {**SCHEMA, "additionalProperties": True}) == []
-    assert find_unlisted(read_words(["txet=1"]), {"type": "object"}) == []
+    given = {"txet": 1, "text": "1", "filter": {"ownr": "me", "deep": {"any": 1}}}
+    assert find_unlisted(given, SCHEMA) == ["'txet'; did you mean 'text'?", "'filter.ownr'; did you mean 'owner'?"]
+    rows = {"properties": {"rows": {"items": {"properties": {"cell": {}}}}}}
+    assert find_unlisted({"rows": [{"cell": 1}, {"cel": 1}, {"cel": 2}]}, rows) == ["'rows.cel'; did you mean 'cell'?"]
+    assert find_unlisted({"txet": 1}, {**SCHEMA, "additionalProperties": True}) == []
+    assert find_unlisted({"txet": 1}, {**SCHEMA, "anyOf": [{"properties": {"txet": {}}}]}) == []
+    assert find_unlisted({"txet": 1}, {"type": "object"}) == []
+
+
+def test_a_name_that_is_nearly_right_is_said_beside_the_one_that_is_missing():
+    missing, wrong = "'text' is missing (string: what to say)", "there is no argument 'txet'; did you mean 'text'?"
+    for more in ({}, {"additionalProperties": True}, {"additionalProperties": False}):
+        assert find_argument_problems({"txet": "x"}, {**SCHEMA, **more}) == [missing, wrong]
+    inner = {"properties": {"filter": {**SCHEMA, "required": ["level"]}}}
+    assert find_argument_problems({"filter": {"levle": "low"}}, inner)[1:] == [
+        "there is no argument 'filter.levle'; did you mean 'level'?"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,6 @@ def apply_schema(given: GivenArguments, schema: Json) -> Json:
     return arguments
 
 
-def find_unlisted(given: GivenArguments, schema: Json) -> list[str]:
-    """Return the keys of pairs that an open schema does not mention."""
-    known = properties_of(schema)
-    if not known or "additionalProperties" in schema or "patternProperties" in schema:
-        return []
-    return [pair.key for pair in given.pairs if _find_property(pair.key, schema)[0][0] not in known]
-
-
 def _read_object(word: str) -> Json:
     text: str | bytes = word
     if word == "-":

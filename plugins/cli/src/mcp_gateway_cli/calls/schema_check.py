@@ -20,6 +20,10 @@ _MAX_STEPS = 100_000
 _MAX_PROBLEMS = 5
 _MAX_MESSAGE = 200
 _PATTERNS = "patternProperties"
+_OTHERS = frozenset({"additionalProperties", "unevaluatedProperties", "allOf", "anyOf", "oneOf", "if", _PATTERNS})
+"""The keywords that say what of names that `properties` does not mention."""
+
+_MAX_DEPTH = 8
 
 
 class SchemaUnusable(Exception):
@@ -43,6 +47,32 @@ def find_argument_problems(arguments: Json, schema: Json) -> list[str]:
     except Exception as error:  # a border: the schema is foreign, and may be anything
         raise SchemaUnusable(str(error).partition("\n")[0][:_MAX_MESSAGE] or type(error).__name__) from error
     return list(dict.fromkeys(problems))
+
+
+def find_unlisted(arguments: Json, schema: Json) -> list[str]:
+    """Return the names that an open schema does not mention, with suggestions.
+
+    The server may take them all the same. Where the schema says itself what of other names, there are none.
+    """
+    return list(dict.fromkeys(_walk_unlisted(arguments, schema, schema)))
+
+
+def _walk_unlisted(value: object, schema: object, root: Json, *path: str) -> Iterator[str]:
+    found = resolve(schema, root)
+    if isinstance(value, list):
+        for item in value:
+            yield from _walk_unlisted(item, found.get("items"), root, *path)
+    elif isinstance(value, dict) and len(path) <= _MAX_DEPTH:
+        if not _takes_others(found):
+            yield from _list_unlisted(value, found, ".".join(path))
+        inner = properties_of(found)
+        for name in (one for one in value if one in inner):
+            yield from _walk_unlisted(value[name], inner[name], root, *path, name)
+
+
+def _takes_others(schema: Json) -> bool:
+    """Whether a schema says itself what of other names."""
+    return not _OTHERS.isdisjoint(schema)
 
 
 def _make_validator(schema: Json) -> Any:
@@ -95,15 +125,22 @@ def _describe(error: Any, root: Json) -> list[str]:
     place, inner = ".".join(map(str, error.absolute_path)), error.schema
     if error.validator == "required":
         missing = [name for name in required_of(inner) if name not in error.instance]
-        return [f"{_join(place, name)} is missing{_explain(properties_of(inner).get(name), root)}" for name in missing]
-    if error.validator == "additionalProperties":
         known = properties_of(inner)
-        more = [name for name in error.instance if name not in known]
-        return [f"there is no argument {_join(place, name)}{suggest_word(name, known)}" for name in more]
+        sentences = [f"{_join(place, name)} is missing{_explain(known.get(name), root)}" for name in missing]
+        # It may be there under a name that is nearly right.
+        return [*sentences, *(f"there is no argument {name}" for name in _list_unlisted(error.instance, inner, place))]
+    if error.validator == "additionalProperties":
+        return [f"there is no argument {name}" for name in _list_unlisted(error.instance, inner, place)]
     named = _join(place) if place else "the arguments"
     if error.validator in ("type", "enum", "const", "anyOf", "oneOf"):
         return [f"{named} must be {describe_type(inner, root)}, not {type_name(error.instance)}"]
     return [f"{named}: {error.message[:_MAX_MESSAGE]}"]
+
+
+def _list_unlisted(instance: Json, schema: Json, place: str) -> list[str]:
+    known = properties_of(schema)
+    more = [name for name in instance if name not in known] if known and _PATTERNS not in schema else []
+    return [f"{_join(place, name)}{suggest_word(name, known)}" for name in more]
 
 
 def _join(*steps: str) -> str:

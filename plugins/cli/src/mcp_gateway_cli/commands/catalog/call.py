@@ -18,14 +18,12 @@ from mcp_gateway.control.terminal import complain, find_asker, show, show_json
 from mcp_gateway.plugin import ConfigError, GatewayError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.protocol.tool_names import split_name
-from mcp_gateway.text.suggestions import suggest_word
-from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, find_unlisted, read_words
+from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, read_words
 from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
 from mcp_gateway_cli.calls.content import show_result, text_of
 from mcp_gateway_cli.calls.prompt import read_line
 from mcp_gateway_cli.calls.questions import TerminalQuestions
-from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems
-from mcp_gateway_cli.calls.schema_types import properties_of
+from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
 from mcp_gateway_cli.output.progress import Progress
 from mcp_gateway_cli.output.server_progress import show_server_progress
 
@@ -118,8 +116,7 @@ def _prepare(arguments: Namespace, given: GivenArguments, schema: Json) -> Json:
     if problems := [] if arguments.no_check else _find_problems(values, schema):
         advice = f"{advice[:-1]}; --no-check sends it all the same)"
         raise UsageError(f"{NAME} call: {arguments.tool}: {'; '.join(problems)} {advice}")
-    for key in find_unlisted(given, schema):
-        complain(f"note: the tool's schema has no {key!r}{suggest_word(key, properties_of(schema))}")
+    complain(*(f"note: the tool's schema has no {name}" for name in find_unlisted(values, schema)))
     return values
 
 
