@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
 import threading
+import time
 
 import pytest
 from mcp_gateway_cli.shared.errors import WindowError
-from mcp_gateway_cli.shared.gateway import connect_gateway
+from mcp_gateway_cli.shared.gateway import _lock, connect_gateway
 from mcp_gateway_cli.shared.places import Places
 from mcp_gateway_cli.shared.window import Window
 
@@ -31,6 +33,8 @@ class Client:
         self.connected = threading.Semaphore(0)
 
     def connect(self):
+        if isinstance(self.refusal, OSError):
+            raise self.refusal
         if self.refusal is not None:
             raise WindowError(self.refusal)
         theirs, ours = socket.socketpair()
@@ -142,9 +146,16 @@ def test_a_client_that_reads_no_more_ends_the_window(client):
     assert run_beside(client, act) == 0
 
 
-def test_without_a_first_gateway_a_window_says_so_and_ends(client):
-    client.refusal = "there is none today"
-    with pytest.raises(WindowError, match="there is none today"):
+@pytest.mark.parametrize(
+    "refusal, reason",
+    [
+        ("there is none today", "there is none today"),
+        (OSError(errno.EAGAIN, "no more processes"), "cannot be started: .*no more processes"),
+    ],
+)
+def test_without_a_first_gateway_a_window_says_so_and_ends(client, refusal, reason):
+    client.refusal = refusal
+    with pytest.raises(WindowError, match=reason):
         Window(client.connect, 1.5, client.reading, client.writing).run()
 
 
@@ -182,6 +193,36 @@ def test_a_gateway_that_fails_to_start_is_quoted(tmp_path):
     with pytest.raises(WindowError, match=r"ended as it started, with exit code 1: .*GATEWAY_PLUGINS"):
         connect_gateway(places, {**os.environ, "GATEWAY_PLUGINS": ","})
     assert places.log.stat().st_mode & 0o777 == 0o600
+    assert not places.lock.exists()
+
+
+def test_one_at_a_time_starts_a_gateway_and_the_lock_leaves_no_file(tmp_path):
+    path, inside, most = tmp_path / "lock", [], []
+
+    def hold():
+        for _ in range(5):
+            with _lock(path, time.monotonic() + SECONDS):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    assert most == [1] * 20
+    assert not path.exists()
+
+
+def test_a_lock_that_is_never_released_is_said(tmp_path):
+    path = tmp_path / "lock"
+    with (
+        _lock(path, time.monotonic() + SECONDS),
+        pytest.raises(WindowError, match="another window holds"),
+        _lock(path, time.monotonic() + 0.1),
+    ):
+        pass
 
 
 def test_nothing_is_imported_from_the_working_directory(tmp_path, monkeypatch):

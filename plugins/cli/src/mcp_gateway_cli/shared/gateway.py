@@ -117,22 +117,30 @@ def _read_greeting(connection: socket.socket) -> dict[str, object]:
 
 @contextmanager
 def _lock(path: Path, end: float) -> Iterator[None]:
-    """Hold the lock under which a gateway is started."""
-    import fcntl
+    """Hold the lock under which a gateway is started.
 
-    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    Its file is removed with it: who waits for that takes a new one.
+    """
+    held = _acquire(path, end)
     try:
-        while True:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise WindowError(f"another window holds {path} and starts no gateway") from None
-                time.sleep(_PAUSE_SECONDS)
         yield
     finally:
+        path.unlink(missing_ok=True)
         os.close(held)
+
+
+def _acquire(path: Path, end: float) -> int:
+    import fcntl
+
+    while time.monotonic() < end:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with suppress(BlockingIOError, FileNotFoundError):
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(opened), path.stat()):
+                return opened
+        os.close(opened)
+        time.sleep(_PAUSE_SECONDS)
+    raise WindowError(f"another window holds {path} and starts no gateway")
 
 
 def _read_last_lines(log: Path, begin: int) -> str:

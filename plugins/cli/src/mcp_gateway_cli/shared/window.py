@@ -90,7 +90,7 @@ class Window:
         """
         for number in _find_signals():
             signal.signal(number, lambda *_: self._events.put("signal"))
-        Thread(target=self._carry_up, name="client", daemon=True).start()
+        self._start_thread("client", self._carry_up)
         while (event := self._events.get()) == "gateway":
             pass
         if isinstance(event, WindowError):
@@ -120,6 +120,18 @@ class Window:
                         end = min(end, time.monotonic() + _SIGNAL_SECONDS)
                     case "output":
                         return
+
+    def _start_thread(self, name: str, carry: Callable[[], None]) -> None:
+        """Start a thread whose failure ends the window."""
+
+        def run() -> None:
+            try:
+                carry()
+            except BaseException as error:
+                self._events.put(WindowError(f"the window has failed: {error!r}"))
+                raise
+
+        Thread(target=run, name=name, daemon=True).start()
 
     # -- from the client
 
@@ -152,9 +164,12 @@ class Window:
             link.send(passed)
 
     def _open(self) -> _Link:
-        link = _Link(self.connect())
+        try:
+            link = _Link(self.connect())
+        except OSError as error:  # no more processes, a full disk
+            raise WindowError(f"the shared gateway cannot be started: {error}") from None
         self._link = link
-        Thread(target=self._carry_down, args=(link,), name="gateway", daemon=True).start()
+        self._start_thread("gateway", lambda: self._carry_down(link))
         return link
 
     def _reopen(self) -> _Link:
