@@ -11,6 +11,7 @@ from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.runtime.events import GatewayEvents
+from mcp_gateway.text.hints import ASK_SERVER
 
 MAX_REFUSED = 5
 """How many refused definitions of a server are named in a line, and how many that are left out."""
@@ -157,7 +158,7 @@ def _note(server: str, state: ServerState, *, known: bool) -> str:
         case State.STARTING:
             return f"{since}{f': {reason}' if reason else ''}; search again in a moment"
         case State.IDLE:
-            return f"{server}: {reason}; call discover_tools with server_name {server!r}"
+            return f"{server}: {reason}; {ASK_SERVER.for_models} {server!r}"
         case State.DISABLED:
             return "" if reason == SWITCHED_OFF else f"{server}: disabled: {reason}"  # on purpose
         case State.DOWN if known:

@@ -16,6 +16,7 @@ from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.primitives import PROMPTS, RESOURCES, Primitive
 from mcp_gateway.protocol.tool_names import SEPARATOR, possible_server_names, split_name
+from mcp_gateway.text.hints import FIND_NAMES
 from mcp_gateway.text.suggestions import find_similar_names, format_suggestion
 
 _BORDERS = frozenset("_-.:/@ ")
@@ -206,7 +207,7 @@ class Resolver:
             hint = _format_hint(namesakes[:3] or find_similar_names(name, known))
             raise MalformedName(
                 f"{name!r} is not a tool's full name, which has the form server{SEPARATOR}tool; "
-                f"{hint}find names with tool_search"
+                f"{hint}{FIND_NAMES.for_models}"
             )
         return self.server(server)
 
@@ -252,8 +253,8 @@ class Resolver:
         tool = name.removeprefix("" if listing.prefix is None else f"{listing.prefix}{SEPARATOR}")
         near = [listing.full_name(similar) for similar in find_similar_names(tool, listing.by_name)]
         near = near or find_similar_names(name, self.catalog.full_names())
-        hint = f"; {format_suggestion(near)}" if near else "."
-        return UnknownTool(f"server {server!r} has no tool {tool!r}{hint} Find its tools with tool_search.")
+        hint = _format_hint(near)
+        return UnknownTool(f"server {server!r} has no tool {tool!r}; {hint}{FIND_NAMES.for_models}")
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

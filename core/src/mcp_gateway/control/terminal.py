@@ -12,9 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 from mcp_gateway.config.forms.variables import AskFn, InputQuestion
+from mcp_gateway.control.program import name_program
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
 from mcp_gateway.text.characters import escape_json, escape_line, escape_lines
+from mcp_gateway.text.hints import rephrase_for_people
 
 
 class OutputError(GatewayError):
@@ -23,13 +25,21 @@ class OutputError(GatewayError):
     code = "output_failed"
 
 
+def phrase(text: str) -> str:
+    """Return what a message says in the words of people.
+
+    Hints name commands instead of tools, and the program is called as it was typed.
+    """
+    return name_program(rephrase_for_people(text))
+
+
 def show(*lines: str, flush: bool = False) -> None:
-    """Print lines; a line break inside of one is escaped.
+    """Print lines in the words of people; breaks inside are escaped.
 
     Otherwise foreign text could forge a line of output.
     """
     if lines:
-        _write_output("\n".join(map(escape_line, lines)), flush=flush)
+        _write_output("\n".join(escape_line(phrase(line)) for line in lines), flush=flush)
 
 
 def show_text(text: str) -> None:
@@ -66,9 +76,9 @@ def _write_output(text: str, *, end: str = "\n", flush: bool = False) -> None:
 
 
 def complain(*lines: str) -> None:
-    """Print lines on standard error."""
+    """Print lines on standard error, in the words of people."""
     if lines:
-        print("\n".join(map(escape_line, lines)), file=sys.stderr)
+        print("\n".join(escape_line(phrase(line)) for line in lines), file=sys.stderr)
 
 
 def complain_text(text: str) -> None:

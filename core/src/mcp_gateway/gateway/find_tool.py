@@ -9,6 +9,7 @@ from mcp_gateway.discovery.caller_views import CallerRefresher
 from mcp_gateway.gateway.errors import ToolForbidden, ToolWithheld
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.primitives import TOOLS
+from mcp_gateway.text.hints import FIND_PERMITTED
 
 # A model that guesses tool names must not cause a listing with each guess.
 _RECHECK_SECONDS = 2.0
@@ -50,6 +51,5 @@ def _raise_if_kept_back(spec: ServerSpec, listing: Listing, name: str, tool: str
     its_own = name.removeprefix(listing.full_name("")) if tool is None else tool
     if not spec.tool_policy.permits(its_own):
         raise ToolForbidden(
-            f"the configuration of server {spec.name!r} permits no tool called {its_own!r}; "
-            "tool_search finds those that may be called"
+            f"the configuration of server {spec.name!r} permits no tool called {its_own!r}; {FIND_PERMITTED.for_models}"
         )

@@ -16,6 +16,7 @@ from mcp_gateway.catalog.server_health import HealthRegistry, ServerState, State
 from mcp_gateway.config.server_spec import ServerSpec
 from mcp_gateway.plugin import GatewayError, ServerUnavailable
 from mcp_gateway.runtime.events import GatewayEvents
+from mcp_gateway.text.hints import TRY_AT_ONCE
 
 MAX_FAILURES = 3
 """How many failures in a row open a server's circuit."""
@@ -110,7 +111,7 @@ class CircuitBreaker:
         reason = ServerState(State.DOWN, self._reason).brief(self.server)
         return (
             f"server {self.server!r} is down since {format_time(self._since)}: {reason}; "
-            f"it is tried again by itself {again}; discover_tools tries it at once"
+            f"it is tried again by itself {again}; {TRY_AT_ONCE.for_models}"
         )
 
 

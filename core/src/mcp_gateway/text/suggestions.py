@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from mcp_gateway.text.hints import LIST_ONE
+
 _WORD = re.compile(r"[^\W_]{3,}")
 _MAX_WORDS = 16
 _LONGEST_WORD = 40
@@ -69,7 +71,7 @@ def format_no_match(text: str, servers: Iterable[str], tools: Iterable[str]) -> 
     near_servers, near_tools = _find_partly_similar(text, list(servers)), _find_partly_similar(text, names)
     hints = ["nothing matches; try other words"]
     if near_servers:
-        hints.append(f"servers with such a name: {', '.join(near_servers)} (discover_tools lists all of one's tools)")
+        hints.append(f"servers with such a name: {', '.join(near_servers)} ({LIST_ONE.for_models})")
     if near_tools:
         hints.append(f"tools with such a name: {', '.join(near_tools)}")
     return "; ".join(hints)

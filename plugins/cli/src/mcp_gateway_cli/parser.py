@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
+from mcp_gateway.control.program import find_program_name
 from mcp_gateway.control.report import UsageError
 from mcp_gateway.plugin import Argument, Command
 from mcp_gateway.protocol.implementation import NAME, VERSION
 
-EPILOG = """\
+_EPILOG = """\
 Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
 
 examples:
@@ -49,10 +50,11 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     """Return the parser of all commands, for the help and for completion."""
+    program = find_program_name()
     parser = _Parser(
-        prog=NAME,
+        prog=program,
         description="One MCP endpoint in front of many MCP servers, with search over all of their tools.",
-        epilog=EPILOG,
+        epilog=_EPILOG.replace(NAME, program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
@@ -72,7 +74,7 @@ def parse_arguments(command: Command, arguments: Sequence[str]) -> argparse.Name
         UsageError: they are wrong.
 
     """
-    parser = _Parser(prog=f"{NAME} {command.name}", **_describe(command))
+    parser = _Parser(prog=f"{find_program_name()} {command.name}", **_describe(command))
     _fill(parser, command)
     rest = _rest_argument(command)
     before, tail = list(arguments), None
@@ -93,7 +95,7 @@ def _rest_argument(command: Command) -> Argument | None:
 
 def _describe(command: Command) -> dict[str, Any]:
     summary = command.summary
-    examples = [f"  {NAME} {example}" for example in command.examples]
+    examples = [f"  {find_program_name()} {example}" for example in command.examples]
     return {
         "description": f"{summary[0].upper()}{summary[1:]}.",
         "epilog": "\n".join(["examples:", *examples]) if examples else None,

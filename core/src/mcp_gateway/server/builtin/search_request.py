@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mcp_gateway.plugin import Query
 from mcp_gateway.search.queries import asks_for_all, fit_query, matches_anything
 from mcp_gateway.server.builtin_tools import SearchArguments
+from mcp_gateway.text.hints import CHOOSE_SERVER
 from mcp_gateway.text.name_lists import fit_names
 
 REGEX = "regex"
@@ -54,7 +55,4 @@ def read_search(
 
 def _lead_to_discovery(servers: Iterable[str]) -> str:
     names = fit_names([(name, "") for name in servers], _MAX_SERVERS, lambda name, _: name, ", ")
-    return (
-        "tool_search finds tools by what they do; discover_tools lists all tools of one server: call it with "
-        f"server_name, one of: {names or '(no server is configured)'}"
-    )
+    return f"{CHOOSE_SERVER.for_models}: {names or '(no server is configured)'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from mcp_gateway.control.terminal import show
+from mcp_gateway.control.terminal import phrase, show
 from mcp_gateway.text.characters import escape_line
 
 
@@ -17,7 +17,7 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if is_terminal():
         _show_rich(head, rows)
     else:
-        show(*format_rows(rows))
+        show(*format_rows([[phrase(cell) for cell in row] for row in rows]))
 
 
 def format_rows(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -40,5 +40,5 @@ def _show_rich(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for name in head:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(escape_line(cell)) for cell in row))
+        table.add_row(*(Text(escape_line(phrase(cell))) for cell in row))
     Console(highlight=False).print(table)

@@ -1,0 +1,48 @@
+"""Hints on what to do next, in the words of models and of people.
+
+Errors and notes go to both: a model knows the gateway's tools, a person its commands. They are written for models, and
+`rephrase_for_people` is called where a person reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_PROGRAM = "mcp-orchestration-gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One hint: what a model reads, and what a person reads in its place."""
+
+    for_models: str
+    for_people: str
+
+
+FIND_NAMES = Hint("find names with tool_search", f"find names with: {_PROGRAM} search WORDS")
+FIND_PERMITTED = Hint("tool_search finds those that may be called", f"see those that may: {_PROGRAM} tools")
+LIST_ONE = Hint("discover_tools lists all of one's tools", f"all of one's tools: {_PROGRAM} tools --server NAME")
+ASK_SERVER = Hint("call discover_tools with server_name", f"ask it with: {_PROGRAM} tools --server")
+TRY_AT_ONCE = Hint("discover_tools tries it at once", f"to try it at once: {_PROGRAM} servers --start")
+CHOOSE_SERVER = Hint(
+    "tool_search finds tools by what they do; discover_tools lists all tools of one server: call it with server_name, "
+    "one of",
+    f"{_PROGRAM} search finds tools by what they do; those of one server: {_PROGRAM} tools --server NAME, of",
+)
+BRING_HEADER = Hint(
+    "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool",
+    f"only a client of {_PROGRAM} serve --transport http can bring it",
+)
+
+HINTS = (FIND_NAMES, FIND_PERMITTED, LIST_ONE, ASK_SERVER, TRY_AT_ONCE, CHOOSE_SERVER, BRING_HEADER)
+
+_SUBJECTS = {"tool_search: ": "search: ", "discover_tools: ": "tools: ", "call_remote_tool: ": "call: "}
+"""What errors about arguments begin with, and the command that has them."""
+
+
+def rephrase_for_people(text: str) -> str:
+    """Return a text with its hints in the words of people."""
+    for hint in HINTS:
+        text = text.replace(hint.for_models, hint.for_people)
+    subject = next((subject for subject in _SUBJECTS if text.startswith(subject)), "")
+    return f"{_SUBJECTS.get(subject, '')}{text.removeprefix(subject)}"
