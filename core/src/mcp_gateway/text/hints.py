@@ -1,4 +1,4 @@
-"""Hints on what to do next, in the words of models and of people.
+"""Hints on what to do next, for models and for people.
 
 Errors and notes go to both: a model knows the gateway's tools, a person its commands. They are written for models, and
 `rephrase_for_people` is called where a person reads them.
@@ -13,7 +13,7 @@ _PROGRAM = "mcp-orchestration-gateway"
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One hint: what a model reads, and what a person reads in its place."""
+    """What a model reads, and what a person reads in its place."""
 
     for_models: str
     for_people: str
