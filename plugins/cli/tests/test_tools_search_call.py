@@ -32,7 +32,7 @@ def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
     assert code == 1
     assert "did you mean 'alpha'?" in err
     alpha.refusal = OSError("no route")
-    code, _, err = run("tools")
+    code, _, err = run("tools", "--server", "alpha")
     assert code == 1
     assert "server 'alpha' is not available: OSError: no route" in err
 

@@ -6,9 +6,9 @@ It goes through the gateway's MCP interface, as a model's program would.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -23,6 +23,7 @@ from mcp_gateway.client.errors import leaf_of
 from mcp_gateway.client.handshake import negotiate
 from mcp_gateway.client.in_flight import InFlightRequest
 from mcp_gateway.client.server_messages import ServerMessageRouter
+from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.terminal import complain
 from mcp_gateway.gateway.find_tool import find_tool
@@ -32,9 +33,13 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.encoded_json import read
 from mcp_gateway.protocol.primitives import TOOLS
 from mcp_gateway.protocol.raw_json import Fields, decode_member
+from mcp_gateway.protocol.tool_names import SEPARATOR, split_name
 
 LOOK_SECONDS = 30.0
 """How long `servers` and `search` wait for servers; then they show which are still starting."""
+
+SUGGESTION_SECONDS = 3.0
+"""How long servers are waited for that can only tell which tool was meant."""
 
 AnswerFn = Callable[[str, Json], Awaitable[Json]]
 """Answers a server's question: its method and params, the result of that method."""
@@ -131,6 +136,39 @@ class LocalClient:
         """Wait until every server has been listed or has failed."""
         await self.running.gateway.discovery.wait_for_servers(min(seconds, self.patience))
 
+    async def wait_for_name(self, name: str) -> None:
+        """Wait until it is known where the name of a tool leads.
+
+        Of a full name, its server is waited for when it is looked up. Any other can only be a tool of a server without
+        a namespace; the rest are asked for suggestions, and have a moment for it.
+        """
+        if split_name(name) is not None:
+            return
+        registry = self.running.gateway.registry
+        owners = {spec.name for spec in registry.specs.values() if spec.namespace is None}
+        with anyio.move_on_after(self.patience if owners else SUGGESTION_SECONDS) as waiting:
+
+            def stop_if_known(_: object = None) -> None:
+                if self._knows(name, owners):
+                    waiting.cancel()
+
+            registry.events.catalog_changed.subscribe(stop_if_known)
+            stop_if_known()
+            await self.wait_for_servers()
+
+    def _knows(self, name: str, owners: Collection[str]) -> bool:
+        """Whether a tool or its namesake is listed under a name."""
+        registry = self.running.gateway.registry
+        if registry.catalog.owner(name):
+            return True
+        is_settled = all(registry.states[owner].name is not State.STARTING for owner in owners)
+        return is_settled and any(full.endswith(f"{SEPARATOR}{name}") for full in registry.catalog.full_names())
+
+    @property
+    def servers_down(self) -> list[str]:
+        """Servers that could not be started or reached, by name."""
+        return [name for name, state in self.running.gateway.registry.states.items() if state.name is State.DOWN]
+
 
 def warn_if_no_servers(context: ControlContext) -> None:
     """Print configuration warnings to standard error if there are no servers."""
@@ -140,23 +178,29 @@ def warn_if_no_servers(context: ControlContext) -> None:
 
 
 @asynccontextmanager
-async def open_local_client(context: ControlContext) -> AsyncIterator[LocalClient]:
+async def open_local_client(context: ControlContext, *, retries: bool = True) -> AsyncIterator[LocalClient]:
     """Open an in-process gateway with a client connected to it.
 
-    An error of the block comes out as it is, and not in the groups of the tasks around it.
+    Without `retries` a server that does not start is not tried again: enough for a look. An error of the block comes
+    out as it is, and not in the groups of the tasks around it.
     """
+    servers = context.servers if retries else _without_retries(context.servers)
     try:
-        async with _open(context) as client:
+        async with _open(context, servers) as client:
             yield client
     except ExceptionGroup as group:
         raise leaf_of(group) from group
 
 
+def _without_retries(file: ServerFile) -> ServerFile:
+    return replace(file, specs=tuple(replace(spec, max_retries=0) for spec in file.specs))
+
+
 @asynccontextmanager
-async def _open(context: ControlContext) -> AsyncIterator[LocalClient]:
-    limits = [spec.time_limits for spec in context.servers.specs]
+async def _open(context: ControlContext, servers: ServerFile) -> AsyncIterator[LocalClient]:
+    limits = [spec.time_limits for spec in servers.specs]
     patience = max((limit.start.seconds + limit.list.seconds for limit in limits), default=0.0)
-    async with open_gateway(context.settings, context.servers) as opened, anyio.create_task_group() as tasks:
+    async with open_gateway(context.settings, servers) as opened, anyio.create_task_group() as tasks:
         server = await opened.lazy_server.load()
         async with create_client_server_memory_streams() as (ours, theirs):
             tasks.start_soon(server.run, *theirs, server.create_initialization_options())

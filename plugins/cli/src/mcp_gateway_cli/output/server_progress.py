@@ -32,8 +32,11 @@ async def show_server_progress(client: LocalClient) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def open_client_with_progress(context: ControlContext, seconds: float) -> AsyncIterator[LocalClient]:
-    """Open a client, and wait for the servers up to `seconds`."""
-    async with open_local_client(context) as client:
+    """Open a client, and wait for the servers up to `seconds`.
+
+    None is tried a second time.
+    """
+    async with open_local_client(context, retries=False) as client:
         async with show_server_progress(client):
             await client.wait_for_servers(seconds)
         yield client

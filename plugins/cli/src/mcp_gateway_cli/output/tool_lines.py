@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from mcp_gateway.catalog.server_health import State
 from mcp_gateway.control.terminal import show
+from mcp_gateway.protocol.implementation import NAME
+from mcp_gateway.text.name_lists import fit_names
 
 Json = dict[str, Any]
+
+_MAX_NAMES = 300
+"""How many characters the names of servers may have in a remark."""
 
 
 def print_tool(tool: Json) -> None:
@@ -25,7 +32,17 @@ def _parameters(schema: Any) -> list[str]:
     return [name if name in required else f"{name}?" for name in schema["properties"]]
 
 
-def print_notes(notes: list[str]) -> None:
-    """Print remarks, a line each."""
+def print_notes(notes: list[str], down: Sequence[str] = ()) -> None:
+    """Print remarks, with one line for all servers `down`."""
     for note in notes:
-        show(f"note: {note}")
+        if not note.startswith(tuple(f"{name}: {State.DOWN} since" for name in down)):
+            show(f"note: {note}")
+    if down:
+        show(f"note: {describe_down(down)}")
+
+
+def describe_down(servers: Sequence[str]) -> str:
+    """Describe which servers are down, and where the reasons are."""
+    names = fit_names([(name, "") for name in servers], _MAX_NAMES, lambda name, _: name, ", ")
+    count = f"{len(servers)} server{' is' if len(servers) == 1 else 's are'} down"
+    return f"{count}: {names}; for the reasons: {NAME} servers --start"

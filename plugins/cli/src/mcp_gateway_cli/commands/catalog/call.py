@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from mcp_gateway.catalog.resolver import MalformedName, UnknownServer, UnknownTool
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.calls import RunningCaller
 from mcp_gateway.control.gateways.client import open_running_client
@@ -15,9 +16,9 @@ from mcp_gateway.control.gateways.lookup import choose_running
 from mcp_gateway.control.local_client import AnswerFn, LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import UsageError
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
-from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway.discovery.list_server import NotListed
+from mcp_gateway.plugin import ConfigError, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway.protocol.tool_names import split_name
 from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, read_words
 from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
 from mcp_gateway_cli.calls.content import show_result, text_of
@@ -67,8 +68,7 @@ async def _run(context: ControlContext, arguments: Namespace, given: GivenArgume
 
 async def _call(client: LocalClient, arguments: Namespace, given: GivenArguments) -> Json:
     async with show_server_progress(client):
-        if split_name(arguments.tool) is None:
-            await client.wait_for_servers()  # a short name is resolved among the tools of all servers
+        await client.wait_for_name(arguments.tool)
         schema = await _find_schema(client, arguments.tool)
     values = _prepare(arguments, given, schema)
     return await _call_with_progress(client, arguments.tool, values)
@@ -95,6 +95,10 @@ async def _call_with_progress(caller: LocalClient | RunningCaller, tool: str, va
 async def _find_schema(client: LocalClient, tool: str) -> Json:
     try:
         _, definition = await client.find_definition(tool)
+    except NotListed:  # it may be called all the same
+        return {}
+    except (MalformedName, UnknownServer, UnknownTool, ServerUnavailable):  # the call would only find the same again
+        raise
     except GatewayError:  # the call fails as well, and its result says why
         return {}
     schema = definition.get("inputSchema")

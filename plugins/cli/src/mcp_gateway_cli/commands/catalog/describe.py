@@ -14,7 +14,6 @@ from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.terminal import show, show_json, show_text
 from mcp_gateway.protocol.implementation import NAME
-from mcp_gateway.protocol.tool_names import split_name
 from mcp_gateway_cli.calls.schema_types import describe_type, properties_of, required_of, resolve, types_of
 from mcp_gateway_cli.calls.tokens import estimate_value
 from mcp_gateway_cli.output.server_progress import show_server_progress
@@ -44,7 +43,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 
 
 async def _run(context: ControlContext, arguments: Namespace) -> int:
-    async with open_local_client(context) as client:
+    async with open_local_client(context, retries=False) as client:
         server, definition = await _find(client, arguments.tool)
     described = _as_json(arguments.tool, server, definition)
     if arguments.json:
@@ -56,8 +55,7 @@ async def _run(context: ControlContext, arguments: Namespace) -> int:
 
 async def _find(client: LocalClient, tool: str) -> tuple[str, Json]:
     async with show_server_progress(client):
-        if split_name(tool) is None:
-            await client.wait_for_servers()
+        await client.wait_for_name(tool)
         server, definition = await client.find_definition(tool)
     return server, dict(definition)
 

@@ -44,7 +44,7 @@ async def _search(client: LocalClient, arguments: Namespace) -> int:
         shown, total = len(answer["tools"]), answer["total_matches"]
         cost = f"; a model reads about {tokens:,} tokens"
         show(f"{shown} of {total} matching tools ({answer['search_type']}){fit}{cost}")
-        print_notes([*answer["hints"], *answer["servers"]])
+        print_notes([*answer["hints"], *answer["servers"]], client.servers_down)
     else:
         complain(answer["error"])
     return 0 if answer["success"] else 1

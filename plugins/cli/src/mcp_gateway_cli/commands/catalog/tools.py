@@ -13,20 +13,20 @@ from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.output.server_progress import show_server_progress
-from mcp_gateway_cli.output.tool_lines import print_notes, print_tool
+from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
 
 Json = dict[str, Any]
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
-    """List the tools; return 1 if a server cannot be asked."""
+    """List the tools; return 1 if no server can be asked."""
     context.configure_quiet_logging()
     warn_if_no_servers(context)
     return anyio.run(_run, context, arguments)
 
 
 async def _run(context: ControlContext, arguments: Namespace) -> int:
-    async with open_local_client(context) as client:
+    async with open_local_client(context, retries=False) as client:
         return await _tools(client, arguments)
 
 
@@ -46,12 +46,15 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
         found = [tool for name in names for tool in answers[name].get("tools", [])]
         show_json({"tools": found, "servers": notes})
     else:
-        for name in names:
+        down = [] if arguments.server else [name for name in client.servers_down if name in answers]
+        for name in (one for one in names if one not in down):
             _print_server(name, answers[name])
             print_notes(_describe_left_out(registry, name))
+        if down:
+            complain(describe_down(down))
         print_notes([note for note in notes if note.partition(":")[0] not in answers])
         print_notes(["no servers are configured"] if not names and not notes else [])
-    return 0 if all(answer["success"] for answer in answers.values()) else 1
+    return 0 if not answers or any(answer["success"] for answer in answers.values()) else 1
 
 
 async def _discover(client: LocalClient, name: str) -> Json:

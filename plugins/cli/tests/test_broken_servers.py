@@ -1,0 +1,90 @@
+"""Commands beside servers that do not start."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.tests.support import fake_plugins as plugins
+from core.tests.support.fake_servers import Remote, SlowServer, tool
+
+GONE = "for the reasons: mcp-orchestration-gateway servers --start"
+
+
+@pytest.fixture
+def gone():
+    remote = Remote()
+    remote.refusal = OSError("no route")
+    return remote
+
+
+@pytest.fixture
+def start(monkeypatch, servers, remote, gone):
+    """Configure `alpha`, which works, and others beside it."""
+
+    def write(**others):
+        found = {"alpha": remote, "gone": gone, "silent": SlowServer(tool("echo")), **others}
+        monkeypatch.setattr(plugins, "INSTALLED", plugins.everything(found))
+        servers(*({"name": name, "transport": "memory"} for name in found))
+
+    write()
+    return write
+
+
+@pytest.mark.parametrize("verb", ["describe", "call"])
+def test_a_short_name_is_answered_as_soon_as_its_namesake_is_known(run, start, monkeypatch, verb):
+    monkeypatch.setattr("mcp_gateway.control.local_client.SUGGESTION_SECONDS", 1000.0)
+    code, out, err = run(verb, "echo")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert "'echo' is not a tool's full name" in err
+    assert "did you mean 'alpha__echo'?" in err
+
+
+@pytest.mark.parametrize("verb", ["describe", "call"])
+def test_a_name_like_no_other_waits_a_moment_only(run, start, monkeypatch, verb):
+    monkeypatch.setattr("mcp_gateway.control.local_client.SUGGESTION_SECONDS", 0.1)
+    code, _, err = run(verb, "xyzzy")
+    assert (code, "'xyzzy' is not a tool's full name" in err) == (1, True)
+
+
+def test_a_tool_of_a_server_without_a_namespace_is_waited_for(run, servers, remote, monkeypatch):
+    monkeypatch.setattr("mcp_gateway.control.local_client.SUGGESTION_SECONDS", 0.0)
+    servers({"name": "alpha", "transport": "memory", "namespace": None}, {"name": "beta", "transport": "memory"})
+    assert json.loads(run("describe", "echo", "--json")[1])["server"] == "alpha"
+    assert run("call", "echo") == (0, "done\n", "")
+
+
+def test_a_tool_that_its_server_lacks_is_said_without_the_others(run, start, gone):
+    code, _, err = run("call", "alpha__ehco")
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "server 'alpha' has no tool 'ehco'; did you mean 'alpha__echo'?" in err
+
+
+def test_a_server_that_was_tried_for_a_tools_schema_is_not_tried_again_for_the_call(run, servers, start, gone):
+    servers({"name": "gone", "transport": "memory", "max_retries": 0})
+    code, _, err = run("call", "gone__x")
+    assert (code, len(gone.opened)) == (1, 2)  # at the start, and for the schema
+    assert "server 'gone' is not available: OSError: no route" in err
+
+
+def test_a_look_tries_a_server_once_and_says_in_one_line_that_it_is_down(run, servers, start, gone):
+    servers({"name": "alpha", "transport": "memory"}, {"name": "gone", "transport": "memory", "max_retries": 5})
+    code, out, err = run("search", "echo")
+    assert (code, err, len(gone.opened)) == (0, "", 1)
+    assert out.splitlines()[-1] == f"note: 1 server is down: gone; {GONE}"
+    (note,) = json.loads(run("search", "echo", "--json")[1])["servers"]
+    assert note.startswith("gone: down since")
+    assert note.endswith("OSError: no route")
+
+
+def test_tools_are_listed_though_some_servers_are_down(run, servers, start, gone):
+    start(worse=gone)
+    servers(*({"name": name, "transport": "memory"} for name in ("alpha", "gone", "worse")))
+    code, out, err = run("tools")
+    assert (code, out.splitlines()[0]) == (0, "alpha (1 tools)")
+    assert err == f"2 servers are down: gone, worse; {GONE}\n"
+    code, _, err = run("tools", "--server", "gone")
+    assert (code, err) == (1, "server 'gone' is not available: OSError: no route\n")
+    servers({"name": "gone", "transport": "memory"})
+    assert run("tools")[0] == 1
