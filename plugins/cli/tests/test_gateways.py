@@ -66,9 +66,10 @@ def test_a_gateway_that_gives_no_status_is_named(run, verb):
         code, out, err = run(verb)
         assert (code, out, err) == (1, "", f"{reason}\n")
         code, out, _ = run(verb, "--json")
+        failure = {"success": False, "error_code": "refused", "error": reason}
         assert (code, json.loads(out)) == (
             1,
-            {"gateways": [], "unusable": [{"pid": PARENT, "reason": reason}]},
+            {"gateways": [], "unusable": [{"pid": PARENT, "reason": reason}], **failure},
         )
         code, _, err = run(verb, "--gateway", "1")
         assert (code, f"no gateway of yours runs with process 1; running: {PARENT}" in err) == (1, True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
-from mcp_gateway.control.terminal import complain, complain_text, flush_output
+from mcp_gateway.control.terminal import OutputError, complain, complain_text, flush_output, phrase, show_json
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.redaction import mask_secrets
@@ -24,14 +25,38 @@ class UsageError(Exception):
     """A wrong command line: what is wrong, and what to do."""
 
 
-def run_and_report(work: Callable[[], int]) -> int:
-    """Run `work`; return its exit code, or that of its error."""
+class NothingRuns(GatewayError):
+    """No gateway runs that could be asked, or several do."""
+
+    code = "no_gateway"
+
+
+def describe_failure(code: str, error: str) -> dict[str, object]:
+    """Return what JSON says of a failure, in the words of people."""
+    return {"success": False, "error_code": code, "error": phrase(error)}
+
+
+def describe_findings(problems: Sized, what: str) -> dict[str, object]:
+    """Return what JSON says of found problems.
+
+    It is nothing without any: whoever reads it then finds no `error_code`.
+    """
+    return describe_failure("problems_found", f"{what}: {len(problems)}") if problems else {}
+
+
+def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run `work`; return its exit code, or that of its error.
+
+    An error is told on standard error, and with `as_json` as an object on standard output, too.
+    """
     try:
         return _run_and_flush(work)
     except GatewayError as error:
+        _show_failure(error.code, str(error), as_json=as_json and not isinstance(error, OutputError))
         complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
         return 1
     except UsageError as error:
+        _show_failure("usage", str(error), as_json=as_json)
         complain(str(error))
         return USAGE
     except BrokenPipeError:  # the reader of the output has ended: `... tools | head`
@@ -39,9 +64,16 @@ def run_and_report(work: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except Exception:  # noqa: BLE001  # a traceback may quote text of servers and plugins
+    except Exception as error:  # noqa: BLE001  # a traceback may quote text of servers and plugins
+        _show_failure("internal_error", mask_secrets(f"{type(error).__name__}: {error}"), as_json=as_json)
         complain_text(mask_secrets(traceback.format_exc()))
         return 1
+
+
+def _show_failure(code: str, error: str, *, as_json: bool) -> None:
+    if as_json:
+        with suppress(OSError, OutputError):  # nobody reads it
+            show_json(describe_failure(code, error), flush=True)
 
 
 def _run_and_flush(work: Callable[[], int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from mcp_gateway.plugin import Command
 from mcp_gateway_cli.parser import list_arguments
@@ -25,6 +26,12 @@ class CommandLine:
     def wants_help(self) -> bool:
         """Whether it asks for help on the whole, or for the version."""
         return not self.verb and any(argument in _HELP for argument in self.arguments)
+
+
+def wants_json(words: Sequence[str]) -> bool:
+    """Whether a command line, right or wrong, asks for JSON."""
+    options = takewhile(lambda word: word != "--", words)
+    return any(len(word) > len("--") and "--json".startswith(word) for word in options)
 
 
 def read_command_line(words: Sequence[str], commands: Iterable[Command]) -> CommandLine:

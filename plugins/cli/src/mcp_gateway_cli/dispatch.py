@@ -17,7 +17,7 @@ from mcp_gateway.plugin import GatewayError
 from mcp_gateway.plugin_host.loader import load_plugins
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
-from mcp_gateway_cli.command_line import read_command_line
+from mcp_gateway_cli.command_line import read_command_line, wants_json
 from mcp_gateway_cli.parser import build_parser, parse_arguments, suggest
 from mcp_gateway_cli.verbs import SERVE, VERBS
 
@@ -44,7 +44,7 @@ def run_words(words: Sequence[str]) -> int:
 
         complete_words(build_parser(_collect_all().commands.values()))
     try:
-        return run_and_report(lambda: _run(words))
+        return run_and_report(lambda: _run(words), as_json=wants_json(words))
     except SystemExit as end:  # of --help and --version
         return end.code if isinstance(end.code, int) else 0
 

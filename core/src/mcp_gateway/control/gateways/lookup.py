@@ -9,8 +9,9 @@ from typing import Any
 import anyio
 
 from mcp_gateway.control.gateways.client import GatewayGone, Refusal, RunningClient, open_running_client
+from mcp_gateway.control.report import NothingRuns
 from mcp_gateway.local_socket.folder import Endpoint, list_endpoints
-from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway.plugin import GatewayError
 
 Json = dict[str, Any]
 
@@ -32,7 +33,7 @@ class Gateways:
         """Raise an error unless the gateway with a process could be asked.
 
         Raises:
-            ConfigError: there is none.
+            NothingRuns: there is none.
             GatewayError: the reason why it could not.
 
         """
@@ -41,7 +42,7 @@ class Gateways:
                 raise error
         if all(endpoint.pid != pid for endpoint in self.answers):
             running = ", ".join(str(one.pid) for one in (*self.answers, *self.unusable)) or "none"
-            raise ConfigError(f"no gateway of yours runs with process {pid}; running: {running} (see status)")
+            raise NothingRuns(f"no gateway of yours runs with process {pid}; running: {running} (see status)")
 
     def explain(self) -> list[str]:
         """Return a sentence for each gateway that could not be asked."""
@@ -84,7 +85,7 @@ async def choose_running(pid: int | None) -> Endpoint:
     """Return the gateway with a process, or the only one.
 
     Raises:
-        ConfigError: there is none, or there are several.
+        NothingRuns: there is none, or there are several.
         GatewayError: the chosen one cannot be asked.
 
     """
@@ -96,8 +97,8 @@ async def choose_running(pid: int | None) -> Endpoint:
         return next(iter(found.answers))
     if found.answers:
         pids = ", ".join(str(endpoint.pid) for endpoint in found.answers)
-        raise ConfigError(f"several gateways run; choose one with --gateway PID: {pids}")
-    raise ConfigError("; ".join(found.explain()) or NONE_RUNS)
+        raise NothingRuns(f"several gateways run; choose one with --gateway PID: {pids}")
+    raise NothingRuns("; ".join(found.explain()) or NONE_RUNS)
 
 
 async def _ask_all(ask: Callable[[RunningClient], Awaitable[Json]]) -> Gateways:

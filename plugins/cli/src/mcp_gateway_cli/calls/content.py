@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeGuard
 
+from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, complain_text, show, show_json, show_text
 from mcp_gateway_cli.calls.attachments import describe_attachment, read_attachment
 from mcp_gateway_cli.calls.records import find_records, show_records, show_value
 from mcp_gateway_cli.output.tables import is_terminal
 
 Json = dict[str, Any]
+
+_NO_REASON = "the tool failed and did not say why"
 
 _MAX_PARSED = 4_000_000
 """A longer text is printed as it is."""
@@ -40,6 +43,24 @@ def show_result(result: Json, *, saved: bool = False) -> None:
         complain("the tool has answered nothing, and no error")
 
 
+def describe_result(result: Json) -> Json:
+    """Return the JSON of a result, with what failed.
+
+    An error of the gateway is told once: a result has it as text, too.
+    """
+    structured = result.get("structuredContent")
+    if not result.get("isError"):
+        return result
+    if is_gateway_error(structured):
+        return {**structured, **describe_failure(structured["error_code"], str(structured["error"]))}
+    return {**describe_failure("tool_failed", text_of(result) or _NO_REASON), **result}
+
+
+def is_gateway_error(structured: object) -> TypeGuard[Json]:
+    """Whether a structured content is an error of the gateway."""
+    return isinstance(structured, dict) and {"success", "error_code", "error"} <= structured.keys()
+
+
 def text_of(result: Json) -> str:
     """Return all text of a result."""
     blocks = _blocks_of(result)
@@ -52,14 +73,14 @@ def _blocks_of(result: Json) -> list[Json]:
 
 
 def _complain(structured: object, blocks: list[Json]) -> None:
-    if isinstance(structured, dict) and {"success", "error_code", "error"} <= structured.keys():
+    if is_gateway_error(structured):
         complain(str(structured["error"]))
         return
     for block in blocks:
         is_text = block.get("type") == "text"
         complain_text(str(block.get("text", "")) if is_text else json.dumps(block, ensure_ascii=False))
     if not blocks:
-        complain("the tool failed and did not say why")
+        complain(_NO_REASON)
 
 
 def _show_block(block: Json, *, saved: bool, readable: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mcp_gateway.config.syntax.picture import split_lines
 from mcp_gateway.control.check import Findings, find_problems
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway_cli.output.progress import Progress
 
@@ -20,7 +21,11 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     """Print the problems; return 0 if there are none."""
     found = _find(context, connect=arguments.connect)
     if arguments.json:
-        report = {"ok": not found.problems, **asdict(found)}
+        report = {
+            "ok": not found.problems,
+            **asdict(found),
+            **describe_findings(found.problems, "problems of the configuration"),
+        }
         show_json(report if arguments.connect else {key: report[key] for key in report if key != "trials"})
     else:
         _print(found)

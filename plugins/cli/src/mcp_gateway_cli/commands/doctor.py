@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway_cli.doctor.examination import examine
@@ -26,7 +27,9 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     worst = find_worst(found)
     if arguments.json:
         findings = [finding.as_json for finding in found]
-        show_json({"ok": worst is Severity.OK, "worst": worst.value, "findings": findings})
+        wrong = [finding for finding in found if finding.severity is not Severity.OK]
+        failure = describe_findings(wrong, "errors and warnings")
+        show_json({"ok": worst is Severity.OK, "worst": worst.value, "findings": findings, **failure})
     else:
         _print(found)
     return EXIT_CODES[worst]

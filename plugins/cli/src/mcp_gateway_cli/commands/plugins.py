@@ -11,7 +11,7 @@ from typing import Any
 from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.control.commands import collect_commands
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.control.report import UsageError, describe_findings
 from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import API_VERSION, ConfigError, Provider
 from mcp_gateway.plugin_host.loader import Origin
@@ -50,7 +50,15 @@ def _list(context: ControlContext, arguments: Namespace, words: list[str]) -> in
     broken = [{**_origin(fault.origin), "reason": fault.reason} for fault in context.providers.faults]
     left_out = [_origin(origin) for origin in context.plugins.left_out]
     if arguments.json:
-        show_json({"api_version": API_VERSION, "installed": installed, "broken": broken, "left_out": left_out})
+        show_json(
+            {
+                "api_version": API_VERSION,
+                "installed": installed,
+                "broken": broken,
+                "left_out": left_out,
+                **describe_findings(broken, "plugins that do not work"),
+            }
+        )
     else:
         _print(installed, broken, left_out)
     return 1 if broken else 0

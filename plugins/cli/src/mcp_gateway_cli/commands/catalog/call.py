@@ -21,7 +21,7 @@ from mcp_gateway.plugin import ConfigError, GatewayError, ServerUnavailable
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, read_words
 from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
-from mcp_gateway_cli.calls.content import show_result, text_of
+from mcp_gateway_cli.calls.content import describe_result, show_result, text_of
 from mcp_gateway_cli.calls.prompt import read_line
 from mcp_gateway_cli.calls.questions import TerminalQuestions
 from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
@@ -59,7 +59,7 @@ async def _run(context: ControlContext, arguments: Namespace, given: GivenArgume
             result = await _call(client, arguments, given)
     saved = _save(result, arguments.output)
     if arguments.json:
-        show_json(result)
+        show_json(describe_result(result))
     else:
         show_result(result, saved=bool(saved))
     complain(*(f"saved: {path}" for path in saved))

@@ -9,6 +9,7 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LOOK_SECONDS, LocalClient, warn_if_no_servers
+from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.calls.tokens import estimate_answer
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
@@ -35,7 +36,8 @@ async def _search(client: LocalClient, arguments: Namespace) -> int:
     result = await client.call("tool_search", wanted)
     answer, tokens = result["structuredContent"], estimate_answer(result)
     if arguments.json:
-        show_json({**answer, "tokens": tokens})
+        failure = {} if answer["success"] else describe_failure(answer["error_code"], answer["error"])
+        show_json({**answer, "tokens": tokens, **failure})
     elif answer["success"]:
         for tool in answer["tools"]:
             print_tool(tool)

@@ -11,6 +11,7 @@ from mcp_gateway.catalog.registry import Registry
 from mcp_gateway.client.errors import StillStarting
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
+from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
@@ -41,10 +42,14 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
     async with show_server_progress(client), anyio.create_task_group() as tasks:
         for name in names:
             tasks.start_soon(ask, name)
+    is_right = not answers or any(answer["success"] for answer in answers.values())
     notes = [] if arguments.server else registry.notes()
     if arguments.json:
         found = [tool for name in names for tool in answers[name].get("tools", [])]
-        show_json({"tools": found, "servers": notes})
+        failure = (
+            {} if is_right else next(describe_failure(one["error_code"], one["error"]) for one in answers.values())
+        )
+        show_json({"tools": found, "servers": notes, **failure})
     else:
         down = [] if arguments.server else [name for name in client.servers_down if name in answers]
         for name in (one for one in names if one not in down):
@@ -54,7 +59,7 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
             complain(describe_down(down))
         print_notes([note for note in notes if note.partition(":")[0] not in answers])
         print_notes(["no servers are configured"] if not names and not notes else [])
-    return 0 if not answers or any(answer["success"] for answer in answers.values()) else 1
+    return 0 if is_right else 1
 
 
 async def _discover(client: LocalClient, name: str) -> Json:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import USAGE
+from mcp_gateway.control.report import USAGE, describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import ConfigError
 from mcp_gateway.plugin_host.variable_sources import VariableSources
@@ -52,12 +52,14 @@ def _run(context: ControlContext, arguments: Namespace) -> int:
     changes = [add_servers(path, [server.entry for server in plan.new], secrets)] if plan.new else []
     if not arguments.dry_run and changes:
         _write(changes, context.providers.variable_sources if secrets else None)
+    left_out = [item for item in plan.left_out if not item.is_off]
     if arguments.json:
         found = report.write_report(files, plan, trials, changes, [])
-        show_json({**found, "written": [] if arguments.dry_run else [str(change.path) for change in changes]})
+        written = [] if arguments.dry_run else [str(change.path) for change in changes]
+        show_json({**found, "written": written, **describe_findings(left_out, "servers that were left out")})
     else:
         _show(machine, plan, changes, is_dry=arguments.dry_run)
-    return 1 if any(not item.is_off for item in plan.left_out) else 0
+    return 1 if left_out else 0
 
 
 def find_sources(machine: Machine, source: str) -> list[FoundFile]:

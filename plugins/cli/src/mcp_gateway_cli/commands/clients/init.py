@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import USAGE
+from mcp_gateway.control.report import USAGE, describe_failure, describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial
 from mcp_gateway.protocol.implementation import NAME
@@ -25,6 +25,8 @@ from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, choose_numbers, confirm, is_interactive
 from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, MovedSecret, check_keyring, make_revealer
+
+_NOBODY = "nobody can be asked here: repeat it with --yes to write this, or in a terminal"
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,13 @@ def _end_without_servers(work: _Work, files: Sequence[FoundFile], arguments: Nam
 
 def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
     if arguments.json:
-        _show_json(work, files, written=[])
+        _show_json(work, files, [], "" if arguments.dry_run else _NOBODY)
     else:
         report.show_problems(setting.machine, work.problems)
         show("nothing was written, and no server was started")
     if arguments.dry_run:
         return 1 if work.problems else 0
-    complain(f"{NAME}: nobody can be asked here: repeat it with --yes to write this, or in a terminal")
+    complain(f"{NAME}: {_NOBODY}")
     return USAGE
 
 
@@ -196,6 +198,16 @@ def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange]) -> 
     )
 
 
-def _show_json(work: _Work, files: Sequence[FoundFile], written: Sequence[FileChange]) -> None:
+def _show_json(work: _Work, files: Sequence[FoundFile], written: Sequence[FileChange], mistake: str = "") -> None:
     found = report.write_report(files, work.plan, work.trials, work.changes, work.problems)
-    show_json({**found, "tokens": report.write_savings(work.savings), "written": [str(each.path) for each in written]})
+    failure = describe_findings(work.problems, "files that were left as they are")
+    if mistake:
+        failure = describe_failure("usage", mistake)
+    show_json(
+        {
+            **found,
+            "tokens": report.write_savings(work.savings),
+            "written": [str(each.path) for each in written],
+            **failure,
+        }
+    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.plugin import GatewayError
 from mcp_gateway.protocol.implementation import NAME
@@ -35,7 +36,14 @@ def run(context: ControlContext, arguments: Namespace) -> int:
         problems += _take_out_secrets(context, restored)
         left = len(_group(journal.list_edits()))
     if arguments.json:
-        show_json({"restored": [str(edit.path) for edit in restored], "problems": problems, "left": left})
+        show_json(
+            {
+                "restored": [str(edit.path) for edit in restored],
+                "problems": problems,
+                "left": left,
+                **describe_findings(problems, "files or secrets that were left"),
+            }
+        )
     else:
         _show(machine, edits, restored, problems, left)
     return 1 if problems else 0

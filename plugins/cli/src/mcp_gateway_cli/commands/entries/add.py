@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from mcp_gateway.control.context import ControlContext
+from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial, try_servers
 from mcp_gateway.plugin import ConfigError
@@ -41,7 +42,10 @@ def _report(name: str, path: str, trial: Trial | None, *, as_json: bool) -> None
         tried: Json | None = None
         if trial is not None:
             tried = {"ok": trial.ok, "tools": trial.tools, "reason": trial.reason, "seconds": round(trial.seconds, 1)}
-        show_json({"added": name, "file": path, "trial": tried})
+        failure = (
+            {} if trial is None or trial.ok else describe_failure(trial.error_code or "trial_failed", trial.reason)
+        )
+        show_json({"added": name, "file": path, "trial": tried, **failure})
         return
     show(f"added {name} to {path}; a running gateway takes it over within some seconds")
     if trial is None:

@@ -11,13 +11,16 @@ from mcp_gateway.catalog.server_health import WRONG, State
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.lookup import describe_gateways
 from mcp_gateway.control.local_client import LOOK_SECONDS, warn_if_no_servers
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.local_socket.methods import describe_servers
-from mcp_gateway_cli.commands.gateway.status import list_unusable, show_server_table
+from mcp_gateway_cli.commands.gateway.status import describe_absence, list_unusable, show_server_table
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.server_progress import open_client_with_progress
 
 Json = dict[str, Any]
+
+_PROBLEMS = "servers or gateways that do not work"
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
@@ -33,9 +36,11 @@ def run(context: ControlContext, arguments: Namespace) -> int:
 async def _ask(context: ControlContext, arguments: Namespace) -> int:
     gateways = await describe_gateways(arguments.gateway)
     found = list(gateways.answers.values())
+    wrong = [*gateways.unusable, *(item for one in found for item in one["servers"] if _is_wrong(item))]
     if arguments.json:
         shown = [{key: one[key] for key in ("pid", "config", "servers")} for one in found]
-        show_json({"gateways": shown, "unusable": list_unusable(gateways)})
+        failure = describe_absence(gateways) or describe_findings(wrong, _PROBLEMS)
+        show_json({"gateways": shown, "unusable": list_unusable(gateways), **failure})
     else:
         for one in found:
             show(f"the gateway with process {one['pid']}, of {one['config']}:")
@@ -43,8 +48,7 @@ async def _ask(context: ControlContext, arguments: Namespace) -> int:
         complain(*gateways.explain())
         if not found and not gateways.unusable:
             _explain_none(context)
-    is_wrong = any(_is_wrong(item) for one in found for item in one["servers"])
-    return 1 if not found or gateways.unusable or is_wrong else 0
+    return 1 if not found or wrong else 0
 
 
 def _explain_none(context: ControlContext) -> None:
@@ -64,12 +68,13 @@ async def _start(context: ControlContext, arguments: Namespace) -> int:
     warn_if_no_servers(context)
     async with open_client_with_progress(context, LOOK_SECONDS) as client:
         found = describe_servers(client.running.gateway.registry)
+    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
+    wrong = [item for item in found if _is_wrong(item) and item["name"] not in on_purpose]
     if arguments.json:
-        show_json({"servers": found})
+        show_json({"servers": found, **describe_findings(wrong, _PROBLEMS)})
     else:
         show_server_table(found)
-    on_purpose = {server.name for server in context.servers.disabled if server.on_purpose}
-    return 1 if any(_is_wrong(item) for item in found if item["name"] not in on_purpose) else 0
+    return 1 if wrong else 0
 
 
 def _is_wrong(item: Json) -> bool:

@@ -11,6 +11,7 @@ import anyio
 
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.gateways.lookup import NONE_RUNS, Gateways, describe_gateways
+from mcp_gateway.control.report import NothingRuns, describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway_cli.output.advice import NO_SERVERS
 from mcp_gateway_cli.output.tables import show_table
@@ -27,7 +28,7 @@ async def _run(arguments: Namespace) -> int:
     gateways = await describe_gateways(arguments.gateway)
     found = list(gateways.answers.values())
     if arguments.json:
-        show_json({"gateways": found, "unusable": list_unusable(gateways)})
+        show_json({"gateways": found, "unusable": list_unusable(gateways), **describe_absence(gateways)})
         return 0 if found else 1
     for number, gateway in enumerate(found):
         _print(gateway, is_first=number == 0)
@@ -35,6 +36,14 @@ async def _run(arguments: Namespace) -> int:
     if not found and not gateways.unusable:
         show(NONE_RUNS)
     return 0 if found else 1
+
+
+def describe_absence(gateways: Gateways) -> Json:
+    """Return what JSON says if no gateway could be asked."""
+    if gateways.answers:
+        return {}
+    code = next((error.code for error in gateways.unusable.values()), NothingRuns.code)
+    return describe_failure(code, "; ".join(gateways.explain()) or NONE_RUNS)
 
 
 def list_unusable(gateways: Gateways) -> list[Json]:
