@@ -18,6 +18,7 @@ from mcp_gateway.config.forms.variables import InputAnswers, Unset, Variables
 from mcp_gateway.config.namespaces import check_namespace, read_namespace
 from mcp_gateway.config.server_spec import SWITCHED_OFF, DisabledServer, ServerSpec
 from mcp_gateway.config.settings import ConnectionMode, Environment, warn_long_timeout
+from mcp_gateway.config.sources import name_denied_file
 from mcp_gateway.config.time_limits import TimeKeys, settle_time_limits
 from mcp_gateway.config.tool_policy import ToolFilter
 from mcp_gateway.config.validation_errors import format_validation_error
@@ -94,7 +95,9 @@ def read_servers(
 
     """
     path = environment.server_config
-    if "server_config" not in environment.model_fields_set and not path.exists():
+    with name_denied_file():
+        is_there = "server_config" in environment.model_fields_set or path.exists()
+    if not is_there:
         return ServerFile(
             warnings=(f"{path}: there is no such file, so there are no servers; write it, or set SERVER_CONFIG_PATH",)
         )

@@ -8,7 +8,8 @@ server do read it, because there the user has chosen the folder; if it has no fi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,14 +89,30 @@ def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource
         ConfigError: as for `decide_source`, or a file cannot be read.
 
     """
-    place = Place(_get_working_directory(), is_serving=is_serving)
-    if is_serving:
-        place = replace(place, has_env_file=(place.folder / ".env").is_file())
-        if not environ.get(SERVERS):  # not needed otherwise, and slow to import
-            place = _inspect_user_folders(place)
-    if not environ.get(SERVERS) and not os.path.lexists(place.folder / FILE_NAME):
-        place = _find_user_file(place)
-    return decide_source(environ, place, read_env_file)
+    with name_denied_file():
+        place = Place(_get_working_directory(), is_serving=is_serving)
+        if is_serving:
+            place = replace(place, has_env_file=(place.folder / ".env").is_file())
+            if not environ.get(SERVERS):  # not needed otherwise, and slow to import
+                place = _inspect_user_folders(place)
+        if not environ.get(SERVERS) and not os.path.lexists(place.folder / FILE_NAME):
+            place = _find_user_file(place)
+        return decide_source(environ, place, read_env_file)
+
+
+@contextmanager
+def name_denied_file() -> Iterator[None]:
+    """Name a file in the block that this user may not look at.
+
+    Raises:
+        ConfigError: there is one.
+
+    """
+    try:
+        yield
+    except PermissionError as error:
+        reason = f"{error.filename or 'a file'}: {error.strerror}"
+        raise ConfigError(f"{reason}; let this user read it and enter its folders, or name another file") from None
 
 
 def _find_user_file(place: Place) -> Place:

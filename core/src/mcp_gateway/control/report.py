@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
+from mcp_gateway.config.sources import name_denied_file
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.control.terminal import OutputError, complain, complain_text, flush_output, phrase, show_json
 from mcp_gateway.plugin import GatewayError
@@ -77,7 +78,8 @@ def _show_failure(code: str, error: str, *, as_json: bool) -> None:
 
 
 def _run_and_flush(work: Callable[[], int]) -> int:
-    code = work()
+    with name_denied_file():
+        code = work()
     flush_output()
     return code
 

@@ -55,8 +55,11 @@ def survey_machine(machine: Machine, programs: Iterable[ClientProgram] = PROGRAM
     found: dict[Path, FoundFile] = {}
     for program in programs:
         for path in program.find_files(machine):
-            if path.is_file() and path.resolve() not in found:
-                found[path.resolve()] = inspect_file(program, path)
+            try:
+                if path.is_file() and path.resolve() not in found:
+                    found[path.resolve()] = inspect_file(program, path)
+            except PermissionError as error:
+                found[path] = FoundFile(program, path, problem=f"it cannot be looked at: {error.strerror}")
     return list(found.values())
 
 
@@ -68,8 +71,16 @@ def find_idle_programs(machine: Machine, found: Iterable[FoundFile]) -> list[Cli
         program
         for program in PROGRAMS
         if program.name not in with_file
-        and any(path.parent not in shared and path.parent.is_dir() for path in program.find_files(machine))
+        and any(path.parent not in shared and _is_folder(path.parent) for path in program.find_files(machine))
     ]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether a folder is there; False if that may not be looked at."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
 
 
 def inspect_file(program: ClientProgram, path: Path) -> FoundFile:

@@ -1,0 +1,113 @@
+"""Files and folders that this user may not look at: each verb says which, in one line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "mcp_gateway.main"]
+CAPABILITIES = "-dac_override,-dac_read_search"
+
+OF_A_FILE = [
+    ["check"],
+    ["doctor"],
+    ["list"],
+    ["tools"],
+    ["search", "x"],
+    ["describe", "a__b"],
+    ["call", "a__b"],
+    ["servers", "--start"],
+    ["add", "one", "--no-try", "--", "true"],
+    ["remove", "one"],
+    ["disable", "one"],
+]
+
+
+def as_nobody_special(arguments):
+    """Return the command of a user whom rights bind, root too."""
+    if os.geteuid():
+        return arguments
+    if (setpriv := shutil.which("setpriv")) is None:
+        pytest.skip("rights do not bind root, and there is no setpriv")
+    return [setpriv, "--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES, *arguments]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a verb in a home of its own, bound by rights."""
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "SERVER_CONFIG_PATH", "GATEWAY_ENV_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def run(*words):
+        command = as_nobody_special([*COMMAND, *words])
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def deny():
+    """Take a folder's rights away until the test ends."""
+    denied = []
+
+    def deny(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0)
+        denied.append(folder)
+        probe = as_nobody_special([sys.executable, "-c", f"import os; os.stat({os.fspath(folder / 'x')!r})"])
+        if b"PermissionError" not in subprocess.run(probe, capture_output=True, check=False).stderr:
+            pytest.skip("rights bind nobody here")
+
+    yield deny
+    for folder in denied:
+        folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("words", OF_A_FILE, ids=" ".join)
+def test_a_file_in_a_denied_folder_is_named(run, deny, tmp_path, words):
+    file = tmp_path / "locked" / "servers.json"
+    deny(file.parent)
+    verb, *rest = words
+    done = run(verb, "--config", str(file), *rest)
+    assert done.returncode != 0
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "Permission denied" in line]
+    assert told
+    assert f"{tmp_path}/locked/" in told[0]
+
+
+@pytest.mark.parametrize("words", OF_A_FILE, ids=" ".join)
+def test_a_denied_folder_of_the_users_own_file_is_named(run, deny, tmp_path, words):
+    folder = tmp_path / ".config" / "mcp-orchestration-gateway"
+    deny(folder)
+    done = run(*words)
+    assert done.returncode != 0
+    assert any("Permission denied" in line and str(folder) in line for line in (done.stdout + done.stderr).splitlines())
+
+
+def test_the_denied_folder_of_one_program_leaves_the_others(run, deny, tmp_path):
+    cursor = tmp_path / ".cursor" / "mcp.json"
+    cursor.parent.mkdir()
+    cursor.write_text('{"mcpServers": {"time": {"command": "true"}}}', encoding="utf-8")
+    deny(tmp_path / ".codex")
+    done = run("init", "--dry-run", "--yes")
+    shown = done.stdout + done.stderr
+    assert "Permission denied" in shown
+    assert "time" in shown
+
+
+@pytest.mark.parametrize("words", [["import", "codex"], ["connect", "codex"]], ids=" ".join)
+def test_a_denied_folder_of_a_program_is_named(run, deny, tmp_path, words):
+    deny(tmp_path / ".codex")
+    done = run(*words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"mcp-orchestration-gateway: {tmp_path}/.codex/config.toml: ")
+    assert "Permission denied" in done.stderr
