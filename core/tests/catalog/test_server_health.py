@@ -34,10 +34,10 @@ def test_every_change_is_logged_once():
         for _ in range(3):
             states.mark("a", State.DOWN, "no route")
         states.mark("a", State.READY)
-    assert [(line["log_level"], line["server"], line["state"], line["reason"]) for line in logged] == [
-        ("info", "a", "starting", ""),
+    assert [(line["log_level"], line["server"], line["state"], line.get("reason")) for line in logged] == [
+        ("info", "a", "starting", None),
         ("warning", "a", "down", "no route"),
-        ("info", "a", "ready", ""),
+        ("info", "a", "ready", None),
     ]
 
 

@@ -6,6 +6,7 @@ import time
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from mcp_gateway.catalog import server_health
 from mcp_gateway.catalog.listing import Listing
@@ -188,6 +189,20 @@ async def test_a_server_that_failed_is_left_alone_for_a_while_which_grows(gatewa
         alpha.refusal = None
         await opened.gateway.discover("alpha", ANONYMOUS)
         assert discovery.scheduler._pauses == {}
+
+
+async def test_attempts_that_somebody_asks_for_lengthen_no_pause_and_are_not_told_again(gateway):
+    alpha = Remote(tool("x"))
+    alpha.refusal = OSError("no route")
+    with capture_logs() as logs:
+        async with gateway({"alpha": alpha}, alpha={"max_retries": 0}) as opened:
+            await wait_until_settled(opened)
+            for _ in range(4):
+                with pytest.raises(ServerUnavailable):
+                    await opened.gateway.discover("alpha", ANONYMOUS)
+            assert opened.gateway.discovery.scheduler._pauses["alpha", None].seconds == 5.0
+    told = [line["log_level"] for line in logs if line["event"] == "discovery failed"]
+    assert (told[0], told.count("info"), len(alpha.opened)) == ("info", 1, 5)
 
 
 async def test_a_server_that_goes_down_keeps_the_tools_it_had(gateway):

@@ -87,10 +87,32 @@ async def test_a_job_of_a_server_that_was_changed_meanwhile_is_not_begun_again(s
     assert scheduler.current(ALL) is None
 
 
-async def test_a_failure_pauses_its_own_key_longer_each_time_until_a_success(scheduler):
-    assert [scheduler.on_failure(ANNA) for _ in range(3)] == [5.0, 10.0, 20.0]
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that stands, and is set by hand."""
+    times = [1000.0]
+    monkeypatch.setattr("anyio.current_time", lambda: times[-1])
+    return times
+
+
+async def test_a_failure_pauses_its_own_key_longer_each_time_until_a_success(scheduler, clock):
+    pauses = []
+    for _ in range(3):
+        pauses.append(scheduler.on_failure(ANNA))
+        clock.append(clock[-1] + pauses[-1])
+    assert pauses == [5.0, 10.0, 20.0]
+    assert scheduler.on_failure(ANNA) == 40.0
     assert [scheduler.is_paused(key) for key in (ALL, ANNA, BOB)] == [False, True, False]
     assert scheduler.on_failure(ANNA, grows=False) == 5.0
     scheduler.on_success(ANNA)
     assert not scheduler.is_paused(ANNA)
     assert scheduler.on_failure(ANNA) == 5.0
+
+
+async def test_an_attempt_that_was_asked_for_lengthens_no_pause(scheduler, clock):
+    assert scheduler.on_failure(ANNA) == 5.0
+    clock.append(clock[-1] + 2.0)
+    assert [scheduler.on_failure(ANNA) for _ in range(3)] == [3.0, 3.0, 3.0]
+    clock.append(clock[-1] + 3.0)
+    assert not scheduler.is_paused(ANNA)
+    assert scheduler.on_failure(ANNA) == 10.0

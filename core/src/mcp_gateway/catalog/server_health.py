@@ -187,7 +187,8 @@ class HealthRegistry:
         same = before is not None and before.name is name
         self._shown[server] = ServerState(name, reason, before.since) if same and before else ServerState(name, reason)
         level = logging.DEBUG if same else logging.WARNING if name in WRONG else logging.INFO
-        log.log(level, "server state", server=server, state=name.value, reason=reason)
+        why = {"reason": reason} if reason else {}
+        log.log(level, "server state", server=server, state=name.value, **why)
 
 
 def format_time(seconds: float) -> str:

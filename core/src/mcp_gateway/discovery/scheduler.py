@@ -142,11 +142,13 @@ class RefreshScheduler:
         self._pauses.pop(key, None)
 
     def on_failure(self, key: RefreshKey, *, grows: bool = True) -> float:
-        """Start a key's back-off; return its length in seconds.
+        """Start a key's back-off; return in how many seconds it is over.
 
-        It grows with each failure if `grows`.
+        It grows with each failure if `grows`. An attempt that somebody asked for meanwhile does not count.
         """
         pause = self._pauses.setdefault(key, _Delay(failure_backoff()))
+        if grows and (left := pause.until - anyio.current_time()) > 0:
+            return left
         if not grows:
             pause.backoff.reset()
         pause.seconds = pause.backoff.next_delay()
