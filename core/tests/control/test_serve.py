@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def test_only_the_command_line_shares_a_gateway_and_the_core_says_so(tmp_path):
+    pytest.importorskip("mcp_gateway_transport_stdio")
     variables = {"GATEWAY_SHARED": "1", "SERVER_CONFIG_PATH": str(tmp_path / "none.json")}
     ended = subprocess.run(
         [sys.executable, "-P", "-m", "mcp_gateway.main"],

@@ -15,11 +15,12 @@ from mcp_gateway.control.gateways import client as asking
 from mcp_gateway.control.gateways import lookup
 from mcp_gateway.control.gateways.client import GatewayGone, UnknownPeer, open_running_client
 from mcp_gateway.control.gateways.lookup import choose_running, describe_gateways, find_gateways
+from mcp_gateway.control.report import NothingRuns
 from mcp_gateway.local_socket import listener
 from mcp_gateway.local_socket.folder import Endpoint, list_endpoints, open_folder
 from mcp_gateway.local_socket.messages import MAX_REQUEST, MessageReader
 from mcp_gateway.local_socket.methods import Methods
-from mcp_gateway.plugin import ConfigError, GatewayError
+from mcp_gateway.plugin import GatewayError
 
 from ..support.local_socket import PARENT, connect, encode, find_running, hello, pretend
 
@@ -97,20 +98,20 @@ async def test_a_gateway_that_hangs_over_its_status_is_named(listening, monkeypa
 
 
 async def test_one_is_chosen_or_the_error_says_how(listening):
-    with pytest.raises(ConfigError, match="no gateway of yours is running; your client starts one"):
+    with pytest.raises(NothingRuns, match="no gateway of yours is running; your client starts one"):
         await choose_running(None)
     for ask in (choose_running, describe_gateways):
-        with pytest.raises(ConfigError, match="no gateway of yours runs with process 1; running: none"):
+        with pytest.raises(NothingRuns, match="no gateway of yours runs with process 1; running: none"):
             await ask(1)
     async with listening():
         (endpoint,) = await find_running()
         assert await choose_running(None) == endpoint
         assert await choose_running(os.getpid()) == endpoint
         for ask in (choose_running, describe_gateways):
-            with pytest.raises(ConfigError, match=f"runs with process 1; running: {os.getpid()}"):
+            with pytest.raises(NothingRuns, match=f"runs with process 1; running: {os.getpid()}"):
                 await ask(1)
         async with pretend(lambda message: encode(id=message["id"], result={})):
-            with pytest.raises(ConfigError, match="choose one with --gateway PID"):
+            with pytest.raises(NothingRuns, match="choose one with --gateway PID"):
                 await choose_running(None)
             assert [one.pid for one in (await describe_gateways(os.getpid())).answers] == [os.getpid()]
 

@@ -102,7 +102,7 @@ def find_source(environ: Mapping[str, str], *, is_serving: bool) -> ConfigSource
 
 @contextmanager
 def name_denied_file() -> Iterator[None]:
-    """Name a file in the block that this user may not look at.
+    """Name a file that this user may not look at.
 
     Raises:
         ConfigError: there is one.

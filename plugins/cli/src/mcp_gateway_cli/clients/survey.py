@@ -76,7 +76,7 @@ def find_idle_programs(machine: Machine, found: Iterable[FoundFile]) -> list[Cli
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether a folder is there; False if that may not be looked at."""
+    """Whether a folder can be seen there."""
     try:
         return path.is_dir()
     except PermissionError:
