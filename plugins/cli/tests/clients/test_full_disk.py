@@ -162,7 +162,8 @@ def test_a_limit_of_the_system_is_met_like_a_full_disk(home):
         resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
 
     done = subprocess.run(
-        [sys.executable, "-c", "import mcp_gateway_cli.main as cli; raise SystemExit(cli.main())", *VERBS["add"]],
+        # -B: within the limit Python would write the beginning of each compiled module, and read it from then on.
+        [sys.executable, "-B", "-c", "import mcp_gateway_cli.main as cli; raise SystemExit(cli.main())", *VERBS["add"]],
         preexec_fn=limit,
         capture_output=True,
         text=True,
