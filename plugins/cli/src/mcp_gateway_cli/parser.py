@@ -12,6 +12,7 @@ from mcp_gateway.plugin import Argument, Command
 from mcp_gateway.protocol.implementation import NAME, VERSION
 
 _EPILOG = """\
+Start here: `mcp-orchestration-gateway init` takes the servers of your programs; `add` adds one; `undo` takes it back.
 Without a command the gateway serves, over standard input and output unless GATEWAY_TRANSPORT says otherwise.
 
 examples:
@@ -19,7 +20,8 @@ examples:
   mcp-orchestration-gateway search "send an email"
   mcp-orchestration-gateway serve --transport http
 
-Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong.
+Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong; of `doctor`
+also 10 there are warnings, 11 there are errors.
 """
 _CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG_PATH)", metavar="FILE")
 _JSON = Argument(names=("--json",), help="print JSON", is_flag=True)

@@ -148,7 +148,11 @@ VERBS = (
         summary="find what is wrong here, and say or do what mends it",
         run=f"{_COMMANDS}.doctor:run",
         arguments=(
-            Argument(names=("--fix",), help="do what is safe to do, such as chmod 600", is_flag=True),
+            Argument(
+                names=("--fix",),
+                help="do what is safe to do, such as chmod 600; exit codes: 0, 10 with warnings, 11 with errors",
+                is_flag=True,
+            ),
             Argument(
                 names=("--seconds",),
                 help="how long it may take (default 30)",
