@@ -24,7 +24,7 @@ def test_search_finds_with_any_ranker(launcher: Launcher) -> None:
     found = launcher.run("search", "return the arguments", config=config)
     assert found.returncode == 0
     assert "one__echo" in found.stdout
-    assert "note: gone: down" in found.stdout
+    assert "note: 1 server is down: gone; for the reasons: " in found.stdout
     answer = json.loads(launcher.run("search", "ec.o$", "--ranker", "regex", "--json", config=config).stdout)
     assert [tool["tool_name"] for tool in answer["tools"]] == ["one__echo"]
     wrong = launcher.run("search", "(", "--ranker", "regex", config=config)
