@@ -114,7 +114,7 @@ def test_all_wrong_variables_are_named_at_once():
     [("GATEWAY_TRANSPORT", "server transport"), ("STORAGE_BACKEND", "storage backend"), ("GATEWAY_RANKER", "ranker")],
 )
 def test_the_error_for_an_unknown_plugin_lists_those_there_are(name, kind):
-    with pytest.raises(PluginError, match=f"^environment: no {kind} is called 'zebra'; installed: "):
+    with pytest.raises(PluginError, match=f"^environment: {name}: no {kind} is called 'zebra'; installed: "):
         read_settings({name: "zebra"}, providers_of(everything()))
 
 

@@ -240,11 +240,17 @@ def test_the_schema_refuses_what_the_gateway_refuses(run, installed, sample):
 def test_a_gateway_without_plugins_cannot_serve_and_says_what_to_install(run, no_plugins, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (1, "")
-    assert [line.removeprefix("mcp-orchestration-gateway: environment: no ") for line in err.splitlines()] == [
-        f"server transport is called 'stdio'; installed: none; install mcp-gateway-transport-stdio {FROM}",
-        f"storage backend is called 'memory'; installed: none; install mcp-gateway-storage-memory {FROM}",
-        f"ranker is called 'bm25'; installed: none; install mcp-gateway-ranker-bm25 {FROM}",
-        f"plugins are installed at all; for the default ones: {EVERYTHING}",
+    assert [line.removeprefix("mcp-orchestration-gateway: environment: ") for line in err.splitlines()] == [
+        (
+            "GATEWAY_TRANSPORT: no server transport is called 'stdio'; installed: none; "
+            f"install mcp-gateway-transport-stdio {FROM}"
+        ),
+        (
+            "STORAGE_BACKEND: no storage backend is called 'memory'; installed: none; "
+            f"install mcp-gateway-storage-memory {FROM}"
+        ),
+        f"GATEWAY_RANKER: no ranker is called 'bm25'; installed: none; install mcp-gateway-ranker-bm25 {FROM}",
+        f"no plugins are installed at all; for the default ones: {EVERYTHING}",
     ]
 
 
@@ -256,8 +262,8 @@ def test_a_transport_on_the_command_line_wins_over_the_environment(run, installe
 def test_a_port_at_which_nothing_listens_is_reported(run, servers):
     servers({"name": "a", "command": "x"})
     code, _, err = run("serve", "--port", "8081")
-    assert code == 1
-    assert "nothing listens at GATEWAY_PORT with the transport 'stdio'; add --transport http" in err
+    reason = "--port: nothing listens there with the transport 'stdio'; add --transport http"
+    assert (code, err) == (2, f"mcp-orchestration-gateway serve: {reason}\n")
 
 
 def test_a_problem_of_the_file_has_its_picture_on_standard_error(run, servers, tmp_path):

@@ -102,6 +102,29 @@ async def test_a_port_in_use_is_a_configuration_error_that_names_the_keys():
                 await transport.serve(reference_server(), ready=print)
 
 
+@pytest.mark.parametrize(
+    "host, token, said",
+    [
+        ("0.0.0.0", None, "requests of other machines are refused; GATEWAY_HOST=127.0.0.1 listens on"),
+        ("0.0.0.0", "a-token-of-24-characters", "requests without a token are refused; "),
+        ("127.0.0.1", None, None),
+    ],
+)
+async def test_an_address_of_every_interface_is_logged_with_who_gets_in(caplog, host, token, said):
+    caplog.set_level("INFO")
+    environ = {**HERE, "GATEWAY_HOST": host, **({"GATEWAY_AUTH_TOKEN": token} if token else {})}
+    async with PROVIDER.bind(environ).open() as transport, anyio.create_task_group() as tasks:
+        with anyio.fail_after(10):
+            await tasks.start(start_serving, transport)
+        tasks.cancel_scope.cancel()
+    hints = [each.hint for each in caplog.records if each.message == "listening on every interface"]
+    assert [hint[: len(said or "")] for hint in hints] == ([said] if said else [])
+
+
+async def start_serving(transport, *, task_status):
+    await transport.serve(reference_server(), ready=task_status.started)
+
+
 @pytest.mark.parametrize("host", ["256.1.1.1", "no.such.host.invalid", "203.0.113.7"])
 async def test_an_address_that_is_not_ours_is_a_configuration_error(host):
     async with PROVIDER.bind({**HERE, "GATEWAY_HOST": host}).open() as transport:

@@ -244,12 +244,13 @@ def read_settings(environ: Mapping[str, str], providers: Providers) -> Settings:
 
     """
     environment = read_environment(environ)
-    chosen: tuple[tuple[ProviderRegistry[Any], str], ...] = (
-        (providers.server_transports, environment.server_transport),
-        (providers.storage_backends, environment.storage),
-        (providers.rankers, environment.ranker),
+    chosen: tuple[tuple[str, ProviderRegistry[Any], str], ...] = (
+        ("GATEWAY_TRANSPORT", providers.server_transports, environment.server_transport),
+        ("STORAGE_BACKEND", providers.storage_backends, environment.storage),
+        ("GATEWAY_RANKER", providers.rankers, environment.ranker),
     )
-    if missing := [shelf.describe_missing(name) for shelf, name in chosen if name not in shelf.providers]:
+    missing = [f"{key}: {shelf.describe_missing(name)}" for key, shelf, name in chosen if name not in shelf.providers]
+    if missing:
         if not any(shelf.providers or shelf.left_out for shelf in providers.shelves):
             missing.append(f"no plugins are installed at all; for the default ones: {EVERYTHING}")
         raise PluginError("\n".join(f"environment: {line}" for line in missing))
@@ -269,7 +270,7 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
 
     A variable is unknown if it has the gateway's prefix and neither the core nor a plugin reads it.
     """
-    known = set(Environment.keys())
+    known = {*Environment.keys(), CHAIN_VARIABLE}  # a gateway in front of this one has set that
     for shelf in (providers.server_transports, providers.storage_backends, providers.rankers):
         for provider in shelf.providers.values():
             known |= provider.options.keys()
@@ -277,7 +278,6 @@ def warn_unknown_variables(environ: Mapping[str, str], providers: Providers) -> 
     for shelf in entries:
         for provider in shelf.providers.values():
             known |= provider.options.variables()
-    known.add(CHAIN_VARIABLE)  # a gateway in front of this one has set it
     environment = read_environment(environ)
     long = {str(Environment.model_fields[field].alias): getattr(environment, field) for field in _WAITS}
     return [

@@ -87,8 +87,8 @@ class ControlContext:
         transport = self.providers.server_transports[settings.environment.server_transport]
         address = {"GATEWAY_HOST", "GATEWAY_PORT"}
         if idle := (self.overrides.keys() & address) - transport.options.keys():
-            message = f"nothing listens at {' and '.join(sorted(idle))} with the transport {transport.name!r}"
-            raise ConfigError(f"{message}; add --transport http")
+            reason = f"nothing listens there with the transport {transport.name!r}; add --transport http"
+            raise ConfigError("\n".join(f"environment: {name}: {reason}" for name in sorted(idle)))
         return settings
 
     @cached_property

@@ -19,15 +19,8 @@ from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports
 from mcp_gateway_cli.command_line import read_command_line, wants_json
 from mcp_gateway_cli.parser import build_parser, parse_arguments, suggest
+from mcp_gateway_cli.variable_options import name_typed_options, read_overrides
 from mcp_gateway_cli.verbs import SERVE, VERBS
-
-_OPTIONS = {
-    "config": "SERVER_CONFIG_PATH",
-    "transport": "GATEWAY_TRANSPORT",
-    "host": "GATEWAY_HOST",
-    "port": "GATEWAY_PORT",
-}
-"""The options that set a variable of the environment."""
 
 _OF_PLUGINS = {
     **dict.fromkeys(("login", "logout"), "the plugin mcp-gateway-auth-oauth"),
@@ -67,12 +60,12 @@ def _run(words: Sequence[str]) -> int:
     options = parse_arguments(command, line.arguments)
     if command.needs_sdk or getattr(options, "connect", False):
         defer_sdk_imports()
-    given = {name: getattr(options, option, None) for option, name in _OPTIONS.items()}
-    overrides = {name: str(value) for name, value in given.items() if value is not None}
+    overrides = read_overrides(command, options)
     context = ControlContext(overrides, is_serving=command is SERVE)
     if line.verb not in built_in:
         context.configure_quiet_logging()
-    return find_function(command)(context, options)
+    with name_typed_options(overrides):
+        return find_function(command)(context, options)
 
 
 def _collect_all() -> Commands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -24,6 +25,14 @@ log = logging.getLogger(__name__)
 # The default of uvicorn.
 _BACKLOG = 2048
 
+_MENDS = {
+    errno.EADDRINUSE: "choose another GATEWAY_PORT",
+    errno.EACCES: "choose a GATEWAY_PORT of 1024 or more",
+}
+
+_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # the gate keeps others out
+"""Addresses that stand for all of this machine, and that by which it calls itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpServerTransport:
@@ -43,8 +52,8 @@ class HttpServerTransport:
         with _open_socket(self.options) as listening:
             where = f"http://{_local_address(listening)}{PATH}"
             serving = build_uvicorn_server(server, self.options, lambda: ready(where))
-            if self.options.token is None and self.options.issuer is None:
-                log.info("local clients only", extra={"hint": "to let others connect, set GATEWAY_AUTH_TOKEN"})
+            is_guarded = self.options.token is not None or self.options.issuer is not None
+            _log_reach(listening.getsockname()[0], is_guarded=is_guarded)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_stop_when_cancelled, serving)
                 # Shielded: uvicorn is ended by its own flag, `should_exit`, after the calls in progress.
@@ -66,6 +75,17 @@ async def _stop_when_cancelled(listener: uvicorn.Server) -> None:
         listener.should_exit = True
 
 
+def _log_reach(host: str, *, is_guarded: bool) -> None:
+    """Log from where clients reach the gateway, and whom it lets in."""
+    alone = _EVERY_INTERFACE.get(host)
+    if alone:
+        guard = "requests without a token are refused" if is_guarded else "requests of other machines are refused"
+        hint = f"{guard}; GATEWAY_HOST={alone} listens on this machine alone"
+        log.info("listening on every interface", extra={"host": host, "hint": hint})
+    if not is_guarded:
+        log.info("local clients only", extra={"hint": "to let others connect, set GATEWAY_AUTH_TOKEN"})
+
+
 @contextmanager
 def _open_socket(options: ListenOptions) -> Iterator[socket.socket]:
     """Open a listening TCP socket.
@@ -82,15 +102,14 @@ def _open_socket(options: ListenOptions) -> Iterator[socket.socket]:
             listening.bind((options.host, options.port))
             listening.listen(_BACKLOG)
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen at {options.host}:{options.port}: {error.strerror or error}; "
-                "set GATEWAY_HOST and GATEWAY_PORT"
-            ) from None
+            reason = f"cannot listen at {options.host}:{options.port}: {error.strerror or error}"
+            mend = _MENDS.get(error.errno or 0, "correct GATEWAY_HOST")
+            raise ConfigError(f"{reason}; {mend}") from None
         yield listening
 
 
 def _local_address(listening: socket.socket) -> str:
     """Return an address that a client on this machine can use."""
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = _EVERY_INTERFACE.get(host, host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
