@@ -106,4 +106,6 @@ def test_nonsense_takes_no_time(text):
 def test_a_key_that_stands_twice_names_both_lines():
     value, warnings = parse_json('{"a": {"x": 1,\n"y": {"x": 0},\n"x": 2},\n"b": {"x": 1}}')
     assert value["a"]["x"] == 2
-    assert warnings == ["line 3: the key 'x' stands twice in one object, first in line 1; this one is used"]
+    assert warnings == [
+        "line 3: the key 'x' stands twice in one object, first in line 1, and this one is used; remove one of the two"
+    ]

@@ -28,7 +28,9 @@ def test_yaml_is_data_only():
 def test_a_key_that_stands_twice_in_yaml_is_a_warning():
     value, warnings = parse_yaml("a:\n  b: 1\n  b: 2\n")
     assert value == {"a": {"b": 2}}
-    assert warnings == ["line 3: the key 'b' stands twice in one object, first in line 2; this one is used"]
+    assert warnings == [
+        "line 3: the key 'b' stands twice in one object, first in line 2, and this one is used; remove one of the two"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,8 @@ def test_a_mistake_in_toml_has_its_place():
 def test_of_what_stands_twice_in_toml_the_last_counts(text, value, key, lines):
     found, warnings = parse_toml(text)
     assert found == value
-    said = f"line {lines[1]}: the key {key!r} stands twice in one object, first in line {lines[0]}; this one is used"
+    words = f"the key {key!r} stands twice in one object, first in line {lines[0]}, and this one is used"
+    said = f"line {lines[1]}: {words}; remove one of the two"
     assert warnings == [said]
 
 

@@ -92,7 +92,9 @@ def test_an_input_that_only_a_person_can_answer_is_refused(translate):
         "inputs": [{"id": "key", "type": "promptString", "password": True}],
         "servers": {"x": {"command": "x", "env": {"K": "${input:key}"}}},
     }
-    with pytest.raises(ConfigError, match="asks for the input 'key' in that program; write \\$\\{INPUT_KEY\\}"):
+    with pytest.raises(
+        ConfigError, match=r"only that program can ask for its input 'key'; add the server with .* add NAME -e KEY"
+    ):
         translate("Code/User/mcp.json", document)
 
 

@@ -80,7 +80,23 @@ def test_a_file_that_cannot_be_read_is_an_error(examine, servers, tmp_path):
     (tmp_path / "server_config.json").write_text('{"servers": [', encoding="utf-8")
     code, found = examine()
     assert (code, found["configuration-invalid"]["subject"]) == (11, "server_config.json")
-    assert "check shows the place" in found["configuration-invalid"]["mend"]
+    assert [line.strip() for line in found["configuration-invalid"]["picture"]] == [
+        '1 | {"servers": [',
+        "|             ^",
+    ]
+
+
+def test_people_see_the_place_in_a_broken_file(run, servers, tmp_path):
+    servers(ALPHA)
+    (tmp_path / "server_config.json").write_text('{"servers": [\n {"name": "a" "url": "x"}]}', encoding="utf-8")
+    shown = run("doctor")[1].splitlines()
+    first = next(number for number, line in enumerate(shown) if "[configuration-invalid]" in line)
+    assert "a comma is missing here" in shown[first]
+    assert [line.strip() for line in shown[first + 1 : first + 4]] == [
+        '2 |  {"name": "·" "url": "·"}]}',
+        "|              ^",
+        "mend: correct it",
+    ]
 
 
 def test_a_setting_that_is_wrong_is_an_error_and_an_unknown_one_a_warning(examine, servers, monkeypatch):

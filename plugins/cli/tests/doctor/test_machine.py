@@ -46,6 +46,11 @@ def test_a_file_with_secrets_that_others_can_read_is_a_warning_that_fix_mends(ru
     assert (found["secrets-readable"]["mend"], found["secrets-readable"]["fixable"]) == (f"chmod 600 {file}", True)
     assert "geheim" not in json.dumps(found)
 
+    code, shown, _ = run("doctor", "--config", str(file), "--fix")
+    first = f"fixed: {file}: it holds secrets, and everybody on this machine can read it [secrets-readable]"
+    assert code == 0
+    assert shown[shown.index(first) :].splitlines()[:2] == [first, f"  done: chmod 600 {file}"]
+    file.chmod(0o644)
     code, found = find(run, "--config", str(file), "--fix")
     assert (code, found["secrets-readable"]["fixed"]) == (0, f"chmod 600 {file}")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

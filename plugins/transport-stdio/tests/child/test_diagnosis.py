@@ -39,8 +39,13 @@ async def test_a_command_that_is_not_there_is_named_with_the_path_that_was_searc
     assert (found.code, found.is_error) == ("command-not-found", True)
     assert found.message.startswith("its command 'no-such-server' is not found; searched: ")
     assert f"PATH={tmp_path / 'bin'}:/usr/bin:/bin" in found.message
-    assert "the PATH of your login shell, " in found.message
     assert "install it" in found.mend
+
+
+async def test_a_folder_of_both_paths_is_named_once(anyio_backend, tmp_path):
+    (tmp_path / ".profile").write_text(f'PATH="/usr/bin:{tmp_path / "more"}:/bin"; export PATH\n', encoding="utf-8")
+    (found,) = await find(command="no-such-server")
+    assert found.message.endswith(f"; of the PATH of your login shell also {tmp_path / 'more'}")
 
 
 @pytest.mark.parametrize("program, mend", [("npx", "nodejs.org"), ("uvx", "docs.astral.sh"), ("docker", "docker.com")])

@@ -67,4 +67,5 @@ def split_lines(problem: str) -> list[str]:
 
 def describe_repeated(key: str, first: int, line: int) -> str:
     """Describe a key that stands twice in one object."""
-    return f"line {line}: the key {key!r} stands twice in one object, first in line {first}; this one is used"
+    words = f"the key {key!r} stands twice in one object, first in line {first}, and this one is used"
+    return f"line {line}: {words}; remove one of the two"

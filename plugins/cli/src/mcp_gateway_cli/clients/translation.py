@@ -13,6 +13,7 @@ from mcp_gateway.config.forms.entries import RawEntry
 from mcp_gateway.config.forms.variables import InputQuestion
 from mcp_gateway.config.tool_policy import RuleList, ToolPolicy, ToolRule
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.protocol.implementation import NAME
 
 Entry = dict[str, Any]
 """A server in the gateway's own form."""
@@ -83,8 +84,8 @@ def _settle_input(match: re.Match[str], questions: Mapping[str, InputQuestion]) 
     question = questions.get(match[1]) or InputQuestion(match[1])
     if question.default is None:
         raise ConfigError(
-            f"it asks for the input {match[1]!r} in that program; write ${{{question.variable}}} in its place, set "
-            "that variable, and import it again"
+            f"only that program can ask for its input {match[1]!r}; add the server with the value itself: {NAME} add "
+            f"NAME -e KEY=VALUE -- COMMAND, or {NAME} add NAME URL -H 'KEY: VALUE'"
         )
     return question.default
 

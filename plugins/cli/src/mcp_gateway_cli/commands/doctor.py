@@ -40,21 +40,21 @@ def _print(found: Sequence[Finding]) -> None:
         show_table(("", "about", "finding"), [row for finding in found for row in _make_rows(finding)])
     else:
         for finding in found:
-            show(f"{finding.severity.value}: {finding.subject}: {finding.message} [{finding.code}]")
+            show(f"{finding.heading}: {finding.subject}: {finding.message} [{finding.code}]")
             show(*(f"  {line}" for line in _describe_mend(finding)))
     _summarize(found)
 
 
 def _make_rows(finding: Finding) -> list[tuple[str, str, str]]:
-    first = (finding.severity.value, finding.subject, finding.message)
+    first = (finding.heading, finding.subject, finding.message)
     return [first, *(("", "", line) for line in _describe_mend(finding))]
 
 
 def _describe_mend(finding: Finding) -> list[str]:
     if finding.fixed:
-        return [f"fixed: {finding.fixed}"]
+        return [f"done: {finding.fixed}"]
     by_itself = " (--fix does it)" if finding.fix is not None else ""
-    return [f"mend: {finding.mend}{by_itself}"] if finding.mend else []
+    return [*finding.picture, *([f"mend: {finding.mend}{by_itself}"] if finding.mend else [])]
 
 
 def _summarize(found: Sequence[Finding]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mcp_gateway.config.sources import SERVERS, open_trust_store
@@ -52,11 +53,9 @@ def _describe_problem(problem: str) -> Finding:
     line, *picture = split_lines(problem)
     message, mend = split_mend(line)
     subject, separator, rest = message.partition(": ")
-    if picture:
-        mend = f"{mend or 'correct it'}; {NAME} check shows the place"
-    return report_error(
-        "configuration-invalid", subject if separator else "configuration", rest if separator else message, mend
-    )
+    about, words = (subject, rest) if separator else ("configuration", message)
+    found = report_error("configuration-invalid", about, words, mend or ("correct it" if picture else ""))
+    return replace(found, picture=tuple(picture))
 
 
 def _find_plugin_faults(context: ControlContext) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ class Finding:
     * `code`: its stable name.
     * `subject`: the server, file, plugin or setting that it is about.
     * `message`: one sentence; `mend`: what to do.
+    * `picture`: the lines that show the place in a file.
     * `fix`: does that, where it is safe, and returns what it did.
     * `fixed`: what was done.
     """
@@ -37,8 +38,14 @@ class Finding:
     subject: str
     message: str
     mend: str = ""
+    picture: tuple[str, ...] = ()
     fix: Callable[[], str] | None = None
     fixed: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The first word for people: what it is, or that it was."""
+        return "fixed" if self.fixed else self.severity.value
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -49,6 +56,7 @@ class Finding:
             "subject": self.subject,
             "message": self.message,
             "mend": self.mend,
+            "picture": list(self.picture),
             "fixable": self.fix is not None,
             "fixed": self.fixed,
         }

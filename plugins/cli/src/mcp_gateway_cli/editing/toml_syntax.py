@@ -32,7 +32,7 @@ class TomlSyntax:
         """Return the value of a text, by default a table."""
         value, warnings = parse_toml(text)
         if warnings:
-            raise EditError(f"{warnings[0].removesuffix('; this one is used')}; remove one of the two first")
+            raise EditError(f"{warnings[0]} first")
         return value
 
     def set_value(self, text: str, path: EditPath, value: Any) -> str:

@@ -64,9 +64,11 @@ def _describe_missing(options: StdioOptions, error: str) -> Diagnosis:
 
 
 def _describe_places(options: StdioOptions) -> str:
-    places = [f"PATH={get_search_path(options)}", f"the folder of the gateway's Python, {Path(sys.executable).parent}"]
-    if needs_login_path(options) and (login := find_login_path()):
-        places.append(f"the PATH of your login shell, {login}")
+    first = get_search_path(options)
+    places = [f"PATH={first}", f"the folder of the gateway's Python, {Path(sys.executable).parent}"]
+    login = find_login_path().split(os.pathsep) if needs_login_path(options) else []
+    if more := [folder for folder in login if folder and folder not in first.split(os.pathsep)]:
+        places.append(f"of the PATH of your login shell also {os.pathsep.join(more)}")
     return "; ".join(places)
 
 
