@@ -26,6 +26,13 @@ OF_A_FILE = [
     ["disable", "one"],
 ]
 
+READERS = {
+    "work/.env": [["check"], ["list"], ["add", "one", "--no-try", "--", "true"], ["init", "--yes"]],
+    "work/server_config.json": [["check"], ["list"], ["add", "one", "--no-try", "--", "true"], ["trust"]],
+    ".cursor/mcp.json": [["import", "cursor"], ["connect", "cursor"], ["init", "--dry-run", "--yes"]],
+}
+"""Verbs that read a file, for each place of a file."""
+
 
 def as_nobody_special(arguments):
     """Return the command of a user whom rights bind, root too."""
@@ -72,6 +79,21 @@ def deny():
         folder.chmod(0o700)
 
 
+@pytest.fixture
+def deny_file():
+    """Make a file that this user may not read."""
+
+    def deny_file(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("", encoding="utf-8")
+        file.chmod(0)
+        probe = as_nobody_special([sys.executable, "-c", f"open({os.fspath(file)!r})"])
+        if b"PermissionError" not in subprocess.run(probe, capture_output=True, check=False).stderr:
+            pytest.skip("rights bind nobody here")
+
+    return deny_file
+
+
 @pytest.mark.parametrize("words", OF_A_FILE, ids=" ".join)
 def test_a_file_in_a_denied_folder_is_named(run, deny, tmp_path, words):
     file = tmp_path / "locked" / "servers.json"
@@ -111,3 +133,13 @@ def test_a_denied_folder_of_a_program_is_named(run, deny, tmp_path, words):
     assert done.returncode == 1
     assert done.stderr.startswith(f"mcp-orchestration-gateway: {tmp_path}/.codex/config.toml: ")
     assert "Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize("name, words", [(name, words) for name in READERS for words in READERS[name]], ids=str)
+def test_a_denied_file_is_named_once_with_what_to_do(run, deny_file, tmp_path, name, words):
+    deny_file(tmp_path / name)
+    done = run(*words)
+    assert done.returncode == 1
+    (told,) = [line for line in (done.stdout + done.stderr).splitlines() if "Permission denied" in line]
+    assert told.endswith("it cannot be read: Permission denied; let this user read it")
+    assert told.count(name.rpartition("/")[2]) == 1

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error
 from mcp_gateway.protocol.implementation import NAME
 
 SERVERS, ENV_FILE = "SERVER_CONFIG_PATH", "GATEWAY_ENV_FILE"
@@ -159,8 +160,10 @@ def read_env_file(path: Path) -> Mapping[str, str | None] | None:
 
     try:
         return dotenv_values(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: it cannot be read: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: it cannot be read: {describe_read_error(error)}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: it cannot be read: it is not UTF-8; save it as UTF-8") from None
 
 
 def _find_env_file(environ: Mapping[str, str]) -> Path | None:

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mcp_gateway.plugin import ConfigError, StorageError, write_file
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error
 
 FILE_NAME = "server_config.json"
 MAX_FILE_BYTES = 16 << 20
@@ -107,7 +108,7 @@ def read_whole(file: Path) -> bytes:
             raise ConfigError(f"{file}: it is larger than {MAX_FILE_BYTES >> 20} MiB")
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{file}: it cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{file}: it cannot be read: {describe_read_error(error)}") from None
 
 
 def _read_record(path: Path) -> dict[str, str]:

@@ -31,6 +31,7 @@ from mcp_gateway.config.syntax.markup import (
 )
 from mcp_gateway.config.tool_policy import ToolPolicy
 from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error
 from mcp_gateway.protocol.tool_names import sanitize_server_name, sanitize_server_names
 from mcp_gateway.text.suggestions import suggest_word
 
@@ -128,7 +129,7 @@ def _read_text(path: Path, check: CheckFn | None) -> str:
     except UnicodeDecodeError:
         raise ConfigError("it cannot be read: it is not UTF-8; save it as UTF-8") from None
     except OSError as error:
-        reason = "it is a folder; name the file in it" if path.is_dir() else error.strerror
+        reason = "it is a folder; name the file in it" if path.is_dir() else describe_read_error(error)
         raise ConfigError(f"it cannot be read: {reason}") from None
     if not text.strip():
         raise ConfigError(f"it is empty; {_FORMS}")

@@ -63,6 +63,12 @@ def describe_write_error(error: OSError) -> str:
     return message if full is None else f"{full} ({message})"
 
 
+def describe_read_error(error: OSError) -> str:
+    """Return why a file cannot be read, and what to do."""
+    message = error.strerror or type(error).__name__
+    return f"{message}; let this user read it" if isinstance(error, PermissionError) else message
+
+
 def remove_unfinished(folder: Path, pattern: str = f"*{_UNFINISHED}") -> None:
     """Remove unfinished files that no process is writing any more."""
     with suppress(OSError):

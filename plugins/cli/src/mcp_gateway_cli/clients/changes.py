@@ -12,6 +12,7 @@ from mcp_gateway.config.forms.entries import RawEntry
 from mcp_gateway.config.forms.entry_file import read_entries
 from mcp_gateway.config.forms.recognition import find_servers
 from mcp_gateway.control.client_files import read_client_file
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.programs import ClientProgram, Place
 from mcp_gateway_cli.clients.survey import FoundFile, is_gateway
@@ -154,7 +155,7 @@ def _open(path: Path, skeleton: str) -> tuple[bytes | None, Document]:
     except FileNotFoundError:
         before = None
     except OSError as error:
-        raise EditError(f"{path}: it cannot be read: {error.strerror}") from None
+        raise EditError(f"{path}: it cannot be read: {describe_read_error(error)}") from None
     content = before if before and before.strip() else skeleton.encode()
     return before, decode_document(content, path)
 

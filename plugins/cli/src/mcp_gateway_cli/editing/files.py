@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcp_gateway.plugin import StorageError
-from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error, describe_write_error
 from mcp_gateway_cli.editing.document import Document, decode_document
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
 from mcp_gateway_cli.editing.journal import Edit, Journal
@@ -84,7 +84,7 @@ def read_content(path: Path) -> bytes | None:
             raise EditError(f"{path}: it is a link to a file that does not exist") from None
         return None
     except OSError as error:
-        raise EditError(f"{path}: it cannot be read: {error.strerror}") from None
+        raise EditError(f"{path}: it cannot be read: {describe_read_error(error)}") from None
 
 
 def replace_content(
