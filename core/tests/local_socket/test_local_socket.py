@@ -15,7 +15,7 @@ from mcp_gateway.local_socket import folder as places
 from mcp_gateway.local_socket.folder import UnsafeFolder, check_folder, list_endpoints, open_folder
 from mcp_gateway.local_socket.listener import open_local_socket
 from mcp_gateway.local_socket.methods import Methods, Serving
-from mcp_gateway.local_socket.stream import find_peer_user
+from mcp_gateway.plugin.utilities.peers import find_peer_user
 from mcp_gateway.runtime.log_buffer import BUFFER
 
 from ..support.fake_servers import Remote, text, tool, until
@@ -142,7 +142,7 @@ async def test_another_users_connection_is_closed(listening, monkeypatch, user, 
         (endpoint,) = list_endpoints()
         async with await connect(endpoint) as stream:
             with monkeypatch.context() as peer:
-                peer.setattr("mcp_gateway.local_socket.stream.find_peer_user", lambda _: user)
+                peer.setattr("mcp_gateway.plugin.utilities.peers.find_peer_user", lambda _: user)
                 if enters:
                     assert "result" in await hello(stream)
                 else:

@@ -68,7 +68,7 @@ async def test_a_gateway_that_takes_no_connection_is_waited_for_and_named(monkey
 async def test_what_another_user_listens_at_is_not_asked(listening, monkeypatch):
     async with listening():
         (endpoint,) = list_endpoints()
-        monkeypatch.setattr("mcp_gateway.local_socket.stream.find_peer_user", lambda _: os.getuid() + 1)
+        monkeypatch.setattr("mcp_gateway.plugin.utilities.peers.find_peer_user", lambda _: os.getuid() + 1)
         with pytest.raises(UnknownPeer, match=f"what listens at {endpoint.path} is a process of another user"):
             async with open_running_client(endpoint):
                 raise AssertionError

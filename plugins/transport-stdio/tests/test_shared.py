@@ -97,7 +97,7 @@ async def test_another_user_gets_nothing(path, monkeypatch):
     async with serving(path), open_window(path) as (_, first):
         await read(first)
         monkeypatch.setattr(os, "getuid", lambda: 12345)
-        monkeypatch.setattr("mcp_gateway_transport_stdio.shared.connection._ROOT", 54321)
+        monkeypatch.setattr("mcp_gateway.plugin.utilities.peers._ROOT", 54321)
         async with open_window(path) as (_, lines):
             with pytest.raises(anyio.IncompleteRead):
                 await read(lines)

@@ -7,14 +7,12 @@ of a future that is done.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
-import sys
 from contextlib import suppress
 
 import anyio
 from anyio.abc import ByteStream
+
+from mcp_gateway.plugin import is_own_user
 
 
 class LocalStream(ByteStream):
@@ -57,21 +55,4 @@ class LocalStream(ByteStream):
 
         It is true where the system does not tell.
         """
-        return find_peer_user(self._writer.get_extra_info("socket")) in {None, 0, _own_user()}
-
-
-def _own_user() -> int | None:
-    return os.getuid() if sys.platform != "win32" else None
-
-
-def find_peer_user(peer: socket.socket) -> int | None:
-    """Return the user id of the peer of a Unix socket.
-
-    None where the system does not tell.
-    """
-    if peer.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
-        return None
-    with socket.socket(fileno=os.dup(peer.fileno())) as real:  # uvloop's has not all of the methods
-        credentials = real.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    user: int = struct.unpack("3i", credentials)[1]
-    return user
+        return is_own_user(self._writer.get_extra_info("socket"))

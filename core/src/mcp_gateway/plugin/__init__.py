@@ -52,6 +52,7 @@ from mcp_gateway.plugin.transport import (
 from mcp_gateway.plugin.utilities.atomic_files import write_file
 from mcp_gateway.plugin.utilities.framing import to_line
 from mcp_gateway.plugin.utilities.network import is_link_local, is_public
+from mcp_gateway.plugin.utilities.peers import is_own_user
 from mcp_gateway.plugin.utilities.proxies import can_connect_directly
 from mcp_gateway.plugin.utilities.session_bus import name_session_bus
 from mcp_gateway.plugin.utilities.ssrf import LinkLocalAddress, SsrfGuard
@@ -163,6 +164,7 @@ __all__ = [
     "explain_tls_error",
     "hookimpl",
     "is_link_local",
+    "is_own_user",
     "is_public",
     "name_session_bus",
     "open_stream_channel",

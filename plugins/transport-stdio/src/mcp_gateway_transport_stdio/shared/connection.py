@@ -1,16 +1,11 @@
-"""The connection of a window, and who is at its other end."""
+"""The connection of a window."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
 from typing import cast
 
 from mcp_gateway_transport_stdio.server_io import StdioServerProtocol
-
-_ROOT = 0
 
 
 class WindowProtocol(StdioServerProtocol):
@@ -56,21 +51,6 @@ class WindowProtocol(StdioServerProtocol):
         """Close the socket, whatever the window has not read."""
         if self._transport is not None:
             self._transport.abort()
-
-
-def is_own_user(accepted: socket.socket) -> bool:
-    """Whether a peer is this user.
-
-    It is true where the system does not tell.
-    """
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    try:
-        credentials = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    except OSError:
-        return False
-    _, user, _ = struct.unpack("3i", credentials)
-    return user in (os.getuid(), _ROOT)
 
 
 def _answer_nothing(_message: bytes) -> bytes | None:

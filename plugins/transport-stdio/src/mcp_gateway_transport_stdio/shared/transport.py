@@ -17,9 +17,9 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from mcp_gateway.plugin import ServerTransport, SupportsPipes
+from mcp_gateway.plugin import ServerTransport, SupportsPipes, is_own_user
 from mcp_gateway_transport_stdio.server_transport import run_server
-from mcp_gateway_transport_stdio.shared.connection import WindowProtocol, is_own_user
+from mcp_gateway_transport_stdio.shared.connection import WindowProtocol
 from mcp_gateway_transport_stdio.shared.listener import open_listener
 from mcp_gateway_transport_stdio.shared.log_file import keep_log_short
 from mcp_gateway_transport_stdio.shared.options import SharedOptions
