@@ -15,7 +15,9 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp_gateway_cli.doctor.processes import ask_gateways
+from mcp_gateway_cli.doctor.processes import list_served_files
+
+from mcp_gateway.control.gateways.lookup import describe_gateways
 
 from .support.gateways import GATEWAY, free_port, plain_entry, until
 from .support.terminal_session import Home
@@ -128,7 +130,10 @@ def test_gateways_that_serve_one_file_are_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("XDG_RUNTIME_DIR", home.environment["XDG_RUNTIME_DIR"])
     expected = {(gateway.pid, file) for gateway in both}
     try:
-        until(lambda: set(anyio.run(ask_gateways)) == expected, "both gateways answer at their sockets")
+        until(
+            lambda: set(list_served_files(anyio.run(describe_gateways))) == expected,
+            "both gateways answer at their sockets",
+        )
         found = json.loads(home.run("doctor", "--json", "--config", str(file)).stdout)["findings"]
         (several,) = [one for one in found if one["code"] == "several-gateways"]
         assert several["severity"] == "warning"

@@ -16,7 +16,7 @@ from mcp_gateway_cli.doctor.configuration import describe_problems, find_configu
 from mcp_gateway_cli.doctor.files import find_file_faults
 from mcp_gateway_cli.doctor.finding import EXIT_CODES, Finding, warn
 from mcp_gateway_cli.doctor.ports import find_address_faults
-from mcp_gateway_cli.doctor.processes import find_gateways_on_same_file, find_unusable_gateways
+from mcp_gateway_cli.doctor.processes import find_gateway_faults
 from mcp_gateway_cli.doctor.servers import ServerExamination
 from mcp_gateway_cli.doctor.storage import find_storage_faults
 
@@ -52,8 +52,7 @@ async def _run_probes(context: ControlContext, seconds: float, on_progress: OnPr
         "files": partial(_run_in_thread, find_file_faults, context),
         "programs": partial(_run_in_thread, find_program_faults, context),
         "address": partial(_run_in_thread, find_address_faults, context),
-        "gateways": partial(find_gateways_on_same_file, context),
-        "local sockets": find_unusable_gateways,
+        "gateways": partial(find_gateway_faults, context),
     }
     found: dict[str, Sequence[Finding]] = {}
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 from mcp_gateway.config.sources import SERVERS
 from mcp_gateway.config.trust import FILE_NAME
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.gateways.lookup import describe_gateways
+from mcp_gateway.control.gateways.lookup import Gateways, describe_gateways
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.doctor.finding import Finding, warn
 
@@ -20,14 +20,20 @@ _PROGRAMS = ("mcp-orchestration-gateway", "mcp-gateway")
 _MODULES = ("mcp_gateway", "mcp_gateway.main", "mcp_gateway_cli.main")
 
 
-async def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
+async def find_gateway_faults(context: ControlContext) -> list[Finding]:
+    """Return warnings about the gateways of this user that run."""
+    gateways = await describe_gateways()
+    return [*await _find_gateways_on_same_file(context, gateways), *_describe_unusable(gateways)]
+
+
+async def _find_gateways_on_same_file(context: ControlContext, gateways: Gateways) -> list[Finding]:
     """Return a warning if several gateways serve this file of servers.
 
     They are found by their local sockets, and by /proc, which tells of those without one.
     """
     file = context.environment.server_config.absolute()
     processes = await anyio.to_thread.run_sync(lambda: list(_list_gateways()), abandon_on_cancel=True)
-    asked = await ask_gateways()
+    asked = list_served_files(gateways)
     pids = sorted({pid for pid, found in (*processes, *asked) if found is not None and found == file})
     if len(pids) < 2:  # noqa: PLR2004  # one gateway is what a person wants
         return []
@@ -42,7 +48,7 @@ async def find_gateways_on_same_file(context: ControlContext) -> list[Finding]:
     ]
 
 
-async def find_unusable_gateways() -> list[Finding]:
+def _describe_unusable(gateways: Gateways) -> list[Finding]:
     """Return a warning for each gateway that runs and cannot be asked."""
     return [
         warn(
@@ -51,14 +57,13 @@ async def find_unusable_gateways() -> list[Finding]:
             str(error),
             f"end process {endpoint.pid}, if it is a gateway; the program that started it starts another one",
         )
-        for endpoint, error in (await describe_gateways()).unusable.items()
+        for endpoint, error in gateways.unusable.items()
     ]
 
 
-async def ask_gateways() -> list[tuple[int, Path]]:
+def list_served_files(gateways: Gateways) -> list[tuple[int, Path]]:
     """Return process and file of the gateways that answer."""
-    found = (await describe_gateways()).answers
-    return [(endpoint.pid, Path(str(status.get("config", "")))) for endpoint, status in found.items()]
+    return [(endpoint.pid, Path(str(status.get("config", "")))) for endpoint, status in gateways.answers.items()]
 
 
 def _list_gateways() -> Iterator[tuple[int, Path | None]]:
