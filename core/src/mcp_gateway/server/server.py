@@ -37,7 +37,7 @@ from mcp_gateway.server.early_handshake import EarlyClient
 from mcp_gateway.server.list_changes import ListChanges
 from mcp_gateway.server.listen import ListenStreams
 from mcp_gateway.server.pipeline.client_request import ClientRequest
-from mcp_gateway.server.pipeline.dispatcher import NOT_PASSED_ON, Dispatcher
+from mcp_gateway.server.pipeline.dispatcher import Dispatcher, select_passed_on
 from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
 from mcp_gateway.server.pipeline.pipes import Pipes
 from mcp_gateway.server.prompts_resources import PromptsAndResources
@@ -232,9 +232,8 @@ class GatewayServer(Server[Any]):
         except ValueError:  # the SDK reads NaN and Infinity, which nothing else takes for JSON
             raise MCPError(types.PARSE_ERROR, "a message must be JSON, which has no NaN and no Infinity") from None
         meta = members(params.pop("_meta")) if is_object(params.get("_meta")) else {}
-        passed_on = {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}
         channel, queue = channel_of(ctx)
-        request = ClientRequest(ctx.method, params, passed_on, caller_of(ctx), is_modern(ctx), channel)
+        request = ClientRequest(ctx.method, params, select_passed_on(meta), caller_of(ctx), is_modern(ctx), channel)
         with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex[:12]):
             try:
                 return decode_members(await self._handlers.answer(request, handler))

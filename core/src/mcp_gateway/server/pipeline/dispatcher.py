@@ -33,7 +33,7 @@ _CANCELLED = RawResponse(b"")
 # A token knows its variable: setting that costs a tenth of binding.
 _LOG_REQUEST_ID = structlog.contextvars.bind_contextvars(request_id=0)["request_id"].var
 structlog.contextvars.unbind_contextvars("request_id")
-NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
+_NOT_PASSED_ON = OF_ONE_CONNECTION | {"progressToken"}
 
 
 class Origin(Struct, frozen=True):
@@ -125,8 +125,7 @@ class Dispatcher:
             self.gateway.discovery.on_client_initialized(caller)
         level = None if modern else self.clients.log_level(client.name)
         channel = open_channel(origin.writer, client.name, self.requests, meta, level, modern=modern)
-        passed_on = meta if meta.keys().isdisjoint(NOT_PASSED_ON) else _without_own(meta)
-        request = ClientRequest(method, params, passed_on, caller, modern, channel)
+        request = ClientRequest(method, params, select_passed_on(meta), caller, modern, channel)
         # A modern client cancels over HTTP by closing the stream; all others name the request.
         key = (client.name, key_id) if not modern or origin.headers is None else None
         call = _Call(key, origin.writer)
@@ -228,8 +227,9 @@ class Dispatcher:
         return asyncio.get_running_loop().call_soon(writer.finish, _ACCEPTED).cancel
 
 
-def _without_own(meta: Fields) -> Fields:
+def select_passed_on(meta: Fields) -> Fields:
     """Return the members of `_meta` that servers may see."""
-    if meta.keys() <= NOT_PASSED_ON:
+    # Nearly always there are none but the gateway's own.
+    if meta.keys() <= _NOT_PASSED_ON:
         return NO_MEMBERS
-    return {name: value for name, value in meta.items() if name not in NOT_PASSED_ON}
+    return {name: value for name, value in meta.items() if name not in _NOT_PASSED_ON}
