@@ -186,9 +186,12 @@ class Resolver:
 
     def server(self, name: str) -> ServerSpec:
         """Return a server by its name, or that in its file."""
-        for form in (name, *possible_server_names(name)):
-            if form in self.registry.specs:
-                return self.registry.specs[form]
+        specs = self.registry.specs
+        if name in specs:
+            return specs[name]
+        for form in possible_server_names(name):
+            if form in specs:
+                return specs[form]
         states = self.registry.states
         if name in states and states[name].name is State.DISABLED:
             raise UnknownServer(f"server {name!r} is disabled: {states[name].reason}")
