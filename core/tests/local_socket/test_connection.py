@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
 
@@ -40,6 +42,17 @@ class Hanging(Remote):
         except anyio.get_cancelled_exc_class():
             self.cancelled.set()
             raise
+
+
+@asynccontextmanager
+async def hanging_call(alpha):
+    """Connect to the only gateway, and have a call hang; yield the connection."""
+    (endpoint,) = list_endpoints()
+    async with await connect(endpoint) as stream:
+        await hello(stream)
+        await send(stream, id=2, method="request", params=CALL)
+        await alpha.begun.wait()
+        yield stream
 
 
 async def test_a_client_that_vanishes_ends_its_call(listening):
@@ -127,16 +140,11 @@ async def test_followers_that_leave_give_their_places_back(listening, monkeypatc
 
 async def test_one_request_at_a_time_is_answered(listening):
     alpha = Hanging()
-    async with listening(alpha=alpha):
-        (endpoint,) = list_endpoints()
-        async with await connect(endpoint) as stream:
-            await hello(stream)
-            await send(stream, id=2, method="request", params=CALL)
-            await alpha.begun.wait()
-            await send(stream, id=3, method="status")
-            refused = await messages.MessageReader(stream, messages.MAX_REQUEST).read()
-            assert (refused["id"], "one request at a time" in refused["error"]["message"]) == (3, True)
-            assert not alpha.cancelled.is_set()
+    async with listening(alpha=alpha), hanging_call(alpha) as stream:
+        await send(stream, id=3, method="status")
+        refused = await messages.MessageReader(stream, messages.MAX_REQUEST).read()
+        assert (refused["id"], "one request at a time" in refused["error"]["message"]) == (3, True)
+        assert not alpha.cancelled.is_set()
 
 
 async def test_requests_that_come_together_are_answered_in_turn(listening):
@@ -153,10 +161,7 @@ async def test_garbage_in_the_middle_of_an_answer_ends_it_in_a_sentence(listenin
     alpha = Hanging()
     async with listening(alpha=alpha):
         (endpoint,) = list_endpoints()
-        async with await connect(endpoint) as stream:
-            await hello(stream)
-            await send(stream, id=2, method="request", params=CALL)
-            await alpha.begun.wait()
+        async with hanging_call(alpha) as stream:
             await stream.send(data)
             with anyio.fail_after(10):
                 assert b'"error"' in await read_all(stream)
@@ -179,15 +184,10 @@ async def test_half_a_message_is_not_waited_for(listening, monkeypatch):
 async def test_an_answer_may_take_longer_than_a_connection_may_be_idle(listening, monkeypatch):
     monkeypatch.setattr(connection, "IDLE_SECONDS", 0.05)
     alpha = Hanging()
-    async with listening(alpha=alpha):
-        (endpoint,) = list_endpoints()
-        async with await connect(endpoint) as stream:
-            await hello(stream)
-            await send(stream, id=2, method="request", params=CALL)
-            await alpha.begun.wait()
-            with anyio.move_on_after(0.3):
-                await alpha.cancelled.wait()
-            assert not alpha.cancelled.is_set()
+    async with listening(alpha=alpha), hanging_call(alpha):
+        with anyio.move_on_after(0.3):
+            await alpha.cancelled.wait()
+        assert not alpha.cancelled.is_set()
 
 
 async def test_those_that_do_not_greet_end_and_take_no_place_of_others(listening, monkeypatch):

@@ -112,8 +112,8 @@ def name_denied_file() -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        reason = f"{error.filename or 'a file'}: {error.strerror}"
-        raise ConfigError(f"{reason}; let this user read it and enter its folders, or name another file") from None
+        reason = f"{error.filename or 'a file'}: {describe_read_error(error)}"
+        raise ConfigError(f"{reason} and enter its folders, or name another file") from None
 
 
 def _find_user_file(place: Place) -> Place:

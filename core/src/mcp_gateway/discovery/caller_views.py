@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -211,7 +210,7 @@ class CallerRefresher:
 
     def _on_failure(self, request: ListingRequest, error: GatewayError) -> None:
         held = self.personal.entry(request.key)
-        level = logging.DEBUG if self.discovery.scheduler.is_paused(request.key) else logging.INFO
+        level = self.discovery.scheduler.failure_level(request.key)
         pause = self.discovery.scheduler.on_failure(request.key)
         reached = State.DEGRADED if held.listing is not None or isinstance(error, NotListed) else State.DOWN
         held.state = ServerState(State.NEEDS_LOGIN if isinstance(error, AuthError) else reached, str(error))

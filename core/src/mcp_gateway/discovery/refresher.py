@@ -5,7 +5,6 @@ A server is listed at start-up, when its listing is stale, and when it announces
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Mapping
 from contextlib import suppress
@@ -294,7 +293,7 @@ class Refresher:
         if not self.registry.is_current(spec):
             return
         grows = state is not State.NEEDS_LOGIN  # a person may log in at any moment, so the delay stays short
-        level = logging.DEBUG if self.scheduler.is_paused((spec.name, None)) else logging.INFO
+        level = self.scheduler.failure_level((spec.name, None))
         seconds = self.scheduler.on_failure((spec.name, None), grows=grows)
         self.registry.mark(spec.name, state, str(error))
         log.log(level, "discovery failed", server=spec.name, reason=str(error), pause=round(seconds, 1))

@@ -5,6 +5,7 @@ A key is a server and a fingerprint of credentials, which is None for the common
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -140,6 +141,13 @@ class RefreshScheduler:
     def on_success(self, key: RefreshKey) -> None:
         """Forget the failures of a key."""
         self._pauses.pop(key, None)
+
+    def failure_level(self, key: RefreshKey) -> int:
+        """Return how a failure that comes now is to be logged.
+
+        One within the back-off is of an attempt that somebody asked for, and tells nothing new.
+        """
+        return logging.DEBUG if self.is_paused(key) else logging.INFO
 
     def on_failure(self, key: RefreshKey, *, grows: bool = True) -> float:
         """Start a key's back-off; return in how many seconds it is over.
