@@ -121,7 +121,7 @@ class GatewayServer(Server[Any]):
 
     def open_pipe(self) -> AbstractContextManager[SupportsRawDispatch]:
         """Return a pipe of one client; see `SupportsPipes`."""
-        return self.pipes.open()
+        return self.pipes.open_pipe()
 
     async def answer(self, method: str, params: Json, caller: Caller, channel: ClientChannel = ALONE) -> Json:
         """Answer a request of the local socket, by the pipeline.

@@ -117,10 +117,10 @@ class Dispatcher:
             return None
         modern = types.PROTOCOL_VERSION_META_KEY in meta
         headers = self._headers.of(origin.headers)
-        client = self._client(method, params, meta, origin, headers if modern else None)
+        client = self._find_client(method, params, meta, origin, headers if modern else None)
         if client is None:
             return None
-        caller = headers.caller(client, origin.principal)
+        caller = headers.find_caller(client, origin.principal)
         if self.gateway.discovery.waiting:
             self.gateway.discovery.on_client_initialized(caller)
         level = None if modern else self.clients.log_level(client.name)
@@ -175,7 +175,7 @@ class Dispatcher:
         call.writer.finish(_CANCELLED)
         return True
 
-    def _client(
+    def _find_client(
         self, method: str, params: Fields, meta: Fields, origin: Origin, modern: Headers | None
     ) -> RawClient | None:
         """Return the sender of a request; `modern` are its headers if modern.
@@ -186,7 +186,7 @@ class Dispatcher:
             return self.clients.raw_client(origin.headers, origin.principal)
         if origin.headers is not None and not self._are_headers_right(modern, method, name_of(method, params)):
             return None
-        client = self._envelopes.client(meta, modern, origin.principal)
+        client = self._envelopes.identify_client(meta, modern, origin.principal)
         if client is not None and origin.headers is None:
             self.clients.on_modern_pipe()
         return client

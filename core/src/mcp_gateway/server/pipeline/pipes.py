@@ -53,7 +53,7 @@ class Pipes:
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @contextmanager
-    def open(self) -> Iterator[Pipe]:
+    def open_pipe(self) -> Iterator[Pipe]:
         """Open a pipe, to which this task and its children belong."""
         pipe = Pipe(f"pipe-{next(self._numbers)}", self.dispatch)
         token = PIPE.set(pipe.name)

@@ -88,7 +88,7 @@ class Headers:
         # Encoded names (=?base64?...?=) are unequal to those in requests, and left to the SDK.
         self.method, self.name = raw.get("mcp-method"), raw.get("mcp-name")
 
-    def client(self, declared: bytes, info: bytes, principal: Principal | None) -> RawClient | None:
+    def find_client(self, declared: bytes, info: bytes, principal: Principal | None) -> RawClient | None:
         """Return the modern client of the last request with these headers.
 
         None if the envelope was another one.
@@ -98,11 +98,11 @@ class Headers:
             return last[3]
         return None
 
-    def remember(self, declared: bytes, info: bytes, principal: Principal | None, client: RawClient) -> None:
+    def remember_client(self, declared: bytes, info: bytes, principal: Principal | None, client: RawClient) -> None:
         """Remember the client that an envelope has identified."""
         self._last = declared, info, principal, client
 
-    def caller(self, client: RawClient, principal: Principal | None) -> Caller:
+    def find_caller(self, client: RawClient, principal: Principal | None) -> Caller:
         """Return the caller of a request of this client with these headers."""
         last = self._caller
         if (
@@ -148,13 +148,13 @@ class Envelopes:
 
     _known: dict[tuple[bytes, bytes, str], RawClient] = field(default_factory=dict)
 
-    def client(self, meta: Fields, headers: Headers, principal: Principal | None) -> RawClient | None:
+    def identify_client(self, meta: Fields, headers: Headers, principal: Principal | None) -> RawClient | None:
         """Return the client of a request's `_meta`, or None if invalid."""
         if bytes(meta[types.PROTOCOL_VERSION_META_KEY]) != MODERN_VERSION:
             return None
         declared = bytes(meta.get(types.CLIENT_CAPABILITIES_META_KEY, b"null"))
         info = bytes(meta.get(types.CLIENT_INFO_META_KEY, b"null"))
-        if (client := headers.client(declared, info, principal)) is not None:
+        if (client := headers.find_client(declared, info, principal)) is not None:
             return client
         key = (declared, info, modern_name(headers.raw, principal))
         client = self._known.get(key)
@@ -163,7 +163,7 @@ class Envelopes:
                 self._known.clear()
             self._known[key] = client = RawClient(key[2], capabilities)
         if client is not None:
-            headers.remember(declared, info, principal, client)
+            headers.remember_client(declared, info, principal, client)
         return client
 
     def _validate(self, declared: bytes, info: bytes) -> DeclaredCapabilities | None:

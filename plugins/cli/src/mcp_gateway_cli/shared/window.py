@@ -137,7 +137,7 @@ class Window:
 
     def _carry_up(self) -> None:
         try:
-            self._open()
+            self._open_link()
         except WindowError as error:
             self._events.put(error)
             return
@@ -157,13 +157,13 @@ class Window:
         if not passed:
             return
         try:
-            link = link or self._reopen()
+            link = link or self._open_next_link()
         except WindowError as error:
             self._tell_end(str(error))
         else:
             link.send(passed)
 
-    def _open(self) -> _Link:
+    def _open_link(self) -> _Link:
         try:
             link = _Link(self.connect())
         except OSError as error:  # no more processes, a full disk
@@ -172,9 +172,9 @@ class Window:
         self._start_thread("gateway", lambda: self._carry_down(link))
         return link
 
-    def _reopen(self) -> _Link:
+    def _open_next_link(self) -> _Link:
         """Connect to the next gateway, and restore the conversation there."""
-        link = self._open()
+        link = self._open_link()
         with self._state:
             handshake = self._conversation.renew_handshake() if self._conversation.is_open else b""
         if not handshake:

@@ -145,7 +145,7 @@ class SharedServerTransport:
             with open_listener(self.options.socket) as listener:
                 if self.options.log is not None:
                     listening.start_soon(keep_log_short, self.options.log)
-                listening.start_soon(_accept, listener, windows, tasks)
+                listening.start_soon(_accept_windows, listener, windows, tasks)
                 ready(f"{self.options.socket}{f', log: {self.options.log}' if self.options.log else ''}")
                 try:
                     await windows.wait_unused()
@@ -154,7 +154,7 @@ class SharedServerTransport:
             listening.cancel_scope.cancel()
 
 
-async def _accept(listener: socket.socket, windows: _Windows, tasks: TaskGroup) -> None:
+async def _accept_windows(listener: socket.socket, windows: _Windows, tasks: TaskGroup) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
