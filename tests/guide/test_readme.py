@@ -100,6 +100,13 @@ def test_ci_runs_the_test_command_of_the_page() -> None:
     assert any(line.strip() == TEST for line in lines)
 
 
+def test_the_session_of_the_page_is_the_recorded_one() -> None:
+    (shown,) = re.findall(r"^```text\n(\$ mcp-gateway init\n.*?)^```", README, re.DOTALL | re.MULTILINE)
+    recorded = iter((DOCS / "first-minute.md").read_text(encoding="utf-8").splitlines())
+    missing = [line for line in shown.splitlines() if line not in ("…", "") and line not in recorded]
+    assert missing == [], "each line is there, in this order"
+
+
 def test_the_core_alone_starts_and_says_what_to_install(clone: Clone) -> None:
     clone.run("python3 -m venv alone && alone/bin/pip install -q ./core")
     refused = clone.run("! alone/bin/python -m mcp_gateway.main plugins").stderr
