@@ -105,6 +105,44 @@ def test_what_is_there_is_replaced_only_by_force(run, file):
     assert listed(run)["a"]["target"] == "y"
 
 
+@pytest.fixture(params=list(FORMS))
+def tried(request, tmp_path, monkeypatch):
+    """Write a file whose servers are really started."""
+    path = tmp_path / request.param
+    path.write_text(FORMS[request.param], encoding="utf-8")
+    monkeypatch.setenv("SERVER_CONFIG_PATH", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return path
+
+
+def test_what_does_not_work_is_left_out_and_a_second_try_needs_no_force(run, tried):
+    before = tried.read_bytes()
+    for command in ("no-such-command", "no-such-command-either"):
+        code, out, err = run("add", "c", "--", command)
+        assert (code, out, tried.read_bytes()) == (1, "", before)
+        assert err.startswith(f"c is not added, because it does not work: its command {command!r} is not found")
+        assert err.endswith("\n--no-try adds it all the same\n")
+    assert run("undo", "--list") == (0, "there is nothing to undo\n", "")
+    code, out, _ = run("add", "c", "--json", "--", "no-such-command")
+    failed = json.loads(out)
+    assert (code, failed["added"], failed["trial"]["ok"], failed["success"]) == (1, None, False, False)
+    assert run("add", "c", "--no-try", "--", "no-such-command")[0] == 0
+    assert listed(run)["c"]["target"] == "no-such-command"
+
+
+def test_a_server_is_not_replaced_by_one_that_does_not_work(run, tried):
+    before = tried.read_bytes()
+    assert run("add", "a", "--force", "--", "no-such-command")[0] == 1
+    assert tried.read_bytes() == before
+
+
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_tried(run, tried):
+    tried.chmod(0o444)
+    code, out, err = run("add", "c", "--", "no-such-command")
+    assert (code, out) == (1, "")
+    assert err == f"mcp-orchestration-gateway: {tried}: it is read-only; make it writable (chmod u+w)\n"
+
+
 @pytest.fixture
 def server_file(tmp_path, monkeypatch, installed):
     path = tmp_path / "clients.json"

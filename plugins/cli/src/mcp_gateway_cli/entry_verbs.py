@@ -11,7 +11,7 @@ _NAME = Argument(names=("name",), help="the server's name", metavar="NAME")
 ENTRY_VERBS = (
     Command(
         name="add",
-        summary="add a server to the file of servers, and try it",
+        summary="try a server, and add it to the file of servers",
         run=f"{_COMMANDS}.add:run",
         arguments=(
             _NAME,
@@ -25,7 +25,7 @@ ENTRY_VERBS = (
             Argument(names=("-e", "--env"), help="a variable of its environment", metavar="KEY=VALUE", takes_many=True),
             Argument(names=("-H", "--header"), help="a header to send it", metavar="'NAME: VALUE'", takes_many=True),
             Argument(names=("--force",), help="replace a server of that name", is_flag=True),
-            Argument(names=("--no-try",), help="do not start it", is_flag=True),
+            Argument(names=("--no-try",), help="add it without starting it first", is_flag=True),
         ),
         has_json=True,
         examples=(

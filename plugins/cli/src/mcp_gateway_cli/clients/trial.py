@@ -71,10 +71,15 @@ def keep_usable(plan: ImportPlan, trials: Mapping[str, Trial]) -> ImportPlan:
 def _shorten(trial: Trial, server: ImportedServer) -> str:
     if _LOGIN in trial.reason:  # that of the program is the program's own
         return f"it wants a login of the gateway's own: import it with --no-try, then type {NAME} login {server.name}"
-    for beginning in (f"server {server.name!r} is not available: ", f"server {server.name!r}: ", "server "):
-        if trial.reason.startswith(beginning):
-            return trial.reason.removeprefix(beginning)
-    return trial.reason
+    return shorten_reason(trial.reason, server.name)
+
+
+def shorten_reason(reason: str, name: str) -> str:
+    """Return why a server does not work, without its name."""
+    for beginning in (f"server {name!r} is not available: ", f"server {name!r}: ", "server "):
+        if reason.startswith(beginning):
+            return reason.removeprefix(beginning)
+    return reason
 
 
 def estimate_savings(file: ServerFile, trials: Iterable[Trial]) -> Savings:

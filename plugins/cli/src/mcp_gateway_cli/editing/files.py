@@ -143,9 +143,28 @@ def _write(target: Path, content: bytes | None) -> None:
         _write_beside(target, content)
 
 
+def check_writable(path: Path) -> None:
+    """Look whether a file can be written, before a change is shown.
+
+    Raises:
+        EditError: it cannot.
+
+    """
+    target = path.resolve()
+    try:
+        _refuse_read_only(path, target)
+        folder = next(place for place in target.parents if os.path.lexists(place))
+        if not folder.is_dir():
+            raise EditError(f"{path}: it cannot be written: {folder} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise EditError(f"{path}: it cannot be written: nothing can be made in {folder}; let this user write there")
+    except OSError as error:
+        raise EditError(f"{path}: it cannot be written: {describe_write_error(error)}") from None
+
+
 def _refuse_read_only(path: Path, target: Path) -> None:
     if target.exists() and (not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK)):
-        raise EditError(f"{path}: it is read-only; make it writable (chmod u+w), or name another with --config")
+        raise EditError(f"{path}: it is read-only; make it writable (chmod u+w)")
 
 
 def _write_beside(target: Path, content: bytes) -> None:

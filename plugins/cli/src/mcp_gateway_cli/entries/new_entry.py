@@ -7,10 +7,10 @@ from typing import Any
 
 from mcp_gateway.control.report import UsageError
 from mcp_gateway.protocol.tool_names import is_server_name
+from mcp_gateway_cli.entries.target import describe_mistake, is_url, settle_url
 
 Json = dict[str, Any]
 
-_URL = ("http://", "https://", "unix://")
 TRANSPORTS = ("stdio", "http", "sse")
 
 
@@ -30,10 +30,12 @@ def make_entry(
     if not words:
         raise UsageError(f"add {name}: what is it? add {name} -- COMMAND ARGUMENTS, or add {name} URL")
     target, *arguments = words
-    is_url = target.startswith(_URL)
-    if (transport == "stdio" and is_url) or (transport in ("http", "sse") and not is_url):
-        raise UsageError(f"add {name}: {target!r} is {'a URL' if is_url else 'no URL'}, so not --transport {transport}")
-    if is_url:
+    by_url = is_url(target)
+    if not arguments and transport != "stdio" and (mistake := describe_mistake(target)):
+        raise UsageError(f"add {name}: {mistake}")
+    if (transport == "stdio" and by_url) or (transport in ("http", "sse") and not by_url):
+        raise UsageError(f"add {name}: {target!r} is {'a URL' if by_url else 'no URL'}, so not --transport {transport}")
+    if by_url:
         return _make_url_entry(name, target, arguments, transport=transport, env=env, headers=headers)
     if headers:
         raise UsageError(f"add {name}: a process gets no headers; -e KEY=VALUE sets a variable of its environment")
@@ -52,7 +54,7 @@ def _make_url_entry(
         raise UsageError(f"add {name}: nothing follows a URL, but there is {more[0]!r}")
     if env:
         raise UsageError(f"add {name}: a URL gets no environment; -H 'Name: value' sends a header")
-    entry: Json = {"url": url, "transport": transport or "http"}
+    entry: Json = {"url": settle_url(url), "transport": transport or "http"}
     if headers:
         entry["auth_type"] = "static"
         entry["auth_headers"] = dict(_split(name, header, ":", "-H 'Name: value'") for header in headers)

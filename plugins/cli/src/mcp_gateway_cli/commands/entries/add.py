@@ -4,53 +4,75 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from mcp_gateway.config.server_file import ServerFile
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
 from mcp_gateway.control.trials import Trial, try_servers
 from mcp_gateway.plugin import ConfigError
-from mcp_gateway_cli.clients.trial import resolve_servers
+from mcp_gateway_cli.clients.trial import resolve_servers, shorten_reason
+from mcp_gateway_cli.editing.files import check_writable
 from mcp_gateway_cli.entries.new_entry import Json, make_entry, to_client_form
-from mcp_gateway_cli.entries.server_file import open_entries
+from mcp_gateway_cli.entries.server_file import EntryFile, open_entries
 from mcp_gateway_cli.output.progress import Progress
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
-    """Add the server and try it; return the exit code.
+    """Try the server and add it; return the exit code.
 
-    It is 1 if the server does not work. It stays in the file then: what is missing may be mended at the server's side.
+    It is 1 if the server does not work: it is left out then, as by `init` and `import`.
     """
     name = arguments.name
     entry = make_entry(name, arguments.target, arguments.transport, arguments.env or (), arguments.header or ())
-    held = open_entries(context)
-    if held.get(name) is not None and not arguments.force:
-        raise ConfigError(f"{held.path} has a server {name!r} already; --force replaces it, remove takes it out")
+    held = _open_file(context, name, is_forced=arguments.force)
+    check_writable(held.path)
     file = resolve_servers(context, [{"name": name, **entry}], held.path)
     for server in file.disabled:
         raise ConfigError(f"server {name!r}: {server.reason}")
-    held.save(held.add(name, entry if held.is_native else to_client_form(entry)), f"add {name}")
-    trial: Trial | None = None
-    if not arguments.no_try:
-        with Progress(f"trying {name}"):
-            (trial,) = try_servers(context, file) or (None,)
+    trial = None if arguments.no_try else _try(context, file, name)
+    if trial is None or trial.ok:
+        # Anew: while it was tried, something else may have edited the file.
+        held = _open_file(context, name, is_forced=arguments.force)
+        held.save(held.add(name, entry if held.is_native else to_client_form(entry)), f"add {name}")
     _report(name, str(held.path), trial, as_json=arguments.json)
     return 0 if trial is None or trial.ok else 1
 
 
+def _open_file(context: ControlContext, name: str, *, is_forced: bool) -> EntryFile:
+    """Open the file of servers.
+
+    Raises:
+        ConfigError: it has a server of that name.
+
+    """
+    held = open_entries(context)
+    if held.get(name) is not None and not is_forced:
+        raise ConfigError(f"{held.path} has a server {name!r} already; --force replaces it, remove takes it out")
+    return held
+
+
+def _try(context: ControlContext, file: ServerFile, name: str) -> Trial | None:
+    with Progress(f"trying {name}"):
+        return next(iter(try_servers(context, file)), None)
+
+
 def _report(name: str, path: str, trial: Trial | None, *, as_json: bool) -> None:
     if as_json:
-        tried: Json | None = None
-        if trial is not None:
-            tried = {"ok": trial.ok, "tools": trial.tools, "reason": trial.reason, "seconds": round(trial.seconds, 1)}
-        failure = (
-            {} if trial is None or trial.ok else describe_failure(trial.error_code or "trial_failed", trial.reason)
-        )
-        show_json({"added": name, "file": path, "trial": tried, **failure})
-        return
-    show(f"added {name} to {path}; a running gateway takes it over within some seconds")
-    if trial is None:
-        return
-    if trial.ok:
-        show(trial.line)
+        _show_json(name, path, trial)
+    elif trial is None or trial.ok:
+        show(f"added {name} to {path}; a running gateway takes it over within some seconds")
+        show(*([trial.line] if trial else []))
     else:
-        complain(f"it does not work yet: {trial.reason}", f"take it out again: mcp-orchestration-gateway remove {name}")
+        reason = shorten_reason(trial.reason, name)
+        complain(f"{name} is not added, because it does not work: {reason}", "--no-try adds it all the same")
+
+
+def _show_json(name: str, path: str, trial: Trial | None) -> None:
+    tried: Json | None = None
+    if trial is not None:
+        tried = {"ok": trial.ok, "tools": trial.tools, "reason": trial.reason, "seconds": round(trial.seconds, 1)}
+    if trial is None or trial.ok:
+        show_json({"added": name, "file": path, "trial": tried})
+    else:
+        failure = describe_failure(trial.error_code or "trial_failed", trial.reason)
+        show_json({"added": None, "file": path, "trial": tried, **failure})
