@@ -58,6 +58,25 @@ def test_a_file_with_secrets_that_others_can_read_is_a_warning_that_fix_mends(ru
 
 
 @posix
+@pytest.mark.parametrize("way", ["option", "variable", "nothing"])
+def test_fix_leaves_the_files_of_programs_alone_if_another_is_named(run, installed, public_folder, monkeypatch, way):
+    own, cursor = public_folder / "servers.json", public_folder / ".cursor" / "mcp.json"
+    cursor.parent.mkdir(mode=0o755)
+    for file in (own, cursor):
+        file.write_text(SECRET, encoding="utf-8")
+        file.chmod(0o644)
+    monkeypatch.setenv("HOME", str(public_folder))
+    if way == "variable":
+        monkeypatch.setenv("SERVER_CONFIG_PATH", str(own))
+    _, shown, _ = run("doctor", "--fix", *(("--config", str(own)) if way == "option" else ()))
+    is_named = way != "nothing"
+    modes = {file: stat.S_IMODE(file.stat().st_mode) for file in (own, cursor)}
+    assert modes == ({own: 0o600, cursor: 0o644} if is_named else {own: 0o644, cursor: 0o600})
+    mend = f"warning: {cursor}: it holds secrets, and everybody on this machine can read it [secrets-readable]"
+    assert (mend in shown, f"  mend: chmod 600 {cursor}\n" in shown) == (is_named, is_named)
+
+
+@posix
 def test_the_env_file_beside_it_counts_too(run, installed, public_folder):
     (public_folder / "servers.json").write_text('{"servers": []}', encoding="utf-8")
     (public_folder / ".env").write_text("MY_TOKEN=geheim-12345678\n", encoding="utf-8")

@@ -17,13 +17,17 @@ _KEYRING = "PYTHON_KEYRING_BACKEND"
 
 
 def find_own_file(context: ControlContext) -> Path:
-    """Return the user's file of servers, or the named one.
+    """Return the user's file of servers, or the named one."""
+    return find_named_file(context) or config_folder() / FILE_NAME
+
+
+def find_named_file(context: ControlContext) -> Path | None:
+    """Return the file of servers that the person named, if any.
 
     What an `.env` in the working directory says does not count.
     """
-    environ = {**os.environ, **context.overrides}
-    named = environ.get(SERVERS)
-    return Path(named).absolute() if named else config_folder() / FILE_NAME
+    named = {**os.environ, **context.overrides}.get(SERVERS)
+    return Path(named).absolute() if named else None
 
 
 def find_variables(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
