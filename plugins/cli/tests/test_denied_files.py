@@ -66,11 +66,11 @@ def deny():
     """Take a folder's rights away until the test ends."""
     denied = []
 
-    def deny(folder):
+    def deny(folder, mode=0):
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0)
+        folder.chmod(mode)
         denied.append(folder)
-        probe = as_nobody_special([sys.executable, "-c", f"import os; os.stat({os.fspath(folder / 'x')!r})"])
+        probe = as_nobody_special([sys.executable, "-c", f"open({os.fspath(folder / 'x')!r}, 'w')"])
         if b"PermissionError" not in subprocess.run(probe, capture_output=True, check=False).stderr:
             pytest.skip("rights bind nobody here")
 
@@ -143,3 +143,59 @@ def test_a_denied_file_is_named_once_with_what_to_do(run, deny_file, tmp_path, n
     (told,) = [line for line in (done.stdout + done.stderr).splitlines() if "Permission denied" in line]
     assert told.endswith("it cannot be read: Permission denied; let this user read it")
     assert told.count(name.rpartition("/")[2]) == 1
+
+
+WRITERS = {
+    ".cursor": [["connect", "cursor"], ["connect", "cursor", "--dry-run"], ["disconnect", "cursor"]],
+    ".config/mcp-orchestration-gateway": [
+        ["add", "two", "--", "no-such-command"],
+        ["remove", "one"],
+        ["disable", "one"],
+        ["import", "cursor"],
+        ["import", "cursor", "--dry-run"],
+        ["init", "--yes"],
+        ["init", "--dry-run"],
+    ],
+}
+"""Verbs that write, for each folder that they write in."""
+
+OWN = '{"servers": [{"name": "one", "command": "one"}]}'
+CURSOR = '{"mcpServers": {"time": {"command": "no-such-command"}, "gateway": {"command": "mcp-orchestration-gateway"}}}'
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write the file of servers, and that of a program."""
+    files = {".config/mcp-orchestration-gateway/server_config.json": OWN, ".cursor/mcp.json": CURSOR}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return {tmp_path / name: text for name, text in files.items()}
+
+
+@pytest.mark.parametrize("name, words", [(name, words) for name in WRITERS for words in WRITERS[name]], ids=str)
+def test_a_change_that_cannot_be_written_is_not_shown(run, deny, written, name, words):
+    (file,) = [path for path in written if path.parent.as_posix().endswith(name)]
+    deny(file.parent, 0o500)
+    done = run(*words)
+    reason = f"it cannot be written: nothing can be made in {file.parent}; let this user write there"
+    assert (done.returncode, done.stderr) == (1, f"mcp-orchestration-gateway: {file}: {reason}\n")
+    assert not [line for line in done.stdout.splitlines() if line.strip().startswith(("+", "-", "changes", "tried"))]
+    assert {path: path.read_text(encoding="utf-8") for path in written} == written
+
+
+def test_a_program_whose_file_cannot_be_written_is_named_in_place_of_its_change(run, deny, tmp_path, written):
+    zed = tmp_path / ".config" / "zed" / "settings.json"
+    zed.parent.mkdir()
+    zed.write_text('{"context_servers": {"notes": {"command": "notes"}}}', encoding="utf-8")
+    deny(tmp_path / ".cursor", 0o500)
+    for words in (("--dry-run",), ("--yes", "--no-try")):
+        done = run("init", *words)
+        assert done.returncode == 1
+        _, _, changes = done.stdout.partition("changes:\n")
+        assert [line for line in changes.splitlines() if line.startswith("  ~")] == [
+            "  ~/.config/mcp-orchestration-gateway/server_config.json",
+            "  ~/.config/zed/settings.json",
+        ]
+        assert "left as it is: ~/.cursor/mcp.json: it cannot be written: nothing can be made in" in changes
+    assert (tmp_path / ".cursor" / "mcp.json").read_text(encoding="utf-8") == CURSOR

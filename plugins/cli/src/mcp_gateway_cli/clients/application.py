@@ -12,7 +12,7 @@ from mcp_gateway_cli.clients.changes import FileChange, connect_program
 from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.imports import ImportPlan
 from mcp_gateway_cli.clients.survey import FoundFile
-from mcp_gateway_cli.editing.files import replace_content
+from mcp_gateway_cli.editing.files import check_writable, replace_content
 from mcp_gateway_cli.editing.journal import Journal, new_batch, open_journal
 from mcp_gateway_cli.secrets.keyring_moves import remove_secrets, store_secrets
 
@@ -38,6 +38,8 @@ def plan_connections(
         origins = [origin for server in plan.servers for origin in server.origins if origin.path == file.path]
         try:
             change = connect_program(file, launch, [(each.place, each.title) for each in origins] if move else ())
+            if not change.is_empty:
+                check_writable(change.path)
         except ConfigError as error:
             problems.append(Problem(file.path, to_reason(error, file.path)))
         else:

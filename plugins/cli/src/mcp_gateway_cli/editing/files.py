@@ -105,6 +105,7 @@ def replace_content(
         EditError: it cannot be written; it is unchanged.
 
     """
+    check_writable(path)
     target = path.resolve()
     try:
         if after is not None:
@@ -112,7 +113,6 @@ def replace_content(
         with _folder_lock(target.parent):
             if read_content(target) != before:
                 raise FileChanged(f"{path}: another program has changed it meanwhile; nothing was written: try again")
-            _refuse_read_only(path, target)
             edit = None
             if journal is not None and after is not None:
                 edit = _keep_backup(journal, path, before, after, batch, secrets=secrets)

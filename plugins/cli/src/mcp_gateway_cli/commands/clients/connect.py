@@ -16,6 +16,7 @@ from mcp_gateway_cli.clients.own_file import find_own_file, find_variables, init
 from mcp_gateway_cli.clients.programs import find_program
 from mcp_gateway_cli.clients.survey import FoundFile, inspect_file
 from mcp_gateway_cli.commands.clients import report
+from mcp_gateway_cli.editing.files import check_writable
 
 
 def run_connect(context: ControlContext, arguments: Namespace) -> int:
@@ -56,24 +57,19 @@ def _find_usable_file(machine: Machine, name: str) -> FoundFile:
 
 
 def _settle(machine: Machine, change: FileChange, arguments: Namespace, verb: str, words: tuple[str, str]) -> int:
-    """Show a change and write it, if it is wanted."""
+    """Write a change, if it is wanted, and show it."""
     idle, done = words
-    if not change.is_empty and not arguments.json:
-        report.show_changes(machine, [change])
-    written = [] if change.is_empty or arguments.dry_run else [change]
-    if written:
-        written, problems = write_changes(written, verb)
-        if problems:
-            raise ConfigError(f"{change.path}: {problems[0].reason}")
+    changes = [] if change.is_empty else [change]
+    for each in changes:
+        check_writable(each.path)
+    written = [] if arguments.dry_run else changes
+    for problem in write_changes(written, verb)[1]:
+        raise ConfigError(f"{problem.path}: {problem.reason}")
     if arguments.json:
-        show_json(
-            {
-                "changes": [] if change.is_empty else [report.write_change(change)],
-                "written": [str(each.path) for each in written],
-            }
-        )
-    elif change.is_empty:
+        show_json({"changes": [*map(report.write_change, changes)], "written": [str(each.path) for each in written]})
+    elif not changes:
         show(idle)
     else:
+        report.show_changes(machine, changes)
         show("nothing was written" if arguments.dry_run else done)
     return 0

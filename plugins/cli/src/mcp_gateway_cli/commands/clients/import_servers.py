@@ -24,6 +24,7 @@ from mcp_gateway_cli.clients.trial import keep_usable
 from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, is_interactive
 from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
+from mcp_gateway_cli.editing.files import check_writable
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, check_keyring, make_revealer
 
 
@@ -43,6 +44,8 @@ def _run(context: ControlContext, arguments: Namespace) -> int:
         check_keyring(context.providers.variable_sources)
     files = _select(find_sources(machine, arguments.source), arguments.server or [])
     plan = plan_import(files, read_existing(path), make_revealer(lambda: context.providers.variable_sources))
+    if plan.new:
+        check_writable(path)
     trials = {}
     if plan.new and not arguments.no_try and not arguments.dry_run:
         trials = try_with_progress(context, plan, path, is_quiet=arguments.json)

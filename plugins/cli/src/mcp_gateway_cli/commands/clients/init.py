@@ -24,6 +24,7 @@ from mcp_gateway_cli.clients.trial import Savings, estimate_savings, keep_usable
 from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, choose_numbers, confirm, is_interactive
 from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
+from mcp_gateway_cli.editing.files import check_writable
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, MovedSecret, check_keyring, make_revealer
 
 _NOBODY = "nobody can be asked here: repeat it with --yes to write this, or in a terminal"
@@ -75,15 +76,20 @@ def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, as
     work = _plan(context, setting, _choose(files, asks=asks), arguments, asks=asks, is_dry=is_dry)
     if not work.plan.servers and not work.changes:
         return _end_without_servers(work, files, arguments)
-    if not arguments.json and work.changes:
-        show("changes:")
-        report.show_changes(setting.machine, work.changes)
+    if not arguments.json and (asks or is_dry):
+        report.show_all_changes(setting.machine, work.changes)
     if is_dry:
         return _end_dry(setting, work, files, arguments)
     if asks and work.changes and not confirm(f"write {report.plural(len(work.changes), 'file')}?"):
         complain("nothing was written")
         return 0
-    return _write(context, setting, work, files, arguments)
+    written, problems = write_changes(
+        work.changes, "init", context.providers.variable_sources if work.secrets else None
+    )
+    work = replace(work, problems=[*work.problems, *problems])
+    if not arguments.json and not asks:
+        report.show_all_changes(setting.machine, written)
+    return _end(setting, work, written, files, arguments)
 
 
 def _choose(files: Sequence[FoundFile], *, asks: bool) -> list[FoundFile]:
@@ -105,6 +111,8 @@ def _plan(
 ) -> _Work:
     reveal = make_revealer(lambda: context.providers.variable_sources)
     plan = plan_import(files, read_existing(setting.path), reveal)
+    if plan.new:
+        check_writable(setting.path)
     if not arguments.json and (plan.servers or plan.left_out):
         show("servers:")
         report.show_plan(plan)
@@ -170,13 +178,13 @@ def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], argumen
     return USAGE
 
 
-def _write(
-    context: ControlContext, setting: _Setting, work: _Work, files: Sequence[FoundFile], arguments: Namespace
+def _end(
+    setting: _Setting,
+    work: _Work,
+    written: Sequence[FileChange],
+    files: Sequence[FoundFile],
+    arguments: Namespace,
 ) -> int:
-    written, problems = write_changes(
-        work.changes, "init", context.providers.variable_sources if work.secrets else None
-    )
-    work = replace(work, problems=[*work.problems, *problems])
     if arguments.json:
         _show_json(work, files, written)
     else:

@@ -68,6 +68,13 @@ def show_left_out(left_out: Iterable[LeftOut]) -> None:
         show(f"  not imported: {item.origin.title} of {item.origin.program}: {item.reason}")
 
 
+def show_all_changes(machine: Machine, changes: Sequence[FileChange]) -> None:
+    """Print what changes, with a heading, if anything does."""
+    if changes:
+        show("changes:")
+        show_changes(machine, changes)
+
+
 def show_changes(machine: Machine, changes: Sequence[FileChange]) -> None:
     """Print what changes in each file."""
     for change in changes:
