@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from mcp_gateway_cli.main import main
+from mcp_gateway_cli.verbs import VERBS
+
+from mcp_gateway.config.settings import plugin_choice
+from mcp_gateway.control.commands import collect_commands
+from mcp_gateway.plugin_host.loader import load_plugins
 
 from .support.gateways import GATEWAY, Launcher, Process, free_port, plain_entry, until
 from .support.terminal_session import Home
@@ -71,6 +77,40 @@ def test_a_verb_is_for_people_and_for_pipes(home: Home, arguments: tuple[str, ..
     assert "\x1b" not in piped.stdout + piped.stderr
     ended, screen = home.watch(*arguments)
     assert (ended, shown in screen) == (code, True), screen
+
+
+LANGUAGES = {"serve": "MCP", "schema": "JSON", "completion": "a shell's"}
+"""What the verbs without `--json` print."""
+
+
+def test_every_verb_of_every_plugin_here_tells_programs_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = collect_commands(load_plugins(plugin_choice({})), VERBS).commands
+    assert {"login", "logout", "secret"} < {*commands}
+    assert {name for name, command in commands.items() if not command.has_json} == {*LANGUAGES}
+    for name in {*commands} - {*LANGUAGES}:
+        assert main([name, "--json", "--nope"]) == 2
+        printed = capsys.readouterr()
+        failure = json.loads(printed.out)
+        assert (failure["success"], failure["error_code"]) == (False, "usage")
+        assert printed.err == f"{failure['error']}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, error_code",
+    [
+        (("login", "one"), "invalid_configuration"),
+        (("logout", "nope"), "invalid_configuration"),
+        (("secret", "set"), "usage"),
+        (("secret", "list", "x"), "usage"),
+    ],
+)
+def test_verbs_of_plugins_tell_programs_what_failed(home: Home, arguments: tuple[str, ...], error_code: str) -> None:
+    done = home.run(*arguments, "--json")
+    failure = json.loads(done.stdout)
+    assert (done.returncode, failure["error_code"]) == (2 if error_code == "usage" else 1, error_code)
+    assert done.stderr.removeprefix("mcp-orchestration-gateway: ") == f"{failure['error']}\n".removeprefix(
+        "mcp-orchestration-gateway: "
+    )
 
 
 @pytest.mark.parametrize("verb", AS_JSON)

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 from mcp_gateway_auth_oauth import mcp_gateway_commands
 from mcp_gateway_auth_oauth.commands import run_login, run_logout
@@ -26,6 +27,9 @@ class Context:
     def show(self, *lines, flush=False):
         self.shown += lines
 
+    def show_json(self, value):
+        self.shown.append(value)
+
     def complain(self, *lines):
         self.complained += lines
 
@@ -46,7 +50,8 @@ class Interactive(Plain):
         return self.revoked
 
 
-ARGUMENTS = Namespace(server="crm", no_browser=True)
+ARGUMENTS = Namespace(server="crm", no_browser=True, json=False)
+AS_JSON = Namespace(server="crm", no_browser=True, json=True)
 
 
 def test_a_login_shows_its_link_and_its_end():
@@ -74,6 +79,32 @@ def test_a_logout_says_what_has_become_of_the_tokens(revoked, shown):
     assert shown in context.shown[0]
 
 
+def test_a_login_for_programs_is_one_object_and_its_link_is_beside_it():
+    context = Context(Interactive())
+    assert run_login(context, AS_JSON) == 0
+    assert context.shown == [{"server": "crm", "logged_in": True}]
+    assert "  http://127.0.0.1:1/login" in context.complained
+
+
+@pytest.mark.parametrize("revoked, found", [(True, (True, True)), (False, (True, False)), (None, (False, False))])
+def test_a_logout_for_programs_is_one_object(revoked, found):
+    context = Context(Interactive(revoked))
+    assert run_logout(context, AS_JSON) == 0
+    logged_out, was_revoked = found
+    assert context.shown == [{"server": "crm", "logged_out": logged_out, "revoked": was_revoked}]
+
+
+class Endless(Interactive):
+    async def login(self, show):
+        await anyio.sleep_forever()
+
+
+def test_a_login_that_nobody_begins_ends_with_an_error(monkeypatch):
+    monkeypatch.setattr("mcp_gateway_auth_oauth.commands.PATIENCE_SECONDS", 0.05)
+    with pytest.raises(AuthError, match="server 'crm': nobody logged in within"):
+        run_login(Context(Endless()), AS_JSON)
+
+
 class Failing(Interactive):
     async def login(self, show):
         raise AuthError("it has client credentials, so nobody has to log in")
@@ -84,5 +115,6 @@ def test_a_login_that_fails_is_one_error():
         run_login(Context(Failing()), ARGUMENTS)
 
 
-def test_both_verbs_are_offered():
-    assert [command.name for command in mcp_gateway_commands()] == ["login", "logout"]
+def test_both_verbs_are_offered_with_json():
+    offered = [(command.name, command.has_json) for command in mcp_gateway_commands()]
+    assert offered == [("login", True), ("logout", True)]

@@ -13,8 +13,7 @@ from mcp_gateway_cli.parser import parse_arguments
 from mcp_gateway_cli.verbs import VERBS
 
 from mcp_gateway.control.commands import CORE_COMMANDS
-from mcp_gateway.control.report import UsageError
-from mcp_gateway.plugin import Argument, Command
+from mcp_gateway.plugin import Argument, Command, UsageError
 
 COMMANDS = {command.name: command for command in (*VERBS, *CORE_COMMANDS)}
 

@@ -9,7 +9,7 @@ import pytest
 from mcp_gateway_cli.commands.entries.list_servers import describe_target
 from mcp_gateway_cli.entries.new_entry import make_entry, to_client_form
 
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import UsageError
 
 NATIVE = """{
   // mine

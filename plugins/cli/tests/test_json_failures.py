@@ -11,6 +11,11 @@ from core.tests.support.fake_servers import text
 from mcp_gateway.control.commands import CORE_COMMANDS
 from mcp_gateway.plugin import Command
 
+NOT_JSON = {
+    "serve": "it speaks MCP",
+    "schema": "what it prints is JSON",
+    "completion": "what it prints is a shell's",
+}
 JSON_VERBS = [command.name for command in (*verbs.VERBS, *CORE_COMMANDS) if command.has_json]
 NO_GATEWAY, WRONG = "no_gateway", "invalid_configuration"
 FAILURES = {
@@ -35,6 +40,8 @@ FAILURES = {
     "disconnect": (("nope",), WRONG),
     "undo": (("--nope",), "usage"),
     "pins": (("--config", "broken.json"), WRONG),
+    "approve": (("nope",), WRONG),
+    "trust": (("nope",), WRONG),
 }
 
 
@@ -56,6 +63,10 @@ def alpha(servers, remote, tmp_path):
 
 def test_every_verb_with_json_has_a_failure_here():
     assert sorted(FAILURES) == sorted(JSON_VERBS)
+
+
+def test_every_verb_has_json_but_those_with_another_language():
+    assert sorted({command.name for command in (*verbs.VERBS, *CORE_COMMANDS)} - {*JSON_VERBS}) == sorted(NOT_JSON)
 
 
 @pytest.mark.parametrize("verb", FAILURES)

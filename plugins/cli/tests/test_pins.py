@@ -24,7 +24,10 @@ def test_the_commands_show_what_has_changed_and_approve_it(run, servers, remote)
     code, said, _ = run("approve", "alpha", "write")
     assert (code, said.splitlines()[0]) == (0, "approved: write: description was 'Writes' and is 'Writes more'")
     assert "alpha: 2 tools pinned, 1 changed" in run("pins")[1]
-    assert run("approve", "alpha")[0] == 0
+    code, out, err = run("approve", "alpha", "--json")
+    approved = json.loads(out)
+    assert (code, approved["server"], list(approved["approved"]), err) == (0, "alpha", ["read"], "")
+    assert approved["approved"]["read"].startswith("description was 'Reads a file' and is")
     code, _, complaint = run("approve", "alpha")
     assert (code, "nothing of server 'alpha' waits" in complaint) == (1, True)
     assert "nothing of tool 'read' of server 'alpha' waits" in run("approve", "alpha", "read")[2]

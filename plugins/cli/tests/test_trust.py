@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from core.tests.config.test_trust import SERVERS, file
 from mcp_gateway.config.sources import open_trust_store
 from mcp_gateway.config.trust import Trust
@@ -21,6 +23,20 @@ def test_the_command_trusts_lists_and_takes_back(run, file):
     assert run("trust", "--list") == (0, f"{file}: is gone\n", "")
     assert run("trust", "--remove", str(file.parent)) == (0, f"no longer trusted: {file}\n", "")
     assert run("trust", "--list") == (0, "nothing is trusted\n", "")
+
+
+def test_programs_read_what_is_trusted(run, file):
+    def ask(*words):
+        code, out, err = run("trust", *words, "--json")
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    assert ask("--list") == {"files": []}
+    assert ask() == {"trusted": str(file), "servers": ["a"]}
+    assert ask("--list") == {"files": [{"file": str(file), "state": "trusted"}]}
+    file.write_text(f"{SERVERS}\n", encoding="utf-8")
+    assert ask("--list") == {"files": [{"file": str(file), "state": "changed"}]}
+    assert ask("--remove") == {"removed": str(file)}
 
 
 def test_the_command_says_what_it_cannot_do(run, file, monkeypatch):

@@ -35,6 +35,7 @@ CORE_COMMANDS = (
                 is_optional=True,
             ),
         ),
+        has_json=True,
         examples=("approve github", "approve github create_issue"),
     ),
 )

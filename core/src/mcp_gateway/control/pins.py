@@ -33,7 +33,7 @@ def approve(context: ControlContext, arguments: Any) -> int:
     All of them are approved, or only that of `tool`.
     """
     context.configure_quiet_logging()
-    return anyio.run(_approve, context, arguments.server, arguments.tool)
+    return anyio.run(_approve, context, arguments)
 
 
 async def _show(context: ControlContext, as_json: bool) -> int:  # noqa: FBT001  # anyio.run takes no keywords
@@ -61,13 +61,14 @@ def _as_json(pins: Pins) -> dict[str, object]:
     return {tool: {"changed": pin.change or None, "suspicious": list(pin.flags)} for tool, pin in pins.items()}
 
 
-async def _approve(context: ControlContext, server: str, tool: str | None) -> int:
+async def _approve(context: ControlContext, arguments: Any) -> int:
+    server, tool = arguments.server, arguments.tool
     specs = {spec.name: spec for spec in context.servers.specs}
     if server not in specs:
         near = find_similar_names(server, specs, 1)
         advice = format_suggestion(near) or f"servers: {', '.join(specs) or 'none'}"
         raise ConfigError(f"no server is called {server!r}; {advice}")
-    approved: list[str] = []
+    approved: dict[str, str] = {}
     async with _shelf(context) as shelf:
         for personal in (False, True):
             name = pin_name(specs[server], personal=personal)
@@ -75,12 +76,14 @@ async def _approve(context: ControlContext, server: str, tool: str | None) -> in
             changed = {one: pin for one, pin in pins.items() if pin.pending and tool in (None, one)}
             if changed:
                 await shelf.save(name, {**pins, **{one: pin.approve() for one, pin in changed.items()}})
-            approved += [f"{one}: {pin.change}" for one, pin in changed.items()]
-    for line in approved:
-        show(f"approved: {line}")
+            approved |= {one: pin.change for one, pin in changed.items()}
     if not approved:
         wanted = f"tool {tool!r} of server {server!r}" if tool else f"server {server!r}"
         raise ConfigError(f"nothing of {wanted} waits for approval; see mcp-orchestration-gateway pins")
+    if arguments.json:
+        show_json({"server": server, "approved": approved})
+        return 0
+    show(*(f"approved: {one}: {change}" for one, change in approved.items()))
     show("a running gateway takes note when it next asks the server: at the next call of such a tool, at the latest")
     return 0
 

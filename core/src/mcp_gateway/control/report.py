@@ -14,16 +14,12 @@ from typing import TextIO
 from mcp_gateway.config.sources import name_denied_file
 from mcp_gateway.config.syntax.picture import split_lines, split_problems
 from mcp_gateway.control.terminal import OutputError, complain, complain_text, flush_output, phrase, show_json
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.text.redaction import mask_secrets
 
 USAGE = 2
 """The exit code of a wrong command line."""
-
-
-class UsageError(Exception):
-    """A wrong command line: what is wrong, and what to do."""
 
 
 class NothingRuns(GatewayError):
@@ -57,7 +53,7 @@ def run_and_report(work: Callable[[], int], *, as_json: bool = False) -> int:
         complain(*(line for problem in split_problems(str(error)) for line in split_lines(f"{NAME}: {problem}")))
         return 1
     except UsageError as error:
-        _show_failure("usage", str(error), as_json=as_json)
+        _show_failure(error.code, str(error), as_json=as_json)
         complain(str(error))
         return USAGE
     except BrokenPipeError:  # the reader of the output has ended: `... tools | head`

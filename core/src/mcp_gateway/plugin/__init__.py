@@ -31,6 +31,7 @@ from mcp_gateway.plugin.errors import (
     ServerTimeout,
     ServerUnavailable,
     StorageError,
+    UsageError,
     VariableError,
 )
 from mcp_gateway.plugin.hookspecs import API_VERSION, PROJECT, hookimpl
@@ -155,6 +156,7 @@ __all__ = [
     "TlsFiles",
     "TransportFault",
     "UrlOptions",
+    "UsageError",
     "VariableError",
     "VariableSource",
     "call_in_time",

@@ -12,6 +12,7 @@
     + ConnectionDropped
     + ServerTimeout
   x StorageError
+* UsageError
 """
 
 from __future__ import annotations
@@ -112,3 +113,12 @@ class StorageError(GatewayError):
     """A failure of the storage backend."""
 
     code = "storage_unavailable"
+
+
+class UsageError(Exception):
+    """A wrong command line: what is wrong, and what to type.
+
+    A command that raises it ends with the exit code 2, and has done nothing.
+    """
+
+    code: ClassVar[str] = "usage"

@@ -38,6 +38,7 @@ def mcp_gateway_commands() -> Iterator[Command]:
         summary="log in to a server that wants that (OAuth)",
         run="mcp_gateway_auth_oauth.commands:run_login",
         arguments=(_SERVER, Argument(names=("--no-browser",), help="only print the link", is_flag=True)),
+        has_json=True,
         examples=("login github", "login github --no-browser"),
     )
     yield Command(
@@ -45,5 +46,6 @@ def mcp_gateway_commands() -> Iterator[Command]:
         summary="forget the login to a server, and have its tokens revoked",
         run="mcp_gateway_auth_oauth.commands:run_logout",
         arguments=(_SERVER,),
+        has_json=True,
         examples=("logout github",),
     )

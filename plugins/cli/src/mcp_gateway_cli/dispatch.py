@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from mcp_gateway.config.settings import plugin_choice
 from mcp_gateway.control.commands import CORE_COMMANDS, Commands, collect_commands, find_function
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import UsageError, prepare_streams, run_and_report
+from mcp_gateway.control.report import prepare_streams, run_and_report
 from mcp_gateway.control.terminal import complain
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.plugin_host.loader import load_plugins
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway.runtime.lazy_imports import defer_sdk_imports

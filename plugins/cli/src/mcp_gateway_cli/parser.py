@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from mcp_gateway.control.program import find_program_name
-from mcp_gateway.control.report import UsageError
-from mcp_gateway.plugin import Argument, Command
+from mcp_gateway.plugin import Argument, Command, UsageError
 from mcp_gateway.protocol.implementation import NAME, VERSION
 
 _EPILOG = """\

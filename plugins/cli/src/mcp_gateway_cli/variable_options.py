@@ -10,8 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from mcp_gateway.control.report import UsageError
-from mcp_gateway.plugin import Command, ConfigError
+from mcp_gateway.plugin import Command, ConfigError, UsageError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.verbs import SERVE
 

@@ -195,6 +195,7 @@ VERBS = (
             Argument(names=("--list",), help="list what is trusted", is_flag=True),
             Argument(names=("--remove",), help="trust it no longer", is_flag=True),
         ),
+        has_json=True,
         needs_sdk=False,
         examples=("trust", "trust --list"),
     ),

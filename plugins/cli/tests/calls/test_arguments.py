@@ -7,7 +7,7 @@ from mcp_gateway_cli.calls.arguments import apply_schema, read_words
 from mcp_gateway_cli.calls.schema_check import SchemaUnusable, find_argument_problems, find_unlisted
 from mcp_gateway_cli.calls.schema_types import describe_type
 
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import UsageError
 
 SCHEMA = {
     "type": "object",

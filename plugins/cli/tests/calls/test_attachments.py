@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from mcp_gateway_cli.calls.attachments import check_target, read_attachment, read_files, save_files
 
-from mcp_gateway.control.report import UsageError
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin import ConfigError, UsageError
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 

@@ -7,13 +7,18 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from mcp_gateway.plugin import CommandContext, ConfigError, VariableError, call_in_time
+from mcp_gateway.plugin import CommandContext, ConfigError, UsageError, VariableError, call_in_time
 from mcp_gateway_variables_keyring.secrets import list_secrets, remove_secret, write_secret
 
 ResultT = TypeVar("ResultT")
 
 _SECONDS = 60.0
 """How long the keyring may take: a person may have to type its password."""
+
+_USAGE = (
+    "mcp-orchestration-gateway secret: it is: secret set NAME, secret remove NAME, or secret list "
+    "(see mcp-orchestration-gateway secret --help)"
+)
 
 _NAME = re.compile(r"[\w.:/@+-]{1,200}")
 
@@ -22,8 +27,7 @@ def run(context: CommandContext, arguments: Any) -> int:
     """Keep, remove or list secrets; return the exit code."""
     action, name = arguments.action, arguments.name
     if (name is None) != (action == "list"):
-        context.complain("it is: secret set NAME, secret remove NAME, or secret list")
-        return 2
+        raise UsageError(_USAGE)
     if action == "list":
         return _list(context, as_json=arguments.json)
     if not _NAME.fullmatch(name):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import UsageError
 from mcp_gateway_cli.calls.schema_types import describe_type, properties_of, resolve, type_name, types_of
 
 Json = dict[str, Any]

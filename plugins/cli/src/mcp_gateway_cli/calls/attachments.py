@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mcp_gateway.control.report import UsageError
-from mcp_gateway.plugin import ConfigError
+from mcp_gateway.plugin import ConfigError, UsageError
 
 Json = dict[str, Any]
 

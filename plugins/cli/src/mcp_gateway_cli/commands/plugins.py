@@ -11,9 +11,9 @@ from typing import Any
 from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.control.commands import collect_commands
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import UsageError, describe_findings
+from mcp_gateway.control.report import describe_findings
 from mcp_gateway.control.terminal import show, show_json
-from mcp_gateway.plugin import API_VERSION, ConfigError, Provider
+from mcp_gateway.plugin import API_VERSION, ConfigError, Provider, UsageError
 from mcp_gateway.plugin_host.loader import Origin
 from mcp_gateway.plugin_host.providers import EVERYTHING
 from mcp_gateway.plugin_host.variable_sources import KIND

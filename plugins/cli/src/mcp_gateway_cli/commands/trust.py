@@ -12,7 +12,7 @@ from mcp_gateway.config.forms.entry_file import read_entry_file
 from mcp_gateway.config.sources import open_trust_store
 from mcp_gateway.config.trust import FILE_NAME, Trust, TrustStore
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.terminal import show
+from mcp_gateway.control.terminal import show, show_json
 from mcp_gateway.plugin import ConfigError
 
 _STATES = {
@@ -28,32 +28,41 @@ def run(_context: ControlContext, arguments: Namespace) -> int:
         raise ConfigError(f"a file that --config names needs no trust; trust is for {FILE_NAME} in a folder")
     store = open_trust_store()
     if arguments.list:
-        return _print_files(store)
+        return _print_files(store, as_json=arguments.json)
     file = Path(arguments.folder).resolve() / FILE_NAME
-    return _remove(store, file) if arguments.remove else _add(store, file)
+    return (_remove if arguments.remove else _add)(store, file, as_json=arguments.json)
 
 
-def _add(store: TrustStore, file: Path) -> int:
+def _add(store: TrustStore, file: Path, *, as_json: bool) -> int:
     contents: list[bytes] = []
     entries = read_entry_file(file, contents.append).entries
     store.add(file, contents[0])
-    names = ", ".join(str(entry.keys.get("name")) for entry in entries) or "none"
-    show(f"trusted as it is now: {file} (servers: {names})")
+    names = [str(entry.keys.get("name")) for entry in entries]
+    if as_json:
+        show_json({"trusted": str(file), "servers": names})
+        return 0
+    show(f"trusted as it is now: {file} (servers: {', '.join(names) or 'none'})")
     show("a gateway that runs over stdio in that folder reads it when it is started anew")
     return 0
 
 
-def _remove(store: TrustStore, file: Path) -> int:
+def _remove(store: TrustStore, file: Path, *, as_json: bool) -> int:
     if not store.remove(file):
         raise ConfigError(f"{file} was not trusted; trust --list shows what is")
-    show(f"no longer trusted: {file}")
+    if as_json:
+        show_json({"removed": str(file)})
+    else:
+        show(f"no longer trusted: {file}")
     return 0
 
 
-def _print_files(store: TrustStore) -> int:
-    files = store.list_files()
-    for file in files:
-        show(f"{file}: {_STATES[store.judge(file)]}")
-    if not files:
+def _print_files(store: TrustStore, *, as_json: bool) -> int:
+    states = {file: store.judge(file) for file in store.list_files()}
+    if as_json:
+        show_json({"files": [{"file": str(file), "state": state.value} for file, state in states.items()]})
+        return 0
+    for file, state in states.items():
+        show(f"{file}: {_STATES[state]}")
+    if not states:
         show("nothing is trusted")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import UsageError
 from mcp_gateway.protocol.tool_names import is_server_name
 from mcp_gateway_cli.entries.target import describe_mistake, is_url, settle_url
 

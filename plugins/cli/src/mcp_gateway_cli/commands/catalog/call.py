@@ -14,10 +14,9 @@ from mcp_gateway.control.gateways.calls import RunningCaller
 from mcp_gateway.control.gateways.client import open_running_client
 from mcp_gateway.control.gateways.lookup import choose_running
 from mcp_gateway.control.local_client import AnswerFn, LocalClient, open_local_client, warn_if_no_servers
-from mcp_gateway.control.report import UsageError
 from mcp_gateway.control.terminal import complain, find_asker, show, show_json
 from mcp_gateway.discovery.list_server import NotListed
-from mcp_gateway.plugin import ConfigError, GatewayError, ServerUnavailable
+from mcp_gateway.plugin import ConfigError, GatewayError, ServerUnavailable, UsageError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.calls.arguments import GivenArguments, apply_schema, read_words
 from mcp_gateway_cli.calls.attachments import check_target, read_files, save_files
