@@ -71,6 +71,35 @@ def test_comments_and_order_stay_and_servers_go_out(tmp_path):
     assert change.lines == ("- mcpServers: a", "+ mcpServers: gateway: /g")
 
 
+ENV = '[mcp_servers.a.env]\nA = "b"\n'
+SERVER = '[mcp_servers.a]\ncommand = "a"\n'
+GATEWAY = '[mcp_servers.gateway]\ncommand = "/g"\nargs = []\n'
+HEAD, TAIL = 'model = "x"\n', "[tui]\nx = 1\n"
+LAYOUTS = {
+    "alone": (SERVER, GATEWAY),
+    "below": (f"{HEAD}\n{SERVER}", f"{HEAD}\n{GATEWAY}"),
+    "with a table inside": (f"{HEAD}\n{SERVER}{ENV}", f"{HEAD}\n{GATEWAY}"),
+    "with a table inside, apart": (f"{HEAD}\n{SERVER}\n{ENV}", f"{HEAD}\n{GATEWAY}"),
+    "before another": (f"{HEAD}\n{SERVER}\n{TAIL}", f"{HEAD}\n{GATEWAY}\n{TAIL}"),
+    "with a table inside, before another": (f"{HEAD}\n{SERVER}{ENV}\n{TAIL}", f"{HEAD}\n{GATEWAY}\n{TAIL}"),
+    "close before another": (f"{HEAD}\n{SERVER}{TAIL}", f"{HEAD}\n{GATEWAY}{TAIL}"),
+    "close": (f"{HEAD}{SERVER}{TAIL}", f"{HEAD}{GATEWAY}{TAIL}"),
+    "with a remark": (f"# mine\n{HEAD}\n# time\n{SERVER}{ENV}", f"# mine\n{HEAD}\n# time\n\n{GATEWAY}"),
+    "with a parent": (f"{HEAD}\n[mcp_servers]\n\n{SERVER}{ENV}", f"{HEAD}\n[mcp_servers]\n\n{GATEWAY}"),
+    "between others": (f"[b]\nc = 1\n\n{SERVER}{ENV}\n{TAIL}", f"[b]\nc = 1\n\n{GATEWAY}\n{TAIL}"),
+}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_blank_lines_stay_where_a_table_is_replaced(tmp_path, layout, newline):
+    before, after = LAYOUTS[layout]
+    path = tmp_path / "config.toml"
+    path.write_bytes(before.replace("\n", newline).encode())
+    change = connect_program(inspect_file(find_program("codex"), path), Launch("/g"), [(("mcp_servers",), "a")])
+    assert change.after.decode() == after.replace("\n", newline)
+
+
 def test_a_server_that_is_called_gateway_keeps_its_name(tmp_path):
     path = tmp_path / "mcp.json"
     path.write_text('{"mcpServers": {"gateway": {"command": "api-gateway"}}}')

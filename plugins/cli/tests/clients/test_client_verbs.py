@@ -117,6 +117,46 @@ def test_import_takes_named_servers_of_a_file_and_says_what_it_leaves_out(home, 
     assert (code, json.loads(out)["written"]) == (0, [])
 
 
+OTHER = {"context_servers": {"mail": {"command": "other"}, "notes": {"command": "notes"}}}
+
+
+@pytest.mark.parametrize(
+    "place, name, origin",
+    [
+        (".config/zed/settings.json", "mail-zed", "Zed"),
+        (".mcp.json", "mail-2", ".mcp.json"),
+        ("settings.json", "mail-2", "settings.json"),
+    ],
+)
+def test_a_server_whose_name_is_taken_is_called_by_its_program_and_never_by_a_file(home, run, place, name, origin):
+    assert run("import", "cursor", "--no-try")[0] == 0
+    folder = home if place.startswith(".config") else home.parent
+    (folder / place).write_text(json.dumps(OTHER), encoding="utf-8")
+    _, out, _ = run("import", str(folder / place) if folder == home else place, "--no-try")
+    assert out.splitlines()[:3] == [
+        f"  notes: from {origin}; the gateway has it already",
+        f"  {name}: from {origin}, where it is called mail",
+        "    note: another server is called mail",
+    ]
+
+
+def test_a_server_that_another_program_calls_otherwise_is_told_with_both_names(home, run):
+    renamed = {"context_servers": {"memo": {"command": "notes"}, "notiz": {"command": "notes"}}}
+    (home / ".config" / "zed" / "settings.json").write_text(json.dumps(renamed), encoding="utf-8")
+    _, out, _ = run("init", "--dry-run")
+    shown = "  notes: from Cursor; from Zed, where it is called memo; from Zed, where it is called notiz"
+    assert shown in out.splitlines()
+
+
+@pytest.mark.parametrize("verb", [("init",), ("import", "cursor")])
+def test_a_dry_run_says_what_the_real_run_tries(home, run, verb):
+    told = "the real run tries these servers first, and leaves out those that fail; --no-try takes them all"
+    assert run(*verb, "--dry-run")[1].splitlines()[-2:] == ["nothing was written, and no server was started", told]
+    assert told not in run(*verb, "--dry-run", "--no-try")[1]
+    assert run(*verb, "--no-try", *(("--yes",) if verb == ("init",) else ()))[0] == 0
+    assert told not in run(*verb, "--dry-run")[1]
+
+
 def test_connect_says_if_there_is_nothing_to_do(home, run):
     assert "start it anew" in run("connect", "lm-studio")[1]
     assert "LM Studio has the gateway already" in run("connect", "LM Studio")[1]

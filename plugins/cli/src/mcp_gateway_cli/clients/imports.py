@@ -111,14 +111,17 @@ def plan_import(
 
 
 def _add(server: FoundServer, entry: Entry, origin: Origin, program: str, names: set[str]) -> ImportedServer:
-    name = _find_free_name(str(entry["name"]), program, names)
+    wanted = str(entry["name"])
+    name = _find_free_name(wanted, program, names)
+    taken = [f"another server is called {known}" for known in names if _fold(known) == _fold(wanted)]
     names.add(name)
-    return ImportedServer({**entry, "name": name}, (origin,), warnings=server.warnings)
+    return ImportedServer({**entry, "name": name}, (origin,), warnings=(*server.warnings, *taken[:1]))
 
 
 def _find_free_name(name: str, program: str, taken: set[str]) -> str:
-    """Return a free name, if necessary with the program's."""
-    candidates = (name, f"{name}-{program}", *(f"{name}-{program}-{number}" for number in range(2, len(taken) + 3)))
+    """Return a free name, if necessary with the program's, or a number."""
+    longer = f"{name}-{program}" if program else name
+    candidates = (name, longer, *(f"{longer}-{number}" for number in range(2, len(taken) + 3)))
     folded = {_fold(known) for known in taken}
     return next(candidate for candidate in candidates if _fold(candidate) not in folded)
 

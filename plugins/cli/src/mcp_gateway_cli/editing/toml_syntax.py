@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from mcp_gateway.config.syntax.markup import parse_toml
@@ -56,9 +57,9 @@ class TomlSyntax:
     def remove_value(self, text: str, path: EditPath) -> str:
         """Return the text without all statements that define a value."""
         statements = read_statements(text)
-        found = [statement for statement in statements if _is_within(statement.path, path)]
-        if found:
-            return apply_splices(text, [_remove(text, statement) for statement in found])
+        if splices := _remove_all(text, statements, path):
+            left = apply_splices(text, splices)
+            return left if text[:1].isspace() else left.lstrip("\r\n")
         for statement in statements:
             if not statement.is_header and path[: len(statement.path)] == statement.path:
                 return remove_inline(text, statement, path[len(statement.path) :])
@@ -143,25 +144,51 @@ def _place_table(text: str, statements: list[Statement], path: EditPath, block: 
         return f"{text}{block}{newline}"
     near = [item for item in statements if path[:1] == item.path[:1]] or statements
     end = line_end(text, near[-1].end) if near else len(text.rstrip())
-    gap = newline * (1 if _is_dense(text, statements) else 2)
+    gap = newline * (1 if _is_dense(text, statements, len(path)) else 2)
     return apply_splices(text, [Splice(end, end, f"{gap}{block}")])
 
 
-def _is_dense(text: str, statements: list[Statement]) -> bool:
-    """Whether the last table follows the one before without a blank line."""
-    headers = [item for item in statements if item.is_header]
+def _is_dense(text: str, statements: list[Statement], depth: int) -> bool:
+    """Whether the last table follows the one before without a blank line.
+
+    Tables within others are written close more often, and do not count.
+    """
+    headers = [item for item in statements if item.is_header and len(item.path) <= depth]
     if len(headers) < 2:  # noqa: PLR2004  # one header shows nothing
         return False
     before = text[: headers[-1].start].rsplit("\n", 2)
     return len(before) > 1 and bool(before[-2].strip())
 
 
-def _remove(text: str, statement: Statement) -> Splice:
-    """Return the lines of a statement, or of a header."""
+def _remove_all(text: str, statements: list[Statement], path: EditPath) -> list[Splice]:
+    """Return the lines of all statements that define a value.
+
+    Of the blank lines around a table one stays.
+    """
+    splices: list[Splice] = []
+    for is_within, run in groupby(statements, lambda statement: _is_within(statement.path, path)):
+        if is_within:
+            first, *others = run
+            joins = _is_blank_after(text, (others or [first])[-1].end)
+            splices += [_remove(text, first, joins=joins), *(_remove(text, each, joins=True) for each in others)]
+    return splices
+
+
+def _is_blank_after(text: str, position: int) -> bool:
+    """Whether nothing stands in the line after that of a position."""
+    start = text.find("\n", position) + 1
+    return start == 0 or not text[start : line_end(text, start)].strip()
+
+
+def _remove(text: str, statement: Statement, *, joins: bool) -> Splice:
+    """Return the lines of a statement, or of a header.
+
+    With `joins` those of a header include the blank one before it.
+    """
     start = previous_line_end(text, statement.start)
     end = line_end(text, statement.end)
     if start == 0 and line_start(text, statement.start) == 0:
         return Splice(0, min(len(text), end + len(find_newline(text))))
-    if statement.is_header and not text[line_start(text, start) : start].strip():
+    if joins and statement.is_header and not text[line_start(text, start) : start].strip():
         start = previous_line_end(text, start)
     return Splice(start, end)

@@ -61,7 +61,7 @@ def _run(context: ControlContext, arguments: Namespace) -> int:
         written = [] if arguments.dry_run else [str(change.path) for change in changes]
         show_json({**found, "written": written, **describe_findings(left_out, "servers that were left out")})
     else:
-        _show(machine, plan, changes, is_dry=arguments.dry_run)
+        _show(machine, plan, changes, arguments)
     return 1 if left_out else 0
 
 
@@ -74,7 +74,7 @@ def find_sources(machine: Machine, source: str) -> list[FoundFile]:
     """
     path = Path(source).expanduser()
     if path.exists():
-        files = [inspect_file(ClientProgram(name=path.stem, title=str(path), find_files=lambda _: (path,)), path)]
+        files = [inspect_file(_find_owner(machine, path), path)]
     elif _looks_like_path(source):
         raise ConfigError(f"{source}: there is no such file")
     else:
@@ -87,6 +87,14 @@ def find_sources(machine: Machine, source: str) -> list[FoundFile]:
         if file.problem:
             raise ConfigError(f"{file.path}: {file.problem}")
     return files
+
+
+def _find_owner(machine: Machine, path: Path) -> ClientProgram:
+    """Return the program that a file is of, or one without a name."""
+    for program in PROGRAMS:
+        if path.resolve() in {file.resolve() for file in program.find_files(machine)}:
+            return program
+    return ClientProgram(name="", title=str(path), find_files=lambda _: (path,))
 
 
 def _looks_like_path(source: str) -> bool:
@@ -111,10 +119,12 @@ def _write(changes: Sequence[FileChange], sources: VariableSources | None) -> No
         raise ConfigError(f"{problem.path}: {problem.reason}")
 
 
-def _show(machine: Machine, plan: ImportPlan, changes: Sequence[FileChange], *, is_dry: bool) -> None:
+def _show(machine: Machine, plan: ImportPlan, changes: Sequence[FileChange], arguments: Namespace) -> None:
     report.show_plan(plan)
     report.show_changes(machine, changes)
-    if is_dry or not changes:
-        show("nothing was written" if is_dry else "there is nothing new to import")
+    if arguments.dry_run:
+        report.show_dry_end(plan, tries=not arguments.no_try)
+    elif not changes:
+        show("there is nothing new to import")
     else:
         show(f"imported {report.plural(len(plan.new), 'server')}", *report.describe_moved(changes))

@@ -171,7 +171,7 @@ def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], argumen
         _show_json(work, files, [], "" if arguments.dry_run else _NOBODY)
     else:
         report.show_problems(setting.machine, work.problems)
-        show("nothing was written, and no server was started")
+        report.show_dry_end(work.plan, tries=not arguments.no_try)
     if arguments.dry_run:
         return 1 if work.problems else 0
     complain(f"{NAME}: {_NOBODY}")

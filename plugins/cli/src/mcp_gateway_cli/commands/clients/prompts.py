@@ -30,7 +30,7 @@ def confirm(question: str, *, default: bool = True) -> bool:
 def choose_numbers(question: str, count: int) -> list[int]:
     """Ask for numbers from 1 to `count`, by default all."""
     while True:
-        answer = _ask(f"{question} [all, none, or numbers such as 1,3] ").lower()
+        answer = _ask(f"{question} [numbers such as 1,3, or none; Enter takes all] ").lower()
         if answer in {"", "all"}:
             return list(range(1, count + 1))
         if answer == "none":

@@ -12,7 +12,7 @@ from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.calls.tokens import CHARACTERS_PER_TOKEN
 from mcp_gateway_cli.clients.application import Problem
 from mcp_gateway_cli.clients.changes import FileChange
-from mcp_gateway_cli.clients.imports import ImportPlan, LeftOut
+from mcp_gateway_cli.clients.imports import ImportedServer, ImportPlan, LeftOut
 from mcp_gateway_cli.clients.machine import Machine
 from mcp_gateway_cli.clients.programs import ClientProgram
 from mcp_gateway_cli.clients.survey import FoundFile
@@ -53,13 +53,29 @@ def describe_file(file: FoundFile) -> str:
 def show_plan(plan: ImportPlan) -> None:
     """Print which servers are imported, from where, and which are not."""
     for server in plan.servers:
-        programs = ", ".join(dict.fromkeys(origin.program for origin in server.origins))
-        title = server.origins[0].title
-        called = f", where it is called {title}" if title != server.name else ""
-        show(f"  {server.name}: from {programs}{called}{'' if server.is_new else '; the gateway has it already'}")
+        show(f"  {server.name}: {describe_origins(server)}{'' if server.is_new else '; the gateway has it already'}")
         for warning in server.warnings:
             show(f"    note: {warning}")
     show_left_out(plan.left_out)
+
+
+def describe_origins(server: ImportedServer) -> str:
+    """Describe the programs that a server comes from, and its names there."""
+    programs: dict[str, list[str]] = {}
+    for origin in server.origins:
+        programs.setdefault(origin.title, []).append(origin.program)
+    words: list[str] = []
+    for title, found in programs.items():
+        called = "" if title == server.name else f", where it is called {title}"
+        words.append(f"from {', '.join(dict.fromkeys(found))}{called}")
+    return "; ".join(words)
+
+
+def show_dry_end(plan: ImportPlan, *, tries: bool) -> None:
+    """Print that nothing was done, and what the real run does besides."""
+    show("nothing was written, and no server was started")
+    if tries and plan.new:
+        show("the real run tries these servers first, and leaves out those that fail; --no-try takes them all")
 
 
 def show_left_out(left_out: Iterable[LeftOut]) -> None:
