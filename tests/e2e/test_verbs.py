@@ -58,6 +58,9 @@ SHOWN = [
     (("completion", "bash"), 0, "mcp-gateway"),
     (("--help",), 0, "examples:"),
     (("--version",), 0, "mcp-orchestration-gateway "),
+    (("help",), 0, "examples:"),
+    (("help", "login"), 0, "--no-browser"),
+    (("version",), 0, "mcp-orchestration-gateway "),
     (("status",), 1, "no gateway of yours is running"),
     (("logs",), 1, "no gateway of yours is running"),
     (("servers",), 1, "servers --start"),
@@ -79,7 +82,7 @@ def test_a_verb_is_for_people_and_for_pipes(home: Home, arguments: tuple[str, ..
     assert (ended, shown in screen) == (code, True), screen
 
 
-LANGUAGES = {"serve": "MCP", "schema": "JSON", "completion": "a shell's"}
+LANGUAGES = {"serve": "MCP", "schema": "JSON", "completion": "a shell's", "help": "English"}
 """What the verbs without `--json` print."""
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mcp_gateway_cli.all_commands import OTHER_WORDS, explain_unknown
 from mcp_gateway_cli.command_line import read_command_line
 from mcp_gateway_cli.parser import parse_arguments
 from mcp_gateway_cli.verbs import VERBS
 
 from mcp_gateway.control.commands import CORE_COMMANDS
 from mcp_gateway.plugin import Argument, Command, UsageError
+from mcp_gateway.protocol.implementation import NAME, VERSION
 
 COMMANDS = {command.name: command for command in (*VERBS, *CORE_COMMANDS)}
 
@@ -82,7 +86,18 @@ def test_what_follows_two_hyphens_is_taken_as_it_is(words, name, rest, env):
         ("tols", "there is no command 'tols'; did you mean 'tools'?"),
         ("tools --sever x", "unknown option '--sever'; did you mean '--server'?"),
         ("tools --serverx=x", "unknown option '--serverx=x'; did you mean '--server'?"),
-        ("check now", "nothing takes 'now'"),
+        ("check now", "check: 'now' is one word too many: it takes options only"),
+        ("approve a b c", "approve: 'c' is one word too many: it takes SERVER TOOL"),
+        ("LS", "there is no command 'LS'; did you mean 'list'?"),
+        ("help tols", "there is no command 'tols'; did you mean 'tools'?"),
+        ("help rm", "there is no command 'rm'; did you mean 'remove'?"),
+        ("help tools list", "help: 'list' is one word too many: it takes COMMAND"),
+        ("-v", "mcp-orchestration-gateway: unknown option '-v'; did you mean '--version'?"),
+        ("--verison", "mcp-orchestration-gateway: unknown option '--verison'; did you mean '--version'?"),
+        ("--nope", "mcp-orchestration-gateway: unknown option '--nope' (see mcp-orchestration-gateway --help)"),
+        ("serve --nope", "mcp-orchestration-gateway serve: unknown option '--nope'"),
+        ("-v tools", "mcp-orchestration-gateway tools: unknown option '-v' (see"),
+        ("tools -?", "unknown option '-?'; did you mean '--help'?"),
         ("login x", "the plugin mcp-gateway-auth-oauth brings it, which is not here"),
         ("secret list", "the plugin mcp-gateway-variables-keyring brings it, which is not here"),
         ("search", "the following arguments are required: QUERY"),
@@ -97,6 +112,33 @@ def test_an_error_is_one_line_that_says_what_to_do(run, installed, words, messag
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert message in err
     assert "--help)" in err
+
+
+@pytest.mark.parametrize("word, verb", OTHER_WORDS.items())
+def test_words_of_other_programs_lead_to_verbs(word, verb):
+    known = {*COMMANDS, "login"}
+    assert word not in known
+    assert verb in known
+    assert f"did you mean {verb!r}?" in str(explain_unknown(word, known))
+
+
+def test_a_verb_that_is_not_here_is_not_suggested():
+    assert "did you mean" not in str(explain_unknown("auth", COMMANDS))
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "call"], ["help", "serve"]], ids=" ".join)
+def test_help_is_a_verb_too(run, installed, words):
+    assert run(*words) == run(*words[1:], "--help")
+
+
+def test_the_version_has_a_verb_and_two_options(run, installed):
+    shown = (0, f"{NAME} {VERSION}\n", "")
+    assert [run("version"), run("--version"), run("-V")] == [shown] * 3
+    assert json.loads(run("version", "--json")[1]) == {
+        "name": NAME,
+        "version": VERSION,
+        "python": platform.python_version(),
+    }
 
 
 def test_help_has_examples_and_an_exit_code_of_none(run):

@@ -72,6 +72,13 @@ def test_what_is_added_and_removed_leaves_the_file_as_it_was(run, file):
     assert file.read_text(encoding="utf-8") == before
 
 
+def test_one_server_of_the_file_is_listed(run, file):
+    code, out, err = run("list", "b")
+    assert (code, [line.split()[0] for line in out.splitlines()], err) == (0, ["b", "in"], "")
+    assert [one["name"] for one in json.loads(run("list", "a", "--json")[1])["servers"]] == ["a"]
+    assert run("list", "c") == (1, "", f"mcp-orchestration-gateway: {file} has no server 'c'; there is: a, b\n")
+
+
 def test_a_url_is_added_with_its_headers(run, file):
     code, out, err = run("add", "c", "http://127.0.0.1:1/mcp?k=1", "-H", "X-Key: s3cr3t", "--no-try", "--json")
     assert code == 0, err

@@ -15,6 +15,7 @@ NOT_JSON = {
     "serve": "it speaks MCP",
     "schema": "what it prints is JSON",
     "completion": "what it prints is a shell's",
+    "help": "what it prints is for people",
 }
 JSON_VERBS = [command.name for command in (*verbs.VERBS, *CORE_COMMANDS) if command.has_json]
 NO_GATEWAY, WRONG = "no_gateway", "invalid_configuration"
@@ -42,6 +43,7 @@ FAILURES = {
     "pins": (("--config", "broken.json"), WRONG),
     "approve": (("nope",), WRONG),
     "trust": (("nope",), WRONG),
+    "version": (("--nope",), "usage"),
 }
 
 
@@ -119,7 +121,7 @@ def test_a_fault_of_a_verb_is_one_without_secrets(run, alpha, monkeypatch):
         raise RuntimeError("Authorization: Bearer s3cret-s3cret-s3cret")
 
     broken = Command(name="status", summary="fail", run=fail, has_json=True)
-    monkeypatch.setattr("mcp_gateway_cli.dispatch.VERBS", (broken,))
+    monkeypatch.setattr("mcp_gateway_cli.dispatch.BUILT_IN", {"status": broken})
     code, out, _ = run("status", "--json")
     assert (code, read_failure(out)["error_code"]) == (1, "internal_error")
     assert "s3cret" not in out

@@ -27,6 +27,29 @@ def test_the_tools_of_all_servers_are_listed(run, alpha):
     assert json.loads(out)["tools"][0]["tool_name"] == "alpha__echo"
 
 
+@pytest.mark.parametrize(
+    "words, shown",
+    [
+        ("", ["alpha", "beta"]),
+        ("beta", ["beta"]),
+        ("--server beta", ["beta"]),
+        ("beta alpha", ["beta", "alpha"]),
+        ("beta --server alpha --server beta", ["beta", "alpha"]),
+    ],
+)
+def test_a_word_after_tools_is_a_server(run, servers, remote, words, shown):
+    servers({"name": "alpha", "transport": "memory"}, {"name": "beta", "transport": "memory"})
+    code, out, err = run("tools", *words.split())
+    assert (code, [line.split()[0] for line in out.splitlines() if not line.startswith(" ")], err) == (0, shown, "")
+
+
+def test_a_word_after_tools_that_is_no_server_leads_to_the_search(run, alpha):
+    code, out, err = run("tools", "date")
+    assert (code, out) == (1, "")
+    advice = "to find tools by words: mcp-orchestration-gateway search WORDS"
+    assert err == f"no server is called 'date'; servers: alpha; {advice}\n"
+
+
 def test_a_server_that_cannot_be_asked_is_an_error(run, alpha):
     code, _, err = run("tools", "--server", "alhpa")
     assert code == 1

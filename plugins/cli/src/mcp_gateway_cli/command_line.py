@@ -9,7 +9,7 @@ from itertools import takewhile
 from mcp_gateway.plugin import Command
 from mcp_gateway_cli.parser import list_arguments
 
-_HELP = ("-h", "--help", "--version")
+_HELP = ("-h", "--help", "-V", "--version")
 
 
 @dataclass(frozen=True, slots=True)

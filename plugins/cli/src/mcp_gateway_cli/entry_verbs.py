@@ -65,6 +65,7 @@ ENTRY_VERBS = (
         name="list",
         summary="list the servers of the file, without starting any",
         run=f"{_COMMANDS}.list_servers:run",
+        arguments=(Argument(names=("name",), help="this server only", metavar="NAME", is_optional=True),),
         has_json=True,
         needs_sdk=False,
         examples=("list", "list --json"),

@@ -26,6 +26,10 @@ _CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG
 _JSON = Argument(names=("--json",), help="print JSON", is_flag=True)
 
 
+_OTHER_OPTIONS = {"-v": "--version", "-?": "--help"}
+"""What other programs call these options."""
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that raises `UsageError` and suggests what was meant."""
 
@@ -38,8 +42,12 @@ class _Parser(argparse.ArgumentParser):
             return message
         first = unknown.split()[0]
         if not first.startswith("-"):
-            return f"nothing takes {first!r}"
-        return f"unknown option {first!r}{suggest(first.partition('=')[0], self._option_string_actions)}"
+            takes = " ".join(str(action.metavar or action.dest) for action in self._get_positional_actions())
+            return f"{first!r} is one word too many: it takes {takes or 'options only'}"
+        option = first.partition("=")[0]
+        if (meant := _OTHER_OPTIONS.get(option)) in self._option_string_actions:
+            return f"unknown option {first!r}; did you mean {meant!r}?"
+        return f"unknown option {first!r}{suggest(option, self._option_string_actions)}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -58,7 +66,7 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
         epilog=_EPILOG.replace(NAME, program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
+    _add_version(parser)
     _add(parser, _CONFIG)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in commands:
@@ -66,17 +74,33 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     return parser
 
 
-def parse_arguments(command: Command, arguments: Sequence[str]) -> argparse.Namespace:
+def build_command_parser(command: Command, *, is_typed: bool = True) -> argparse.ArgumentParser:
+    """Return the parser of one command.
+
+    One that was not typed, because it is the default, is not named either.
+    """
+    program = find_program_name()
+    parser = _Parser(prog=f"{program} {command.name}" if is_typed else program, **_describe(command))
+    if not is_typed:
+        _add_version(parser)
+    _fill(parser, command)
+    return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-V", "--version", action="version", version=f"{NAME} {VERSION}")
+
+
+def parse_arguments(command: Command, arguments: Sequence[str], *, is_typed: bool = True) -> argparse.Namespace:
     """Parse the arguments of a command, options before or after the others.
 
-    What follows `--` belongs to its last argument, whatever it looks like.
+    What follows `--` belongs to its last argument, whatever it looks like. `is_typed` as in `build_command_parser`.
 
     Raises:
         UsageError: they are wrong.
 
     """
-    parser = _Parser(prog=f"{find_program_name()} {command.name}", **_describe(command))
-    _fill(parser, command)
+    parser = build_command_parser(command, is_typed=is_typed)
     rest = _rest_argument(command)
     before, tail = list(arguments), None
     if rest is not None and "--" in before:

@@ -8,11 +8,13 @@ from typing import Any
 import anyio
 
 from mcp_gateway.catalog.registry import Registry
+from mcp_gateway.catalog.resolver import UnknownServer
 from mcp_gateway.client.errors import StillStarting
 from mcp_gateway.control.context import ControlContext
 from mcp_gateway.control.local_client import LocalClient, open_local_client, warn_if_no_servers
 from mcp_gateway.control.report import describe_failure
 from mcp_gateway.control.terminal import complain, show, show_json
+from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.output.server_progress import show_server_progress
 from mcp_gateway_cli.output.tool_lines import describe_down, print_notes, print_tool
 
@@ -33,7 +35,8 @@ async def _run(context: ControlContext, arguments: Namespace) -> int:
 
 async def _tools(client: LocalClient, arguments: Namespace) -> int:
     registry = client.running.gateway.registry
-    names = [arguments.server] if arguments.server else list(registry.specs)
+    chosen = list(dict.fromkeys([*arguments.names, *(arguments.server or ())]))
+    names = chosen or list(registry.specs)
     answers: dict[str, Json] = {}
 
     async def ask(name: str) -> None:
@@ -43,7 +46,7 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
         for name in names:
             tasks.start_soon(ask, name)
     is_right = not answers or any(answer["success"] for answer in answers.values())
-    notes = [] if arguments.server else registry.notes()
+    notes = [] if chosen else registry.notes()
     if arguments.json:
         found = [tool for name in names for tool in answers[name].get("tools", [])]
         failure = (
@@ -51,7 +54,7 @@ async def _tools(client: LocalClient, arguments: Namespace) -> int:
         )
         show_json({"tools": found, "servers": notes, **failure})
     else:
-        down = [] if arguments.server else [name for name in client.servers_down if name in answers]
+        down = [] if chosen else [name for name in client.servers_down if name in answers]
         for name in (one for one in names if one not in down):
             _print_server(name, answers[name])
             print_notes(_describe_left_out(registry, name))
@@ -73,7 +76,8 @@ async def _discover(client: LocalClient, name: str) -> Json:
 
 def _print_server(name: str, answer: Json) -> None:
     if not answer["success"]:
-        complain(answer["error"])
+        advice = f"; to find tools by words: {NAME} search WORDS" if answer["error_code"] == UnknownServer.code else ""
+        complain(f"{answer['error']}{advice}")
         return
     show(f"{name} ({answer['tool_count']} tools)")
     for tool in answer["tools"]:

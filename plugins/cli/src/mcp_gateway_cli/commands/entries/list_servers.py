@@ -22,8 +22,12 @@ _UNREADABLE: Json = {"kind": "url", "target": "(a URL that cannot be read)"}
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Print each entry: name, whether it is on, how it is reached."""
     held = open_entries(context)
-    servers = [{"name": entry.name, "enabled": entry.is_on, **describe_target(entry.settled)} for entry in held.entries]
-    problems = [f"{server.name}: {server.reason}" for server in context.servers.disabled if not server.on_purpose]
+    chosen = held.entries if arguments.name is None else (held.find(arguments.name),)
+    servers = [{"name": entry.name, "enabled": entry.is_on, **describe_target(entry.settled)} for entry in chosen]
+    disabled = [server for server in context.servers.disabled if not server.on_purpose]
+    if arguments.name is not None:
+        disabled = [server for server in disabled if server.name == chosen[0].name]
+    problems = [f"{server.name}: {server.reason}" for server in disabled]
     if arguments.json:
         show_json({"file": str(held.path), "servers": servers, "problems": problems})
         return 0
