@@ -143,7 +143,7 @@ def test_the_parts_of_init_work_alone(home: SampleHome) -> None:
     assert b'"gateway"' in (home.folder / ".config" / "zed" / "settings.json").read_bytes()
     assert home.watch("disconnect", "zed")[0] == 0
     assert home.run("disconnect", "lm-studio").returncode == 0
-    assert home.run("undo", "--all").returncode == 0
+    assert home.run("undo", "--all", "--yes").returncode == 0
     assert (home.read_all(), (home.folder / ".lmstudio" / "mcp.json").exists()) == (before, False)
 
 

@@ -199,3 +199,15 @@ def test_a_program_whose_file_cannot_be_written_is_named_in_place_of_its_change(
         ]
         assert "left as it is: ~/.cursor/mcp.json: it cannot be written: nothing can be made in" in changes
     assert (tmp_path / ".cursor" / "mcp.json").read_text(encoding="utf-8") == CURSOR
+
+
+@pytest.mark.parametrize("words", [["undo", "--list"], ["undo"], ["undo", "--all", "--yes"]], ids=" ".join)
+def test_a_denied_folder_of_former_contents_is_not_nothing_to_undo(run, deny, tmp_path, words):
+    assert run("add", "one", "--no-try", "--", "one").returncode == 0
+    edits = tmp_path / ".local" / "state" / "mcp-orchestration-gateway" / "edits"
+    deny(edits)
+    reason = f"{edits}: what can be undone cannot be read: Permission denied; let this user read it"
+    for options in ([], ["--json"]):
+        done = run(*words, *options)
+        assert (done.returncode, done.stderr) == (1, f"mcp-orchestration-gateway: {reason}\n")
+        assert "nothing to undo" not in done.stdout

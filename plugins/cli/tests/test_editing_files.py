@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
 import pytest
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
 from mcp_gateway_cli.editing.files import open_file
-from mcp_gateway_cli.editing.journal import Journal, new_batch
+from mcp_gateway_cli.editing.journal import Batch, Journal, new_batch
 
+NO_BATCH = Batch()
 PLACE = ("mcpServers", "gateway")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="modes, owners and links of POSIX")
 
@@ -19,7 +21,7 @@ def journal(tmp_path):
     return Journal(tmp_path / "state" / "edits")
 
 
-def edit(path, journal=None, batch="", value="x"):
+def edit(path, journal=None, batch=NO_BATCH, value="x"):
     file = open_file(path)
     return file.save(file.document.set_value(PLACE, {"command": value}), journal, batch)
 
@@ -99,17 +101,38 @@ def test_undoing_puts_every_byte_back(tmp_path, journal):
     path = tmp_path / "settings.json"
     before = b'\xef\xbb\xbf{ // mine\r\n\t"a" : 1 ,\r\n}'
     path.write_bytes(before)
-    batch = new_batch("connect")
+    batch = new_batch("connect", ["zed"], tmp_path / "servers.json")
     edit(path, journal, batch)
     made = tmp_path / "made.json"
     edit(made, journal, batch)
-    edits = journal.find_last_batch()
+    (edits,) = journal.list_batches()
+    assert {each.batch for each in edits} == {batch}
+    assert (batch.verb, batch.targets, batch.configuration) == ("connect", ("zed",), tmp_path / "servers.json")
     assert [each.path for each in edits] == [path, made]
     assert edits[0].backup.read_bytes() == before
     assert all(journal.undo(each) for each in reversed(edits))
     assert path.read_bytes() == before
     assert not made.exists()
     assert not journal.list_edits()
+
+
+def test_a_batch_is_the_newest_as_soon_as_one_of_its_edits_is(tmp_path, journal):
+    first, second = (new_batch(verb, [], tmp_path) for verb in ("init", "add"))
+    for name, batch in (("a", first), ("b", second), ("c", first)):
+        edit(tmp_path / f"{name}.json", journal, batch)
+    assert [[each.path.stem for each in edits] for edits in journal.list_batches()] == [["b"], ["a", "c"]]
+
+
+def test_an_edit_of_a_release_that_kept_less_can_be_undone(tmp_path, journal):
+    edit(tmp_path / "a.json", journal, new_batch("add", ["a"], tmp_path))
+    (record,) = journal.folder.glob("*/edit.json")
+    kept = json.loads(record.read_bytes())
+    for key in ("targets", "configuration"):
+        del kept[key]
+    record.write_text(json.dumps(kept))
+    ((old,),) = journal.list_batches()
+    assert (old.batch.verb, old.batch.targets, old.batch.configuration) == ("add", (), None)
+    assert journal.undo(old)
 
 
 def test_undoing_leaves_what_somebody_else_changed(tmp_path, journal):
@@ -127,7 +150,7 @@ def test_undoing_leaves_what_somebody_else_changed(tmp_path, journal):
 def test_undoing_what_was_never_written_or_put_back_by_hand_changes_nothing(tmp_path, journal):
     path = tmp_path / "settings.json"
     path.write_text("{}")
-    made = journal.record(path, b"{}", b"{ }", "x")
+    made = journal.record(path, b"{}", b"{ }")
     assert journal.undo(made) is False
     assert path.read_text() == "{}"
     assert not journal.list_edits()

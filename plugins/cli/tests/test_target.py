@@ -6,7 +6,7 @@ import pytest
 from mcp_gateway_cli.entries.new_entry import make_entry
 from mcp_gateway_cli.entries.target import describe_mistake, is_url
 
-from mcp_gateway.control.report import UsageError
+from mcp_gateway.plugin import UsageError
 
 MEANT = {
     "htp://foo": "http://foo",

@@ -67,8 +67,13 @@ CLIENT_VERBS = (
         summary="put every file back as it was before the last command changed it",
         run=f"{_COMMANDS}.undo:run",
         arguments=(
-            Argument(names=("--all",), help="undo all that can be undone", is_flag=True),
-            Argument(names=("--list",), help="list what can be undone", is_flag=True),
+            Argument(
+                names=("--all",),
+                help="undo every command that can be undone, after a question; with --config those for that file only",
+                is_flag=True,
+            ),
+            Argument(names=("--yes", "-y"), help="do not ask", is_flag=True),
+            Argument(names=("--list",), help="list the commands that can be undone, the last one first", is_flag=True),
             Argument(
                 names=("--merge",),
                 help="in files that somebody has changed since, put back the servers only",

@@ -71,7 +71,7 @@ def test_undo_leaves_what_somebody_has_changed_since_unless_forced(home, run):
     changed.write_bytes(changed.read_bytes() + b"// more\n")
     code, out, err = run("undo")
     assert (code, str(changed) in err, "--force" in err) == (1, True, True)
-    assert "2 files put back" in out
+    assert "1 file put back, 1 removed again" in out
     assert changed.read_bytes().endswith(b"// more\n")
     assert run("undo", "--force")[0] == 0
     assert read_all(home) == before
@@ -98,13 +98,14 @@ def test_undo_goes_back_one_command_at_a_time_or_all_the_way(home, run):
         assert run(*arguments)[0] == 0
     changes = json.loads(run("undo", "--list", "--json")[1])["changes"]
     assert [change["command"] for change in changes] == ["disconnect", "connect", "import"]
-    assert set(changes[0]) == {"time", "command", "files"}
+    assert set(changes[0]) == {"time", "command", "targets", "config", "files"}
+    assert [change["targets"] for change in changes] == [["cursor"], ["cursor"], ["mail", "notes"]]
     assert json.loads(run("undo", "--json")[1]) == {
         "restored": [str(home / ".cursor" / "mcp.json")],
         "problems": [],
         "left": 2,
     }
-    assert "2 earlier changes can be undone" not in run("undo", "--all")[1]
+    assert "2 earlier changes can be undone" not in run("undo", "--all", "--yes")[1]
     assert read_all(home) == before
     assert run("undo") == (0, "there is nothing to undo\n", "")
 

@@ -104,7 +104,7 @@ def test_wherever_the_disk_gets_full_every_file_is_the_old_or_the_new_one(verb, 
             break
         assert "the disk is full (No space left on device)" in out + err
         assert any(path.name in out + err for path in expected)
-        run("undo", "--all")
+        run("undo", "--all", "--yes")
         assert read_all(home) == original
     assert (code, room > 0) == (0, True)
 

@@ -13,7 +13,7 @@ from mcp_gateway_cli.clients.entry_forms import Launch
 from mcp_gateway_cli.clients.imports import ImportPlan
 from mcp_gateway_cli.clients.survey import FoundFile
 from mcp_gateway_cli.editing.files import check_writable, replace_content
-from mcp_gateway_cli.editing.journal import Journal, new_batch, open_journal
+from mcp_gateway_cli.editing.journal import Batch, Journal, open_journal
 from mcp_gateway_cli.secrets.keyring_moves import remove_secrets, store_secrets
 
 
@@ -48,7 +48,7 @@ def plan_connections(
 
 
 def write_changes(
-    changes: Sequence[FileChange], verb: str, sources: VariableSources | None = None
+    changes: Sequence[FileChange], batch: Batch, sources: VariableSources | None = None
 ) -> tuple[list[FileChange], list[Problem]]:
     """Write changes; return those that were written, and the problems of others.
 
@@ -56,7 +56,7 @@ def write_changes(
 
     If the first cannot be written, the rest is not: programs must not be led to a gateway without its file.
     """
-    journal, batch = open_journal(), new_batch(verb)
+    journal = open_journal()
     written: list[FileChange] = []
     problems: list[Problem] = []
     for change in changes:
@@ -71,7 +71,7 @@ def write_changes(
     return written, problems
 
 
-def _write_change(change: FileChange, journal: Journal, batch: str, sources: VariableSources) -> None:
+def _write_change(change: FileChange, journal: Journal, batch: Batch, sources: VariableSources) -> None:
     names = [secret.name for secret in change.secrets if secret.is_new]
     store_secrets(sources, change.secrets)
     try:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +15,30 @@ from secrets import token_hex
 
 from mcp_gateway.config.sources import state_folder
 from mcp_gateway.plugin import StorageError, write_file
-from mcp_gateway.plugin.utilities.atomic_files import describe_write_error
+from mcp_gateway.plugin.utilities.atomic_files import describe_read_error, describe_write_error
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
 
 _RECORD, _BEFORE = "edit.json", "before"
 _MAX_EDITS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One run of a command: what its edits have in common.
+
+    * `name`: its name in the journal, which begins with the verb.
+    * `targets`: the servers or programs that it was about.
+    * `configuration`: the file of servers that it was for.
+    """
+
+    name: str = ""
+    targets: tuple[str, ...] = ()
+    configuration: Path | None = None
+
+    @property
+    def verb(self) -> str:
+        """The command that was run."""
+        return self.name.partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +47,7 @@ class Edit:
 
     * `name`: its name in the journal, which begins with the time.
     * `path`: the file, as it was named.
-    * `batch`: what the edits of one command have in common.
+    * `batch`: the run of a command that made it.
     * `digest`: the SHA-256 of what was written.
     * `backup`: where the former content is kept; None if there was no file.
     * `secrets`: the names of secrets that went into the keyring with it.
@@ -36,7 +55,7 @@ class Edit:
 
     name: str
     path: Path
-    batch: str
+    batch: Batch
     time: datetime
     digest: str
     backup: Path | None
@@ -55,6 +74,9 @@ class Edit:
             raise EditError(f"{self.backup}: the backup cannot be read: {error.strerror}") from None
 
 
+_NO_BATCH = Batch()
+
+
 @dataclass(frozen=True, slots=True)
 class Journal:
     """A folder that keeps the former content of edited files.
@@ -65,7 +87,7 @@ class Journal:
     folder: Path
 
     def record(
-        self, path: Path, before: bytes | None, after: bytes, batch: str = "", secrets: Sequence[str] = ()
+        self, path: Path, before: bytes | None, after: bytes, batch: Batch = _NO_BATCH, secrets: Sequence[str] = ()
     ) -> Edit:
         """Keep what is in a file, before it is edited.
 
@@ -80,7 +102,9 @@ class Journal:
         backup = folder / _BEFORE if before is not None else None
         record = {
             "path": str(place),
-            "batch": batch,
+            "batch": batch.name,
+            "targets": list(batch.targets),
+            "configuration": str(batch.configuration) if batch.configuration else None,
             "time": now.isoformat(),
             "digest": digest,
             "has_backup": before is not None,
@@ -94,7 +118,8 @@ class Journal:
         except StorageError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        self._forget_oldest()
+        with suppress(EditError):
+            self._forget_oldest()
         return Edit(name, place, batch, now, digest, backup, tuple(secrets))
 
     def _make_folder(self) -> None:
@@ -103,15 +128,26 @@ class Journal:
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be made: {describe_write_error(error)}") from None
 
-    def list_edits(self, batch: str | None = None) -> list[Edit]:
-        """Return the edits, the oldest first; only those of `batch`, if given."""
-        edits = [edit for name in self._list_names() if (edit := self._read(name)) is not None]
-        return [edit for edit in edits if batch is None or edit.batch == batch]
+    def list_edits(self) -> list[Edit]:
+        """Return the edits, the oldest first.
 
-    def find_last_batch(self) -> list[Edit]:
-        """Return the edits of the newest command, the oldest first."""
-        edits = self.list_edits()
-        return [edit for edit in edits if edit.batch == edits[-1].batch] if edits else []
+        Raises:
+            EditError: they cannot be read.
+
+        """
+        return [edit for name in self._list_names() if (edit := self._read(name)) is not None]
+
+    def list_batches(self) -> list[list[Edit]]:
+        """Return the edits of each run of a command, the oldest first.
+
+        Raises:
+            EditError: they cannot be read.
+
+        """
+        batches: dict[str, list[Edit]] = {}
+        for edit in self.list_edits():
+            batches[edit.batch.name] = [*batches.pop(edit.batch.name, ()), edit]
+        return list(batches.values())
 
     def undo(self, edit: Edit) -> bool:
         """Put a file back as it was; return whether that changed it.
@@ -140,26 +176,33 @@ class Journal:
         shutil.rmtree(self.folder / edit.name, ignore_errors=True)
 
     def _list_names(self) -> list[str]:
-        with suppress(OSError):
-            return sorted(found.name for found in self.folder.iterdir() if found.is_dir())
-        return []
+        try:
+            return sorted(found.name for found in self.folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _explain(self.folder, error) from None
 
     def _read(self, name: str) -> Edit | None:
         """Return an edit; None if its record was never finished."""
         folder = self.folder / name
         try:
             record = json.loads((folder / _RECORD).read_bytes())
+            configuration = record.get("configuration")
+            targets = tuple(map(str, record.get("targets", ())))
             return Edit(
                 name,
                 Path(record["path"]),
-                record["batch"],
+                Batch(str(record["batch"]), targets, Path(configuration) if configuration else None),
                 datetime.fromisoformat(record["time"]),
                 record["digest"],
                 folder / _BEFORE if record["has_backup"] else None,
                 tuple(record.get("secrets", ())),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
+        except OSError as error:
+            raise _explain(folder / _RECORD, error) from None
 
     def _forget_oldest(self) -> None:
         for name in self._list_names()[:-_MAX_EDITS]:
@@ -176,9 +219,14 @@ def open_journal() -> Journal:
     return Journal(state_folder() / "edits")
 
 
-def new_batch(verb: str) -> str:
-    """Return a name for the edits of one run of a command."""
-    return f"{verb} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {token_hex(3)}"
+def new_batch(verb: str, targets: Iterable[str], configuration: Path) -> Batch:
+    """Return what the edits of a new run have in common."""
+    return Batch(f"{verb} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {token_hex(3)}", tuple(targets), configuration)
+
+
+def _explain(path: Path, error: OSError) -> EditError:
+    """Return the error that what can be undone cannot be read."""
+    return EditError(f"{path}: what can be undone cannot be read: {describe_read_error(error)}")
 
 
 def _digest(content: bytes) -> str:

@@ -159,9 +159,9 @@ class EntryFile:
             raise ConfigError(f"{self.path}: server {entry.name!r}: {reason}; change that by hand")
         return document
 
-    def save(self, document: Document, verb: str) -> None:
-        """Write an edited document; `undo` can put the old one back."""
-        self.file.save(document, open_journal(), new_batch(verb))
+    def save(self, document: Document, verb: str, name: str) -> None:
+        """Write what a verb did to a server; `undo` finds it."""
+        self.file.save(document, open_journal(), new_batch(verb, [name], self.path))
 
 
 def open_entries(context: ControlContext) -> EntryFile:

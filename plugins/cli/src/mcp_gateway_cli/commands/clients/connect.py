@@ -17,6 +17,7 @@ from mcp_gateway_cli.clients.programs import find_program
 from mcp_gateway_cli.clients.survey import FoundFile, inspect_file
 from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.editing.files import check_writable
+from mcp_gateway_cli.editing.journal import Batch, new_batch
 
 
 def run_connect(context: ControlContext, arguments: Namespace) -> int:
@@ -27,7 +28,8 @@ def run_connect(context: ControlContext, arguments: Namespace) -> int:
         file = _find_usable_file(machine, arguments.client)
         change = connect_program(file, launch)
         done = f"{file.program.title} has the gateway; start it anew, so that it sees it"
-        return _settle(machine, change, arguments, "connect", (f"{file.program.title} has the gateway already", done))
+        batch = new_batch("connect", [file.program.name], path)
+        return _settle(machine, change, arguments, batch, (f"{file.program.title} has the gateway already", done))
 
 
 def run_disconnect(context: ControlContext, arguments: Namespace) -> int:
@@ -40,7 +42,8 @@ def run_disconnect(context: ControlContext, arguments: Namespace) -> int:
             f"{file.program.title} has the gateway no more; servers that came from there stay in the gateway "
             f"({NAME} undo puts them back)"
         )
-        return _settle(machine, change, arguments, "disconnect", (f"the gateway is not in {file.program.title}", done))
+        batch = new_batch("disconnect", [file.program.name], find_own_file(context))
+        return _settle(machine, change, arguments, batch, (f"the gateway is not in {file.program.title}", done))
 
 
 def _find_usable_file(machine: Machine, name: str) -> FoundFile:
@@ -56,14 +59,14 @@ def _find_usable_file(machine: Machine, name: str) -> FoundFile:
     return file
 
 
-def _settle(machine: Machine, change: FileChange, arguments: Namespace, verb: str, words: tuple[str, str]) -> int:
+def _settle(machine: Machine, change: FileChange, arguments: Namespace, batch: Batch, words: tuple[str, str]) -> int:
     """Write a change, if it is wanted, and show it."""
     idle, done = words
     changes = [] if change.is_empty else [change]
     for each in changes:
         check_writable(each.path)
     written = [] if arguments.dry_run else changes
-    for problem in write_changes(written, verb)[1]:
+    for problem in write_changes(written, batch)[1]:
         raise ConfigError(f"{problem.path}: {problem.reason}")
     if arguments.json:
         show_json({"changes": [*map(report.write_change, changes)], "written": [str(each.path) for each in written]})

@@ -25,6 +25,7 @@ from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, is_interactive
 from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
 from mcp_gateway_cli.editing.files import check_writable
+from mcp_gateway_cli.editing.journal import Batch, new_batch
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, check_keyring, make_revealer
 
 
@@ -54,7 +55,8 @@ def _run(context: ControlContext, arguments: Namespace) -> int:
     plan, secrets = move_secrets(context, plan, arguments.secrets, asks=asks)
     changes = [add_servers(path, [server.entry for server in plan.new], secrets)] if plan.new else []
     if not arguments.dry_run and changes:
-        _write(changes, context.providers.variable_sources if secrets else None)
+        batch = new_batch("import", [server.name for server in plan.new], path)
+        _write(changes, batch, context.providers.variable_sources if secrets else None)
     left_out = [item for item in plan.left_out if not item.is_off]
     if arguments.json:
         found = report.write_report(files, plan, trials, changes, [])
@@ -90,7 +92,7 @@ def find_sources(machine: Machine, source: str) -> list[FoundFile]:
 
 
 def _find_owner(machine: Machine, path: Path) -> ClientProgram:
-    """Return the program that a file is of, or one without a name."""
+    """Return the program that a file is of, or a nameless one."""
     for program in PROGRAMS:
         if path.resolve() in {file.resolve() for file in program.find_files(machine)}:
             return program
@@ -113,8 +115,8 @@ def _select(files: Sequence[FoundFile], names: Sequence[str]) -> list[FoundFile]
     return [replace(file, servers=tuple(each for each in file.servers if each.title in names)) for file in files]
 
 
-def _write(changes: Sequence[FileChange], sources: VariableSources | None) -> None:
-    _, problems = write_changes(changes, "import", sources)
+def _write(changes: Sequence[FileChange], batch: Batch, sources: VariableSources | None) -> None:
+    _, problems = write_changes(changes, batch, sources)
     for problem in problems:
         raise ConfigError(f"{problem.path}: {problem.reason}")
 

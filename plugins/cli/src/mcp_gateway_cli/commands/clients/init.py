@@ -25,6 +25,7 @@ from mcp_gateway_cli.commands.clients import report
 from mcp_gateway_cli.commands.clients.prompts import NoAnswer, choose_numbers, confirm, is_interactive
 from mcp_gateway_cli.commands.clients.steps import move_secrets, try_with_progress
 from mcp_gateway_cli.editing.files import check_writable
+from mcp_gateway_cli.editing.journal import new_batch
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, MovedSecret, check_keyring, make_revealer
 
 _NOBODY = "nobody can be asked here: repeat it with --yes to write this, or in a terminal"
@@ -83,9 +84,9 @@ def _run(context: ControlContext, setting: _Setting, arguments: Namespace, *, as
     if asks and work.changes and not confirm(f"write {report.plural(len(work.changes), 'file')}?"):
         complain("nothing was written")
         return 0
-    written, problems = write_changes(
-        work.changes, "init", context.providers.variable_sources if work.secrets else None
-    )
+    batch = new_batch("init", [server.name for server in work.plan.servers], setting.path)
+    sources = context.providers.variable_sources if work.secrets else None
+    written, problems = write_changes(work.changes, batch, sources)
     work = replace(work, problems=[*work.problems, *problems])
     if not arguments.json and not asks:
         report.show_all_changes(setting.machine, written)

@@ -4,71 +4,126 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from pathlib import Path
 
 from mcp_gateway.control.context import ControlContext
-from mcp_gateway.control.report import describe_findings
-from mcp_gateway.control.terminal import complain, show, show_json
-from mcp_gateway.plugin import GatewayError
+from mcp_gateway.control.report import USAGE, describe_findings
+from mcp_gateway.control.terminal import complain, show_json
+from mcp_gateway.plugin import GatewayError, UsageError
 from mcp_gateway.protocol.implementation import NAME
 from mcp_gateway_cli.clients.changes import restore_servers
 from mcp_gateway_cli.clients.machine import Machine, find_machine
-from mcp_gateway_cli.clients.own_file import init_lock
-from mcp_gateway_cli.commands.clients.report import plural
+from mcp_gateway_cli.clients.own_file import find_named_file, init_lock
+from mcp_gateway_cli.commands.clients import undo_report as report
+from mcp_gateway_cli.commands.clients.prompts import NoAnswer, confirm, is_interactive
+from mcp_gateway_cli.commands.clients.undo_report import Outcome, Undone
 from mcp_gateway_cli.editing.errors import EditError, FileChanged
 from mcp_gateway_cli.editing.files import read_content, replace_content
 from mcp_gateway_cli.editing.journal import Edit, Journal, open_journal
-from mcp_gateway_cli.output.tables import show_table
 from mcp_gateway_cli.secrets.keyring_moves import SOURCE, remove_secrets
 
-_TreatFn = Callable[[Journal, Edit, FileChanged], None]
+_TreatFn = Callable[[Journal, Edit, FileChanged], Outcome]
+
+_NOBODY = f"nobody can be asked here: {NAME} undo --all --yes puts these back; or repeat it in a terminal"
 
 
 def run(context: ControlContext, arguments: Namespace) -> int:
     """Undo the last command; return 1 if a file was left."""
-    machine, journal = find_machine(context.environ), open_journal()
+    machine, journal, named = find_machine(context.environ), open_journal(), find_named_file(context)
     if arguments.list:
-        return _list(machine, journal, as_json=arguments.json)
-    with init_lock():
-        edits = journal.list_edits() if arguments.all else journal.find_last_batch()
-        treat = _overwrite if arguments.force else _merge if arguments.merge else _refuse
-        restored, problems = _undo(journal, edits, treat)
-        problems += _take_out_secrets(context, restored)
-        left = len(_group(journal.list_edits()))
-    if arguments.json:
-        show_json(
-            {
-                "restored": [str(edit.path) for edit in restored],
-                "problems": problems,
-                "left": left,
-                **describe_findings(problems, "files or secrets that were left"),
-            }
-        )
+        return _list(machine, journal, named, as_json=arguments.json)
+    try:
+        with init_lock():
+            return _run(context, arguments, machine, journal, named)
+    except NoAnswer:
+        complain("", "nothing was put back")
+        return USAGE
+
+
+def _list(machine: Machine, journal: Journal, named: Path | None, *, as_json: bool) -> int:
+    found = journal.list_batches()
+    batches = select_batches(found, named)
+    if as_json:
+        report.show_json_list(batches)
+    elif batches:
+        report.show_list(batches, machine)
     else:
-        _show(machine, edits, restored, problems, left)
+        report.show_nothing(machine, named, len(found))
+    return 0
+
+
+def _run(context: ControlContext, arguments: Namespace, machine: Machine, journal: Journal, named: Path | None) -> int:
+    found = journal.list_batches()
+    batches = select_batches(found, named)
+    chosen = batches if arguments.all else batches[-1:]
+    if arguments.all and chosen and not _agree(machine, chosen, arguments):
+        complain("nothing was put back")
+        return 0
+    treat = _overwrite if arguments.force else _merge if arguments.merge else _refuse
+    undone, problems = _undo(journal, [edit for edits in chosen for edit in edits], treat)
+    problems += _take_out_secrets(context, [each.edit for each in undone])
+    left = len(select_batches(journal.list_batches(), named))
+    if arguments.json:
+        restored = [str(each.edit.path) for each in undone]
+        failure = describe_findings(problems, "files or secrets that were left")
+        show_json({"restored": restored, "problems": problems, "left": left, **failure})
+    elif chosen:
+        report.show_undone(machine, undone, problems, left)
+    else:
+        report.show_nothing(machine, named, len(found))
     return 1 if problems else 0
 
 
-def _undo(journal: Journal, edits: Sequence[Edit], treat: _TreatFn) -> tuple[list[Edit], list[str]]:
-    """Undo edits, the newest first; return them and the problems.
+def select_batches(batches: Iterable[list[Edit]], named: Path | None) -> list[list[Edit]]:
+    """Return what was done for a file of servers, or to it.
+
+    That is everything if no file is named.
+    """
+    if named is None:
+        return list(batches)
+    wanted = named.resolve()
+    return [edits for edits in batches if any(wanted in _find_concerned(edit) for edit in edits)]
+
+
+def _find_concerned(edit: Edit) -> set[Path]:
+    return {path.resolve() for path in (edit.path, edit.batch.configuration) if path is not None}
+
+
+def _agree(machine: Machine, batches: Sequence[list[Edit]], arguments: Namespace) -> bool:
+    """Return whether a person wants all this undone."""
+    if arguments.yes:
+        return True
+    if not arguments.json:
+        report.show_list(batches, machine)
+    if arguments.json or not is_interactive():
+        raise UsageError(_NOBODY)
+    return confirm(report.write_question(machine, batches), default=False)
+
+
+def _undo(journal: Journal, edits: Sequence[Edit], treat: _TreatFn) -> tuple[list[Undone], list[str]]:
+    """Undo edits, the newest first; return what happened, and the problems.
 
     A file that cannot be put back keeps its older edits, too. `treat` deals with a file that has been changed since.
     """
-    restored: list[Edit] = []
+    undone: list[Undone] = []
     problems: dict[str, str] = {}
     for edit in reversed(edits):
         if str(edit.path) in problems:
             continue
         try:
-            try:
-                journal.undo(edit)
-            except FileChanged as error:
-                treat(journal, edit, error)
+            undone.append(Undone(edit, _undo_one(journal, edit, treat)))
         except GatewayError as error:
             problems[str(edit.path)] = str(error)
-        else:
-            restored.append(edit)
-    return restored, list(problems.values())
+    return undone, list(problems.values())
+
+
+def _undo_one(journal: Journal, edit: Edit, treat: _TreatFn) -> Outcome:
+    try:
+        if not journal.undo(edit):
+            return Outcome.SAME
+    except FileChanged as error:
+        return treat(journal, edit, error)
+    return Outcome.of(edit)
 
 
 def _take_out_secrets(context: ControlContext, restored: Iterable[Edit]) -> list[str]:
@@ -85,16 +140,17 @@ def _take_out_secrets(context: ControlContext, restored: Iterable[Edit]) -> list
     return problems
 
 
-def _refuse(_: Journal, __: Edit, error: FileChanged) -> None:
+def _refuse(_: Journal, __: Edit, error: FileChanged) -> Outcome:
     raise EditError(f"{error}; --merge takes only the gateway out and puts its servers back, --force overwrites it")
 
 
-def _overwrite(journal: Journal, edit: Edit, _: FileChanged) -> None:
+def _overwrite(journal: Journal, edit: Edit, _: FileChanged) -> Outcome:
     replace_content(edit.path, read_content(edit.path), edit.read_backup())
     journal.forget(edit)
+    return Outcome.of(edit)
 
 
-def _merge(journal: Journal, edit: Edit, error: FileChanged) -> None:
+def _merge(journal: Journal, edit: Edit, error: FileChanged) -> Outcome:
     """Take back what was done to the servers, and keep all else."""
     now = read_content(edit.path)
     if now is None:
@@ -103,53 +159,4 @@ def _merge(journal: Journal, edit: Edit, error: FileChanged) -> None:
     if not change.is_empty:
         replace_content(edit.path, now, change.after)
     journal.forget(edit)
-
-
-def _list(machine: Machine, journal: Journal, *, as_json: bool) -> int:
-    batches = _group(journal.list_edits())
-    if as_json:
-        show_json({"changes": [_write_batch(edits) for edits in reversed(batches)]})
-        return 0
-    rows = [
-        (f"{edits[0].time:%Y-%m-%d %H:%M:%S} UTC", _verb_of(edits[0]), machine.shorten(edit.path))
-        for edits in reversed(batches)
-        for edit in edits
-    ]
-    if rows:
-        show_table(("when", "command", "file"), rows)
-    else:
-        show("there is nothing to undo")
-    return 0
-
-
-def _write_batch(edits: Sequence[Edit]) -> dict[str, object]:
-    return {
-        "time": edits[0].time.isoformat(),
-        "command": _verb_of(edits[0]),
-        "files": [str(edit.path) for edit in edits],
-    }
-
-
-def _group(edits: Iterable[Edit]) -> list[list[Edit]]:
-    """Return edits by the command that made them, the oldest first."""
-    return [list(batch) for _, batch in groupby(edits, key=lambda edit: edit.batch)]
-
-
-def _verb_of(edit: Edit) -> str:
-    return edit.batch.partition(" ")[0]
-
-
-def _show(
-    machine: Machine, edits: Sequence[Edit], restored: Sequence[Edit], problems: Sequence[str], left: int
-) -> None:
-    if not edits:
-        show("there is nothing to undo")
-        return
-    paths = dict.fromkeys(edit.path for edit in restored)
-    for path in paths:
-        show(f"  {machine.shorten(path)} is put back")
-    show(f"{plural(len(paths), 'file')} put back")
-    for problem in problems:
-        complain(problem)
-    if left and not problems:
-        show(f"{plural(left, 'earlier change')} can be undone, too: {NAME} undo --list, {NAME} undo --all")
+    return Outcome.SAME if change.is_empty else Outcome.MERGED

@@ -33,7 +33,7 @@ def run(context: ControlContext, arguments: Namespace) -> int:
     if trial is None or trial.ok:
         # Anew: while it was tried, something else may have edited the file.
         held = _open_file(context, name, is_forced=arguments.force)
-        held.save(held.add(name, entry if held.is_native else to_client_form(entry)), f"add {name}")
+        held.save(held.add(name, entry if held.is_native else to_client_form(entry)), "add", name)
     _report(name, str(held.path), trial, as_json=arguments.json)
     return 0 if trial is None or trial.ok else 1
 

@@ -13,7 +13,7 @@ def run_remove(context: ControlContext, arguments: Namespace) -> int:
     """Take a server out of the file."""
     held = open_entries(context)
     entry = held.find(arguments.name)
-    held.save(held.remove(entry), f"remove {entry.name}")
+    held.save(held.remove(entry), "remove", entry.name)
     return _report(held, entry, "removed", as_json=arguments.json)
 
 
@@ -31,7 +31,7 @@ def _switch(context: ControlContext, arguments: Namespace, state: str) -> int:
     held = open_entries(context)
     entry, on = held.find(arguments.name), state == "enabled"
     if entry.is_on is not on or entry.keys is None:
-        held.save(held.switch_entry(entry, on=on), f"{state.removesuffix('d')} {entry.name}")
+        held.save(held.switch_entry(entry, on=on), state.removesuffix("d"), entry.name)
         return _report(held, entry, state, as_json=arguments.json)
     if arguments.json:
         show_json({state: entry.name, "file": str(held.path), "changed": False})
