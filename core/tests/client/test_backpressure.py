@@ -43,7 +43,7 @@ async def session(*clients):
     server, router = FakeServer(), ServerMessageRouter()
     with anyio.fail_after(30):
         async with open_connection(server.connect(Credentials()), router) as connection:
-            connection.version = "2025-11-25"
+            connection.set_version("2025-11-25", {})
             for number, client in enumerate(clients):
                 router.enter(1000 + number, client.exchange())
             yield connection, server

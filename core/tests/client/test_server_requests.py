@@ -44,7 +44,7 @@ async def connected(ask=None, version=HANDSHAKE, **options):
     server, router = FakeServer(**options), ServerMessageRouter({"roots": {}})
     with anyio.fail_after(30):
         async with open_connection(server.connect(Credentials()), router) as connection:
-            connection.version = version
+            connection.set_version(version, {})
             router.enter(99, InFlightRequest("me", ClientChannel(ask=ask)))
             yield connection, server
 

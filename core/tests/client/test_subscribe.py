@@ -121,7 +121,7 @@ async def test_a_resource_that_an_acknowledgement_does_not_list_is_not_watched(h
     server, started = FakeServer(), []
     with anyio.fail_after(10):
         async with open_connection(server.connect(Credentials())) as connection, anyio.create_task_group() as tasks:
-            connection.version = MODERN
+            connection.set_version(MODERN, {})
 
             async def follow():
                 with pytest.raises(MCPError, match="does not announce changes of this resource"):

@@ -36,11 +36,14 @@ def raising(error):
     return operation
 
 
-async def test_an_attempt_that_succeeds_is_the_last_even_if_nobody_leaves_the_loop(alpha):
+async def test_an_attempt_that_succeeds_is_the_last(alpha):
     async with pool_of(alpha) as pool:
-        async for attempt in pool.attempts(KEY, repeatable=True):
-            async with attempt as session:
-                await session.connection.request("tools/call", {"name": "x"})
+
+        async def call(session):
+            assert users(pool) == [1]
+            return await session.connection.request("tools/call", {"name": "x"})
+
+        assert await pool.attempts(KEY, repeatable=True).run(call)
         assert users(pool) == [0]
     assert len(alpha.calls) == 1
 
@@ -48,23 +51,27 @@ async def test_an_attempt_that_succeeds_is_the_last_even_if_nobody_leaves_the_lo
 async def test_an_attempt_that_may_be_repeated_leaves_its_error_behind(alpha):
     errors, begun = [UNSENT, UNSENT], []
     async with pool_of(alpha) as pool:
-        async for attempt in pool.attempts(KEY):
-            async with attempt:
-                begun.append(users(pool))
-                if errors:
-                    raise errors.pop()
+
+        async def send(_):
+            begun.append(users(pool))
+            if errors:
+                raise errors.pop()
+
+        await pool.attempts(KEY).run(send)
     assert begun == [[1], [1], [1]], "each is counted in, and the one before it out"
 
 
 async def test_the_error_of_the_last_attempt_is_raised_and_no_other_follows(alpha):
+    begun = []
     async with pool_of(alpha) as pool:
-        attempts = pool.attempts(KEY, repeatable=False)
+
+        async def send(_):
+            begun.append(1)
+            raise ConnectionDropped("cut")
+
         with pytest.raises(ConnectionDropped):
-            async with await anext(attempts):
-                raise ConnectionDropped("cut")
-        with pytest.raises(StopAsyncIteration):
-            await anext(attempts)
-        assert users(pool) == [0]
+            await pool.attempts(KEY, repeatable=False).run(send)
+        assert (begun, users(pool)) == ([1], [0])
 
 
 @pytest.mark.parametrize(
@@ -94,11 +101,13 @@ async def test_a_request_that_is_cancelled_is_not_sent_again(alpha):
     begun = []
     async with pool_of(alpha) as pool:
         with anyio.CancelScope() as scope:
-            async for attempt in pool.attempts(KEY, repeatable=True):
-                async with attempt:
-                    begun.append(1)
-                    scope.cancel()
-                    await anyio.sleep_forever()
+
+            async def send(_):
+                begun.append(1)
+                scope.cancel()
+                await anyio.sleep_forever()
+
+            await pool.attempts(KEY, repeatable=True).run(send)
         assert scope.cancelled_caught
         assert (begun, users(pool)) == ([1], [0])
 

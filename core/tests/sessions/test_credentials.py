@@ -127,7 +127,7 @@ async def test_credentials_that_were_refused_are_renewed_once_for_a_call_however
         with pytest.raises(CredentialsRejected):
             await found.with_credentials(spec(), ME, operation)
     assert used == ["Bearer 0", "Bearer 1", "Bearer 1", "Bearer 2"]
-    key, retry, refusal = await found.session_key(spec(), ME), RetryPolicy.begin(spec(), repeatable=True), REFUSAL
+    key, retry, refusal = await found.session_key(spec(), ME), RetryPolicy(spec(), repeatable=True), REFUSAL
     assert (await found.renew(key, ME, refusal, retry)).credentials.headers == {"Authorization": "Bearer 3"}
     with pytest.raises(CredentialsRejected):
         await found.renew(key, ME, refusal, retry)

@@ -50,10 +50,7 @@ async def pool_of(remote, idle=60.0, max_sessions=100):
 
 async def use_session(pool, session_key, operation, **options):
     """Send one request as the pool's callers do."""
-    async for attempt in pool.attempts(session_key, **options):
-        async with attempt as session:
-            return await operation(session)
-    raise AssertionError
+    return await pool.attempts(session_key, **options).run(operation)
 
 
 async def connection(session):

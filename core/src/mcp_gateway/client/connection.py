@@ -67,7 +67,8 @@ class Connection:
     """An MCP client connection to a server; see `open_connection`.
 
     `closed` is set when the connection ends. `ids` yields request ids. `announcements` receives the notifications that
-    relate to no client's request, `router` those that do, and the server's requests.
+    relate to no client's request, `router` those that do, and the server's requests. `modern`: the server speaks
+    2026-07-28; otherwise requests have the `handshake_headers`, of which there are none before the handshake.
     """
 
     channel: ServerChannel
@@ -78,6 +79,8 @@ class Connection:
     is_closed: bool = False
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop, repr=False)
     version: str = ""
+    modern: bool = False
+    handshake_headers: Mapping[str, str] = field(default_factory=dict)
     initialize_result: Json = field(default_factory=dict)
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     server_requests: ServerRequests = field(init=False)
@@ -89,18 +92,13 @@ class Connection:
         self.server_requests = ServerRequests(self._send_message, self.tasks, self.router)
         self.router.backpressure.set_paused = lambda paused: self.channel.set_reading_paused(paused=paused)
 
-    @property
-    def handshake_headers(self) -> Mapping[str, str]:
-        """The headers of a handshake-era request."""
-        return version_headers(self.version)
+    def set_version(self, version: str, result: Json) -> None:
+        """Take the version that the server speaks, and what it says of itself.
 
-    @property
-    def modern(self) -> bool:
-        """Whether the server speaks 2026-07-28.
-
-        That era has no handshake; every request carries an envelope in `_meta` instead.
+        2026-07-28 has no handshake; every request carries an envelope in `_meta` instead.
         """
-        return self.version == LATEST_MODERN_VERSION
+        self.version, self.initialize_result = version, result
+        self.modern, self.handshake_headers = version == LATEST_MODERN_VERSION, version_headers(version)
 
     async def request(self, method: str, params: Json, *, capabilities: Mapping[str, Any] | None = None) -> Json:
         """Send a request of the gateway's own; return the unmodified result.

@@ -134,7 +134,7 @@ async def _discover(connection: Connection, done: anyio.CancelScope, probe: _Pro
     versions = result.get("supportedVersions")
     if not isinstance(versions, list) or LATEST_MODERN_VERSION not in versions:
         return probe.fail()
-    connection.version, connection.initialize_result = LATEST_MODERN_VERSION, result
+    connection.set_version(LATEST_MODERN_VERSION, result)
     return done.cancel()
 
 
@@ -195,4 +195,4 @@ async def _initialize(connection: Connection) -> None:
         raise MCPError(types.INVALID_REQUEST, f"the server speaks protocol version {version!r}, unknown here")
     headers = {MCP_PROTOCOL_VERSION_HEADER: version}
     await connection.channel.send(encode_notification("notifications/initialized", None), headers)
-    connection.version, connection.initialize_result = version, result
+    connection.set_version(version, result)

@@ -34,13 +34,13 @@ class RequestTimer(Protocol):
 class InFlightRequest(Struct, eq=False):
     """A client's request in flight.
 
-    `client` is the sender, None for the gateway itself.
+    `client` is the sender, None for the gateway itself; `questions` are the open requests of the server.
     """
 
     client: str | None = None
     channel: ClientChannel = ALONE
     timer: RequestTimer | None = None
-    _questions: set[anyio.CancelScope] | None = None
+    questions: set[anyio.CancelScope] | None = None
 
     def on_notification(self, method: str, params: Fields, *, dropped: bool = False) -> None:
         """Forward a notification of the server to the client, unless `dropped`."""
@@ -57,10 +57,10 @@ class InFlightRequest(Struct, eq=False):
             MCPError: the client cannot be asked, answered with an error, or did not answer in time.
 
         """
-        if self._questions is None:
-            self._questions = set()
+        if self.questions is None:
+            self.questions = set()
         with self.pause_timeout():
-            return await send_to_client(self.channel, method, params, ASK_SECONDS, self._questions)
+            return await send_to_client(self.channel, method, params, ASK_SECONDS, self.questions)
 
     def pause_timeout(self) -> AbstractContextManager[None]:
         """Pause the request's timeout while the server waits for its client."""
@@ -68,7 +68,7 @@ class InFlightRequest(Struct, eq=False):
 
     def cancel_server_requests(self) -> None:
         """Cancel the open server requests."""
-        for question in self._questions or ():
+        for question in self.questions or ():
             question.cancel()
 
 

@@ -19,6 +19,7 @@ from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.admission import Overloaded
 from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.circuit_breaker import CircuitBreaker, CircuitOpen
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
@@ -103,10 +104,12 @@ class HealthProber:
                 await self._knock(SessionKey(spec))
 
     async def _knock(self, session_key: SessionKey) -> None:
-        async for attempt in self.discovery.pool.attempts(session_key, repeatable=True, trial=True):
-            async with attempt as session:
-                with limit_inactivity(session) as (connection, _):
-                    await ping(connection)
+        await self.discovery.pool.attempts(session_key, repeatable=True, trial=True).run(_ping_session)
+
+
+async def _ping_session(session: Session) -> None:
+    with limit_inactivity(session) as (connection, _):
+        await ping(connection)
 
 
 async def ping(connection: Connection) -> None:

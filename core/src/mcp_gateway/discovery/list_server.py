@@ -29,6 +29,7 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.primitives import PRIMITIVES, TEMPLATES, TOOLS, Primitive
 from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
@@ -129,17 +130,18 @@ async def _list_all(
 
     The lists at which the server fails are added to `faults`.
     """
-    async for attempt in pool.attempts(session_key, repeatable=True, trial=trial):
-        async with attempt as session:
-            with limit_inactivity(session) as (connection, inactivity):
-                lists = _Lists(connection, inactivity, capabilities, session_key.spec, faults)
-                pages = dict[str, Page]()
-                for primitive in PRIMITIVES:
-                    pages[primitive.name] = await lists.fetch(primitive)
-                    # So a server that ends at several lists is not cut off: it answers in between.
-                    session.breaker.record_answer()
-                return connection.initialize_result, pages
-    raise AssertionError  # the last attempt returns or raises
+
+    async def fetch_all(session: Session) -> tuple[Json, dict[str, Page]]:
+        with limit_inactivity(session) as (connection, inactivity):
+            lists = _Lists(connection, inactivity, capabilities, session_key.spec, faults)
+            pages = dict[str, Page]()
+            for primitive in PRIMITIVES:
+                pages[primitive.name] = await lists.fetch(primitive)
+                # So a server that ends at several lists is not cut off: it answers in between.
+                session.breaker.record_answer()
+            return connection.initialize_result, pages
+
+    return await pool.attempts(session_key, repeatable=True, trial=trial).run(fetch_all)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.runtime.backoff import Backoff
 from mcp_gateway.sessions.credentials import CredentialResolver
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
@@ -112,10 +113,10 @@ class LoopTracer:
             raise GatewayLoop(LOOP, server)
 
     async def _is_gateway(self, session_key: SessionKey, *, trial: bool) -> bool:
-        async for attempt in self.pool.attempts(session_key, repeatable=True, trial=trial):
-            async with attempt as session:
-                return session.connection is not None and is_gateway(session.connection.initialize_result)
-        return False
+        async def check(session: Session) -> bool:
+            return session.connection is not None and is_gateway(session.connection.initialize_result)
+
+        return await self.pool.attempts(session_key, repeatable=True, trial=trial).run(check)
 
     async def _forward(self, trace: Trace) -> list[str]:
         """Pass a trace on to all gateways behind this one."""
@@ -155,14 +156,15 @@ class LoopTracer:
         return []
 
     async def _ask(self, session_key: SessionKey, method: str, params: Json) -> list[str]:
-        async for attempt in self.pool.attempts(session_key, repeatable=True, trial=True):
-            async with attempt as session:
-                if session.connection is not None:
-                    try:
-                        return read_loop(await session.connection.request(method, params))
-                    except MCPError:
-                        return []
-        return []
+        async def ask(session: Session) -> list[str]:
+            if session.connection is None:
+                return []
+            try:
+                return read_loop(await session.connection.request(method, params))
+            except MCPError:
+                return []
+
+        return await self.pool.attempts(session_key, repeatable=True, trial=True).run(ask)
 
 
 def leave_out(spec: ServerSpec, error: GatewayLoop, registry: Registry, scheduler: RefreshScheduler) -> None:

@@ -22,6 +22,7 @@ from mcp_gateway.protocol.raw_json import Fields, decode_member, encode_members,
 from mcp_gateway.sessions.exchange import Exchange
 from mcp_gateway.sessions.pool import Pool
 from mcp_gateway.sessions.retry import RetryPolicy
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
 MAX_ROUNDS = 20
@@ -89,14 +90,14 @@ class EraBridge:
         sender = caller.client or ""
         if not load.enter(spec.name, spec.max_calls, sender):
             await load.wait_turn(spec.name, spec.max_calls, sender)
+
+        def send(session: Session) -> Awaitable[Fields]:
+            return Exchange(caller.client, channel, session=session, capabilities=caller.capabilities).run(request)
+
         try:
-            async for attempt in self.pool.attempts(session_key, retry=retry, patience=spec.time_limits.call):
-                async with attempt as session:
-                    exchange = Exchange(caller.client, channel, session=session, capabilities=caller.capabilities)
-                    return await exchange.run(request)
+            return await self.pool.attempts(session_key, retry=retry, patience=spec.time_limits.call).run(send)
         finally:
             load.leave(spec.name, sender)
-        raise AssertionError  # the last attempt returns or raises
 
     async def _answer_requests(
         self, session_key: SessionKey, request: Request, result: Fields, caller: Caller, channel: ClientChannel
@@ -111,7 +112,7 @@ class EraBridge:
         for _ in range(MAX_ROUNDS):
             answers = await _ask_client(server, result, caller.capabilities, channel)
             request = request.again(answers)
-            retry = RetryPolicy.begin(session_key.spec, repeatable=request.repeatable)
+            retry = RetryPolicy(session_key.spec, repeatable=request.repeatable)
             result = await self._send(session_key, request, caller, channel, retry)
             if not is_input_required(result):
                 return result

@@ -274,7 +274,7 @@ class Gateway:
 
         `session_key` is the caller's, if it is known already.
         """
-        access, retry = self.access, RetryPolicy.begin(spec, repeatable=request.repeatable)
+        access, retry = self.access, RetryPolicy(spec, repeatable=request.repeatable)
         if session_key is None:
             session_key = access.session_key_nowait(spec, caller) or await access.session_key(spec, caller)
         try:

@@ -23,6 +23,7 @@ from mcp_gateway.protocol.capabilities import decode_capabilities
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.sessions.attempts import limit_inactivity
 from mcp_gateway.sessions.pool import Pool
+from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
 log = structlog.get_logger(__name__)
@@ -154,17 +155,14 @@ class Subscriptions:
                 self._tell(watched, {"uri": uri})
             watched.settled.set()
 
+        async def watch_once(session: Session) -> None:
+            with limit_inactivity(session) as (connection, inactivity), inactivity.pause(), _watching(connection):
+                await watch(connection, uri, capabilities, on_started, on_updated)
+
         with watched.scope:
             while True:
                 try:
-                    async for attempt in self.pool.attempts(session_key):
-                        async with attempt as session:
-                            with (
-                                limit_inactivity(session) as (connection, inactivity),
-                                inactivity.pause(),
-                                _watching(connection),
-                            ):
-                                await watch(connection, uri, capabilities, on_started, on_updated)
+                    await self.pool.attempts(session_key).run(watch_once)
                 except (GatewayError, MCPError) as error:
                     if not watched.settled.is_set():
                         watched.error = error

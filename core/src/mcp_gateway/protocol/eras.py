@@ -41,24 +41,31 @@ MODERN_VERSION = encode_string(LATEST_MODERN_VERSION)
 """The version of the modern era, as JSON."""
 
 _COMPLETE = Raw(b'"complete"')
-_OUR_INFO = encode_raw(IMPLEMENTATION)
+
+
+def encode_own_meta(server_info: object) -> Raw:
+    """Encode the `_meta` of modern results, which names the server."""
+    return encode_raw({types.SERVER_INFO_META_KEY: server_info})
+
+
+_OUR_META = encode_own_meta(IMPLEMENTATION)
 
 ENVELOPE = ("resultType", "ttlMs", "cacheScope")
 """The fields that the modern era adds to results."""
 
 
-def adapt_result(result: Fields, *, modern: bool, server_info: Raw = _OUR_INFO) -> Fields:
-    """Adapt a result to the client's era; `server_info` is JSON.
+def adapt_result(result: Fields, *, modern: bool, own_meta: Raw = _OUR_META) -> Fields:
+    """Adapt a result to the client's era.
 
-    The modern era's envelope is added or removed.
+    The modern era's envelope is added or removed. `own_meta` is what a modern result has in its `_meta`.
     """
     raw = result.get("_meta")
     whole = members(raw) if is_object(raw) and raw is not None else {}
     meta = {name: value for name, value in whole.items() if name not in OF_ONE_CONNECTION} if whole else whole
     if modern:
-        meta[types.SERVER_INFO_META_KEY] = server_info
+        whole_meta = Raw(encode_object({**meta, **members(own_meta)})) if meta else own_meta
         # A server's own `resultType` comes after, and counts.
-        return {"resultType": _COMPLETE, **result, "_meta": Raw(encode_object(meta))}
+        return {"resultType": _COMPLETE, **result, "_meta": whole_meta}
     if meta is whole and result.keys().isdisjoint(ENVELOPE):
         return result
     plain = {name: value for name, value in result.items() if name not in ENVELOPE}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from mcp.shared.inbound import (
     MCP_METHOD_HEADER,
@@ -21,7 +20,6 @@ Mirrored = Mapping[tuple[str, ...], str]
 """Paths of arguments, with the headers that repeat them."""
 
 
-@lru_cache(maxsize=16)
 def version_headers(version: str) -> Mapping[str, str]:
     """Return the headers of a handshake-era request; none before the handshake."""
     return {MCP_PROTOCOL_VERSION_HEADER: version} if version else {}

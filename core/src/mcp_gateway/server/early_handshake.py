@@ -24,8 +24,8 @@ from mcp_gateway.loops.chain import Chain, chain_of
 from mcp_gateway.plugin import Caller
 from mcp_gateway.protocol.client_channel import Json
 from mcp_gateway.protocol.envelope import encode_result
-from mcp_gateway.protocol.eras import adapt_result
-from mcp_gateway.protocol.raw_json import encode, encode_members, encode_raw
+from mcp_gateway.protocol.eras import adapt_result, encode_own_meta
+from mcp_gateway.protocol.raw_json import encode, encode_members
 from mcp_gateway.server.pipeline.pipes import PIPE
 from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
 
@@ -97,7 +97,7 @@ def encode_first_answer(first: FirstMessage, gateway: Gateway) -> bytes:
         described = with_chain_answer(
             describe_server(gateway.resolver, base, modern=True), gateway.loops.position, first.chain
         )
-        result = adapt_result(encode_members(described), modern=True, server_info=encode_raw(info))
+        result = adapt_result(encode_members(described), modern=True, own_meta=encode_own_meta(info))
     else:
         known = first.version in HANDSHAKE_PROTOCOL_VERSIONS
         base |= {

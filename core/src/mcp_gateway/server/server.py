@@ -7,7 +7,7 @@ raw JSON, because its models drop unknown fields.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -21,16 +21,15 @@ from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp_types import METHOD_NOT_FOUND
 from mcp_types.methods import SPEC_CLIENT_METHODS
-from msgspec import Raw
 
 from mcp_gateway.catalog.snapshot import Catalog
 from mcp_gateway.gateway.gateway import SETTLE_SECONDS, Gateway
 from mcp_gateway.loops.chain import chain_of
-from mcp_gateway.plugin import Caller, Principal, ResponseWriter, SupportsRawDispatch
+from mcp_gateway.plugin import Caller, SupportsRawDispatch
 from mcp_gateway.protocol.client_channel import ALONE, ClientChannel, Json
 from mcp_gateway.protocol.eras import adapt_result
 from mcp_gateway.protocol.implementation import NAME, VERSION
-from mcp_gateway.protocol.raw_json import decode_members, encode_members, encode_raw, is_object, members
+from mcp_gateway.protocol.raw_json import decode_members, encode_members, is_object, members
 from mcp_gateway.server.builtin_tools import builtin_tools
 from mcp_gateway.server.clients import Clients, Context, caller_of, channel_of, is_modern
 from mcp_gateway.server.early_handshake import EarlyClient
@@ -42,7 +41,7 @@ from mcp_gateway.server.pipeline.handlers import HandlerFn, RequestHandlers
 from mcp_gateway.server.pipeline.pipes import Pipes
 from mcp_gateway.server.prompts_resources import PromptsAndResources
 from mcp_gateway.server.result_limits import ResultLimits
-from mcp_gateway.server.server_info import describe_server, instructions_of, server_info, with_chain_answer
+from mcp_gateway.server.server_info import describe_server, instructions_of, with_chain_answer
 from mcp_gateway.server.tools import Tools
 
 ResultT = TypeVar("ResultT")
@@ -104,20 +103,13 @@ class GatewayServer(Server[Any]):
         )
         # This also removes the SDK's OpenTelemetry middleware, which costs 0.05 ms per call even without an exporter.
         self.middleware[:] = [self._replace_result]
-        self._handlers = RequestHandlers(
-            self._tools, self._content, self._server_info, self._clients.record_listed, gateway.loops
-        )
+        self._handlers = RequestHandlers(self._tools, self._content, gateway, self._clients.record_listed)
         self._dispatcher = Dispatcher(gateway, self._clients, self._handlers)
-        self.pipes = Pipes(self._dispatcher.dispatch, self._on_pipe_closed)
+        self.dispatch_raw = self._dispatcher.dispatch
+        self.pipes = Pipes(self.dispatch_raw, self._on_pipe_closed)
         gateway.events.catalog_changed.subscribe(self._on_catalog_changed)
         gateway.events.caller_catalog_changed.subscribe(self._list_changes.on_caller_catalog_changed)
         self.way_to = self._clients.way_to
-
-    def dispatch_raw(
-        self, message: bytes, headers: Mapping[str, str] | None, principal: Principal | None, writer: ResponseWriter
-    ) -> Callable[[], None] | None:
-        """Begin to answer a message; see `SupportsRawDispatch`."""
-        return self._dispatcher.dispatch(message, headers, principal, writer)
 
     def open_pipe(self) -> AbstractContextManager[SupportsRawDispatch]:
         """Return a pipe of one client; see `SupportsPipes`."""
@@ -146,11 +138,6 @@ class GatewayServer(Server[Any]):
     def describe_clients(self) -> list[Json]:
         """Describe the clients that are connected."""
         return self._clients.describe()
-
-    def _server_info(self) -> Raw:
-        """Return the `serverInfo` of modern results, as JSON."""
-        compiled = self._gateway.compiler.current()
-        return compiled.encoded("serverInfo", lambda: encode_raw(server_info(self._gateway)))
 
     def create_initialization_options(
         self,
@@ -223,7 +210,7 @@ class GatewayServer(Server[Any]):
         answer = with_chain_answer(describe_server(seen, answer, modern=modern), self._gateway.loops.position, chain)
         if not modern:
             return answer
-        return decode_members(adapt_result(encode_members(answer), modern=True, server_info=self._server_info()))
+        return decode_members(adapt_result(encode_members(answer), modern=True, own_meta=self._handlers.own_meta()))
 
     async def _respond(self, ctx: Context, handler: HandlerFn) -> Json:
         """Answer a request that came through the SDK, by the pipeline."""

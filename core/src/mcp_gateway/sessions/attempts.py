@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -23,20 +22,13 @@ from mcp_gateway.sessions.retry import RetryPolicy
 from mcp_gateway.sessions.session import Session
 from mcp_gateway.sessions.session_key import SessionKey
 
+ResultT = TypeVar("ResultT")
+
 log = structlog.get_logger(__name__)
 
 
 class Attempts(Struct, eq=False):
-    """The attempts to send one request.
-
-        async for attempt in pool.attempts(key):
-            async with attempt as session:
-                return await session.connection.request(method, params)
-
-    An attempt that succeeds is the last. So is one that must not be repeated: it raises its error. Any other
-    suppresses its error and waits; then the next attempt follows, on whichever session is open. It has no generator
-    and no cancel scope, since it lies on the path of every call.
-    """
+    """The attempts to send one request: `await pool.attempts(key).run(send)`."""
 
     retry: RetryPolicy
     breaker: CircuitBreaker
@@ -46,74 +38,50 @@ class Attempts(Struct, eq=False):
     find_first_start: Callable[[SessionKey], Session | None]
     patience: TimeLimit | None = None
     """How long it waits for a session to open; None: as long as the server may take."""
-    _session: Session | None = None
-    _has_next: bool = True
 
-    def __aiter__(self) -> Self:
-        """Iterate over the attempts."""
-        return self
+    async def run(self, send: Callable[[Session], Awaitable[ResultT]]) -> ResultT:
+        """Return what `send` returns, given an open session.
 
-    async def __anext__(self) -> Self:
-        """Return the next attempt, if the last one may be repeated."""
-        if not self._has_next:
-            raise StopAsyncIteration
-        # Nothing is sent twice unless the failure says that it may be.
-        self._has_next = False
-        return self
-
-    async def __aenter__(self) -> Session:
-        """Lend an open session once.
+        A failure after which the request may be sent again is followed by a pause and another attempt, on whichever
+        session is open then.
 
         Raises:
-            ServerUnavailable: the session could not be opened.
+            ServerUnavailable: the session could not be opened, or the request failed, and there is no further attempt.
             StillStarting: the server needs longer for that than `patience` allows.
             Overloaded: the server has its maximum of sessions, all in use.
             AuthError: the server rejected the credentials.
 
         """
-        if (first := self.find_first_start(self.session_key)) is not None:
-            await first.wait_opened(self.patience)
-        session = self.borrow(self.session_key)
-        try:
-            if session.connection is None:
-                await session.wait_opened(self.patience)
-        except BaseException:
-            self.give_back(self.session_key, session)
-            raise
-        self._session = session
-        return session
+        key = self.session_key
+        while True:
+            if (first := self.find_first_start(key)) is not None:
+                await first.wait_opened(self.patience)
+            session = self.borrow(key)
+            try:
+                if session.connection is None:
+                    await session.wait_opened(self.patience)
+                try:
+                    result = await send(session)
+                except (MCPError, ServerUnavailable) as error:
+                    pause = await self._next_pause(session, error)
+                else:
+                    session.breaker.record_answer()
+                    return result
+            finally:
+                self.give_back(key, session)
+            await anyio.sleep(pause)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        """Record the outcome; suppress the error if another attempt follows.
-
-        Raises:
-            ServerUnavailable: the request failed, and there is no further attempt.
-            AuthError: the server rejected the credentials.
-
-        """
-        session, self._session = self._session, None
-        if session is None:
-            raise AssertionError  # it was entered
-        try:
-            if error is None:
-                session.breaker.record_answer()
-            if not isinstance(error, MCPError | ServerUnavailable):
-                return False
-            failure = await record_failure(session, error)
-            if failure is None:
-                return False
-            pause = self._next_delay(failure) if isinstance(failure, ServerUnavailable) else None
-            if pause is None and failure is error:
-                return False
-            if pause is None:
-                raise failure from error
-        finally:
-            self.give_back(self.session_key, session)
-        self._has_next = True
-        await anyio.sleep(pause)
-        return True
+    async def _next_pause(self, session: Session, error: MCPError | ServerUnavailable) -> float:
+        """Record a failure; return the pause before the next attempt, or raise."""
+        failure = await record_failure(session, error)
+        if failure is None:
+            raise error
+        pause = self._next_delay(failure) if isinstance(failure, ServerUnavailable) else None
+        if pause is not None:
+            return pause
+        if failure is error:
+            raise error
+        raise failure from error
 
     def _next_delay(self, failure: ServerUnavailable) -> float | None:
         pause, server = self.retry.next_delay(failure), self.breaker.server

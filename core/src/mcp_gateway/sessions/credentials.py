@@ -149,7 +149,7 @@ class CredentialResolver:
         try:
             return await operation(session_key)
         except CredentialsRejected as error:
-            session_key = await self.renew(session_key, caller, error, RetryPolicy.begin(spec, repeatable=False))
+            session_key = await self.renew(session_key, caller, error, RetryPolicy(spec))
         return await operation(session_key)
 
     async def renew(

@@ -83,7 +83,7 @@ class Pool:
         """
         breaker = self.breakers.breaker_of(session_key.spec)
         breaker.check(trial=trial)
-        retry = retry or RetryPolicy.begin(session_key.spec, repeatable=repeatable)
+        retry = retry or RetryPolicy(session_key.spec, repeatable=repeatable)
         shared = self._shared.find_first_start
         return Attempts(retry, breaker, session_key, self._borrow, self._give_back, shared, patience)
 

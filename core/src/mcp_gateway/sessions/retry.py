@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mcp_gateway.client.errors import AskedToWait, SessionLost
 from mcp_gateway.config.server_spec import ServerSpec
@@ -24,21 +24,18 @@ def retry_backoff() -> Backoff:
 class RetryPolicy(Struct, eq=False):
     """Retry policy and attempts of one request.
 
+    `repeatable` requests may be sent again when it is unknown whether they were executed. They begin now.
+
     This is the only place that decides about retries; the rules are the table in core/docs/sent-again.md.
     """
 
     spec: ServerSpec
-    repeatable: bool
-    began: float
+    repeatable: bool = False
+    began: float = field(default_factory=time.monotonic)
     _unsent: Backoff | None = None
     _waited: Backoff | None = None
     _repeated: bool = False
     _renewed: bool = False
-
-    @classmethod
-    def begin(cls, spec: ServerSpec, *, repeatable: bool) -> RetryPolicy:
-        """Return the policy of a request that begins now."""
-        return cls(spec, repeatable, time.monotonic())
 
     def next_delay(self, failure: GatewayError) -> float | None:
         """Return the delay in seconds before a retry, or None for none.

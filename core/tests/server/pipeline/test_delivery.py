@@ -110,7 +110,7 @@ async def test_questions_to_a_client_that_has_left_fail_and_others_stay():
         requests.forget("ann")
         await anyio.wait_all_tasks_blocked()
         assert failed == [("ann", "the client has left")]
-        assert [client for client, _ in requests._open] == ["bob"]
+        assert [asked.client for asked in requests._open.values()] == ["bob"]
         tasks.cancel_scope.cancel()
     assert [message["method"] for message in writers["bob"].messages] == ["roots/list", "notifications/cancelled"]
-    assert requests._open == {}
+    assert requests._open == requests._of_stream == {}

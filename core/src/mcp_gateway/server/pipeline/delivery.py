@@ -33,6 +33,7 @@ _PREFIX = "gateway-"
 @dataclass(slots=True, eq=False)
 class _OpenRequest:
     name: str
+    client: str
     writer: ResponseWriter
     future: asyncio.Future[Json]
 
@@ -44,7 +45,9 @@ class _OpenRequest:
 class ClientRequests:
     """The gateway's requests to clients that have no response yet."""
 
-    _open: dict[tuple[str, str], _OpenRequest] = field(default_factory=dict)
+    _open: dict[str, _OpenRequest] = field(default_factory=dict)
+    _of_stream: dict[int, list[_OpenRequest]] = field(default_factory=dict)
+    """The same requests, by the identity of the writer of their stream."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     async def ask(self, client: str, writer: ResponseWriter, method: str, params: Json) -> Json:
@@ -55,24 +58,33 @@ class ClientRequests:
 
         """
         name = f"{_PREFIX}{next(self._numbers)}"
-        asked = _OpenRequest(name, writer, asyncio.get_running_loop().create_future())
-        self._open[client, name] = asked
+        asked = _OpenRequest(name, client, writer, asyncio.get_running_loop().create_future())
+        self._open[name] = asked
+        self._of_stream.setdefault(id(writer), []).append(asked)
         writer.write(encode_request(encode_string(name), method, encode(params)))
         try:
             return await asked.future
         except asyncio.CancelledError:
-            if self._open.get((client, name)) is asked:
+            if name in self._open:
                 asked.take_back()
             raise
         finally:
-            self._open.pop((client, name), None)
+            self._close(asked)
+
+    def _close(self, asked: _OpenRequest) -> None:
+        if self._open.pop(asked.name, None) is None:
+            return
+        others = self._of_stream[id(asked.writer)]
+        others.remove(asked)
+        if not others:
+            del self._of_stream[id(asked.writer)]
 
     def end_stream(self, writer: ResponseWriter) -> None:
         """Take back the requests on a stream, before its response ends it."""
-        for key, asked in list(self._open.items()):
-            if asked.writer is not writer or (asked.future.done() and not asked.future.cancelled()):
+        for asked in list(self._of_stream.get(id(writer), ())):
+            if asked.future.done() and not asked.future.cancelled():
                 continue
-            del self._open[key]
+            self._close(asked)
             asked.take_back()
             if not asked.future.done():
                 asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client's request is over"))
@@ -83,8 +95,8 @@ class ClientRequests:
         Returns whether it is.
         """
         name = None if response.id is UNSET else read_id(bytes(response.id))
-        asked = self._open.get((client, name)) if isinstance(name, str) else None
-        if asked is None:
+        asked = self._open.get(name) if isinstance(name, str) else None
+        if asked is None or asked.client != client:
             return False
         future = asked.future
         if future.done():
@@ -98,8 +110,8 @@ class ClientRequests:
 
     def forget(self, client: str) -> None:
         """End the requests to a client that has left."""
-        for (receiver, _), asked in list(self._open.items()):
-            if receiver == client and not asked.future.done():
+        for asked in self._open.values():
+            if asked.client == client and not asked.future.done():
                 asked.future.set_exception(MCPError(types.INVALID_REQUEST, "the client has left"))
 
 

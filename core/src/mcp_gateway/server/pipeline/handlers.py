@@ -11,13 +11,14 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.methods import SPEC_CLIENT_METHODS
 from msgspec import Raw
 
-from mcp_gateway.discovery.loop_trace import LoopTracer
+from mcp_gateway.gateway.gateway import Gateway
 from mcp_gateway.loops.trace import TRACE_METHOD, Trace
-from mcp_gateway.protocol.eras import adapt_error, adapt_result
+from mcp_gateway.protocol.eras import adapt_error, adapt_result, encode_own_meta
 from mcp_gateway.protocol.primitives import PRIMITIVES, PROMPTS, RESOURCES, TEMPLATES
 from mcp_gateway.protocol.raw_json import Fields, decode_members, encode_members
 from mcp_gateway.server.pipeline.client_request import ClientRequest
 from mcp_gateway.server.prompts_resources import PromptsAndResources
+from mcp_gateway.server.server_info import server_info
 from mcp_gateway.server.tools import Tools
 
 log = structlog.get_logger(__name__)
@@ -32,15 +33,14 @@ HandlerFn = Callable[[ClientRequest], Awaitable[Fields]]
 class RequestHandlers:
     """Answers the requests of clients, whichever way they came.
 
-    `server_info` returns the `serverInfo` as JSON. `on_listed` is called for a client of the handshake era that gets a
+    `on_listed` is called for a client of the handshake era that gets a
     list, with the client and the list, for example "tools".
     """
 
     tools: Tools
     content: PromptsAndResources
-    server_info: Callable[[], Raw]
+    gateway: Gateway
     on_listed: Callable[[str, str], None]
-    loops: LoopTracer
     _handlers: Mapping[str, HandlerFn] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class RequestHandlers:
         }
 
     async def _trace(self, request: ClientRequest) -> Fields:
-        return encode_members(await self.loops.answer(Trace.from_params(decode_members(request.params))))
+        return encode_members(await self.gateway.loops.answer(Trace.from_params(decode_members(request.params))))
 
     def find(self, method: str) -> HandlerFn | None:
         """Return the handler of a method.
@@ -91,4 +91,8 @@ class RequestHandlers:
             self.on_listed(str(request.caller.client), name)
         if not request.modern:
             return adapt_result(result, modern=False)
-        return adapt_result(result, modern=True, server_info=self.server_info())
+        return adapt_result(result, modern=True, own_meta=self.own_meta())
+
+    def own_meta(self) -> Raw:
+        """Return the `_meta` of modern results, as JSON."""
+        return self.gateway.compiler.current().encoded("_meta", lambda: encode_own_meta(server_info(self.gateway)))
