@@ -93,7 +93,7 @@ class Connection:
         self.router.backpressure.set_paused = lambda paused: self.channel.set_reading_paused(paused=paused)
 
     def set_version(self, version: str, result: Json) -> None:
-        """Take the version that the server speaks, and what it says of itself.
+        """Take the server's version, and what it says of itself.
 
         2026-07-28 has no handshake; every request carries an envelope in `_meta` instead.
         """

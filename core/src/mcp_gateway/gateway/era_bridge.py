@@ -46,12 +46,12 @@ class EraBridge:
     pool: Pool
     suspended: SuspendedCalls
 
-    async def send(
+    def send(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
-    ) -> Fields:
+    ) -> Awaitable[Fields]:
         """Send a request between client and server of any era.
 
-        Returns the server's result.
+        The awaitable returns the server's result.
 
         Raises:
             GatewayError: the server is unreachable, or the client did not answer its request.
@@ -59,29 +59,35 @@ class EraBridge:
 
         """
         if channel.ask is not None:
-            result = await self._send(session_key, request, caller, channel, retry)
-            if not is_input_required(result):
-                return result
-            return await self._answer_requests(session_key, request, result, caller, channel)
+            return self._send_for_handshake(session_key, request, caller, channel, retry)
         if self.pool.is_known_modern(session_key.spec):
-            return await self._send(session_key, request, caller, channel, retry)
-        try:
-            # If the client can answer nothing and has answered nothing, the server's era makes no difference.
-            if not caller.capabilities and request.params.keys().isdisjoint(ANSWERS):
-                return await self._send(session_key, request, caller, channel, retry)
-            return await self._send_for_modern(session_key, request, caller, channel, retry)
-        except MCPError as error:
-            if error.code != types.URL_ELICITATION_REQUIRED or self.pool.is_known_modern(session_key.spec):
-                raise
-            return input_required_from_error(error, caller.capabilities)
+            return self._send(session_key, request, caller, channel, retry)
+        return self._send_for_modern(session_key, request, caller, channel, retry)
+
+    async def _send_for_handshake(
+        self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
+    ) -> Fields:
+        """Send the request of a client that can be asked."""
+        result = await self._send(session_key, request, caller, channel, retry)
+        if not is_input_required(result):
+            return result
+        return await self._answer_requests(session_key, request, result, caller, channel)
 
     async def _send_for_modern(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy
     ) -> Fields:
-        """Send a modern client's request, when the server's era is known."""
-        if await self.pool.is_modern(session_key):
-            return await self._send(session_key, request, caller, channel, retry)
-        return await self._send_suspending(session_key, request, caller, channel, retry)
+        """Send a modern client's request to a server that may be older."""
+        try:
+            # If the client can answer nothing and has answered nothing, the server's era makes no difference.
+            if not caller.capabilities and request.params.keys().isdisjoint(ANSWERS):
+                return await self._send(session_key, request, caller, channel, retry)
+            if await self.pool.is_modern(session_key):
+                return await self._send(session_key, request, caller, channel, retry)
+            return await self._send_suspending(session_key, request, caller, channel, retry)
+        except MCPError as error:
+            if error.code != types.URL_ELICITATION_REQUIRED or self.pool.is_known_modern(session_key.spec):
+                raise
+            return input_required_from_error(error, caller.capabilities)
 
     async def _send(
         self, session_key: SessionKey, request: Request, caller: Caller, channel: ClientChannel, retry: RetryPolicy

@@ -86,7 +86,9 @@ class AdmissionControl:
         if self.is_fair:
             callers = self._callers.setdefault(server, {})
             of_caller = callers.get(caller, 0)
-            if of_caller >= share_of(max_calls) or not self._has_share_of_all(caller):
+            if of_caller >= share_of(max_calls):
+                return False
+            if self._all >= self.limits.share_of_calls and not self._has_share_of_all(caller):
                 return False
             callers[caller] = of_caller + 1
         self._busy[server] = busy + 1
@@ -148,9 +150,7 @@ class AdmissionControl:
 
     def _has_share_of_all(self, caller: str) -> bool:
         """Whether a caller has less than its share of all concurrent requests."""
-        share = self.limits.share_of_calls
-        # Only then can it have used that up.
-        return self._all < share or sum(callers.get(caller, 0) for callers in self._callers.values()) < share
+        return sum(callers.get(caller, 0) for callers in self._callers.values()) < self.limits.share_of_calls
 
     def _check_queue(self, server: str, max_calls: int, caller: str) -> None:
         """Raise `Overloaded` if the queue is full.

@@ -33,11 +33,13 @@ class FallbackTransport:
     second: ClientTransport | None = None
     hint: str = ""
     connections: LastConnections = field(default_factory=LastConnections)
+    carries_credentials: bool = field(init=False)
+    """Whether either of them sends credentials."""
 
-    @property
-    def carries_credentials(self) -> bool:
-        """Whether either of them sends credentials."""
-        return self.first.carries_credentials or (self.second is not None and self.second.carries_credentials)
+    def __post_init__(self) -> None:
+        """Ask both."""
+        second = self.second
+        self.carries_credentials = self.first.carries_credentials or (second is not None and second.carries_credentials)
 
     @property
     def is_second_used(self) -> bool:

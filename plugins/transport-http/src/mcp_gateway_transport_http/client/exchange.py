@@ -233,25 +233,19 @@ class Exchange(ABC):
     def _collect(self, piece: bytes) -> None:
         if self._head is None or self._flow is None:
             return
-        self._keep(piece)
+        self._size += len(piece)
+        if not self._pieces or len(piece) > _SMALL_BYTES:
+            self._pieces.append(piece)
+        # A server may send a body byte by byte: small pieces are kept together.
+        elif isinstance(last := self._pieces[-1], bytearray):
+            last += piece
+        else:
+            self._pieces.append(bytearray(piece))
         if self._head.has_message:
             if self._size > self.link.max_bytes:
                 self._break_off(too_long("its answer", self.link.max_bytes))
         elif self._size > (_REFUSAL_BYTES if self._moved is None else _REDIRECT_BYTES):
             self._end_early(b"")
-
-    def _keep(self, piece: bytes) -> None:
-        """Keep a piece, small ones together.
-
-        A server may send a body byte by byte.
-        """
-        self._size += len(piece)
-        if not self._pieces or len(piece) > _SMALL_BYTES:
-            self._pieces.append(piece)
-        elif isinstance(last := self._pieces[-1], bytearray):
-            last += piece
-        else:
-            self._pieces.append(bytearray(piece))
 
     def _end_early(self, body: bytes) -> None:
         """Take the response for complete, and close its connection."""
@@ -265,19 +259,16 @@ class Exchange(ABC):
     def _finish(self) -> None:
         """Release the connection, and tell the subclass."""
         head, events, pieces, moved = self._head, self._events, self._pieces, self._moved
-        self._leave()
+        flow, self._flow, self._reader = self._flow, None, None
+        self.link.exchanges.discard(self)
+        if flow is not None:
+            (flow.release if flow.is_complete else flow.close)()
         if moved is not None:
             self._move(moved)
         elif events is not None:
             self.on_stream_end(events)
         elif head is not None:
             self.on_whole(head, bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces))
-
-    def _leave(self) -> None:
-        self.link.exchanges.discard(self)
-        flow, self._flow, self._reader = self._flow, None, None
-        if flow is not None:
-            (flow.release if flow.is_complete else flow.close)()
 
     def _move(self, moved: HttpRequest) -> None:
         if self._request is not None and moved.origin != self._request.origin:

@@ -198,17 +198,16 @@ class MessageProtocol(ResponseProtocol):
         for known in self._known:
             offset, length = known.head.match(data)
             if offset:
-                return self._receive_body(data, offset, length, known.request)
-        return False
-
-    def _receive_body(self, data: bytes, offset: int, length: int, request: MessageRequest) -> bool:
+                break
+        else:
+            return False
         received = len(data) - offset
         if not 0 < length <= self._registry.bounds.max_request_bytes or received > length:
             return False
         if received == length:
-            return self._dispatch(normalize_body(data[offset:]), request)
+            return self._dispatch(normalize_body(data[offset:]), known.request)
         # Clients often send head and body one after the other.
-        self._begun = _BegunRequest(request, data, offset, length)
+        self._begun = _BegunRequest(known.request, data, offset, length)
         self.await_body()
         return True
 

@@ -228,8 +228,11 @@ class HttpResponseWriter:
     # -- a response alone
 
     def _finish_whole(self, status: int, kind: bytes, body: bytes) -> None:
-        head = self._head(status, b"%bcontent-length: %d\r\n" % (kind, len(body)))
-        self._send(head, body, size=len(body), is_last=True)
+        head, size = self._head(status, b"%bcontent-length: %d\r\n" % (kind, len(body))), len(body)
+        if size < _LARGE and self.keep_alive:
+            self._connection.send(head + body)
+        else:
+            self._connection.send_at_once(head, body)
         self._connection.on_response_written(self)
 
     def _head(self, status: int, lines: bytes) -> bytes:
