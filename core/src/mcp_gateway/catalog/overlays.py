@@ -166,10 +166,10 @@ class Overlays:
 
     def listing(self, server: str, credentials: Credentials) -> Listing | None:
         """Return a server's listing for these credentials, if known."""
-        held = self._held.get(self.key(server, credentials))
-        if held is None or anyio.current_time() - held.used > self.idle:
+        held, now = self._held.get(self.key(server, credentials)), anyio.current_time()
+        if held is None or now - held.used > self.idle:
             return None
-        held.used = anyio.current_time()
+        held.used = now
         return held.listing
 
     def any_listing_with(self, name: str) -> Listing | None:

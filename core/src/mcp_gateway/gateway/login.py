@@ -89,7 +89,7 @@ def _extract_reply(request: Request) -> tuple[Json | None, Request]:
 
     It is returned with the request without it. Modern clients send responses with the repeated request.
     """
-    given = request.member("inputResponses")
+    given = request.member("inputResponses") if "inputResponses" in request.params else None
     if not isinstance(given, dict) or QUESTION not in given:
         return None, request
     answer = given[QUESTION]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TypeVar
@@ -116,15 +115,12 @@ class CredentialResolver:
         if spec.auth_optional and caller.principal is not None:
             # The caller's token was issued for the gateway: it is forwarded only if the server's auth_type says so.
             caller = replace(caller, headers={})
-        with _plugin_errors(spec):
-            try:
-                return await strategy.credentials(caller)
-            except LoginRequired:
-                raise
-            except AuthError:
-                if spec.auth_optional:
-                    return _NONE
-                raise
+        try:
+            return await strategy.credentials(caller)
+        except Exception as error:  # noqa: BLE001  # a border with foreign code: plugins may raise anything
+            if spec.auth_optional and isinstance(error, AuthError) and not isinstance(error, LoginRequired):
+                return _NONE
+            raise _name_server(spec, error) from None
 
     def is_login_pending(self, spec: ServerSpec) -> bool:
         """Whether a login is awaited though there are credentials.
@@ -181,8 +177,10 @@ class CredentialResolver:
     ) -> bool:
         """Have rejected credentials replaced; return whether there are others."""
         if isinstance(strategy, SupportsChallenge) and error.status is not None:
-            with _plugin_errors(spec):
+            try:
                 return await strategy.answer_challenge(rejected, error.status, error.challenge)
+            except Exception as failure:  # noqa: BLE001  # a border with foreign code: plugins may raise anything
+                raise _name_server(spec, failure) from None
         if isinstance(strategy, RefreshableAuth) and error.status == HTTPStatus.UNAUTHORIZED:
             return await self._refresh(spec, strategy, rejected)
         return False
@@ -205,23 +203,20 @@ class CredentialResolver:
             raise AuthError(f"server {spec.name!r}: {reason}")
 
 
-@contextmanager
-def _plugin_errors(spec: ServerSpec) -> Iterator[None]:
-    """Name the server in the errors of its auth strategy."""
-    try:
-        yield
-    # Before AuthError, its base class, whose handler would drop the login link.
-    except LoginRequired as error:
-        raise LoginRequired(error.url, f"server {spec.name!r}: {error}") from None
-    except AuthError as error:
-        raise AuthError(f"server {spec.name!r}: {error}") from None
-    except ServerUnavailable as error:
-        raise ServerUnavailable(f"server {spec.name!r}: {error}", permanent=error.permanent) from None
-    except Exception as error:
-        log.exception("auth plugin failed", server=spec.name)
-        # The type only: the text of a plugin's exception may quote credentials.
-        reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
-        raise ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True) from None
+def _name_server(spec: ServerSpec, error: Exception) -> GatewayError:
+    """Return the error of a server's auth strategy with the server's name."""
+    words = f"server {spec.name!r}: {error}"
+    match error:
+        case LoginRequired():
+            return LoginRequired(error.url, words)
+        case AuthError():
+            return AuthError(words)
+        case ServerUnavailable():
+            return ServerUnavailable(words, permanent=error.permanent)
+    log.error("auth plugin failed", server=spec.name, exc_info=error)
+    # The type only: the text of a plugin's exception may quote credentials.
+    reason = f"its auth plugin failed ({type(error).__name__}); the gateway's log says why"
+    return ServerUnavailable(f"server {spec.name!r}: {reason}", permanent=True)
 
 
 def without_credentials(caller: Caller) -> Caller:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from pydantic import Field
 from mcp_gateway.plugin import AuthError, AuthStrategy, Caller, Credentials, Options, Provider, hookimpl
 
 GATEWAY_API = 1
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ForwardOptions(Options):
@@ -36,19 +39,24 @@ class ForwardAuth:
         The `auth_header` of the call takes precedence over the header of the request. Raises AuthError if there is
         neither, or if the value has control characters.
         """
-        brought = {name.lower(): value for name, value in caller.headers.items()}.get(self.header_name.lower())
-        value = caller.auth_header if caller.auth_header is not None else brought
+        value = caller.auth_header if caller.auth_header is not None else self._find_header(caller.headers)
         if not value:
             raise AuthError(
                 f"it wants the caller's own {self.header_name} header, and there is none; "
                 "send that header to the gateway over HTTP, or pass auth_header to call_remote_tool"
             )
-        if any(character < " " or character == "\x7f" for character in value):
+        if _CONTROL.search(value):
             raise AuthError(
                 f"the {self.header_name} header, or auth_header, must not have control characters in it, "
                 "such as a line break at its end"
             )
         return Credentials.of({self.header_name: value})
+
+    def _find_header(self, headers: Mapping[str, str]) -> str | None:
+        # Transports write names in lower case, nearly all.
+        wanted = self.header_name.lower()
+        found = headers.get(wanted)
+        return found or next((value for name, value in headers.items() if name.lower() == wanted), None)
 
 
 @asynccontextmanager
