@@ -15,6 +15,7 @@ from mcp_gateway.control.gateways import client as asking
 from mcp_gateway.control.gateways import lookup
 from mcp_gateway.control.gateways.client import GatewayGone, UnknownPeer, open_running_client
 from mcp_gateway.control.gateways.lookup import choose_running, describe_gateways, find_gateways
+from mcp_gateway.control.gateways.tool_names import ask_tool_names
 from mcp_gateway.control.report import NothingRuns
 from mcp_gateway.local_socket import listener
 from mcp_gateway.local_socket.folder import Endpoint, list_endpoints, open_folder
@@ -22,6 +23,7 @@ from mcp_gateway.local_socket.messages import MAX_REQUEST, MessageReader
 from mcp_gateway.local_socket.methods import Methods
 from mcp_gateway.plugin import GatewayError
 
+from ..support.fake_servers import Remote, tool, until
 from ..support.local_socket import PARENT, connect, encode, find_running, hello, pretend
 
 WRONG = [
@@ -82,6 +84,24 @@ async def test_a_full_gateway_is_named(listening, monkeypatch):
             await hello(stream)
             with pytest.raises(GatewayError, match=f"process {os.getpid()} refuses the connection: all 1 connections"):
                 await choose_running(None)
+
+
+@pytest.mark.parametrize("answer, reason", WRONG, ids=["silent", "refusal", "http", "endless", "list", "number"])
+async def test_names_of_tools_are_told_in_time_or_not_at_all(listening, answer, reason):
+    async with listening(alpha=Remote(tool("echo"), tool("read"))) as opened, pretend(answer):
+        await until(lambda: not opened.gateway.discovery.running)
+        assert await ask_tool_names(1.0) == ["alpha__echo", "alpha__read"]
+
+
+async def test_a_gateway_without_a_list_of_names_has_none(listening, monkeypatch):
+    async with listening():
+        assert await ask_tool_names(0.0) == []
+
+        async def answer(*_):
+            return {"tools": 3}
+
+        monkeypatch.setattr(Methods, "answer", answer)
+        assert await ask_tool_names(1.0) == []
 
 
 async def test_a_gateway_that_hangs_over_its_status_is_named(listening, monkeypatch):

@@ -27,7 +27,7 @@ CORE_COMMANDS = (
         summary="take changed definitions for right",
         run="mcp_gateway.control.pins:approve",
         arguments=(
-            Argument(names=("server",), help="the server's name", metavar="SERVER"),
+            Argument(names=("server",), help="the server's name", metavar="SERVER", values="servers"),
             Argument(
                 names=("tool",),
                 help="the tool's own name; without it, all of the server's",

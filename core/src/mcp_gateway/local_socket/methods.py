@@ -77,6 +77,8 @@ class Methods:
         match method:
             case "status":
                 return self.describe()
+            case "tools":
+                return {"tools": list(self.gateway.registry.catalog.full_names())}
             case "logs":
                 return await self._send_logs(params, asker.send)
             case "request":

@@ -9,6 +9,7 @@ configuration, which may be read-only and may be writable for others.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -161,6 +162,18 @@ def read_pin_file(spec: ServerSpec, folder: Path | None) -> Pins:
         with suppress(StorageError):
             found |= FiledPins(folder or state_folder()).read(pin_name(spec, personal=personal))
     return found
+
+
+def list_pinned_tools(server: str, folder: Path | None) -> list[str]:
+    """Return the names of tools in a server's newest file of pins.
+
+    Where the server is reached does not matter, so that its entry need not be resolved.
+    """
+    shelf = FiledPins(folder or state_folder())
+    of_server = re.compile(rf"{re.escape(server)}-[0-9a-f]+(-own)?")
+    paths = [path for path in shelf.pins.glob("*.json") if of_server.fullmatch(path.stem)]
+    newest = max(paths, key=lambda path: path.stat().st_mtime, default=None)
+    return [] if newest is None else list(decode_pins(newest.read_bytes()))
 
 
 def _encode_file(pins: Pins) -> bytes:

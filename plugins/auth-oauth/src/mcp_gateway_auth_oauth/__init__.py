@@ -27,7 +27,7 @@ def mcp_gateway_auth_strategies() -> Iterator[Provider[OAuthOptions, AuthStrateg
     yield Provider(name="oauth", summary="log in with OAuth", options=OAuthOptions, build=open_oauth)
 
 
-_SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER")
+_SERVER = Argument(names=("server",), help="the server's name", metavar="SERVER", values="servers")
 
 
 @hookimpl

@@ -13,7 +13,9 @@ _SECRETS = Argument(
     help="keep secrets in the entries, or move them into the system keyring; by default a person is asked",
     choices=("keep", "keyring"),
 )
-_CLIENT = Argument(names=("client",), help="the program, such as cursor or claude-code", metavar="CLIENT")
+_CLIENT = Argument(
+    names=("client",), help="the program, such as cursor or claude-code", metavar="CLIENT", values="clients"
+)
 
 CLIENT_VERBS = (
     Command(
@@ -35,7 +37,12 @@ CLIENT_VERBS = (
         summary="add the servers of one program or file to the gateway's own",
         run=f"{_COMMANDS}.import_servers:run",
         arguments=(
-            Argument(names=("source",), help="a program, such as cursor, or a file", metavar="FILE|CLIENT"),
+            Argument(
+                names=("source",),
+                help="a program, such as cursor, or a file",
+                metavar="FILE|CLIENT",
+                values="clients and files",
+            ),
             Argument(names=("--server",), help="this server only; may be repeated", metavar="NAME", takes_many=True),
             _DRY_RUN,
             _NO_TRY,

@@ -23,9 +23,9 @@ def run_words(words: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     prepare_streams()
     if "_ARGCOMPLETE" in os.environ:
-        from mcp_gateway_cli.completion import complete_words
+        from mcp_gateway_cli.completion.answers import complete_words
 
-        complete_words(build_parser(collect_all_commands().commands.values()))
+        complete_words(collect_all_commands().commands.values())
     try:
         return run_and_report(lambda: _run(words), as_json=wants_json(words))
     except SystemExit as end:  # of --help and --version

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mcp_gateway.plugin import Argument, Command
 from mcp_gateway_cli.entries.new_entry import TRANSPORTS
 
 _COMMANDS = "mcp_gateway_cli.commands.entries"
 _NAME = Argument(names=("name",), help="the server's name", metavar="NAME")
+
+
+def _name(values: str) -> Argument:
+    return replace(_NAME, values=values)
+
 
 ENTRY_VERBS = (
     Command(
@@ -20,6 +27,7 @@ ENTRY_VERBS = (
                 help="a URL, or after -- a command with its arguments",
                 metavar="URL",
                 takes_many=True,
+                values="files",
             ),
             Argument(names=("-t", "--transport"), help="how it is reached", metavar="KIND", choices=TRANSPORTS),
             Argument(names=("-e", "--env"), help="a variable of its environment", metavar="KEY=VALUE", takes_many=True),
@@ -38,7 +46,7 @@ ENTRY_VERBS = (
         name="remove",
         summary="take a server out of the file of servers",
         run=f"{_COMMANDS}.change:run_remove",
-        arguments=(_NAME,),
+        arguments=(_name("servers"),),
         has_json=True,
         needs_sdk=False,
         examples=("remove time",),
@@ -47,7 +55,7 @@ ENTRY_VERBS = (
         name="enable",
         summary="switch a server on",
         run=f"{_COMMANDS}.change:run_enable",
-        arguments=(_NAME,),
+        arguments=(_name("servers that are off"),),
         has_json=True,
         needs_sdk=False,
         examples=("enable time",),
@@ -56,7 +64,7 @@ ENTRY_VERBS = (
         name="disable",
         summary="switch a server off, and leave its entry",
         run=f"{_COMMANDS}.change:run_disable",
-        arguments=(_NAME,),
+        arguments=(_name("servers that are on"),),
         has_json=True,
         needs_sdk=False,
         examples=("disable time",),
@@ -65,7 +73,9 @@ ENTRY_VERBS = (
         name="list",
         summary="list the servers of the file, without starting any",
         run=f"{_COMMANDS}.list_servers:run",
-        arguments=(Argument(names=("name",), help="this server only", metavar="NAME", is_optional=True),),
+        arguments=(
+            Argument(names=("name",), help="this server only", metavar="NAME", is_optional=True, values="servers"),
+        ),
         has_json=True,
         needs_sdk=False,
         examples=("list", "list --json"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from mcp_gateway.control.program import find_program_name
@@ -22,7 +23,7 @@ examples:
 Exit codes: 0 all is well, 1 something is wrong (standard error says what), 2 the command line is wrong; of `doctor`
 also 10 there are warnings, 11 there are errors.
 """
-_CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG_PATH)", metavar="FILE")
+_CONFIG = Argument(names=("--config",), help="the file of servers (SERVER_CONFIG_PATH)", metavar="FILE", values="files")
 _JSON = Argument(names=("--json",), help="print JSON", is_flag=True)
 
 
@@ -57,7 +58,15 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return suggest_word(word, known)
 
 
-def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
+FindCompleterFn = Callable[[Argument], object]
+"""Returns what completes the values of an argument in shells, if anything does."""
+
+
+def _find_none(_: Argument) -> None:
+    """Find no completer: nothing is to be completed."""
+
+
+def build_parser(commands: Iterable[Command], find_completer: FindCompleterFn = _find_none) -> argparse.ArgumentParser:
     """Return the parser of all commands, for the help and for completion."""
     program = find_program_name()
     parser = _Parser(
@@ -67,10 +76,14 @@ def build_parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_version(parser)
-    _add(parser, _CONFIG)
+    _add(parser, _CONFIG, find_completer)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command in commands:
-        _fill(verbs.add_parser(command.name, help=command.summary, **_describe(command)), command)
+        inner = verbs.add_parser(command.name, help=command.summary, **_describe(command))
+        # Without a default, so that it does not undo what stands before the verb.
+        _add(inner, replace(_CONFIG, default=argparse.SUPPRESS), find_completer)
+        for argument in list_arguments(command)[1:]:
+            _add(inner, argument, find_completer)
     return parser
 
 
@@ -83,7 +96,8 @@ def build_command_parser(command: Command, *, is_typed: bool = True) -> argparse
     parser = _Parser(prog=f"{program} {command.name}" if is_typed else program, **_describe(command))
     if not is_typed:
         _add_version(parser)
-    _fill(parser, command)
+    for argument in list_arguments(command):
+        _add(parser, argument)
     return parser
 
 
@@ -120,17 +134,15 @@ def _rest_argument(command: Command) -> Argument | None:
 
 def _describe(command: Command) -> dict[str, Any]:
     summary = command.summary
-    examples = [f"  {find_program_name()} {example}" for example in command.examples]
+    program = find_program_name()
+    examples = [f"  {program} {example}" for example in command.examples]
+    notes = [note.replace("{program}", program) for note in command.notes]
+    parts = [notes, ["examples:", *examples] if examples else []]
     return {
         "description": f"{summary[0].upper()}{summary[1:]}.",
-        "epilog": "\n".join(["examples:", *examples]) if examples else None,
+        "epilog": "\n\n".join("\n".join(part) for part in parts if part) or None,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
-
-
-def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
-    for argument in list_arguments(command):
-        _add(parser, argument)
 
 
 def list_arguments(command: Command) -> list[Argument]:
@@ -138,7 +150,7 @@ def list_arguments(command: Command) -> list[Argument]:
     return [_CONFIG, *([_JSON] if command.has_json else []), *command.arguments]
 
 
-def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
+def _add(parser: argparse.ArgumentParser, argument: Argument, find_completer: FindCompleterFn = _find_none) -> None:
     is_option = argument.names[0].startswith("-")
     options: dict[str, Any] = {"help": argument.help.replace("%", "%%"), "default": argument.default}
     if argument.is_flag:
@@ -153,7 +165,9 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
         options |= {"action": "append"} if is_option else {"nargs": "*"}
     elif argument.is_optional and not is_option:
         options["nargs"] = "?"
-    parser.add_argument(*argument.names, **options)
+    action = parser.add_argument(*argument.names, **options)
+    if (completer := find_completer(argument)) is not None:
+        action.completer = completer  # type: ignore[attr-defined]  # argcomplete looks there
 
 
 def _as_type(parse: Callable[[str], Any]) -> Callable[[str], Any]:

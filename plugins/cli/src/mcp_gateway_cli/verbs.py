@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mcp_gateway.plugin import Argument, Command
 from mcp_gateway_cli.client_verbs import CLIENT_VERBS
-from mcp_gateway_cli.completion import SHELLS
+from mcp_gateway_cli.completion.shells import INSTALLATION, SHELLS
 from mcp_gateway_cli.entry_verbs import ENTRY_VERBS
 
 _COMMANDS = "mcp_gateway_cli.commands"
@@ -23,7 +23,11 @@ def _process(text: str) -> int:
 
 
 _GATEWAY = Argument(
-    names=("--gateway",), help="the gateway with this process, if several run", metavar="PID", parse=_process
+    names=("--gateway",),
+    help="the gateway with this process, if several run",
+    metavar="PID",
+    parse=_process,
+    values="gateways",
 )
 
 SERVE = Command(
@@ -31,7 +35,12 @@ SERVE = Command(
     summary="serve clients (the default)",
     run=f"{_COMMANDS}.gateway.serve:run",
     arguments=(
-        Argument(names=("--transport",), help="stdio, http or a plugin's (GATEWAY_TRANSPORT)", metavar="NAME"),
+        Argument(
+            names=("--transport",),
+            help="stdio, http or a plugin's (GATEWAY_TRANSPORT)",
+            metavar="NAME",
+            values="server transports",
+        ),
         Argument(names=("--host",), help="the address to listen at (GATEWAY_HOST)", metavar="HOST"),
         Argument(names=("--port",), help="the port to listen at (GATEWAY_PORT)", metavar="PORT"),
     ),
@@ -54,7 +63,9 @@ VERBS = (
         summary="show the log of a running gateway, and what its servers write",
         run=f"{_COMMANDS}.gateway.logs:run",
         arguments=(
-            Argument(names=("server",), help="of this server only", metavar="SERVER", is_optional=True),
+            Argument(
+                names=("server",), help="of this server only", metavar="SERVER", is_optional=True, values="servers"
+            ),
             Argument(names=("-f", "--follow"), help="go on with what comes, until Ctrl-C", is_flag=True),
             _GATEWAY,
         ),
@@ -78,8 +89,10 @@ VERBS = (
         summary="list the tools of all servers",
         run=f"{_COMMANDS}.catalog.tools:run",
         arguments=(
-            Argument(names=("names",), help="of this server only", metavar="SERVER", takes_many=True),
-            Argument(names=("--server",), help="the same; may be repeated", metavar="NAME", takes_many=True),
+            Argument(names=("names",), help="of this server only", metavar="SERVER", takes_many=True, values="servers"),
+            Argument(
+                names=("--server",), help="the same; may be repeated", metavar="NAME", takes_many=True, values="servers"
+            ),
         ),
         has_json=True,
         examples=("tools", "tools github"),
@@ -90,8 +103,19 @@ VERBS = (
         run=f"{_COMMANDS}.catalog.search:run",
         arguments=(
             Argument(names=("query",), help="what to look for", metavar="QUERY"),
-            Argument(names=("--ranker",), help="how to rank: bm25, regex, hybrid or a plugin's", metavar="NAME"),
-            Argument(names=("--server",), help="of this server only; may be repeated", metavar="NAME", takes_many=True),
+            Argument(
+                names=("--ranker",),
+                help="how to rank: bm25, regex, hybrid or a plugin's",
+                metavar="NAME",
+                values="rankers",
+            ),
+            Argument(
+                names=("--server",),
+                help="of this server only; may be repeated",
+                metavar="NAME",
+                takes_many=True,
+                values="servers",
+            ),
             Argument(names=("--explain",), help="say why each tool was found", is_flag=True),
             Argument(names=("--max",), help="how many to show (default 5)", metavar="N", parse=_count, default=5),
         ),
@@ -102,7 +126,7 @@ VERBS = (
         name="describe",
         summary="show all that there is to know of a tool",
         run=f"{_COMMANDS}.catalog.describe:run",
-        arguments=(Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL"),),
+        arguments=(Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL", values="tools"),),
         has_json=True,
         examples=("describe time__get_current_time",),
     ),
@@ -111,7 +135,7 @@ VERBS = (
         summary="call a tool, as a model would",
         run=f"{_COMMANDS}.catalog.call:run",
         arguments=(
-            Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL"),
+            Argument(names=("tool",), help="the full name, server__tool", metavar="TOOL", values="tools"),
             Argument(
                 names=("words",),
                 help="KEY=VALUE, KEY:=JSON, or first of all a JSON object, or - to read one from standard input",
@@ -122,6 +146,7 @@ VERBS = (
                 names=("--output", "-o"),
                 help="save images and files to this file, or in this folder; if there are none, the text",
                 metavar="PATH",
+                values="files",
             ),
             Argument(names=("--running",), help="by the gateway that runs, with its sessions", is_flag=True),
             _GATEWAY,
@@ -177,11 +202,13 @@ VERBS = (
                 help="list (the default), info NAME, or new KIND NAME",
                 metavar="ACTION",
                 takes_many=True,
+                values="plugin words",
             ),
             Argument(
                 names=("--into",),
                 help="where the folder of a new one is made (default: here)",
                 metavar="DIR",
+                values="folders",
                 default=".",
             ),
         ),
@@ -194,7 +221,13 @@ VERBS = (
         summary="let gateways over stdio in a folder read its server_config.json as it is now",
         run=f"{_COMMANDS}.trust:run",
         arguments=(
-            Argument(names=("folder",), help="the folder (default: this one)", is_optional=True, default="."),
+            Argument(
+                names=("folder",),
+                help="the folder (default: this one)",
+                is_optional=True,
+                default=".",
+                values="folders",
+            ),
             Argument(names=("--list",), help="list what is trusted", is_flag=True),
             Argument(names=("--remove",), help="trust it no longer", is_flag=True),
         ),
@@ -215,13 +248,14 @@ VERBS = (
         run=f"{_COMMANDS}.completion:run",
         arguments=(Argument(names=("shell",), help="the shell", choices=SHELLS),),
         needs_sdk=False,
-        examples=("completion bash >> ~/.bashrc", "completion fish > ~/.config/fish/completions/mcp-gateway.fish"),
+        notes=INSTALLATION,
+        examples=("completion bash",),
     ),
     Command(
         name="help",
         summary="show what all commands, or one of them, are for",
         run=f"{_COMMANDS}.help:run",
-        arguments=(Argument(names=("verb",), help="the command", metavar="COMMAND", is_optional=True),),
+        arguments=(Argument(names=("verb",), help="the command", metavar="COMMAND", is_optional=True, values="verbs"),),
         needs_sdk=False,
         examples=("help", "help call"),
     ),

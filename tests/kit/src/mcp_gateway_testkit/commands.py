@@ -16,6 +16,7 @@ from mcp_gateway.plugin import AuthStrategy, Bound, Command, ConfigError
 from mcp_gateway_testkit.contract import InstalledContract
 
 _VERB = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_VALUES = frozenset({"", "servers", "tools", "files", "folders"})
 _RESERVED = frozenset({"-h", "--help", "--config", "--json", "--version"})
 
 
@@ -112,6 +113,7 @@ class CommandContract(InstalledContract):
         for argument in self.command.arguments:
             assert argument.help.strip(), f"{argument.names}: help is missing"
             assert not _RESERVED & set(argument.names), f"{argument.names}: every command has that"
+            assert argument.values in _VALUES, f"{argument.names}: values are one of {', '.join(sorted(_VALUES))}"
             dashed = [name.startswith("-") for name in argument.names]
             assert all(dashed) or (len(dashed) == 1 and argument.names[0].isidentifier()), argument.names
 

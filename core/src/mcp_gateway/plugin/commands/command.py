@@ -20,6 +20,7 @@ class Argument:
     * `is_flag`: whether it takes no value, and is True if given.
     * `is_optional`: whether a positional argument may be left out.
     * `takes_many`: whether it may be repeated; a positional one takes the rest. Its value is a list.
+    * `values`: what a shell offers to complete it: `servers`, `tools`, `files` or `folders`; besides, its choices.
     """
 
     names: tuple[str, ...]
@@ -31,6 +32,7 @@ class Argument:
     is_flag: bool = False
     is_optional: bool = False
     takes_many: bool = False
+    values: str = ""
 
 
 RunFn = Callable[[Any, Any], int]
@@ -47,6 +49,7 @@ class Command:
     * `arguments`: its arguments; those that every command has (`--config`) come on top.
     * `examples`: whole command lines without the program's name.
     * `has_json`: whether it has an option `--json`, and prints JSON then.
+    * `notes`: more lines of its `--help`; `{program}` in them is the program's name as it was typed.
     * `needs_sdk`: whether it uses the MCP SDK, which takes time to import.
     """
 
@@ -56,4 +59,5 @@ class Command:
     arguments: tuple[Argument, ...] = ()
     examples: tuple[str, ...] = ()
     has_json: bool = False
+    notes: tuple[str, ...] = ()
     needs_sdk: bool = True
