@@ -118,6 +118,33 @@ def test_import_takes_named_servers_of_a_file_and_says_what_it_leaves_out(home, 
     assert (code, json.loads(out)["written"]) == (0, [])
 
 
+def test_where_no_server_works_nothing_is_imported_and_that_is_said(home, run):
+    before = read_all(home)
+    code, out, _ = run("init", "--yes")
+    told = "nothing was imported: none of these servers works; mcp-orchestration-gateway init --no-try takes them all"
+    assert (code, out.splitlines()[-1], read_all(home)) == (1, f"{told} the same", before)
+    code, out, _ = run("init", "--yes", "--json")
+    found = json.loads(out)
+    assert (code, found["error_code"], found["error"]) == (1, "problems_found", "servers that do not work: 2")
+    code, out, _ = run("import", "cursor")
+    assert (code, out.splitlines()[-1], read_all(home)) == (1, "nothing was imported", before)
+
+
+def test_a_program_with_the_gateway_may_keep_what_does_not_work(home, run):
+    assert run("init", "--yes", "--no-try")[0] == 0
+    cursor = home / ".cursor" / "mcp.json"
+    servers = json.loads(cursor.read_bytes())
+    servers["mcpServers"]["new"] = {"command": "no-such-command"}
+    cursor.write_text(json.dumps(servers), encoding="utf-8")
+    before = read_all(home)
+    code, out, _ = run("init", "--yes")
+    assert (code, out.splitlines()[-1], read_all(home)) == (
+        0,
+        "nothing to do: the gateway is in these programs already",
+        before,
+    )
+
+
 OTHER = {"context_servers": {"mail": {"command": "other"}, "notes": {"command": "notes"}}}
 
 

@@ -127,6 +127,12 @@ def _show(machine: Machine, plan: ImportPlan, changes: Sequence[FileChange], arg
     if arguments.dry_run:
         report.show_dry_end(plan, tries=not arguments.no_try)
     elif not changes:
-        show("there is nothing new to import")
+        show(_describe_nothing(plan))
     else:
         show(f"imported {report.plural(len(plan.new), 'server')}", *report.describe_moved(changes))
+
+
+def _describe_nothing(plan: ImportPlan) -> str:
+    if any(not item.is_off for item in plan.left_out):
+        return "nothing was imported"
+    return "there is nothing new to import"

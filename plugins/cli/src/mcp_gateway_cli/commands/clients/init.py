@@ -156,20 +156,25 @@ def _plan_changes(setting: _Setting, work: _Work, *, move: bool) -> _Work:
 
 
 def _end_without_servers(work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
+    """Say why there is nothing to do; return the exit code."""
+    has_gateway = any(file.gateways for file in files)
+    failed = {} if has_gateway else describe_findings(work.trials, "servers that do not work")
     if arguments.json:
-        _show_json(work, files, written=[])
+        _show_json(work, files, [], failed or _describe_problems(work))
+    elif has_gateway:
+        show("nothing to do: the gateway is in these programs already")
+    elif failed:
+        show(f"nothing was imported: none of these servers works; {NAME} init --no-try takes them all the same")
     else:
-        show(
-            f"no program here has servers to import; add one: {NAME} add NAME -- COMMAND, then {NAME} connect PROGRAM"
-            if not any(file.gateways for file in files)
-            else "nothing to do: the gateway is in these programs already"
-        )
-    return 1 if work.problems else 0
+        show(f"no program here has servers to import; add one: {NAME} add NAME -- COMMAND, then {NAME} connect PROGRAM")
+    return 1 if failed or work.problems else 0
 
 
 def _end_dry(setting: _Setting, work: _Work, files: Sequence[FoundFile], arguments: Namespace) -> int:
     if arguments.json:
-        _show_json(work, files, [], "" if arguments.dry_run else _NOBODY)
+        _show_json(
+            work, files, [], _describe_problems(work) if arguments.dry_run else describe_failure("usage", _NOBODY)
+        )
     else:
         report.show_problems(setting.machine, work.problems)
         report.show_dry_end(work.plan, tries=not arguments.no_try)
@@ -187,7 +192,7 @@ def _end(
     arguments: Namespace,
 ) -> int:
     if arguments.json:
-        _show_json(work, files, written)
+        _show_json(work, files, written, _describe_problems(work))
     else:
         _show_end(setting, work, written)
     return 1 if work.problems else 0
@@ -207,16 +212,13 @@ def _show_end(setting: _Setting, work: _Work, written: Sequence[FileChange]) -> 
     )
 
 
-def _show_json(work: _Work, files: Sequence[FoundFile], written: Sequence[FileChange], mistake: str = "") -> None:
+def _describe_problems(work: _Work) -> dict[str, object]:
+    return describe_findings(work.problems, "files that were left as they are")
+
+
+def _show_json(
+    work: _Work, files: Sequence[FoundFile], written: Sequence[FileChange], failure: Mapping[str, object]
+) -> None:
     found = report.write_report(files, work.plan, work.trials, work.changes, work.problems)
-    failure = describe_findings(work.problems, "files that were left as they are")
-    if mistake:
-        failure = describe_failure("usage", mistake)
-    show_json(
-        {
-            **found,
-            "tokens": report.write_savings(work.savings),
-            "written": [str(each.path) for each in written],
-            **failure,
-        }
-    )
+    tokens = report.write_savings(work.savings)
+    show_json({**found, "tokens": tokens, "written": [str(each.path) for each in written], **failure})
