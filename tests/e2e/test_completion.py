@@ -62,7 +62,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @contextmanager
 def open_shell(home: Home, shell: str) -> Iterator[pexpect.spawn]:
-    """Open an interactive shell in which completion was installed by the line of the help."""
+    """Open a shell with completion installed as the help says."""
     shown = home.run("completion", "--help", command=(str(PATH),)).stdout.splitlines()
     (line,) = (line for line in shown if f"completion {shell} >" in line)
     for _ in range(2):

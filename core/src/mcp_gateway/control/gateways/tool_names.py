@@ -12,7 +12,7 @@ from mcp_gateway.plugin import GatewayError
 
 
 async def ask_tool_names(seconds: float) -> list[str]:
-    """Return full names of tools, as far as gateways tell them in time."""
+    """Return the full names that gateways tell in time."""
     found: dict[str, None] = {}
 
     async def ask(endpoint: Endpoint) -> None:

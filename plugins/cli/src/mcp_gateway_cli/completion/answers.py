@@ -26,7 +26,7 @@ class ValueCompleter:
     values: str
 
     def __call__(self, prefix: str, action: Action, parser: ArgumentParser, parsed_args: Namespace) -> Iterable[str]:
-        """Return what may stand in the place of `prefix`; nothing if in doubt."""
+        """Return what may replace `prefix`; nothing if in doubt."""
         del parser
         config = getattr(parsed_args, "config", None)
         given = getattr(parsed_args, action.dest, None)

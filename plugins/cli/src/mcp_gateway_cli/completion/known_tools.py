@@ -1,4 +1,4 @@
-"""The names of tools that are known without a start of any server."""
+"""Names of tools that are known without any server."""
 
 from __future__ import annotations
 

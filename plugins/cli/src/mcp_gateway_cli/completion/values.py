@@ -1,4 +1,4 @@
-"""The values that shells offer for arguments; none of them starts a server."""
+"""The values that shells offer; none of them starts a server."""
 
 from __future__ import annotations
 
