@@ -50,7 +50,7 @@ async def test_a_call_that_waits_no_longer_leaves_the_start_alone(slow):
             'and this request waited 0.05 s (its "call_timeout"); try again in a moment'
         )
         slow.may_start.set()
-        assert await use_session(pool, SessionKey(one), connection, patience=SHORT.call) is not None
+        assert await use_session(pool, SessionKey(one), connection) is not None
     assert len(slow.opened) == 1
 
 
