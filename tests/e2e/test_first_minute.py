@@ -143,7 +143,12 @@ def test_the_parts_of_init_work_alone(home: SampleHome) -> None:
     assert b'"gateway"' in (home.folder / ".config" / "zed" / "settings.json").read_bytes()
     assert home.watch("disconnect", "zed")[0] == 0
     assert home.run("disconnect", "lm-studio").returncode == 0
-    assert home.run("undo", "--all", "--yes").returncode == 0
+    assert home.run("undo", "--all").returncode == 2
+    with home.open_terminal("undo", "--all") as child:
+        child.expect(r"put 1 file back as before, and remove .*, which were not there\? \[y/N\] ")
+        child.sendline("y")
+        child.expect("1 file put back, 2 removed again")
+        child.wait()
     assert (home.read_all(), (home.folder / ".lmstudio" / "mcp.json").exists()) == (before, False)
 
 

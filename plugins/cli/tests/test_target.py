@@ -100,6 +100,9 @@ def test_what_is_said_to_be_a_program_is_one():
     assert make_entry("x", ["example.com/mcp", "-y"], None, (), ())["args"] == ["-y"]
 
 
-@pytest.mark.parametrize("typed", ["unix:///run/mcp.sock#/mcp", "unix:///run/mcp.sock#mcp"])
+@pytest.mark.parametrize(
+    "typed",
+    ["unix:///run/mcp.sock#/mcp", "unix:///run/mcp.sock#mcp", "unix:/run/mcp.sock#/mcp", "UNIX:/run/mcp.sock#mcp"],
+)
 def test_a_socket_is_written_in_the_form_that_every_file_takes(typed):
     assert make_entry("x", [typed], None, (), ())["url"] == "http+unix://%2Frun%2Fmcp.sock/mcp"

@@ -12,6 +12,7 @@ from mcp_gateway.text.suggestions import find_similar_names
 from mcp_gateway_cli.secrets.masks import mask_arguments
 
 _SCHEMES = ("http", "https", "unix", "http+unix")
+_SOCKET = "unix:/"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _SLIP = re.compile(r"(https?)(?::/?|:///|/{2,3})(?=[^:/])(.*)", re.IGNORECASE | re.DOTALL)
 """A scheme without the colon or a slash, or with a slash too many."""
@@ -28,7 +29,8 @@ _USER = re.compile(r"^([a-z0-9+.-]*://)?[^/@]*@", re.IGNORECASE)
 def is_url(target: str) -> bool:
     """Whether a server is reached by this."""
     found = _SCHEME.match(target)
-    return found is not None and found[1].lower() in _SCHEMES and not _SLIP.match(target)
+    is_known = found is not None and found[1].lower() in _SCHEMES and not _SLIP.match(target)
+    return is_known or target.lower().startswith(_SOCKET)
 
 
 def settle_url(url: str) -> str:
@@ -36,9 +38,9 @@ def settle_url(url: str) -> str:
 
     That of a socket may be typed as `unix:///path#/mcp`.
     """
-    if not url.lower().startswith("unix:"):
+    if not url.lower().startswith(_SOCKET):
         return url
-    path, _, target = url.partition("://")[2].partition("#")
+    path, _, target = url[len(_SOCKET) - 1 :].removeprefix("//").partition("#")
     return f"http+unix://{quote(path, safe='')}/{target.removeprefix('/')}"
 
 
@@ -48,7 +50,7 @@ def describe_mistake(target: str) -> str:
         return f"{_hide(target)!r} is no URL; did you mean {_hide(f'{found[1].lower()}://{found[2]}')!r}?"
     if found := _SCHEME.match(target):
         return "" if is_url(target) else _describe_scheme(found[1], found[2])
-    if shutil.which(target) or Path(target).exists():
+    if is_url(target) or shutil.which(target) or Path(target).exists():
         return ""
     if found := _ADDRESS.fullmatch(target):
         url = f"{'http' if found['local'] else 'https'}://{target}"
