@@ -87,8 +87,9 @@ def test_every_command_is_in_the_table(installed: tuple[Clone, CompletedProcess[
     table = (DOCS / "command-line.md").read_text(encoding="utf-8")
     names = re.findall(r"^    (\w+) ", said, re.MULTILINE)
     assert {"serve", "servers", "pins", "approve"} <= set(names)
+    first_cells = "\n".join(row.split(" | ")[0] for row in table.splitlines() if row.startswith("| `"))
     for name in names:
-        assert f"| `{name}" in table
+        assert re.search(rf"`{name}\b", first_cells), name
 
 
 def test_the_sample_configuration_is_right(installed: tuple[Clone, CompletedProcess[str]]) -> None:
